@@ -1,0 +1,94 @@
+package ingest
+
+import (
+	"context"
+	"iter"
+)
+
+// Catalog is the whole of what the program asks of a database. Each verb below
+// is one transaction, or a read; none leaves half of its effect. Each may be
+// called again after an error, whether or not the first call took effect: a
+// commit whose answer was lost is an ordinary event.
+type Catalog interface {
+	Jobs
+	Recorder
+	Library
+	Keeper
+	// Identity names this database among all others, for as long as it exists.
+	Identity(ctx context.Context) (string, error)
+	Close() error
+}
+
+// Recorder writes down what was stored. Every call names a lease, and the
+// transaction that would change something under a lease that was lost fails
+// with ErrLeaseLost and changes nothing.
+type Recorder interface {
+	// Begin finds or makes the rows of a model: the model, its files, one layer a
+	// tensor. It makes no row for a segment.
+	//
+	//   - An unfinished model with the same Key is continued: its Entry says how
+	//     far each file got. One that another live job works on is a *BusyError.
+	//   - Else a new model is made, in state ModelOpen.
+	Begin(ctx context.Context, lease Lease, model *Model, plans []*Plan) (*Entry, error)
+
+	// Record writes the rows of a batch of stored segments, and how far the file
+	// has got with them. A segment that has a row already is left as it is, and
+	// counted once. An atom that exists is referred to, not made again.
+	Record(ctx context.Context, lease Lease, batch *Batch) error
+
+	// Complete closes a model: every file must be recorded to its end, under a
+	// digest equal to its claim; ErrIncomplete, wrapped, says what is missing. It makes the files' atoms.
+	// If a complete model with the same weights (the same digests in the same order) exists already,
+	// or into names one, then the new one's name and the files that the old one lacks move there,
+	// the new one's other rows go, and the old one's ID is returned.
+	Complete(ctx context.Context, lease Lease, model, into ModelID) (ModelID, error)
+
+	// Abandon removes the rows of a model that is not complete. What was stored
+	// for it stays in the store until gc.
+	Abandon(ctx context.Context, lease Lease, model ModelID) error
+
+	// Attach makes a complete model known by one more name, with files, each
+	// of which is complete already in this or in another model and holds no tensors
+	// (those that the model has already are not copied). It is how a manifest joins weights that are stored.
+	Attach(ctx context.Context, lease Lease, model ModelID, name Naming, files []FileID) error
+}
+
+// RowStore is a catalogue that can keep payloads in its own rows: FILESTREAM,
+// varbinary(max), a BLOB. Rows and payloads of a batch commit together.
+type RowStore interface {
+	// RecordPayloads is Record for a batch whose segments carry their Payload.
+	RecordPayloads(ctx context.Context, lease Lease, batch *Batch) error
+	// ReadPayload reads the payload that the row of piece holds into buffer, which
+	// is grown if it must be.
+	ReadPayload(ctx context.Context, piece Piece, buffer []byte) ([]byte, error)
+	// ReplacePayload writes the payload of a piece that was found damaged.
+	ReplacePayload(ctx context.Context, piece Piece, payload []byte) error
+}
+
+// Library reads what was recorded. Sequences end at the first error; breaking
+// off early releases what they hold.
+type Library interface {
+	// Models yields all models, complete or not, by ID.
+	Models(ctx context.Context) iter.Seq2[Summary, error]
+	// Model returns one; ErrNotFound, wrapped, if there is none.
+	Model(ctx context.Context, id ModelID) (Summary, error)
+	// Layers yields a model's tensors by index.
+	Layers(ctx context.Context, id ModelID) iter.Seq2[Layer, error]
+	// Pieces yields a file's recorded segments in file order.
+	Pieces(ctx context.Context, file FileID) iter.Seq2[Piece, error]
+	// Unchanged returns the complete file that was read from this path when it had this
+	// size and modification time; ErrNotFound, wrapped, if there is none.
+	Unchanged(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
+}
+
+// Keeper is what gc and verify ask beyond reading.
+type Keeper interface {
+	// Referenced returns, of at most 1,000 digests, those that a row needs from a store.
+	Referenced(ctx context.Context, digests []Digest) (map[Digest]bool, error)
+	// Unreferenced counts the atoms of segments that no row refers to any longer and
+	// their bytes, and, if remove is set, removes them. It counts references anew:
+	// another program may have deleted models.
+	Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error)
+	// Relocate notes that the payload of piece now lies at address.
+	Relocate(ctx context.Context, piece Piece, address Address) error
+}

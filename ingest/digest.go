@@ -1,0 +1,61 @@
+package ingest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Digest is the SHA-256 of a file or of a segment: 32 bytes, the same that
+// sha256sum, T-SQL's HASHBYTES('SHA2_256', ...) and Ollama's blob names give.
+// It compares with == and keys a map. The zero value means "not known".
+type Digest [sha256.Size]byte
+
+// Sum returns the digest of payload.
+func Sum(payload []byte) Digest { return sha256.Sum256(payload) }
+
+// ParseDigest reads "sha256:<64 hex>" or "sha256-<64 hex>", in lower case, and
+// nothing else: a digest becomes part of a path, so no other spelling passes.
+func ParseDigest(text string) (Digest, error) {
+	hexits, ok := strings.CutPrefix(text, "sha256:")
+	if !ok {
+		hexits, ok = strings.CutPrefix(text, "sha256-")
+	}
+	if !ok {
+		return Digest{}, fmt.Errorf("%q is not a digest: want sha256: or sha256- before 64 hexadecimal digits", text)
+	}
+	var d Digest
+	if err := d.UnmarshalText([]byte(hexits)); err != nil {
+		return Digest{}, err
+	}
+	return d, nil
+}
+
+// IsZero reports whether d is the zero value, "not known".
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// String returns 64 lower-case hexadecimal digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// Short returns the first 12 digits, for a person's eye.
+func (d Digest) Short() string { return d.String()[:12] }
+
+// MarshalText writes 64 lower-case hexadecimal digits, and nothing for the zero value.
+func (d Digest) MarshalText() ([]byte, error) {
+	if d.IsZero() {
+		return nil, nil
+	}
+	return []byte(d.String()), nil
+}
+
+// UnmarshalText reads 64 lower-case hexadecimal digits.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(d)) || strings.ToLower(string(text)) != string(text) {
+		return fmt.Errorf("%q is not a digest: want 64 lower-case hexadecimal digits", text)
+	}
+	if _, err := hex.Decode(d[:], text); err != nil {
+		return fmt.Errorf("%q is not a digest: %w", text, err)
+	}
+	return nil
+}

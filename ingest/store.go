@@ -1,0 +1,74 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Store keeps payloads by their digest: a local folder, a container of blobs.
+type Store interface {
+	// Put stores payload, whose digest it is, and returns where it lies. nil
+	// means that the payload is durable and that others can read it. Never is a
+	// part of a payload seen under its digest. A payload that is there already is
+	// success, and costs no second write. Two callers may put the same digest at
+	// once. After an error, putting again is right, whether or not the bytes had
+	// landed. payload is not kept or changed after the return.
+	Put(ctx context.Context, digest Digest, payload []byte) (Address, error)
+	// Get reads the payload at address into buffer, which is grown if it must
+	// be, and returns it. A payload that is not there is ErrNoPayload, wrapped.
+	// Get does not check the digest: whoever reads a payload hashes it.
+	Get(ctx context.Context, digest Digest, address Address, buffer []byte) ([]byte, error)
+	// Replace stores payload as Put does, but writes it even where something lies
+	// under the digest already. It is for payloads that were found damaged.
+	Replace(ctx context.Context, digest Digest, payload []byte) (Address, error)
+}
+
+// Sweeper is what gc asks of a store.
+type Sweeper interface {
+	// Sweep yields what lies in the store, in no order: payloads, and what
+	// interrupted writes have left behind (a zero Digest).
+	Sweep(ctx context.Context) iter.Seq2[Stray, error]
+	// Remove deletes one of them. One that is gone already is success.
+	Remove(ctx context.Context, stray Stray) error
+}
+
+// Claimer is a store that remembers which catalogues refer to it, so that no
+// catalogue sweeps away the payloads of another.
+type Claimer interface {
+	// Claim records that the catalogue with this identity refers to the store,
+	// durably, and returns the identities of all that do, this one included.
+	Claim(ctx context.Context, catalog string) ([]string, error)
+}
+
+// Address is where a store put a payload, as the columns of the catalogue carry it.
+// A store that finds payloads by digest alone fills in URI and Bytes.
+type Address struct {
+	URI       string // BlobUri; empty for a payload in the catalogue's own rows
+	Container string // BlobContainer
+	Name      string // BlobName
+	ETag      string // BlobETag
+	Bytes     int64  // BlobSizeBytes
+	Modified  time.Time
+}
+
+// Stray is something that lies in a store.
+type Stray struct {
+	Digest   Digest // zero for the remains of an interrupted write
+	Name     string // the store's own name for it
+	Bytes    int64
+	Modified time.Time
+}
+
+// Errors that callers branch on.
+var (
+	// ErrNoPayload: the store has nothing under this digest.
+	ErrNoPayload = errors.New("payload is missing")
+	// ErrLeaseLost: another process works on the job, because this one did not renew in time.
+	ErrLeaseLost = errors.New("the job was taken over by another process")
+	// ErrBusy: another process works on it now; see BusyError for who.
+	ErrBusy = errors.New("another process is at work")
+	// ErrNotFound: the catalogue has no such model, file or job.
+	ErrNotFound = errors.New("not found")
+)
