@@ -60,12 +60,13 @@ func NewPlan(file *File, segmentBytes int64) (*Plan, error) {
 	}
 	p := &Plan{file: file, segmentBytes: segmentBytes}
 	for i := range file.Tensors {
-		if t := &file.Tensors[i]; t.Bytes > 0 || t.BlockBytes == 0 {
+		if t := &file.Tensors[i]; t.Bytes != 0 || t.BlockBytes == 0 && t.Elements > 0 {
 			p.order = append(p.order, int32(i))
 		}
 	}
 	slices.SortStableFunc(p.order, func(a, b int32) int {
-		return cmp.Compare(file.Tensors[a].Offset, file.Tensors[b].Offset)
+		ta, tb := &file.Tensors[a], &file.Tensors[b]
+		return cmp.Or(cmp.Compare(ta.Offset, tb.Offset), cmp.Compare(ta.Bytes, tb.Bytes))
 	})
 	return p, p.check()
 }

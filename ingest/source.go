@@ -1,5 +1,10 @@
 package ingest
 
+import (
+	"fmt"
+	"os"
+)
+
 // Role says what a file is to its model.
 type Role string
 
@@ -52,4 +57,30 @@ type Found struct {
 type Note struct {
 	Path   string
 	Reason error
+}
+
+// OpenSource opens a regular file for reading. A folder, a device or a pipe is
+// an error: opening a pipe could wait for ever.
+func OpenSource(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is %s, not a regular file", kindOf(info.Mode()))
+	}
+	return os.Open(path)
+}
+
+func kindOf(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&os.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&os.ModeSocket != 0:
+		return "a socket"
+	default:
+		return "a device"
+	}
 }

@@ -42,6 +42,33 @@ type Claimer interface {
 	Claim(ctx context.Context, catalog string) ([]string, error)
 }
 
+// Placer is a store whose layout follows the models and not the digests: it is told
+// where a payload belongs. Its promises are those of Put and Replace.
+type Placer interface {
+	// PutAt is Put for the payload of one row.
+	PutAt(ctx context.Context, position Position, digest Digest, payload []byte) (Address, error)
+	// ReplaceAt is Replace for a payload that lies at address.
+	ReplaceAt(ctx context.Context, address Address, digest Digest, payload []byte) (Address, error)
+}
+
+// Position says which row a payload belongs to.
+type Position struct {
+	Model   ModelID
+	File    FileID
+	Layer   LayerID // 0 for bytes that belong to no tensor
+	Ordinal int
+	Type    string // of the tensor's elements; empty for bytes that belong to no tensor
+}
+
+// Prober is a store that can tell without reading a payload back whether it is still
+// what was put.
+type Prober interface {
+	// Probe compares what lies at address with the digest, size, ETag and checksum that the store
+	// keeps beside it. nil means that they agree; ErrNoPayload, wrapped, that nothing is
+	// there; any other error says what differs.
+	Probe(ctx context.Context, digest Digest, address Address) error
+}
+
 // Address is where a store put a payload, as the columns of the catalogue carry it.
 // A store that finds payloads by digest alone fills in URI and Bytes.
 type Address struct {

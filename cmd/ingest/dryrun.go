@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format"
+)
+
+// dryRun prints what models would take in. It opens neither catalogue nor store.
+func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) error {
+	found, err := format.Find(ctx, paths)
+	if err != nil {
+		return err
+	}
+	refused := found.Refused
+	for _, source := range found.Sources {
+		model, err := f.parser(p).Parse(ctx, source)
+		var trouble *ingest.SourceError
+		if errors.As(err, &trouble) {
+			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: err})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.printPlan(model, int64(f.segment)); err != nil {
+			return err
+		}
+	}
+	p.printNotes("skipped", found.Skipped)
+	p.printNotes("refused", refused)
+	if len(refused) > 0 {
+		return &codeError{code: exitSomeRefused}
+	}
+	return nil
+}
+
+// printPlan prints one line for each file of a model that would be taken in.
+func (p *program) printPlan(model *ingest.Model, segmentBytes int64) error {
+	for i := range model.Files {
+		file := &model.Files[i]
+		plan, err := ingest.NewPlan(file, segmentBytes)
+		if err != nil {
+			return err
+		}
+		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role, "format": file.Format,
+			"bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count()},
+			"would take  %s  %s  %s (%d tensors, %d segments)\n",
+			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path), len(file.Tensors), plan.Count())
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func newExport(p *program) *cobra.Command {
+	var to string
+	var force bool
+	c := &cobra.Command{
+		Use:   "export MODEL -o FILE",
+		Short: "Write a model's file again, checked against its SHA-256",
+		Long: `Write a model's file again, checked against its SHA-256 while it is written. A model of several
+files is written into a folder, each file under its own name.
+
+MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the model's files.`,
+		Example: "  ingest export llama3:latest -o llama3.gguf",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(c *cobra.Command, args []string) error { return p.export(c.Context(), args[0], to, force) },
+	}
+	c.Flags().StringVarP(&to, "output", "o", "", "file to write; a folder for a model of several files")
+	c.Flags().BoolVar(&force, "force", false, "replace a file that exists")
+	c.MarkFlagRequired("output") // the flag exists
+	return c
+}
+
+func (p *program) export(ctx context.Context, reference, to string, force bool) error {
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	m, err := ingest.FindModel(ctx, h.catalog, reference)
+	if err != nil {
+		return err
+	}
+	targets, err := exportTargets(m, to)
+	if err != nil {
+		return err
+	}
+	progress := &ingest.Progress{}
+	progress.BytesTotal.Store(totalBytes(m))
+	progress.FilesTotal.Store(int64(len(m.Files)))
+	stop := p.showProgress(progress)
+	defer stop()
+	e := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: progress}
+	for i, file := range m.Files {
+		if err := e.Export(ctx, file, targets[i], force); err != nil {
+			return err
+		}
+		progress.FilesDone.Add(1)
+		if p.json || !p.quiet {
+			p.emit(map[string]any{"event": "exported", "path": targets[i], "sha256": file.Digest, "bytes": file.Bytes},
+				"%s  %s\n", file.Digest, ingest.Printable(targets[i]))
+		}
+	}
+	return nil
+}
+
+// exportTargets gives each file of the model its path.
+func exportTargets(m ingest.Summary, to string) ([]string, error) {
+	info, err := os.Stat(to)
+	isFolder := err == nil && info.IsDir()
+	if len(m.Files) == 1 && !isFolder {
+		return []string{to}, nil
+	}
+	if err == nil && !isFolder {
+		return nil, usage("%s is a file, and model %d has %d files: name a folder", to, m.ID, len(m.Files))
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return nil, err
+	}
+	targets, used := make([]string, len(m.Files)), map[string]bool{}
+	for i, f := range m.Files {
+		name := filepath.Base(filepath.Clean("/" + f.Name)) // a name from the database does not lead out of the folder
+		if name == string(filepath.Separator) || used[name] {
+			name = fmt.Sprintf("%d-%s", i, f.Digest)
+		}
+		used[name] = true
+		targets[i] = filepath.Join(to, name)
+	}
+	return targets, nil
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func newGC(p *program) *cobra.Command {
+	var g gcFlags
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove payloads that no row refers to (shows them first; removes with --yes)",
+		Long: `Show what lies in the store and is needed by no row: payloads of runs that were killed between
+storing and recording, of models that were deleted, and the remains of interrupted writes. With --yes
+they are removed. It runs alone: not while a job is running.`,
+		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return p.gc(c.Context(), g) },
+	}
+	c.Flags().BoolVar(&g.yes, "yes", false, "remove what is shown")
+	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also give up models that were begun and not completed")
+	c.Flags().DurationVar(&g.olderThan, "older-than", 0, "spare what was written more recently")
+	return c
+}
+
+type gcFlags struct {
+	yes, unfinished bool
+	olderThan       time.Duration
+}
+
+func (p *program) gc(ctx context.Context, g gcFlags) error {
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	if h.store == nil {
+		return usage("gc is for a store: payloads in rows go with their rows")
+	}
+	verb := "would remove"
+	if g.yes {
+		verb = "removed"
+	}
+	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished}
+	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}
+	sum, err := collector.Collect(ctx, claim, func(s ingest.Stray) {
+		p.emit(map[string]any{"event": verb, "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", verb, human(s.Bytes), ingest.Printable(s.Name))
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range sum.Unfinished {
+		p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name}, "unfinished  model %d  %s\n", m.ID, ingest.Printable(m.Name))
+	}
+	if p.json {
+		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains, "bytes": sum.Bytes, "atoms": sum.Atoms,
+			"atom_bytes": sum.AtomBytes, "removed": g.yes})
+		return nil
+	}
+	p.printf("%s: %d payloads without a row, %d remains of interrupted writes, %s; %d rows of segments that nothing refers to, %s\n",
+		verb, sum.Payloads, sum.Remains, human(sum.Bytes), sum.Atoms, human(sum.AtomBytes))
+	if !g.yes && sum.Payloads+sum.Remains+sum.Atoms > 0 {
+		p.printf("nothing was removed: add --yes to remove them\n")
+	}
+	if len(sum.Unfinished) > 0 && !g.unfinished {
+		p.printf("unfinished models keep their payloads: `ingest resume` completes them, --unfinished gives them up\n")
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format"
+)
+
+func newInspect(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:     "inspect FILE",
+		Short:   "Show what a file holds, without taking it in",
+		Example: "  ingest inspect model.gguf",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(c *cobra.Command, args []string) error { return p.inspect(c.Context(), args[0]) },
+	}
+}
+
+func (p *program) inspect(ctx context.Context, path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	parser := format.Parser{HeaderBytes: int64(p.memory) / 4}
+	source := ingest.Source{Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ClaimBytes: -1}}}
+	m, err := parser.Parse(ctx, source)
+	if err != nil {
+		return err
+	}
+	file := &m.Files[0]
+	if p.json {
+		p.printJSON(map[string]any{"object": "file", "name": m.Name, "path": path, "format": file.Format, "architecture": m.Architecture, "bytes": file.Bytes,
+			"parameters": m.Parameters(), "tensors": len(file.Tensors), "metadata": m.Metadata, "warnings": file.Warnings})
+	} else {
+		p.table([][]any{{"file", path}, {"format", file.Format}, {"name", m.Name}, {"architecture", m.Architecture}, {"size", fmt.Sprintf("%d (%s)", file.Bytes, human(file.Bytes))},
+			{"parameters", m.Parameters()}, {"tensors", len(file.Tensors)}})
+		for _, warning := range file.Warnings {
+			fmt.Fprintln(p.stdout, "warning:", ingest.Printable(warning))
+		}
+		if len(m.Metadata) > 0 {
+			fmt.Fprintln(p.stdout, "\nMETADATA")
+			p.printMetadata(m.Metadata)
+		}
+	}
+	p.inspectTensors(file)
+	return nil
+}
+
+func (p *program) inspectTensors(file *ingest.File) {
+	rows := [][]any{{"\nTENSOR", "TYPE", "SHAPE", "OFFSET", "BYTES"}}
+	for i, t := range file.Tensors {
+		if p.json {
+			p.printJSON(map[string]any{"object": "tensor", "index": i, "name": t.Name, "type": t.Type, "shape": shape(t.Shape), "elements": t.Elements,
+				"offset": t.Offset, "bytes": t.Bytes})
+			continue
+		}
+		rows = p.flush(append(rows, []any{t.Name, t.Type, fmt.Sprint(t.Shape), t.Offset, t.Bytes}))
+	}
+	if !p.json && len(file.Tensors) > 0 {
+		p.table(rows)
+	}
+}

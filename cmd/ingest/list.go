@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func newList(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the models, with size, tensors, segments and what sharing has saved",
+		Example: "  ingest list\n  ingest list --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context()) },
+	}
+}
+
+func (p *program) list(ctx context.Context) error {
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	rows := [][]any{{"ID", "NAME", "STATE", "FILES", "SIZE", "TENSORS", "SEGMENTS", "STORED", "SHARED", "SHA-256"}}
+	for m, err := range h.catalog.Models(ctx) {
+		if err != nil {
+			return err
+		}
+		if p.json {
+			p.printJSON(modelObject(m))
+			continue
+		}
+		digest := ""
+		if len(m.Files) > 0 && !m.Files[0].Digest.IsZero() {
+			digest = m.Files[0].Digest.Short()
+		}
+		for i, name := range append([]string{m.Name}, otherNames(m)...) {
+			if i > 0 {
+				rows = append(rows, []any{"", name})
+				continue
+			}
+			rows = append(rows, []any{m.ID, name, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors, m.Segments,
+				human(m.BytesStored), human(m.BytesShared), digest})
+		}
+	}
+	if !p.json {
+		p.table(rows)
+	}
+	return nil
+}
+
+func otherNames(m ingest.Summary) []string {
+	var names []string
+	for _, n := range m.Names {
+		if n.Name != m.Name {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+func totalBytes(m ingest.Summary) int64 {
+	n := int64(0)
+	for _, f := range m.Files {
+		n += f.Bytes
+	}
+	return n
+}
+
+// modelObject is a model as --json prints it. Its fields are stable.
+func modelObject(m ingest.Summary) map[string]any {
+	names := []string{m.Name}
+	files := make([]map[string]any, len(m.Files))
+	for i, f := range m.Files {
+		files[i] = map[string]any{"name": f.Name, "role": f.Role, "format": f.Format, "sha256": f.Digest, "bytes": f.Bytes,
+			"bytes_recorded": f.Recorded, "tensors": f.Tensors, "path": f.Path}
+	}
+	return map[string]any{"id": m.ID, "name": m.Name, "names": append(names, otherNames(m)...), "type": m.Type, "architecture": m.Architecture,
+		"parameters": m.Parameters, "state": m.State, "job": m.Job, "files": files, "bytes": totalBytes(m), "tensors": m.Tensors,
+		"segments": m.Segments, "bytes_stored": m.BytesStored, "bytes_shared": m.BytesShared, "ingested": m.Ingested.UTC()}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format"
+)
+
+// intakeFlags are the settings of models and resume.
+type intakeFlags struct {
+	segment byteSize
+	jobs    int
+	workers int
+	opaque  bool
+	recheck bool
+	dryRun  bool
+}
+
+func (f *intakeFlags) register(c *cobra.Command) {
+	f.segment = ingest.DefaultSegmentBytes
+	flags := c.Flags()
+	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: by the number of processors)")
+	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: by the number of processors)")
+}
+
+func newModels(p *program) *cobra.Command {
+	f := &intakeFlags{}
+	c := &cobra.Command{
+		Use:   "models PATH...",
+		Short: "Take in model files and folders",
+		Long: `Take in model files and folders: GGUF files, split GGUF files, an Ollama models folder or its
+blobs folder, or any other file, which is kept as it is.
+
+A file that is stored already and has not changed is not read. What an earlier run over the same
+paths left undone is continued.
+
+` + exitCodes,
+		Example: `  ingest models ~/.ollama/models
+  ingest models model-00001-of-00003.gguf --store dir:/mnt/payloads`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, paths []string) error { return p.models(c.Context(), f, paths) },
+	}
+	f.register(c)
+	c.Flags().Var(&f.segment, "segment-size", "most bytes of a segment, 1MiB to 64MiB")
+	c.Flags().BoolVar(&f.opaque, "opaque", false, "keep a damaged GGUF file as a blob instead of refusing it")
+	c.Flags().BoolVar(&f.recheck, "recheck", false, "read files again that are stored and have not changed, and compare")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be taken in; read headers only and write nothing")
+	return c
+}
+
+func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) error {
+	for i, path := range paths {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		paths[i] = absolute
+	}
+	if f.dryRun {
+		return p.dryRun(ctx, f, paths)
+	}
+	return p.takeIn(ctx, f, ingest.Claim{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: f.options()})
+}
+
+// options are what a continuation of the job needs to know.
+func (f *intakeFlags) options() map[string]string {
+	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque)}
+}
+
+func (f *intakeFlags) restore(options map[string]string) error {
+	if text, ok := options["segment-size"]; ok {
+		if err := f.segment.Set(text); err != nil {
+			return err
+		}
+	}
+	f.opaque = options["opaque"] == "true"
+	return nil
+}
+
+// takeIn runs one job and reports it.
+func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim) error {
+	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers, Recheck: f.recheck}
+	if err := options.Check(); err != nil {
+		return usage("%w", err)
+	}
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	found, err := format.Find(ctx, claim.Paths)
+	if err != nil {
+		return err
+	}
+	claim.Holder, claim.TTL, claim.Gone = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Gone
+	progress := &ingest.Progress{}
+	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Parse: f.parser(p).Parse, Options: options, Progress: progress}
+	stop := p.showProgress(progress)
+	result, err := p.runWhenFree(ctx, &run, claim, found)
+	stop()
+	if result == nil {
+		return err
+	}
+	p.printReport(result)
+	return outcome(result, err)
+}
+
+func (f *intakeFlags) parser(p *program) format.Parser {
+	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / 4}
+}
+
+// runWhenFree runs the job. If its last process was killed on another machine, the lease
+// has to lapse first; that is waited for once.
+func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, claim ingest.Claim, found ingest.Found) (*ingest.Report, error) {
+	result, err := run.Run(ctx, claim, found)
+	var busy *ingest.BusyError
+	if result != nil || !errors.As(err, &busy) || busy.Holder.Host == ingest.ThisProcess().Host {
+		return result, err // a process of this machine that is known to run is not waited for
+	}
+	fmt.Fprintf(p.stderr, "ingest: %v; waiting for it to end or lapse\n", err)
+	select {
+	case <-time.After(busy.Until + time.Second):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return run.Run(ctx, claim, found)
+}
+
+// outcome turns a report into an exit code.
+func outcome(result *ingest.Report, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w\nWhat was recorded is kept: `ingest resume %d` goes on", err, result.Job)
+	case result.Interrupted:
+		return &codeError{exitInterrupted, fmt.Errorf("interrupted; what was stored is recorded: `ingest resume %d`, or the same command, goes on", result.Job)}
+	case len(result.Refused) > 0:
+		return &codeError{code: exitSomeRefused}
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// emit prints one thing: as a line of JSON with --json, else as a person's line.
+func (p *program) emit(object any, format string, args ...any) {
+	if p.json {
+		p.printJSON(object)
+		return
+	}
+	fmt.Fprintf(p.stdout, format, args...)
+}
+
+func (p *program) printJSON(object any) {
+	text, err := json.Marshal(object)
+	if err != nil {
+		panic(err) // every object printed here is one of ours, of plain values
+	}
+	fmt.Fprintf(p.stdout, "%s\n", text)
+}
+
+// table prints rows in columns, the first row being the heading.
+func (p *program) table(rows [][]any) {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				fmt.Fprint(w, "\t")
+			}
+			if text, ok := cell.(string); ok {
+				cell = ingest.Printable(text)
+			}
+			fmt.Fprint(w, cell)
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+}
+
+func (p *program) printNotes(event string, notes []ingest.Note) {
+	for _, note := range notes {
+		if event == "refused" && !p.json {
+			fmt.Fprintf(p.stderr, "ingest: refused: %s\n", noteText(note))
+			continue
+		}
+		if p.json || !p.quiet {
+			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Reason.Error()}, "%s  %s\n", event, noteText(note))
+		}
+	}
+}
+
+// noteText names the path once: some reasons begin with it.
+func noteText(note ingest.Note) string {
+	if _, ok := note.Reason.(*ingest.SourceError); ok || note.Path == "" {
+		return note.Reason.Error()
+	}
+	return ingest.Printable(note.Path) + ": " + note.Reason.Error()
+}
+
+// printReport prints what a run did.
+func (p *program) printReport(r *ingest.Report) {
+	for _, m := range r.Taken {
+		verb := "taken in"
+		if m.Joined {
+			verb = "known"
+		}
+		if p.json || !p.quiet {
+			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
+				"joined": m.Joined, "bytes_resumed": m.Resumed},
+				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, ingest.Printable(m.Name), human(m.Bytes), plural(m.Files, "file"))
+		}
+	}
+	p.printNotes("skipped", r.Skipped)
+	p.printNotes("warning", r.Warnings)
+	p.printNotes("refused", r.Refused)
+	if p.json {
+		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Taken), "skipped": len(r.Skipped),
+			"refused": len(r.Refused), "bytes_read": r.BytesRead, "bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared,
+			"seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
+		return
+	}
+	p.printf("job %d: %s taken in, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n", r.Job, plural(len(r.Taken), "model"), len(r.Skipped),
+		len(r.Refused), human(r.BytesRead), human(r.BytesStored), human(r.BytesShared), r.Elapsed.Round(10*time.Millisecond))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// program is what all commands share: the common flags and where to print.
+type program struct {
+	stdout, stderr io.Writer
+	catalog, store string
+	json, quiet    bool
+	logLevel       string
+	memory         byteSize
+	log            *slog.Logger
+}
+
+const exitCodes = `Exit codes: 0 all done; 1 the command failed; 2 usage; 3 done, but some files were
+refused or failed (each is named); 4 damage found; 130 interrupted, can be resumed.`
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	p := &program{stdout: stdout, stderr: stderr, memory: ingest.DefaultMemoryBytes}
+	root := &cobra.Command{
+		Use:   "ingest",
+		Short: "Take model files of many gigabytes into a database, and out again",
+		Long: `Take model files of many gigabytes into a database, and out again, byte for byte.
+
+A run that is stopped, however, goes on when it is started again.
+
+` + exitCodes,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return p.setUp() },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w\nRun `%s --help` for the flags", err, c.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.catalog, "catalog", os.Getenv("INGEST_CATALOG"), "where rows go: sqlite:PATH (default a file in your data folder; env INGEST_CATALOG)")
+	flags.StringVar(&p.store, "store", os.Getenv("INGEST_STORE"), "where payloads go: dir:PATH, or row for the catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
+	flags.BoolVar(&p.json, "json", false, "print one JSON object a line")
+	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print no progress and no summary, only errors")
+	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
+	flags.Var(&p.memory, "memory", "most memory that the process may hold")
+	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p))
+	asUsage(root)
+	return root
+}
+
+// asUsage makes wrong numbers of arguments usage errors, with their exit code.
+func asUsage(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usage("%w\nRun `%s --help` for what it takes", err, c.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, child := range c.Commands() {
+		asUsage(child)
+	}
+}
+
+func (p *program) setUp() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
+		return usage("--log-level %q: want debug, info, warn or error", p.logLevel)
+	}
+	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	// The cap is on what the system sees; the collector is told to keep below it.
+	debug.SetMemoryLimit(int64(p.memory) * 9 / 10)
+	return nil
+}
+
+// printf writes a person's line to stdout, unless --quiet or --json asks for none.
+func (p *program) printf(format string, args ...any) {
+	if !p.quiet && !p.json {
+		fmt.Fprintf(p.stdout, format, args...)
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func newShow(p *program) *cobra.Command {
+	segments := false
+	c := &cobra.Command{
+		Use:   "show MODEL",
+		Short: "Show a model's files, names, metadata, tensors and segments",
+		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments.
+
+MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the model's files.`,
+		Example: "  ingest show llama3:latest\n  ingest show 7 --segments",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(c *cobra.Command, args []string) error { return p.show(c.Context(), args[0], segments) },
+	}
+	c.Flags().BoolVar(&segments, "segments", false, "list each segment with its digest and where it lies")
+	return c
+}
+
+func (p *program) show(ctx context.Context, reference string, segments bool) error {
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	m, err := ingest.FindModel(ctx, h.catalog, reference)
+	if err != nil {
+		return err
+	}
+	p.showModel(m)
+	if err := p.showLayers(ctx, h.catalog, m); err != nil || !segments {
+		return err
+	}
+	return p.showSegments(ctx, h.catalog, m)
+}
+
+func (p *program) showModel(m ingest.Summary) {
+	if p.json {
+		o := modelObject(m)
+		o["object"], o["metadata"] = "model", m.Metadata
+		p.printJSON(o)
+		return
+	}
+	p.table([][]any{{"model", m.ID}, {"name", m.Name}, {"other names", strings.Join(otherNames(m), ", ")}, {"type", m.Type}, {"architecture", m.Architecture},
+		{"parameters", m.Parameters}, {"state", string(m.State)}, {"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}})
+	rows := [][]any{{"\nFILE", "ROLE", "FORMAT", "BYTES", "SHA-256", "NAMES"}}
+	for _, f := range m.Files {
+		digest := f.Digest.String()
+		if f.Digest.IsZero() {
+			digest = fmt.Sprintf("(%s recorded)", human(f.Recorded))
+		}
+		rows = append(rows, []any{f.Name, string(f.Role), f.Format, f.Bytes, digest, strings.Join(namesOf(m, f.ID), ", ")})
+	}
+	p.table(rows)
+	var metadata map[string]json.RawMessage
+	if json.Unmarshal(m.Metadata, &metadata) == nil && len(metadata) > 0 {
+		fmt.Fprintln(p.stdout, "\nMETADATA")
+		p.printMetadata(m.Metadata)
+	}
+}
+
+// namesOf returns by which of the model's names a file goes.
+func namesOf(m ingest.Summary, file ingest.FileID) []string {
+	var names []string
+	for _, n := range m.Names {
+		for _, id := range n.Files {
+			if id == file {
+				names = append(names, n.Name)
+			}
+		}
+	}
+	return names
+}
+
+// printMetadata prints the keys of a JSON object in their order, a line each.
+func (p *program) printMetadata(object json.RawMessage) {
+	decoder := json.NewDecoder(strings.NewReader(string(object)))
+	decoder.Token() // the opening brace
+	for decoder.More() {
+		key, err := decoder.Token()
+		var value json.RawMessage
+		if err != nil || decoder.Decode(&value) != nil {
+			return
+		}
+		line := fmt.Sprintf("  %s = %s", key, value)
+		if len(line) > 160 {
+			line = line[:157] + "..."
+		}
+		fmt.Fprintln(p.stdout, ingest.Printable(line))
+	}
+}
+
+func (p *program) showLayers(ctx context.Context, library ingest.Library, m ingest.Summary) error {
+	rows := [][]any{{"\nTENSOR", "KIND", "TYPE", "SHAPE", "OFFSET", "BYTES", "SEGMENTS"}}
+	for layer, err := range library.Layers(ctx, m.ID) {
+		if err != nil {
+			return err
+		}
+		if p.json {
+			p.printJSON(map[string]any{"object": "tensor", "index": layer.Index, "name": layer.Name, "kind": layer.Kind, "type": layer.Type, "shape": shape(layer.Shape),
+				"elements": layer.Elements, "offset": layer.Offset, "bytes": layer.Bytes, "segments": layer.Segments, "file": fileName(m, layer.File)})
+			continue
+		}
+		rows = append(rows, []any{layer.Name, layer.Kind, layer.Type, fmt.Sprint(layer.Shape), layer.Offset, layer.Bytes, layer.Segments})
+		rows = p.flush(rows)
+	}
+	if !p.json && m.Tensors > 0 {
+		p.table(rows)
+	}
+	return nil
+}
+
+// shape makes a scalar's shape an empty list, not null.
+func shape(dimensions []uint64) []uint64 { return append([]uint64{}, dimensions...) }
+
+func fileName(m ingest.Summary, id ingest.FileID) string {
+	for _, f := range m.Files {
+		if f.ID == id {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+func (p *program) showSegments(ctx context.Context, library ingest.Library, m ingest.Summary) error {
+	rows := [][]any{{"\nSEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LIES IN"}}
+	for _, file := range m.Files {
+		for piece, err := range library.Pieces(ctx, file.ID) {
+			if err != nil {
+				return err
+			}
+			where := piece.Address.URI
+			if piece.InRow {
+				where = "row"
+			}
+			if p.json {
+				p.printJSON(map[string]any{"object": "segment", "file": file.Name, "tensor": piece.Tensor, "ordinal": piece.Ordinal, "offset": piece.Offset,
+					"bytes": piece.Bytes, "sha256": piece.Digest, "uri": where})
+				continue
+			}
+			owner := piece.Tensor
+			if piece.Layer == 0 {
+				owner = "(" + filepath.Base(file.Name) + ")"
+			}
+			rows = p.flush(append(rows, []any{owner, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, where}))
+		}
+	}
+	if !p.json {
+		p.table(rows)
+	}
+	return nil
+}
+
+// flush prints a long table in parts, so that it is never held as a whole.
+func (p *program) flush(rows [][]any) [][]any {
+	if len(rows) < 1000 {
+		return rows
+	}
+	p.table(rows)
+	return nil
+}

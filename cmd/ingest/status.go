@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func newStatus(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "Show jobs: running, interrupted, failed (and why), complete",
+		Example: "  ingest status\n  ingest status --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return p.status(c.Context()) },
+	}
+}
+
+func (p *program) status(ctx context.Context) error {
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "PATHS"}}
+	var problems []ingest.Note
+	for job, err := range h.catalog.AllJobs(ctx) {
+		if err != nil {
+			return err
+		}
+		if p.json {
+			p.printJSON(jobObject(job))
+			continue
+		}
+		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline, strings.Join(job.Paths, " ")})
+		for _, problem := range job.Problems {
+			rows = append(rows, []any{"", "", "", "", "  " + problem.Reason})
+		}
+	}
+	if !p.json {
+		p.table(rows)
+		p.printNotes("problem", problems)
+	}
+	return nil
+}
+
+// jobState is the state as a person wants it: an open job is running, or was interrupted.
+func jobState(job ingest.Job) string {
+	switch {
+	case job.State != ingest.JobOpen:
+		return string(job.State)
+	case job.Live && !job.Holder.Gone():
+		return "running"
+	default:
+		return "interrupted"
+	}
+}
+
+func jobObject(job ingest.Job) map[string]any {
+	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": job.Paths, "started": job.Started.UTC(), "problems": job.Problems}
+	if !job.Completed.IsZero() {
+		o["completed"] = job.Completed.UTC()
+	}
+	return o
+}

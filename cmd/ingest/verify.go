@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func newVerify(p *program) *cobra.Command {
+	repair := ""
+	c := &cobra.Command{
+		Use:   "verify [MODEL]",
+		Short: "Read payloads back and hash them; say which segment is damaged or missing",
+		Long: `Read every payload of a model, or of all complete models, and compare it with its SHA-256. Each
+segment that is damaged or missing is named with its tensor. With --repair, the good bytes are written
+again from a copy of the file.
+
+` + exitCodes,
+		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair) },
+	}
+	c.Flags().StringVar(&repair, "repair", "", "a good copy of the model's file")
+	return c
+}
+
+func (p *program) verify(ctx context.Context, args []string, repair string) error {
+	if repair != "" && len(args) == 0 {
+		return usage("--repair needs the MODEL that the file is of")
+	}
+	h, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	models, err := modelsToVerify(ctx, h.catalog, args)
+	if err != nil {
+		return err
+	}
+	v := &verification{program: p, progress: &ingest.Progress{}}
+	for _, m := range models {
+		v.progress.BytesTotal.Add(totalBytes(m))
+		v.progress.FilesTotal.Add(int64(len(m.Files)))
+	}
+	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
+	stop := p.showProgress(v.progress)
+	for _, m := range models {
+		if err = v.model(ctx, m, repair); err != nil {
+			break
+		}
+	}
+	stop()
+	if err != nil {
+		return err
+	}
+	return v.finish(len(models))
+}
+
+func modelsToVerify(ctx context.Context, library ingest.Library, args []string) ([]ingest.Summary, error) {
+	if len(args) == 1 {
+		m, err := ingest.FindModel(ctx, library, args[0])
+		if err == nil && m.State != ingest.ModelComplete {
+			err = fmt.Errorf("model %d is not complete: `ingest resume` goes on with it", m.ID)
+		}
+		return []ingest.Summary{m}, err
+	}
+	var models []ingest.Summary
+	for m, err := range library.Models(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if m.State == ingest.ModelComplete {
+			models = append(models, m)
+		}
+	}
+	return models, nil
+}
+
+// verification is one call of the command.
+type verification struct {
+	*program
+	verifier          ingest.Verifier
+	progress          *ingest.Progress
+	damaged, repaired int
+}
+
+func (v *verification) model(ctx context.Context, m ingest.Summary, repair string) error {
+	for _, file := range m.Files {
+		v.verifier.Repair = nil
+		if repair != "" {
+			source, err := ingest.OpenSource(repair)
+			if err != nil {
+				return err
+			}
+			defer source.Close()
+			v.verifier.Repair = io.ReaderAt(source)
+		}
+		if err := v.verifier.Verify(ctx, file, func(d ingest.Damage) { v.found(m, d) }); err != nil {
+			return err
+		}
+		v.progress.FilesDone.Add(1)
+	}
+	return nil
+}
+
+func (v *verification) found(m ingest.Summary, d ingest.Damage) {
+	state := "damaged"
+	switch {
+	case d.Repaired:
+		state = "repaired"
+		v.repaired++
+	case d.Missing():
+		state = "missing"
+		v.damaged++
+	default:
+		v.damaged++
+	}
+	place := "the file as a whole"
+	if d.Piece.Bytes > 0 {
+		place = d.Piece.Place()
+	}
+	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name, "tensor": d.Piece.Tensor, "ordinal": d.Piece.Ordinal,
+		"offset": d.Piece.Offset, "bytes": d.Piece.Bytes, "sha256": d.Piece.Digest, "reason": d.Reason.Error()},
+		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
+}
+
+func (v *verification) finish(models int) error {
+	if v.json {
+		v.printJSON(map[string]any{"event": "summary", "models": models, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
+	} else {
+		v.printf("%s verified, %s read: %d damaged or missing, %d repaired\n", plural(models, "model"), human(v.progress.BytesRecorded.Load()), v.damaged, v.repaired)
+	}
+	if v.damaged > 0 {
+		return &codeError{code: exitDamage}
+	}
+	return nil
+}

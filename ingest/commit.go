@@ -1,0 +1,89 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
+// commit writes the rows of each batch once all of it is stored, in file order.
+func (t *intake) commit(ctx context.Context) error {
+	at := t.entry.Recorded
+	state := t.entry.HashState
+	for b := range t.batches {
+		select {
+		case <-b.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		record := b.record(t.model, t.entry.ID, at, state)
+		if b.final {
+			record.Digest = Digest(t.hasher.Sum(nil)) // hash has seen the last slab: b is done
+			if err := t.checkWhole(ctx, record.Digest); err != nil {
+				return err
+			}
+		}
+		if err := t.write(ctx, record); err != nil {
+			return fmt.Errorf("%s: record bytes %d to %d: %w", Printable(t.file.Path), record.From, record.To, err)
+		}
+		if t.rows != nil {
+			for _, s := range b.slabs {
+				t.release(s)
+			}
+		}
+		t.Progress.BytesRecorded.Add(record.To - record.From)
+		at, state = record.To, record.HashState
+	}
+	return nil
+}
+
+// record gathers the batch's rows. from and state hold for a batch without bytes,
+// which is that of an empty file.
+func (b *batchInHand) record(model ModelID, file FileID, from int64, state []byte) *Batch {
+	r := &Batch{Model: model, File: file, From: from, To: from, HashState: state,
+		Segments: make([]Recorded, 0, b.rows)}
+	for _, s := range b.slabs {
+		r.Segments = append(r.Segments, s.segments...)
+		r.To, r.HashState = s.to, s.state
+	}
+	return r
+}
+
+func (t *intake) write(ctx context.Context, record *Batch) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if t.rows != nil {
+		return t.rows.RecordPayloads(ctx, t.lease, record)
+	}
+	return t.Catalog.Record(ctx, t.lease, record)
+}
+
+// checkWhole is asked before the last rows of a file are written: is it the file
+// that it claims to be, and the one that was there when we began?
+func (t *intake) checkWhole(ctx context.Context, got Digest) error {
+	if err := t.checkUnchanged(); err != nil {
+		return err
+	}
+	if want := t.file.Claim; !want.IsZero() && want != got {
+		return &SourceError{t.file.Path, -1, &MismatchError{Want: want, Got: got}}
+	}
+	return nil
+}
+
+func (t *intake) checkUnchanged() error {
+	open, err := t.source.Stat()
+	if err != nil {
+		return &SourceError{t.file.Path, -1, err}
+	}
+	named, err := os.Stat(t.file.Path)
+	if err != nil {
+		return &SourceError{t.file.Path, -1, fmt.Errorf("%w (%w)", ErrChanged, err)}
+	}
+	for _, info := range []os.FileInfo{open, named} {
+		if info.Size() != t.file.Bytes || !info.ModTime().Equal(t.file.Modified) || !os.SameFile(open, info) {
+			return &SourceError{t.file.Path, -1, fmt.Errorf("%d bytes of %s have become %d of %s: %w",
+				t.file.Bytes, t.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"), ErrChanged)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package ingest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseDigest(t *testing.T) {
+	hexits := Sum(nil).String()
+	if hexits != "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" { // FIPS 180-4, the empty message
+		t.Fatalf("Sum(nil) = %s", hexits)
+	}
+	for _, good := range []string{"sha256:" + hexits, "sha256-" + hexits} {
+		if d, err := ParseDigest(good); err != nil || d != Sum(nil) {
+			t.Errorf("ParseDigest(%q) = %v, %v", good, d, err)
+		}
+	}
+	for _, bad := range []string{"", hexits, "sha256:", "sha256_" + hexits, "sha512:" + hexits, "sha256:" + strings.ToUpper(hexits), "sha256:" + hexits + "0",
+		"sha256:" + hexits[1:], "sha256:../" + hexits[3:], "sha256:" + hexits[:63] + "g", " sha256:" + hexits, "sha256:" + hexits + "\n"} {
+		if d, err := ParseDigest(bad); err == nil || !d.IsZero() {
+			t.Errorf("ParseDigest(%q) = %v, %v", bad, d, err)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		`C:\models\"a".gguf`: `C:\models\"a".gguf`,
+		"été.gguf":           "été.gguf",
+		"a\x1b[2Jb":          `"a\x1b[2Jb"`,
+		"a\nb":               `"a\nb"`,
+		"a\x00":              `"a\x00"`,
+		"\xff":               `"\xff"`,
+	} {
+		if got := Printable(in); got != want {
+			t.Errorf("Printable(%q) = %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors about one source file that callers branch on.
+var (
+	// ErrChanged: a file grew, shrank or was written while it was read.
+	ErrChanged = errors.New("the file changed while it was read; nothing of it is recorded as complete: run again when it is at rest")
+	// ErrInterrupted: the run was asked to stop, and stopped at the end of a batch.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+// SourceError is trouble with one source file. The other files of a run go on.
+type SourceError struct {
+	Path   string
+	Offset int64 // byte of the file; negative where no place is to blame
+	Err    error
+}
+
+func (e *SourceError) Error() string {
+	if e.Offset < 0 {
+		return fmt.Sprintf("%s: %v", Printable(e.Path), e.Err)
+	}
+	return fmt.Sprintf("%s: at byte %d: %v", Printable(e.Path), e.Offset, e.Err)
+}
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// MismatchError: a file's content is not what its name, its manifest or an
+// earlier run says.
+type MismatchError struct {
+	Want, Got Digest
+	// Parts says where the file differs from content of the wanted digest that
+	// the catalogue knows; empty if it knows none.
+	Parts []string
+}
+
+func (e *MismatchError) Error() string {
+	text := fmt.Sprintf("the content has SHA-256 %s, and should have %s", e.Got, e.Want)
+	if e.Got.IsZero() {
+		text = fmt.Sprintf("the content no longer has the SHA-256 %s that was recorded", e.Want)
+	}
+	if len(e.Parts) > 0 {
+		text += "; it differs in " + strings.Join(e.Parts, ", ")
+	}
+	return text + ": fetch the file again"
+}
+
+// Printable returns text fit for a terminal and a log: quoted as in Go if it
+// holds control characters or is not UTF-8, else as it is.
+func Printable(text string) string {
+	quoted := fmt.Sprintf("%q", text)
+	if plain := quoted[1 : len(quoted)-1]; strings.ReplaceAll(strings.ReplaceAll(plain, `\\`, `\`), `\"`, `"`) == text {
+		return text
+	}
+	return quoted
+}

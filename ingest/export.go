@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Exporter writes stored files out again.
+type Exporter struct {
+	Catalog  Library
+	Payloads Payloads
+	Options  Options
+	Progress *Progress // may be nil; BytesRecorded counts bytes written
+}
+
+// Export writes file to path. It writes to a temporary name in the same folder, checks each segment and
+// the whole against their SHA-256, makes it durable, and then gives it its
+// name: path is never a part of a file. An existing path is an error unless
+// overwrite is set.
+func (e *Exporter) Export(ctx context.Context, file StoredFile, path string, overwrite bool) error {
+	if file.Digest.IsZero() {
+		return fmt.Errorf("file %s is not complete: ingest resume goes on with it", Printable(file.Name))
+	}
+	if _, err := os.Lstat(path); err == nil && !overwrite {
+		return fmt.Errorf("%s exists: --force replaces it", Printable(path))
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".ingest-export-*")
+	if err != nil {
+		return err
+	}
+	err = e.write(ctx, file, temporary)
+	if err == nil {
+		err = temporary.Sync()
+	}
+	err = errors.Join(err, temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	if err == nil {
+		return syncFolder(filepath.Dir(path))
+	}
+	return fmt.Errorf("export %s: %w", Printable(path), errors.Join(err, os.Remove(temporary.Name())))
+}
+
+func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) error {
+	l, err := e.Options.lender(file.SegmentBytes)
+	if err != nil {
+		return err
+	}
+	whole := sha256.New()
+	at := int64(0)
+	err = eachPiece(ctx, e.Catalog.Pieces(ctx, file.ID), l, e.Payloads.Read, func(f fetched) error {
+		if reason := f.damage(at); reason != nil {
+			return fmt.Errorf("%s: %w; ingest verify lists all damage", f.Place(), reason)
+		}
+		at += f.Bytes
+		whole.Write(f.payload)
+		if e.Progress != nil {
+			e.Progress.BytesRecorded.Add(f.Bytes)
+		}
+		_, err := to.Write(f.payload)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if at != file.Bytes {
+		return fmt.Errorf("rows cover %d of its %d bytes: %w", at, file.Bytes, ErrIncomplete)
+	}
+	if got := Digest(whole.Sum(nil)); got != file.Digest {
+		return &MismatchError{Want: file.Digest, Got: got}
+	}
+	return nil
+}
+
+// damage says what is wrong with a piece that should begin at byte at; nil if nothing is.
+func (f fetched) damage(at int64) error {
+	switch {
+	case f.Offset != at:
+		return fmt.Errorf("no row for bytes %d to %d: %w", at, f.Offset, ErrIncomplete)
+	case f.err != nil:
+		return f.err
+	case int64(len(f.payload)) != f.Bytes:
+		return fmt.Errorf("payload is damaged: %d bytes instead of %d", len(f.payload), f.Bytes)
+	case f.sum != f.Digest:
+		return fmt.Errorf("payload is damaged: it has SHA-256 %s, and should have %s", f.sum, f.Digest)
+	}
+	return nil
+}

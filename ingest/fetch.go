@@ -1,0 +1,131 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Payloads reads payloads back from wherever their rows say that they are.
+type Payloads struct {
+	Store Store    // nil if there is none
+	Rows  RowStore // nil if the catalogue keeps no payloads
+}
+
+// Read returns the payload of piece, in buffer if it fits. It does not check the digest.
+func (p Payloads) Read(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+	switch {
+	case piece.InRow && p.Rows != nil:
+		return p.Rows.ReadPayload(ctx, piece, buffer)
+	case piece.InRow:
+		return nil, fmt.Errorf("%w: it lies in a row, and this catalogue keeps no payloads in rows", ErrNoPayload)
+	case p.Store == nil:
+		return nil, fmt.Errorf("%w: it lies in a store (%s): name it with --store", ErrNoPayload, piece.Address.URI)
+	default:
+		return p.Store.Get(ctx, piece.Digest, piece.Address, buffer)
+	}
+}
+
+// Place says where a piece lies, in words for a person.
+func (p Piece) Place() string {
+	if p.Layer == 0 {
+		return fmt.Sprintf("bytes %d to %d (outside of tensors)", p.Offset, p.Offset+p.Bytes)
+	}
+	return fmt.Sprintf("tensor %s segment %d (bytes %d to %d)", Printable(p.Tensor), p.Ordinal, p.Offset, p.Offset+p.Bytes)
+}
+
+// fetched is a piece with what was read for it.
+type fetched struct {
+	Piece
+	payload []byte
+	sum     Digest
+	err     error // the payload could not be read
+}
+
+// lender lends the buffers of a reading command.
+type lender struct {
+	*loan
+	workers int
+}
+
+// lender lends buffers for reading what was recorded in segments of this size.
+func (o Options) lender(segmentBytes int64) (lender, error) {
+	o.SegmentBytes = segmentBytes
+	o = o.withDefaults()
+	number, err := o.buffers()
+	if err != nil {
+		return lender{}, err
+	}
+	return lender{newPool(number, o.SegmentBytes).loan(), o.Workers}, nil
+}
+
+// eachPiece reads the payloads of pieces, as many at once as l has workers, hashes them,
+// and calls visit with them in the order of pieces. What visit sees of a payload
+// is gone once it returns. A payload that cannot be read is visited too, with its error.
+func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
+	read func(context.Context, Piece, []byte) ([]byte, error), visit func(fetched) error) error {
+	type promise struct {
+		buffer []byte
+		kept   chan fetched
+	}
+	defer l.close()
+	group, ctx := errgroup.WithContext(ctx)
+	inOrder := make(chan promise, l.workers)
+	group.Go(func() error {
+		defer close(inOrder)
+		for piece, err := range pieces {
+			if err != nil {
+				return err
+			}
+			buffer, err := l.get(ctx)
+			if err != nil {
+				return err
+			}
+			p := promise{buffer, make(chan fetched, 1)}
+			group.Go(func() error {
+				p.kept <- fetchPiece(ctx, piece, p.buffer, read)
+				return nil
+			})
+			select {
+			case inOrder <- p:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for p := range inOrder {
+			if err := visit(<-p.kept); err != nil {
+				return err
+			}
+			l.put(p.buffer)
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func fetchPiece(ctx context.Context, piece Piece, buffer []byte, read func(context.Context, Piece, []byte) ([]byte, error)) fetched {
+	f := fetched{Piece: piece}
+	if piece.Bytes > int64(len(buffer)) {
+		f.err = fmt.Errorf("the catalogue gives it %d bytes, and its file segments of at most %d", piece.Bytes, len(buffer))
+		return f
+	}
+	if f.payload, f.err = read(ctx, piece, buffer); f.err == nil {
+		f.sum = Sum(f.payload)
+	}
+	return f
+}
+
+// atEnd takes the end of a file for a short payload, which its digest will tell.
+func atEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,153 @@
+package format
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+)
+
+// The formats, as Models.ModelType and ModelFiles.Format have them.
+const (
+	GGUF   = "gguf"
+	Opaque = "opaque" // bytes that we keep and do not look into
+)
+
+// Parser opens the files of a source and reads their headers. The zero value is ready.
+type Parser struct {
+	// Opaque keeps a file that says that it is GGUF, and is not or is damaged, as a blob.
+	Opaque bool
+	// HeaderBytes is the most memory that the header of one file may take; 0 means the
+	// reader's own limit.
+	HeaderBytes int64
+}
+
+// Parse makes a model of a source. Trouble with a file is an *ingest.SourceError. It reads headers only.
+func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
+	m := &ingest.Model{Name: source.Name, URI: source.URI, Type: Opaque}
+	var main *gguf.File // the header that speaks for the model: that of the first weights file that has one
+	var splits []split
+	for _, sf := range source.Files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		file, header, err := p.parseFile(sf)
+		if err != nil {
+			return nil, err
+		}
+		m.Files = append(m.Files, file)
+		if header == nil || file.Role != ingest.Weights {
+			continue
+		}
+		if main == nil {
+			main = header
+		}
+		splits = append(splits, splitOf(file.Path, header))
+	}
+	if err := checkSplits(splits); err != nil {
+		return nil, err
+	}
+	describe(m, main)
+	if m.Name == "" {
+		m.Name = filepath.Base(m.Files[0].Path)
+	}
+	return m, nil
+}
+
+// parseFile looks at the first bytes of a file and reads its header, if it has one of ours.
+func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error) {
+	refuse := func(err error) (ingest.File, *gguf.File, error) {
+		var broken *gguf.Error
+		if errors.As(err, &broken) {
+			return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1,
+				Err: fmt.Errorf("damaged GGUF file: %w (--opaque keeps it as a blob)", err)}
+		}
+		return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
+	}
+	source, err := ingest.OpenSource(sf.Path)
+	if err != nil {
+		return refuse(err)
+	}
+	defer source.Close()
+	info, err := source.Stat()
+	if err != nil {
+		return refuse(err)
+	}
+	file := ingest.File{Path: sf.Path, Role: sf.Role, Format: Opaque, Bytes: info.Size(), Modified: info.ModTime(),
+		Claim: sf.Claim, ClaimBytes: sf.ClaimBytes}
+	if sf.ClaimBytes >= 0 && sf.ClaimBytes != file.Bytes {
+		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes, sf.ClaimBytes))
+	}
+	first, err := head(source)
+	if err != nil {
+		return refuse(err)
+	}
+	if p.Opaque && !gguf.Sniff(first) || !gguf.Sniff(first) && !saysGGUF(sf.Path) {
+		return file, nil, nil
+	}
+	if !gguf.Sniff(first) {
+		return refuse(notGGUF(first, file.Bytes))
+	}
+	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(source, file.Bytes)
+	if err != nil && p.Opaque {
+		file.Warnings = append(file.Warnings, fmt.Sprintf("kept as a blob: %v", err))
+		return file, nil, nil
+	}
+	if err != nil {
+		return refuse(err)
+	}
+	file.Format = GGUF
+	addTensors(&file, header)
+	return file, header, nil
+}
+
+// head returns the first bytes of a file, as many as it takes to tell what it is.
+func head(source *os.File) ([]byte, error) {
+	first := make([]byte, 256)
+	n, err := source.ReadAt(first, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return first[:n], nil
+}
+
+func saysGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
+
+// notGGUF says what a file is that is named .gguf and does not begin like one.
+func notGGUF(first []byte, size int64) error {
+	what := fmt.Sprintf("it begins with %q", first[:min(len(first), 8)])
+	trimmed := bytes.ToLower(bytes.TrimSpace(first))
+	switch {
+	case size == 0:
+		what = "it is empty"
+	case bytes.HasPrefix(first, []byte("version https://git-lfs")):
+		what = "it is a Git LFS pointer: fetch the file itself with git lfs pull"
+	case bytes.HasPrefix(trimmed, []byte("<!doctype")), bytes.HasPrefix(trimmed, []byte("<html")):
+		what = "it is an HTML page, perhaps a download that needed a login"
+	}
+	return fmt.Errorf("at byte 0: named .gguf, and no GGUF file: %s (--opaque keeps it as a blob)", what)
+}
+
+// addTensors turns the header's tensors into the library's.
+func addTensors(file *ingest.File, header *gguf.File) {
+	unknown := map[string]int{}
+	file.Tensors = make([]ingest.Tensor, len(header.Tensors))
+	for i, t := range header.Tensors {
+		elements, bytes, known := t.Type.Block()
+		if !known {
+			unknown[t.Type.String()]++
+		}
+		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Elements: int64(t.Elements),
+			Offset: t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
+	}
+	for name, n := range unknown {
+		file.Warnings = append(file.Warnings, fmt.Sprintf("%d tensors of the unknown type %s: kept as bytes that belong to no tensor", n, name))
+	}
+}

@@ -1,0 +1,334 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// smallBytes: segments up to this size that lie one after the other share a
+// buffer and a read, so that a thousand small tensors do not cost a thousand of each.
+const smallBytes = 512 << 10
+
+// recordTimeout bounds one transaction. It runs on although the run is being
+// stopped: what was stored shall be remembered.
+const recordTimeout = 2 * time.Minute
+
+// intake takes in one file:
+//
+//	read ──slabs──> hash (the whole file, in order)
+//	  │ └─pieces──> work (each segment's digest, then the store)
+//	  └──batches──────────────────────> commit (rows, in file order)
+//
+// Buffers come from the run's pool and go back when hash and work are done with
+// them (to the rows: when the transaction is done).
+type intake struct {
+	*run
+	file    *File
+	plan    *Plan
+	model   ModelID
+	entry   FileEntry
+	source  *os.File
+	loan    *loan
+	hasher  hash.Hash
+	stopped bool // the run was asked to stop before the file's end
+
+	slabs   chan *slab
+	pieces  chan piece
+	batches chan *batchInHand
+}
+
+// slab is one buffer's worth of consecutive segments.
+type slab struct {
+	batch    *batchInHand
+	buffer   []byte
+	from, to int64
+	segments []Recorded
+	state    []byte // of the file's hash after byte to
+	users    atomic.Int32
+}
+
+// piece is one segment of a slab.
+type piece struct {
+	slab  *slab
+	index int
+}
+
+func (p piece) payload() []byte {
+	s := &p.slab.segments[p.index]
+	at := s.Offset - p.slab.from
+	return p.slab.buffer[at : at+s.Bytes : at+s.Bytes]
+}
+
+// batchInHand is a batch whose slabs are still being hashed and stored.
+type batchInHand struct {
+	slabs   []*slab
+	begun   time.Time
+	rows    int
+	bytes   int64
+	final   bool // the file ends with it
+	pending atomic.Int64
+	done    chan struct{} // closed when all of it is hashed and stored
+}
+
+func newBatch() *batchInHand {
+	b := &batchInHand{begun: time.Now(), done: make(chan struct{})}
+	b.pending.Store(1) // it is open: see close
+	return b
+}
+
+func (b *batchInHand) settle() {
+	if b.pending.Add(-1) == 0 {
+		close(b.done)
+	}
+}
+
+// take reads the file from where its entry says to its end. It returns
+// ErrInterrupted if the run was asked to stop, with all that was read recorded.
+func (t *intake) take(work context.Context) error {
+	if err := t.begin(); err != nil {
+		return err
+	}
+	defer t.source.Close()
+	defer t.loan.close()
+	group, ctx := errgroup.WithContext(work)
+	group.Go(func() error { return t.read(ctx) })
+	group.Go(func() error { return t.hash() })
+	for range t.Options.Workers {
+		group.Go(func() error { return t.work(ctx) })
+	}
+	group.Go(func() error { return t.commit(ctx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if t.stopped {
+		return ErrInterrupted
+	}
+	return nil
+}
+
+func (t *intake) begin() error {
+	var err error
+	if t.source, err = OpenSource(t.file.Path); err != nil {
+		return &SourceError{t.file.Path, -1, err}
+	}
+	t.hasher = sha256.New()
+	if len(t.entry.HashState) > 0 {
+		if err := t.hasher.(encoding.BinaryUnmarshaler).UnmarshalBinary(t.entry.HashState); err != nil {
+			t.source.Close()
+			return fmt.Errorf("the saved hash state of %s: %w", Printable(t.file.Path), err)
+		}
+	}
+	t.loan = t.pool.loan()
+	t.slabs = make(chan *slab, t.Options.Workers)
+	t.pieces = make(chan piece, t.Options.Workers)
+	t.batches = make(chan *batchInHand)
+	return nil
+}
+
+// read is the only goroutine that touches the file.
+func (t *intake) read(ctx context.Context) error {
+	defer close(t.slabs)
+	defer close(t.pieces)
+	defer close(t.batches)
+	b, s := newBatch(), &slab{from: t.entry.Recorded, to: t.entry.Recorded}
+	for segment := range t.plan.From(t.entry.Recorded) {
+		if len(s.segments) > 0 && !s.takes(segment, t.plan.SegmentBytes()) {
+			var err error
+			if b, err = t.fill(ctx, b, s); err != nil || t.stopped {
+				return err
+			}
+			s = &slab{from: segment.Offset, to: segment.Offset}
+		}
+		s.add(segment, t)
+	}
+	var err error
+	if len(s.segments) > 0 {
+		if b, err = t.fill(ctx, b, s); err != nil || t.stopped {
+			return err
+		}
+	}
+	b.final = true
+	return t.hand(ctx, b)
+}
+
+func (s *slab) takes(next Segment, most int64) bool {
+	return next.Bytes <= smallBytes && next.End()-s.from <= most
+}
+
+func (s *slab) add(segment Segment, t *intake) {
+	r := Recorded{Segment: segment}
+	if segment.Tensor != NoTensor {
+		r.Layer = t.entry.Layers[segment.Tensor]
+		r.Type = t.file.Tensors[segment.Tensor].Type
+	}
+	s.segments = append(s.segments, r)
+	s.to = segment.End()
+}
+
+// fill reads the slab's bytes and hands them on, as a part of batch b. It returns
+// the batch that the next slab belongs to. It sets t.stopped, with the batch
+// handed over, where the run is to stop.
+func (t *intake) fill(ctx context.Context, b *batchInHand, s *slab) (*batchInHand, error) {
+	if t.stop.Err() != nil {
+		t.stopped = true
+		if len(b.slabs) == 0 {
+			return b, nil
+		}
+		return b, t.hand(ctx, b)
+	}
+	var err error
+	if b, err = t.lend(ctx, b, s); err != nil {
+		return b, err
+	}
+	if err := t.readFull(s); err != nil {
+		return b, err
+	}
+	b.add(s, t.rows != nil)
+	if err := t.spread(ctx, s); err != nil {
+		return b, err
+	}
+	if s.to < t.file.Bytes && t.isFull(b) { // the last batch carries the file's digest, which is not known yet
+		return newBatch(), t.hand(ctx, b)
+	}
+	return b, nil
+}
+
+func (t *intake) isFull(b *batchInHand) bool {
+	return b.rows >= t.Options.BatchRows || b.bytes >= t.Options.BatchBytes || time.Since(b.begun) >= t.Options.BatchTime
+}
+
+// lend gives the slab its buffer. Where payloads stay in memory until their
+// transaction, running out of buffers ends the batch: it is what gives them back.
+func (t *intake) lend(ctx context.Context, b *batchInHand, s *slab) (*batchInHand, error) {
+	if t.rows != nil {
+		if s.buffer = t.loan.try(); s.buffer != nil {
+			return b, nil
+		}
+		if len(b.slabs) > 0 {
+			if err := t.hand(ctx, b); err != nil {
+				return b, err
+			}
+			b = newBatch()
+		}
+	}
+	var err error
+	s.buffer, err = t.loan.get(ctx)
+	return b, err
+}
+
+func (t *intake) readFull(s *slab) error {
+	want := s.to - s.from
+	n, err := io.ReadFull(io.NewSectionReader(t.source, s.from, want), s.buffer[:want])
+	t.Progress.BytesRead.Add(int64(n))
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &SourceError{t.file.Path, s.from + int64(n), fmt.Errorf("the file ends here, and had %d bytes: %w", t.file.Bytes, ErrChanged)}
+	}
+	if err != nil {
+		return &SourceError{t.file.Path, s.from + int64(n), err}
+	}
+	return nil
+}
+
+func (b *batchInHand) add(s *slab, untilCommit bool) {
+	s.batch = b
+	b.slabs = append(b.slabs, s)
+	b.rows += len(s.segments)
+	b.bytes += s.to - s.from
+	users := 1 + len(s.segments)
+	b.pending.Add(int64(users))
+	if untilCommit {
+		users++
+	}
+	s.users.Store(int32(users))
+}
+
+// spread sends the slab to both hashes.
+func (t *intake) spread(ctx context.Context, s *slab) error {
+	select {
+	case t.slabs <- s:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for i := range s.segments {
+		select {
+		case t.pieces <- piece{s, i}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// hand closes the batch and gives it to commit. As the channel has no room, at
+// most two batches of a file are in flight: one being read, one being written.
+func (t *intake) hand(ctx context.Context, b *batchInHand) error {
+	b.settle()
+	select {
+	case t.batches <- b:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// release gives the slab's buffer back when its last user is done.
+func (t *intake) release(s *slab) {
+	if s.users.Add(-1) == 0 {
+		t.loan.put(s.buffer)
+		s.buffer = nil
+	}
+}
+
+func (t *intake) hash() error {
+	for s := range t.slabs {
+		t.hasher.Write(s.buffer[:s.to-s.from])
+		state, err := t.hasher.(encoding.BinaryMarshaler).MarshalBinary()
+		if err != nil {
+			return fmt.Errorf("the state of SHA-256: %w", err)
+		}
+		s.state = state
+		t.release(s)
+		s.batch.settle()
+	}
+	return nil
+}
+
+func (t *intake) work(ctx context.Context) error {
+	for p := range t.pieces {
+		r := &p.slab.segments[p.index]
+		r.Digest = Sum(p.payload())
+		if t.rows != nil {
+			r.Payload = p.payload()
+		} else if err := t.put(ctx, r, p.payload()); err != nil {
+			return fmt.Errorf("%s: store bytes %d to %d: %w", Printable(t.file.Path), r.Offset, r.End(), err)
+		}
+		t.release(p.slab)
+		p.slab.batch.settle()
+	}
+	return nil
+}
+
+func (t *intake) put(ctx context.Context, r *Recorded, payload []byte) error {
+	leave, err := t.inFlight.enter(ctx, r.Digest)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if t.placer != nil {
+		position := Position{Model: t.model, File: t.entry.ID, Layer: r.Layer, Ordinal: r.Ordinal, Type: r.Type}
+		r.Address, err = t.placer.PutAt(ctx, position, r.Digest, payload)
+		return err
+	}
+	r.Address, err = t.Store.Put(ctx, r.Digest, payload)
+	return err
+}

@@ -1,0 +1,203 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Ingester takes in models. Its fields are set once, before Run.
+type Ingester struct {
+	Catalog Catalog
+	// Store is where payloads go; nil puts them into the catalogue's own rows,
+	// for which the catalogue must be a RowStore.
+	Store Store
+	// Parse opens a source's files and reads their headers. Trouble with one file
+	// is a *SourceError.
+	Parse    func(context.Context, Source) (*Model, error)
+	Options  Options
+	Progress *Progress // may be nil
+}
+
+// Report is what a run did.
+type Report struct {
+	Job         int64
+	Continued   bool // the job was begun by an earlier run
+	Taken       []Outline
+	Skipped     []Note // files that are stored and did not change, and those left out on purpose
+	Refused     []Note // files that were refused or failed
+	Warnings    []Note
+	BytesRead   int64 // from the sources, in this run
+	BytesStored int64 // of segments that were new to the store; those of resumed models as a whole
+	BytesShared int64 // of segments that were stored before
+	Elapsed     time.Duration
+	Interrupted bool
+}
+
+// Outline is a model that was taken in.
+type Outline struct {
+	Model   ModelID
+	Name    string
+	Files   int
+	Bytes   int64
+	Joined  bool // its weights were stored already: it is one more name of a model
+	Resumed int64
+}
+
+// graceTime is how long batches in hand may take once a run was asked to stop.
+const graceTime = time.Minute
+
+// run is one call of Run.
+type run struct {
+	*Ingester
+	lease    Lease
+	rows     RowStore // nil if payloads go to the store
+	placer   Placer   // nil if the store goes by digest alone
+	pool     *pool
+	stop     context.Context // done when no more is to be read
+	inFlight flight[Digest]  // payloads
+	atHand   flight[string]  // paths and keys of models
+	slots    chan struct{}   // one for each file at a time
+	cutShort atomic.Bool     // something was left undone because of stop
+
+	mu     sync.Mutex
+	report Report
+}
+
+// Run takes in all sources that were found, as the job that claim asks for.
+// When ctx ends, it stops reading, lets the batches in hand finish, and reports
+// Interrupted; the job stays open. Trouble with single files is in the report.
+// An error means that the run as a whole could not go on, because the store,
+// the catalogue or the lease failed; what was recorded is kept, and the job stays
+// open to be continued.
+func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report, error) {
+	begun := time.Now()
+	r, err := in.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.claimStore(ctx); err != nil {
+		return nil, err
+	}
+	if r.lease, err = in.Catalog.Open(ctx, claim); err != nil {
+		return nil, err
+	}
+	r.report = Report{Job: r.lease.Job, Continued: r.lease.Continued, Skipped: found.Skipped, Refused: found.Refused}
+	work, cancel := r.workContext(ctx)
+	defer cancel(nil)
+	err = r.takeAll(work, found.Sources)
+	r.report.Interrupted = r.cutShort.Load()
+	r.report.BytesRead = r.Progress.BytesRead.Load()
+	r.report.Elapsed = time.Since(begun)
+	r.sortReport()
+	return &r.report, errors.Join(err, r.close(work, err))
+}
+
+func (in *Ingester) prepare(ctx context.Context) (*run, error) {
+	options := in.Options.withDefaults()
+	number, err := options.buffers()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.Parse, options, in.Progress}, stop: ctx}
+	if r.Progress == nil {
+		r.Progress = &Progress{}
+	}
+	if in.Store == nil {
+		var ok bool
+		if r.rows, ok = in.Catalog.(RowStore); !ok {
+			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
+		}
+	}
+	r.placer, _ = in.Store.(Placer)
+	r.pool = newPool(number, options.SegmentBytes)
+	r.slots = make(chan struct{}, options.Jobs)
+	return r, nil
+}
+
+// claimStore tells the store that this catalogue refers to it, before it does.
+func (in *Ingester) claimStore(ctx context.Context) error {
+	claimer, ok := in.Store.(Claimer)
+	if !ok {
+		return nil
+	}
+	identity, err := in.Catalog.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = claimer.Claim(ctx, identity)
+	return err
+}
+
+// workContext outlives ctx by graceTime, and ends when the lease is lost.
+func (r *run) workContext(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stopGrace := context.AfterFunc(ctx, func() {
+		time.AfterFunc(graceTime, func() {
+			cancel(fmt.Errorf("batches in hand did not finish within %s of the request to stop: %w", graceTime, ErrInterrupted))
+		})
+	})
+	go r.keepLease(work, cancel)
+	return work, func(cause error) { stopGrace(); cancel(cause) }
+}
+
+// takeAll works on the sources, as many at once as there are jobs.
+func (r *run) takeAll(work context.Context, sources []Source) error {
+	r.count(sources)
+	group, ctx := errgroup.WithContext(work)
+	group.SetLimit(r.Options.Jobs)
+	for _, source := range sources {
+		if r.stop.Err() != nil {
+			r.cutShort.Store(true)
+			break
+		}
+		group.Go(func() error { return r.judge(source, r.takeSource(ctx, source)) })
+	}
+	return group.Wait()
+}
+
+// judge sorts out whose trouble an error is. That of single files goes into the
+// report; what is left is the run's.
+func (r *run) judge(source Source, err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, one := range several.Unwrap() {
+			all = append(all, r.judge(source, one))
+		}
+		return errors.Join(all...)
+	}
+	var trouble *SourceError
+	switch {
+	case err == nil:
+	case errors.As(err, &trouble):
+		r.refuse(trouble.Path, trouble)
+	case errors.Is(err, ErrBusy):
+		r.refuse(source.Files[0].Path, err)
+	case errors.Is(err, ErrInterrupted):
+		r.cutShort.Store(true)
+	default:
+		return err
+	}
+	return nil
+}
+
+func (r *run) refuse(path string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Refused = append(r.report.Refused, Note{path, err})
+}
+
+func (r *run) sortReport() {
+	byPath := func(a, b Note) int { return strings.Compare(a.Path, b.Path) }
+	slices.SortStableFunc(r.report.Refused, byPath)
+	slices.SortStableFunc(r.report.Skipped, byPath)
+	slices.SortStableFunc(r.report.Taken, func(a, b Outline) int { return cmp.Compare(a.Model, b.Model) })
+}

@@ -1,0 +1,156 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// count adds the sources' sizes to what the run has to do.
+func (r *run) count(sources []Source) {
+	for _, source := range sources {
+		for _, f := range source.Files {
+			if info, err := os.Stat(f.Path); err == nil {
+				r.Progress.BytesTotal.Add(info.Size())
+			}
+			r.Progress.FilesTotal.Add(1)
+		}
+	}
+}
+
+// takeSource takes in one model, or finds that it is stored already. Two sources over the same
+// weights, such as two tags, go one after the other: the second finds what the first stored.
+func (r *run) takeSource(ctx context.Context, source Source) error {
+	if r.stop.Err() != nil {
+		return ErrInterrupted
+	}
+	leave, err := r.atHand.enter(ctx, "path "+source.Files[0].Path)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	defer r.Progress.FilesDone.Add(int64(len(source.Files)))
+	into, missing, err := r.known(ctx, &source)
+	if err != nil {
+		return err
+	}
+	if len(missing.Files) == 0 {
+		return nil
+	}
+	model, err := r.Parse(ctx, missing)
+	if err != nil {
+		return err
+	}
+	r.warn(model)
+	return r.takeModel(ctx, model, into)
+}
+
+func (r *run) warn(model *Model) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range model.Files {
+		for _, text := range model.Files[i].Warnings {
+			r.report.Warnings = append(r.report.Warnings, Note{model.Files[i].Path, errors.New(text)})
+		}
+	}
+}
+
+// takeModel records a parsed model and takes in its files.
+func (r *run) takeModel(ctx context.Context, model *Model, into ModelID) error {
+	plans := make([]*Plan, len(model.Files))
+	for i := range model.Files {
+		var err error
+		if plans[i], err = NewPlan(&model.Files[i], r.Options.SegmentBytes); err != nil {
+			return &SourceError{model.Files[i].Path, -1, err}
+		}
+	}
+	// Two copies of a file, with one name and time, have one key: never continue
+	// in one goroutine what another has begun.
+	leave, err := r.atHand.enter(ctx, "key "+model.Key(plans).String())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	entry, err := r.Catalog.Begin(ctx, r.lease, model, plans)
+	if err != nil {
+		return err
+	}
+	resumed := int64(0)
+	for _, f := range entry.Files {
+		resumed += f.Recorded
+	}
+	r.Progress.BytesRecorded.Add(resumed)
+	r.Progress.BytesResumed.Add(resumed)
+	if err := r.takeFiles(ctx, model, plans, entry); err != nil {
+		return r.abandonIfWrong(ctx, model, entry, err)
+	}
+	return r.complete(ctx, model, entry.ID, into, resumed)
+}
+
+// takeFiles takes in the files of a model. All of them are tried, although one fails.
+func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry *Entry) error {
+	var group errgroup.Group
+	failures := make([]error, len(model.Files))
+	for i := range model.Files {
+		if !entry.Files[i].Digest.IsZero() {
+			continue
+		}
+		group.Go(func() (err error) {
+			defer func() { failures[i] = err }()
+			select {
+			case r.slots <- struct{}{}:
+				defer func() { <-r.slots }()
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			path := model.Files[i].Path
+			r.Progress.begin(path)
+			defer r.Progress.end(path)
+			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i]}
+			return file.take(ctx)
+		})
+	}
+	group.Wait() // each error is among the failures
+	return errors.Join(failures...)
+}
+
+// complete closes the model and notes it in the report.
+func (r *run) complete(ctx context.Context, model *Model, id, into ModelID, resumed int64) error {
+	summary, err := r.Catalog.Model(ctx, id)
+	if err != nil {
+		return err
+	}
+	final, err := r.Catalog.Complete(ctx, r.lease, id, into)
+	if err != nil {
+		return fmt.Errorf("complete model %q: %w", model.Name, err)
+	}
+	outline := Outline{Model: final, Name: model.Name, Files: len(model.Files), Joined: final != id, Resumed: resumed}
+	for i := range model.Files {
+		outline.Bytes += model.Files[i].Bytes
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Taken = append(r.report.Taken, outline)
+	r.report.BytesStored += summary.BytesStored
+	r.report.BytesShared += summary.BytesShared
+	return nil
+}
+
+// abandonIfWrong removes the rows of a model whose file turned out to be another than
+// the one that was begun: continuing it could never succeed.
+func (r *run) abandonIfWrong(ctx context.Context, model *Model, entry *Entry, err error) error {
+	var mismatch *MismatchError
+	if !errors.As(err, &mismatch) && !errors.Is(err, ErrChanged) {
+		return err
+	}
+	if mismatch != nil {
+		mismatch.Parts = r.differing(ctx, mismatch.Want, model)
+	}
+	if abandonErr := r.Catalog.Abandon(ctx, r.lease, entry.ID); abandonErr != nil {
+		return errors.Join(err, abandonErr)
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Verifier reads payloads back and hashes them.
+type Verifier struct {
+	Catalog  Catalog
+	Payloads Payloads
+	Options  Options
+	// Repair, if not nil, is a good copy of the file that is verified: a damaged or missing payload is
+	// written again from it, if the bytes there have the right digest.
+	Repair   io.ReaderAt
+	Progress *Progress // may be nil; BytesRecorded counts bytes verified
+}
+
+// Damage is one thing that is wrong with a stored file.
+type Damage struct {
+	File     StoredFile
+	Piece    Piece // zero where the file as a whole is wrong
+	Reason   error
+	Repaired bool
+}
+
+// Missing reports whether there is no payload at all.
+func (d Damage) Missing() bool { return errors.Is(d.Reason, ErrNoPayload) }
+
+// Verify reads every payload of file, and calls found for each that is damaged or missing.
+// It checks each segment's SHA-256, that the segments cover the file, and that
+// together they have the file's SHA-256. An error means that verifying itself
+// could not go on.
+func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damage)) error {
+	l, err := v.Options.lender(file.SegmentBytes)
+	if err != nil {
+		return err
+	}
+	whole, at, sound := sha256.New(), int64(0), true
+	err = eachPiece(ctx, v.Catalog.Pieces(ctx, file.ID), l, v.Payloads.Read, func(f fetched) error {
+		if ctx.Err() != nil { // a payload that was not read because of it is not damaged
+			return context.Cause(ctx)
+		}
+		if reason := f.damage(at); reason != nil {
+			d := Damage{File: file, Piece: f.Piece, Reason: reason}
+			payload, err := v.repair(ctx, &d)
+			found(d)
+			if err != nil {
+				return err
+			}
+			f.payload, sound = payload, sound && d.Repaired
+		}
+		at = f.Offset + f.Bytes
+		whole.Write(f.payload)
+		if v.Progress != nil {
+			v.Progress.BytesRecorded.Add(f.Bytes)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if at != file.Bytes {
+		found(Damage{File: file, Reason: fmt.Errorf("rows cover %d of its %d bytes: %w", at, file.Bytes, ErrIncomplete)})
+	} else if got := Digest(whole.Sum(nil)); sound && got != file.Digest {
+		found(Damage{File: file, Reason: &MismatchError{Want: file.Digest, Got: got}})
+	}
+	return nil
+}
+
+// repair writes the payload of a damaged piece again from the good copy, and returns it.
+func (v *Verifier) repair(ctx context.Context, d *Damage) ([]byte, error) {
+	if v.Repair == nil || errors.Is(d.Reason, ErrIncomplete) {
+		return nil, nil
+	}
+	payload := make([]byte, d.Piece.Bytes)
+	if _, err := v.Repair.ReadAt(payload, d.Piece.Offset); atEnd(err) != nil {
+		return nil, err
+	}
+	if Sum(payload) != d.Piece.Digest {
+		d.Reason = fmt.Errorf("%w; the file given for repair does not have the right bytes there", d.Reason)
+		return nil, nil
+	}
+	if err := v.replace(ctx, d.Piece, payload); err != nil {
+		return nil, fmt.Errorf("repair %s: %w", d.Piece.Place(), err)
+	}
+	d.Repaired = true
+	return payload, nil
+}
+
+func (v *Verifier) replace(ctx context.Context, piece Piece, payload []byte) error {
+	if piece.InRow {
+		return v.Payloads.Rows.ReplacePayload(ctx, piece, payload)
+	}
+	if v.Payloads.Store == nil {
+		return fmt.Errorf("it lies in a store (%s): name it with --store", piece.Address.URI)
+	}
+	var address Address
+	var err error
+	if placer, ok := v.Payloads.Store.(Placer); ok {
+		address, err = placer.ReplaceAt(ctx, piece.Address, piece.Digest, payload)
+	} else {
+		address, err = v.Payloads.Store.Replace(ctx, piece.Digest, payload)
+	}
+	if err != nil || address == piece.Address {
+		return err
+	}
+	return v.Catalog.Relocate(ctx, piece, address)
+}

@@ -1,0 +1,69 @@
+// Command benchmark measures ingest against its limit and against what a user would type, in
+// one run on one machine, and prints the ratios. scripts/bench runs it.
+//
+// Each figure is of a whole process, from its start to its exit, as the operating system accounts for it. The commands
+// are run in turn, so that a slow minute of the machine meets them all; medians are printed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if len(os.Args) > 1 {
+		if role, ok := roles[os.Args[1]]; ok {
+			finish(role(os.Args[2:]))
+		}
+	}
+	var b bench
+	flag.StringVar(&b.ingest, "ingest", "", "the binary to measure")
+	flag.StringVar(&b.folder, "folder", "", "where to put files of some GiB; a temporary folder if empty")
+	flag.Int64Var(&b.gib, "gib", 2, "size of the model, GiB")
+	flag.Int64Var(&b.large, "large", 5, "size of the model for the memory of a larger file, GiB; 0 leaves it out")
+	flag.IntVar(&b.rounds, "rounds", 5, "runs of each command")
+	flag.IntVar(&b.rows, "rows", 200_000, "rows for the catalogue; 0 leaves it out")
+	flag.Parse()
+	finish(b.run(context.Background()))
+}
+
+func finish(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchmark:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// bench is one run of the program.
+type bench struct {
+	ingest, folder string
+	gib, large     int64
+	rounds, rows   int
+}
+
+func (b *bench) run(ctx context.Context) error {
+	folder, err := os.MkdirTemp(b.folder, "ingest-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	b.folder = folder
+	if err := b.local(ctx); err != nil {
+		return err
+	}
+	if b.large > 0 {
+		if err := b.memory(ctx); err != nil {
+			return err
+		}
+	}
+	if b.rows > 0 {
+		return b.catalog(ctx)
+	}
+	return nil
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.folder, name) }
