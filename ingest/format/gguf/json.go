@@ -1,0 +1,60 @@
+package gguf
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// MarshalJSON writes a pair as {"key": ..., "type": ..., "value": ...}.
+func (kv KV) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Key   string `json:"key"`
+		Type  string `json:"type"`
+		Value Value  `json:"value"`
+	}{kv.Key, kv.Value.Type.String(), kv.Value})
+}
+
+// MarshalJSON writes a number, a bool or a string as itself. An array, and a string that is not kept whole, becomes an
+// object of type, length and first items or bytes. Floating-point numbers that JSON lacks become the strings "NaN",
+// "Infinity" and "-Infinity"; bytes that are not UTF-8 become U+FFFD.
+func (v Value) MarshalJSON() ([]byte, error) {
+	switch v.Type {
+	case ValueArray:
+		return json.Marshal(struct {
+			Type   string  `json:"type"`
+			Length uint64  `json:"length"`
+			First  []Value `json:"first,omitempty"`
+		}{v.Elem.String(), v.Length, v.First})
+	case ValueString:
+		return v.marshalText()
+	case ValueFloat32, ValueFloat64:
+		return v.marshalFloat()
+	}
+	return []byte(v.String()), nil
+}
+
+func (v Value) marshalText() ([]byte, error) {
+	if !v.Truncated() {
+		return json.Marshal(v.text)
+	}
+	return json.Marshal(struct {
+		Type   string `json:"type"`
+		Length uint64 `json:"length"`
+		First  string `json:"first"`
+	}{v.Type.String(), v.Length, v.text})
+}
+
+func (v Value) marshalFloat() ([]byte, error) {
+	n := v.float()
+	switch {
+	case math.IsNaN(n):
+		return []byte(`"NaN"`), nil
+	case math.IsInf(n, 1):
+		return []byte(`"Infinity"`), nil
+	case math.IsInf(n, -1):
+		return []byte(`"-Infinity"`), nil
+	case v.Type == ValueFloat32:
+		return json.Marshal(float32(n))
+	}
+	return json.Marshal(n)
+}

@@ -1,0 +1,176 @@
+package gguf_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+)
+
+// allocated returns the bytes that do allocates in all, freed or not.
+func allocated(do func()) int64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// vocabulary is a file of n tokens, of which every one has a length of its own to read.
+func vocabulary(n int) []byte {
+	var r gguftest.Raw
+	r.Start(3, 0, 1).Key("tokenizer.ggml.tokens", gguf.ValueArray).U32(uint32(gguf.ValueString)).U64(uint64(n))
+	for i := range n {
+		r.String("token"[:i%6])
+	}
+	return r.Bytes
+}
+
+func TestMemoryIsNotThatOfTheVocabulary(t *testing.T) {
+	file := vocabulary(4_000_000)
+	var f *gguf.File
+	var err error
+	took := allocated(func() { f, err = parse(file) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Metadata[0].Value.Length != 4_000_000 || f.HeaderSize != int64(len(file)) {
+		t.Errorf("got %v", f.Metadata[0].Value)
+	}
+	if took > 100_000 {
+		t.Errorf("allocated %d bytes for 4 million tokens in %d bytes", took, len(file))
+	}
+}
+
+// TestClaimsCostNothing parses headers that claim much and hold nothing.
+func TestClaimsCostNothing(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		write func(r *gguftest.Raw)
+	}{
+		{"tensors", func(r *gguftest.Raw) { r.Start(3, 10_000_000, 0) }},
+		{"keys", func(r *gguftest.Raw) { r.Start(3, 0, 100_000) }},
+		{"string", func(r *gguftest.Raw) { r.Start(3, 0, 1).Key("a", gguf.ValueString).U64(64 << 20) }},
+		{"array", func(r *gguftest.Raw) { r.Start(3, 0, 1).Key("a", gguf.ValueArray).U32(12).U64(4_000_000) }},
+		{"empty arrays", func(r *gguftest.Raw) {
+			r.Start(3, 0, 1).Key("a", gguf.ValueArray).U32(9).U64(4_000_000)
+			for range 4_000_000 {
+				r.U32(0).U64(0)
+			}
+			r.Bytes = r.Bytes[:r.Len()-1]
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var r gguftest.Raw
+			row.write(&r)
+			for _, claimed := range []int64{r.Len(), 1 << 40} {
+				src := failing{bytes.NewReader(r.Bytes), r.Len(), errDisk}
+				took := allocated(func() {
+					if f, err := gguf.Parse(src, claimed); err == nil {
+						t.Errorf("got %+v", f)
+					}
+				})
+				if took > 100_000 {
+					t.Errorf("allocated %d bytes for a file of %d that says it has %d", took, r.Len(), claimed)
+				}
+			}
+		})
+	}
+}
+
+// manyTensors and manyKeys are headers that cost memory for every byte.
+func manyTensors(n int) []byte {
+	var r gguftest.Raw
+	r.Start(3, uint64(n), 0)
+	for i := range n {
+		r.Tensor(fmt.Sprintf("%055d", i), []uint64{1, 1, 1, 0}, gguf.TypeF32, 0)
+	}
+	return r.Pad(32).Bytes
+}
+
+func shortTensors(n int) []byte {
+	var r gguftest.Raw
+	r.Start(3, uint64(n), 0)
+	for i := range n {
+		r.Tensor(fmt.Sprintf("%x", i), []uint64{0}, gguf.TypeF32, 0)
+	}
+	return r.Pad(32).Bytes
+}
+
+func manyKeys(n int) []byte {
+	var r gguftest.Raw
+	r.Start(3, 0, uint64(n))
+	for i := range n {
+		switch i % 3 {
+		case 0:
+			r.KV(fmt.Sprint(i), []string{"a", "b", strings.Repeat("c", 300)})
+		case 1:
+			r.KV(fmt.Sprint(i), []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9})
+		case 2:
+			r.KV(fmt.Sprint(i), strings.Repeat("d", 500))
+		}
+	}
+	return r.Bytes
+}
+
+// TestCapHolds finds the smallest cap under which a header is read, and holds it against the memory that it takes.
+func TestCapHolds(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		file []byte
+	}{
+		{"long tensor names", manyTensors(8_000)}, {"short tensor names", shortTensors(8_000)}, {"keys", manyKeys(8_000)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			size := int64(len(row.file))
+			limit := int64(sort.Search(16<<20, func(n int) bool {
+				_, err := gguf.Limits{Memory: int64(n) + 1}.Parse(bytes.NewReader(row.file), size)
+				if err != nil && !errors.Is(err, gguf.ErrMemory) {
+					t.Fatal(err)
+				}
+				return err == nil
+			}) + 1)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			f, err := gguf.Limits{Memory: limit}.Parse(bytes.NewReader(row.file), size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			kept := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+			t.Logf("file %d bytes, cap %d, kept %d, allocated %d", size, limit, kept, after.TotalAlloc-before.TotalAlloc)
+			if kept > limit || kept < limit/8 {
+				t.Errorf("the header keeps %d bytes, and needs a cap of %d", kept, limit)
+			}
+			runtime.KeepAlive(f)
+		})
+	}
+}
+
+func TestCapIsNamed(t *testing.T) {
+	file := shortTensors(200_000)
+	f, err := parse(file)
+	var e *gguf.Error
+	if !errors.As(err, &e) || !errors.Is(err, gguf.ErrMemory) {
+		t.Fatalf("got %d tensors, %v", len(f.Tensors), err)
+	}
+	if !strings.Contains(err.Error(), "the header needs more than the cap of 33554432 bytes of memory: --memory raises the cap") {
+		t.Errorf("message is %q", err)
+	}
+	f, err = gguf.Limits{Memory: 64 << 20}.Parse(bytes.NewReader(file), int64(len(file)))
+	if err != nil || len(f.Tensors) != 200_000 {
+		t.Errorf("with a greater cap: %v", err)
+	}
+	f, err = parse(shortTensors(140_000))
+	if err != nil || len(f.Tensors) != 140_000 {
+		t.Errorf("140,000 tensors under the default cap: %v", err)
+	}
+}

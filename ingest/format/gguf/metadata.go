@@ -1,0 +1,231 @@
+package gguf
+
+import (
+	"math/bits"
+	"unicode/utf8"
+)
+
+const (
+	keptText    = 4 << 10 // bytes kept of a string
+	keptItem    = 256     // bytes kept of a string in an array
+	keptItems   = 8       // items kept of an array
+	costOfKey   = 256     // bytes of a KV, twice over for the slice that grows
+	costOfItem  = 80      // bytes of a Value
+	alignmentID = "general.alignment"
+)
+
+// KV is a pair of the metadata.
+type KV struct {
+	// Key names the value. It may hold any bytes.
+	Key string
+	// Value of the key.
+	Value Value
+
+	at int64 // offset of the pair
+}
+
+// metadata reads all pairs.
+func (r *reader) metadata(f *File, count uint64) error {
+	r.noun, r.count = "key", count
+	for r.index = range count {
+		if err := r.pair(f); err != nil {
+			return err
+		}
+	}
+	first, again, found := duplicate(len(f.Metadata), func(i int) string { return f.Metadata[i].Key })
+	if found {
+		r.name = f.Metadata[again].Key
+		return r.fail(f.Metadata[again].at, "used twice, first at offset %d", f.Metadata[first].at)
+	}
+	r.noun, r.name = "", ""
+	return nil
+}
+
+// pair reads one pair.
+func (r *reader) pair(f *File) error {
+	r.name = ""
+	kv := KV{at: r.pos}
+	n, err := r.stringLength("name", maxKey)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return r.fail(kv.at, "the name is empty")
+	}
+	if err := r.charge(costOfKey); err != nil {
+		return err
+	}
+	if kv.Key, err = r.text(n, maxKey, "the name"); err != nil {
+		return err
+	}
+	r.name = kv.Key
+	atType := r.pos
+	typ, err := r.valueType("the type of the value")
+	if err != nil {
+		return err
+	}
+	if kv.Value, err = r.value(typ, keptText, 0); err != nil {
+		return err
+	}
+	if kv.Key == alignmentID {
+		if err := r.alignment(f, kv.Value, atType); err != nil {
+			return err
+		}
+	}
+	f.Metadata = append(f.Metadata, kv)
+	return nil
+}
+
+// alignment takes over the file's own alignment.
+func (r *reader) alignment(f *File, v Value, atType int64) error {
+	n := v.bits
+	switch {
+	case v.Type != ValueUint32:
+		return r.fail(atType, "must be of type %s, not %s", ValueUint32, v.Type)
+	case bits.OnesCount64(n) != 1:
+		return r.fail(v.Offset, "%d is not a power of two", n)
+	case n > maxAlignment:
+		return r.fail(v.Offset, "%d bytes, at most %d are allowed", n, maxAlignment)
+	}
+	f.Alignment = int64(n)
+	return nil
+}
+
+// valueType reads the type of a value or of an array's items.
+func (r *reader) valueType(what string) (ValueType, error) {
+	at := r.pos
+	n, err := r.uint32(what)
+	if err != nil {
+		return 0, err
+	}
+	if t := ValueType(n); t.known() {
+		return t, nil
+	}
+	return 0, r.fail(at, "%s is %d, which is unknown", what, n)
+}
+
+// value reads a value that lies in an array of that depth, 0 if in none. It keeps at most most bytes of a string.
+func (r *reader) value(t ValueType, most, depth int) (Value, error) {
+	switch t {
+	case ValueString:
+		return r.string(most)
+	case ValueArray:
+		return r.array(depth + 1)
+	}
+	return r.scalar(t)
+}
+
+// scalar reads a number or a bool.
+func (r *reader) scalar(t ValueType) (Value, error) {
+	v := Value{Type: t, Offset: r.pos}
+	b, err := r.next(int(t.size()), "the value")
+	if err != nil {
+		return Value{}, err
+	}
+	switch len(b) {
+	case 1:
+		v.bits = uint64(b[0])
+	case 2:
+		v.bits = uint64(r.order.Uint16(b))
+	case 4:
+		v.bits = uint64(r.order.Uint32(b))
+	case 8:
+		v.bits = r.order.Uint64(b)
+	}
+	if t == ValueBool && v.bits > 1 {
+		return Value{}, r.fail(v.Offset, "a bool is %d, neither 0 nor 1", v.bits)
+	}
+	return v, nil
+}
+
+// string reads a string, of which it keeps at most most bytes.
+func (r *reader) string(most int) (Value, error) {
+	n, err := r.stringLength("string", maxString)
+	if err != nil {
+		return Value{}, err
+	}
+	v := Value{Type: ValueString, Length: uint64(n), Offset: r.pos}
+	v.text, err = r.text(n, most, "the string")
+	if v.Truncated() {
+		v.text = wholeRunes(v.text)
+	}
+	return v, err
+}
+
+// wholeRunes takes off a character that was cut in two.
+func wholeRunes(s string) string {
+	for i := len(s) - 1; i >= 0 && i >= len(s)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(s[i]) {
+			if !utf8.FullRuneInString(s[i:]) {
+				return s[:i]
+			}
+			break
+		}
+	}
+	return s
+}
+
+// array reads an array at that depth, 1 for one that lies in no other. It keeps the first items of the outermost.
+func (r *reader) array(depth int) (Value, error) {
+	v := Value{Type: ValueArray}
+	if depth > maxNesting {
+		return Value{}, r.fail(r.pos, "arrays nested more than %d deep", maxNesting)
+	}
+	var err error
+	if v.Elem, err = r.valueType("the type of the items"); err != nil {
+		return Value{}, err
+	}
+	at := r.pos
+	if v.Length, err = r.length("the length of the array"); err != nil {
+		return Value{}, err
+	}
+	v.Offset = r.pos
+	least := int64(v.Elem.least(r.width))
+	if v.Length > maxItems {
+		return Value{}, r.fail(at, "array of %d items, at most %d are allowed", v.Length, maxItems)
+	}
+	if bytes := int64(v.Length) * least; bytes > r.left() {
+		return Value{}, r.fail(at, "array of %d items takes at least %d bytes, but %d are left in the file",
+			v.Length, bytes, r.left())
+	}
+	return v, r.items(&v, depth)
+}
+
+// items reads the first items of an array, and passes over the others.
+func (r *reader) items(v *Value, depth int) error {
+	rest := int64(v.Length)
+	if kept := min(rest, keptItems); depth == 1 && kept > 0 {
+		if err := r.charge(kept * costOfItem); err != nil {
+			return err
+		}
+		v.First = make([]Value, 0, kept)
+		for ; len(v.First) < cap(v.First); rest-- {
+			item, err := r.value(v.Elem, keptItem, depth)
+			if err != nil {
+				return err
+			}
+			v.First = append(v.First, item)
+		}
+	}
+	if size := v.Elem.size(); size > 0 && v.Elem != ValueBool {
+		r.skip(rest * size)
+		return nil
+	}
+	for ; rest > 0; rest-- {
+		if err := r.pass(v.Elem, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass reads an item and keeps nothing of it.
+func (r *reader) pass(t ValueType, depth int) error {
+	if t == ValueString {
+		n, err := r.stringLength("string", maxString)
+		r.skip(n)
+		return err
+	}
+	_, err := r.value(t, 0, depth)
+	return err
+}

@@ -1,0 +1,280 @@
+package gguf_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+)
+
+// sample has a value of each type and tensors of several.
+func sample() gguftest.File {
+	return gguftest.File{
+		KVs: []gguftest.KV{
+			{Key: "u8", Value: uint8(200)}, {Key: "i8", Value: int8(-100)},
+			{Key: "u16", Value: uint16(60_000)}, {Key: "i16", Value: int16(-30_000)},
+			{Key: "u32", Value: uint32(4_000_000_000)}, {Key: "i32", Value: int32(-2_000_000_000)},
+			{Key: "u64", Value: uint64(1 << 63)}, {Key: "i64", Value: int64(-1 << 63)},
+			{Key: "f32", Value: float32(0.1)}, {Key: "f64", Value: 0.1},
+			{Key: "yes", Value: true}, {Key: "no", Value: false}, {Key: "text", Value: "hello"},
+			{Key: "tokens", Value: []string{"a", "", "b"}}, {Key: "flags", Value: []bool{true, false}},
+			{Key: "scores", Value: []float32{1, 2, 3, 4, 5, 6, 7, 8, 9}},
+			{Key: "empty", Value: []string{}},
+			{Key: "nested", Value: gguftest.Array{Elem: gguf.ValueArray, Items: []any{[]string{"x"}, []uint32{1, 2}}}},
+		},
+		Tensors: []gguftest.Tensor{
+			{Name: "matrix", Type: gguf.TypeQ4K, Shape: []uint64{512, 3}},
+			{Name: "none", Type: gguf.TypeF16, Shape: []uint64{7, 0}},
+			{Name: "scalar", Type: gguf.TypeF64},
+			{Name: "odd", Type: gguf.TypeI8, Shape: []uint64{3, 1, 1, 5}, Gap: 100},
+		},
+		Trailing: []byte("trailing"),
+	}
+}
+
+func TestParseVersionsAndByteOrders(t *testing.T) {
+	for version := uint32(1); version <= 3; version++ {
+		for _, big := range []bool{false, true} {
+			t.Run(fmt.Sprintf("version %d big-endian %v", version, big), func(t *testing.T) {
+				want := sample()
+				want.Version, want.BigEndian, want.Alignment = version, big, 64
+				f, err := parse(want.Bytes())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f.Version != version || f.BigEndian != big || f.Alignment != 64 {
+					t.Errorf("got version %d, big-endian %v, alignment %d", f.Version, f.BigEndian, f.Alignment)
+				}
+				checkValues(t, f)
+				checkTensors(t, f)
+			})
+		}
+	}
+}
+
+func checkValues(t *testing.T, f *gguf.File) {
+	t.Helper()
+	for _, row := range []struct {
+		got, want any
+	}{
+		{pair(f.Uint("u8")), "200 true"}, {pair(f.Uint("u16")), "60000 true"},
+		{pair(f.Uint("u32")), "4000000000 true"}, {pair(f.Uint("u64")), "9223372036854775808 true"},
+		{pair(f.Int("i8")), "-100 true"}, {pair(f.Int("i16")), "-30000 true"},
+		{pair(f.Int("i32")), "-2000000000 true"}, {pair(f.Int("i64")), "-9223372036854775808 true"},
+		{pair(f.Float("f32")), fmt.Sprintf("%v true", float64(float32(0.1)))}, {pair(f.Float("f64")), "0.1 true"},
+		{pair(f.Bool("yes")), "true true"}, {pair(f.Bool("no")), "false true"},
+		{pair(f.String("text")), "hello true"},
+		{pair(f.Uint("general.alignment")), "64 true"}, {pair(f.Int("u32")), "4000000000 true"},
+		{pair(f.Int("u64")), "0 false"}, {ok(f.Uint("i8")), false}, {ok(f.Uint("f64")), false},
+		{ok(f.Uint("text")), false}, {ok(f.Uint("yes")), false}, {ok(f.Float("u8")), false},
+		{ok(f.String("u8")), false}, {ok(f.String("tokens")), false}, {ok(f.Bool("u8")), false},
+		{ok(f.Uint("missing")), false}, {ok(f.Int("missing")), false}, {ok(f.Float("missing")), false},
+		{ok(f.Bool("missing")), false}, {ok(f.String("missing")), false},
+	} {
+		if !reflect.DeepEqual(row.got, row.want) {
+			t.Errorf("got %v, want %v", row.got, row.want)
+		}
+	}
+	var shown strings.Builder
+	for _, kv := range f.Metadata[13:18] {
+		fmt.Fprintln(&shown, kv.Key, kv.Value, kv.Value.First, kv.Value.Truncated())
+	}
+	want := `tokens array of 3 x string ["a" "" "b"] false
+flags array of 2 x bool [true false] false
+scores array of 9 x float32 [1 2 3 4 5 6 7 8] true
+empty array of 0 x string [] false
+nested array of 2 x array [array of 1 x string array of 2 x uint32] false
+`
+	if shown.String() != want {
+		t.Errorf("arrays are\n%s\nwant\n%s", &shown, want)
+	}
+}
+
+func pair[T any](v T, ok bool) any { return fmt.Sprintf("%v %v", v, ok) }
+func ok[T any](_ T, ok bool) any   { return ok }
+
+func checkTensors(t *testing.T, f *gguf.File) {
+	t.Helper()
+	d := f.DataOffset
+	if d%64 != 0 || d < f.HeaderSize || d-f.HeaderSize >= 64 {
+		t.Errorf("data at %d after a header of %d", d, f.HeaderSize)
+	}
+	for i, want := range []gguf.Tensor{
+		{Name: "matrix", Type: gguf.TypeQ4K, Shape: []uint64{512, 3}, Elements: 1536, Offset: d, Size: 864},
+		{Name: "none", Type: gguf.TypeF16, Shape: []uint64{7, 0}, Offset: d + 896},
+		{Name: "scalar", Type: gguf.TypeF64, Elements: 1, Offset: d + 896, Size: 8},
+		{Name: "odd", Type: gguf.TypeI8, Shape: []uint64{3, 1, 1, 5}, Elements: 15, Offset: d + 1088, Size: 15},
+	} {
+		got := f.Tensors[i]
+		if got.Name != want.Name || got.Type != want.Type || !reflect.DeepEqual(got.Shape, want.Shape) ||
+			got.Elements != want.Elements || got.Offset != want.Offset || got.Size != want.Size || !got.Known() {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+// accepted are files that look wrong and are not.
+var accepted = []struct {
+	name  string
+	write func(r *gguftest.Raw)
+	check func(f *gguf.File) bool
+}{
+	{"no keys, no tensors, no padding", func(r *gguftest.Raw) { r.Start(3, 0, 0) },
+		func(f *gguf.File) bool { return f.HeaderSize == 24 && f.DataOffset == 32 }},
+	{"only a tensor of 0 bytes, no padding", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("b", []uint64{0}, q4k, 0) },
+		func(f *gguf.File) bool {
+			return f.Tensors[0].Offset == 64 && f.Tensors[0].Size == 0 && f.Tensors[0].Known()
+		}},
+	{"tensor of 0 bytes behind padding that is missing", func(r *gguftest.Raw) {
+		r.Start(3, 2, 0).Tensor("a", []uint64{33}, gguf.TypeI8, 0).Tensor("b", []uint64{0}, f32, 64).Pad(32).Zeros(33)
+	}, func(f *gguf.File) bool { return f.Tensors[1].Offset == 96+64 }},
+	{"dimension of 0 beside dimensions whose product overflows", func(r *gguftest.Raw) {
+		r.Start(3, 1, 0).Tensor("b", []uint64{1 << 62, 1 << 62, 0}, f32, 0)
+	}, func(f *gguf.File) bool { return f.Tensors[0].Elements == 0 }},
+	{"tensors of 0 bytes at one place, inside another", func(r *gguftest.Raw) {
+		r.Start(3, 3, 0).Tensor("a", []uint64{64}, f32, 0).Tensor("b", []uint64{0}, f32, 32).Tensor("c", []uint64{0}, f32, 32).
+			Pad(32).Zeros(256)
+	}, func(f *gguf.File) bool { return len(f.Tensors) == 3 }},
+	{"out of order, with gaps and trailing bytes", func(r *gguftest.Raw) {
+		r.Start(3, 2, 0).Tensor("a", []uint64{8}, f32, 96).Tensor("b", []uint64{8}, f32, 32).Pad(32).Zeros(999)
+	}, func(f *gguf.File) bool { return f.Tensors[0].Name == "a" && f.Tensors[0].Offset == 96+96 }},
+	{"tensor up to the last byte", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("b", []uint64{33}, gguf.TypeI8, 0).Pad(32).Zeros(33) },
+		func(f *gguf.File) bool { return f.Tensors[0].Offset == 64 }},
+	{"unknown type", func(r *gguftest.Raw) {
+		r.Start(3, 2, 0).Tensor("a", []uint64{3, 5}, 99, 0).Tensor("b", []uint64{8}, f32, 32).Pad(32).Zeros(64)
+	}, func(f *gguf.File) bool {
+		a := f.Tensors[0]
+		return a.Type == 99 && a.Elements == 15 && a.Size == 0 && !a.Known() && a.Offset == 96+32
+	}},
+	{"unknown type in the last byte", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{3}, 99, 0).Pad(32).Zeros(1) },
+		func(f *gguf.File) bool { return !f.Tensors[0].Known() }},
+	{"unknown type without elements", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{0}, 99, 0) },
+		func(f *gguf.File) bool { return f.Tensors[0].Known() && f.Tensors[0].Size == 0 }},
+	{"removed type", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{3}, 31, 0).Pad(32).Zeros(9) },
+		func(f *gguf.File) bool { return !f.Tensors[0].Known() && f.Tensors[0].Type.String() == "Q4_0_4_4" }},
+	{"one empty name", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("", nil, f32, 0).Pad(32).Zeros(4) },
+		func(f *gguf.File) bool { return f.Tensors[0].Name == "" && f.Tensors[0].Size == 4 }},
+	{"names of 63 bytes, of control characters, with a 0", func(r *gguftest.Raw) {
+		r.Start(3, 2, 1).KV("\x00\"\xff\n", "\x1b\xfe").Tensor(strings.Repeat("n", 63), nil, f32, 0).Tensor("a\x00b", nil, f32, 32).
+			Pad(32).Zeros(64)
+	}, func(f *gguf.File) bool {
+		text, _ := f.String("\x00\"\xff\n")
+		return text == "\x1b\xfe" && f.Tensors[1].Name == "a\x00b"
+	}},
+	{"key of 65535 bytes", func(r *gguftest.Raw) { r.Start(3, 0, 2).KV("a", uint8(1)).KV(strings.Repeat("k", 65535), uint8(1)) },
+		func(f *gguf.File) bool { return len(f.Metadata[1].Key) == 65535 }},
+	{"arrays nested 8 deep", func(r *gguftest.Raw) { nested(8)(r) },
+		func(f *gguf.File) bool { return f.Metadata[0].Value.First[0].Elem == gguf.ValueArray }},
+	{"names of the wrong type", func(r *gguftest.Raw) {
+		r.Start(3, 0, 2).KV("general.architecture", uint32(1)).KV("llama.block_count", "many")
+	}, func(f *gguf.File) bool {
+		_, name := f.String("general.architecture")
+		_, blocks := f.Uint("llama.block_count")
+		return !name && !blocks
+	}},
+	{"alignment 1", func(r *gguftest.Raw) {
+		r.Start(3, 1, 1).KV("general.alignment", uint32(1)).Tensor("b", []uint64{3}, gguf.TypeI8, 5).Zeros(8)
+	}, func(f *gguf.File) bool { return f.Alignment == 1 && f.Tensors[0].Offset == f.HeaderSize+5 }},
+	{"alignment 2^20", func(r *gguftest.Raw) { r.Start(3, 0, 1).KV("general.alignment", uint32(1<<20)) },
+		func(f *gguf.File) bool { return f.DataOffset == 1<<20 }},
+}
+
+func TestAccepted(t *testing.T) {
+	for _, row := range accepted {
+		t.Run(row.name, func(t *testing.T) {
+			var r gguftest.Raw
+			row.write(&r)
+			f, err := parse(r.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !row.check(f) {
+				t.Errorf("got %+v", f)
+			}
+			checkSound(t, f, r.Len())
+		})
+	}
+}
+
+func TestLongValuesAreCut(t *testing.T) {
+	long := strings.Repeat("x", 4095) + "é" + strings.Repeat("y", 100_000)
+	var r gguftest.Raw
+	r.Start(3, 0, 3).KV("long", long).KV("list", []string{"short", strings.Repeat("z", 1000)}).KV("after", uint8(7))
+	f, err := parse(r.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := f.Metadata[0].Value
+	if text, _ := v.Text(); text != long[:4095] || v.Length != uint64(len(long)) || !v.Truncated() {
+		t.Errorf("kept %d bytes of %d, truncated %v", len(text), v.Length, v.Truncated())
+	}
+	if got := string(r.Bytes[v.Offset : v.Offset+int64(v.Length)]); got != long {
+		t.Errorf("the value is not at offset %d", v.Offset)
+	}
+	if text, _ := f.Metadata[1].Value.First[1].Text(); len(text) != 256 {
+		t.Errorf("kept %d bytes of an item, want 256", len(text))
+	}
+	if n, ok := f.Uint("after"); n != 7 || !ok {
+		t.Errorf("the key after a long value is %d, %v", n, ok)
+	}
+}
+
+func TestHugeSparseFile(t *testing.T) {
+	const gib = 1 << 30
+	want := gguftest.File{Tensors: []gguftest.Tensor{
+		{Name: "a", Type: gguf.TypeF32, Shape: []uint64{gib / 4, 5}, Zero: true},
+		{Name: "b", Type: gguf.TypeF16, Shape: []uint64{gib / 2, 65}, Zero: true},
+		{Name: "c", Type: gguf.TypeQ4K, Shape: []uint64{256}, Zero: true},
+	}}
+	check := func(t *testing.T, f *gguf.File, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Tensors[0].Size != 5*gib || f.Tensors[1].Size != 65*gib || f.Tensors[2].Offset != f.DataOffset+70*gib {
+			t.Errorf("got %+v", f.Tensors)
+		}
+	}
+	t.Run("virtual", func(t *testing.T) {
+		r := want.ReaderAt()
+		f, err := gguf.Parse(r, r.Size())
+		check(t, f, err)
+	})
+	t.Run("on disk", func(t *testing.T) {
+		if runtime.GOOS == "windows" {
+			t.Skip("a file made long takes its room on this system")
+		}
+		path := filepath.Join(t.TempDir(), "huge.gguf")
+		if err := want.CreateSparse(path); err != nil {
+			t.Fatal(err)
+		}
+		src, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		f, err := gguf.Parse(src, want.Size())
+		check(t, f, err)
+	})
+}
+
+func TestSniff(t *testing.T) {
+	for first, want := range map[string]bool{"GGUF": true, "GGUF\x03\x00": true, "GGU": false, "": false, "FUGG": false, "gguf": false} {
+		if got := gguf.Sniff([]byte(first)); got != want {
+			t.Errorf("Sniff(%q) is %v", first, got)
+		}
+	}
+}
+
+func TestSizeOutOfRange(t *testing.T) {
+	for _, size := range []int64{-1, 1<<63 - 1} {
+		if _, err := gguf.Parse(strings.NewReader("GGUF"), size); err == nil || !strings.Contains(err.Error(), "out of range") {
+			t.Errorf("size %d: %v", size, err)
+		}
+	}
+}

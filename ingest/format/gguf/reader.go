@@ -1,0 +1,137 @@
+package gguf
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// windowSize is the most that is read at once, in bytes. A key of the greatest length fits in it.
+const windowSize = 64 << 10
+
+// reader walks through the header with a window of bounded size. Skipping costs neither memory nor reading.
+type reader struct {
+	src   io.ReaderAt
+	size  int64 // of the file
+	pos   int64 // offset of the next byte to hand out, never above size
+	order binary.ByteOrder
+	width int // bytes of a length or count: 4 in version 1, else 8
+
+	window []byte // bytes of the file from start on
+	start  int64
+	buf    []byte // what window is cut from
+
+	limit, kept int64 // bytes of memory allowed for, and charged to, the result
+
+	// What is being read, for messages.
+	noun, name   string
+	index, count uint64
+}
+
+// left returns the bytes between here and the end of the file.
+func (r *reader) left() int64 { return r.size - r.pos }
+
+// next hands out the next n bytes, which stay valid until the following call. n is at most windowSize.
+func (r *reader) next(n int, what string) ([]byte, error) {
+	if int64(n) > r.left() {
+		return nil, r.fail(r.pos, "the file ends inside %s, which needs %d bytes: %d are left", what, n, r.left())
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	if r.pos+int64(n) > r.start+int64(len(r.window)) {
+		if err := r.fill(n, what); err != nil {
+			return nil, err
+		}
+	}
+	from := int(r.pos - r.start)
+	r.pos += int64(n)
+	return r.window[from : from+n], nil
+}
+
+// fill moves the window to the current position. An error of the source counts only if it hides bytes that are needed.
+func (r *reader) fill(need int, what string) error {
+	if r.buf == nil {
+		r.buf = make([]byte, min(windowSize, r.size))
+	}
+	n, err := r.src.ReadAt(r.buf[:min(int64(len(r.buf)), r.left())], r.pos)
+	r.window, r.start = r.buf[:n], r.pos
+	if n >= need {
+		return nil
+	}
+	e := r.fail(r.pos+int64(n), "cannot read %s", what)
+	e.Err = err
+	if err == nil || errors.Is(err, io.EOF) {
+		e = r.fail(r.pos+int64(n), "the file shrank below its size of %d bytes while %s was read", r.size, what)
+		e.Err = io.ErrUnexpectedEOF
+	}
+	return e
+}
+
+// skip passes over n bytes, which the caller has held against left.
+func (r *reader) skip(n int64) { r.pos += n }
+
+func (r *reader) uint32(what string) (uint32, error) {
+	b, err := r.next(4, what)
+	if err != nil {
+		return 0, err
+	}
+	return r.order.Uint32(b), nil
+}
+
+func (r *reader) uint64(what string) (uint64, error) {
+	b, err := r.next(8, what)
+	if err != nil {
+		return 0, err
+	}
+	return r.order.Uint64(b), nil
+}
+
+// length reads a count or a length, which version 1 has in 32 bits.
+func (r *reader) length(what string) (uint64, error) {
+	if r.width == 8 {
+		return r.uint64(what)
+	}
+	n, err := r.uint32(what)
+	return uint64(n), err
+}
+
+// stringLength reads the length of a string and leaves the reader at its text. The text lies inside the file.
+func (r *reader) stringLength(what string, most uint64) (int64, error) {
+	at := r.pos
+	n, err := r.length("a length")
+	switch {
+	case err != nil:
+		return 0, err
+	case n > most:
+		return 0, r.fail(at, "%s of %d bytes, at most %d are allowed", what, n, most)
+	case int64(n) > r.left():
+		return 0, r.fail(at, "%s of %d bytes, but %d are left in the file", what, n, r.left())
+	}
+	return int64(n), nil
+}
+
+// text hands out a string of n bytes, of which it keeps no more than most, and passes over the rest.
+func (r *reader) text(n int64, most int, what string) (string, error) {
+	keep := min(n, int64(most))
+	if err := r.charge(keep); err != nil {
+		return "", err
+	}
+	b, err := r.next(int(keep), what)
+	if err != nil {
+		return "", err
+	}
+	r.skip(n - keep)
+	return string(b), nil
+}
+
+// charge counts bytes of memory before they are allocated.
+func (r *reader) charge(n int64) error {
+	if n > r.limit-r.kept {
+		e := r.fail(r.pos, "the header needs more than the cap of %d bytes of memory", r.limit)
+		e.Err = ErrMemory
+		return e
+	}
+	r.kept += n
+	return nil
+}

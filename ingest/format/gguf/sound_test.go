@@ -1,0 +1,113 @@
+package gguf_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+)
+
+// checkSound checks what holds of every file that is accepted, by other means than the parser's.
+func checkSound(t *testing.T, f *gguf.File, size int64) {
+	t.Helper()
+	if f.HeaderSize > size || f.HeaderSize < 16 || f.DataOffset < f.HeaderSize ||
+		f.DataOffset-f.HeaderSize >= f.Alignment || f.DataOffset%f.Alignment != 0 {
+		t.Errorf("header %d, data at %d, alignment %d, file %d", f.HeaderSize, f.DataOffset, f.Alignment, size)
+	}
+	keys := map[string]bool{"": true}
+	for _, kv := range f.Metadata {
+		if keys[kv.Key] {
+			t.Errorf("key %q is empty or used twice", kv.Key)
+		}
+		keys[kv.Key] = true
+		if v := kv.Value; v.Offset < 0 || v.Offset > f.HeaderSize || len(v.First) > 8 {
+			t.Errorf("value of %q at %d: %v", kv.Key, v.Offset, v)
+		}
+	}
+	names := map[string]bool{}
+	for i, tensor := range f.Tensors {
+		if names[tensor.Name] || len(tensor.Name) > 63 {
+			t.Errorf("tensor name %q is too long or used twice", tensor.Name)
+		}
+		names[tensor.Name] = true
+		checkTensor(t, f, tensor, size)
+		for _, other := range f.Tensors[:i] {
+			if shareBytes(tensor, other) {
+				t.Errorf("%+v overlaps %+v", tensor, other)
+			}
+		}
+	}
+}
+
+func checkTensor(t *testing.T, f *gguf.File, tensor gguf.Tensor, size int64) {
+	t.Helper()
+	elements := big.NewInt(1)
+	for _, dim := range tensor.Shape {
+		elements.Mul(elements, new(big.Int).SetUint64(dim))
+	}
+	if elements.Cmp(new(big.Int).SetUint64(tensor.Elements)) != 0 || len(tensor.Shape) > 4 {
+		t.Errorf("%+v does not have %v elements", tensor, elements)
+	}
+	perBlock, bytes, known := tensor.Type.Block()
+	if known {
+		want := new(big.Int).Mul(elements, big.NewInt(bytes))
+		if want.Cmp(new(big.Int).Mul(big.NewInt(tensor.Size), big.NewInt(perBlock))) != 0 {
+			t.Errorf("%+v has the wrong size", tensor)
+		}
+	} else if tensor.Size != 0 {
+		t.Errorf("%+v has a size, but an unknown type", tensor)
+	}
+	if tensor.Known() != (known || tensor.Elements == 0) {
+		t.Errorf("%+v: Known is %v", tensor, tensor.Known())
+	}
+	inside := tensor.Offset <= size && tensor.Size <= size-tensor.Offset
+	switch {
+	case !tensor.Known():
+		inside = tensor.Offset < size
+	case tensor.Size == 0:
+		inside = tensor.Offset < size+f.Alignment
+	}
+	if !inside || tensor.Offset < f.DataOffset || (tensor.Offset-f.DataOffset)%f.Alignment != 0 {
+		t.Errorf("%+v is not inside the file of %d bytes", tensor, size)
+	}
+}
+
+func shareBytes(a, b gguf.Tensor) bool {
+	if a.Elements == 0 || b.Elements == 0 {
+		return false
+	}
+	return a.Offset < b.Offset+max(b.Size, 1) && b.Offset < a.Offset+max(a.Size, 1)
+}
+
+// mustRefuse parses a file that is wrong and checks what is said of it.
+func mustRefuse(t *testing.T, file []byte, at int64, reason string) {
+	t.Helper()
+	f, err := parse(file)
+	var refused *gguf.Error
+	if !errors.As(err, &refused) {
+		t.Fatalf("got %+v, %v; want it refused: %s", f, err, reason)
+	}
+	if !strings.Contains(refused.Reason, reason) {
+		t.Errorf("reason %q does not say %q", refused.Reason, reason)
+	}
+	if refused.Offset != at {
+		t.Errorf("offset %d, want %d: %v", refused.Offset, at, err)
+	}
+	if want := fmt.Sprintf("offset %d: ", at); !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("message %q does not begin with %q", err, want)
+	}
+	if refused.Err != nil {
+		t.Errorf("a file that is merely wrong has the cause %v", refused.Err)
+	}
+	if strings.ContainsFunc(err.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		t.Errorf("message %q has control characters", err)
+	}
+}
+
+func parse(file []byte) (*gguf.File, error) {
+	return gguf.Parse(bytes.NewReader(file), int64(len(file)))
+}

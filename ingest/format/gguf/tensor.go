@@ -1,0 +1,169 @@
+package gguf
+
+import (
+	"math"
+	"math/bits"
+)
+
+// costOfTensor is the memory of a Tensor and its shape, in bytes, with room for the slice that grows and for sorting.
+const costOfTensor = 224
+
+// Tensor is one tensor of the file.
+type Tensor struct {
+	// Name of fewer than 64 bytes, which may be any.
+	Name string
+	// Type of the elements. It may be one that this package does not know.
+	Type Type
+	// Shape in file order, the number of elements in a row first. It is empty for a scalar.
+	Shape []uint64
+	// Elements is the product of the shape: 1 for a scalar, 0 if a dimension is 0.
+	Elements uint64
+	// Offset of the data in the file, in bytes from its start. A tensor of 0 bytes may lie up to one alignment past
+	// the end of the file.
+	Offset int64
+	// Size of the data in bytes, from type and shape. It is 0 if Known is false.
+	Size int64
+
+	at int64 // offset of the info
+}
+
+// Known reports whether the size of the tensor is known. It is not where the type is not known and there are elements.
+func (t Tensor) Known() bool {
+	_, _, ok := t.Type.Block()
+	return ok || t.Elements == 0
+}
+
+// tensors reads all infos and places them in the file.
+func (r *reader) tensors(f *File, count uint64) error {
+	r.noun, r.count = "tensor", count
+	for r.index = range count {
+		if err := r.tensor(f); err != nil {
+			return err
+		}
+	}
+	f.HeaderSize = r.pos
+	f.DataOffset = (r.pos + f.Alignment - 1) &^ (f.Alignment - 1)
+	first, again, found := duplicate(len(f.Tensors), func(i int) string { return f.Tensors[i].Name })
+	if found {
+		r.noun = ""
+		return r.fail(f.Tensors[again].at, "tensor name %q used twice, first at offset %d",
+			f.Tensors[again].Name, f.Tensors[first].at)
+	}
+	for i := range f.Tensors {
+		r.index, r.name = uint64(i), f.Tensors[i].Name
+		if err := r.inside(f, &f.Tensors[i]); err != nil {
+			return err
+		}
+	}
+	return r.apart(f)
+}
+
+// tensor reads one info. Offset is still that of the file: relative to DataOffset.
+func (r *reader) tensor(f *File) error {
+	r.name = ""
+	t := Tensor{at: r.pos}
+	n, err := r.stringLength("name", maxName)
+	if err != nil {
+		return err
+	}
+	if err := r.charge(costOfTensor); err != nil {
+		return err
+	}
+	if t.Name, err = r.text(n, maxName, "the name"); err != nil {
+		return err
+	}
+	r.name = t.Name
+	if err := r.shape(&t); err != nil {
+		return err
+	}
+	atType := r.pos
+	typ, err := r.uint32("the type")
+	if err != nil {
+		return err
+	}
+	if typ > math.MaxInt32 {
+		return r.fail(atType, "type %d is negative", int32(typ))
+	}
+	t.Type = Type(typ)
+	if err := r.measure(&t, atType); err != nil {
+		return err
+	}
+	atOffset := r.pos
+	offset, err := r.uint64("the offset")
+	if err != nil {
+		return err
+	}
+	if offset%uint64(f.Alignment) != 0 {
+		return r.fail(atOffset, "offset %d is not a multiple of the alignment %d", offset, f.Alignment)
+	}
+	if offset > math.MaxInt64 {
+		return r.fail(atOffset, "offset %d lies beyond the end of the file of %d bytes", offset, r.size)
+	}
+	t.Offset = int64(offset)
+	f.Tensors = append(f.Tensors, t)
+	return nil
+}
+
+// shape reads the dimensions and counts the elements.
+func (r *reader) shape(t *Tensor) error {
+	at := r.pos
+	dims, err := r.uint32("the number of dimensions")
+	if err != nil {
+		return err
+	}
+	if dims > maxDims {
+		return r.fail(at, "%d dimensions, at most %d are allowed", dims, maxDims)
+	}
+	if dims > 0 {
+		t.Shape = make([]uint64, dims)
+	}
+	for i := range t.Shape {
+		at := r.pos
+		if t.Shape[i], err = r.length("the size of a dimension"); err != nil {
+			return err
+		}
+		if t.Shape[i] > math.MaxInt64 {
+			return r.fail(at, "dimension %d is %d, which is negative", i+1, int64(t.Shape[i]))
+		}
+	}
+	var ok bool
+	if t.Elements, ok = product(t.Shape); !ok {
+		return r.fail(at+4, "shape %v has more elements than 63 bits can count", t.Shape)
+	}
+	return nil
+}
+
+// product multiplies the dimensions; ok is false if the result does not fit an int64.
+func product(shape []uint64) (n uint64, ok bool) {
+	n, ok = 1, true
+	for _, dim := range shape {
+		if dim == 0 {
+			return 0, true
+		}
+		hi, lo := bits.Mul64(n, dim)
+		ok = ok && hi == 0 && lo <= math.MaxInt64
+		n = lo
+	}
+	return n, ok
+}
+
+// measure sets the size from type and shape.
+func (r *reader) measure(t *Tensor, atType int64) error {
+	elements, bytes, ok := t.Type.Block()
+	if !ok {
+		return nil
+	}
+	row := uint64(1)
+	if len(t.Shape) > 0 {
+		row = t.Shape[0]
+	}
+	if row%uint64(elements) != 0 {
+		return r.fail(atType, "a row of %d elements is not a multiple of the %d in a block of %s", row, elements, t.Type)
+	}
+	blocks := t.Elements / uint64(elements)
+	if blocks > math.MaxInt64/uint64(bytes) {
+		return r.fail(atType, "shape %v of %s has more bytes than 63 bits can count", t.Shape, t.Type)
+	}
+	t.Size = int64(blocks) * bytes
+	return nil
+}
