@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -28,7 +29,7 @@ func (e *Exporter) Export(ctx context.Context, file StoredFile, path string, ove
 	if _, err := os.Lstat(path); err == nil && !overwrite {
 		return fmt.Errorf("%s exists: --force replaces it", Printable(path))
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".ingest-export-*")
+	temporary, err := createPartial(path)
 	if err != nil {
 		return err
 	}
@@ -44,6 +45,13 @@ func (e *Exporter) Export(ctx context.Context, file StoredFile, path string, ove
 		return syncFolder(filepath.Dir(path))
 	}
 	return fmt.Errorf("export %s: %w", Printable(path), errors.Join(err, os.Remove(temporary.Name())))
+}
+
+// createPartial makes the file that is written first, beside path and named after it, so that one
+// that a kill has left behind is seen for what it is. Two exports never share one.
+func createPartial(path string) (*os.File, error) {
+	name := fmt.Sprintf("%s.partial-%d-%08x", path, os.Getpid(), rand.Uint32())
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
 func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) error {

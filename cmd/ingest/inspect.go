@@ -52,7 +52,7 @@ func (p *program) inspect(ctx context.Context, path string) error {
 }
 
 func (p *program) inspectTensors(file *ingest.File) {
-	rows := [][]any{{"\nTENSOR", "TYPE", "SHAPE", "OFFSET", "BYTES"}}
+	rows := [][]any{{"TENSOR", "TYPE", "SHAPE", "OFFSET", "BYTES"}}
 	for i, t := range file.Tensors {
 		if p.json {
 			p.printJSON(map[string]any{"object": "tensor", "index": i, "name": t.Name, "type": t.Type, "shape": shape(t.Shape), "elements": t.Elements,
@@ -62,6 +62,7 @@ func (p *program) inspectTensors(file *ingest.File) {
 		rows = p.flush(append(rows, []any{t.Name, t.Type, fmt.Sprint(t.Shape), t.Offset, t.Bytes}))
 	}
 	if !p.json && len(file.Tensors) > 0 {
+		p.section()
 		p.table(rows)
 	}
 }

@@ -26,6 +26,13 @@ func (p *program) printJSON(object any) {
 	fmt.Fprintf(p.stdout, "%s\n", text)
 }
 
+// section leaves a line free before the next table.
+func (p *program) section() {
+	if !p.json {
+		fmt.Fprintln(p.stdout)
+	}
+}
+
 // table prints rows in columns, the first row being the heading.
 func (p *program) table(rows [][]any) {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)

@@ -54,7 +54,8 @@ func (p *program) showModel(m ingest.Summary) {
 	}
 	p.table([][]any{{"model", m.ID}, {"name", m.Name}, {"other names", strings.Join(otherNames(m), ", ")}, {"type", m.Type}, {"architecture", m.Architecture},
 		{"parameters", m.Parameters}, {"state", string(m.State)}, {"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}})
-	rows := [][]any{{"\nFILE", "ROLE", "FORMAT", "BYTES", "SHA-256", "NAMES"}}
+	p.section()
+	rows := [][]any{{"FILE", "ROLE", "FORMAT", "BYTES", "SHA-256", "NAMES"}}
 	for _, f := range m.Files {
 		digest := f.Digest.String()
 		if f.Digest.IsZero() {
@@ -95,14 +96,14 @@ func (p *program) printMetadata(object json.RawMessage) {
 		}
 		line := fmt.Sprintf("  %s = %s", key, value)
 		if len(line) > 160 {
-			line = line[:157] + "..."
+			line = strings.ToValidUTF8(line[:157], "") + "..."
 		}
 		fmt.Fprintln(p.stdout, ingest.Printable(line))
 	}
 }
 
 func (p *program) showLayers(ctx context.Context, library ingest.Library, m ingest.Summary) error {
-	rows := [][]any{{"\nTENSOR", "KIND", "TYPE", "SHAPE", "OFFSET", "BYTES", "SEGMENTS"}}
+	rows := [][]any{{"TENSOR", "KIND", "TYPE", "SHAPE", "OFFSET", "BYTES", "SEGMENTS"}}
 	for layer, err := range library.Layers(ctx, m.ID) {
 		if err != nil {
 			return err
@@ -116,6 +117,7 @@ func (p *program) showLayers(ctx context.Context, library ingest.Library, m inge
 		rows = p.flush(rows)
 	}
 	if !p.json && m.Tensors > 0 {
+		p.section()
 		p.table(rows)
 	}
 	return nil
@@ -134,7 +136,8 @@ func fileName(m ingest.Summary, id ingest.FileID) string {
 }
 
 func (p *program) showSegments(ctx context.Context, library ingest.Library, m ingest.Summary) error {
-	rows := [][]any{{"\nSEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LIES IN"}}
+	p.section()
+	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LIES IN"}}
 	for _, file := range m.Files {
 		for piece, err := range library.Pieces(ctx, file.ID) {
 			if err != nil {

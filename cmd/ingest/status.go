@@ -27,7 +27,6 @@ func (p *program) status(ctx context.Context) error {
 	}
 	defer h.catalog.Close()
 	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "PATHS"}}
-	var problems []ingest.Note
 	for job, err := range h.catalog.AllJobs(ctx) {
 		if err != nil {
 			return err
@@ -43,7 +42,6 @@ func (p *program) status(ctx context.Context) error {
 	}
 	if !p.json {
 		p.table(rows)
-		p.printNotes("problem", problems)
 	}
 	return nil
 }

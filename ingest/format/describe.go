@@ -47,28 +47,28 @@ func metadata(header *gguf.File) json.RawMessage {
 	return append(text, '}')
 }
 
-// split is what the header of one part of a split model says of the whole.
-type split struct {
+// shard is what the header of one part of a split model says of the whole.
+type shard struct {
 	path                string
 	number, count       uint64
 	tensors, tensorsAll uint64
 }
 
-func splitOf(path string, header *gguf.File) split {
-	s := split{path: path, tensors: uint64(len(header.Tensors))}
+func shardOf(path string, header *gguf.File) shard {
+	s := shard{path: path, tensors: uint64(len(header.Tensors))}
 	s.number, _ = header.Uint("split.no")
 	s.count, _ = header.Uint("split.count")
 	s.tensorsAll, _ = header.Uint("split.tensors.count")
 	return s
 }
 
-// checkSplits refuses a split model of which a part is missing, or in the wrong place.
-func checkSplits(parts []split) error {
+// checkParts refuses a split model of which a part is missing, or in the wrong place.
+func checkParts(parts []shard) error {
 	if len(parts) == 0 || parts[0].count <= 1 && len(parts) == 1 {
 		return nil
 	}
 	whole, tensors := parts[0], uint64(0)
-	refuse := func(s split, format string, args ...any) error {
+	refuse := func(s shard, format string, args ...any) error {
 		return &ingest.SourceError{Path: s.path, Offset: -1, Err: fmt.Errorf(format, args...)}
 	}
 	if whole.count <= 1 { // several weights of a manifest that are no split

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +32,7 @@ type Parser struct {
 func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
 	m := &ingest.Model{Name: source.Name, URI: source.URI, Type: Opaque}
 	var main *gguf.File // the header that speaks for the model: that of the first weights file that has one
-	var splits []split
+	var parts []shard
 	for _, sf := range source.Files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -49,9 +48,9 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		if main == nil {
 			main = header
 		}
-		splits = append(splits, splitOf(file.Path, header))
+		parts = append(parts, shardOf(file.Path, header))
 	}
-	if err := checkSplits(splits); err != nil {
+	if err := checkParts(parts); err != nil {
 		return nil, err
 	}
 	describe(m, main)
@@ -66,8 +65,7 @@ func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error)
 	refuse := func(err error) (ingest.File, *gguf.File, error) {
 		var broken *gguf.Error
 		if errors.As(err, &broken) {
-			return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1,
-				Err: fmt.Errorf("damaged GGUF file: %w (--opaque keeps it as a blob)", err)}
+			err = fmt.Errorf("refused as a GGUF file: %w (--opaque keeps it as a blob)", err)
 		}
 		return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
 	}
@@ -89,11 +87,8 @@ func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error)
 	if err != nil {
 		return refuse(err)
 	}
-	if p.Opaque && !gguf.Sniff(first) || !gguf.Sniff(first) && !saysGGUF(sf.Path) {
+	if !gguf.Sniff(first) && (p.Opaque || !saysGGUF(sf.Path)) {
 		return file, nil, nil
-	}
-	if !gguf.Sniff(first) {
-		return refuse(notGGUF(first, file.Bytes))
 	}
 	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(source, file.Bytes)
 	if err != nil && p.Opaque {
@@ -110,7 +105,7 @@ func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error)
 
 // head returns the first bytes of a file, as many as it takes to tell what it is.
 func head(source *os.File) ([]byte, error) {
-	first := make([]byte, 256)
+	first := make([]byte, 16)
 	n, err := source.ReadAt(first, 0)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -119,21 +114,6 @@ func head(source *os.File) ([]byte, error) {
 }
 
 func saysGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
-
-// notGGUF says what a file is that is named .gguf and does not begin like one.
-func notGGUF(first []byte, size int64) error {
-	what := fmt.Sprintf("it begins with %q", first[:min(len(first), 8)])
-	trimmed := bytes.ToLower(bytes.TrimSpace(first))
-	switch {
-	case size == 0:
-		what = "it is empty"
-	case bytes.HasPrefix(first, []byte("version https://git-lfs")):
-		what = "it is a Git LFS pointer: fetch the file itself with git lfs pull"
-	case bytes.HasPrefix(trimmed, []byte("<!doctype")), bytes.HasPrefix(trimmed, []byte("<html")):
-		what = "it is an HTML page, perhaps a download that needed a login"
-	}
-	return fmt.Errorf("at byte 0: named .gguf, and no GGUF file: %s (--opaque keeps it as a blob)", what)
-}
 
 // addTensors turns the header's tensors into the library's.
 func addTensors(file *ingest.File, header *gguf.File) {

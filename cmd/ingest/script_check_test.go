@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/dir"
+	"github.com/hartonomous/ingest/storage/sqlite"
+)
+
+// cmdExits runs a program that must end with a code: exits CODE PROGRAM ARGS...
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	for i := range args {
+		args[i] = unquoted(ts, args[i])
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		code = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// cmdJSON asks that every line of stdout is a JSON object and that one of them has all the given
+// fields: json [FIELD | FIELD=VALUE]... A field of a field is FIELD.FIELD, an item of a list FIELD.0.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	found := false
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		decoder := json.NewDecoder(strings.NewReader(line))
+		decoder.UseNumber()
+		var object map[string]any
+		if err := decoder.Decode(&object); err != nil || decoder.More() {
+			ts.Fatalf("not one JSON object: %s (%v)", line, err)
+		}
+		found = found || hasFields(object, args)
+	}
+	if found == neg && len(args) > 0 {
+		ts.Fatalf("a line with %v: %v, want %v, in\n%s", args, found, !neg, ts.ReadFile("stdout"))
+	}
+}
+
+func hasFields(object map[string]any, wants []string) bool {
+	for _, want := range wants {
+		field, value, exact := strings.Cut(want, "=")
+		var at any = object
+		for _, key := range strings.Split(field, ".") {
+			switch within := at.(type) {
+			case map[string]any:
+				var ok bool
+				if at, ok = within[key]; !ok {
+					return false
+				}
+			case []any:
+				i, err := strconv.Atoi(key)
+				if err != nil || i >= len(within) {
+					return false
+				}
+				at = within[i]
+			default:
+				return false
+			}
+		}
+		if exact && fmt.Sprint(at) != value {
+			return false
+		}
+	}
+	return true
+}
+
+// cmdPrintable asks that a file holds nothing that a terminal would act on.
+func cmdPrintable(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		text := ts.ReadFile(name)
+		if !utf8.ValidString(text) {
+			ts.Fatalf("%s is not UTF-8: %q", name, text)
+		}
+		for _, r := range text {
+			if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+				ts.Fatalf("%s holds %q: %q", name, r, text)
+			}
+		}
+	}
+}
+
+// cmdSame compares files byte by byte, and prints none of them.
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: [!] same FILE FILE")
+	}
+	if (ts.ReadFile(args[0]) == ts.ReadFile(args[1])) == neg {
+		ts.Fatalf("%s and %s: want them the same: %v", args[0], args[1], !neg)
+	}
+}
+
+// cmdPayload hurts the stored payload of one segment: payload damage|remove|cut TENSOR ORDINAL.
+// The tensor named - holds the bytes that belong to none.
+func cmdPayload(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: payload damage|remove|cut TENSOR ORDINAL")
+	}
+	path := payloadOf(ts, strings.TrimPrefix(args[1], "-"), args[2])
+	content, err := os.ReadFile(path)
+	ts.Check(err)
+	switch args[0] {
+	case "damage":
+		content[len(content)/2] ^= 1
+	case "cut":
+		content = content[:len(content)/2]
+	case "remove":
+		ts.Check(os.Remove(path))
+		return
+	}
+	ts.Check(os.WriteFile(path, content, 0o600))
+}
+
+// payloadOf returns the path of a segment's payload in the store beside the catalogue.
+func payloadOf(ts *testscript.TestScript, tensor, ordinal string) string {
+	path := strings.TrimPrefix(ts.Getenv("INGEST_CATALOG"), "sqlite:")
+	catalog, err := sqlite.Open(context.Background(), path)
+	ts.Check(err)
+	defer catalog.Close()
+	for m, err := range catalog.Models(context.Background()) {
+		ts.Check(err)
+		for _, f := range m.Files {
+			for piece, err := range catalog.Pieces(context.Background(), f.ID) {
+				ts.Check(err)
+				if piece.Tensor == tensor && strconv.Itoa(piece.Ordinal) == ordinal {
+					return payloadPath(filepath.Join(filepath.Dir(path), "store"), piece.Digest)
+				}
+			}
+		}
+	}
+	ts.Fatalf("no segment %s of tensor %s is recorded", ordinal, tensor)
+	return ""
+}
+
+func payloadPath(store string, d ingest.Digest) string {
+	text := d.String()
+	return filepath.Join(store, "sha256", text[:2], text)
+}
+
+// cmdStray leaves in a store what killed runs leave: stray STORE PAYLOADS. It makes as
+// many payloads without a row, and one part of a payload under a temporary name.
+func cmdStray(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: stray STORE PAYLOADS")
+	}
+	number, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	store, err := dir.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for i := range number {
+		payload := fmt.Appendf(nil, "stray %d", i)
+		_, err := store.Put(context.Background(), ingest.Sum(payload), payload)
+		ts.Check(err)
+	}
+	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "tmp", "4242-0123456789abcdef"), []byte("par"), 0o600))
+}

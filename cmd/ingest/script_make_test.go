@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+)
+
+// smallModel is a model of four tensors, all but the embedding of a fixed size. Two with
+// the same base share all tensors but the output.
+func smallModel(name string, bytes int64, base, seed uint64) gguftest.File {
+	const width = 256
+	row := int64(width * 4)
+	return gguftest.File{
+		KVs: []gguftest.KV{
+			{Key: "general.architecture", Value: "llama"},
+			{Key: "general.name", Value: name},
+			{Key: "llama.context_length", Value: uint32(512)},
+			{Key: "llama.embedding_length", Value: uint32(width)},
+			{Key: "tokenizer.ggml.tokens", Value: []string{"<s>", "</s>", "hello"}},
+		},
+		Tensors: []gguftest.Tensor{
+			{Name: "token_embd.weight", Type: gguf.TypeF32, Shape: []uint64{width, uint64(max(1, bytes/row))}, Seed: 4*base + 1},
+			{Name: "blk.0.attn_q.weight", Type: gguf.TypeQ4K, Shape: []uint64{width, width}, Seed: 4*base + 2},
+			{Name: "blk.0.ffn_up.weight", Type: gguf.TypeQ8_0, Shape: []uint64{width, width}, Seed: 4*base + 3},
+			{Name: "output.weight", Type: gguf.TypeQ6K, Shape: []uint64{width, 128}, Seed: 4*seed + 4},
+		},
+	}
+}
+
+// cmdGGUF makes a model: gguf FILE [name=test] [bytes=100000] [base=1] [seed=1] [cut=0]. A value in
+// double quotes may hold Go's escapes. cut drops bytes from the end.
+func cmdGGUF(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: gguf FILE [name=N] [bytes=N] [base=N] [seed=N] [cut=N]")
+	}
+	name, number := "test", map[string]int64{"bytes": 100_000, "base": 1, "seed": 1, "cut": 0}
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		if key == "name" {
+			name = unquoted(ts, value)
+			continue
+		}
+		n, err := strconv.ParseInt(value, 0, 64)
+		ts.Check(err)
+		number[key] = n
+	}
+	text := smallModel(name, number["bytes"], uint64(number["base"]), uint64(number["seed"])).Bytes()
+	ts.Check(os.WriteFile(ts.MkAbs(unquoted(ts, args[0])), text[:len(text)-int(number["cut"])], 0o666))
+}
+
+func unquoted(ts *testscript.TestScript, text string) string {
+	if !strings.HasPrefix(text, `"`) {
+		return text
+	}
+	plain, err := strconv.Unquote(text)
+	ts.Check(err)
+	return plain
+}
+
+// cmdSplit makes a model in several files: split PREFIX PARTS.
+func cmdSplit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: split PREFIX PARTS")
+	}
+	parts, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for i := range parts {
+		whole := smallModel("", 50_000, uint64(i+1), uint64(i+1))
+		f := gguftest.File{Tensors: whole.Tensors, KVs: []gguftest.KV{
+			{Key: "split.no", Value: uint16(i)}, {Key: "split.count", Value: uint16(parts)}, {Key: "split.tensors.count", Value: int32(4 * parts)}}}
+		if i == 0 {
+			f.KVs = append(f.KVs, gguftest.KV{Key: "general.architecture", Value: "llama"}, gguftest.KV{Key: "general.name", Value: "in parts"})
+		}
+		for j := range f.Tensors {
+			f.Tensors[j].Name = fmt.Sprintf("part.%d.%s", i, f.Tensors[j].Name)
+		}
+		ts.Check(f.Create(ts.MkAbs(fmt.Sprintf("%s-%05d-of-%05d.gguf", args[0], i+1, parts))))
+	}
+}
+
+// cmdOllama adds a model to an Ollama models folder: ollama FOLDER NAME:TAG ROLE=FILE...
+func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: ollama FOLDER NAME:TAG ROLE=FILE...")
+	}
+	type layer struct {
+		MediaType string `json:"mediaType"`
+		Digest    string `json:"digest"`
+		Size      int    `json:"size"`
+	}
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Join(folder, "blobs"), 0o777))
+	put := func(role string, content []byte) layer {
+		digest := ingest.Sum(content).String()
+		ts.Check(os.WriteFile(filepath.Join(folder, "blobs", "sha256-"+digest), content, 0o666))
+		return layer{"application/vnd.ollama.image." + role, "sha256:" + digest, len(content)}
+	}
+	config := put("config", []byte(`{"model_format":"gguf"}`))
+	config.MediaType = "application/vnd.docker.container.image.v1+json"
+	manifest := map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": config}
+	var layers []layer
+	for _, arg := range args[2:] {
+		role, file, _ := strings.Cut(arg, "=")
+		layers = append(layers, put(role, []byte(ts.ReadFile(file))))
+	}
+	manifest["layers"] = layers
+	text, err := json.Marshal(manifest)
+	ts.Check(err)
+	name, tag, _ := strings.Cut(args[1], ":")
+	path := filepath.Join(folder, "manifests", "registry.ollama.ai", "library", name, tag)
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o777))
+	ts.Check(os.WriteFile(path, text, 0o666))
+}
+
+// cmdAppend adds text to the end of a file: append FILE TEXT.
+func cmdAppend(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: append FILE TEXT")
+	}
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.WriteString(args[1])
+	ts.Check(err)
+	ts.Check(f.Close())
+}

@@ -1,0 +1,179 @@
+package format
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/ollama"
+)
+
+// Find searches paths, which are files or folders, for models:
+//
+//   - An Ollama models folder, at any depth, gives a source for each manifest, and one for each blob that no manifest names.
+//   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. One part stands for all.
+//   - Any other regular file is a source of its own. Hidden and unfinished files are skipped.
+//
+// It looks at names and reads manifests, nothing else. Whatever cannot be taken
+// in is noted and the rest goes on, so the error is that of ctx. The order of the
+// results depends on what is there, not on how it was found.
+func Find(ctx context.Context, paths []string) (ingest.Found, error) {
+	f := finder{ctx: ctx, plain: map[string]place{}, known: map[string]bool{}, models: map[string]ingest.Source{}, names: map[string]string{}}
+	for _, path := range paths {
+		if err := f.find(path); err != nil {
+			return ingest.Found{}, err
+		}
+	}
+	return f.found(), nil
+}
+
+// finder collects what a search yields. Keys of its maps are real paths, so that
+// what is reached in two ways is found once.
+type finder struct {
+	ctx     context.Context
+	plain   map[string]place         // files that are a source, or a part of a split one
+	known   map[string]bool          // blobs that a manifest names
+	models  map[string]ingest.Source // by manifest and name
+	names   map[string]string        // names for plain files
+	skipped []ingest.Note
+	refused []ingest.Note
+}
+
+func (f *finder) skip(path string, reason error) {
+	f.skipped = append(f.skipped, ingest.Note{Path: path, Reason: reason})
+}
+
+func (f *finder) refuse(path string, reason error) {
+	f.refused = append(f.refused, ingest.Note{Path: path, Reason: withoutPath(reason)})
+}
+
+// withoutPath drops the path from an error of package os: the note has it.
+func withoutPath(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) && errors.Is(err, fs.ErrNotExist) {
+		return errNothingThere
+	}
+	if p, ok := err.(*fs.PathError); ok {
+		return p.Err
+	}
+	return err
+}
+
+var (
+	errNothingThere = errors.New("there is no such file or folder")
+	errUnfinished   = errors.New("an unfinished download")
+	errHidden       = errors.New("hidden")
+)
+
+// find searches one of the given paths. That path, and no other, may be a link to anywhere.
+func (f *finder) find(path string) error {
+	if path == "" {
+		f.refuse(path, errNothingThere)
+		return nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		f.refuse(path, err)
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		f.refuse(path, err)
+		return nil
+	}
+	at := place{path: path, real: realPath(path), info: info}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		f.refuse(path, notAFile(info.Mode()))
+		return nil
+	}
+	if part, ok := partOf(at); ok {
+		return f.ollamaPart(at, part)
+	}
+	if info.IsDir() {
+		return f.walkAll(tree{at.real}, at)
+	}
+	return f.file(at)
+}
+
+// file takes in a file that was given by its own name.
+func (f *finder) file(at place) error {
+	if isUnfinished(filepath.Base(at.path)) {
+		f.refuse(at.path, errUnfinished)
+		return nil
+	}
+	f.add(at)
+	if name := f.nameOfBlob(at); name != "" {
+		f.names[at.key()] = name
+	}
+	return f.siblings(at)
+}
+
+// add notes a plain file. Reached in two ways, it goes by the better name.
+func (f *finder) add(at place) {
+	if there, ok := f.plain[at.key()]; !ok || at.better(there) {
+		f.plain[at.key()] = at
+	}
+}
+
+// found turns what was collected into the result.
+func (f *finder) found() ingest.Found {
+	var found ingest.Found
+	for _, source := range f.models {
+		found.Sources = append(found.Sources, source)
+	}
+	for key := range f.known {
+		delete(f.plain, key)
+	}
+	for _, set := range f.takeSplits() {
+		source, err := set.source()
+		if err != nil {
+			f.refuse(set.first(), err)
+			continue
+		}
+		found.Sources = append(found.Sources, source)
+	}
+	for key, at := range f.plain {
+		found.Sources = append(found.Sources, plainSource(at, f.names[key]))
+	}
+	slices.SortFunc(found.Sources, func(a, b ingest.Source) int {
+		return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.Files[0].Path, b.Files[0].Path))
+	})
+	found.Skipped, found.Refused = sorted(f.skipped), sorted(f.refused)
+	return found
+}
+
+func plainSource(at place, name string) ingest.Source {
+	source := ingest.Source{Name: name, URI: fileURI(at.path), Files: []ingest.SourceFile{sourceFile(at)}}
+	if name != "" {
+		source.URI = ollama.URI(name)
+	}
+	return source
+}
+
+// sourceFile makes a file that no manifest describes. What its name promises counts,
+// its own or that of the file that a link leads to.
+func sourceFile(at place) ingest.SourceFile {
+	file := ingest.SourceFile{Path: at.path, Role: ingest.Weights, ClaimBytes: -1}
+	for _, path := range []string{at.path, at.real} {
+		if claim, ok := ollama.BlobDigest(filepath.Base(path)); ok {
+			file.Claim = claim
+			break
+		}
+	}
+	return file
+}
+
+// sorted orders notes by path, and drops those that say the same.
+func sorted(notes []ingest.Note) []ingest.Note {
+	slices.SortFunc(notes, func(a, b ingest.Note) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason.Error(), b.Reason.Error()))
+	})
+	return slices.CompactFunc(notes, func(a, b ingest.Note) bool {
+		return a.Path == b.Path && a.Reason.Error() == b.Reason.Error()
+	})
+}

@@ -1,0 +1,258 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/ollama"
+)
+
+// The two folders of an Ollama models folder.
+const (
+	manifestsFolder = "manifests"
+	blobsFolder     = "blobs"
+)
+
+// manifestDepth is how many names lead from the manifests folder to a manifest.
+const manifestDepth = 4
+
+func isOllamaFolder(name string) bool { return name == manifestsFolder || name == blobsFolder }
+
+// isModelsFolder reports whether these are the entries of an Ollama models folder.
+func isModelsFolder(entries []fs.DirEntry) bool {
+	has := func(name string) bool {
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name && !e.Type().IsRegular() })
+	}
+	return has(manifestsFolder) && has(blobsFolder)
+}
+
+// ollamaPart is what is to be taken of a models folder.
+type ollamaPart struct {
+	models string // path of the models folder
+	within string // the manifest, or folder of manifests, relative to the manifests folder; empty for all
+	blobs  bool   // also the blobs that no manifest names
+}
+
+func (p ollamaPart) holds(manifest string) bool {
+	return p.within == "" || manifest == p.within || strings.HasPrefix(manifest, p.within+"/")
+}
+
+// partOf reports whether a given path is the blobs folder, the manifests folder,
+// or a folder or a manifest within that.
+func partOf(at place) (ollamaPart, bool) {
+	isFolder := func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.IsDir()
+	}
+	parent := filepath.Dir(at.path)
+	if filepath.Base(at.path) == blobsFolder && at.info.IsDir() {
+		return ollamaPart{models: parent, blobs: true}, isFolder(filepath.Join(parent, manifestsFolder))
+	}
+	path, depth := at.path, 0
+	for depth < manifestDepth && filepath.Base(path) != manifestsFolder {
+		path, depth = filepath.Dir(path), depth+1
+	}
+	if filepath.Base(path) != manifestsFolder || at.info.IsDir() == (depth == manifestDepth) {
+		return ollamaPart{}, false
+	}
+	part := ollamaPart{models: filepath.Dir(path)}
+	if depth > 0 {
+		within, _ := filepath.Rel(path, at.path) // path is the beginning of at.path
+		part.within = filepath.ToSlash(within)
+	}
+	return part, isFolder(filepath.Join(part.models, blobsFolder))
+}
+
+// ollamaPart takes in a part of a models folder that was given by its own name.
+func (f *finder) ollamaPart(at place, part ollamaPart) error {
+	models := place{path: part.models, real: realPath(part.models)}
+	w := &walk{finder: f, tree: tree{models.real, at.real}, visited: map[string]bool{}}
+	return w.all(func() error { return w.ollama(models, part) })
+}
+
+// ollama takes in a part of a models folder.
+func (w *walk) ollama(models place, part ollamaPart) error {
+	manifests, err := lookFolder(w.tree, models, manifestsFolder)
+	if err != nil {
+		w.refuse(manifests.path, err)
+		return nil
+	}
+	blobs, err := lookFolder(w.tree, models, blobsFolder)
+	if err != nil {
+		w.refuse(blobs.path, err)
+		return nil
+	}
+	shelf := shelf{tree: w.tree, blobs: blobs}
+	err = w.eachManifest(manifests, "", func(at place, path string) {
+		if part.holds(path) {
+			w.manifest(shelf, at, path)
+		}
+	})
+	if err != nil || !part.blobs {
+		return err
+	}
+	return w.folder(blobs)
+}
+
+func lookFolder(t tree, parent place, name string) (place, error) {
+	at, err := t.look(parent, name)
+	if err == nil && !at.info.IsDir() {
+		err = errors.New("it is not a folder")
+	}
+	return at, err
+}
+
+// eachManifest calls take for every file at the depth of manifests. path is
+// relative to the manifests folder.
+func (w *walk) eachManifest(folder place, path string, take func(at place, path string)) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if w.visited[folder.key()] {
+		return nil
+	}
+	w.visited[folder.key()] = true
+	entries, err := os.ReadDir(folder.path)
+	if err != nil {
+		w.refuse(folder.path, err)
+	}
+	for _, entry := range entries {
+		below := strings.TrimPrefix(path+"/"+entry.Name(), "/")
+		depth := strings.Count(below, "/") + 1
+		at, err := w.tree.look(folder, entry.Name())
+		switch {
+		case strings.HasPrefix(entry.Name(), "."):
+			w.skip(at.path, errHidden)
+		case err != nil:
+			w.refuse(at.path, err)
+		case at.info.IsDir() && depth < manifestDepth:
+			err = w.eachManifest(at, below, take)
+			if err != nil {
+				return err
+			}
+		case at.info.Mode().IsRegular() && depth == manifestDepth:
+			take(at, below)
+		case !at.info.IsDir() && !at.info.Mode().IsRegular():
+			w.refuse(at.path, notAFile(at.info.Mode()))
+		default:
+			w.skip(at.path, errors.New("not at manifests/<host>/<namespace>/<model>/<tag>, so no manifest"))
+		}
+	}
+	return nil
+}
+
+// manifest takes in the model of one manifest.
+func (f *finder) manifest(s shelf, at place, path string) {
+	text, parsed, err := readManifest(at)
+	if err != nil {
+		f.refuse(at.path, err)
+		return
+	}
+	name, err := ollama.Name(path)
+	if err != nil {
+		f.refuse(at.path, err)
+		return
+	}
+	for _, layer := range parsed.Layers {
+		s.each(layer.Digest, func(blob place) { f.known[blob.key()] = true })
+	}
+	// Ollama may keep the manifest as a blob too.
+	s.each(ingest.Sum(text), func(blob place) { f.known[blob.key()] = true })
+	source, missing, err := parsed.Source(name, at.path, s.find)
+	if err != nil {
+		f.refuse(at.path, fmt.Errorf("%s: %w", name, err))
+		return
+	}
+	f.refused = append(f.refused, missing...)
+	f.models[at.key()+"\x00"+name] = source
+}
+
+func readManifest(at place) ([]byte, *ollama.Manifest, error) {
+	file, err := ingest.OpenSource(at.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, ollama.MaxManifestBytes+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := ollama.ParseManifest(text)
+	return text, parsed, err
+}
+
+// shelf is a blobs folder.
+type shelf struct {
+	tree  tree
+	blobs place
+}
+
+// each calls use for the files that are there under a digest; mostly one.
+func (s shelf) each(digest ingest.Digest, use func(place)) {
+	for _, name := range ollama.BlobNames(digest) {
+		if at, err := s.tree.look(s.blobs, name); err == nil && at.info.Mode().IsRegular() {
+			use(at)
+		}
+	}
+}
+
+// find is an ollama.Lookup.
+func (s shelf) find(digest ingest.Digest) (string, error) {
+	names := ollama.BlobNames(digest)
+	missing := fs.ErrNotExist
+	for _, name := range names {
+		at, err := s.tree.look(s.blobs, name)
+		switch {
+		case err == nil && at.info.Mode().IsRegular():
+			return at.path, nil
+		case err == nil:
+			missing = notAFile(at.info.Mode())
+		case !errors.Is(err, fs.ErrNotExist):
+			missing = err
+		}
+	}
+	if unfinished, err := s.tree.look(s.blobs, names[0]+"-partial"); err == nil && errors.Is(missing, fs.ErrNotExist) {
+		missing = fmt.Errorf("%w, %s", errUnfinished, unfinished.path)
+	}
+	return filepath.Join(s.blobs.path, names[0]), missing
+}
+
+// nameOfBlob returns the name of the model whose weights a blob is, by the
+// manifests beside its folder; the first of several. It is a help, so trouble
+// with a manifest is left for a search of the whole folder to report.
+func (f *finder) nameOfBlob(at place) string {
+	digest, ok := ollama.BlobDigest(filepath.Base(at.path))
+	folder := filepath.Dir(at.path)
+	if !ok || filepath.Base(folder) != blobsFolder {
+		return ""
+	}
+	models := place{path: filepath.Dir(folder), real: realPath(filepath.Dir(folder))}
+	t := tree{models.real}
+	manifests, err := lookFolder(t, models, manifestsFolder)
+	if err != nil {
+		return ""
+	}
+	var names []string
+	aside := walk{finder: &finder{ctx: f.ctx}, tree: t, visited: map[string]bool{}}
+	_ = aside.eachManifest(manifests, "", func(at place, path string) {
+		_, parsed, err := readManifest(at)
+		if err != nil {
+			return
+		}
+		isIt := func(l ollama.Layer) bool { return l.Digest == digest && l.Role == ingest.Weights }
+		if name, err := ollama.Name(path); err == nil && slices.ContainsFunc(parsed.Layers, isIt) {
+			names = append(names, name)
+		}
+	})
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.Min(names)
+}

@@ -1,0 +1,282 @@
+package format
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// folder makes files in a new folder; a name that ends in "/" is a folder, and
+// content that begins with "-> " a symbolic link.
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "/") {
+			err = os.MkdirAll(path, 0o700)
+		} else if target, ok := strings.CutPrefix(content, "-> "); ok {
+			if err = os.Symlink(filepath.FromSlash(target), path); err != nil {
+				t.Skip("no symbolic links here:", err)
+			}
+		} else {
+			err = os.WriteFile(path, []byte(content), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// find searches paths, given relative to root, and returns sources, skipped and
+// refused, one line each, with paths relative to root.
+func find(t *testing.T, root string, paths ...string) (sources, skipped, refused []string) {
+	t.Helper()
+	for i := range paths {
+		paths[i] = filepath.Join(root, filepath.FromSlash(paths[i]))
+	}
+	found, err := Find(t.Context(), paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel := func(path string) string {
+		rel, err := filepath.Rel(root, path)
+		if err != nil || !filepath.IsAbs(path) || path != filepath.Clean(path) {
+			t.Errorf("%s is no absolute, clean path", path)
+		}
+		return filepath.ToSlash(rel)
+	}
+	for _, source := range found.Sources {
+		var files []string
+		for _, file := range source.Files {
+			files = append(files, fmt.Sprintf("%s %s", file.Role, rel(file.Path)))
+		}
+		sources = append(sources, strings.TrimSpace(source.Name+" "+strings.Join(files, ", ")))
+	}
+	notes := func(notes []ingest.Note) (lines []string) {
+		for _, note := range notes {
+			reason := filepath.ToSlash(strings.ReplaceAll(note.Reason.Error(), root, "ROOT"))
+			lines = append(lines, rel(note.Path)+": "+reason)
+		}
+		return lines
+	}
+	return sources, notes(found.Skipped), notes(found.Refused)
+}
+
+// expect compares the lines with what is wanted; of a note, its beginning is enough.
+func expect(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	same := len(got) == len(want)
+	for i := 0; same && i < len(got); i++ {
+		same = got[i] == want[i] || what != "sources" && strings.HasPrefix(got[i], want[i])
+	}
+	if !same {
+		t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+var (
+	weightsHex = strings.Repeat("a1", 32)
+	otherHex   = strings.Repeat("b2", 32)
+)
+
+func TestFindFolder(t *testing.T) {
+	root := folder(t, map[string]string{
+		"b.gguf": "", "a.bin": "", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "", "README.md": "",
+		".hidden": "", ".git/config": "", "x.gguf.part": "", "y.crdownload": "", "z.incomplete": "", "w.TMP": "",
+		"sha256-" + otherHex + "-partial": "", "sha256-" + otherHex + "-partial-12": "", "a-partial-tune.gguf": "", "empty/": "",
+	})
+	sources, skipped, refused := find(t, root, ".")
+	expect(t, "sources", sources, []string{"weights README.md", "weights a-partial-tune.gguf", "weights a.bin", "weights b.gguf",
+		"weights deep/er/c.safetensors", "weights sha256-" + weightsHex})
+	expect(t, "skipped", skipped, []string{".git: hidden", ".hidden: hidden",
+		"sha256-" + otherHex + "-partial: an unfinished download", "sha256-" + otherHex + "-partial-12: an unfinished",
+		"w.TMP: an unf", "x.gguf.part: an unf", "y.crdownload: an unf", "z.incomplete: an unf"})
+	expect(t, "refused", refused, nil)
+}
+
+func TestFindClaimsFromNames(t *testing.T) {
+	root := folder(t, map[string]string{
+		"sha256-" + weightsHex: "", "x/sha256-" + strings.ToUpper(weightsHex): "", "x/sha256-" + weightsHex + ".gguf": "", "x/" + weightsHex: "",
+		"x/link.gguf": "-> ../deep/sha256-" + otherHex, "deep/sha256-" + otherHex: "",
+	})
+	found, err := Find(t.Context(), []string{root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := map[string]string{}
+	for _, source := range found.Sources {
+		if source.Files[0].ClaimBytes != -1 || source.Name != "" {
+			t.Errorf("%+v: no manifest promises a size or gives a name", source)
+		}
+		if !source.Files[0].Claim.IsZero() {
+			claims[filepath.Base(source.Files[0].Path)] = source.Files[0].Claim.String()
+		}
+	}
+	want := map[string]string{"sha256-" + weightsHex: weightsHex, "link.gguf": otherHex}
+	if !reflect.DeepEqual(claims, want) {
+		t.Errorf("claims %v, want %v", claims, want)
+	}
+}
+
+func TestFindGivenPaths(t *testing.T) {
+	root := folder(t, map[string]string{"a.gguf": "", "d/b.gguf": "", ".hidden.gguf": "", "c.gguf.part": "", "link": "-> a.gguf", "out": "-> d"})
+	for name, test := range map[string]struct{ paths, sources, refused []string }{
+		"a file":            {[]string{"a.gguf"}, []string{"weights a.gguf"}, nil},
+		"file and folder":   {[]string{"d/b.gguf", "d", "d/../d"}, []string{"weights d/b.gguf"}, nil},
+		"hidden, by name":   {[]string{".hidden.gguf"}, []string{"weights .hidden.gguf"}, nil},
+		"a link":            {[]string{"link"}, []string{"weights link"}, nil},
+		"a link and file":   {[]string{"link", "a.gguf"}, []string{"weights a.gguf"}, nil},
+		"a linked folder":   {[]string{"out"}, []string{"weights out/b.gguf"}, nil},
+		"in two ways":       {[]string{"out", "d"}, []string{"weights d/b.gguf"}, nil},
+		"missing":           {[]string{"gone", "a.gguf"}, []string{"weights a.gguf"}, []string{"gone: there is no such file or folder"}},
+		"below a file":      {[]string{"a.gguf/x"}, nil, []string{"a.gguf/x: "}},
+		"unfinished":        {[]string{"c.gguf.part"}, nil, []string{"c.gguf.part: an unfinished download"}},
+		"nothing at all":    {nil, nil, nil},
+		"out of order":      {[]string{"d", "a.gguf"}, []string{"weights a.gguf", "weights d/b.gguf"}, nil},
+		"the same file two": {[]string{"a.gguf", "./a.gguf"}, []string{"weights a.gguf"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sources, skipped, refused := find(t, root, test.paths...)
+			expect(t, "sources", sources, test.sources)
+			expect(t, "refused", refused, test.refused)
+			expect(t, "skipped", skipped, nil)
+		})
+	}
+	found, err := Find(t.Context(), []string{""})
+	if err != nil || len(found.Refused) != 1 || len(found.Sources) != 0 {
+		t.Errorf("an empty path: %+v, %v", found, err)
+	}
+}
+
+func TestFindLinks(t *testing.T) {
+	outside := folder(t, map[string]string{"secret.gguf": "", "sub/secret.gguf": ""})
+	root := folder(t, map[string]string{
+		"m/a.gguf": "", "m/again": "-> a.gguf", "m/sub/up": "-> ..", "m/sub/self": "-> self", "m/sub/b.gguf": "",
+		"m/early": "-> sub", "m/leads out": "-> " + outside + "/secret.gguf", "m/sub/folder out": "-> " + outside,
+		"m/sub/dots": "-> ../../beside.gguf", "m/broken": "-> nowhere", "beside.gguf": "", "mm/not inside.gguf": "", "m/prefix": "-> ../mm",
+	})
+	sources, skipped, refused := find(t, root, "m")
+	expect(t, "sources", sources, []string{"weights m/a.gguf", "weights m/sub/b.gguf"})
+	expect(t, "skipped", skipped, nil)
+	expect(t, "refused", refused, []string{
+		"m/broken: a symbolic link that leads nowhere", "m/leads out: a symbolic link that leads out of the given folder",
+		"m/prefix: a symbolic link that leads out", "m/sub/dots: a symbolic link that leads out of the given folder, to ROOT/beside.gguf",
+		"m/sub/folder out: a symbolic link that leads out", "m/sub/self: a symbolic link that cannot be followed"})
+}
+
+// TestFindNamesOfACache: files under digests, with links that bear the names.
+func TestFindNamesOfACache(t *testing.T) {
+	root := folder(t, map[string]string{
+		"blobs/" + weightsHex: "", "blobs/" + otherHex: "",
+		"snapshots/1/x-00001-of-00002.gguf": "-> ../../blobs/" + weightsHex, "snapshots/1/x-00002-of-00002.gguf": "-> ../../blobs/" + otherHex,
+	})
+	want := []string{"weights snapshots/1/x-00001-of-00002.gguf, weights snapshots/1/x-00002-of-00002.gguf"}
+	sources, _, refused := find(t, root, ".")
+	expect(t, "sources", sources, want)
+	expect(t, "refused", refused, nil)
+	sources, _, refused = find(t, root, "snapshots/1/x-00002-of-00002.gguf")
+	expect(t, "sources of one part", sources, want)
+	expect(t, "refused", refused, nil)
+}
+
+func TestFindSplits(t *testing.T) {
+	root := folder(t, map[string]string{
+		"s/x-00001-of-00003.gguf": "", "s/x-00002-of-00003.gguf": "", "s/x-00003-of-00003.gguf": "",
+		"s/y-00002-of-00003.gguf": "", "s/z-00001-of-00002.gguf": "", "s/big-00007-of-99999.gguf": "",
+		"s/o-00000-of-00002.gguf": "", "s/o-00003-of-00002.gguf": "", "s/one-00001-of-00001.gguf": "", "s/p-0001-of-0002.gguf": "",
+		"t/x-00001-of-00003.gguf": "", "t/x-00003-of-00003.gguf": "", "t/x-00002-of-00003.gguf/": "", "t/x-00002-of-00004.gguf": "",
+	})
+	x := "weights s/x-00001-of-00003.gguf, weights s/x-00002-of-00003.gguf, weights s/x-00003-of-00003.gguf"
+	sources, _, refused := find(t, root, "s")
+	expect(t, "sources", sources, []string{"weights s/o-00000-of-00002.gguf", "weights s/o-00003-of-00002.gguf",
+		"weights s/one-00001-of-00001.gguf", "weights s/p-0001-of-0002.gguf", x})
+	expect(t, "refused", refused, []string{
+		"s/big-00007-of-99999.gguf: part 1 of 99999 is missing: ROOT/s/big-00001-of-99999.gguf, and 99997 more",
+		"s/y-00002-of-00003.gguf: part 1 of 3 is missing: ROOT/s/y-00001-of-00003.gguf, and 1 more",
+		"s/z-00001-of-00002.gguf: part 2 of 2 is missing: ROOT/s/z-00002-of-00002.gguf"})
+	for _, given := range [][]string{{"s/x-00001-of-00003.gguf"}, {"s/x-00003-of-00003.gguf"},
+		{"s/x-00002-of-00003.gguf", "s/x-00001-of-00003.gguf"}} {
+		sources, _, refused := find(t, root, slices.Clone(given)...)
+		expect(t, "sources", sources, []string{x})
+		expect(t, "refused", refused, nil)
+	}
+	sources, _, refused = find(t, root, "t/x-00003-of-00003.gguf") // part 2 is a folder
+	expect(t, "sources", sources, nil)
+	expect(t, "refused", refused, []string{"t/x-00001-of-00003.gguf: part 2 of 3 is missing", "t/x-00002-of-00003.gguf: "})
+}
+
+func TestFindUnreadableFolder(t *testing.T) {
+	if os.Getuid() <= 0 {
+		t.Skip("root reads every folder, and Windows has other rights")
+	}
+	root := folder(t, map[string]string{"a.gguf": "", "closed/b.gguf": "", "z/c.gguf": ""})
+	if err := os.Chmod(filepath.Join(root, "closed"), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(filepath.Join(root, "closed"), 0o700) }()
+	sources, _, refused := find(t, root, ".")
+	expect(t, "sources", sources, []string{"weights a.gguf", "weights z/c.gguf"})
+	expect(t, "refused", refused, []string{"closed: permission denied"})
+}
+
+func TestFindOddNames(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such names")
+	}
+	root := folder(t, map[string]string{"a\x1b[31m.gguf": "", "b\n\"'.gguf": "", "\xff\xfe.gguf": "", "% #?.gguf": ""})
+	found, err := Find(t.Context(), []string{root})
+	if err != nil || len(found.Sources) != 4 || len(found.Refused) != 0 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	for _, source := range found.Sources {
+		for _, c := range strings.TrimPrefix(source.URI, "file:///") {
+			if c <= ' ' || c > '~' || strings.ContainsRune(`#?"`, c) {
+				t.Errorf("%s holds %q", source.URI, c)
+			}
+		}
+	}
+}
+
+func TestFindStopsWithItsContext(t *testing.T) {
+	root := folder(t, map[string]string{"m/a.gguf": "", "models/manifests/h/n/m/t": "", "models/blobs/x": "", "x-00001-of-00002.gguf": ""})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, path := range []string{".", "m", "models/blobs", "models", "x-00001-of-00002.gguf"} {
+		if _, err := Find(ctx, []string{filepath.Join(root, path)}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestURIOf(t *testing.T) {
+	for path, want := range map[string]string{"/a/b c#%?.gguf": "file:///a/b%20c%23%25%3F.gguf", "/a:b": "file:///a:b"} {
+		if got := uriOf(path, false); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	for path, want := range map[string]string{
+		`D:\Models\a b.gguf`: "file:///D:/Models/a%20b.gguf", `\\host\share\a.gguf`: "file://host/share/a.gguf",
+		`\\?\D:\a.gguf`: "file:///D:/a.gguf", `\\?\UNC\host\share\a.gguf`: "file://host/share/a.gguf",
+	} {
+		if got := uriOf(path, true); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

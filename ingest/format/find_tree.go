@@ -1,0 +1,213 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// place is a file or folder as the search came upon it.
+type place struct {
+	path string      // as a person sees it: below the given path, with links in it
+	real string      // without links
+	info fs.FileInfo // of what a link leads to
+}
+
+// key is the same for every way to one file.
+func (p place) key() string {
+	if runtime.GOOS == "windows" {
+		return strings.ToLower(p.real)
+	}
+	return p.real
+}
+
+var modelExtensions = []string{".gguf", ".safetensors", ".bin", ".ggml", ".pt", ".pth", ".onnx"}
+
+// better reports whether p is the better of two ways to one file. Some caches
+// keep files under their digests, with links that bear the names.
+func (p place) better(than place) bool {
+	rank := func(p place) int {
+		n := 0
+		if !slices.Contains(modelExtensions, strings.ToLower(filepath.Ext(p.path))) {
+			n += 2
+		}
+		if filepath.Base(p.path) != filepath.Base(p.real) {
+			n++
+		}
+		return n
+	}
+	if a, b := rank(p), rank(than); a != b {
+		return a < b
+	}
+	return p.path < than.path
+}
+
+// realPath resolves links. Where the system cannot (some mount points of
+// Windows), the path stands for itself.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// tree is the real folders that a search must not leave.
+type tree []string
+
+func (t tree) contains(real string) bool {
+	for _, root := range t {
+		rel, err := filepath.Rel(root, real)
+		if err == nil && filepath.IsLocal(rel) {
+			return true
+		}
+	}
+	return false
+}
+
+// look finds out what name is in folder, and follows it if it is a link within the tree.
+func (t tree) look(folder place, name string) (place, error) {
+	at := place{path: filepath.Join(folder.path, name), real: filepath.Join(folder.real, name)}
+	info, err := os.Lstat(at.path)
+	if err != nil {
+		return at, err
+	}
+	at.info = info
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return at, nil
+	}
+	real, err := filepath.EvalSymlinks(at.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return at, errors.New("a symbolic link that leads nowhere")
+	}
+	if err != nil {
+		return at, fmt.Errorf("a symbolic link that cannot be followed: %w", withoutPath(err))
+	}
+	if !t.contains(real) {
+		return at, fmt.Errorf("a symbolic link that leads out of the given folder, to %s", ingest.Printable(real))
+	}
+	at.real = real
+	at.info, err = os.Lstat(real)
+	return at, err
+}
+
+// walk is one pass over a tree.
+type walk struct {
+	*finder
+	tree    tree
+	visited map[string]bool // real folders: links may lead in a circle
+	links   []place
+}
+
+// walkAll takes in a folder and all below it.
+func (f *finder) walkAll(t tree, root place) error {
+	w := &walk{finder: f, tree: t, visited: map[string]bool{}}
+	return w.all(func() error { return w.folder(root) })
+}
+
+// all runs a walk, which leaves the links aside, and then takes in what they
+// lead to: so a file goes by its own place.
+func (w *walk) all(start func() error) error {
+	err := start()
+	for err == nil && len(w.links) > 0 {
+		link := w.links[0]
+		w.links = w.links[1:]
+		err = w.take(link)
+	}
+	return err
+}
+
+func (w *walk) folder(at place) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if w.visited[at.key()] {
+		return nil
+	}
+	w.visited[at.key()] = true
+	entries, err := os.ReadDir(at.path)
+	if err != nil {
+		w.refuse(at.path, err) // and what could be read of it is taken
+	}
+	models := isModelsFolder(entries)
+	if models {
+		if err := w.ollama(at, ollamaPart{blobs: true}); err != nil {
+			return err
+		}
+	}
+	for _, entry := range entries {
+		if models && isOllamaFolder(entry.Name()) {
+			continue
+		}
+		if err := w.entry(at, entry.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) entry(folder place, name string) error {
+	path := filepath.Join(folder.path, name)
+	switch {
+	case strings.HasPrefix(name, "."):
+		w.skip(path, errHidden)
+		return nil
+	case isUnfinished(name):
+		w.skip(path, errUnfinished)
+		return nil
+	}
+	at, err := w.tree.look(folder, name)
+	if err != nil {
+		w.refuse(path, err)
+		return nil
+	}
+	if at.real != filepath.Join(folder.real, name) {
+		w.links = append(w.links, at)
+		return nil
+	}
+	return w.take(at)
+}
+
+func (w *walk) take(at place) error {
+	switch mode := at.info.Mode(); {
+	case mode.IsDir():
+		return w.folder(at)
+	case mode.IsRegular():
+		w.add(at)
+	default:
+		w.refuse(at.path, notAFile(mode))
+	}
+	return nil
+}
+
+// notAFile says what is there in place of a file. Such things are never opened:
+// opening a pipe can wait for ever, and opening a device can do anything.
+func notAFile(mode fs.FileMode) error {
+	what := "neither a file nor a folder"
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		what = "a pipe"
+	case mode&fs.ModeSocket != 0:
+		what = "a socket"
+	case mode&fs.ModeDevice != 0:
+		what = "a device"
+	}
+	return fmt.Errorf("it is %s, not a file", what)
+}
+
+// Ollama's unfinished blobs are sha256-<hex>-partial, and -partial-0 and so on for their pieces.
+var partial = regexp.MustCompile(`-partial(-[0-9]+)?$`)
+
+var unfinished = []string{".part", ".partial", ".crdownload", ".incomplete", ".tmp", ".download", ".aria2"}
+
+func isUnfinished(name string) bool {
+	name = strings.ToLower(name)
+	return partial.MatchString(name) || slices.Contains(unfinished, filepath.Ext(name))
+}

@@ -1,0 +1,65 @@
+package ollama
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// The host and the namespace that Ollama leaves out of a name.
+const (
+	defaultHost      = "registry.ollama.ai"
+	defaultNamespace = "library"
+)
+
+// The parts of a name. A colon would be taken for the one before the tag, but in
+// a host it stands before a port.
+var (
+	hostPart  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$`)
+	otherPart = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+)
+
+// Name returns the name of the model whose manifest lies at path, which is
+// relative to the manifests folder and has slashes: "llama3:latest" for
+// "registry.ollama.ai/library/llama3/latest".
+func Name(path string) (string, error) {
+	parts := strings.Split(path, "/")
+	if len(parts) != 4 {
+		return "", fmt.Errorf("a manifest is at manifests/<host>/<namespace>/<model>/<tag>, not at %q", path)
+	}
+	for i, part := range parts {
+		pattern := otherPart
+		if i == 0 {
+			pattern = hostPart
+		}
+		if !pattern.MatchString(part) {
+			return "", fmt.Errorf("%q is not a part of a model's name that Ollama gives", part)
+		}
+	}
+	host, namespace, model := parts[0], parts[1], parts[2]+":"+parts[3]
+	switch {
+	case host == defaultHost && namespace == defaultNamespace:
+		return model, nil
+	case host == defaultHost:
+		return namespace + "/" + model, nil
+	default:
+		return host + "/" + namespace + "/" + model, nil
+	}
+}
+
+// URI is where a model of this name came from.
+func URI(name string) string { return "ollama://" + name }
+
+// BlobDigest returns the digest that a blob's file name promises. The spelling
+// with a colon is that of old versions of Ollama.
+func BlobDigest(name string) (ingest.Digest, bool) {
+	digest, err := parseDigest(name)
+	return digest, err == nil
+}
+
+// BlobNames returns the file names that the blob of digest may have.
+func BlobNames(digest ingest.Digest) []string {
+	return []string{"sha256-" + digest.String(), "sha256:" + digest.String()}
+}

@@ -1,0 +1,64 @@
+package ollama
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Lookup finds the blob of a digest. With an error it returns the path where the
+// blob ought to be; fs.ErrNotExist, wrapped, if it is not there.
+type Lookup func(digest ingest.Digest) (path string, err error)
+
+// ErrNoWeights: a manifest names no weights, or they are not there.
+var ErrNoWeights = errors.New("the model's weights are not there")
+
+// Source makes a source of a manifest, whose own file is at path. Weights come first,
+// the manifest last. Weights that are missing are ErrNoWeights, wrapped;
+// any other blob that is missing is left out, and a note names it.
+func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []ingest.Note, error) {
+	layers := slices.Clone(m.Layers)
+	slices.SortStableFunc(layers, func(a, b Layer) int { return rank(a.Role) - rank(b.Role) })
+	if len(layers) == 0 || layers[0].Role != ingest.Weights {
+		return ingest.Source{}, nil, fmt.Errorf("%w: the manifest names none", ErrNoWeights)
+	}
+	source := ingest.Source{Name: name, URI: URI(name)}
+	var missing []ingest.Note
+	for _, layer := range layers {
+		blob, err := lookup(layer.Digest)
+		if err != nil && layer.Role == ingest.Weights {
+			return ingest.Source{}, nil, fmt.Errorf("%w: %w", ErrNoWeights, missingBlob(layer, err))
+		}
+		if err != nil {
+			missing = append(missing, ingest.Note{Path: blob, Reason: fmt.Errorf("%s: %w", name, missingBlob(layer, err))})
+			continue
+		}
+		source.Files = append(source.Files, ingest.SourceFile{Path: blob, Role: layer.Role, Claim: layer.Digest, ClaimBytes: layer.Size})
+	}
+	source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Manifest, ClaimBytes: -1})
+	return source, missing, nil
+}
+
+// missingBlob says which blob cannot be had, and why if it is there.
+func missingBlob(layer Layer, err error) error {
+	blob := fmt.Sprintf("%s blob %s named by the manifest", layer.Role, BlobNames(layer.Digest)[0])
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is missing", blob)
+	}
+	return fmt.Errorf("%s: %w", blob, err)
+}
+
+// rank orders the files of a model: weights, then what belongs to them, then the rest.
+func rank(role ingest.Role) int {
+	switch role {
+	case ingest.Weights:
+		return 0
+	case ingest.Projector, ingest.Adapter:
+		return 1
+	default:
+		return 2
+	}
+}
