@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -36,8 +37,8 @@ type Report struct {
 	Refused     []Note // files that were refused or failed
 	Warnings    []Note
 	BytesRead   int64 // from the sources, in this run
-	BytesStored int64 // of segments that were new to the store; those of resumed models as a whole
-	BytesShared int64 // of segments that were stored before
+	BytesStored int64 // of segments that this run recorded, and that no row had before
+	BytesShared int64 // of segments that this run recorded, and that others had stored
 	Elapsed     time.Duration
 	Interrupted bool
 }
@@ -190,6 +191,9 @@ func (r *run) judge(source Source, err error) error {
 }
 
 func (r *run) refuse(path string, err error) {
+	if info, err := os.Stat(path); err == nil {
+		r.Progress.BytesTotal.Add(-info.Size()) // it will not be recorded
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.Refused = append(r.report.Refused, Note{path, err})

@@ -23,7 +23,7 @@ func (r *run) count(sources []Source) {
 
 // takeSource takes in one model, or finds that it is stored already. Two sources over the same
 // weights, such as two tags, go one after the other: the second finds what the first stored.
-func (r *run) takeSource(ctx context.Context, source Source) error {
+func (r *run) takeSource(ctx context.Context, source Source) (err error) {
 	if r.stop.Err() != nil {
 		return ErrInterrupted
 	}
@@ -32,7 +32,11 @@ func (r *run) takeSource(ctx context.Context, source Source) error {
 		return err
 	}
 	defer leave()
-	defer r.Progress.FilesDone.Add(int64(len(source.Files)))
+	defer func() {
+		if !errors.Is(err, ErrInterrupted) {
+			r.Progress.FilesDone.Add(int64(len(source.Files)))
+		}
+	}()
 	into, missing, err := r.known(ctx, &source)
 	if err != nil {
 		return err
@@ -78,16 +82,31 @@ func (r *run) takeModel(ctx context.Context, model *Model, into ModelID) error {
 	if err != nil {
 		return err
 	}
-	resumed := int64(0)
-	for _, f := range entry.Files {
-		resumed += f.Recorded
+	before, err := r.Catalog.Model(ctx, entry.ID)
+	if err != nil {
+		return err
 	}
+	resumed := before.BytesStored + before.BytesShared
 	r.Progress.BytesRecorded.Add(resumed)
 	r.Progress.BytesResumed.Add(resumed)
-	if err := r.takeFiles(ctx, model, plans, entry); err != nil {
+	err = r.takeFiles(ctx, model, plans, entry)
+	if err = errors.Join(err, r.tally(ctx, before)); err != nil {
 		return r.abandonIfWrong(ctx, model, entry, err)
 	}
 	return r.complete(ctx, model, entry.ID, into, resumed)
+}
+
+// tally adds to the report what this run has stored of a model.
+func (r *run) tally(ctx context.Context, before Summary) error {
+	after, err := r.Catalog.Model(ctx, before.ID)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.BytesStored += after.BytesStored - before.BytesStored
+	r.report.BytesShared += after.BytesShared - before.BytesShared
+	return nil
 }
 
 // takeFiles takes in the files of a model. All of them are tried, although one fails.
@@ -119,10 +138,6 @@ func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry 
 
 // complete closes the model and notes it in the report.
 func (r *run) complete(ctx context.Context, model *Model, id, into ModelID, resumed int64) error {
-	summary, err := r.Catalog.Model(ctx, id)
-	if err != nil {
-		return err
-	}
 	final, err := r.Catalog.Complete(ctx, r.lease, id, into)
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
@@ -134,8 +149,6 @@ func (r *run) complete(ctx context.Context, model *Model, id, into ModelID, resu
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.Taken = append(r.report.Taken, outline)
-	r.report.BytesStored += summary.BytesStored
-	r.report.BytesShared += summary.BytesShared
 	return nil
 }
 

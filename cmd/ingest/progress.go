@@ -58,7 +58,7 @@ func (p *program) bar(progress *ingest.Progress) func(last bool) {
 	return func(last bool) {
 		total := progress.BytesTotal.Load()
 		if bar == nil {
-			bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr), progressbar.OptionShowBytes(true),
+			bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
 				progressbar.OptionUseIECUnits(true), progressbar.OptionSetWidth(24), progressbar.OptionSetPredictTime(true),
 				progressbar.OptionThrottle(0), progressbar.OptionFullWidth())
 		}
