@@ -166,11 +166,13 @@ func (f *finder) manifest(s shelf, at place, path string) {
 	// Ollama may keep the manifest as a blob too.
 	s.each(ingest.Sum(text), func(blob place) { f.known[blob.key()] = true })
 	source, missing, err := parsed.Source(name, at.path, s.find)
+	f.refused = append(f.refused, missing...)
 	if err != nil {
-		f.refuse(at.path, fmt.Errorf("%s: %w", name, err))
+		if len(missing) == 0 {
+			f.refuse(at.path, err)
+		}
 		return
 	}
-	f.refused = append(f.refused, missing...)
 	f.models[at.key()+"\x00"+name] = source
 }
 
@@ -206,22 +208,22 @@ func (s shelf) each(digest ingest.Digest, use func(place)) {
 // find is an ollama.Lookup.
 func (s shelf) find(digest ingest.Digest) (string, error) {
 	names := ollama.BlobNames(digest)
-	missing := fs.ErrNotExist
 	for _, name := range names {
 		at, err := s.tree.look(s.blobs, name)
 		switch {
 		case err == nil && at.info.Mode().IsRegular():
 			return at.path, nil
 		case err == nil:
-			missing = notAFile(at.info.Mode())
+			return at.path, notAFile(at.info.Mode())
 		case !errors.Is(err, fs.ErrNotExist):
-			missing = err
+			return at.path, withoutPath(err)
 		}
 	}
-	if unfinished, err := s.tree.look(s.blobs, names[0]+"-partial"); err == nil && errors.Is(missing, fs.ErrNotExist) {
-		missing = fmt.Errorf("%w, %s", errUnfinished, unfinished.path)
+	path := filepath.Join(s.blobs.path, names[0])
+	if unfinished, err := s.tree.look(s.blobs, names[0]+"-partial"); err == nil {
+		return path, fmt.Errorf("%w, %s", errUnfinished, ingest.Printable(unfinished.path))
 	}
-	return filepath.Join(s.blobs.path, names[0]), missing
+	return path, fs.ErrNotExist
 }
 
 // nameOfBlob returns the name of the model whose weights a blob is, by the

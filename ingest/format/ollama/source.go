@@ -16,27 +16,34 @@ type Lookup func(digest ingest.Digest) (path string, err error)
 // ErrNoWeights: a manifest names no weights, or they are not there.
 var ErrNoWeights = errors.New("the model's weights are not there")
 
-// Source makes a source of a manifest, whose own file is at path. Weights come first,
-// the manifest last. Weights that are missing are ErrNoWeights, wrapped;
-// any other blob that is missing is left out, and a note names it.
+// Source makes a source of a manifest, whose own file is at path. Weights come
+// first, the manifest last. A note names each blob that is missing. Without some
+// of its weights a model is no use: then the error is ErrNoWeights, wrapped, and
+// if there are no notes the manifest names no weights. Any other blob is left out.
 func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []ingest.Note, error) {
 	layers := slices.Clone(m.Layers)
 	slices.SortStableFunc(layers, func(a, b Layer) int { return rank(a.Role) - rank(b.Role) })
 	if len(layers) == 0 || layers[0].Role != ingest.Weights {
-		return ingest.Source{}, nil, fmt.Errorf("%w: the manifest names none", ErrNoWeights)
+		return ingest.Source{}, nil, fmt.Errorf("%s: %w: the manifest names none", name, ErrNoWeights)
 	}
 	source := ingest.Source{Name: name, URI: URI(name)}
 	var missing []ingest.Note
+	var useless error
 	for _, layer := range layers {
 		blob, err := lookup(layer.Digest)
-		if err != nil && layer.Role == ingest.Weights {
-			return ingest.Source{}, nil, fmt.Errorf("%w: %w", ErrNoWeights, missingBlob(layer, err))
-		}
-		if err != nil {
-			missing = append(missing, ingest.Note{Path: blob, Reason: fmt.Errorf("%s: %w", name, missingBlob(layer, err))})
+		if err == nil {
+			source.Files = append(source.Files, ingest.SourceFile{Path: blob, Role: layer.Role, Claim: layer.Digest, ClaimBytes: layer.Size})
 			continue
 		}
-		source.Files = append(source.Files, ingest.SourceFile{Path: blob, Role: layer.Role, Claim: layer.Digest, ClaimBytes: layer.Size})
+		reason := fmt.Errorf("%s: %w", name, missingBlob(layer, err))
+		if layer.Role == ingest.Weights {
+			reason = fmt.Errorf("%s: %w: %w", name, ErrNoWeights, missingBlob(layer, err))
+			useless = errors.Join(useless, reason)
+		}
+		missing = append(missing, ingest.Note{Path: blob, Reason: reason})
+	}
+	if useless != nil {
+		return ingest.Source{}, missing, useless
 	}
 	source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Manifest, ClaimBytes: -1})
 	return source, missing, nil

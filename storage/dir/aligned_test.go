@@ -1,0 +1,11 @@
+package dir
+
+import "unsafe"
+
+// aligned returns memory that begins at a page, as the pipeline's buffers do.
+func aligned(size int) []byte {
+	const page = 4096
+	raw := make([]byte, size+page)
+	shift := int(-uintptr(unsafe.Pointer(unsafe.SliceData(raw))) % page)
+	return raw[shift : shift+size : shift+size]
+}

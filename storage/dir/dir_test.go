@@ -1,0 +1,269 @@
+package dir
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/storetest"
+)
+
+func open(t testing.TB, root string) *Store {
+	t.Helper()
+	s, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// payload returns the same bytes for the same size, in memory that begins at a page.
+func payload(size int) []byte {
+	p := aligned(size)
+	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(p) // it never fails
+	return p
+}
+
+func put(t testing.TB, s *Store, p []byte) (ingest.Digest, ingest.Address) {
+	t.Helper()
+	digest := ingest.Sum(p)
+	address, err := s.Put(t.Context(), digest, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest, address
+}
+
+// damaging lets the suite damage a payload.
+type damaging struct {
+	*Store
+	t *testing.T
+}
+
+func (d damaging) Damage(digest ingest.Digest, p []byte) {
+	if err := os.WriteFile(d.payload(digest), p, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func TestContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) ingest.Store {
+		return damaging{open(t, filepath.Join(t.TempDir(), "not", "there yet")), t}
+	})
+}
+
+func TestLayout(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root)
+	digest, address := put(t, s, []byte("payload"))
+	hex := digest.String()
+	if want := "dir:sha256/" + hex[:2] + "/" + hex; address.URI != want || address.Bytes != 7 || address.Name != "" || !address.Modified.IsZero() {
+		t.Errorf("address %+v, want %s alone and the size", address, want)
+	}
+	info, err := os.Lstat(filepath.Join(root, "sha256", hex[:2], hex))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("a payload has mode %v, want it private", info.Mode())
+	}
+	if left, _ := os.ReadDir(filepath.Join(root, "tmp")); len(left) != 0 {
+		t.Errorf("temporaries after a Put: %v", left)
+	}
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(root, moved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, moved).Get(t.Context(), digest, address, nil); err != nil {
+		t.Errorf("after the folder was moved: %v", err)
+	}
+}
+
+func TestOpenMakesNothing(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "store")
+	s := open(t, root)
+	if _, err := s.Get(t.Context(), ingest.Sum(nil), ingest.Address{}, nil); !errors.Is(err, ingest.ErrNoPayload) {
+		t.Errorf("Get: %v", err)
+	}
+	for stray, err := range s.Sweep(t.Context()) {
+		t.Errorf("Sweep: %v, %v", stray, err)
+	}
+	if _, err := os.Lstat(root); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a look at the store made its folder: %v", err)
+	}
+}
+
+func TestBadRoots(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"a file": file, "below a file": filepath.Join(file, "store"), "nothing": ""} {
+		s, err := Open(path)
+		if err == nil {
+			_, err = s.Put(t.Context(), ingest.Sum(nil), nil)
+		}
+		if err == nil {
+			t.Errorf("a store in %s was opened and written", name)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(folder, "odd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "odd", "sha256"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, filepath.Join(folder, "odd")).Put(t.Context(), ingest.Sum(nil), nil); err == nil {
+		t.Error("a file in place of sha256/ was taken for a folder")
+	}
+}
+
+func TestDamagedSizeIsWrittenAnew(t *testing.T) {
+	for name, size := range map[string]int64{"shorter": 5, "longer": 1 << 17, "empty": 0} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			p := payload(100_000)
+			digest, address := put(t, s, p)
+			if err := os.Truncate(s.payload(digest), size); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Get(t.Context(), digest, address, nil)
+			var damaged *SizeError
+			if !errors.As(err, &damaged) || damaged.Got != size || errors.Is(err, ingest.ErrNoPayload) {
+				t.Errorf("Get: %v, want a SizeError", err)
+			}
+			put(t, s, p)
+			if got, err := s.Get(t.Context(), digest, address, nil); err != nil || !bytes.Equal(got, p) {
+				t.Errorf("after Put: %d bytes, %v", len(got), err)
+			}
+		})
+	}
+}
+
+func TestReplaceWritesOverTheSameSize(t *testing.T) {
+	s := open(t, t.TempDir())
+	p := payload(100_000)
+	digest, address := put(t, s, p)
+	if err := os.WriteFile(s.payload(digest), make([]byte, len(p)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, p)
+	if got, _ := s.Get(t.Context(), digest, address, nil); bytes.Equal(got, p) {
+		t.Error("Put wrote a second time what was there already in the right size")
+	}
+	if _, err := s.Replace(t.Context(), digest, p); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Get(t.Context(), digest, address, nil); err != nil || !bytes.Equal(got, p) {
+		t.Errorf("after Replace: %d bytes, %v", len(got), err)
+	}
+}
+
+// TestSizesFromRowsCostNoMemory: an address comes from a database, and may say anything.
+func TestSizesFromRowsCostNoMemory(t *testing.T) {
+	s := open(t, t.TempDir())
+	digest, address := put(t, s, payload(5000))
+	for _, bytes := range []int64{-1, 0, 4999, 5001, 1 << 40, 1<<63 - 1} {
+		address.Bytes = bytes
+		_, err := s.Get(t.Context(), digest, address, nil)
+		if damaged, ok := errors.AsType[*SizeError](err); !ok || damaged.Got != 5000 || damaged.Want != bytes {
+			t.Errorf("Get of %d bytes: %v", bytes, err)
+		}
+	}
+}
+
+func TestLinksAreNotFollowed(t *testing.T) {
+	s := open(t, t.TempDir())
+	p := payload(5000)
+	digest, address := put(t, s, p)
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.Rename(s.payload(digest), outside); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, s.payload(digest)); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	if _, err := s.Get(t.Context(), digest, address, nil); err == nil || errors.Is(err, ingest.ErrNoPayload) {
+		t.Errorf("Get through a link: %v", err)
+	}
+	for stray := range s.Sweep(t.Context()) {
+		t.Errorf("Sweep yielded a link: %v", stray)
+	}
+	put(t, s, p)
+	if info, err := os.Lstat(s.payload(digest)); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("Put left the link in place: %v, %v", info, err)
+	}
+	if got, _ := os.ReadFile(outside); !bytes.Equal(got, p) {
+		t.Error("Put wrote through the link")
+	}
+}
+
+func TestLinkedFanOutIsRefused(t *testing.T) {
+	root := t.TempDir()
+	p := payload(5000)
+	digest, address := put(t, open(t, root), p)
+	s := open(t, root)
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(s.fanOut(digest), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, s.fanOut(digest)); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	if _, err := s.Get(t.Context(), digest, address, nil); err == nil {
+		t.Error("Get went through a linked folder")
+	}
+	if _, err := s.Put(t.Context(), digest, p); err == nil {
+		t.Error("Put went through a linked folder")
+	}
+	for stray := range s.Sweep(t.Context()) {
+		t.Errorf("Sweep went through a linked folder: %v", stray)
+	}
+	if err := s.Remove(t.Context(), ingest.Stray{Digest: digest, Name: payloadName(digest)}); err == nil {
+		t.Error("Remove went through a linked folder")
+	}
+}
+
+func TestFoldersThatGoAreMadeAgain(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "store")
+	s := open(t, root)
+	p := payload(5000)
+	digest, address := put(t, s, p)
+	if err := os.RemoveAll(root); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), digest, p); err == nil {
+		t.Log("the first Put already noticed")
+	}
+	put(t, s, p)
+	if _, err := s.Get(t.Context(), digest, address, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkPut writes payloads of a segment's usual size, as the pipeline does.
+func BenchmarkPut(b *testing.B) {
+	for name, shift := range map[string]int{"aligned": 0, "odd memory": 1} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b, b.TempDir())
+			p := payload(8<<20 + 4096)[shift : 8<<20-32+shift]
+			b.SetBytes(int64(len(p)))
+			b.SetParallelism(1)
+			for i := 0; b.Loop(); i++ {
+				digest := ingest.Digest{byte(i), byte(i >> 8), byte(i >> 16), 1}
+				if _, err := s.Put(b.Context(), digest, p); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				_ = os.Remove(s.payload(digest))
+				b.StartTimer()
+			}
+		})
+	}
+}

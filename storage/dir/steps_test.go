@@ -1,0 +1,232 @@
+package dir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// record returns a store in root that notes each step as it is done, its path
+// relative to the root and a temporary's name as "*".
+func record(t *testing.T, root string) (*Store, *[]string) {
+	s := open(t, root)
+	var steps []string
+	s.hook = func(step, path string, done bool) error {
+		if !done {
+			return nil
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if rel = filepath.ToSlash(rel); strings.HasPrefix(rel, "tmp/") {
+			rel = "tmp/*"
+		}
+		steps = append(steps, step+" "+rel)
+		return nil
+	}
+	return s, &steps
+}
+
+func TestOrderOfSteps(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "new")
+	s, steps := record(t, root)
+	p := payload(100_000)
+	digest, _ := put(t, s, p)
+	fanOut := "sha256/" + digest.String()[:2]
+	write := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "rename " + fanOut + "/" + digest.String(), "syncdir " + fanOut}
+
+	// The parent of the new root is durable before it, the root before its folders are used.
+	folders := []string{"syncdir ../..", "mkdir .", "syncdir ..", "mkdir sha256", "mkdir tmp", "mkdir catalogs", "syncdir ."}
+	for i := range 256 {
+		folders = append(folders, fmt.Sprintf("mkdir sha256/%02x", i))
+	}
+	folders = append(folders, "syncdir sha256")
+	if want := slices.Concat(folders, write); !slices.Equal(*steps, want) {
+		t.Errorf("first Put:\n got %q\nwant %q", *steps, want)
+	}
+
+	*steps = nil
+	put(t, s, p)
+	if want := []string{"syncdir " + fanOut}; !slices.Equal(*steps, want) {
+		t.Errorf("Put of what is there: %q, want its name synced and nothing written: %q", *steps, want)
+	}
+	*steps = nil
+	if _, err := s.Replace(t.Context(), digest, p); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(*steps, write) {
+		t.Errorf("Replace: %q, want %q", *steps, write)
+	}
+	*steps = nil
+	if _, err := s.Claim(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"create catalogs/c", "syncdir catalogs"}; !slices.Equal(*steps, want) {
+		t.Errorf("Claim: %q, want %q", *steps, want)
+	}
+}
+
+// TestFolderOfAnotherProcessIsSynced: what was made by a process that was killed
+// before it synced is made durable by the next one.
+func TestFolderOfAnotherProcessIsSynced(t *testing.T) {
+	root := t.TempDir()
+	put(t, open(t, root), payload(1))
+	s, steps := record(t, root)
+	put(t, s, payload(2))
+	for _, want := range []string{"syncdir ..", "syncdir .", "syncdir sha256"} {
+		if !slices.Contains(*steps, want) {
+			t.Errorf("%q is not among the first steps of a new process", want)
+		}
+	}
+}
+
+// TestFaults lets every step of a Put fail, before and after its effect. No
+// fault leaves a part of a payload, and putting again is right.
+func TestFaults(t *testing.T) {
+	fault := errors.New("fault")
+	for _, step := range []string{"mkdir", "create", "write", "sync", "rename", "syncdir"} {
+		for _, done := range []bool{false, true} {
+			for _, leave := range []bool{false, true} { // the temporary cannot be removed either
+				t.Run(fmt.Sprintf("%s done=%v leave=%v", step, done, leave), func(t *testing.T) {
+					s := open(t, t.TempDir())
+					s.hook = func(at, path string, d bool) error {
+						if at == step && d == done || leave && at == "remove" {
+							return fault
+						}
+						return nil
+					}
+					p := payload(100_000)
+					digest := ingest.Sum(p)
+					_, err := s.Put(t.Context(), digest, p)
+					// A rename that only looked like a failure has put the payload in place.
+					if renamed := step == "rename" && done; renamed != (err == nil) {
+						t.Fatalf("Put: %v", err)
+					}
+					if err != nil && !errors.Is(err, fault) {
+						t.Fatalf("Put hides the fault: %v", err)
+					}
+					s.hook = nil
+					onlyWhole(t, s, digest, p, leave)
+					_, address := put(t, s, p)
+					if got, err := s.Get(t.Context(), digest, address, nil); err != nil || !bytes.Equal(got, p) {
+						t.Errorf("after putting again: %d bytes, %v", len(got), err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// onlyWhole checks that what has a digest for a name is whole.
+func onlyWhole(t *testing.T, s *Store, digest ingest.Digest, p []byte, mayLeave bool) {
+	t.Helper()
+	for stray, err := range s.Sweep(t.Context()) {
+		switch {
+		case err != nil:
+			t.Error(err)
+		case stray.Digest.IsZero() && !mayLeave:
+			t.Errorf("%s was left behind", stray.Name)
+		case stray.Digest == digest:
+			if got, err := os.ReadFile(s.payload(digest)); err != nil || !bytes.Equal(got, p) {
+				t.Errorf("a part of a payload has its digest: %d of %d bytes, %v", len(got), len(p), err)
+			}
+		}
+	}
+}
+
+// TestReplaceReportsItsRename: for Replace an old payload in place is no success.
+func TestReplaceReportsItsRename(t *testing.T) {
+	fault := errors.New("fault")
+	s := open(t, t.TempDir())
+	p := payload(5000)
+	digest, _ := put(t, s, p)
+	s.hook = func(step, _ string, done bool) error {
+		if step == "rename" && !done {
+			return fault
+		}
+		return nil
+	}
+	if _, err := s.Replace(t.Context(), digest, p); !errors.Is(err, fault) {
+		t.Errorf("Replace: %v", err)
+	}
+}
+
+func TestDiskFullIsNamed(t *testing.T) {
+	s := open(t, t.TempDir())
+	full := os.NewSyscallError("write", diskFull)
+	s.hook = func(step, path string, done bool) error {
+		if step == "write" && !done {
+			return &fs.PathError{Op: "write", Path: path, Err: full}
+		}
+		return nil
+	}
+	_, err := s.Put(t.Context(), ingest.Sum([]byte("x")), []byte("x"))
+	if err == nil || !strings.Contains(err.Error(), "disk full") || !strings.Contains(err.Error(), s.folder(temporaries)) {
+		t.Errorf("%v: want it to say disk full and to name the file", err)
+	}
+	if transient(err) {
+		t.Error("a full disk was called transient")
+	}
+	for stray := range s.Sweep(t.Context()) {
+		t.Errorf("left behind: %s", stray.Name)
+	}
+}
+
+func transient(err error) bool {
+	var says interface{ Transient() bool }
+	return errors.As(err, &says) && says.Transient()
+}
+
+func TestTransient(t *testing.T) {
+	s := open(t, t.TempDir())
+	for err, want := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
+		s.hook = func(step, path string, done bool) error { return &fs.PathError{Op: step, Path: path, Err: err} }
+		_, got := s.Put(t.Context(), ingest.Sum(nil), nil)
+		if !errors.Is(got, err) || transient(got) != want {
+			t.Errorf("%v: transient %v, want %v", got, transient(got), want)
+		}
+	}
+}
+
+// TestRenameIsAtomic has two stores, as two processes have, replace one payload
+// while it is read: every read gives all of it.
+func TestRenameIsAtomic(t *testing.T) {
+	root := t.TempDir()
+	p := payload(300_001)
+	digest, address := put(t, open(t, root), p)
+	var writers sync.WaitGroup
+	for range 2 {
+		s := open(t, root)
+		writers.Go(func() {
+			for range 20 {
+				if _, err := s.Replace(t.Context(), digest, p); err != nil && !transient(err) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { writers.Wait(); close(done) }()
+	reader := open(t, root)
+	for reading := true; reading; {
+		select {
+		case <-done:
+			reading = false
+		default:
+		}
+		if got, err := reader.Get(t.Context(), digest, address, nil); !transient(err) && (err != nil || !bytes.Equal(got, p)) {
+			t.Fatalf("a reader got %d bytes, %v", len(got), err)
+		}
+	}
+}

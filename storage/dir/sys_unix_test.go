@@ -1,0 +1,7 @@
+//go:build unix
+
+package dir
+
+import "syscall"
+
+const diskFull = syscall.ENOSPC
