@@ -1,0 +1,121 @@
+package catalogtest_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite"
+)
+
+var errHook = errors.New("hook")
+
+func open(t *testing.T) *sqlite.Catalog {
+	t.Helper()
+	c, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalogue.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func jobs(t *testing.T, c ingest.Catalog) int {
+	t.Helper()
+	n := 0
+	for _, err := range c.AllJobs(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func TestFaultyFailsBeforeOrAfterTheEffect(t *testing.T) {
+	for moment, want := range map[catalogtest.Moment]int{catalogtest.Before: 0, catalogtest.After: 1} {
+		c := open(t)
+		faulty := catalogtest.Faulty(c, func(verb string, when catalogtest.Moment) error {
+			if verb == "Open" && when == moment {
+				return errHook
+			}
+			return nil
+		})
+		_, err := faulty.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour})
+		if !errors.Is(err, errHook) {
+			t.Fatalf("error is %v", err)
+		}
+		if got := jobs(t, c); got != want {
+			t.Errorf("%d jobs, want %d", got, want)
+		}
+	}
+}
+
+func TestFaultyKeepsWhatTheCatalogueCanDo(t *testing.T) {
+	hook := func(string, catalogtest.Moment) error { return nil }
+	if _, ok := catalogtest.Faulty(open(t), hook).(ingest.RowStore); !ok {
+		t.Error("it keeps no payloads in its rows any more")
+	}
+	plain := struct{ ingest.Catalog }{open(t)}
+	if _, ok := catalogtest.Faulty(plain, hook).(ingest.RowStore); ok {
+		t.Error("it keeps payloads in its rows, and the catalogue does not")
+	}
+}
+
+// liar is a catalogue of one model whose pieces are not as they must be.
+type liar struct {
+	ingest.Catalog
+	model  ingest.Summary
+	pieces []ingest.Piece
+}
+
+func (l liar) Models(context.Context) iter.Seq2[ingest.Summary, error] {
+	return func(yield func(ingest.Summary, error) bool) { yield(l.model, nil) }
+}
+
+func (l liar) Pieces(context.Context, ingest.FileID) iter.Seq2[ingest.Piece, error] {
+	return func(yield func(ingest.Piece, error) bool) {
+		for _, p := range l.pieces {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestCheckFinds(t *testing.T) {
+	a, b := ingest.Sum([]byte("a")), ingest.Sum([]byte("b"))
+	for name, c := range map[string]struct {
+		spoil func(*liar)
+		want  string
+	}{
+		"nothing":           {func(*liar) {}, ""},
+		"a gap":             {func(l *liar) { l.pieces[1].Offset++ }, "after byte 5 comes"},
+		"a missing end":     {func(l *liar) { l.pieces = l.pieces[:1] }, "its segments end at 5"},
+		"a wrong count":     {func(l *liar) { l.model.Segments = 3 }, "has 2 segments and says 3"},
+		"no digest":         {func(l *liar) { l.model.Files[0].Digest = ingest.Digest{} }, "is not whole"},
+		"a false claim":     {func(l *liar) { l.model.Files[0].Claim = b }, "is not whole"},
+		"no payload":        {func(l *liar) { l.pieces[1].Digest = b }, "has a row and no payload"},
+		"no name":           {func(l *liar) { l.model.Names = nil }, "has no name"},
+		"a stranger's file": {func(l *liar) { l.model.Names[0].Files[0] = 9 }, "speaks of file 9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := liar{
+				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2, Names: []ingest.Name{{Files: []ingest.FileID{7}}},
+					Files: []ingest.StoredFile{{ID: 7, Model: 1, Bytes: 8, Recorded: 8, Digest: a}}},
+				pieces: []ingest.Piece{{File: 7, Bytes: 5, Digest: a}, {File: 7, Offset: 5, Bytes: 3, Digest: a}},
+			}
+			c.spoil(&l)
+			err := catalogtest.Check(t.Context(), l, func(d ingest.Digest) bool { return d == a })
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+		})
+	}
+}

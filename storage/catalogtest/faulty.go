@@ -1,0 +1,172 @@
+package catalogtest
+
+import (
+	"context"
+	"iter"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Moment is when a Hook is called.
+type Moment int
+
+// A Hook that fails Before a verb keeps it from happening; one that fails After
+// it loses the answer to what has happened.
+const (
+	Before Moment = iota
+	After
+)
+
+// Hook is called before and after each verb, which it may make fail. verb is
+// the name of the method. It may be called by many goroutines. A sequence calls
+// it before its first item and after its last.
+type Hook func(verb string, when Moment) error
+
+// Faulty returns inner with hook around each of its verbs. It is an
+// ingest.RowStore if inner is one. Close and Identity are inner's own.
+func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog {
+	c := &faulty{inner, hook}
+	if rows, ok := inner.(ingest.RowStore); ok {
+		return &faultyRows{c, rows}
+	}
+	return c
+}
+
+type faulty struct {
+	ingest.Catalog
+	hook Hook
+}
+
+type faultyRows struct {
+	*faulty
+	rows ingest.RowStore
+}
+
+// act runs a verb that has an answer between the two calls of the hook.
+func act[T any](hook Hook, verb string, do func() (T, error)) (T, error) {
+	var none T
+	if err := hook(verb, Before); err != nil {
+		return none, err
+	}
+	answer, err := do()
+	if err != nil {
+		return answer, err
+	}
+	if err := hook(verb, After); err != nil {
+		return none, err
+	}
+	return answer, nil
+}
+
+// effect is act for a verb without an answer.
+func effect(hook Hook, verb string, do func() error) error {
+	_, err := act(hook, verb, func() (struct{}, error) { return struct{}{}, do() })
+	return err
+}
+
+// sequence is act for a sequence.
+func sequence[T any](hook Hook, verb string, items iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if err := hook(verb, Before); err != nil {
+			yield(none, err)
+			return
+		}
+		for item, err := range items {
+			if !yield(item, err) {
+				return
+			}
+		}
+		if err := hook(verb, After); err != nil {
+			yield(none, err)
+		}
+	}
+}
+
+func (f *faulty) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
+	return act(f.hook, "Open", func() (ingest.Lease, error) { return f.Catalog.Open(ctx, claim) })
+}
+
+func (f *faulty) Renew(ctx context.Context, lease ingest.Lease) error {
+	return effect(f.hook, "Renew", func() error { return f.Catalog.Renew(ctx, lease) })
+}
+
+func (f *faulty) CloseJob(ctx context.Context, lease ingest.Lease, outcome ingest.Outcome) error {
+	return effect(f.hook, "CloseJob", func() error { return f.Catalog.CloseJob(ctx, lease, outcome) })
+}
+
+func (f *faulty) Job(ctx context.Context, id int64) (ingest.Job, error) {
+	return act(f.hook, "Job", func() (ingest.Job, error) { return f.Catalog.Job(ctx, id) })
+}
+
+func (f *faulty) AllJobs(ctx context.Context) iter.Seq2[ingest.Job, error] {
+	return sequence(f.hook, "AllJobs", f.Catalog.AllJobs(ctx))
+}
+
+func (f *faulty) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
+	return act(f.hook, "Begin", func() (*ingest.Entry, error) { return f.Catalog.Begin(ctx, lease, model, plans) })
+}
+
+func (f *faulty) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
+	return effect(f.hook, "Record", func() error { return f.Catalog.Record(ctx, lease, batch) })
+}
+
+func (f *faulty) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
+	return act(f.hook, "Complete", func() (ingest.ModelID, error) { return f.Catalog.Complete(ctx, lease, model, into) })
+}
+
+func (f *faulty) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
+	return effect(f.hook, "Abandon", func() error { return f.Catalog.Abandon(ctx, lease, model) })
+}
+
+func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Naming, files []ingest.FileID) error {
+	return effect(f.hook, "Attach", func() error { return f.Catalog.Attach(ctx, lease, model, name, files) })
+}
+
+func (f *faulty) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
+	return sequence(f.hook, "Models", f.Catalog.Models(ctx))
+}
+
+func (f *faulty) Model(ctx context.Context, id ingest.ModelID) (ingest.Summary, error) {
+	return act(f.hook, "Model", func() (ingest.Summary, error) { return f.Catalog.Model(ctx, id) })
+}
+
+func (f *faulty) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error] {
+	return sequence(f.hook, "Layers", f.Catalog.Layers(ctx, id))
+}
+
+func (f *faulty) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
+	return sequence(f.hook, "Pieces", f.Catalog.Pieces(ctx, file))
+}
+
+func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
+	return act(f.hook, "Unchanged", func() (ingest.StoredFile, error) { return f.Catalog.Unchanged(ctx, path, bytes, modified) })
+}
+
+func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest]bool, error) {
+	return act(f.hook, "Referenced", func() (map[ingest.Digest]bool, error) { return f.Catalog.Referenced(ctx, digests) })
+}
+
+func (f *faulty) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {
+	counts, err := act(f.hook, "Unreferenced", func() ([2]int64, error) {
+		atoms, bytes, err := f.Catalog.Unreferenced(ctx, remove)
+		return [2]int64{atoms, bytes}, err
+	})
+	return counts[0], counts[1], err
+}
+
+func (f *faulty) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
+	return effect(f.hook, "Relocate", func() error { return f.Catalog.Relocate(ctx, piece, address) })
+}
+
+func (f *faultyRows) RecordPayloads(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
+	return effect(f.hook, "RecordPayloads", func() error { return f.rows.RecordPayloads(ctx, lease, batch) })
+}
+
+func (f *faultyRows) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+	return act(f.hook, "ReadPayload", func() ([]byte, error) { return f.rows.ReadPayload(ctx, piece, buffer) })
+}
+
+func (f *faultyRows) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
+	return effect(f.hook, "ReplacePayload", func() error { return f.rows.ReplacePayload(ctx, piece, payload) })
+}

@@ -1,0 +1,83 @@
+package catalogtest
+
+import (
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+var fencingTests = []test{
+	{name: "after a takeover every writing verb of the old holder is refused", run: func(t *testing.T, db Database) {
+		old := db(t)
+		r := start(t, old, "/a")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		complete := r.take(newWork("c", gguf("/c.gguf", "c")))
+		e := r.begin(w)
+		batches := w.sources[0].batches(e, 0, 4, 0)
+		must(t, r.Record(t.Context(), r.lease, batches[0]))
+
+		heir := &run{t, db(t), takeOver(t, db(t), "/a", 2)}
+		before := heir.snapshot(e.ID)
+		refused := map[string]error{
+			"Renew":    old.Renew(t.Context(), r.lease),
+			"Record":   old.Record(t.Context(), r.lease, batches[1]),
+			"again":    old.Record(t.Context(), r.lease, batches[0]),
+			"Abandon":  old.Abandon(t.Context(), r.lease, e.ID),
+			"Attach":   old.Attach(t.Context(), r.lease, complete, ingest.Naming{Name: "x"}, nil),
+			"CloseJob": old.CloseJob(t.Context(), r.lease, ingest.Outcome{State: ingest.JobComplete}),
+		}
+		_, refused["Begin"] = old.Begin(t.Context(), r.lease, w.model, w.plans)
+		_, refused["Complete"] = old.Complete(t.Context(), r.lease, e.ID, 0)
+		if rows, ok := old.(ingest.RowStore); ok {
+			refused["RecordPayloads"] = rows.RecordPayloads(t.Context(), r.lease, withPayloads(batches[1]))
+		}
+		for verb, err := range refused {
+			t.Run(verb, func(t *testing.T) { wantIs(t, err, ingest.ErrLeaseLost) })
+		}
+		want(t, "counts", heir.snapshot(e.ID), before)
+		want(t, "names", len(heir.summary(complete).Names), 1)
+
+		for _, b := range batches {
+			must(t, heir.Record(t.Context(), heir.lease, b))
+		}
+		_, err := heir.Complete(t.Context(), heir.lease, e.ID, 0)
+		must(t, err)
+		heir.check()
+	}},
+	{name: "who lost a model to another job may not write to it", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		e := a.begin(w)
+		batches := w.sources[0].batches(e, 0, 4, 0)
+		must(t, a.CloseJob(t.Context(), a.lease, ingest.Outcome{State: ingest.JobOpen}))
+		b := start(t, c, "/b")
+		b.begin(w) // the model is b's now
+		a = start(t, c, "/a")
+		wantIs(t, a.Record(t.Context(), a.lease, batches[0]), ingest.ErrLeaseLost)
+		_, err := a.Complete(t.Context(), a.lease, e.ID, 0)
+		wantIs(t, err, ingest.ErrLeaseLost)
+		wantError(t, a.Abandon(t.Context(), a.lease, e.ID), "abandoning what another job took over")
+		b.record(w, e, 0)
+		_, err = b.Complete(t.Context(), b.lease, e.ID, 0)
+		must(t, err)
+	}},
+	{name: "a token that was never given out is refused", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		forged := r.lease
+		forged.Token++
+		wantIs(t, r.Renew(t.Context(), forged), ingest.ErrLeaseLost)
+		wantIs(t, r.Renew(t.Context(), ingest.Lease{Job: r.lease.Job, TTL: long}), ingest.ErrLeaseLost)
+		must(t, r.Renew(t.Context(), r.lease))
+	}},
+}
+
+// takeOver opens the job of a source whose holder is known to be gone.
+func takeOver(t *testing.T, c ingest.Catalog, source string, process int) ingest.Lease {
+	t.Helper()
+	ask := claim(source, process)
+	ask.Gone = func(ingest.Holder) bool { return true }
+	lease, err := c.Open(t.Context(), ask)
+	must(t, err)
+	return lease
+}

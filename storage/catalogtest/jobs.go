@@ -1,0 +1,282 @@
+package catalogtest
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// hostile are bytes that a path or name may hold and that must come back as they went in.
+const hostile = "a'b\"c;--\n\x1b[31m\x00\xff\xfe\u202e€ %s?#&{}"
+
+var jobTests = []test{
+	{name: "a new job is open, live and not continued", run: func(t *testing.T, db Database) {
+		c := db(t)
+		lease, err := c.Open(t.Context(), claim("/models", 1))
+		must(t, err)
+		want(t, "continued", lease.Continued, false)
+		want(t, "TTL", lease.TTL, long)
+		job, err := c.Job(t.Context(), lease.Job)
+		must(t, err)
+		want(t, "state", job.State, ingest.JobOpen)
+		want(t, "live", job.Live, true)
+		want(t, "holder", job.Holder, holder(1))
+		want(t, "completed", job.Completed.IsZero(), true)
+		if age := time.Since(job.Started); age < -time.Minute || age > time.Minute {
+			t.Fatalf("started %s ago", age)
+		}
+	}},
+	{name: "two sources are two jobs", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a, b := start(t, c, "/a"), start(t, c, "/b")
+		if a.lease.Job == b.lease.Job {
+			t.Fatal("one job for two sources")
+		}
+		want(t, "jobs", len(list(t, c.AllJobs(t.Context()))), 2)
+	}},
+	{name: "the same source under two pipelines is two jobs", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		other := claim("/a", 2)
+		other.Pipeline = "verify"
+		b, err := c.Open(t.Context(), other)
+		must(t, err)
+		if a.lease.Job == b.Job {
+			t.Fatal("one job for two pipelines")
+		}
+	}},
+	{name: "a live job is busy, by both ways of asking", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		byNumber := claim("/a", 2)
+		byNumber.Job = a.lease.Job
+		for _, ask := range []ingest.Claim{claim("/a", 2), byNumber} {
+			_, err := c.Open(t.Context(), ask)
+			wantIs(t, err, ingest.ErrBusy)
+			var busy *ingest.BusyError
+			if !errors.As(err, &busy) || busy.Job != a.lease.Job || busy.Holder != holder(1) || busy.Until <= 0 || busy.Until > long {
+				t.Fatalf("error is %#v", busy)
+			}
+		}
+		must(t, c.Renew(t.Context(), a.lease))
+	}},
+	{name: "a lapsed job is continued with a greater token", run: func(t *testing.T, db Database) {
+		c := db(t)
+		ask := claim("/a", 1)
+		ask.TTL = short
+		a, err := c.Open(t.Context(), ask)
+		must(t, err)
+		time.Sleep(lapse)
+		job, err := c.Job(t.Context(), a.Job)
+		must(t, err)
+		want(t, "live", job.Live, false)
+		b, err := c.Open(t.Context(), claim("/a", 2))
+		must(t, err)
+		want(t, "job", b.Job, a.Job)
+		want(t, "continued", b.Continued, true)
+		if b.Token <= a.Token {
+			t.Fatalf("token %d after %d", b.Token, a.Token)
+		}
+		wantIs(t, c.Renew(t.Context(), a), ingest.ErrLeaseLost)
+		wantIs(t, c.CloseJob(t.Context(), a, ingest.Outcome{State: ingest.JobComplete}), ingest.ErrLeaseLost)
+		must(t, c.Renew(t.Context(), b))
+	}},
+	{name: "a lapsed lease that nobody wanted still holds", run: func(t *testing.T, db Database) {
+		c := db(t)
+		ask := claim("/a", 1)
+		ask.TTL = short
+		lease, err := c.Open(t.Context(), ask)
+		must(t, err)
+		time.Sleep(lapse)
+		w := newWork("m", gguf("/m.gguf", "m"))
+		_, err = c.Begin(t.Context(), lease, w.model, w.plans)
+		must(t, err)
+		must(t, c.Renew(t.Context(), lease))
+	}},
+	{name: "a renewed lease does not lapse", run: func(t *testing.T, db Database) {
+		c := db(t)
+		ask := claim("/a", 1)
+		ask.TTL = short
+		lease, err := c.Open(t.Context(), ask)
+		must(t, err)
+		lease.TTL = long
+		must(t, c.Renew(t.Context(), lease))
+		time.Sleep(lapse)
+		_, err = c.Open(t.Context(), claim("/a", 2))
+		wantIs(t, err, ingest.ErrBusy)
+	}},
+	{name: "a holder that is gone is not waited for", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		ask := claim("/a", 2)
+		var asked ingest.Holder
+		ask.Gone = func(h ingest.Holder) bool { asked = h; return true }
+		lease, err := c.Open(t.Context(), ask)
+		must(t, err)
+		want(t, "asked after", asked, holder(1))
+		want(t, "job", lease.Job, a.lease.Job)
+		wantIs(t, c.Renew(t.Context(), a.lease), ingest.ErrLeaseLost)
+	}},
+	{name: "a holder that is not gone is waited for", run: func(t *testing.T, db Database) {
+		c := db(t)
+		start(t, c, "/a")
+		ask := claim("/a", 2)
+		ask.Gone = func(ingest.Holder) bool { return false }
+		_, err := c.Open(t.Context(), ask)
+		wantIs(t, err, ingest.ErrBusy)
+	}},
+	{name: "a job left open is continued, and says what it knew", run: func(t *testing.T, db Database) {
+		c := db(t)
+		ask := claim(hostile, 1)
+		ask.Paths, ask.Options = []string{"/x", hostile}, map[string]string{"segment": hostile, "empty": ""}
+		lease, err := c.Open(t.Context(), ask)
+		must(t, err)
+		problems := []ingest.Problem{{Path: hostile, Reason: "read " + hostile}, {Path: "/y", Reason: "short"}}
+		must(t, c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobOpen, Problems: problems}))
+		again, err := c.Open(t.Context(), ingest.Claim{Job: lease.Job, Holder: holder(2), TTL: long})
+		must(t, err)
+		want(t, "continued", again.Continued, true)
+		job, err := c.Job(t.Context(), lease.Job)
+		must(t, err)
+		want(t, "source", job.Source, hostile)
+		if !reflect.DeepEqual(job.Paths, ask.Paths) || !reflect.DeepEqual(job.Options, ask.Options) || !reflect.DeepEqual(job.Problems, problems) {
+			t.Fatalf("job is %+v", job)
+		}
+	}},
+	{name: "a closed job is not live, and its source begins anew", run: func(t *testing.T, db Database) {
+		for _, state := range []ingest.JobState{ingest.JobComplete, ingest.JobFailed} {
+			c := db(t)
+			a := start(t, c, string(state))
+			must(t, c.CloseJob(t.Context(), a.lease, ingest.Outcome{State: state}))
+			job, err := c.Job(t.Context(), a.lease.Job)
+			must(t, err)
+			want(t, "state", job.State, state)
+			want(t, "live", job.Live, false)
+			want(t, "completed", job.Completed.IsZero(), false)
+			b := start(t, c, string(state))
+			if b.lease.Job == a.lease.Job || b.lease.Continued {
+				t.Fatalf("lease is %+v", b.lease)
+			}
+			_, err = c.Open(t.Context(), ingest.Claim{Job: a.lease.Job, Holder: holder(1), TTL: long})
+			wantError(t, err, "continuing a job that has ended")
+		}
+	}},
+	{name: "a closed lease is over", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		must(t, c.CloseJob(t.Context(), a.lease, ingest.Outcome{State: ingest.JobComplete}))
+		wantIs(t, c.Renew(t.Context(), a.lease), ingest.ErrLeaseLost)
+		w := newWork("m", gguf("/m.gguf", "m"))
+		_, err := c.Begin(t.Context(), a.lease, w.model, w.plans)
+		wantIs(t, err, ingest.ErrLeaseLost)
+	}},
+	{name: "an unknown job is not found", run: func(t *testing.T, db Database) {
+		c := db(t)
+		_, err := c.Job(t.Context(), 99)
+		wantIs(t, err, ingest.ErrNotFound)
+		_, err = c.Open(t.Context(), ingest.Claim{Job: 99, Holder: holder(1), TTL: long})
+		wantIs(t, err, ingest.ErrNotFound)
+		wantIs(t, c.Renew(t.Context(), ingest.Lease{Job: 99, Token: 1, TTL: long}), ingest.ErrLeaseLost)
+	}},
+	{name: "jobs come by ID, and stopping early is fine", run: func(t *testing.T, db Database) {
+		c := db(t)
+		for _, source := range []string{"/1", "/2", "/3"} {
+			start(t, c, source)
+		}
+		last := int64(0)
+		for job, err := range c.AllJobs(t.Context()) {
+			must(t, err)
+			if job.ID <= last {
+				t.Fatalf("job %d after %d", job.ID, last)
+			}
+			last = job.ID
+			if job.Source == "/2" {
+				break
+			}
+		}
+		want(t, "jobs", len(list(t, c.AllJobs(t.Context()))), 3)
+	}},
+	{name: "the identity stays, and is another for another database", run: func(t *testing.T, db Database) {
+		a, err := db(t).Identity(t.Context())
+		must(t, err)
+		b, err := db(t).Identity(t.Context())
+		must(t, err)
+		want(t, "identity", b, a)
+		if len(a) < 16 {
+			t.Fatalf("identity %q is no name among all databases", a)
+		}
+	}},
+}
+
+var aloneTests = []test{
+	{name: "a live job keeps an alone one out", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		_, err := c.Open(t.Context(), alone("gc", 2))
+		wantIs(t, err, ingest.ErrBusy)
+		must(t, c.CloseJob(t.Context(), a.lease, ingest.Outcome{State: ingest.JobOpen}))
+		_, err = c.Open(t.Context(), alone("gc", 2))
+		must(t, err)
+	}},
+	{name: "an alone job keeps all others out", run: func(t *testing.T, db Database) {
+		c := db(t)
+		gc, err := c.Open(t.Context(), alone("gc", 1))
+		must(t, err)
+		_, err = c.Open(t.Context(), claim("/a", 2))
+		wantIs(t, err, ingest.ErrBusy)
+		_, err = c.Open(t.Context(), alone("other", 2))
+		wantIs(t, err, ingest.ErrBusy)
+		must(t, c.CloseJob(t.Context(), gc, ingest.Outcome{State: ingest.JobComplete}))
+		start(t, c, "/a")
+	}},
+	{name: "a lapsed job that an alone one passed over may not write any more", run: func(t *testing.T, db Database) {
+		c := db(t)
+		ask := claim("/a", 1)
+		ask.TTL = short
+		lapsed, err := c.Open(t.Context(), ask)
+		must(t, err)
+		time.Sleep(lapse)
+		_, err = c.Open(t.Context(), alone("gc", 2))
+		must(t, err)
+		// Its payloads may be swept away at this moment: a row now would lack one.
+		wantIs(t, c.Renew(t.Context(), lapsed), ingest.ErrLeaseLost)
+		w := newWork("m", gguf("/m.gguf", "m"))
+		_, err = c.Begin(t.Context(), lapsed, w.model, w.plans)
+		wantIs(t, err, ingest.ErrLeaseLost)
+	}},
+	{name: "a lapsed alone job that another passed over is told so", run: func(t *testing.T, db Database) {
+		c := db(t)
+		ask := alone("gc", 1)
+		ask.TTL = short
+		gc, err := c.Open(t.Context(), ask)
+		must(t, err)
+		time.Sleep(lapse)
+		start(t, c, "/a")
+		wantIs(t, c.Renew(t.Context(), gc), ingest.ErrLeaseLost)
+	}},
+	{name: "a gone holder does not keep an alone job out", run: func(t *testing.T, db Database) {
+		c := db(t)
+		start(t, c, "/a")
+		ask := alone("gc", 2)
+		ask.Gone = func(h ingest.Holder) bool { return h == holder(1) }
+		_, err := c.Open(t.Context(), ask)
+		must(t, err)
+	}},
+	{name: "a job that is refused leaves no trace", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		_, err := c.Open(t.Context(), alone("gc", 2))
+		wantIs(t, err, ingest.ErrBusy)
+		want(t, "jobs", len(list(t, c.AllJobs(t.Context()))), 1)
+		must(t, c.Renew(t.Context(), a.lease))
+	}},
+}
+
+func alone(source string, process int) ingest.Claim {
+	c := claim(source, process)
+	c.Pipeline, c.Alone = "gc", true
+	return c
+}

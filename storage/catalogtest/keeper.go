@@ -1,0 +1,89 @@
+package catalogtest
+
+import (
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+var keeperTests = []test{
+	{name: "referenced are the segments of open and complete models", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		a, b := newWork("a", gguf("/a.gguf", "a")), newWork("b", gguf("/b.gguf", "b"))
+		r.take(a)
+		e := r.begin(b)
+		first := b.sources[0].batches(e, 0, 2, 0)[0]
+		must(t, r.Record(t.Context(), r.lease, first))
+		digests := []ingest.Digest{ingest.Sum([]byte("nobody's")), {}}
+		expected := map[ingest.Digest]bool{}
+		for segment := range a.sources[0].plan().All() {
+			d := a.sources[0].segmentDigest(segment)
+			digests, expected[d] = append(digests, d), true
+		}
+		for segment := range b.sources[0].plan().All() {
+			d := b.sources[0].segmentDigest(segment)
+			digests, expected[d] = append(digests, d), expected[d] || segment.Offset < first.To
+		}
+		got, err := r.Referenced(t.Context(), digests)
+		must(t, err)
+		for _, d := range digests {
+			want(t, "referenced", got[d], expected[d])
+		}
+	}},
+	{name: "a thousand digests at once, and none", run: func(t *testing.T, db Database) {
+		c := db(t)
+		got, err := c.Referenced(t.Context(), make([]ingest.Digest, 1000))
+		must(t, err)
+		want(t, "referenced", len(got), 0)
+		got, err = c.Referenced(t.Context(), nil)
+		must(t, err)
+		want(t, "referenced", len(got), 0)
+	}},
+	{name: "the unreferenced are counted, then removed, then none", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("a", gguf("/a.gguf", "a"))
+		e := r.fill(w)
+		counted := func(remove bool, atoms, bytes int64) {
+			t.Helper()
+			gotAtoms, gotBytes, err := r.Unreferenced(t.Context(), remove)
+			must(t, err)
+			want(t, "atoms", gotAtoms, atoms)
+			want(t, "bytes", gotBytes, bytes)
+		}
+		counted(true, 0, 0)
+		must(t, r.Abandon(t.Context(), r.lease, e.ID))
+		for range 2 {
+			counted(false, w.sources[0].plan().Count(), w.sources[0].Bytes)
+		}
+		counted(true, w.sources[0].plan().Count(), w.sources[0].Bytes)
+		counted(true, 0, 0)
+		r.take(w)
+		counted(true, 0, 0)
+		r.check()
+	}},
+	{name: "a relocated piece says where it lies now", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		id := r.take(newWork("a", gguf("/a.gguf", "a")))
+		file := r.summary(id).Files[0].ID
+		to := ingest.Address{URI: "https://x/" + hostile, Container: "c", Name: "n", ETag: "e", Bytes: 5, Modified: changed}
+		for i, piece := range list(t, r.Pieces(t.Context(), file)) {
+			for range 2 {
+				must(t, r.Relocate(t.Context(), piece, to))
+			}
+			piece.Address = to
+			want(t, "piece", list(t, r.Pieces(t.Context(), file))[i], piece)
+		}
+		r.check()
+	}},
+	{name: "a piece that is no more cannot be relocated", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("a", gguf("/a.gguf", "a"))
+		e := r.fill(w)
+		pieces := list(t, r.Pieces(t.Context(), e.Files[0].ID))
+		must(t, r.Abandon(t.Context(), r.lease, e.ID))
+		r.take(newWork("b", gguf("/b.gguf", "b"))) // its rows may have the same numbers
+		for _, piece := range pieces {
+			wantIs(t, r.Relocate(t.Context(), piece, ingest.Address{URI: "moved"}), ingest.ErrNotFound)
+		}
+	}},
+}

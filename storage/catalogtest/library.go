@@ -1,0 +1,140 @@
+package catalogtest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+var libraryTests = []test{
+	{name: "an empty catalogue", run: func(t *testing.T, db Database) {
+		c := db(t)
+		want(t, "models", len(list(t, c.Models(t.Context()))), 0)
+		want(t, "jobs", len(list(t, c.AllJobs(t.Context()))), 0)
+		_, err := c.Model(t.Context(), 1)
+		wantIs(t, err, ingest.ErrNotFound)
+		wantIs(t, fails(c.Layers(t.Context(), 1)), ingest.ErrNotFound)
+		wantIs(t, fails(c.Pieces(t.Context(), 1)), ingest.ErrNotFound)
+		_, err = c.Unchanged(t.Context(), "/m.gguf", 1, 1)
+		wantIs(t, err, ingest.ErrNotFound)
+		must(t, Check(t.Context(), c, nil))
+	}},
+	{name: "models come by ID, complete or not", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		a := r.take(newWork("a", gguf("/a.gguf", "a")))
+		b := r.begin(newWork("b", gguf("/b.gguf", "b"))).ID
+		all := list(t, r.Models(t.Context()))
+		want(t, "models", len(all), 2)
+		want(t, "first", all[0].ID, a)
+		want(t, "second", all[1].ID, b)
+		want(t, "state", all[1].State, ingest.ModelOpen)
+		want(t, "as Model says", all[0].BytesStored, r.summary(a).BytesStored)
+	}},
+	{name: "the consumer of a sequence may use the catalogue", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		r.take(newWork("a", gguf("/a.gguf", "a")))
+		r.take(newWork("b", gguf("/b.gguf", "b")))
+		for model, err := range r.Models(t.Context()) {
+			must(t, err)
+			for piece, err := range r.Pieces(t.Context(), model.Files[0].ID) {
+				must(t, err)
+				must(t, r.Relocate(t.Context(), piece, ingest.Address{URI: "moved", Bytes: piece.Bytes}))
+				must(t, r.Renew(t.Context(), r.lease))
+			}
+		}
+		r.check()
+	}},
+	{name: "many sequences that are broken off hold nothing", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		id := r.take(newWork("a", gguf("/a.gguf", "a")))
+		file := r.summary(id).Files[0].ID
+		for range 50 {
+			for range r.Models(t.Context()) {
+				break
+			}
+			for range r.Pieces(t.Context(), file) {
+				break
+			}
+			for range r.Layers(t.Context(), id) {
+				break
+			}
+		}
+		r.take(newWork("b", gguf("/b.gguf", "b")))
+	}},
+	{name: "a sequence ends when it is cancelled", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		id := r.take(newWork("a", gguf("/a.gguf", "a")))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		wantIs(t, fails(r.Models(ctx)), context.Canceled)
+		wantIs(t, fails(r.Layers(ctx, id)), context.Canceled)
+		wantIs(t, fails(r.Pieces(ctx, r.summary(id).Files[0].ID)), context.Canceled)
+		wantIs(t, fails(r.AllJobs(ctx)), context.Canceled)
+	}},
+	{name: "layers say what the tensors are", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("a", gguf("/a.gguf", "a"), gguf("/b.gguf", "b"))
+		scalar := ingest.Tensor{Name: "scalar", Type: "F32", Elements: 1, Offset: 9 * mib, Bytes: 4, BlockElements: 1, BlockBytes: 4}
+		empty := ingest.Tensor{Name: "empty", Type: "F32", Shape: []uint64{7, 0}, Offset: 9 * mib, BlockElements: 1, BlockBytes: 4}
+		strange := ingest.Tensor{Name: "strange", Type: "type 99", Shape: []uint64{1 << 62}, Elements: 1 << 62, Offset: 9*mib + 100}
+		w.sources[1].Tensors = append(w.sources[1].Tensors, scalar, empty, strange)
+		w = newWork("a", w.sources...)
+		e := r.fill(w)
+		i := 0
+		layers := list(t, r.Layers(t.Context(), e.ID))
+		want(t, "layers", len(layers), 9)
+		for f, s := range w.sources {
+			for j, tensor := range s.Tensors {
+				l := layers[i]
+				if l.Index != i || l.File != e.Files[f].ID || l.ID != e.Files[f].Layers[j] || l.Name != tensor.Name || l.Type != tensor.Type ||
+					l.Elements != tensor.Elements || l.Offset != tensor.Offset || l.Bytes != tensor.Bytes || !slices.Equal(l.Shape, tensor.Shape) {
+					t.Fatalf("layer is %+v, want %+v", l, tensor)
+				}
+				i++
+			}
+		}
+		want(t, "kind", layers[0].Kind, "Attention")
+		want(t, "kind", layers[1].Kind, "Embedding")
+		want(t, "kind", layers[2].Kind, "Normalization")
+		want(t, "kind", layers[6].Kind, "Unknown")
+		want(t, "segments", layers[0].Segments, 3)
+		want(t, "segments of the empty one", layers[7].Segments, 0)
+		r.check()
+	}},
+	{name: "unchanged is a file of that path, size and time, of a complete model", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("a", gguf("/a.gguf", "a"))
+		e := r.fill(w)
+		s := w.sources[0]
+		_, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
+		wantIs(t, err, ingest.ErrNotFound) // it is whole, but the model is open
+		_, err = r.Complete(t.Context(), r.lease, e.ID, 0)
+		must(t, err)
+		f, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
+		must(t, err)
+		want(t, "file", f, r.summary(e.ID).Files[0])
+		for _, ask := range []struct {
+			path            string
+			bytes, modified int64
+		}{{"/A.gguf", s.Bytes, changed.UnixNano()}, {s.Path, s.Bytes + 1, changed.UnixNano()}, {s.Path, s.Bytes, changed.UnixNano() + 1}} {
+			_, err = r.Unchanged(t.Context(), ask.path, ask.bytes, ask.modified)
+			wantIs(t, err, ingest.ErrNotFound)
+		}
+	}},
+	{name: "a path means the file that was read from it last", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		before := gguf("/a.gguf", "before")
+		r.take(newWork("a", before))
+		after := gguf("/a.gguf", "after")
+		after.Modified = changed.Add(time.Second)
+		id := r.take(newWork("a", after))
+		f, err := r.Unchanged(t.Context(), "/a.gguf", after.Bytes, after.Modified.UnixNano())
+		must(t, err)
+		want(t, "model", f.Model, id)
+		_, err = r.Unchanged(t.Context(), "/a.gguf", before.Bytes, before.Modified.UnixNano())
+		wantIs(t, err, ingest.ErrNotFound)
+	}},
+}

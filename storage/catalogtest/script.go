@@ -1,0 +1,118 @@
+package catalogtest
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// scripted is a program in small, that begins at its start each time and skips what is done.
+type scripted struct {
+	*testing.T
+	ingest.Catalog
+	lease ingest.Lease
+}
+
+// script takes in two models with the same weights, joins a template to them,
+// abandons a third, and collects garbage: each verb that writes, at least once.
+// process is who runs it: another one finds the first gone.
+func script(t *testing.T, c ingest.Catalog, process int) error {
+	ask := claim("/script", process)
+	ask.Gone = func(h ingest.Holder) bool { return h != ask.Holder }
+	lease, err := c.Open(t.Context(), ask)
+	if err != nil {
+		return err
+	}
+	s := &scripted{t, c, lease}
+	for _, step := range []func() error{s.takeIn, s.join, s.giveUp, s.collect, s.move} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete})
+}
+
+func (s *scripted) takeIn() error {
+	for _, w := range []work{newWork("one", gguf("/1.gguf", "m")), newWork("two", gguf("/2.gguf", "m")),
+		newWork("t", small("/t", "template", ingest.Template))} {
+		_, err := s.known(w.sources[0])
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, ingest.ErrNotFound) {
+			return err
+		}
+		e, err := s.fill(w)
+		if err != nil {
+			return err
+		}
+		if _, err := s.Complete(s.Context(), s.lease, e.ID, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scripted) known(f source) (ingest.StoredFile, error) {
+	return s.Unchanged(s.Context(), f.Path, f.Bytes, f.Modified.UnixNano())
+}
+
+func (s *scripted) fill(w work) (*ingest.Entry, error) {
+	e, err := s.Begin(s.Context(), s.lease, w.model, w.plans)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range w.sources {
+		for _, b := range f.batches(e, i, 5, e.Files[i].Recorded) {
+			if err := s.Record(s.Context(), s.lease, b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e, nil
+}
+
+func (s *scripted) join() error {
+	weights, err := s.known(gguf("/1.gguf", "m"))
+	if err != nil {
+		return err
+	}
+	template, err := s.known(small("/t", "template", ingest.Template))
+	if err != nil {
+		return err
+	}
+	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Naming{Name: "three"}, []ingest.FileID{template.ID})
+}
+
+func (s *scripted) giveUp() error {
+	e, err := s.fill(newWork("gone", gguf("/3.gguf", "gone")))
+	if err != nil {
+		return err
+	}
+	if err := s.Renew(s.Context(), s.lease); err != nil {
+		return err
+	}
+	return s.Abandon(s.Context(), s.lease, e.ID)
+}
+
+func (s *scripted) collect() error {
+	_, _, err := s.Unreferenced(s.Context(), true)
+	return err
+}
+
+func (s *scripted) move() error {
+	template, err := s.known(small("/t", "template", ingest.Template))
+	if err != nil {
+		return err
+	}
+	for piece, err := range s.Pieces(s.Context(), template.ID) {
+		if err != nil {
+			return err
+		}
+		if err := s.Relocate(s.Context(), piece, ingest.Address{URI: "moved"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

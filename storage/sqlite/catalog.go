@@ -1,0 +1,123 @@
+// Package sqlite is the embedded catalogue: one file, no server, the same tables
+// as the SQL Server database has.
+//
+// One connection writes and a few read, in write-ahead mode, so that nobody who
+// lists models waits for a run, and a run does not wait for them. Each verb that
+// writes is one transaction that takes the write lock at its start: there is no
+// reading of what another process is about to change, and no upgrade that can
+// deadlock. Sequences read a page of rows at a time and hold no connection
+// between pages, so a slow consumer keeps no snapshot alive, which would
+// keep the write-ahead log from being reused.
+//
+// The database must lie on a local disk: write-ahead mode shares memory
+// between the processes that use the file.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+var (
+	_ ingest.Catalog  = (*Catalog)(nil)
+	_ ingest.RowStore = (*Catalog)(nil)
+)
+
+// Catalog is an open database. Its methods may be called by many goroutines.
+type Catalog struct {
+	path   string
+	writer *sql.DB // one connection
+	reader *sql.DB
+}
+
+// readers is how many sequences and lookups may read at the same moment.
+const readers = 4
+
+// creating is held from looking for a file to having it open. Closing any
+// descriptor of a file drops all locks of the process on it (POSIX says so), and
+// with them SQLite's: a new file may not be closed while a second Open has begun.
+var creating sync.Mutex
+
+// Open opens the database at path, making it and its folder, readable by the
+// user alone, if there is none, and brings its tables to what this program
+// knows. It refuses a database that is newer, or that is something else's.
+func Open(ctx context.Context, path string) (*Catalog, error) {
+	creating.Lock()
+	defer creating.Unlock()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("catalogue %s: %w", path, err)
+	}
+	c := &Catalog{path: path}
+	if err := c.connect(ctx); err != nil {
+		return nil, errors.Join(c.explain(err), c.Close())
+	}
+	return c, nil
+}
+
+// create makes an empty file, which to SQLite is an empty database, so that
+// its permissions are right from the first byte; the log beside it gets the same.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return errors.New("it is not a file")
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) { // another process was first
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (c *Catalog) connect(ctx context.Context) error {
+	var err error
+	if c.writer, err = pool(c.path, writerPragmas, 1); err != nil {
+		return err
+	}
+	if err := c.enterWAL(ctx); err != nil {
+		return err
+	}
+	if err := c.upgrade(ctx); err != nil {
+		return err
+	}
+	c.reader, err = pool(c.path, readerPragmas, readers)
+	return err
+}
+
+// Identity implements ingest.Catalog. A copy of the file is the same catalogue.
+func (c *Catalog) Identity(ctx context.Context) (string, error) {
+	var id string
+	err := c.reader.QueryRowContext(ctx, `SELECT Identity FROM CatalogIdentity`).Scan(&id)
+	return id, c.explain(err)
+}
+
+// Close implements ingest.Catalog. The last one to close folds the write-ahead
+// log into the database.
+func (c *Catalog) Close() error {
+	var failed []error
+	for _, db := range []*sql.DB{c.reader, c.writer} {
+		if db != nil {
+			failed = append(failed, db.Close())
+		}
+	}
+	return c.explain(errors.Join(failed...))
+}

@@ -1,0 +1,218 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// contract are the columns that other programs read.
+var contract = map[string]string{
+	"Atoms": `AtomId ContentHash Modality Subtype SourceUri SourceType CanonicalText PayloadLocator Metadata CreatedAt UpdatedAt IsActive
+		ReferenceCount SpatialKey ComponentStream RowGuid Payload BlobUri BlobContainer BlobName BlobSizeBytes BlobETag BlobLastModified`,
+	"Models":        `ModelId ModelName ModelType Architecture Config ParameterCount IngestionDate LastUsed UsageCount AverageInferenceMs`,
+	"ModelMetadata": `MetadataId ModelId SupportedTasks SupportedModalities PerformanceMetrics MaxInputLength MaxOutputLength EmbeddingDimension TrainingDataset TrainingDate License SourceUrl`,
+	"ModelLayers": `LayerId ModelId LayerIdx LayerName LayerType TensorShape TensorDtype QuantizationType QuantizationScale QuantizationZeroPoint
+		Parameters ParameterCount ZMin ZMax MMin MMax MortonCode PreviewPointCount CacheHitRate AvgComputeTimeMs WeightsGeometry LayerAtomId`,
+	"LayerTensorSegments": `LayerTensorSegmentId LayerId SegmentOrdinal PointOffset PointCount QuantizationType QuantizationScale QuantizationZeroPoint
+		ZMin ZMax MMin MMax MortonCode GeometryFootprint RawPayload PayloadRowGuid CreatedAt BlobUri BlobETag BlobSizeBytes BlobContainer BlobName`,
+	"IngestionJobs":     `IngestionJobId PipelineName StartedAt CompletedAt Status SourceUri Metadata`,
+	"IngestionJobAtoms": `IngestionJobAtomId IngestionJobId AtomId WasDuplicate Notes`,
+}
+
+func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	for table, columns := range contract {
+		var got []string
+		err := c.read(t.Context(), func(tx *tx) error {
+			return tx.each(func(rows *sql.Rows) error {
+				var name string
+				err := rows.Scan(&name)
+				got = append(got, name)
+				return err
+			}, `SELECT name FROM pragma_table_info(?)`, table)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, column := range strings.Fields(columns) {
+			if !slices.Contains(got, column) {
+				t.Errorf("%s has no column %s", table, column)
+			}
+		}
+	}
+}
+
+// row returns the first row of a query as SQLite's quote() writes its columns.
+func (c *Catalog) row(t *testing.T, query string) string {
+	t.Helper()
+	var text string
+	if err := c.reader.QueryRowContext(t.Context(), query).Scan(&text); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return text
+}
+
+func TestRowsSayWhatTheContractSays(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	ctx := t.Context()
+	lease, err := c.Open(ctx, ingest.Claim{Pipeline: "models", Source: "/models", Paths: []string{"/models"}, TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := flat("m", 3)
+	model := &ingest.Model{Name: "m:latest", URI: "ollama://m:latest", Type: "gguf", Architecture: "llama", Metadata: []byte(`{"k":1}`),
+		Details: ingest.Details{ContextLength: 8192, EmbeddingLength: 64, License: "mit"}, Files: []ingest.File{f.File}}
+	e, err := c.Begin(ctx, lease, model, []*ingest.Plan{f.plan})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b := range f.batches(e, 10) {
+		if err := c.Record(ctx, lease, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Complete(ctx, lease, e.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	digest := ingest.Sum([]byte(f.Path))
+	for query, want := range map[string]string{
+		`SELECT concat_ws(' ', ModelName, ModelType, Architecture, Config, ParameterCount, State, hex(ContentKey), IngestionJobId) FROM Models`: "m:latest gguf llama {\"k\":1} 786432 complete " +
+			strings.ToUpper(digest.String()) + " 1",
+		`SELECT concat_ws(' ', MaxInputLength, EmbeddingDimension, License, quote(SourceUrl), quote(TrainingDate)) FROM ModelMetadata`: "8192 64 mit NULL NULL",
+		`SELECT concat_ws(' ', LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, ParameterCount, Parameters) FROM ModelLayers`: "0 blk.0.ffn_up.weight FeedForward [786432] float32 F32 786432 " +
+			`{"original_type":"F32","dimensions":[786432],"total_elements":786432}`,
+		`SELECT group_concat(concat_ws(' ', SegmentOrdinal, PointOffset, PointCount, QuantizationType, quote(RawPayload), BlobSizeBytes), ', ')
+			FROM LayerTensorSegments`: "0 0 262144 F32 X'' 1048576, 1 262144 262144 F32 X'' 1048576, 2 524288 262144 F32 X'' 1048576",
+		`SELECT group_concat(concat_ws(' ', Modality, SourceType, ReferenceCount, IsActive, quote(PayloadLocator)), ', ')
+			FROM (SELECT * FROM Atoms ORDER BY AtomId)`: "model ingest_segment 1 1 NULL, model ingest_segment 1 1 NULL, model ingest_segment 1 1 NULL, " +
+			"model ollama_blob 1 1 '/models/m.gguf'",
+		`SELECT concat_ws(' ', Subtype, SourceUri, json_extract(Metadata, '$.model_name', '$.size_bytes', '$.file_path', '$.ollama_digest'))
+			FROM Atoms WHERE SourceType = 'ollama_blob'`: `llm ollama://m:latest ["m:latest",3145728,"/models/m.gguf","sha256:` + digest.String() + `"]`,
+		`SELECT concat_ws(' ', count(*), IngestionJobId, WasDuplicate) FROM IngestionJobAtoms`:                              "1 1 0",
+		`SELECT concat_ws(' ', PipelineName, SourceUri, Status, Metadata, quote(CompletedAt)) FROM IngestionJobs`:           `models /models open {"paths":["/models"]} NULL`,
+		`SELECT concat_ws(' ', strftime('%s', CreatedAt) - strftime('%s', 'now') BETWEEN -60 AND 60) FROM FilePaths, Atoms`: "1",
+	} {
+		if got := c.row(t, query); got != want {
+			t.Errorf("%s\nis   %s\nwant %s", query, got, want)
+		}
+	}
+}
+
+// A small file is one segment, and the atom of that is the file's as well.
+func TestASmallFileIsOneAtom(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	ctx := t.Context()
+	lease, err := c.Open(ctx, ingest.Claim{Source: "/t", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := ingest.File{Path: "/t", Role: ingest.Template, Format: "opaque", Bytes: 5}
+	plan, err := ingest.NewPlan(&f, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.Begin(ctx, lease, &ingest.Model{Name: "t", URI: "file:///t", Type: "opaque", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: 5, Digest: ingest.Sum([]byte("hello")), HashState: []byte("x")}
+	for s := range plan.All() {
+		b.Segments = append(b.Segments, ingest.Recorded{Segment: s, Digest: b.Digest, Payload: []byte("hello")})
+	}
+	if err := c.RecordPayloads(ctx, lease, b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Complete(ctx, lease, e.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	const query = `SELECT concat_ws(' ', count(*), SourceType, ReferenceCount, ByteSize, PayloadLocator) FROM Atoms`
+	if got, want := c.row(t, query), "1 model_file 2 5 /t"; got != want {
+		t.Errorf("atom is %s, want %s", got, want)
+	}
+	if err := c.Audit(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// What another program removed is noticed before a model is called complete.
+func TestCompleteCountsTheRows(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	ctx := t.Context()
+	lease, err := c.Open(ctx, ingest.Claim{Source: "/m", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := flat("m", 5)
+	e, err := f.begin(ctx, c, lease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b := range f.batches(e, 10) {
+		if err := c.Record(ctx, lease, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.writer.Exec(`DELETE FROM LayerTensorSegments WHERE SegmentOrdinal = 2`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Complete(ctx, lease, e.ID, 0); !errors.Is(err, ingest.ErrIncomplete) {
+		t.Fatalf("error is %v", err)
+	}
+	if err := c.Audit(ctx); err == nil {
+		t.Error("the audit found nothing")
+	}
+	if _, _, err := c.Unreferenced(ctx, true); err != nil { // counts the references that are left
+		t.Fatal(err)
+	}
+	for b := range f.batches(e, 10) {
+		if err := c.Record(ctx, lease, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Complete(ctx, lease, e.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Audit(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// Models may be deleted by another program: the counts are then wrong until gc
+// has counted anew.
+func TestUnreferencedCountsAnew(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	ctx := t.Context()
+	lease, err := c.Open(ctx, ingest.Claim{Source: "/m", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := flat("m", 5)
+	e, err := f.begin(ctx, c, lease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b := range f.batches(e, 10) {
+		if err := c.Record(ctx, lease, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.writer.Exec(`DELETE FROM Models`); err != nil {
+		t.Fatal(err)
+	}
+	for _, remove := range []bool{false, true} {
+		atoms, bytes, err := c.Unreferenced(ctx, remove)
+		if err != nil || atoms != 5 || bytes != 5*flatSegment {
+			t.Fatalf("%d atoms, %d bytes: %v", atoms, bytes, err)
+		}
+	}
+	if err := c.Audit(ctx); err != nil {
+		t.Error(err)
+	}
+}

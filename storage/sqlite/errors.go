@@ -1,0 +1,43 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+// hints say what to do about what SQLite says, by its primary result code.
+var hints = map[int]string{
+	codes.SQLITE_BUSY:     "another process has held it locked for a minute",
+	codes.SQLITE_CANTOPEN: "it cannot be opened: check the folder and its permissions",
+	codes.SQLITE_CORRUPT:  "the file is damaged: restore it from a copy",
+	codes.SQLITE_FULL:     "the disk is full",
+	codes.SQLITE_IOERR:    "the disk reported an error",
+	codes.SQLITE_NOTADB:   "the file is not a catalogue: it is no SQLite database",
+	codes.SQLITE_PERM:     "the file may not be written: check its permissions",
+	codes.SQLITE_READONLY: "the file or its folder is read-only",
+}
+
+// explain adds to an error which database it was, and the cure if we know one.
+func (c *Catalog) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if hint, ok := hints[code(err)]; ok {
+		return fmt.Errorf("catalogue %s: %s: %w", c.path, hint, err)
+	}
+	return fmt.Errorf("catalogue %s: %w", c.path, err)
+}
+
+// code returns SQLite's primary result code, or 0 for an error of another kind.
+func code(err error) int {
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Code() & 0xff
+}
+
+func isBusy(err error) bool { return code(err) == codes.SQLITE_BUSY }

@@ -1,0 +1,83 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// maxDigests is the most that Referenced is asked at once.
+const maxDigests = 1000
+
+// Referenced implements ingest.Keeper. It asks the rows, not the counts.
+func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest]bool, error) {
+	if len(digests) > maxDigests {
+		return nil, fmt.Errorf("%d digests at once, at most %d", len(digests), maxDigests)
+	}
+	needed := make(map[ingest.Digest]bool)
+	if len(digests) == 0 {
+		return needed, nil
+	}
+	args := make([]any, len(digests))
+	for i := range digests {
+		args[i] = digests[i][:]
+	}
+	err := c.read(ctx, func(tx *tx) error {
+		return tx.each(func(rows *sql.Rows) error {
+			var hash []byte
+			err := rows.Scan(&hash)
+			if len(hash) == len(ingest.Digest{}) {
+				needed[ingest.Digest(hash)] = true
+			}
+			return err
+		}, `SELECT a.ContentHash FROM Atoms a WHERE a.ContentHash IN (?`+strings.Repeat(`, ?`, len(digests)-1)+`) AND (
+			EXISTS (SELECT 1 FROM LayerTensorSegments s WHERE s.AtomId = a.AtomId AND length(s.RawPayload) = 0)
+			OR EXISTS (SELECT 1 FROM FileSegments s WHERE s.AtomId = a.AtomId AND length(s.RawPayload) = 0))`, args...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return needed, nil
+}
+
+// unreferenced is true of an atom of a segment to which no row of any table refers.
+const unreferenced = `SourceType = 'ingest_segment'
+	AND NOT EXISTS (SELECT 1 FROM LayerTensorSegments s WHERE s.AtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM FileSegments s WHERE s.AtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM ModelFiles f WHERE f.FileAtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM ModelLayers l WHERE l.LayerAtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM IngestionJobAtoms j WHERE j.AtomId = Atoms.AtomId)`
+
+// ours is true of the atoms whose references are kept in the tables that we write.
+const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_file', 'ollama_blob')`
+
+// references is how many rows refer to an atom.
+const references = `(SELECT count(*) FROM LayerTensorSegments s WHERE s.AtomId = Atoms.AtomId)
+	+ (SELECT count(*) FROM FileSegments s WHERE s.AtomId = Atoms.AtomId)
+	+ (SELECT count(*) FROM ModelFiles f WHERE f.FileAtomId = Atoms.AtomId)`
+
+// Unreferenced implements ingest.Keeper. With remove it also corrects the counts
+// of the atoms that stay.
+func (c *Catalog) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {
+	within := c.read
+	if remove {
+		within = c.write
+	}
+	err = within(ctx, func(tx *tx) error {
+		err := tx.one(`SELECT count(*), coalesce(sum(ByteSize), 0) FROM Atoms WHERE `+unreferenced).Scan(&atoms, &bytes)
+		if err != nil || !remove {
+			return err
+		}
+		return tx.all([]string{
+			`DELETE FROM Atoms WHERE ` + unreferenced,
+			`UPDATE Atoms SET ReferenceCount = ` + references + ` WHERE ` + ours + ` AND ReferenceCount <> ` + references,
+		})
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return atoms, bytes, nil
+}

@@ -1,0 +1,279 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func openAt(t *testing.T, path string) *Catalog {
+	t.Helper()
+	c, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// refuses makes sure that Open fails with an error that names the file and says what.
+func refuses(t *testing.T, path, what string) {
+	t.Helper()
+	c, err := Open(t.Context(), path)
+	if err == nil {
+		_ = c.Close()
+		t.Fatal("it was opened")
+	}
+	if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), what) {
+		t.Fatalf("error is %q, want it to name %s and say %q", err, path, what)
+	}
+}
+
+func TestOpenMakesWhatIsMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one", "two", "catalogue.db")
+	c := openAt(t, path)
+	if _, err := c.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are others there")
+	}
+	for name, want := range map[string]os.FileMode{path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600, filepath.Dir(path): 0o700} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has permissions %o, want %o", name, got, want)
+		}
+	}
+}
+
+func TestOpenAnyPath(t *testing.T) {
+	names := []string{"a b", "a#b", "50%", "%20", "a&b=c;d", "a'b", "größe", "a+b@c:d", "_pragma=query_only(1)"}
+	if runtime.GOOS != "windows" {
+		names = append(names, "a?b", "?_pragma=query_only(1)", `a\b`, "a\"b", "\xff\xfe", "a\nb", "//x")
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			path := filepath.Join(folder, name+".db")
+			c := openAt(t, path)
+			first, err := c.Identity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			info, err := os.Stat(path)
+			if err != nil || info.Size() == 0 {
+				t.Fatalf("the database is not at %q: %v", path, err)
+			}
+			again, err := openAt(t, path).Identity(t.Context())
+			if err != nil || again != first {
+				t.Fatalf("identity is %s, was %s: %v", again, first, err)
+			}
+		})
+	}
+}
+
+func TestOpenRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := openAt(t, "catalogue.db")
+	t.Chdir(t.TempDir())
+	if _, err := c.Identity(t.Context()); err != nil { // opens a connection only now
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("catalogue.db"); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("a second database was made where the program went: %v", err)
+	}
+}
+
+func TestDSN(t *testing.T) {
+	for path, want := range map[string]string{
+		"D:/models & more/50% #1.db": "file:///D:/models%20&%20more/50%25%20%231.db?",
+		"/a?b/ü.db":                  "file:///a%3Fb/%C3%BC.db?",
+		"//server/share/a.db":        "file:////server/share/a.db?",
+	} {
+		if got := dsn(path, []string{"query_only(1)"}); !strings.HasPrefix(got, want) {
+			t.Errorf("%s becomes %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestOpenRefusesANewerDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	c := openAt(t, path)
+	err := c.write(t.Context(), func(tx *tx) error {
+		_, err := tx.exec(`INSERT INTO SchemaSteps (Number, Name) VALUES (9000, 'from the future')`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, path, "schema step 9000")
+}
+
+func TestOpenRefusesAnotherProgramsDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.db")
+	db, err := pool(path, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE theirs (x)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, path, "another program")
+}
+
+func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text.db")
+	text := strings.Repeat("these are words, and they stay as they are\n", 1000)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, path, "not a catalogue")
+	if got, err := os.ReadFile(path); err != nil || string(got) != text {
+		t.Fatalf("the file was changed: %v", err)
+	}
+	refuses(t, t.TempDir(), "is not a file")
+	refuses(t, filepath.Join(path, "below.db"), "not a directory")
+}
+
+func TestDamageIsSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	if err := openAt(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 4096; i < len(content); i++ { // all but the first page
+		content[i] = 0x5a
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, path, "damaged")
+}
+
+func TestAFullDiskIsSaid(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	limit := func(pages string) {
+		t.Helper()
+		if _, err := c.writer.Exec(`PRAGMA max_page_count = ` + pages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("1") // as many as there are
+	claim := ingest.Claim{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
+	_, err := c.Open(t.Context(), claim)
+	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), c.path) {
+		t.Fatalf("error is %v", err)
+	}
+	limit("100000")
+	if _, err := c.Open(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Audit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAReadOnlyFileIsSaid(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Skip("permissions do not bind this user")
+	}
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	if err := openAt(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(t.Context(), path)
+	if err == nil {
+		_, err = c.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour})
+		_ = c.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "read-only") {
+		t.Fatalf("error is %v", err)
+	}
+}
+
+func TestOpenCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, filepath.Join(t.TempDir(), "catalogue.db")); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error is %v", err)
+	}
+}
+
+// A writer that is waited for does not keep a cancelled caller.
+func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	a, b := openAt(t, path), openAt(t, path)
+	err := a.write(t.Context(), func(*tx) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		started := time.Now()
+		_, err := b.Open(ctx, ingest.Claim{Source: "x", TTL: time.Hour})
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) > 10*time.Second {
+			t.Errorf("after %s error is %v", time.Since(started), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A page of pieces is read out of the indexes, and not sorted first: of a file
+// with a million segments, each page would cost a sort of them all.
+func TestPagesAreNotSorted(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	for _, query := range []string{selectTensorPieces, selectOtherPieces, selectLayers} {
+		err := c.read(t.Context(), func(tx *tx) error {
+			args := []any{1, 1, 1, 1}
+			plan := ""
+			rows, err := tx.conn.QueryContext(tx.ctx, `EXPLAIN QUERY PLAN `+query, args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var id, parent, unused int
+				var detail string
+				if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+					return err
+				}
+				plan += detail + "\n"
+			}
+			if strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN") {
+				t.Errorf("plan is\n%s", plan)
+			}
+			return rows.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Pieces implements ingest.Library. The segments of tensors and the others are
+// in two tables: each is read in file order, and the two are merged.
+func (c *Catalog) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
+	return func(yield func(ingest.Piece, error) bool) {
+		sources := [2]*pieces{
+			{fetch: func(last ingest.Piece) ([]ingest.Piece, error) { return c.tensorPieces(ctx, file, last) }},
+			{fetch: func(last ingest.Piece) ([]ingest.Piece, error) { return c.otherPieces(ctx, file, last) }},
+		}
+		for {
+			next, err := earliest(sources)
+			if err != nil {
+				yield(ingest.Piece{}, err)
+				return
+			}
+			if next == nil {
+				return
+			}
+			if !yield(next.take(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// pieces reads pieces ahead, a page at a time.
+type pieces struct {
+	fetch func(last ingest.Piece) ([]ingest.Piece, error)
+	page  []ingest.Piece
+	last  ingest.Piece
+	ended bool
+}
+
+// head returns the next piece without taking it; nil at the end.
+func (p *pieces) head() (*ingest.Piece, error) {
+	if len(p.page) == 0 && !p.ended {
+		var err error
+		if p.page, err = p.fetch(p.last); err != nil {
+			return nil, err
+		}
+		p.ended = len(p.page) == 0
+	}
+	if p.ended {
+		return nil, nil
+	}
+	return &p.page[0], nil
+}
+
+func (p *pieces) take() ingest.Piece {
+	p.last, p.page = p.page[0], p.page[1:]
+	return p.last
+}
+
+// earliest returns the source whose next piece comes first in the file; nil when all have ended.
+func earliest(sources [2]*pieces) (*pieces, error) {
+	var first *pieces
+	var offset int64
+	for _, source := range sources {
+		piece, err := source.head()
+		if err != nil {
+			return nil, err
+		}
+		if piece != nil && (first == nil || piece.Offset < offset) {
+			first, offset = source, piece.Offset
+		}
+	}
+	return first, nil
+}
+
+const pieceColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, s.BlobUri, s.BlobContainer, s.BlobName,
+	s.BlobETag, s.BlobSizeBytes, s.BlobLastModified, length(s.RawPayload) > 0`
+
+// selectTensorPieces reads on after a segment in the midst of a layer. CROSS JOIN
+// keeps the order of the tables: layers by their offset, and the segments of
+// each, come out of the indexes in file order.
+const selectTensorPieces = `SELECT s.LayerTensorSegmentId, l.LayerId, coalesce(l.LayerName, ''), ` + pieceColumns + `
+		FROM ModelLayers l CROSS JOIN LayerTensorSegments s ON s.LayerId = l.LayerId CROSS JOIN Atoms a ON a.AtomId = s.AtomId
+		WHERE l.ModelFileId = ?1
+			AND (l.ByteOffset, l.LayerId) >= (coalesce((SELECT ByteOffset FROM ModelLayers WHERE LayerId = ?2), -1), ?2)
+			AND s.SegmentOrdinal > iif(l.LayerId = ?2, ?3, -1)
+		ORDER BY l.ByteOffset, l.LayerId, s.SegmentOrdinal LIMIT ?4`
+
+const selectOtherPieces = `SELECT s.FileSegmentId, 0, '', ` + pieceColumns + `
+		FROM FileSegments s CROSS JOIN Atoms a ON a.AtomId = s.AtomId
+		WHERE s.ModelFileId = ?1 AND ?2 IS NOT NULL AND s.SegmentOrdinal > ?3 ORDER BY s.SegmentOrdinal LIMIT ?4`
+
+func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+	return c.piecesOf(ctx, file, selectTensorPieces, last.Layer, last.Ordinal)
+}
+
+func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+	after := last.Ordinal
+	if last.RowID == 0 {
+		after = -1
+	}
+	return c.piecesOf(ctx, file, selectOtherPieces, 0, after)
+}
+
+// piecesOf reads a page. That the file still exists is asked each time, so that
+// a sequence over one that is removed meanwhile ends with an error.
+func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string, layer ingest.LayerID, after int) (page []ingest.Piece, err error) {
+	err = c.read(ctx, func(tx *tx) error {
+		var there int
+		err := tx.one(`SELECT 1 FROM ModelFiles WHERE ModelFileId = ?`, file).Scan(&there)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("file %d: %w", file, ingest.ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		return tx.each(func(rows *sql.Rows) error {
+			piece, err := scanPiece(rows)
+			piece.File = file
+			page = append(page, piece)
+			return err
+		}, query, file, layer, after, pageRows)
+	})
+	return page, err
+}
+
+func scanPiece(rows *sql.Rows) (ingest.Piece, error) {
+	var p ingest.Piece
+	var digest []byte
+	var uri, container, name, etag, modified sql.NullString
+	err := rows.Scan(&p.RowID, &p.Layer, &p.Tensor, &digest, &p.Ordinal, &p.Offset, &p.Bytes,
+		&uri, &container, &name, &etag, &p.Address.Bytes, &modified, &p.InRow)
+	if err != nil {
+		return p, err
+	}
+	copy(p.Digest[:], digest)
+	p.Address.URI, p.Address.Container, p.Address.Name, p.Address.ETag = uri.String, container.String, name.String, etag.String
+	p.Address.Modified, err = parseTime(modified)
+	return p, err
+}

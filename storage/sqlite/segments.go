@@ -1,0 +1,177 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// The statements of Record. Each is executed once for a segment, so what they
+// say of it is as little as possible: the defaults do the rest.
+const (
+	insertAtom = `INSERT OR IGNORE INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize, CreatedAt)
+		VALUES (?, 'model', 'ingest_segment', 1, ?, ?)`
+	selectAtom = `SELECT AtomId, ReferenceCount, ByteSize FROM Atoms WHERE ContentHash = ?`
+	countAtom  = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
+
+	selectTensorSegment = `SELECT 1 FROM LayerTensorSegments WHERE LayerId = ? AND SegmentOrdinal = ?`
+	insertTensorSegment = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType,
+		ByteOffset, ByteSize, AtomId, BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
+
+	selectFileSegment = `SELECT 1 FROM FileSegments WHERE ModelFileId = ? AND SegmentOrdinal = ?`
+	insertFileSegment = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
+		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
+)
+
+// segmentWriter writes the rows of a batch.
+type segmentWriter struct {
+	insertAtom, selectAtom, countAtom        *statement
+	selectTensorSegment, insertTensorSegment *statement
+	selectFileSegment, insertFileSegment     *statement
+	file                                     ingest.FileID
+	payloads                                 bool
+	now                                      driver.Value // CreatedAt: its default costs a seventh of the whole when it is worked out for each row
+	added                                    added
+}
+
+// segments writes the segments of a batch that have no row; those that begin
+// before byte recorded are looked for first.
+func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (added, error) {
+	var now string
+	if err := t.one(`SELECT ` + nowText).Scan(&now); err != nil {
+		return added{}, err
+	}
+	w := &segmentWriter{file: batch.File, payloads: payloads, now: now}
+	err := t.bulk(func(b *bulk) error {
+		if err := w.prepare(b); err != nil {
+			return err
+		}
+		for i := range batch.Segments {
+			s := &batch.Segments[i]
+			err := t.ctx.Err()
+			if err == nil {
+				err = w.write(s, s.Offset < recorded)
+			}
+			if err != nil {
+				return fmt.Errorf("segment at %d of file %d: %w", s.Offset, batch.File, err)
+			}
+		}
+		return nil
+	})
+	return w.added, err
+}
+
+func (w *segmentWriter) prepare(b *bulk) error {
+	for _, p := range []struct {
+		at    **statement
+		query string
+	}{
+		{&w.insertAtom, insertAtom}, {&w.selectAtom, selectAtom}, {&w.countAtom, countAtom},
+		{&w.selectTensorSegment, selectTensorSegment}, {&w.insertTensorSegment, insertTensorSegment},
+		{&w.selectFileSegment, selectFileSegment}, {&w.insertFileSegment, insertFileSegment},
+	} {
+		var err error
+		if *p.at, err = b.prepare(p.query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes the rows of a segment. One that was recorded has them, unless
+// another program removed them: they are made again, but were counted then.
+func (w *segmentWriter) write(s *ingest.Recorded, recorded bool) error {
+	if recorded {
+		there, err := w.exists(s)
+		if err != nil || there {
+			return err
+		}
+	}
+	atom, shared, err := w.atom(s)
+	if err != nil {
+		return err
+	}
+	if err := w.insert(s, atom); err != nil {
+		return err
+	}
+	if recorded {
+		return nil
+	}
+	w.added.segments++
+	if shared {
+		w.added.shared += s.Bytes
+	} else {
+		w.added.stored += s.Bytes
+	}
+	return nil
+}
+
+func (w *segmentWriter) exists(s *ingest.Recorded) (bool, error) {
+	var row []driver.Value
+	var err error
+	if s.Layer == 0 {
+		row, err = w.selectFileSegment.first(int64(w.file), int64(s.Ordinal))
+	} else {
+		row, err = w.selectTensorSegment.first(int64(s.Layer), int64(s.Ordinal))
+	}
+	return row != nil, err
+}
+
+// atom finds or makes the segment's atom and counts the reference. shared says
+// that another row refers to it: one that none does was left by a model that is
+// gone, or tells of a file that only its path is known of.
+func (w *segmentWriter) atom(s *ingest.Recorded) (id int64, shared bool, err error) {
+	fresh, id, err := w.insertAtom.exec(s.Digest[:], s.Bytes, w.now)
+	if err != nil || fresh == 1 {
+		return id, false, err
+	}
+	row, err := w.selectAtom.first(s.Digest[:])
+	if err != nil {
+		return 0, false, err
+	}
+	if row == nil { // OR IGNORE passes over any constraint
+		return 0, false, fmt.Errorf("no atom of digest %s could be made", s.Digest)
+	}
+	id, shared = row[0].(int64), row[1].(int64) > 0
+	if _, _, err = w.countAtom.exec(id); err != nil {
+		return 0, false, err
+	}
+	return id, shared, nil
+}
+
+func (w *segmentWriter) insert(s *ingest.Recorded, atom int64) error {
+	var payload driver.Value
+	if w.payloads {
+		payload = s.Payload
+	}
+	a := addressColumns(s.Address)
+	var err error
+	if s.Layer == 0 {
+		_, _, err = w.insertFileSegment.exec(int64(w.file), int64(s.Ordinal), s.Offset, s.Bytes, atom,
+			a[0], a[1], a[2], a[3], a[4], a[5], w.now, payload)
+	} else {
+		_, _, err = w.insertTensorSegment.exec(int64(s.Layer), int64(s.Ordinal), s.First, s.Count, s.Type,
+			s.Offset, s.Bytes, atom, a[0], a[1], a[2], a[3], a[4], a[5], w.now, payload)
+	}
+	return err
+}
+
+// addressColumns are BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes
+// and BlobLastModified.
+func addressColumns(a ingest.Address) [6]driver.Value {
+	text := func(s string) driver.Value {
+		if s == "" {
+			return nil
+		}
+		return s
+	}
+	columns := [6]driver.Value{text(a.URI), text(a.Container), text(a.Name), text(a.ETag), a.Bytes, nil}
+	if !a.Modified.IsZero() {
+		columns[5] = a.Modified.UTC().Format(time.RFC3339Nano)
+	}
+	return columns
+}
