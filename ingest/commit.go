@@ -32,6 +32,7 @@ func (t *intake) commit(ctx context.Context) error {
 			}
 		}
 		t.Progress.BytesRecorded.Add(record.To - record.From)
+		t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments", len(record.Segments), "final", b.final)
 		at, state = record.To, record.HashState
 	}
 	return nil

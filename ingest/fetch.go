@@ -19,9 +19,9 @@ type Payloads struct {
 // Read returns the payload of piece, in buffer if it fits. It does not check the digest.
 func (p Payloads) Read(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
 	switch {
-	case piece.InRow && p.Rows != nil:
+	case piece.inRow() && p.Rows != nil:
 		return p.Rows.ReadPayload(ctx, piece, buffer)
-	case piece.InRow:
+	case piece.inRow():
 		return nil, fmt.Errorf("%w: it lies in a row, and this catalogue keeps no payloads in rows", ErrNoPayload)
 	case p.Store == nil:
 		return nil, fmt.Errorf("%w: it lies in a store (%s): name it with --store", ErrNoPayload, piece.Address.URI)
@@ -29,6 +29,10 @@ func (p Payloads) Read(ctx context.Context, piece Piece, buffer []byte) ([]byte,
 		return p.Store.Get(ctx, piece.Digest, piece.Address, buffer)
 	}
 }
+
+// inRow reports whether the payload lies in the row itself, or should: one without an
+// address lies nowhere else.
+func (p Piece) inRow() bool { return p.InRow || p.Address.URI == "" }
 
 // Place says where a piece lies, in words for a person.
 func (p Piece) Place() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -50,8 +51,7 @@ func (c *Collector) Collect(ctx context.Context, claim Claim, found func(Stray))
 		return sum, err
 	}
 	work, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go keepLease(work, c.Catalog, lease, cancel)
+	defer holdLease(work, c.Catalog, lease, slog.New(slog.DiscardHandler), cancel)() // each batch renews it too
 	err = c.collect(work, lease, sweeper, &sum, found)
 	outcome := Outcome{State: JobComplete}
 	if err != nil {

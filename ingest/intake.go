@@ -142,7 +142,7 @@ func (t *intake) read(ctx context.Context) error {
 	defer close(t.batches)
 	b, s := newBatch(), &slab{from: t.entry.Recorded, to: t.entry.Recorded}
 	for segment := range t.plan.From(t.entry.Recorded) {
-		if len(s.segments) > 0 && !s.takes(segment, t.plan.SegmentBytes()) {
+		if len(s.segments) > 0 && !s.takes(segment, t.plan.SegmentBytes(), t.Options.BatchRows-b.rows) {
 			var err error
 			if b, err = t.fill(ctx, b, s); err != nil || t.stopped {
 				return err
@@ -161,8 +161,8 @@ func (t *intake) read(ctx context.Context) error {
 	return t.hand(ctx, b)
 }
 
-func (s *slab) takes(next Segment, most int64) bool {
-	return next.Bytes <= smallBytes && next.End()-s.from <= most
+func (s *slab) takes(next Segment, most int64, rows int) bool {
+	return len(s.segments) < rows && next.Bytes <= smallBytes && next.End()-s.from <= most
 }
 
 func (s *slab) add(segment Segment, t *intake) {

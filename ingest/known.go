@@ -2,15 +2,17 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
 // known finds out which files of source are stored and have not changed since, by size
 // and time, without reading them. If all of its weights are, then into is the model
-// that they make, which gets source's name, and missing holds the files that it
-// lacks. Else missing is the whole source.
+// that they make, and missing holds the files that it lacks; where it lacks none, it
+// gets source's name. Else missing is the whole source.
 func (r *run) known(ctx context.Context, source *Source) (into ModelID, missing Source, err error) {
 	stored := make([]StoredFile, len(source.Files))
 	for i, f := range source.Files {
@@ -23,30 +25,47 @@ func (r *run) known(ctx context.Context, source *Source) (into ModelID, missing 
 		return 0, *source, err
 	}
 	missing = Source{Name: source.Name, URI: source.URI}
-	var have []FileID
 	bytes := int64(0)
 	for i, f := range stored {
 		if f.ID == 0 || f.Tensors > 0 && f.Model != into {
 			missing.Files = append(missing.Files, source.Files[i])
 			continue
 		}
-		have = append(have, f.ID)
-		bytes += f.Bytes
-	}
-	if source.Name != "" {
-		if err := r.Catalog.Attach(ctx, r.lease, into, Naming{source.Name, source.URI}, have); err != nil {
+		if err := r.recheck(ctx, f, source.Files[i].Path); err != nil {
 			return 0, *source, err
 		}
-	}
-	if err := r.recheck(ctx, stored); err != nil {
-		return 0, *source, err
+		bytes += f.Bytes
 	}
 	r.Progress.BytesRecorded.Add(bytes)
 	r.Progress.BytesResumed.Add(bytes)
-	if len(missing.Files) == 0 {
-		r.skip(source.Files[0].Path, into)
+	if len(missing.Files) > 0 {
+		return into, missing, nil
 	}
+	if err := r.attach(ctx, source, into); err != nil {
+		return 0, *source, err
+	}
+	r.skip(source.Files[0].Path, into)
 	return into, missing, nil
+}
+
+// attach makes into known by source's name, which means all of source's files from then
+// on. They are stored.
+func (r *run) attach(ctx context.Context, source *Source, into ModelID) error {
+	if source.Name == "" {
+		return nil
+	}
+	files := make([]FileID, len(source.Files))
+	for i, f := range source.Files {
+		stored, err := r.unchanged(ctx, f)
+		if err != nil {
+			return err
+		}
+		if stored.ID == 0 {
+			return &SourceError{f.Path, -1, ErrChanged}
+		}
+		files[i] = stored.ID
+	}
+	return r.Catalog.Attach(ctx, r.lease, into, Naming{source.Name, source.URI}, files)
 }
 
 // unchanged returns the stored file that f still is, or one without an ID.
@@ -100,57 +119,52 @@ func (r *run) skip(path string, into ModelID) {
 	r.report.Skipped = append(r.report.Skipped, Note{path, fmt.Errorf("stored already as model %d, and unchanged", into)})
 }
 
-// recheck reads the stored files' sources again, if the run is to, and compares each
-// segment with what was recorded.
-func (r *run) recheck(ctx context.Context, stored []StoredFile) error {
+// recheck reads the file at path again, if the run is to, and compares each segment with
+// what was recorded.
+func (r *run) recheck(ctx context.Context, stored StoredFile, path string) error {
 	if !r.Options.Recheck {
 		return nil
 	}
-	for _, f := range stored {
-		if f.ID == 0 {
-			continue
-		}
-		parts, err := r.compare(ctx, f, f.Path)
-		if err != nil {
-			return err
-		}
-		if len(parts) > 0 {
-			return &SourceError{f.Path, -1, &MismatchError{Want: f.Digest, Parts: parts}}
-		}
+	parts, err := r.compare(ctx, stored, path)
+	if err == nil && len(parts) > 0 {
+		err = &SourceError{path, -1, &MismatchError{Want: stored.Digest, Parts: parts}}
 	}
-	return nil
+	return err
 }
 
-// compare reads the file at path and names the pieces of stored from which it differs.
+// compare reads the file at path and names the pieces of stored from which it differs. It
+// takes one of the run's buffers, however large the pieces are.
 func (r *run) compare(ctx context.Context, stored StoredFile, path string) ([]string, error) {
 	source, err := OpenSource(path)
 	if err != nil {
 		return nil, &SourceError{path, -1, err}
 	}
 	defer source.Close()
-	l, err := r.Options.lender(stored.SegmentBytes)
+	l := r.pool.loan()
+	defer l.close()
+	buffer, err := l.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var parts differences
-	read := func(_ context.Context, p Piece, buffer []byte) ([]byte, error) {
-		n, err := source.ReadAt(buffer[:p.Bytes], p.Offset)
-		r.Progress.BytesRead.Add(int64(n))
-		return buffer[:n], atEnd(err)
-	}
-	err = eachPiece(ctx, r.Catalog.Pieces(ctx, stored.ID), l, read, func(f fetched) error {
+	for piece, err := range r.Catalog.Pieces(ctx, stored.ID) {
+		if err != nil {
+			return nil, err
+		}
 		if r.stop.Err() != nil {
-			return ErrInterrupted
+			return nil, ErrInterrupted
 		}
-		if f.err != nil {
-			return &SourceError{path, f.Offset, f.err}
+		sum := sha256.New()
+		n, err := io.CopyBuffer(sum, io.NewSectionReader(source, piece.Offset, piece.Bytes), buffer)
+		r.Progress.BytesRead.Add(n)
+		if err != nil {
+			return nil, &SourceError{path, piece.Offset + n, err}
 		}
-		if f.sum != f.Digest {
-			parts.add(f.Piece)
+		if Digest(sum.Sum(nil)) != piece.Digest {
+			parts.add(piece)
 		}
-		return nil
-	})
-	return parts.list(), err
+	}
+	return parts.list(), nil
 }
 
 // differing says, of a file whose digest is not the one it claims, which parts are not

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -12,14 +13,23 @@ const DefaultLease = 30 * time.Second
 // closeTimeout bounds the last word to the catalogue about a job.
 const closeTimeout = 10 * time.Second
 
+// holdLease keeps a lease until end is called, which ends work and waits for the last renewal.
+func holdLease(work context.Context, jobs Jobs, lease Lease, log *slog.Logger, cancel context.CancelCauseFunc) (end func()) {
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		keepLease(work, jobs, lease, log, cancel)
+	}()
+	return func() {
+		cancel(nil)
+		<-kept
+	}
+}
+
 // keepLease renews the job's lease until work ends, and ends work when another
 // process has taken it over. A renewal that fails otherwise is tried again at the
 // next turn: each transaction checks the lease for itself.
-func (r *run) keepLease(work context.Context, cancel context.CancelCauseFunc) {
-	keepLease(work, r.Catalog, r.lease, cancel)
-}
-
-func keepLease(work context.Context, jobs Jobs, lease Lease, cancel context.CancelCauseFunc) {
+func keepLease(work context.Context, jobs Jobs, lease Lease, log *slog.Logger, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(lease.TTL / 3)
 	defer ticker.Stop()
 	for {
@@ -27,9 +37,13 @@ func keepLease(work context.Context, jobs Jobs, lease Lease, cancel context.Canc
 		case <-work.Done():
 			return
 		case <-ticker.C:
-			if err := jobs.Renew(work, lease); errors.Is(err, ErrLeaseLost) {
+			err := jobs.Renew(work, lease)
+			if errors.Is(err, ErrLeaseLost) {
 				cancel(err)
 				return
+			}
+			if err != nil && work.Err() == nil {
+				log.Warn("the lease was not renewed; trying again", "job", lease.Job, "error", err)
 			}
 		}
 	}

@@ -72,6 +72,9 @@ func NewPlan(file *File, segmentBytes int64) (*Plan, error) {
 }
 
 func (p *Plan) check() error {
+	if p.file.Bytes < 0 {
+		return fmt.Errorf("file of %d bytes", p.file.Bytes)
+	}
 	end := int64(0)
 	for _, i := range p.order {
 		t := &p.file.Tensors[i]
@@ -131,7 +134,7 @@ func (p *Plan) within(tensor int, start int64, yield func(Segment) bool) bool {
 	full := p.segmentBytes / t.BlockBytes * t.BlockBytes
 	first := 0
 	if start > t.Offset { // straight to the segment that a resumed run begins with
-		first = int((start - t.Offset + full - 1) / full)
+		first = int(pieces(start-t.Offset, full))
 	}
 	for ordinal := first; int64(ordinal)*full < t.Bytes; ordinal++ {
 		at := int64(ordinal) * full
@@ -145,10 +148,18 @@ func (p *Plan) within(tensor int, start int64, yield func(Segment) bool) bool {
 	return true
 }
 
+// pieces returns how many pieces of at most size there are in so many bytes.
+func pieces(bytes, size int64) int64 {
+	n := bytes / size
+	if bytes%size > 0 {
+		n++
+	}
+	return n
+}
+
 // Count returns the number of segments.
 func (p *Plan) Count() int64 {
 	n, at := int64(0), int64(0)
-	pieces := func(bytes, size int64) int64 { return (bytes + size - 1) / size }
 	for _, i := range p.order {
 		t := &p.file.Tensors[i]
 		n += pieces(t.Offset-at, p.segmentBytes)

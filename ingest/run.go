@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +26,8 @@ type Ingester struct {
 	// is a *SourceError.
 	Parse    func(context.Context, Source) (*Model, error)
 	Options  Options
-	Progress *Progress // may be nil
+	Progress *Progress    // may be nil
+	Log      *slog.Logger // what happens to jobs, files and batches; may be nil
 }
 
 // Report is what a run did.
@@ -91,9 +93,10 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 	if r.lease, err = in.Catalog.Open(ctx, claim); err != nil {
 		return nil, err
 	}
+	r.Log.Info("job begun", "job", r.lease.Job, "continued", r.lease.Continued, "sources", len(found.Sources))
 	r.report = Report{Job: r.lease.Job, Continued: r.lease.Continued, Skipped: found.Skipped, Refused: found.Refused}
-	work, cancel := r.workContext(ctx)
-	defer cancel(nil)
+	work, end := r.workContext(ctx)
+	defer end()
 	err = r.takeAll(work, found.Sources)
 	r.report.Interrupted = r.cutShort.Load()
 	r.report.BytesRead = r.Progress.BytesRead.Load()
@@ -108,9 +111,12 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.Parse, options, in.Progress}, stop: ctx}
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.Parse, options, in.Progress, in.Log}, stop: ctx}
 	if r.Progress == nil {
 		r.Progress = &Progress{}
+	}
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
 	}
 	if in.Store == nil {
 		var ok bool
@@ -138,16 +144,16 @@ func (in *Ingester) claimStore(ctx context.Context) error {
 	return err
 }
 
-// workContext outlives ctx by graceTime, and ends when the lease is lost.
-func (r *run) workContext(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+// workContext outlives ctx by graceTime, and ends when the lease is lost, or with end.
+func (r *run) workContext(ctx context.Context) (work context.Context, end func()) {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stopGrace := context.AfterFunc(ctx, func() {
 		time.AfterFunc(graceTime, func() {
 			cancel(fmt.Errorf("batches in hand did not finish within %s of the request to stop: %w", graceTime, ErrInterrupted))
 		})
 	})
-	go r.keepLease(work, cancel)
-	return work, func(cause error) { stopGrace(); cancel(cause) }
+	letGo := holdLease(work, r.Catalog, r.lease, r.Log, cancel)
+	return work, func() { stopGrace(); letGo() }
 }
 
 // takeAll works on the sources, as many at once as there are jobs.
@@ -160,20 +166,24 @@ func (r *run) takeAll(work context.Context, sources []Source) error {
 			r.cutShort.Store(true)
 			break
 		}
-		group.Go(func() error { return r.judge(source, r.takeSource(ctx, source)) })
+		group.Go(func() error { return r.judge(work, source, r.takeSource(ctx, source)) })
 	}
 	return group.Wait()
 }
 
 // judge sorts out whose trouble an error is. That of single files goes into the
-// report; what is left is the run's.
-func (r *run) judge(source Source, err error) error {
+// report; what is left is the run's. What was cut off when work ended says only that
+// it was: work knows why.
+func (r *run) judge(work context.Context, source Source, err error) error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, one := range several.Unwrap() {
-			all = append(all, r.judge(source, one))
+			all = append(all, r.judge(work, source, one))
 		}
 		return errors.Join(all...)
+	}
+	if errors.Is(err, context.Canceled) && work.Err() != nil {
+		err = context.Cause(work)
 	}
 	var trouble *SourceError
 	switch {

@@ -49,7 +49,10 @@ func (r *run) takeSource(ctx context.Context, source Source) (err error) {
 		return err
 	}
 	r.warn(model)
-	return r.takeModel(ctx, model, into)
+	if err := r.takeModel(ctx, model, into); err != nil || into == 0 {
+		return err
+	}
+	return r.attach(ctx, &source, into) // its name means the files that were stored before as well
 }
 
 func (r *run) warn(model *Model) {
@@ -129,6 +132,7 @@ func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry 
 			r.Progress.begin(path)
 			defer r.Progress.end(path)
 			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i]}
+			r.Log.Info("file begun", "path", path, "model", entry.ID, "bytes", model.Files[i].Bytes, "recorded", entry.Files[i].Recorded)
 			return file.take(ctx)
 		})
 	}

@@ -44,7 +44,11 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 		if ctx.Err() != nil { // a payload that was not read because of it is not damaged
 			return context.Cause(ctx)
 		}
-		if reason := f.damage(at); reason != nil {
+		if f.Offset != at { // of a row that is missing no more is known than where it should be
+			found(Damage{File: file, Reason: f.damage(at)})
+			sound = false
+		}
+		if reason := f.damage(f.Offset); reason != nil {
 			d := Damage{File: file, Piece: f.Piece, Reason: reason}
 			payload, err := v.repair(ctx, &d)
 			found(d)
@@ -73,7 +77,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 
 // repair writes the payload of a damaged piece again from the good copy, and returns it.
 func (v *Verifier) repair(ctx context.Context, d *Damage) ([]byte, error) {
-	if v.Repair == nil || errors.Is(d.Reason, ErrIncomplete) {
+	if v.Repair == nil {
 		return nil, nil
 	}
 	payload := make([]byte, d.Piece.Bytes)
@@ -92,7 +96,10 @@ func (v *Verifier) repair(ctx context.Context, d *Damage) ([]byte, error) {
 }
 
 func (v *Verifier) replace(ctx context.Context, piece Piece, payload []byte) error {
-	if piece.InRow {
+	if piece.inRow() {
+		if v.Payloads.Rows == nil {
+			return errors.New("it lies in a row, and this catalogue keeps no payloads in rows")
+		}
 		return v.Payloads.Rows.ReplacePayload(ctx, piece, payload)
 	}
 	if v.Payloads.Store == nil {

@@ -5,12 +5,14 @@ import (
 	"errors"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/format"
 )
 
 // dryRun prints what models would take in. It opens neither catalogue nor store.
 func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) error {
-	found, err := format.Find(ctx, paths)
+	if _, err := p.settings(f); err != nil {
+		return err
+	}
+	found, err := p.find(ctx, paths)
 	if err != nil {
 		return err
 	}

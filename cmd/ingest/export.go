@@ -23,11 +23,15 @@ files is written into a folder, each file under its own name.
 MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the model's files.`,
 		Example: "  ingest export llama3:latest -o llama3.gguf",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return p.export(c.Context(), args[0], to, force) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if to == "" {
+				return usage("where to? name a file, or a folder, with -o")
+			}
+			return p.export(c.Context(), args[0], to, force)
+		},
 	}
 	c.Flags().StringVarP(&to, "output", "o", "", "file to write; a folder for a model of several files")
 	c.Flags().BoolVar(&force, "force", false, "replace a file that exists")
-	c.MarkFlagRequired("output") // the flag exists
 	return c
 }
 

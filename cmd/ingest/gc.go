@@ -23,7 +23,7 @@ they are removed. It runs alone: not while a job is running.`,
 	}
 	c.Flags().BoolVar(&g.yes, "yes", false, "remove what is shown")
 	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also give up models that were begun and not completed")
-	c.Flags().DurationVar(&g.olderThan, "older-than", 0, "spare what was written more recently")
+	c.Flags().DurationVar(&g.olderThan, "older-than", -1, "spare what was written more recently (default a day for blobs, nothing for a folder)")
 	return c
 }
 
@@ -44,6 +44,9 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	verb := "would remove"
 	if g.yes {
 		verb = "removed"
+	}
+	if g.olderThan < 0 {
+		g.olderThan = p.spared()
 	}
 	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished}
 	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}

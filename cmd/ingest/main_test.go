@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"append":    cmdAppend,
+			"block":     cmdBlock,
 			"exits":     cmdExits,
 			"gguf":      cmdGGUF,
 			"json":      cmdJSON,
@@ -52,11 +53,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// builtIn is the folder of the program that program built.
+// builtIn is the folder of the program that realProgram built.
 var builtIn string
 
 // built makes the program as a user has it: without the race detector, which makes it several times slower.
 var built = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("INGEST_TEST_PROGRAM"); path != "" { // a test that runs tests has built it
+		return path, nil
+	}
 	var err error
 	if builtIn, err = os.MkdirTemp("", "ingest-test"); err != nil {
 		return "", err
@@ -73,8 +77,8 @@ var built = sync.OnceValues(func() (string, error) {
 	return path, build.Run()
 })
 
-// binary returns the path of the real program.
-func binary(t testing.TB) string {
+// realProgram returns the path of the real program.
+func realProgram(t testing.TB) string {
 	t.Helper()
 	path, err := built()
 	if err != nil {

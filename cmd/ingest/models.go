@@ -86,24 +86,36 @@ func (f *intakeFlags) restore(options map[string]string) error {
 	return nil
 }
 
-// takeIn runs one job and reports it.
-func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim) error {
+// settings are those of a run, checked.
+func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
 	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers, Recheck: f.recheck}
 	if err := options.Check(); err != nil {
-		return usage("%w", err)
+		return options, usage("%w", err)
+	}
+	return options, nil
+}
+
+// takeIn runs one job and reports it.
+func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim) error {
+	if f.workers == 0 && isBlobs(p.store) {
+		f.workers = blobWorkers
+	}
+	options, err := p.settings(f)
+	if err != nil {
+		return err
 	}
 	h, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.catalog.Close()
-	found, err := format.Find(ctx, claim.Paths)
+	found, err := p.find(ctx, claim.Paths)
 	if err != nil {
 		return err
 	}
 	claim.Holder, claim.TTL, claim.Gone = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Gone
 	progress := &ingest.Progress{}
-	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Parse: f.parser(p).Parse, Options: options, Progress: progress}
+	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Parse: f.parser(p).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, claim, found)
 	stop()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage/dir"
 	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
@@ -35,25 +35,21 @@ func (p *program) open(ctx context.Context) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	storeURL := p.store
-	if storeURL == "" {
-		storeURL = "dir:" + filepath.Join(filepath.Dir(catalogPath), "store")
-	}
 	h := &home{}
 	if h.catalog, err = sqlite.Open(ctx, catalogPath); err != nil {
 		return nil, err
 	}
-	if storeURL == inRows {
-		return h, nil
-	}
-	path, ok := strings.CutPrefix(storeURL, "dir:")
-	if !ok || path == "" {
-		return nil, errors.Join(usage("--store %s: want dir:PATH or row", redact(storeURL)), h.catalog.Close())
-	}
-	if h.store, err = dir.Open(path); err != nil {
-		return nil, errors.Join(err, h.catalog.Close())
+	if storeURL := p.storeURL(catalogPath); storeURL != inRows {
+		if h.store, err = p.openStore(ctx, storeURL); err != nil {
+			return nil, errors.Join(err, h.catalog.Close())
+		}
 	}
 	return h, nil
+}
+
+// storeURL is --store, or the folder beside the catalogue.
+func (p *program) storeURL(catalogPath string) string {
+	return cmp.Or(p.store, "dir:"+filepath.Join(filepath.Dir(catalogPath), "store"))
 }
 
 func (p *program) catalogPath() (string, error) {
@@ -69,17 +65,16 @@ func (p *program) catalogPath() (string, error) {
 }
 
 // redact takes the secrets out of an address, for messages: a password, and a query,
-// which may hold a key or a signature.
+// which may hold a key or a signature. What is no URL may be a connection string, where anything may be secret.
 func redact(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
-		scheme, _, _ := strings.Cut(address, ":")
-		return scheme + ":..."
+	if err != nil || strings.ContainsAny(u.Path+u.Opaque, "=;") || u.Fragment != "" || u.User == nil && strings.Contains(address, "@") {
+		return "(not shown: it may hold a secret)"
 	}
 	if u.RawQuery != "" {
 		u.RawQuery = "..."
 	}
-	return u.Redacted()
+	return ingest.Printable(u.Redacted())
 }
 
 // dataFolder is where the program keeps its own files if nothing else is said: %LOCALAPPDATA% on

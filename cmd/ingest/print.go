@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -66,9 +70,25 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 // noteText names the path once: some reasons begin with it.
 func noteText(note ingest.Note) string {
 	if _, ok := note.Reason.(*ingest.SourceError); ok || note.Path == "" {
-		return note.Reason.Error()
+		return harmless(note.Reason.Error())
 	}
-	return ingest.Printable(note.Path) + ": " + note.Reason.Error()
+	return ingest.Printable(note.Path) + ": " + harmless(note.Reason.Error())
+}
+
+// harmless escapes what a terminal would act on, line ends aside: an error of the system's
+// holds names as they are.
+func harmless(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		char := text[:n]
+		if r != '\n' && !unicode.IsPrint(r) || r == utf8.RuneError && n == 1 {
+			char = strings.Trim(strconv.Quote(char), `"`)
+		}
+		b.WriteString(char)
+		text = text[n:]
+	}
+	return b.String()
 }
 
 // printReport prints what a run did.

@@ -26,7 +26,7 @@ func report(err error, stderr io.Writer) int {
 	} else if errors.Is(err, context.Canceled) || errors.Is(err, ingest.ErrInterrupted) {
 		code = exitInterrupted
 	}
-	fmt.Fprintln(stderr, "ingest:", err)
+	fmt.Fprintln(stderr, "ingest:", harmless(err.Error()))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintln(stderr, "ingest: hint:", hint)
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +21,7 @@ type program struct {
 	json, quiet    bool
 	logLevel       string
 	memory         byteSize
+	blobs          storeFlags
 	log            *slog.Logger
 }
 
@@ -36,7 +39,10 @@ A run that is stopped, however, goes on when it is started again.
 
 ` + exitCodes,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return p.setUp() },
+		SuggestionsMinimumDistance: 2,
+		Args:                       knownCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE:          func(*cobra.Command, []string) error { return p.setUp() },
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -44,15 +50,29 @@ A run that is stopped, however, goes on when it is started again.
 		return usage("%w\nRun `%s --help` for the flags", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&p.catalog, "catalog", os.Getenv("INGEST_CATALOG"), "where rows go: sqlite:PATH (default a file in your data folder; env INGEST_CATALOG)")
-	flags.StringVar(&p.store, "store", os.Getenv("INGEST_STORE"), "where payloads go: dir:PATH, or row for the catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
+	// The variables are looked up later: as defaults, the help would print them with their secrets.
+	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH (default a file in your data folder; env INGEST_CATALOG)")
+	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object a line")
 	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print no progress and no summary, only errors")
 	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.Var(&p.memory, "memory", "most memory that the process may hold")
+	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p))
 	asUsage(root)
 	return root
+}
+
+// knownCommand is asked about what stands in the place of a command and is none.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], hint)
 }
 
 // asUsage makes wrong numbers of arguments usage errors, with their exit code.
@@ -75,6 +95,8 @@ func (p *program) setUp() error {
 	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
 		return usage("--log-level %q: want debug, info, warn or error", p.logLevel)
 	}
+	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
+	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	// The cap is on what the system sees; the collector is told to keep below it.
 	debug.SetMemoryLimit(int64(p.memory) * 9 / 10)

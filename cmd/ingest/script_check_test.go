@@ -107,7 +107,7 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: [!] same FILE FILE")
 	}
-	if (ts.ReadFile(args[0]) == ts.ReadFile(args[1])) == neg {
+	if (ts.ReadFile(unquoted(ts, args[0])) == ts.ReadFile(unquoted(ts, args[1]))) == neg {
 		ts.Fatalf("%s and %s: want them the same: %v", args[0], args[1], !neg)
 	}
 }
@@ -157,6 +157,21 @@ func payloadOf(ts *testscript.TestScript, tensor, ordinal string) string {
 func payloadPath(store string, d ingest.Digest) string {
 	text := d.String()
 	return filepath.Join(store, "sha256", text[:2], text)
+}
+
+// cmdBlock makes a store fail when it is given some bytes of a file: block STORE FILE OFFSET BYTES. The
+// folder that stands in the way is then in the variable blocked.
+func cmdBlock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: block STORE FILE OFFSET BYTES")
+	}
+	at, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	n, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	path := payloadPath(ts.MkAbs(args[0]), ingest.Sum([]byte(ts.ReadFile(args[1])[at:at+n])))
+	ts.Check(os.MkdirAll(path, 0o700))
+	ts.Setenv("blocked", path)
 }
 
 // cmdStray leaves in a store what killed runs leave: stray STORE PAYLOADS. It makes as

@@ -88,7 +88,8 @@ func cmdSplit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdOllama adds a model to an Ollama models folder: ollama FOLDER NAME:TAG ROLE=FILE...
+// cmdOllama adds a model to an Ollama models folder: ollama FOLDER NAME:TAG ROLE=FILE... The digest
+// of each is then in the variable ROLE.
 func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: ollama FOLDER NAME:TAG ROLE=FILE...")
@@ -102,7 +103,10 @@ func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(filepath.Join(folder, "blobs"), 0o777))
 	put := func(role string, content []byte) layer {
 		digest := ingest.Sum(content).String()
-		ts.Check(os.WriteFile(filepath.Join(folder, "blobs", "sha256-"+digest), content, 0o666))
+		path := filepath.Join(folder, "blobs", "sha256-"+digest)
+		if _, err := os.Stat(path); err != nil { // one that is there keeps its time
+			ts.Check(os.WriteFile(path, content, 0o666))
+		}
 		return layer{"application/vnd.ollama.image." + role, "sha256:" + digest, len(content)}
 	}
 	config := put("config", []byte(`{"model_format":"gguf"}`))
@@ -112,6 +116,7 @@ func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
 	for _, arg := range args[2:] {
 		role, file, _ := strings.Cut(arg, "=")
 		layers = append(layers, put(role, []byte(ts.ReadFile(file))))
+		ts.Setenv(role, strings.TrimPrefix(layers[len(layers)-1].Digest, "sha256:"))
 	}
 	manifest["layers"] = layers
 	text, err := json.Marshal(manifest)

@@ -94,12 +94,17 @@ func (p *program) printMetadata(object json.RawMessage) {
 		if err != nil || decoder.Decode(&value) != nil {
 			return
 		}
-		line := fmt.Sprintf("  %s = %s", key, value)
+		line := fmt.Sprintf("  %s = %s", key, plainJSON(value))
 		if len(line) > 160 {
 			line = strings.ToValidUTF8(line[:157], "") + "..."
 		}
 		fmt.Fprintln(p.stdout, ingest.Printable(line))
 	}
+}
+
+// plainJSON writes <, > and & as themselves, which JSON in a web page may not.
+func plainJSON(value json.RawMessage) string {
+	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(value))
 }
 
 func (p *program) showLayers(ctx context.Context, library ingest.Library, m ingest.Summary) error {

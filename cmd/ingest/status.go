@@ -37,13 +37,22 @@ func (p *program) status(ctx context.Context) error {
 		}
 		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline, strings.Join(job.Paths, " ")})
 		for _, problem := range job.Problems {
-			rows = append(rows, []any{"", "", "", "", "  " + problem.Reason})
+			rows = append(rows, []any{"", "", "", "", "  " + problemText(problem)})
 		}
 	}
 	if !p.json {
 		p.table(rows)
 	}
 	return nil
+}
+
+// problemText names the path once: some reasons begin with it.
+func problemText(problem ingest.Problem) string {
+	path := ingest.Printable(problem.Path)
+	if path == "" || strings.HasPrefix(problem.Reason, path) {
+		return problem.Reason
+	}
+	return path + ": " + problem.Reason
 }
 
 // jobState is the state as a person wants it: an open job is running, or was interrupted.

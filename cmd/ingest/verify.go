@@ -11,24 +11,27 @@ import (
 )
 
 func newVerify(p *program) *cobra.Command {
-	repair := ""
+	var repair string
+	var read bool
 	c := &cobra.Command{
 		Use:   "verify [MODEL]",
 		Short: "Read payloads back and hash them; say which segment is damaged or missing",
 		Long: `Read every payload of a model, or of all complete models, and compare it with its SHA-256. Each
 segment that is damaged or missing is named with its tensor. With --repair, the good bytes are written
-again from a copy of the file.
+again from a copy of the file. A store of blobs is asked for size, ETag and checksum of each blob
+instead, without a download, unless --read is given.
 
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair) },
+		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair, read) },
 	}
+	c.Flags().BoolVar(&read, "read", false, "read blobs back and hash them, instead of asking the store about them")
 	c.Flags().StringVar(&repair, "repair", "", "a good copy of the model's file")
 	return c
 }
 
-func (p *program) verify(ctx context.Context, args []string, repair string) error {
+func (p *program) verify(ctx context.Context, args []string, repair string, read bool) error {
 	if repair != "" && len(args) == 0 {
 		return usage("--repair needs the MODEL that the file is of")
 	}
@@ -42,6 +45,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string) erro
 		return err
 	}
 	v := &verification{program: p, progress: &ingest.Progress{}}
+	if _, ok := h.store.(ingest.Prober); ok && !read {
+		v.probe = true
+	}
 	for _, m := range models {
 		v.progress.BytesTotal.Add(totalBytes(m))
 		v.progress.FilesTotal.Add(int64(len(m.Files)))
@@ -86,6 +92,7 @@ type verification struct {
 	verifier          ingest.Verifier
 	progress          *ingest.Progress
 	damaged, repaired int
+	probe             bool // ask the store instead of reading
 }
 
 func (v *verification) model(ctx context.Context, m ingest.Summary, repair string) error {
@@ -99,7 +106,11 @@ func (v *verification) model(ctx context.Context, m ingest.Summary, repair strin
 			defer source.Close()
 			v.verifier.Repair = io.ReaderAt(source)
 		}
-		if err := v.verifier.Verify(ctx, file, func(d ingest.Damage) { v.found(m, d) }); err != nil {
+		check := v.verifier.Verify
+		if v.probe {
+			check = v.verifier.Probe
+		}
+		if err := check(ctx, file, func(d ingest.Damage) { v.found(m, d) }); err != nil {
 			return err
 		}
 		v.progress.FilesDone.Add(1)
@@ -128,11 +139,19 @@ func (v *verification) found(m ingest.Summary, d ingest.Damage) {
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
 
+// how says what was done with the payloads.
+func (v *verification) how() string {
+	if v.probe {
+		return "asked about, not read"
+	}
+	return "read"
+}
+
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": models, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		v.printJSON(map[string]any{"event": "summary", "models": models, "read": !v.probe, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
-		v.printf("%s verified, %s read: %d damaged or missing, %d repaired\n", plural(models, "model"), human(v.progress.BytesRecorded.Load()), v.damaged, v.repaired)
+		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(models, "model"), human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
 	}
 	if v.damaged > 0 {
 		return &codeError{code: exitDamage}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// smallDisk mounts a file system of a few bytes, and returns a way to make it larger.
+func smallDisk(t *testing.T, size string) (folder string, grow func(size string)) {
+	t.Helper()
+	folder = t.TempDir()
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("no file system of a fixed size can be mounted here (%v); TestLargestFile tests the same with a limit", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, 0); err != nil {
+			t.Errorf("unmount %s: %v", folder, err)
+		}
+	})
+	return folder, func(size string) {
+		if err := syscall.Mount("tmpfs", folder, "tmpfs", syscall.MS_REMOUNT, "size="+size); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run says so and ends
+// with 1; what is recorded is there; once there is room, the same command completes.
+func TestDiskFull(t *testing.T) {
+	if outsideRace(t) {
+		return
+	}
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1), "crumbs.gguf": crumbs(3000)})
+	for _, test := range []struct {
+		name          string
+		size          string
+		inRows        bool
+		catalog, full string // where the catalogue lies; what the message says
+	}{
+		{"store", "40m", false, "elsewhere", "no space left on device"},
+		{"catalogue", "600k", false, "disk", "disk is full"},
+		{"rows", "40m", true, "disk", "disk is full"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			disk, grow := smallDisk(t, test.size)
+			b := newBox(t, disk, test.inRows)
+			switch {
+			case test.catalog == "elsewhere":
+				b.catalog = filepath.Join(t.TempDir(), "catalog.db")
+			case !test.inRows:
+				b.store = filepath.Join(t.TempDir(), "store")
+			}
+			wantFull(b, b.command("models", s.folder), test.full)
+			grow("400m")
+			b.look(s.truth)
+			b.must("models", s.folder)
+			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
+				t.Errorf("with room %d models are open, and %d of %d bytes recorded", after.open, after.recorded, s.bytes)
+			}
+			b.must("verify")
+		})
+	}
+}
+
+// wantFull runs a command that must end with code 1, for a reason that it tells, and without a word of Go's.
+func wantFull(b box, c *exec.Cmd, reason string) {
+	b.Helper()
+	e := b.wait(startOf(b, c))
+	if e.code != exitFailed || !strings.Contains(strings.ToLower(e.stderr), reason) || strings.Contains(e.stderr, "goroutine") {
+		b.Errorf("exit code %d, want %q in\n%s", e.code, reason, e.stderr)
+	}
+}
+
+func startOf(b box, c *exec.Cmd) *exec.Cmd {
+	b.Helper()
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+// TestLargestFile has a limit on the size of files stand in for a full disk: it needs no rights. Payloads
+// are larger than that, and so becomes a catalogue that holds them.
+func TestLargestFile(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1)})
+	for _, test := range []struct {
+		name   string
+		inRows bool
+		reason string
+	}{{"store", false, "file too large"}, {"rows", true, ""}} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBox(t, t.TempDir(), test.inRows)
+			b.must("list") // a catalogue as such is small enough
+			c := b.command("models", s.folder)
+			c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 2048; exec "$0" "$@"`}, c.Args...)
+			wantFull(b, c, test.reason)
+			b.look(s.truth)
+			b.must("models", s.folder)
+			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
+				t.Errorf("without the limit %d models are open, and %d of %d bytes recorded", after.open, after.recorded, s.bytes)
+			}
+			b.must("verify")
+		})
+	}
+}
+
+// TestExportFull has no room where a file is to go: nothing is left there.
+func TestExportFull(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 32<<20, 1)})
+	disk, grow := smallDisk(t, "10m")
+	b := newBox(t, t.TempDir(), false)
+	b.must("models", s.folder)
+	out := filepath.Join(disk, "out.gguf")
+	wantFull(b, b.command("export", "noise", "-o", out), "no space left on device")
+	if entries, err := os.ReadDir(disk); err != nil || len(entries) > 0 {
+		t.Errorf("%v is left (%v)", entries, err)
+	}
+	grow("100m")
+	b.must("export", "noise", "-o", out)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format"
+)
+
+// errOwn is why the program's own files are skipped.
+var errOwn = errors.New("the catalogue or the store in use")
+
+// find searches paths for models, and leaves out the catalogue and the store in use: they
+// change while they are read, and closing a file of SQLite's would drop the locks on it.
+func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error) {
+	found, err := format.Find(ctx, paths)
+	if err != nil {
+		return found, err
+	}
+	own, err := p.ownPaths()
+	if err != nil {
+		return found, err
+	}
+	found.Sources = slices.DeleteFunc(found.Sources, func(source ingest.Source) bool {
+		for _, file := range source.Files {
+			for _, o := range own {
+				if o.holds(file.Path) {
+					found.Skipped = append(found.Skipped, ingest.Note{Path: o.path, Reason: errOwn})
+					return true
+				}
+			}
+		}
+		return false
+	})
+	slices.SortStableFunc(found.Skipped, func(a, b ingest.Note) int { return strings.Compare(a.Path, b.Path) })
+	found.Skipped = slices.CompactFunc(found.Skipped, func(a, b ingest.Note) bool { return a == b })
+	return found, nil
+}
+
+// ownPath is a file or a folder that the program itself writes to.
+type ownPath struct {
+	path string
+	info os.FileInfo
+}
+
+func (p *program) ownPaths() ([]ownPath, error) {
+	catalog, err := p.catalogPath()
+	if err != nil {
+		return nil, err
+	}
+	paths := []string{catalog, catalog + "-wal", catalog + "-shm"}
+	if folder, ok := strings.CutPrefix(p.storeURL(catalog), "dir:"); ok {
+		paths = append(paths, folder)
+	}
+	var own []ownPath
+	for _, path := range paths {
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+		if info, err := os.Stat(path); err == nil {
+			own = append(own, ownPath{path, info})
+		}
+	}
+	return own, nil
+}
+
+// holds reports whether the path is o or lies in it, by whatever way it is reached.
+func (o ownPath) holds(path string) bool {
+	path, err := filepath.EvalSymlinks(path)
+	for err == nil {
+		if info, err := os.Stat(path); err == nil && os.SameFile(info, o.info) {
+			return true
+		}
+		parent := filepath.Dir(path)
+		if parent == path || !o.info.IsDir() {
+			break
+		}
+		path = parent
+	}
+	return false
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPeakMemory wants the program, with its defaults, to stay below 100 MiB over a file of 1 GiB.
+func TestPeakMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 3 GiB")
+	}
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 1<<30, 1)})
+	b := newBox(t, t.TempDir(), false)
+	for _, args := range [][]string{
+		{"models", s.folder},
+		{"models", s.folder, "--recheck"},
+		{"gc"},
+		{"verify"},
+		{"export", "noise", "-o", filepath.Join(t.TempDir(), "out.gguf")},
+		{"models", s.folder, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "again.db")}, // all of it is stored
+	} {
+		peak := b.peak(args...)
+		t.Logf("%s: %d MiB", strings.Join(args[:1], " "), peak>>20)
+		if peak >= 100<<20 {
+			t.Errorf("%v: %d MiB at its peak", args, peak>>20)
+		}
+	}
+}
+
+// peak runs the program and returns the most memory that it held at once. The system's own account of a child
+// that has ended (getrusage) begins with what its parent held, which is more.
+func (b box) peak(args ...string) (bytes int64) {
+	b.Helper()
+	c := b.command(args...)
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	waited := make(chan ended)
+	go func() { c.Wait(); waited <- b.ended(c) }()
+	for {
+		select {
+		case e := <-waited:
+			if e.code != exitDone {
+				b.Fatalf("ingest %v: exit code %d\n%s", args, e.code, e.stderr)
+			}
+			return bytes
+		case <-time.After(5 * time.Millisecond):
+			bytes = max(bytes, highWater(c.Process.Pid))
+		}
+	}
+}
+
+// highWater returns the most memory that a process has held so far; 0 if it has ended.
+func highWater(pid int) (bytes int64) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); n == 1 {
+			return bytes << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,95 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"database/sql"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// start starts the program and waits until the catalogue shows what ready looks for.
+func (b box) start(ready string, args ...string) *exec.Cmd {
+	b.Helper()
+	c := b.command(args...)
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { c.Process.Kill() }) // most have ended long before
+	b.until(ready, func() bool { return b.query(ready) > 0 })
+	return c
+}
+
+// What start waits for.
+const (
+	jobRuns     = `SELECT count(*) FROM IngestionJobs WHERE LeaseExpiresMs IS NOT NULL`
+	rowsWritten = `SELECT sum(RecordedBytes) FROM ModelFiles`
+)
+
+// query asks the catalogue for a number; 0 while there is none to ask.
+func (b box) query(text string) (n int64) {
+	db, err := sql.Open("sqlite", "file:"+b.catalog+"?mode=ro&_pragma=busy_timeout(1000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	var found sql.NullInt64
+	_ = db.QueryRow(text).Scan(&found) // the catalogue may not be there yet
+	return found.Int64
+}
+
+// until waits for something that has to come.
+func (b box) until(what string, come func() bool) {
+	b.Helper()
+	for deadline := time.Now().Add(time.Minute); !come(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// wait waits for the end of a command.
+func (b box) wait(c *exec.Cmd) ended {
+	c.Wait() // the code says how it ended
+	return b.ended(c)
+}
+
+// lock takes the catalogue's write lock, as another program could.
+func (b box) lock() (release func()) {
+	b.Helper()
+	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(60000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := conn.ExecContext(context.Background(), `BEGIN IMMEDIATE`); err != nil {
+		b.Fatal(err)
+	}
+	return func() {
+		conn.ExecContext(context.Background(), `ROLLBACK`)
+		conn.Close()
+		db.Close()
+	}
+}
+
+// stop puts a process to sleep at a moment at which it holds no lock of the catalogue.
+func (b box) stop(c *exec.Cmd) {
+	b.Helper()
+	b.until("a process that sleeps and holds no lock", func() bool {
+		c.Process.Signal(syscall.SIGSTOP)
+		db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(100)")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		if _, err = db.Exec(`BEGIN IMMEDIATE; ROLLBACK`); err != nil {
+			c.Process.Signal(syscall.SIGCONT)
+		}
+		return err == nil
+	})
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/azureblob"
+	"github.com/hartonomous/ingest/storage/dir"
+)
+
+// storeFlags are the settings of a store of blobs.
+type storeFlags struct {
+	layout  string
+	tier    string
+	capMbps float64
+}
+
+func (f *storeFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.layout, "blob-layout", string(azureblob.ByContent), "how blobs are named: content (by digest) or position (by model, layer and ordinal)")
+	flags.StringVar(&f.tier, "tier", "", "access tier of blobs: hot, cool, cold or archive (default the account's own)")
+	flags.Float64Var(&f.capMbps, "cap-mbps", 0, "most megabits a second to and from a store of blobs (0: no cap)")
+}
+
+// blobWorkers is how many segments of a file are sent at once if nothing else is said: a line
+// wants more in flight than a disk.
+const blobWorkers = 4
+
+// openStore opens the store at an address. A local folder needs no second attempts: its errors do not pass.
+func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
+	scheme, rest, _ := strings.Cut(address, ":")
+	switch {
+	case scheme == "dir" && rest != "":
+		return dir.Open(rest)
+	case isBlobs(address):
+		settings := azureblob.Settings{Layout: azureblob.Layout(p.blobs.layout), Tier: p.blobs.tier}
+		store, err := azureblob.Open(ctx, address, settings)
+		if err != nil {
+			return nil, err
+		}
+		return storage.Retry(storage.Cap(store, p.blobs.capMbps), storage.Policy{}), nil
+	default:
+		return nil, usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
+	}
+}
+
+func isBlobs(address string) bool {
+	scheme, _, _ := strings.Cut(address, ":")
+	return scheme == "azblob" || scheme == "https" || scheme == "http"
+}
+
+// spared is how recent a payload must be for gc to leave it alone, if nothing else is said. A local
+// folder has but this program as its writer; a container may have others.
+func (p *program) spared() time.Duration {
+	if isBlobs(p.store) {
+		return 24 * time.Hour
+	}
+	return 0
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+)
+
+// atOnce runs commands at the same time and waits for all of them.
+func (b box) atOnce(commands ...*exec.Cmd) []ended {
+	b.Helper()
+	var group sync.WaitGroup
+	for _, c := range commands {
+		if err := c.Start(); err != nil {
+			b.Fatal(err)
+		}
+		group.Go(func() { c.Wait() }) // the code says how it ended
+	}
+	group.Wait()
+	all := make([]ended, len(commands))
+	for i, c := range commands {
+		all[i] = b.ended(c)
+	}
+	return all
+}
+
+func manyModels(t *testing.T) sources {
+	models := map[string]func(string) error{}
+	for i := range 6 {
+		models[fmt.Sprintf("m%d.gguf", i)] = tuned(fmt.Sprintf("m%d", i), 24<<20, uint64(i/2), uint64(i)) // two of each base
+	}
+	return newSources(t, models)
+}
+
+// TestTogether has two processes take in overlapping lists of files into one catalogue and one store. A
+// file that the other one has in hand is refused with its name; running both again leaves the
+// same as one process would.
+func TestTogether(t *testing.T) {
+	s := manyModels(t)
+	alone := newBox(t, t.TempDir(), false)
+	alone.must("models", s.folder)
+	want := alone.look(s.truth)
+	for _, inRows := range []bool{false, true} {
+		t.Run(fmt.Sprintf("in rows %v", inRows), func(t *testing.T) {
+			b := newBox(t, t.TempDir(), inRows)
+			first := []string{"models", s.path("m0.gguf"), s.path("m1.gguf"), s.path("m2.gguf"), s.path("m3.gguf")}
+			second := []string{"models", s.path("m5.gguf"), s.path("m4.gguf"), s.path("m3.gguf"), s.path("m2.gguf"), s.path("m1.gguf")}
+			busy := regexp.MustCompile(`being worked on by process [0-9]+`)
+			for _, e := range b.atOnce(b.command(first...), b.command(second...)) {
+				refused := e.event("refused")
+				if e.code == exitSomeRefused && busy.MatchString(fmt.Sprint(refused["reason"])) {
+					continue
+				}
+				if e.code != exitDone {
+					t.Errorf("exit code %d, refused %v\n%s", e.code, refused, e.stderr)
+				}
+			}
+			b.look(s.truth)
+			b.must(first...)
+			b.must(second...)
+			got := b.look(s.truth)
+			if len(got.models) != len(want.models) || got.recorded != want.recorded || len(got.digests) != len(want.digests) {
+				t.Errorf("%d models, %d bytes, %d segments; want %d, %d, %d", len(got.models), got.recorded, len(got.digests),
+					len(want.models), want.recorded, len(want.digests))
+			}
+			if !inRows {
+				if e := b.must("gc", "--yes"); number(e.event("summary"), "payloads")+number(e.event("summary"), "remains") != 0 {
+					t.Errorf("two processes left garbage: %v", e.event("summary"))
+				}
+			}
+		})
+	}
+}
+
+// TestTwoCatalogues has two processes with catalogues of their own fill one store with the same payloads.
+func TestTwoCatalogues(t *testing.T) {
+	s := manyModels(t)
+	folder := t.TempDir()
+	one, two := newBox(t, filepath.Join(folder, "one"), false), newBox(t, filepath.Join(folder, "two"), false)
+	two.store = one.store
+	for _, e := range one.atOnce(one.command("models", s.folder), two.command("models", s.folder)) {
+		if e.code != exitDone {
+			t.Errorf("exit code %d\n%s", e.code, e.stderr)
+		}
+	}
+	needed := one.look(s.truth).digests
+	two.look(s.truth)
+	one.must("verify")
+	two.must("verify")
+	if got := one.files(); len(got) != len(needed) {
+		t.Errorf("the store holds %d files, and rows need %d", len(got), len(needed))
+	}
+	if e := two.run("gc", "--yes"); e.code != exitFailed {
+		t.Errorf("gc over a store of two catalogues: exit code %d", e.code)
+	}
+}
+
+// TestManyFirsts has several processes find nothing at all and make the same catalogue and store.
+func TestManyFirsts(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1), "b.gguf": tuned("b", 1<<20, 2, 2), "c.gguf": tuned("c", 1<<20, 3, 3)})
+	for range 5 {
+		b := newBox(t, filepath.Join(t.TempDir(), "new", "folder"), false)
+		for _, e := range b.atOnce(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")), b.command("models", s.path("c.gguf")), b.command("list")) {
+			if e.code != exitDone {
+				t.Errorf("exit code %d\n%s", e.code, e.stderr)
+			}
+		}
+		if got := b.look(s.truth); len(got.models) != 3 {
+			t.Errorf("%d models", len(got.models))
+		}
+	}
+}

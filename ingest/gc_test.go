@@ -1,0 +1,201 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/dir"
+	"github.com/hartonomous/ingest/storage/storetest"
+)
+
+// sweepClaim asks for the job of a gc.
+func sweepClaim() ingest.Claim {
+	c := someoneElse()
+	c.Pipeline, c.Source = "gc", "gc"
+	return c
+}
+
+// collect runs c over the home's store, and returns the names of what was found too.
+func (h *home) collect(t *testing.T, c ingest.Collector) (ingest.Collection, []string) {
+	t.Helper()
+	c.Catalog, c.Store = h.catalog, h.store()
+	var found []string
+	sum, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { found = append(found, s.Name) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(found)
+	return sum, found
+}
+
+// names returns the names of all that lies in the store.
+func (h *home) names(t *testing.T) []string {
+	t.Helper()
+	all := map[string]bool{}
+	for stray, err := range h.memory.Sweep(t.Context()) {
+		must(t, err)
+		all[stray.Name] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// TestCollect: what no row needs is found, and goes if it is to; what a row needs stays.
+func TestCollect(t *testing.T) {
+	h := storeHome(t)
+	folder := t.TempDir()
+	h.take(t, file(create(t, filepath.Join(folder, "a"), motley())), file(blob(t, filepath.Join(folder, "b"), 3*mib, 1)))
+	if sum, found := h.collect(t, ingest.Collector{Remove: true}); sum.Payloads != 0 || sum.Bytes != 0 || len(found) != 0 || sum.Atoms != 0 {
+		t.Fatalf("%+v, %v in a store without garbage", sum, found)
+	}
+	before, needed := h.state(t), h.names(t)
+	var orphans []string
+	for i := range 2100 { // more than are asked about at once
+		p := noise(10, uint64(1000+i))
+		_, err := h.memory.Put(t.Context(), ingest.Sum(p), p)
+		must(t, err)
+		orphans = append(orphans, ingest.Sum(p).String())
+	}
+	h.memory.Leave("half", noise(7, 1))
+	orphans = append(orphans, "tmp/half")
+	slices.Sort(orphans)
+	want := ingest.Collection{Payloads: 2100, Bytes: 21_007, Remains: 1}
+	same := func(sum ingest.Collection) bool {
+		return sum.Payloads == want.Payloads && sum.Bytes == want.Bytes && sum.Remains == want.Remains
+	}
+	if sum, found := h.collect(t, ingest.Collector{Remove: true, OlderThan: time.Hour}); len(found) != 0 {
+		t.Errorf("nothing is an hour old, and found is %+v", sum)
+	}
+	all := h.names(t)
+	if sum, found := h.collect(t, ingest.Collector{}); !same(sum) || !slices.Equal(found, orphans) || !slices.Equal(h.names(t), all) {
+		t.Errorf("a look found %+v, %d things, and left %d of %d", sum, len(found), len(h.names(t)), len(all))
+	}
+	if sum, found := h.collect(t, ingest.Collector{Remove: true}); !same(sum) || !slices.Equal(found, orphans) || !slices.Equal(h.names(t), needed) {
+		t.Errorf("%+v, %d things, left are %d, needed %d", sum, len(found), len(h.names(t)), len(needed))
+	}
+	wantState(t, h.state(t), before)
+	h.giveBack(t)
+}
+
+// TestCollectUnfinished: the payloads of an unfinished model stay, unless it is to go.
+func TestCollectUnfinished(t *testing.T) {
+	h := storeHome(t)
+	folder := t.TempDir()
+	good := file(blob(t, filepath.Join(folder, "good"), 3*mib, 1))
+	half := file(write(t, filepath.Join(folder, "half"), append(noise(2*mib, 1), noise(6*mib, 2)...))) // shares two segments
+	h.take(t, good)
+	before := h.state(t)
+	breakOff(t, h, half, 2)
+	recorded := stored(t, h, half.Files[0].Path).Segments
+	stray := int64(h.memory.Payloads()) - 3 - (recorded - 2) // stored, and not recorded
+	for _, c := range []ingest.Collector{{}, {Unfinished: true}, {Remove: true}} {
+		sum, _ := h.collect(t, c)
+		if len(sum.Unfinished) != 1 || sum.Payloads != stray || len(h.models(t)) != 2 {
+			t.Errorf("%+v of %+v, want %d payloads", sum, c, stray)
+		}
+		if c.Remove {
+			stray = 0
+		}
+	}
+	h.check(t)
+	sum, _ := h.collect(t, ingest.Collector{Remove: true, Unfinished: true})
+	if sum.Payloads != recorded-2 || sum.Atoms != recorded-2 || sum.AtomBytes != sum.Bytes {
+		t.Errorf("%+v, of %d recorded segments", sum, recorded)
+	}
+	wantState(t, h.state(t), before)
+	h.take(t, half)
+	h.giveBack(t)
+}
+
+// TestCollectAlone: nothing is swept while somebody works, and nobody begins while it is.
+func TestCollectAlone(t *testing.T) {
+	h := storeHome(t)
+	source := file(blob(t, filepath.Join(t.TempDir(), "blob"), mib, 1))
+	orphan := noise(10, 3)
+	_, err := h.memory.Put(t.Context(), ingest.Sum(orphan), orphan)
+	must(t, err)
+	lease, err := h.catalog.Open(t.Context(), claim())
+	must(t, err)
+	c := ingest.Collector{Catalog: h.catalog, Store: h.memory, Remove: true}
+	var busy *ingest.BusyError
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {}); !errors.As(err, &busy) || busy.Job != lease.Job {
+		t.Errorf("while a job is live: %v", err)
+	}
+	must(t, h.catalog.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete}))
+	began, patient := false, claim()
+	patient.Gone = nil
+	_, err = c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {
+		began = true
+		if _, err := runAs(t, t.Context(), h.ingester(few), patient, source); !errors.Is(err, ingest.ErrBusy) {
+			t.Errorf("a run while it sweeps: %v", err)
+		}
+	})
+	if err != nil || !began || h.memory.Payloads() != 0 {
+		t.Errorf("%v, %d payloads", err, h.memory.Payloads())
+	}
+	h.take(t, source)
+}
+
+// TestCollectOnlyOurs: a store of two catalogues is refused, before and while it is swept.
+func TestCollectOnlyOurs(t *testing.T) {
+	store, err := dir.Open(filepath.Join(t.TempDir(), "store"))
+	must(t, err)
+	folder := t.TempDir()
+	sources := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), mib, 1)), file(blob(t, filepath.Join(folder, "b"), mib, 2))}
+	h := []*home{rowHome(t), rowHome(t)}
+	for i := range h {
+		in := h[i].ingester(few)
+		in.Store = store
+		if _, err := run(t, t.Context(), in, sources[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := ingest.Collector{Catalog: h[0].catalog, Store: store, Remove: true}
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { t.Errorf("found %v", s) }); err == nil || !strings.Contains(err.Error(), "2 catalogues") {
+		t.Errorf("a store of two catalogues: %v", err)
+	}
+	late := storeHome(t)
+	orphan := noise(10, 3)
+	_, err = late.memory.Put(t.Context(), ingest.Sum(orphan), orphan)
+	must(t, err)
+	c = ingest.Collector{Catalog: late.catalog, Remove: true, Store: &storetest.Faulty{Store: late.memory, Hook: func(ctx context.Context, call storetest.Call) error {
+		if call.Verb == "Sweep" && !call.Done {
+			_, err := late.memory.Claim(ctx, "another")
+			return err
+		}
+		return nil
+	}}}
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { t.Errorf("found %v", s) }); err == nil || late.memory.Payloads() != 1 {
+		t.Errorf("another catalogue came while it was swept: %v, %d payloads", err, late.memory.Payloads())
+	}
+}
+
+// TestCollectFails: a store that cannot be listed, and one whose remains cannot be removed, are errors, and the job has failed.
+func TestCollectFails(t *testing.T) {
+	h := storeHome(t)
+	c := ingest.Collector{Catalog: h.catalog, Store: storetest.Discard{}}
+	if _, err := c.Collect(t.Context(), sweepClaim(), nil); err == nil {
+		t.Error("a store that cannot be listed was swept")
+	}
+	h.memory.Leave("half", noise(7, 1))
+	c = ingest.Collector{Catalog: h.catalog, Remove: true, Store: &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Verb == "Remove" {
+			return errFault
+		}
+		return nil
+	}}}
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {}); !errors.Is(err, errFault) {
+		t.Errorf("ended with %v", err)
+	}
+	for job, err := range h.catalog.AllJobs(t.Context()) {
+		if err != nil || job.State != ingest.JobFailed || job.Live {
+			t.Errorf("job %+v, %v", job, err)
+		}
+	}
+}

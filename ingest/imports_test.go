@@ -1,0 +1,97 @@
+package ingest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hartonomous/ingest/"
+
+// listed is a package as `go list` has it.
+type listed struct {
+	ImportPath string
+	Imports    []string // of non-test files
+}
+
+// mayImport says of each part of the module which others it may import. The longest beginning of a path counts.
+var mayImport = map[string][]string{
+	"ingest":                      {},
+	"ingest/format":               {"ingest", "ingest/format/"},
+	"ingest/format/gguf":          {},
+	"ingest/format/gguf/gguftest": {"ingest/format/gguf"},
+	"storage":                     {"ingest", "storage", "schema"},
+	"schema":                      {},
+	"cmd":                         {"ingest", "ingest/format", "storage", "storage/", "schema"},
+	"scripts":                     {"ingest", "ingest/format", "ingest/format/", "storage", "storage/", "schema"},
+}
+
+// TestImports: imports run one way, cmd -> ingest/format and storage/* -> ingest; schema is a leaf; the
+// library knows no driver, no SDK and no SQL.
+func TestImports(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", "../...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		path := strings.TrimPrefix(p.ImportPath, module)
+		rule := ruleFor(path)
+		seen[rule] = true
+		for _, imported := range p.Imports {
+			checkImport(t, path, rule, imported)
+		}
+	}
+	for _, rule := range []string{"ingest", "ingest/format", "storage", "schema", "cmd"} {
+		if !seen[rule] {
+			t.Errorf("no package of %s was looked at", rule)
+		}
+	}
+}
+
+// ruleFor returns the key of mayImport that counts for a package.
+func ruleFor(path string) string {
+	for at := path; at != ""; at = at[:max(0, strings.LastIndexByte(at, '/'))] {
+		if _, ok := mayImport[at]; ok {
+			return at
+		}
+	}
+	return ""
+}
+
+func checkImport(t *testing.T, path, rule, imported string) {
+	within, ours := strings.CutPrefix(imported, module)
+	switch {
+	case rule == "":
+		t.Errorf("%s: no rule says what it may import", path)
+	case ours && !allowed(mayImport[rule], within):
+		t.Errorf("%s imports %s: imports run cmd -> ingest/format, storage/* -> ingest", path, within)
+	case ours:
+	case imported == "database/sql" || strings.HasPrefix(imported, "database/sql/"):
+		if !strings.HasPrefix(path, "storage/") && !strings.HasPrefix(path, "scripts/") {
+			t.Errorf("%s imports %s: only storage speaks SQL", path, imported)
+		}
+	case path == "ingest" && strings.Contains(imported, ".") && !strings.HasPrefix(imported, "golang.org/x/"):
+		t.Errorf("the library imports %s: it knows no driver and no SDK", imported)
+	}
+}
+
+// allowed: an entry that ends in a slash stands for what is below it.
+func allowed(entries []string, imported string) bool {
+	for _, entry := range entries {
+		if imported == entry || strings.HasSuffix(entry, "/") && strings.HasPrefix(imported, entry) {
+			return true
+		}
+	}
+	return false
+}

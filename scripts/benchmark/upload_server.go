@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// discardServer answers as Blob Storage does, so that it can be no slower than what it is sent: it reads every body
+// to its end and keeps nothing but sizes and headers. It prints its address and runs until its standard input ends.
+func discardServer([]string) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("http://%s/%s\n", listener.Addr(), benchAccount)
+	server := &http.Server{Handler: &discard{}, ReadHeaderTimeout: time.Minute}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = server.Close()
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// discard remembers of each blob what the answer to a HEAD says.
+type discard struct {
+	mu     sync.Mutex
+	blobs  map[string]http.Header
+	blocks map[string]int64 // by path and block id
+	bodies sync.Pool
+	tag    int64
+}
+
+func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	w.Header().Set("x-ms-request-id", "00000000-0000-0000-0000-000000000000")
+	w.Header().Set("x-ms-version", "2024-11-04")
+	switch comp := query.Get("comp"); {
+	case r.Method == http.MethodDelete && r.URL.Path == "/":
+		d.reset() // not of the protocol: the benchmark begins a new round
+	case r.Method == http.MethodPut && query.Get("restype") == "container":
+		w.WriteHeader(http.StatusCreated)
+	case comp == "list":
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>`)
+	case r.Method == http.MethodPut && comp == "block":
+		d.putBlock(w, r, query.Get("blockid"))
+	case r.Method == http.MethodPut && comp == "blocklist":
+		d.putBlockList(w, r)
+	case r.Method == http.MethodPut && comp == "":
+		d.created(w, r, d.swallow(r))
+	case r.Method == http.MethodPut:
+		w.WriteHeader(http.StatusOK) // properties, metadata
+	default:
+		d.head(w, r)
+	}
+}
+
+func (d *discard) reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.blobs, d.blocks = nil, nil
+}
+
+// swallow reads a body in large pieces, so that the server costs little of the cores that it shares.
+func (d *discard) swallow(r *http.Request) int64 {
+	buffer, _ := d.bodies.Get().(*[1 << 20]byte)
+	if buffer == nil {
+		buffer = new([1 << 20]byte)
+	}
+	defer d.bodies.Put(buffer)
+	var total int64
+	for {
+		n, err := r.Body.Read(buffer[:])
+		total += int64(n)
+		if err != nil {
+			return total
+		}
+	}
+}
+
+func (d *discard) putBlock(w http.ResponseWriter, r *http.Request, id string) {
+	size := d.swallow(r)
+	d.mu.Lock()
+	if d.blocks == nil {
+		d.blocks = map[string]int64{}
+	}
+	d.blocks[r.URL.Path+"?"+id] = size
+	d.mu.Unlock()
+	w.WriteHeader(http.StatusCreated)
+}
+
+func (d *discard) putBlockList(w http.ResponseWriter, r *http.Request) {
+	var list struct {
+		Latest      []string `xml:"Latest"`
+		Uncommitted []string `xml:"Uncommitted"`
+	}
+	if err := xml.NewDecoder(r.Body).Decode(&list); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	var size int64
+	d.mu.Lock()
+	for _, id := range append(list.Latest, list.Uncommitted...) {
+		size += d.blocks[r.URL.Path+"?"+id]
+	}
+	d.mu.Unlock()
+	d.created(w, r, size)
+}
+
+// created keeps the blob's headers and says that it is there.
+func (d *discard) created(w http.ResponseWriter, r *http.Request, size int64) {
+	kept := http.Header{}
+	for name, values := range r.Header {
+		switch short, ok := strings.CutPrefix(name, "X-Ms-Blob-Content-"); {
+		case strings.HasPrefix(name, "X-Ms-Meta-"):
+			kept[name] = values
+		case ok:
+			kept["Content-"+short] = values
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tag++
+	kept.Set("ETag", fmt.Sprintf(`"0x%016X"`, d.tag))
+	kept.Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+	kept.Set("Content-Length", fmt.Sprint(size))
+	kept.Set("x-ms-blob-type", "BlockBlob")
+	if d.blobs == nil {
+		d.blobs = map[string]http.Header{}
+	}
+	d.blobs[r.URL.Path] = kept
+	w.Header().Set("ETag", kept.Get("ETag"))
+	w.Header().Set("Last-Modified", kept.Get("Last-Modified"))
+	w.WriteHeader(http.StatusCreated)
+}
+
+// head answers a question about a blob; its content is gone.
+func (d *discard) head(w http.ResponseWriter, r *http.Request) {
+	d.mu.Lock()
+	kept := d.blobs[r.URL.Path]
+	d.mu.Unlock()
+	if kept == nil || r.Method != http.MethodHead {
+		w.Header().Set("x-ms-error-code", "BlobNotFound")
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	for name, values := range kept {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(http.StatusOK)
+}

@@ -1,0 +1,145 @@
+package azureblob
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// defaultContainer is where tensors have always been kept.
+const defaultContainer = "tensors"
+
+// azureHosts are the ends of the names of the services themselves. Only to these, to loopback, and to the host that
+// a connection string names, does a credential go that the address does not carry itself.
+var azureHosts = []string{
+	".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn", ".blob.storage.azure.net",
+}
+
+var (
+	accountName   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	hostName      = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?$`)
+	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+)
+
+// place is an address, taken apart.
+type place struct {
+	endpoint  string // of the account: scheme, host, and the account where it belongs to the path
+	host      string // with its port
+	account   string
+	container string
+	sas       string // the address's own
+	short     bool   // azblob://: a connection string may say that the endpoint is elsewhere
+	loopback  bool
+}
+
+// url is the container's address, without secrets.
+func (p *place) url() string { return p.endpoint + "/" + p.container }
+
+// parseAddress says what is wrong with an address without repeating it: a mistyped one may hold a SAS anywhere.
+func parseAddress(address string) (*place, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or https://ACCOUNT.blob.core.windows.net/CONTAINER")
+	}
+	if u.User != nil {
+		return nil, errors.New("the store's address holds a user name or a password: give the key in AZURE_STORAGE_KEY")
+	}
+	if u.Fragment != "" || u.Opaque != "" {
+		return nil, errors.New("the store's address is not one of Azure Blob Storage: want azblob://ACCOUNT/CONTAINER")
+	}
+	p := &place{host: u.Host, sas: u.RawQuery}
+	path := strings.Trim(u.Path, "/")
+	switch u.Scheme {
+	case "azblob":
+		err = p.fromAccount(u)
+	case "https", "http":
+		path, err = p.fromURL(u, path)
+	default:
+		err = fmt.Errorf("the scheme is %q: want azblob or https", u.Scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store address: %w", err)
+	}
+	return p, p.finish(path)
+}
+
+// fromAccount reads azblob://ACCOUNT/CONTAINER.
+func (p *place) fromAccount(u *url.URL) error {
+	p.account, p.short = u.Host, true
+	if !accountName.MatchString(p.account) {
+		return errAccount(p.account)
+	}
+	p.host = p.account + azureHosts[0]
+	p.endpoint = "https://" + p.host
+	return nil
+}
+
+// fromURL reads an https address, and the http address of an emulator, whose path begins with the account. It
+// returns what is left of the path.
+func (p *place) fromURL(u *url.URL, path string) (string, error) {
+	if !hostName.MatchString(u.Host) {
+		return "", errors.New("its host is not the name or the address of one")
+	}
+	p.loopback = isLoopback(u.Hostname())
+	if u.Scheme == "http" && !p.loopback {
+		return "", fmt.Errorf("plain http to %s: keys and payloads would go unencrypted; use https", u.Host)
+	}
+	p.endpoint = u.Scheme + "://" + u.Host
+	if p.loopback || net.ParseIP(u.Hostname()) != nil {
+		p.account, path, _ = strings.Cut(path, "/")
+		p.endpoint += "/" + p.account
+	} else {
+		p.account, _, _ = strings.Cut(u.Hostname(), ".")
+	}
+	if !accountName.MatchString(p.account) {
+		return "", errAccount(p.account)
+	}
+	return path, nil
+}
+
+func (p *place) finish(path string) error {
+	if p.container = path; path == "" {
+		p.container = defaultContainer
+	}
+	if n := len(p.container); n < 3 || n > 63 || !containerName.MatchString(p.container) {
+		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits and single hyphens, and nothing after it", mention(p.container))
+	}
+	if p.sas != "" && !strings.Contains("&"+p.sas, "&sig=") {
+		return errors.New("store address: what follows the question mark is not a shared access signature: it has no sig=")
+	}
+	return nil
+}
+
+func errAccount(name string) error {
+	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits", mention(name))
+}
+
+// mention quotes what cannot be a secret that was pasted into the wrong place.
+func mention(name string) string {
+	if len(name) > 80 || strings.ContainsAny(name, "=&%+") {
+		return "what is given there"
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+// isAzure reports whether the host belongs to the service itself.
+func (p *place) isAzure() bool {
+	host, _, err := net.SplitHostPort(p.host)
+	if err != nil {
+		host = p.host
+	}
+	for _, end := range azureHosts {
+		if strings.HasSuffix(host, end) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,192 @@
+package azureblob
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc64"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/minio/crc64nvme"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+)
+
+// slowCRC is CRC-64/NVME bit by bit, from its published parameters: polynomial ad93d23594c93659, reflected, all ones
+// at the start and at the end.
+func slowCRC(p []byte) uint64 {
+	crc := ^uint64(0)
+	for _, b := range p {
+		crc ^= uint64(b)
+		for range 8 {
+			if crc&1 == 1 {
+				crc = crc>>1 ^ 0x9a6c9329ac4bc9b5 // the polynomial, reflected
+			} else {
+				crc >>= 1
+			}
+		}
+	}
+	return ^crc
+}
+
+func TestCRCAgainstPublishedValues(t *testing.T) {
+	zeros := make([]byte, 4096)
+	ones := []byte(strings.Repeat("\xff", 4096))
+	for want, p := range map[uint64][]byte{ // the catalogue of CRCs, and the NVMe base specification
+		0xae8b14860a799888: []byte("123456789"), 0x6482d367eb22b64e: zeros, 0xc0ddba7302eca3ac: ones,
+	} {
+		if got := crc64nvme.Checksum(p); got != want {
+			t.Errorf("%d bytes: %016x, want %016x", len(p), got, want)
+		}
+		if got := slowCRC(p); got != want {
+			t.Errorf("%d bytes, bit by bit: %016x, want %016x", len(p), got, want)
+		}
+	}
+	table := crc64.MakeTable(0x9a6c9329ac4bc9b5)
+	for size := range 600 {
+		p := randomBytes(size, uint64(size))
+		if a, b, c := crc64nvme.Checksum(p), slowCRC(p), crc64.Checksum(p, table); a != b || a != c {
+			t.Errorf("%d bytes: %016x, %016x and %016x", size, a, b, c)
+		}
+	}
+	if got := crcText(0xae8b14860a799888); got != "iJh5CoYUi64=" {
+		t.Errorf("the header would be %s", got)
+	}
+}
+
+// checkingService answers as the service does: it refuses a body that does not have the checksum of its header, and
+// a request without one.
+type checkingService struct {
+	damage func(n int, body []byte) // what the line does to the nth body
+
+	mu       sync.Mutex
+	n        int
+	accepted map[string][]byte
+}
+
+func (c *checkingService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	deny := func(status int, code string) {
+		w.Header().Set("x-ms-error-code", code)
+		w.WriteHeader(status)
+	}
+	query := r.URL.Query()
+	switch {
+	case r.Method != http.MethodPut:
+		deny(http.StatusNotFound, "BlobNotFound")
+		return
+	case query.Get("comp") == "blocklist":
+		w.WriteHeader(http.StatusCreated)
+		return
+	}
+	c.n++
+	if c.damage != nil && len(body) > 0 {
+		c.damage(c.n, body)
+	}
+	sum := base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, slowCRC(body)))
+	switch r.Header.Get("x-ms-content-crc64") {
+	case "":
+		deny(http.StatusBadRequest, "MissingRequiredHeader")
+	case sum:
+		c.accepted[r.URL.Path+query.Get("blockid")] = body
+		w.Header().Set("x-ms-content-crc64", sum)
+		w.WriteHeader(http.StatusCreated)
+	default:
+		deny(http.StatusBadRequest, "Crc64Mismatch")
+	}
+}
+
+func openChecking(t *testing.T, service *checkingService, settings Settings) *Store {
+	t.Helper()
+	clearEnvironment(t)
+	service.accepted = map[string][]byte{}
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	return contentOf(openStore(t, server.URL+"/devstoreaccount1/checked", settings))
+}
+
+// TestServiceChecksEachUpload sends payloads, claims and blocks to a service that does check.
+func TestServiceChecksEachUpload(t *testing.T) {
+	service := &checkingService{}
+	s := openChecking(t, service, Settings{BlockBytes: 64 << 10})
+	for _, size := range []int{0, 1, 9, 4096, 100_000} {
+		p := randomBytes(size, uint64(size))
+		if _, err := s.Put(t.Context(), ingest.Sum(p), p); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		if _, err := s.Replace(t.Context(), ingest.Sum(p), p); err != nil {
+			t.Errorf("%d bytes again: %v", size, err)
+		}
+	}
+	p := randomBytes(1<<20, 9)
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
+		t.Error(err)
+	}
+	if len(service.accepted) != 5+16 {
+		t.Errorf("%d uploads were accepted", len(service.accepted))
+	}
+}
+
+// TestDamageOnTheWay turns one bit of every second body: the service refuses it, and the next try gets through.
+func TestDamageOnTheWay(t *testing.T) {
+	service := &checkingService{damage: func(n int, body []byte) {
+		if n%2 == 1 {
+			body[len(body)/2] ^= 0x10
+		}
+	}}
+	s := openChecking(t, service, Settings{BlockBytes: 64 << 10, Policy: quick})
+	p := randomBytes(300_000, 10)
+	if _, err := s.Put(t.Context(), ingest.Sum(p), p); err == nil || !strings.Contains(err.Error(), "Crc64Mismatch") || !storage.IsTransient(err) {
+		t.Errorf("Put of a payload that is damaged on its way: %v", err)
+	}
+	if _, err := storage.Retry(s, quick).Put(t.Context(), ingest.Sum(p), p); err != nil {
+		t.Errorf("with another try: %v", err)
+	}
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
+		t.Errorf("in blocks: %v", err)
+	}
+	for name, body := range service.accepted {
+		if name == "/devstoreaccount1/checked/"+payloadName(ingest.Sum(p)) && string(body) != string(p) {
+			t.Error("a damaged payload was accepted")
+		}
+	}
+}
+
+// TestAnswerWithAnotherChecksum checks that we do not believe a service that says it received something else.
+func TestAnswerWithAnotherChecksum(t *testing.T) {
+	clearEnvironment(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("x-ms-content-crc64", crcText(1))
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer server.Close()
+	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{})
+	if _, err := s.Put(t.Context(), ingest.Sum(nil), nil); err == nil || !storage.IsTransient(err) {
+		t.Errorf("Put: %v", err)
+	}
+}
+
+func BenchmarkCRC(b *testing.B) {
+	p := randomBytes(8<<20, 1)
+	table := crc64.MakeTable(0x9a6c9329ac4bc9b5)
+	for name, sum := range map[string]func() uint64{
+		"crc64nvme": func() uint64 { return crc64nvme.Checksum(p) },
+		"standard":  func() uint64 { return crc64.Checksum(p, table) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(p)))
+			for b.Loop() {
+				_ = fmt.Sprint(sum())
+			}
+		})
+	}
+}

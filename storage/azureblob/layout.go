@@ -1,0 +1,161 @@
+package azureblob
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// The folders of the container, as far as names have folders.
+const (
+	payloads = "sha256/"
+	catalogs = "catalogs/"
+)
+
+// The metadata of a blob. The first four are what other programs read in the position layout.
+const (
+	metaModel   = "ModelId"
+	metaLayer   = "LayerId"
+	metaOrdinal = "SegmentOrdinal"
+	metaType    = "QuantizationType"
+	metaDigest  = "Sha256"
+	metaCRC     = "Crc64"   // of the payload, as in x-ms-content-crc64; a file that was sent in blocks has none
+	metaCatalog = "Catalog" // in the position layout, whose numbers the name consists of
+)
+
+const contentType = "application/octet-stream"
+
+// headerText is what a header can carry. Metadata that is none is left out.
+var headerText = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
+
+// metadata of a blob as the SDK has it: the service keeps the case of names and does not tell them apart by it.
+type metadata map[string]*string
+
+func (m metadata) get(name string) string {
+	for key, value := range m {
+		if value != nil && strings.EqualFold(key, name) {
+			return *value
+		}
+	}
+	return ""
+}
+
+// with sets a value under the one spelling that we use.
+func (m metadata) with(name, value string) metadata {
+	for key := range m {
+		if strings.EqualFold(key, name) {
+			delete(m, key)
+		}
+	}
+	if headerText.MatchString(value) {
+		m[name] = &value
+	}
+	return m
+}
+
+// payloadName is the blob of a digest.
+func payloadName(d ingest.Digest) string {
+	text := d.String()
+	return payloads + text[:2] + "/" + text
+}
+
+// payloadDigest reads the digest from a name that payloadName has made.
+func payloadDigest(name string) (ingest.Digest, bool) {
+	var d ingest.Digest
+	last := name[strings.LastIndexByte(name, '/')+1:]
+	return d, d.UnmarshalText([]byte(last)) == nil && payloadName(d) == name
+}
+
+// positionName is the blob of a row.
+func positionName(p ingest.Position) string {
+	if p.Layer == 0 {
+		return fmt.Sprintf("%d/files/%d/%d.bin", p.Model, p.File, p.Ordinal)
+	}
+	return fmt.Sprintf("%d/%d/%d.bin", p.Model, p.Layer, p.Ordinal)
+}
+
+// parsePosition reads a name that positionName has made. The type is not in it.
+func parsePosition(name string) (ingest.Position, bool) {
+	var p ingest.Position
+	parts := strings.Split(strings.TrimSuffix(name, ".bin"), "/")
+	last, ok := number(parts[len(parts)-1])
+	model, okModel := number(parts[0])
+	if len(parts) < 3 || len(parts) > 4 || !ok || !okModel {
+		return p, false
+	}
+	owner, ok := number(parts[len(parts)-2])
+	p.Model, p.Ordinal = ingest.ModelID(model), int(last)
+	if len(parts) == 3 {
+		p.Layer = ingest.LayerID(owner)
+	} else {
+		p.File = ingest.FileID(owner)
+	}
+	return p, ok && positionName(p) == name
+}
+
+func number(text string) (int64, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil && n >= 0
+}
+
+// positionMetadata describes a row to the programs that read it.
+func positionMetadata(p ingest.Position) metadata {
+	m := metadata{}
+	m.with(metaModel, strconv.FormatInt(int64(p.Model), 10))
+	m.with(metaOrdinal, strconv.Itoa(p.Ordinal))
+	if p.Layer != 0 {
+		m.with(metaLayer, strconv.FormatInt(int64(p.Layer), 10))
+		m.with(metaType, p.Type)
+	}
+	return m
+}
+
+// urlOf returns the address of a blob, without a query; of the container for no name.
+func (s *Store) urlOf(name string) string {
+	if name == "" {
+		return s.url
+	}
+	return s.url + "/" + name
+}
+
+func (s *Store) containerName() string { return s.url[strings.LastIndexByte(s.url, '/')+1:] }
+
+func (s *Store) address(name string, bytes int64, tag *azcore.ETag, modified *time.Time) ingest.Address {
+	a := ingest.Address{URI: s.urlOf(name), Container: s.containerName(), Name: name, ETag: plainTag(tag), Bytes: bytes}
+	if modified != nil {
+		a.Modified = modified.UTC()
+	}
+	return a
+}
+
+// plainTag is an ETag without quotes: answers have them, lists do not, and other programs keep it without.
+func plainTag(tag *azcore.ETag) string {
+	if tag == nil {
+		return ""
+	}
+	return strings.Trim(strings.TrimPrefix(string(*tag), "W/"), `"`)
+}
+
+var errNoName = errors.New("it is not a name that this store gives")
+
+// nameAt is where the payload of a row lies. A row that was written for another kind of store has no name: then
+// the digest says where. A name that the store does not give is not followed.
+func nameAt(digest ingest.Digest, address ingest.Address) (string, error) {
+	if address.Name == "" {
+		return payloadName(digest), nil
+	}
+	if _, ok := payloadDigest(address.Name); ok {
+		return address.Name, nil
+	}
+	if _, ok := parsePosition(address.Name); ok {
+		return address.Name, nil
+	}
+	return "", fmt.Errorf("blob %s: %w", ingest.Printable(address.Name), errNoName)
+}

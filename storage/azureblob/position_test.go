@@ -1,0 +1,128 @@
+package azureblob
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// TestPositions checks names, metadata, and what happens when positions meet.
+func TestPositions(t *testing.T) {
+	clearEnvironment(t)
+	address := azurite(t) + "/" + newContainer()
+	s := openStore(t, address, Settings{Layout: ByPosition}).(*PositionStore)
+	if _, ok := openStore(t, address, Settings{}).(ingest.Placer); ok {
+		t.Error("the content layout pretends to place")
+	}
+	if _, err := s.Claim(t.Context(), "first"); err != nil {
+		t.Fatal(err)
+	}
+	p := randomBytes(100_000, 4)
+	at := ingest.Position{Model: 7, File: 3, Layer: 12, Ordinal: 2, Type: "Q4_K"}
+	a, err := s.PutAt(t.Context(), at, ingest.Sum(p), p)
+	if err != nil || a.Name != "7/12/2.bin" || a.URI != address+"/7/12/2.bin" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2", "QuantizationType": "Q4_K", "Sha256": ingest.Sum(p).String()})
+	wantStored(t, s.Store, a, p)
+	b, err := s.PutAt(t.Context(), ingest.Position{Model: 7, File: 3, Ordinal: 2}, ingest.Sum(p), p)
+	if err != nil || b.Name != "7/files/3/2.bin" {
+		t.Errorf("%+v, %v", b, err)
+	}
+	// The same row with another payload: a run that was cut off. A repair. A row whose blob is gone.
+	q := randomBytes(90_000, 5)
+	if a, err = s.PutAt(t.Context(), at, ingest.Sum(q), q); err != nil || a.Name != "7/12/2.bin" {
+		t.Fatal(err)
+	}
+	wantStored(t, s.Store, a, q)
+	if _, err = s.ReplaceAt(t.Context(), a, ingest.Sum(p), p); err != nil {
+		t.Fatal(err)
+	}
+	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2", "QuantizationType": "Q4_K", "Catalog": "first", "Sha256": ingest.Sum(p).String()})
+	if _, err := s.container.NewBlobClient(a.Name).Delete(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = s.ReplaceAt(t.Context(), a, ingest.Sum(p), p); err != nil {
+		t.Fatal(err)
+	}
+	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2"})
+	wantStored(t, s.Store, a, p)
+	strays := 0
+	for stray, err := range s.Sweep(t.Context()) {
+		if err != nil || stray.Digest != ingest.Sum(p) {
+			t.Errorf("%+v, %v", stray, err)
+		}
+		strays++
+	}
+	if strays != 2 {
+		t.Errorf("%d strays", strays)
+	}
+}
+
+func wantMetadata(t *testing.T, s *PositionStore, a ingest.Address, want map[string]string) {
+	t.Helper()
+	for item, err := range s.list(t.Context(), a.Name, true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range want {
+			if got := metadata(item.Metadata).get(name); got != value {
+				t.Errorf("metadata %s of %s is %q, want %s", name, a.Name, got, value)
+			}
+		}
+	}
+}
+
+// TestMetadataIsSpelledAsOthersDo reads the request as it is on the wire: Azurite and net/http change the case of names.
+func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
+	clearEnvironment(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	head := make(chan string, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		buffer := make([]byte, 16<<10)
+		n, _ := conn.Read(buffer)
+		head <- string(buffer[:n])
+		_, _ = io.WriteString(conn, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+	}()
+	s := openStore(t, "http://"+listener.Addr().String()+"/devstoreaccount1/wire", Settings{Layout: ByPosition}).(*PositionStore)
+	if _, err := s.PutAt(t.Context(), ingest.Position{Model: 7, Layer: 12, Ordinal: 2, Type: "Q4_K"}, ingest.Sum(nil), nil); err != nil {
+		t.Fatal(err)
+	}
+	sent := <-head
+	for _, line := range []string{"x-ms-meta-ModelId: 7", "x-ms-meta-LayerId: 12", "x-ms-meta-SegmentOrdinal: 2", "x-ms-meta-QuantizationType: Q4_K", "x-ms-meta-Sha256: " + ingest.Sum(nil).String()} {
+		if !strings.Contains(sent, "\r\n"+line+"\r\n") {
+			t.Errorf("%q is not in\n%s", line, sent)
+		}
+	}
+}
+
+// TestPositionsOfTwoCatalogues checks that one catalogue does not write over what another has put: both count from 1.
+func TestPositionsOfTwoCatalogues(t *testing.T) {
+	clearEnvironment(t)
+	address := azurite(t) + "/" + newContainer()
+	p, q := randomBytes(100, 6), randomBytes(200, 7)
+	at := ingest.Position{Model: 1, File: 1, Layer: 1}
+	for i, catalog := range []string{"first", "second catalogue"} {
+		s := openStore(t, address, Settings{Layout: ByPosition}).(*PositionStore)
+		if _, err := s.Claim(t.Context(), catalog); err != nil {
+			t.Fatal(err)
+		}
+		payload := [][]byte{p, q}[i]
+		_, err := s.PutAt(t.Context(), at, ingest.Sum(payload), payload)
+		if (err == nil) != (i == 0) || i == 1 && !strings.Contains(err.Error(), "catalogue first") {
+			t.Errorf("%s: %v", catalog, err)
+		}
+	}
+}

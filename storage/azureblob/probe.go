@@ -1,0 +1,107 @@
+package azureblob
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// present is what the service says of a blob without sending it.
+type present struct {
+	ingest.Address
+	tag      azcore.ETag
+	metadata metadata
+	crc      string // that the service keeps; empty if it keeps none
+}
+
+// look asks for a blob; nil if there is none.
+func (s *Store) look(ctx context.Context, name string) (*present, error) {
+	there, err := s.head(ctx, name)
+	if isMissing(err) {
+		return nil, nil
+	}
+	return there, err
+}
+
+func (s *Store) head(ctx context.Context, name string) (*present, error) {
+	var answer *http.Response
+	p, err := s.container.NewBlobClient(name).GetProperties(policy.WithCaptureResponse(ctx, &answer), nil)
+	if err != nil {
+		return nil, s.failed(ctx, "look at", name, err)
+	}
+	there := &present{metadata: p.Metadata}
+	if p.ETag != nil {
+		there.tag = *p.ETag
+	}
+	var bytes int64
+	if p.ContentLength != nil {
+		bytes = *p.ContentLength
+	}
+	if answer != nil {
+		there.crc = answer.Header.Get("x-ms-content-crc64")
+	}
+	there.Address = s.address(name, bytes, p.ETag, p.LastModified)
+	return there, nil
+}
+
+// digest is what the blob's metadata says that it holds; zero if it says nothing.
+func (p *present) digest() ingest.Digest {
+	var d ingest.Digest
+	if d.UnmarshalText([]byte(p.metadata.get(metaDigest))) != nil {
+		return ingest.Digest{}
+	}
+	return d
+}
+
+// holds reports whether the blob is there and, by what it says of itself, right.
+func (p *present) holds(digest ingest.Digest, bytes int64) bool {
+	return p != nil && p.Bytes == bytes && p.digest() == digest && p.crcAgrees()
+}
+
+func (p *present) crcAgrees() bool {
+	kept := p.metadata.get(metaCRC)
+	return p.crc == "" || kept == "" || p.crc == kept
+}
+
+// ChangedError says that a blob is no longer what was put, as far as can be told without reading it.
+type ChangedError struct {
+	URL  string
+	What string // what differs
+}
+
+func (e *ChangedError) Error() string { return e.URL + ": " + e.What }
+
+// Probe compares a blob with its row without reading it; see ingest.Prober. An ETag that agrees says that nothing
+// has written to the blob or its metadata since, so it is looked at last: the other differences say more.
+func (s *Store) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
+	name, err := nameAt(digest, address)
+	if err != nil {
+		return err
+	}
+	there, err := s.head(ctx, name)
+	if err != nil {
+		return asMissing(err)
+	}
+	if there.Bytes != address.Bytes {
+		return &SizeError{URL: there.URI, Want: address.Bytes, Got: there.Bytes}
+	}
+	changed := &ChangedError{URL: there.URI}
+	switch said := there.digest(); {
+	case said.IsZero():
+		changed.What = "its metadata does not say which SHA-256 it has: another program wrote it"
+	case said != digest:
+		changed.What = fmt.Sprintf("its metadata says that it holds %s, and %s was stored", said.Short(), digest.Short())
+	case !there.crcAgrees():
+		changed.What = fmt.Sprintf("the service has CRC64 %s for it, and %s was sent", there.crc, there.metadata.get(metaCRC))
+	case address.ETag != "" && address.ETag != there.ETag:
+		changed.What = fmt.Sprintf("it was written again: its ETag is %s, and was %s; read it back to see whether it is still right", there.ETag, address.ETag)
+	default:
+		return nil
+	}
+	return changed
+}

@@ -1,0 +1,165 @@
+package azureblob
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/minio/crc64nvme"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// lookFirst is the size from which Put asks whether the blob is there before it sends the payload. The question
+// costs a round trip, which other workers fill, and a twelfth of the price of a write; a payload that is sent to
+// be refused costs the line its whole size. Smaller ones are no longer than the question.
+const lookFirst = 64 << 10
+
+// maxContests is how often Put looks again when somebody else writes the same blob at the same time.
+const maxContests = 4
+
+// upload is one payload on its way to one blob.
+type upload struct {
+	name     string
+	digest   ingest.Digest
+	payload  []byte
+	crc      uint64
+	metadata metadata
+	// mayReplace, if not nil, is asked before a blob that holds something else is written over.
+	mayReplace func(*present) error
+}
+
+func newUpload(name string, digest ingest.Digest, payload []byte, m metadata) *upload {
+	crc := crc64nvme.Checksum(payload)
+	return &upload{name: name, digest: digest, payload: payload, crc: crc, metadata: m.with(metaDigest, digest.String()).with(metaCRC, crcText(crc))}
+}
+
+// crcText is a CRC-64/NVME as the service writes it: eight bytes, the lowest first, in base64.
+func crcText(crc uint64) string {
+	return base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, crc))
+}
+
+// Put stores payload under its digest; see ingest.Store.
+func (s *Store) Put(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+	return s.put(ctx, newUpload(payloadName(digest), digest, payload, metadata{}))
+}
+
+// Replace stores payload even where something lies under its digest; see ingest.Store.
+func (s *Store) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+	return s.send(ctx, newUpload(payloadName(digest), digest, payload, metadata{}), nil)
+}
+
+// put writes a blob unless it is there and right. One that is there and wrong, as its size or its metadata say, is
+// written over, but only while it is still the one that was looked at.
+func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
+	condition := ifAbsent()
+	look := len(u.payload) >= lookFirst
+	for contest := 1; ; contest++ {
+		if look {
+			there, err := s.look(ctx, u.name)
+			if err != nil {
+				return ingest.Address{}, err
+			}
+			if there.holds(u.digest, int64(len(u.payload))) {
+				return there.Address, nil
+			}
+			if condition, err = u.over(there); err != nil {
+				return ingest.Address{}, err
+			}
+			if there == nil && contest > 2 {
+				// It is taken and not there: blocks that nobody committed lie under the name, which some services
+				// count as a blob. What another writer may have put meanwhile is the same payload.
+				condition = nil
+			}
+		}
+		address, err := s.send(ctx, u, condition)
+		if err == nil || !isTaken(err) || contest == maxContests {
+			return address, err
+		}
+		look = true
+	}
+}
+
+// over returns the condition under which the upload may take the place of what is there.
+func (u *upload) over(there *present) (*blob.ModifiedAccessConditions, error) {
+	if there != nil && u.mayReplace != nil {
+		if err := u.mayReplace(there); err != nil {
+			return nil, err
+		}
+	}
+	return whileStill(there), nil
+}
+
+// whileStill is the condition that nobody has written since somebody looked.
+func whileStill(there *present) *blob.ModifiedAccessConditions {
+	if there == nil {
+		return ifAbsent()
+	}
+	return &blob.ModifiedAccessConditions{IfMatch: to.Ptr(there.tag)}
+}
+
+func ifAbsent() *blob.ModifiedAccessConditions {
+	return &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+}
+
+// isTaken reports that a write lost against another one.
+func isTaken(err error) bool {
+	return refused(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet)
+}
+
+// send is one Put Blob, and a second one if the container had to be made for it.
+func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
+	address, err := s.sendOnce(ctx, u, condition)
+	if !refused(err, bloberror.ContainerNotFound) {
+		return address, err
+	}
+	if err := s.makeContainer(ctx); err != nil {
+		return ingest.Address{}, err
+	}
+	return s.sendOnce(ctx, u, condition)
+}
+
+func (s *Store) sendOnce(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
+	answer, err := s.container.NewBlockBlobClient(u.name).Upload(ctx, streaming.NopCloser(bytes.NewReader(u.payload)), &blockblob.UploadOptions{
+		Metadata:                u.metadata,
+		Tier:                    s.tier,
+		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(contentType)},
+		TransactionalValidation: blob.TransferValidationTypeCRC64(u.crc),
+		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: condition},
+	})
+	if err != nil {
+		return ingest.Address{}, s.failed(ctx, "store", u.name, err)
+	}
+	if got := answer.ContentCRC64; len(got) > 0 && base64.StdEncoding.EncodeToString(got) != crcText(u.crc) {
+		return ingest.Address{}, &Error{Act: "store", URL: s.urlOf(u.name), transient: true,
+			cause: fmt.Errorf("the service received other bytes: their CRC64 is %x", got)}
+	}
+	return s.address(u.name, int64(len(u.payload)), answer.ETag, answer.LastModified), nil
+}
+
+// makeContainer makes the container, private. Another process may do so at the same time.
+func (s *Store) makeContainer(ctx context.Context) error {
+	_, err := s.container.Create(ctx, &container.CreateOptions{})
+	if err == nil {
+		return nil
+	}
+	err = s.failed(ctx, "create container", "", err)
+	var e *Error
+	switch {
+	case refused(err, bloberror.ContainerAlreadyExists):
+		return nil
+	case errors.As(err, &e) && e.Status == 403:
+		e.Hint = "the container does not exist, and the credential may not create it: create it, private, or use another credential"
+	}
+	return err
+}

@@ -1,0 +1,250 @@
+package azureblob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+)
+
+// The secrets of these tests. Nothing that a store says may hold any of them.
+const (
+	secretKey = "c2VjcmV0LWtleS1zZWNyZXQta2V5LXNlY3JldC1rZXk="
+	secretSig = "s3cr3tSignature%2Fs3cr3t%3D"
+	secretSAS = "sv=2024-11-04&ss=b&srt=sco&sp=rwdlac&se=2099-01-01&sig=" + secretSig
+)
+
+func assertNoSecret(t *testing.T, what, text string) {
+	t.Helper()
+	for _, secret := range []string{secretKey, secretSig, "s3cr3tSignature", "s3cr3t-token", "s3cr3t-proxy", "sig=", "SharedKey "} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s shows %q: %s", what, secret, text)
+		}
+	}
+}
+
+// echo is a server that answers with everything that it was told, as the real one does to explain a signature that
+// does not fit.
+func echo(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		told := r.URL.String() + " " + r.Header.Get("Authorization")
+		w.Header().Set("x-ms-error-code", told)
+		w.Header().Set("x-ms-request-id", told)
+		w.Header().Set("Location", "http://127.0.0.1:1/"+told)
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, "<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>", told, secretKey, secretSAS)
+	}
+}
+
+// hangUp ends every connection in the middle of an answer.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	conn, _, _ := w.(http.Hijacker).Hijack()
+	if r.Method != http.MethodHead {
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+	}
+	_ = conn.Close()
+}
+
+// TestSecretsAreNotSaid lets every call fail in every way, with every kind of credential, and reads what is said.
+func TestSecretsAreNotSaid(t *testing.T) {
+	kinds := map[string]http.HandlerFunc{
+		"hang up": hangUp,
+		"garbage": func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			_, _ = io.WriteString(conn, "s3cr3tSignature\r\n\r\n")
+			_ = conn.Close()
+		},
+		"wrong list": func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, "<Error>"+r.URL.String()) },
+		"silence":    func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() },
+	}
+	for _, status := range []int{200, 301, 307, 400, 401, 403, 404, 409, 412, 429, 500, 503} {
+		kinds[fmt.Sprint(status)] = echo(status)
+	}
+	for kind, answer := range kinds {
+		server := httptest.NewServer(answer)
+		for _, credential := range []string{"key", "SAS in the address", "SAS", "connection string"} {
+			t.Run(kind+", "+credential, func(t *testing.T) {
+				s := openSecret(t, server.URL, credential, 50*time.Millisecond)
+				assertNoSecret(t, "the store", fmt.Sprintf("%v %+v %#v %s", s, s, s, s))
+				for verb, err := range everyCall(t, s) {
+					if err != nil {
+						assertNoSecret(t, verb, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)))
+					}
+				}
+			})
+		}
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+func openSecret(t *testing.T, serverURL, credential string, stall time.Duration) ingest.Store {
+	t.Helper()
+	clearEnvironment(t)
+	address := serverURL + "/account1/secret"
+	t.Setenv(envAccount, "account1")
+	switch credential {
+	case "key":
+		t.Setenv(envKey, secretKey)
+	case "SAS in the address":
+		address += "?" + secretSAS
+	case "SAS":
+		t.Setenv(envSAS, "?"+secretSAS)
+	default:
+		t.Setenv(envConnection, "BlobEndpoint="+serverURL+"/account1;AccountName=account1;AccountKey="+secretKey)
+		address = "azblob://account1/secret"
+	}
+	return openStore(t, address, Settings{Layout: ByPosition, Stall: stall, BlockBytes: 4, Policy: storage.Policy{Attempts: 1}})
+}
+
+func everyCall(t *testing.T, store ingest.Store) map[string]error {
+	s := store.(*PositionStore)
+	p := []byte("payload")
+	digest := ingest.Sum(p)
+	said := map[string]error{}
+	_, said["Put"] = s.Put(t.Context(), digest, p)
+	_, said["Put, looking first"] = s.Put(t.Context(), digest, make([]byte, lookFirst))
+	_, said["PutAt"] = s.PutAt(t.Context(), ingest.Position{}, digest, p)
+	_, said["Replace"] = s.Replace(t.Context(), digest, p)
+	_, said["ReplaceAt"] = s.ReplaceAt(t.Context(), ingest.Address{}, digest, p)
+	_, said["Get"] = s.Get(t.Context(), digest, ingest.Address{Bytes: 7}, nil)
+	_, said["Claim"] = s.Claim(t.Context(), "catalog")
+	_, said["PutFile"] = s.PutFile(t.Context(), digest, strings.NewReader("payload"), 7)
+	said["Probe"] = s.Probe(t.Context(), digest, ingest.Address{Bytes: 7})
+	said["Remove"] = s.Remove(t.Context(), ingest.Stray{Name: payloadName(digest), Modified: time.Now()})
+	for _, err := range s.Sweep(t.Context()) {
+		said["Sweep"] = err
+	}
+	return said
+}
+
+// TestSecretsInWhatCannotBeOpened gives secrets in every wrong place.
+func TestSecretsInWhatCannotBeOpened(t *testing.T) {
+	for address, connection := range map[string]string{
+		"https://account1.blob.core.windows.net/tensors/x?" + secretSAS: "", "https://account1.blob.core.windows.net/" + secretSAS: "",
+		"http://account1.blob.core.windows.net/tensors?" + secretSAS: "", "azblob://" + secretSAS: "", "azblob://account1/c?sv=1": "",
+		"https://user:" + secretKey + "@account1.blob.core.windows.net/c": "", "https://%zz" + secretSAS: "", secretSAS: "",
+		"AccountName=account1;AccountKey=" + secretKey: "", "https://example.com/c#" + secretSAS: "",
+		"azblob://account1/c": "AccountName=account2;AccountKey=" + secretKey, "azblob://account1/d": "AccountKey=" + secretKey,
+		"azblob://account1/e1": secretKey, "azblob://account1/f1": "AccountName=account1;AccountKey=%" + secretKey,
+		"azblob://account1/g1": "BlobEndpoint=https://x/?" + secretSAS + ";AccountName=account1",
+		"azblob://account1/h1": "BlobEndpoint=http://example.com;AccountName=account1;AccountKey=" + secretKey,
+	} {
+		clearEnvironment(t)
+		t.Setenv(envConnection, connection)
+		_, err := Open(t.Context(), address, Settings{})
+		if err == nil {
+			t.Errorf("%s was opened", address)
+			continue
+		}
+		assertNoSecret(t, "Open", err.Error())
+	}
+	clearEnvironment(t)
+	t.Setenv(envKey, "%"+secretKey)
+	if _, err := Open(t.Context(), "azblob://account1/c12", Settings{}); err == nil {
+		t.Error("a key that is none was taken")
+	} else {
+		assertNoSecret(t, "Open", err.Error())
+	}
+}
+
+// TestRedirectsAreRefused checks that the host that we are sent to sees no request at all.
+func TestRedirectsAreRefused(t *testing.T) {
+	var seen atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
+	defer elsewhere.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		for _, credential := range []string{"key", "SAS in the address"} {
+			for verb, err := range everyCall(t, openSecret(t, server.URL, credential, time.Minute)) {
+				var e *Error
+				if !errors.As(err, &e) || e.Status != status || storage.IsTransient(err) || !strings.Contains(err.Error(), "another address") {
+					t.Errorf("%d, %s: %v", status, verb, err)
+				}
+			}
+		}
+		server.Close()
+	}
+	if seen.Load() != 0 {
+		t.Errorf("%d requests followed a redirect", seen.Load())
+	}
+}
+
+// tokenFor is a credential that remembers what it was asked for.
+type tokenFor struct {
+	scopes []string
+	err    error
+}
+
+func (c *tokenFor) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	c.scopes = append(c.scopes, o.Scopes...)
+	return azcore.AccessToken{Token: "s3cr3t-token", ExpiresOn: time.Now().Add(time.Hour)}, c.err
+}
+
+// TestTokens checks that a token goes over https alone, and that a server cannot ask for one for something else.
+func TestTokens(t *testing.T) {
+	clearEnvironment(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer s3cr3t-token" {
+			t.Errorf("a request with the authorization %q", r.Header.Get("Authorization"))
+		}
+		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="https://example.com/t/oauth2" resource_id="https://management.azure.com"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	token := &tokenFor{}
+	s, err := open(t.Context(), server.URL+"/account1/c12", Settings{}, seams{token: token, roots: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Put(t.Context(), ingest.Sum(nil), nil)
+	if err == nil || len(token.scopes) == 0 {
+		t.Errorf("%v, asked for %v", err, token.scopes)
+	}
+	for _, scope := range token.scopes {
+		if scope != tokenScope {
+			t.Errorf("a token for %s was asked for", scope)
+		}
+	}
+	assertNoSecret(t, "Put", err.Error())
+
+	// A certificate that nobody vouches for, plain http, and no token at all: none of them passes by waiting.
+	for name, open := range map[string]func() (ingest.Store, error){
+		"unknown certificate": func() (ingest.Store, error) {
+			return open(t.Context(), server.URL+"/account1/c12", Settings{}, seams{token: &tokenFor{}})
+		},
+		"plain http": func() (ingest.Store, error) {
+			return open(t.Context(), "http://127.0.0.1:1/account1/c12", Settings{}, seams{token: &tokenFor{}})
+		},
+		"no token": func() (ingest.Store, error) {
+			return open(t.Context(), server.URL+"/account1/c12", Settings{}, seams{token: &tokenFor{err: errors.New("EnvironmentCredential: s3cr3t-token")}})
+		},
+	} {
+		t.Setenv("AZURE_CLIENT_SECRET", "s3cr3t-token")
+		s, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Put(t.Context(), ingest.Sum(nil), nil)
+		if err == nil || storage.IsTransient(err) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		assertNoSecret(t, name, fmt.Sprintf("%v %#v", err, errors.Unwrap(err)))
+	}
+}

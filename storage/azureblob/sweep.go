@@ -1,0 +1,134 @@
+package azureblob
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// list yields the blobs whose names begin with prefix, page by page. A container that does not exist holds none. A
+// page is tried again here: whoever wraps the store cannot, for what was yielded cannot be taken back.
+func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter.Seq2[*container.BlobItem, error] {
+	return func(yield func(*container.BlobItem, error) bool) {
+		options := &container.ListBlobsFlatOptions{Include: container.ListBlobsInclude{Metadata: withMetadata}}
+		if prefix != "" {
+			options.Prefix = to.Ptr(prefix)
+		}
+		if s.pageSize > 0 {
+			options.MaxResults = to.Ptr(s.pageSize)
+		}
+		for {
+			page, err := tried(ctx, s, func() (container.ListBlobsFlatResponse, error) { return s.page(ctx, options) })
+			if err != nil {
+				if !refused(err, bloberror.ContainerNotFound) {
+					yield(nil, err)
+				}
+				return
+			}
+			if !yieldPage(ctx, page.Segment, yield) || page.NextMarker == nil || *page.NextMarker == "" {
+				return
+			}
+			options.Marker = page.NextMarker
+		}
+	}
+}
+
+// page fetches one page. The SDK's pager does not survive an error, so each serves for one page.
+func (s *Store) page(ctx context.Context, options *container.ListBlobsFlatOptions) (container.ListBlobsFlatResponse, error) {
+	page, err := s.container.NewListBlobsFlatPager(options).NextPage(ctx)
+	if err != nil {
+		return page, s.failed(ctx, "list", "", err)
+	}
+	return page, nil
+}
+
+// yieldPage reports whether the listing goes on.
+func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment, yield func(*container.BlobItem, error) bool) bool {
+	if segment == nil {
+		return true
+	}
+	for _, item := range segment.BlobItems {
+		if item.Name == nil || item.Properties == nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			yield(nil, err)
+			return false
+		}
+		if !yield(item, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// Sweep yields the payloads in the container; see ingest.Sweeper. It ends at the first error. Blobs under names
+// that the store does not give, or without the digest that it writes beside each, are not ours: they are not
+// yielded. An interrupted write leaves nothing but the blocks of a large file, which the service removes by itself.
+func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
+	return func(yield func(ingest.Stray, error) bool) {
+		prefix := payloads
+		if s.layout == ByPosition {
+			prefix = ""
+		}
+		for item, err := range s.list(ctx, prefix, s.layout == ByPosition) {
+			if err != nil {
+				yield(ingest.Stray{}, err)
+				return
+			}
+			if stray, ours := s.stray(item); ours && !yield(stray, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) stray(item *container.BlobItem) (ingest.Stray, bool) {
+	stray := ingest.Stray{Name: *item.Name}
+	digest, ours := payloadDigest(stray.Name)
+	if !ours && s.layout == ByPosition {
+		if _, ours = parsePosition(stray.Name); ours {
+			digest = (&present{metadata: item.Metadata}).digest()
+			ours = !digest.IsZero()
+		}
+	}
+	stray.Digest = digest
+	if n := item.Properties.ContentLength; n != nil {
+		stray.Bytes = *n
+	}
+	if at := item.Properties.LastModified; at != nil {
+		stray.Modified = at.UTC()
+	}
+	return stray, ours && !stray.Modified.IsZero()
+}
+
+// Remove deletes a payload; see ingest.Sweeper. One that was written again since Sweep saw it is spared, without an
+// error. The service knows the time of a write to the second: one within the second that Sweep saw is taken for it.
+func (s *Store) Remove(ctx context.Context, stray ingest.Stray) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, isContent := payloadDigest(stray.Name)
+	_, isPosition := parsePosition(stray.Name)
+	if !isContent && !(isPosition && s.layout == ByPosition) || stray.Modified.IsZero() {
+		return fmt.Errorf("remove %s: %w", ingest.Printable(stray.Name), errNoName)
+	}
+	unchanged := &blob.ModifiedAccessConditions{IfUnmodifiedSince: to.Ptr(stray.Modified)}
+	_, err := s.container.NewBlobClient(stray.Name).Delete(ctx, &blob.DeleteOptions{
+		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: unchanged},
+	})
+	if err == nil {
+		return nil
+	}
+	if err = s.failed(ctx, "remove", stray.Name, err); isMissing(err) || isTaken(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+package azureblob
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+// tokenScope is the same in all clouds.
+const tokenScope = "https://storage.azure.com/.default"
+
+// maxErrorBody bounds what is read of an answer that says no.
+const maxErrorBody = 64 << 10
+
+// client returns the SDK's client for the container. The SDK's own policy for tokens lets the server choose what the
+// token is for; the plain one does not.
+func (a *access) client(containerURL string, settings Settings, seams seams) (*container.Client, error) {
+	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
+		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Telemetry: policy.TelemetryOptions{ApplicationID: "ingest"},
+		Transport: newTransport(a, settings, seams),
+	}}
+	if a.token != nil {
+		options.PerRetryPolicies = append(options.PerRetryPolicies, runtime.NewBearerTokenPolicy(a.token, []string{tokenScope}, nil))
+	}
+	if a.key == "" {
+		return container.NewClientWithNoCredential(containerURL, options)
+	}
+	key, err := blob.NewSharedKeyCredential(a.account, a.key)
+	if err != nil {
+		return nil, errors.New("the account key is not base64")
+	}
+	return container.NewClientWithSharedKeyCredential(containerURL, key, options)
+}
+
+// transport sends requests to one host, and adds the SAS at the last moment, so that no URL that anybody else sees
+// has one. It does not follow redirects: a redirect is an answer that says no.
+type transport struct {
+	access *access
+	rounds http.RoundTripper
+}
+
+func newTransport(a *access, settings Settings, seams seams) *transport {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	return &transport{access: a, rounds: &http.Transport{
+		Proxy: proxy,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &impatient{Conn: conn, patience: settings.Stall}, nil
+		},
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: seams.roots},
+		TLSHandshakeTimeout:   30 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConns:          settings.Workers,
+		MaxIdleConnsPerHost:   settings.Workers,
+		IdleConnTimeout:       60 * time.Second,
+		DisableCompression:    true, // the size of what is read must be the size of what was put
+		ReadBufferSize:        64 << 10,
+		WriteBufferSize:       64 << 10,
+	}}
+}
+
+// proxy keeps the password of a proxy out of the error about its address.
+func proxy(r *http.Request) (*url.URL, error) {
+	u, err := http.ProxyFromEnvironment(r)
+	if err != nil {
+		return nil, errors.New("the proxy's address in HTTPS_PROXY or HTTP_PROXY is not a URL")
+	}
+	return u, nil
+}
+
+// Do satisfies policy.Transporter.
+func (t *transport) Do(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != t.access.host {
+		return nil, fmt.Errorf("a request to %s was about to leave with a credential for %s", r.URL.Host, t.access.host)
+	}
+	sent := r
+	if t.access.sas != "" {
+		sent = r.Clone(r.Context())
+		if sent.URL.RawQuery != "" {
+			sent.URL.RawQuery += "&"
+		}
+		sent.URL.RawQuery += t.access.sas
+	}
+	answer, err := t.rounds.RoundTrip(sent)
+	if err != nil {
+		return nil, err
+	}
+	answer.Request = r
+	if answer.StatusCode >= 300 {
+		answer.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(answer.Body, maxErrorBody), answer.Body}
+	}
+	return answer, nil
+}
+
+// impatient is a connection that fails when no byte moves in either direction for a while. A limit for a whole
+// request would have to know how fast the line is.
+type impatient struct {
+	net.Conn
+	patience time.Duration
+}
+
+func (c *impatient) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *impatient) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}

@@ -1,0 +1,128 @@
+package tdstest
+
+import "errors"
+
+// respond sends the answer to a request: what changed in the session, result
+// sets, the error if there is one, and the end.
+func (s *Session) respond(req *Request, result Result, err error) error {
+	a := &answer{Session: s, req: req, reply: newReply(s.conn, s.size)}
+	out := output{a.reply}
+	a.tell()
+	if !errors.Is(err, errCancelled) {
+		if trouble := a.sets(result.Sets); trouble != nil {
+			err = trouble
+			s.spoil(req, err)
+			a.tell()
+		}
+	}
+	if fatal(err) {
+		a.reply.flush()
+		return err
+	}
+	// Seen now, an attention is answered by the end of this answer; seen later,
+	// by a message of its own.
+	if s.cancelled() {
+		s.answered++
+		writeDone(out, tokenDone, doneAttention, 0, 0)
+		return a.reply.finish()
+	}
+	if err != nil {
+		return a.fail(asError(err))
+	}
+	a.end(result)
+	return a.reply.finish()
+}
+
+// answer is one answer on its way.
+type answer struct {
+	*Session
+	req   *Request
+	reply *reply
+}
+
+// tell passes on what has changed in the session.
+func (a *answer) tell() {
+	for _, tell := range a.req.told {
+		tell(output{a.reply})
+	}
+	a.req.told = nil
+}
+
+// sets writes the result sets, until the client has had enough.
+func (a *answer) sets(sets []Set) error {
+	out := output{a.reply}
+	due := a.srv.faults.due(InRows, a.req)
+	for _, set := range sets {
+		writeColumns(out, set.Columns)
+		for n, row := range set.Rows {
+			for _, injected := range due {
+				if int64(n) < injected.fault.Rows || !injected.strikes() {
+					continue
+				}
+				a.reply.flush()
+				if err := a.suffer(injected, a.req); err != nil {
+					return err
+				}
+			}
+			if a.cancelled() {
+				return errCancelled
+			}
+			writeRow(out, set.Columns, row)
+		}
+		token := byte(tokenDone)
+		if a.req.proc {
+			token = tokenDoneInner
+		}
+		writeDone(out, token, a.status(doneMore|doneCount), commandSelect, int64(len(set.Rows)))
+	}
+	return nil
+}
+
+// status adds to the bits of DONE whether a transaction is open.
+func (a *answer) status(bits uint16) uint16 {
+	if a.tran != nil {
+		bits |= doneTransaction
+	}
+	return bits
+}
+
+// end says how it went. Rows that a statement changed are counted where no rows
+// came back: the driver adds up all counts.
+func (a *answer) end(result Result) {
+	out := output{a.reply}
+	bits := uint16(doneFinal)
+	if len(result.Sets) == 0 || result.Affected > 0 {
+		bits = doneCount
+	}
+	if !a.req.proc {
+		writeDone(out, tokenDone, a.status(bits), 0, result.Affected)
+		return
+	}
+	writeDone(out, tokenDoneInner, a.status(bits|doneMore), 0, result.Affected)
+	for i, param := range a.req.Params {
+		if value, ok := result.Output[param.Name]; ok && param.Output {
+			writeOutput(out, i, param, value)
+		}
+	}
+	out.u8(tokenStatus)
+	out.u32(uint32(result.Status))
+	writeDone(out, tokenDoneProc, a.status(doneFinal), 0, 0)
+}
+
+// fail sends an error, and ends the connection if it is that severe.
+func (a *answer) fail(e *Error) error {
+	out := output{a.reply}
+	e.write(out)
+	token, bits := byte(tokenDone), uint16(doneError)
+	if a.req.proc {
+		token = tokenDoneProc
+	}
+	if e.Class >= fatalClass {
+		bits |= doneSevere
+	}
+	writeDone(out, token, a.status(bits), 0, 0)
+	if err := a.reply.finish(); err != nil || e.Class < fatalClass {
+		return err
+	}
+	return a.drop(false)
+}
