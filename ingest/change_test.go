@@ -147,10 +147,10 @@ func TestUnreadable(t *testing.T) {
 	must(t, os.Mkdir(in("folder"), 0o700))
 	must(t, os.Chmod(locked, 0))
 	sources := []ingest.Source{file(in("folder")), file(gone), file(late), file(good)}
-	if os.Geteuid() != 0 {
+	if os.Geteuid() > 0 {
 		sources = append(sources, file(locked))
 	} else {
-		t.Log("root reads every file: the locked one is left out")
+		t.Log("this user, or system, reads every file: the locked one is left out")
 	}
 	h := storeHome(t)
 	ingester := h.ingester(few)

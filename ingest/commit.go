@@ -32,22 +32,11 @@ func (t *intake) commit(ctx context.Context) error {
 			}
 		}
 		t.Progress.BytesRecorded.Add(record.To - record.From)
+		t.recorded.Add(record.To - record.From)
 		t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments", len(record.Segments), "final", b.final)
 		at, state = record.To, record.HashState
 	}
 	return nil
-}
-
-// record gathers the batch's rows. from and state hold for a batch without bytes,
-// which is that of an empty file.
-func (b *batchInHand) record(model ModelID, file FileID, from int64, state []byte) *Batch {
-	r := &Batch{Model: model, File: file, From: from, To: from, HashState: state,
-		Segments: make([]Recorded, 0, b.rows)}
-	for _, s := range b.slabs {
-		r.Segments = append(r.Segments, s.segments...)
-		r.To, r.HashState = s.to, s.state
-	}
-	return r
 }
 
 func (t *intake) write(ctx context.Context, record *Batch) error {

@@ -24,7 +24,7 @@ type Exporter struct {
 // overwrite is set.
 func (e *Exporter) Export(ctx context.Context, file StoredFile, path string, overwrite bool) error {
 	if file.Digest.IsZero() {
-		return fmt.Errorf("file %s is not complete: ingest resume goes on with it", Printable(file.Name))
+		return fmt.Errorf("file %s is not complete: take it in again, which goes on where it stopped", Printable(file.Name))
 	}
 	if _, err := os.Lstat(path); err == nil && !overwrite {
 		return fmt.Errorf("%s exists: --force replaces it", Printable(path))
@@ -39,19 +39,35 @@ func (e *Exporter) Export(ctx context.Context, file StoredFile, path string, ove
 	}
 	err = errors.Join(err, temporary.Close())
 	if err == nil {
-		err = os.Rename(temporary.Name(), path)
+		err = giveName(temporary.Name(), path, overwrite)
 	}
 	if err == nil {
-		return syncFolder(filepath.Dir(path))
+		return SyncFolder(filepath.Dir(path))
 	}
 	return fmt.Errorf("export %s: %w", Printable(path), errors.Join(err, os.Remove(temporary.Name())))
 }
 
-// createPartial makes the file that is written first, beside path and named after it, so that one
-// that a kill has left behind is seen for what it is. Two exports never share one.
+// giveName renames a whole file to its name, in place of whatever has it only if overwrite is set: hours may
+// have passed since it was first looked for.
+func giveName(from, to string, overwrite bool) error {
+	if overwrite {
+		return os.Rename(from, to)
+	}
+	err := os.Link(from, to)
+	if err == nil {
+		return os.Remove(from)
+	}
+	if _, there := os.Lstat(to); there == nil {
+		return fmt.Errorf("it exists by now: --force replaces it")
+	}
+	return os.Rename(from, to) // a file system without links
+}
+
+// createPartial makes the file that is written first, beside path, with a name that says what it is
+// where a kill has left it behind. Two exports never share one.
 func createPartial(path string) (*os.File, error) {
-	name := fmt.Sprintf("%s.partial-%d-%08x", path, os.Getpid(), rand.Uint32())
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	name := fmt.Sprintf("ingest-%d-%08x.partial", os.Getpid(), rand.Uint32())
+	return os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
 func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) error {

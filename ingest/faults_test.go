@@ -97,8 +97,8 @@ func TestEachCallFailsOnce(t *testing.T) {
 		failed := map[string]int{}
 		step := int64(1)
 		if underRace || testing.Short() {
-			step = 5
-			t.Log("only one call of five fails: without the race detector and -short each one does")
+			step = 8
+			t.Log("only one call of eight fails: without the race detector and -short each one does")
 		}
 		for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 			for index, fired := (step-1)*int64(when)/2, true; fired; index += step {
@@ -151,7 +151,11 @@ func TestDiskFull(t *testing.T) {
 	clean := storeHome(t)
 	clean.take(t, sources...)
 	want := clean.state(t)
-	for room := range clean.memory.Counts().Written {
+	step := 1
+	if underRace || testing.Short() {
+		step = 4
+	}
+	for room := 0; room < clean.memory.Counts().Written; room += step {
 		h := storeHome(t)
 		var puts atomic.Int64
 		in := h.ingester(few)
@@ -194,5 +198,44 @@ func TestRenewalFails(t *testing.T) {
 	report, err := runAs(t, t.Context(), in, claim, file(blob(t, filepath.Join(t.TempDir(), "blob"), 2*mib, 1)))
 	if err != nil || len(report.Taken) != 1 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestRefusalAmongFaults: whichever call fails while a file is refused for its content, it is refused by the next run, and
+// nothing of it stays.
+func TestRefusalAmongFaults(t *testing.T) {
+	folder := t.TempDir()
+	good := create(t, filepath.Join(folder, "good"), tiny(1))
+	bad := copied(t, good, filepath.Join(folder, "bad"))
+	damage(t, bad.Files[0].Path, 1000)
+	bad.Files[0].Claim = sum(t, good)
+	h := rowHome(t)
+	h.take(t, file(good))
+	base := freeze(t, h)
+	want := base.thaw(t).state(t)
+	failed := map[string]int{}
+	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
+		for index, fired := int64(0), true; fired; index++ {
+			h, f := base.thaw(t), &fault{index: index, when: when}
+			report, err := run(t, t.Context(), f.into(h.ingester(one)), bad)
+			h.check(t)
+			failed[f.fired()]++
+			fired = f.fired() != ""
+			if err == nil { // a fault of what only says where files differ is no fault of the run
+				refusal(t, report, bad.Files[0].Path)
+			} else if !errors.Is(err, errFault) {
+				t.Fatalf("%s failed, and the run ended with %v", f.fired(), err)
+			}
+			if report, err := run(t, t.Context(), h.ingester(one), bad); err != nil || len(report.Refused) != 1 {
+				t.Fatalf("after a fault in %s: %+v, %v", f.fired(), report, err)
+			}
+			wantState(t, h.state(t), want)
+		}
+	}
+	t.Log(failed)
+	for _, verb := range []string{"Abandon", "Models", "Pieces"} {
+		if failed[verb] == 0 {
+			t.Errorf("no call of %s has failed", verb)
+		}
 	}
 }

@@ -104,7 +104,11 @@ func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
 	})
 	group.Go(func() error {
 		for p := range inOrder {
-			if err := visit(<-p.kept); err != nil {
+			f := <-p.kept
+			if ctx.Err() != nil { // what was not read because of it is not damaged
+				return context.Cause(ctx)
+			}
+			if err := visit(f); err != nil {
 				return err
 			}
 			l.put(p.buffer)
@@ -116,6 +120,10 @@ func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
 
 func fetchPiece(ctx context.Context, piece Piece, buffer []byte, read func(context.Context, Piece, []byte) ([]byte, error)) fetched {
 	f := fetched{Piece: piece}
+	if !piece.inRow() && piece.Address.Bytes != piece.Bytes {
+		f.err = fmt.Errorf("the catalogue gives it %d bytes in the file and %d in the store", piece.Bytes, piece.Address.Bytes)
+		return f
+	}
 	if piece.Bytes > int64(len(buffer)) {
 		f.err = fmt.Errorf("the catalogue gives it %d bytes, and its file segments of at most %d", piece.Bytes, len(buffer))
 		return f

@@ -1,5 +1,5 @@
 package ingest
 
-// syncFolder does nothing: Windows has no call that makes the names in a folder
+// SyncFolder does nothing: Windows has no call that makes the names in a folder
 // durable, and NTFS journals a rename by itself.
-func syncFolder(string) error { return nil }
+func SyncFolder(string) error { return nil }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,14 +75,26 @@ func (c *Collector) onlyOurs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := claimer.Claim(ctx, identity)
-	if err != nil {
+	all, err := claimer.Claims(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(all) > 1 {
-		return fmt.Errorf("%d catalogues keep payloads in this store (%v), and this one knows only its own: nothing is removed", len(all), all)
+	case !slices.Contains(all, identity):
+		return fmt.Errorf("this catalogue (%s) has put nothing into this store, and cannot know what it is for: nothing is removed", identity)
+	case len(all) > 1:
+		return fmt.Errorf("%d catalogues keep payloads in this store, and this one (%s) knows only its own: nothing is removed; each has an entry "+
+			"under catalogs in the store: remove those of catalogues that are no more (%s)", len(all), identity, strings.Join(all, ", "))
 	}
 	return nil
+}
+
+// guardEvery is how long the store and the lease may go unasked while things are removed.
+const guardEvery = time.Second
+
+// guard asks whether this is still the only job of the only catalogue that could come to refer to
+// what is being removed.
+func (c *Collector) guard(ctx context.Context, lease Lease) error {
+	return errors.Join(c.Catalog.Renew(ctx, lease), c.onlyOurs(ctx))
 }
 
 func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, sum *Collection, found func(Stray)) error {
@@ -142,10 +156,10 @@ func (c *Collector) sweep(ctx context.Context, lease Lease, sweeper Sweeper, bat
 	if err != nil {
 		return err
 	}
-	// Neither a job of this catalogue nor another catalogue may have come to refer to them meanwhile.
-	if err := errors.Join(c.Catalog.Renew(ctx, lease), c.onlyOurs(ctx)); err != nil {
+	if err := c.guard(ctx, lease); err != nil {
 		return err
 	}
+	guarded := time.Now()
 	for _, stray := range batch {
 		if needed[stray.Digest] {
 			continue
@@ -159,6 +173,12 @@ func (c *Collector) sweep(ctx context.Context, lease Lease, sweeper Sweeper, bat
 		found(stray)
 		if !c.Remove {
 			continue
+		}
+		if time.Since(guarded) > guardEvery { // this process was slow, or was stopped for a while
+			if err := c.guard(ctx, lease); err != nil {
+				return err
+			}
+			guarded = time.Now()
 		}
 		if err := sweeper.Remove(ctx, stray); err != nil {
 			return err

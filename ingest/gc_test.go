@@ -113,6 +113,32 @@ func TestCollectUnfinished(t *testing.T) {
 	h.giveBack(t)
 }
 
+// claim tells the store of the catalogue, as a run does when it begins.
+func (h *home) claim(t *testing.T) {
+	t.Helper()
+	identity, err := h.catalog.Identity(t.Context())
+	must(t, err)
+	_, err = h.memory.Claim(t.Context(), identity)
+	must(t, err)
+}
+
+// TestCollectForeign: a store into which the catalogue has put nothing is none of its business, and a look leaves no trace there.
+func TestCollectForeign(t *testing.T) {
+	h := storeHome(t)
+	_, err := h.memory.Claim(t.Context(), "another")
+	must(t, err)
+	h.memory.Leave("half", noise(7, 1))
+	for _, remove := range []bool{false, true} {
+		c := ingest.Collector{Catalog: h.catalog, Store: h.memory, Remove: remove}
+		if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) { t.Error("something was found") }); err == nil {
+			t.Error("a foreign store was swept")
+		}
+	}
+	if all, err := h.memory.Claims(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("claims %q, %v", all, err)
+	}
+}
+
 // TestCollectAlone: nothing is swept while somebody works, and nobody begins while it is.
 func TestCollectAlone(t *testing.T) {
 	h := storeHome(t)
@@ -120,6 +146,7 @@ func TestCollectAlone(t *testing.T) {
 	orphan := noise(10, 3)
 	_, err := h.memory.Put(t.Context(), ingest.Sum(orphan), orphan)
 	must(t, err)
+	h.claim(t)
 	lease, err := h.catalog.Open(t.Context(), claim())
 	must(t, err)
 	c := ingest.Collector{Catalog: h.catalog, Store: h.memory, Remove: true}
@@ -184,6 +211,7 @@ func TestCollectFails(t *testing.T) {
 		t.Error("a store that cannot be listed was swept")
 	}
 	h.memory.Leave("half", noise(7, 1))
+	h.claim(t)
 	c = ingest.Collector{Catalog: h.catalog, Remove: true, Store: &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
 		if call.Verb == "Remove" {
 			return errFault

@@ -15,10 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// smallBytes: segments up to this size that lie one after the other share a
-// buffer and a read, so that a thousand small tensors do not cost a thousand of each.
-const smallBytes = 512 << 10
-
 // recordTimeout bounds one transaction. It runs on although the run is being
 // stopped: what was stored shall be remembered.
 const recordTimeout = 2 * time.Minute
@@ -41,61 +37,18 @@ type intake struct {
 	loan    *loan
 	hasher  hash.Hash
 	stopped bool // the run was asked to stop before the file's end
+	// recorded counts the bytes of the whole model that have rows.
+	recorded *atomic.Int64
 
 	slabs   chan *slab
 	pieces  chan piece
 	batches chan *batchInHand
 }
 
-// slab is one buffer's worth of consecutive segments.
-type slab struct {
-	batch    *batchInHand
-	buffer   []byte
-	from, to int64
-	segments []Recorded
-	state    []byte // of the file's hash after byte to
-	users    atomic.Int32
-}
-
-// piece is one segment of a slab.
-type piece struct {
-	slab  *slab
-	index int
-}
-
-func (p piece) payload() []byte {
-	s := &p.slab.segments[p.index]
-	at := s.Offset - p.slab.from
-	return p.slab.buffer[at : at+s.Bytes : at+s.Bytes]
-}
-
-// batchInHand is a batch whose slabs are still being hashed and stored.
-type batchInHand struct {
-	slabs   []*slab
-	begun   time.Time
-	rows    int
-	bytes   int64
-	final   bool // the file ends with it
-	pending atomic.Int64
-	done    chan struct{} // closed when all of it is hashed and stored
-}
-
-func newBatch() *batchInHand {
-	b := &batchInHand{begun: time.Now(), done: make(chan struct{})}
-	b.pending.Store(1) // it is open: see close
-	return b
-}
-
-func (b *batchInHand) settle() {
-	if b.pending.Add(-1) == 0 {
-		close(b.done)
-	}
-}
-
 // take reads the file from where its entry says to its end. It returns
 // ErrInterrupted if the run was asked to stop, with all that was read recorded.
 func (t *intake) take(work context.Context) error {
-	if err := t.begin(); err != nil {
+	if err := t.begin(work); err != nil {
 		return err
 	}
 	defer t.source.Close()
@@ -116,16 +69,20 @@ func (t *intake) take(work context.Context) error {
 	return nil
 }
 
-func (t *intake) begin() error {
+func (t *intake) begin(work context.Context) error {
 	var err error
 	if t.source, err = OpenSource(t.file.Path); err != nil {
 		return &SourceError{t.file.Path, -1, err}
 	}
 	t.hasher = sha256.New()
-	if len(t.entry.HashState) > 0 {
+	if t.entry.Recorded > 0 {
+		if err := t.checkContinued(work); err != nil {
+			t.source.Close()
+			return err
+		}
 		if err := t.hasher.(encoding.BinaryUnmarshaler).UnmarshalBinary(t.entry.HashState); err != nil {
 			t.source.Close()
-			return fmt.Errorf("the saved hash state of %s: %w", Printable(t.file.Path), err)
+			return &SourceError{t.file.Path, -1, fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ErrIncomplete, err)}
 		}
 	}
 	t.loan = t.pool.loan()
@@ -159,10 +116,6 @@ func (t *intake) read(ctx context.Context) error {
 	}
 	b.final = true
 	return t.hand(ctx, b)
-}
-
-func (s *slab) takes(next Segment, most int64, rows int) bool {
-	return len(s.segments) < rows && next.Bytes <= smallBytes && next.End()-s.from <= most
 }
 
 func (s *slab) add(segment Segment, t *intake) {
@@ -237,19 +190,6 @@ func (t *intake) readFull(s *slab) error {
 		return &SourceError{t.file.Path, s.from + int64(n), err}
 	}
 	return nil
-}
-
-func (b *batchInHand) add(s *slab, untilCommit bool) {
-	s.batch = b
-	b.slabs = append(b.slabs, s)
-	b.rows += len(s.segments)
-	b.bytes += s.to - s.from
-	users := 1 + len(s.segments)
-	b.pending.Add(int64(users))
-	if untilCommit {
-		users++
-	}
-	s.users.Store(int32(users))
 }
 
 // spread sends the slab to both hashes.

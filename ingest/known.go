@@ -75,7 +75,7 @@ func (r *run) unchanged(ctx context.Context, f SourceFile) (StoredFile, error) {
 		return StoredFile{}, &SourceError{f.Path, -1, err}
 	}
 	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
-	if errors.Is(err, ErrNotFound) || err == nil && !f.Claim.IsZero() && f.Claim != stored.Digest {
+	if errors.Is(err, ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Claim.IsZero() && f.Claim != stored.Digest) {
 		return StoredFile{}, nil
 	}
 	return stored, err

@@ -135,6 +135,29 @@ func TestLossIsNoticed(t *testing.T) {
 	}
 }
 
+// TestLossCutsOffACall: the reason why a call was cut off is the lost lease, though the call itself says only that it was.
+func TestLossCutsOffACall(t *testing.T) {
+	h := storeHome(t)
+	in := h.ingester(few)
+	in.Catalog = &cutOff{h.catalog}
+	claim := claim()
+	claim.TTL = 30 * time.Millisecond
+	report, err := runAs(t, t.Context(), in, claim, file(blob(t, filepath.Join(t.TempDir(), "blob"), 10, 1)))
+	if !errors.Is(err, ingest.ErrLeaseLost) || report.Interrupted || len(report.Refused) != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// cutOff is a catalogue that has given the job to another, and does not answer.
+type cutOff struct{ ingest.Catalog }
+
+func (c *cutOff) Renew(context.Context, ingest.Lease) error { return ingest.ErrLeaseLost }
+
+func (c *cutOff) Unchanged(ctx context.Context, _ string, _, _ int64) (ingest.StoredFile, error) {
+	<-ctx.Done()
+	return ingest.StoredFile{}, ctx.Err()
+}
+
 // keeper is a catalogue whose renewals take long.
 type keeper struct {
 	ingest.Catalog

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Model struct {
 	Metadata     json.RawMessage // the file's own keys as a JSON object; large arrays shortened
 	Details      Details
 	Files        []File // the weights come first
+	// Home is where the payloads go, as the run names it. Parsing leaves it empty.
+	Home string
 }
 
 // Details are the facts of a Model that the catalogue has columns for (ModelMetadata).
@@ -57,7 +60,7 @@ type Tensor struct {
 	BlockElements, BlockBytes int64
 }
 
-// Parameters returns the number of elements of all tensors of the model's weights.
+// Parameters returns the number of elements of all tensors of the model's weights, at most 2^63-1.
 func (m *Model) Parameters() int64 {
 	var n int64
 	for i := range m.Files {
@@ -65,7 +68,7 @@ func (m *Model) Parameters() int64 {
 			continue
 		}
 		for j := range m.Files[i].Tensors {
-			n += m.Files[i].Tensors[j].Elements
+			n += min(m.Files[i].Tensors[j].Elements, math.MaxInt64-n) // tensors of unknown types may claim anything
 		}
 	}
 	return n

@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
 // damage changes a byte of a file and leaves its size and time as they were.
@@ -118,5 +120,27 @@ func TestRecheckOtherSegments(t *testing.T) {
 		if err != nil || (len(report.Refused) == 1) != damaged || report.BytesRead != 9*mib+1 {
 			t.Errorf("damaged %v: %+v, %v", damaged, report, err)
 		}
+	}
+}
+
+// TestRecheckStops: a comparison that is asked to stop stops.
+func TestRecheckStops(t *testing.T) {
+	h := storeHome(t)
+	path := blob(t, filepath.Join(t.TempDir(), "blob"), 3*mib, 1)
+	h.take(t, file(path))
+	ctx, cancel := context.WithCancel(t.Context())
+	options := few
+	options.Recheck = true
+	in := h.ingester(options)
+	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, _ catalogtest.Moment) error {
+		if verb == "Pieces" {
+			cancel()
+		}
+		return nil
+	})
+	report, err := run(t, ctx, in, file(path))
+	wantInterrupted(t, h, report, err)
+	if report.BytesRead != 0 || len(report.Skipped) != 0 {
+		t.Errorf("%+v", report)
 	}
 }

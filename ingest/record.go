@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"path/filepath"
 	"time"
 )
 
@@ -106,7 +105,7 @@ type Summary struct {
 	Type         string
 	Architecture string
 	Parameters   int64
-	Metadata     json.RawMessage
+	Metadata     json.RawMessage // only where a single model was asked for
 	State        ModelState
 	Job          int64 // the job that made it
 	Ingested     time.Time
@@ -152,17 +151,20 @@ type Layer struct {
 }
 
 // Key identifies an attempt to take in these very files: it is over each
-// file's name, size, modification time, claim and plan. An unfinished model is
-// continued only under the same key, so that a file that changed begins anew;
-// it holds no path, so that another machine can continue.
+// file's path, size, modification time, claim and plan. An unfinished model is
+// continued only under the same key, so that a file that changed begins anew, and
+// so that no file is continued with the bytes of another: fine-tunes are often equal in all but
+// their content and their place. Another machine continues where it sees the files under the same paths.
+// The model's Home belongs to it: a model whose payloads lay in two stores could be read from neither.
 func (m *Model) Key(plans []*Plan) Digest {
 	h := sha256.New()
 	number := func(v int64) { _ = binary.Write(h, binary.LittleEndian, v) } // a hash does not fail
+	number(int64(len(m.Home)))
+	h.Write([]byte(m.Home))
 	for i := range m.Files {
 		f := &m.Files[i]
-		name := filepath.Base(f.Path)
-		number(int64(len(name)))
-		h.Write([]byte(name))
+		number(int64(len(f.Path)))
+		h.Write([]byte(f.Path))
 		number(f.Modified.UnixNano())
 		h.Write(f.Claim[:])
 		plan := plans[i].Digest()

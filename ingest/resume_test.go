@@ -41,7 +41,11 @@ func TestResume(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		clean := h.take(t, file(path))
 		want := h.state(t)
-		for record := range int64(9) {
+		records := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8}
+		if underRace || testing.Short() {
+			records = []int64{0, 1, 5, 8}
+		}
+		for _, record := range records {
 			h := homes[map[bool]int{true: 1}[h.memory == nil]].open(t)
 			read := breakOff(t, h, file(path), record)
 			report := h.take(t, file(path))
@@ -132,8 +136,9 @@ func TestResumeSplit(t *testing.T) {
 	if _, err := run(t, t.Context(), in, source); !errors.Is(err, errFault) {
 		t.Fatal(err)
 	}
-	whole := int64(0)
+	whole, all := int64(0), int64(0)
 	for _, f := range h.models(t)[0].Files {
+		all += f.Bytes
 		if f.Recorded == f.Bytes {
 			whole += f.Bytes
 		}
@@ -141,7 +146,6 @@ func TestResumeSplit(t *testing.T) {
 	if whole == 0 {
 		t.Fatal("no file was finished: the test tests nothing")
 	}
-	all := in.Progress.BytesTotal.Load()
 	if report := h.take(t, source); report.BytesRead > all-whole {
 		t.Errorf("%d bytes were read, although %d of %d were recorded", report.BytesRead, whole, all)
 	}

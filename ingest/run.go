@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +21,8 @@ type Ingester struct {
 	// Store is where payloads go; nil puts them into the catalogue's own rows,
 	// for which the catalogue must be a RowStore.
 	Store Store
+	// Home names the store among others. An unfinished model is continued only with the same one.
+	Home string
 	// Parse opens a source's files and reads their headers. Trouble with one file
 	// is a *SourceError.
 	Parse    func(context.Context, Source) (*Model, error)
@@ -54,6 +55,9 @@ type Outline struct {
 	Joined  bool // its weights were stored already: it is one more name of a model
 	Resumed int64
 }
+
+// OptionStore is the key in a job's Options that has the run's Home.
+const OptionStore = "store"
 
 // graceTime is how long batches in hand may take once a run was asked to stop.
 const graceTime = time.Minute
@@ -111,7 +115,7 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.Parse, options, in.Progress, in.Log}, stop: ctx}
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.Home, in.Parse, options, in.Progress, in.Log}, stop: ctx}
 	if r.Progress == nil {
 		r.Progress = &Progress{}
 	}
@@ -140,17 +144,43 @@ func (in *Ingester) claimStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	all, err := claimer.Claims(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(all, identity) {
+		return nil
+	}
+	if err := in.neverUsed(ctx); err != nil {
+		return err
+	}
 	_, err = claimer.Claim(ctx, identity)
 	return err
+}
+
+// neverUsed returns an error if a job of this catalogue has put payloads into the store before: then the store
+// was to know of it, and this is another one in its place, such as the empty folder of a disk that is not mounted.
+func (in *Ingester) neverUsed(ctx context.Context) error {
+	for job, err := range in.Catalog.AllJobs(ctx) {
+		if err != nil {
+			return err
+		}
+		if in.Home != "" && job.Options[OptionStore] == in.Home {
+			return fmt.Errorf("job %d has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", job.ID, Printable(in.Home))
+		}
+	}
+	return nil
 }
 
 // workContext outlives ctx by graceTime, and ends when the lease is lost, or with end.
 func (r *run) workContext(ctx context.Context) (work context.Context, end func()) {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stopGrace := context.AfterFunc(ctx, func() {
-		time.AfterFunc(graceTime, func() {
+		select {
+		case <-time.After(graceTime):
 			cancel(fmt.Errorf("batches in hand did not finish within %s of the request to stop: %w", graceTime, ErrInterrupted))
-		})
+		case <-work.Done():
+		}
 	})
 	letGo := holdLease(work, r.Catalog, r.lease, r.Log, cancel)
 	return work, func() { stopGrace(); letGo() }
@@ -201,9 +231,6 @@ func (r *run) judge(work context.Context, source Source, err error) error {
 }
 
 func (r *run) refuse(path string, err error) {
-	if info, err := os.Stat(path); err == nil {
-		r.Progress.BytesTotal.Add(-info.Size()) // it will not be recorded
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.Refused = append(r.report.Refused, Note{path, err})

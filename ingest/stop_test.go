@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -57,7 +58,7 @@ func TestStopAnywhere(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	rounds := 6
 	if underRace || testing.Short() {
-		rounds = 2
+		rounds = 1
 	}
 	eachHome(t, func(t *testing.T, h *home) {
 		h.take(t, sources...)
@@ -168,4 +169,27 @@ func TestStoppedBeforeItBegins(t *testing.T) {
 	if report != nil || !errors.Is(err, context.Canceled) || len(h.models(t)) != 0 || h.memory.Payloads() != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
+}
+
+// TestStopDoesNotWaitForEver: a store that does not answer holds up the end of a run for a minute at most.
+func TestStopDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := storeHome(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		in := h.ingester(few)
+		in.Store = &storetest.Faulty{Store: h.memory, Hook: func(ctx context.Context, call storetest.Call) error {
+			if call.Verb != "Put" {
+				return nil
+			}
+			cancel()
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		begun := time.Now()
+		report, err := run(t, ctx, in, file(blob(t, filepath.Join(t.TempDir(), "blob"), 9*mib, 1)))
+		if took := time.Since(begun); took < 30*time.Second || took > 90*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		wantInterrupted(t, h, report, err)
+	})
 }

@@ -40,6 +40,8 @@ type Claimer interface {
 	// Claim records that the catalogue with this identity refers to the store,
 	// durably, and returns the identities of all that do, this one included.
 	Claim(ctx context.Context, catalog string) ([]string, error)
+	// Claims returns the identities of all catalogues that refer to the store, and writes nothing.
+	Claims(ctx context.Context) ([]string, error)
 }
 
 // Placer is a store whose layout follows the models and not the digests: it is told

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -12,12 +13,8 @@ import (
 // count adds the sources' sizes to what the run has to do.
 func (r *run) count(sources []Source) {
 	for _, source := range sources {
-		for _, f := range source.Files {
-			if info, err := os.Stat(f.Path); err == nil {
-				r.Progress.BytesTotal.Add(info.Size())
-			}
-			r.Progress.FilesTotal.Add(1)
-		}
+		r.Progress.BytesTotal.Add(source.bytes())
+		r.Progress.FilesTotal.Add(int64(len(source.Files)))
 	}
 }
 
@@ -32,11 +29,8 @@ func (r *run) takeSource(ctx context.Context, source Source) (err error) {
 		return err
 	}
 	defer leave()
-	defer func() {
-		if !errors.Is(err, ErrInterrupted) {
-			r.Progress.FilesDone.Add(int64(len(source.Files)))
-		}
-	}()
+	var recorded atomic.Int64
+	defer func() { r.settle(&source, recorded.Load(), err) }()
 	into, missing, err := r.known(ctx, &source)
 	if err != nil {
 		return err
@@ -44,15 +38,42 @@ func (r *run) takeSource(ctx context.Context, source Source) (err error) {
 	if len(missing.Files) == 0 {
 		return nil
 	}
-	model, err := r.Parse(ctx, missing)
+	model, err := r.Parse(r.stop, missing) // a hostile header can take long
+	if r.stop.Err() != nil {
+		return ErrInterrupted
+	}
 	if err != nil {
 		return err
 	}
 	r.warn(model)
-	if err := r.takeModel(ctx, model, into); err != nil || into == 0 {
+	if err := r.takeModel(ctx, model, into, &recorded); err != nil || into == 0 {
 		return err
 	}
 	return r.attach(ctx, &source, into) // its name means the files that were stored before as well
+}
+
+// settle counts a source's files as done, unless they are to be continued. What was not
+// recorded of a source that was refused will not be.
+func (r *run) settle(source *Source, recorded int64, err error) {
+	var trouble *SourceError
+	if err != nil && !errors.As(err, &trouble) && !errors.Is(err, ErrBusy) {
+		return
+	}
+	r.Progress.FilesDone.Add(int64(len(source.Files)))
+	if err != nil {
+		r.Progress.BytesTotal.Add(recorded - source.bytes())
+	}
+}
+
+// bytes is the size of the source's files, as far as they are there.
+func (s *Source) bytes() int64 {
+	n := int64(0)
+	for _, f := range s.Files {
+		if info, err := os.Stat(f.Path); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
 }
 
 func (r *run) warn(model *Model) {
@@ -65,8 +86,9 @@ func (r *run) warn(model *Model) {
 	}
 }
 
-// takeModel records a parsed model and takes in its files.
-func (r *run) takeModel(ctx context.Context, model *Model, into ModelID) error {
+// takeModel records a parsed model and takes in its files. It adds to recorded what has rows.
+func (r *run) takeModel(ctx context.Context, model *Model, into ModelID, recorded *atomic.Int64) error {
+	model.Home = r.Home
 	plans := make([]*Plan, len(model.Files))
 	for i := range model.Files {
 		var err error
@@ -90,13 +112,14 @@ func (r *run) takeModel(ctx context.Context, model *Model, into ModelID) error {
 		return err
 	}
 	resumed := before.BytesStored + before.BytesShared
+	recorded.Add(resumed)
 	r.Progress.BytesRecorded.Add(resumed)
 	r.Progress.BytesResumed.Add(resumed)
-	err = r.takeFiles(ctx, model, plans, entry)
-	if err = errors.Join(err, r.tally(ctx, before)); err != nil {
-		return r.abandonIfWrong(ctx, model, entry, err)
+	err = r.takeFiles(ctx, model, plans, entry, recorded)
+	if err = errors.Join(err, r.tally(ctx, before)); err == nil {
+		err = r.complete(ctx, model, entry.ID, into, resumed)
 	}
-	return r.complete(ctx, model, entry.ID, into, resumed)
+	return r.abandonIfWrong(ctx, model, entry, err)
 }
 
 // tally adds to the report what this run has stored of a model.
@@ -113,7 +136,7 @@ func (r *run) tally(ctx context.Context, before Summary) error {
 }
 
 // takeFiles takes in the files of a model. All of them are tried, although one fails.
-func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry *Entry) error {
+func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry *Entry, recorded *atomic.Int64) error {
 	var group errgroup.Group
 	failures := make([]error, len(model.Files))
 	for i := range model.Files {
@@ -131,7 +154,7 @@ func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry 
 			path := model.Files[i].Path
 			r.Progress.begin(path)
 			defer r.Progress.end(path)
-			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i]}
+			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i], recorded: recorded}
 			r.Log.Info("file begun", "path", path, "model", entry.ID, "bytes", model.Files[i].Bytes, "recorded", entry.Files[i].Recorded)
 			return file.take(ctx)
 		})
@@ -143,6 +166,9 @@ func (r *run) takeFiles(ctx context.Context, model *Model, plans []*Plan, entry 
 // complete closes the model and notes it in the report.
 func (r *run) complete(ctx context.Context, model *Model, id, into ModelID, resumed int64) error {
 	final, err := r.Catalog.Complete(ctx, r.lease, id, into)
+	if errors.Is(err, ErrIncomplete) { // another program has removed rows of it
+		return &SourceError{model.Files[0].Path, -1, fmt.Errorf("%w: it is begun anew by the next run", err)}
+	}
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
 	}
@@ -156,11 +182,11 @@ func (r *run) complete(ctx context.Context, model *Model, id, into ModelID, resu
 	return nil
 }
 
-// abandonIfWrong removes the rows of a model whose file turned out to be another than
-// the one that was begun: continuing it could never succeed.
+// abandonIfWrong removes the rows of a model that continuing could never complete: its file turned
+// out to be another than the one that was begun, or rows of it are gone.
 func (r *run) abandonIfWrong(ctx context.Context, model *Model, entry *Entry, err error) error {
 	var mismatch *MismatchError
-	if !errors.As(err, &mismatch) && !errors.Is(err, ErrChanged) {
+	if !errors.As(err, &mismatch) && !errors.Is(err, ErrChanged) && !errors.Is(err, ErrIncomplete) {
 		return err
 	}
 	if mismatch != nil {

@@ -1,12 +1,16 @@
 package ingest_test
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/storage/storetest"
 )
 
 // TestTakeInAndGiveBack: every kind of file is cut as its plan says, and comes back byte for byte.
@@ -137,6 +141,34 @@ func TestReport(t *testing.T) {
 	job, err := h.catalog.Job(t.Context(), report.Job)
 	if err != nil || job.State != ingest.JobComplete || job.Live || len(job.Problems) != 0 {
 		t.Errorf("job %+v, %v", job, err)
+	}
+}
+
+// TestEqualPayloadsWait: of two equal payloads in flight the second waits for the first.
+func TestEqualPayloadsWait(t *testing.T) {
+	h := storeHome(t)
+	folder := t.TempDir()
+	a := file(write(t, filepath.Join(folder, "a"), make([]byte, 6*mib)))
+	b := file(write(t, filepath.Join(folder, "b"), make([]byte, 5*mib)))
+	in := h.ingester(few)
+	var mu sync.Mutex
+	putting := map[ingest.Digest]bool{}
+	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Verb != "Put" {
+			return nil
+		}
+		mu.Lock()
+		if !call.Done && putting[call.Digest] {
+			t.Errorf("%s is put twice at once", call.Digest.Short())
+		}
+		putting[call.Digest] = !call.Done
+		mu.Unlock()
+		time.Sleep(2 * time.Millisecond)
+		return nil
+	}}
+	report, err := run(t, t.Context(), in, a, b)
+	if err != nil || len(report.Taken) != 2 || h.memory.Counts().Written != 1 {
+		t.Errorf("%+v, %v; %d payloads were written", report, err, h.memory.Counts().Written)
 	}
 }
 

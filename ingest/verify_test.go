@@ -83,7 +83,11 @@ func TestVerifyAndRepair(t *testing.T) {
 		before := h.state(t)
 		pieces := h.pieces(t, f)
 		for name, spoil := range spoils {
-			for _, i := range []int{0, 2, 3, len(pieces) - 1} {
+			places := []int{0, 2, 3, len(pieces) - 1}
+			if underRace || testing.Short() {
+				places = places[1:2]
+			}
+			for _, i := range places {
 				p := pieces[i]
 				payload := bytes.Clone(content[p.Offset : p.Offset+p.Bytes])
 				bad := spoil(bytes.Clone(payload))

@@ -93,6 +93,10 @@ func (c *capped) Claim(ctx context.Context, catalog string) ([]string, error) {
 	return c.store.(ingest.Claimer).Claim(ctx, catalog)
 }
 
+func (c *capped) Claims(ctx context.Context) ([]string, error) {
+	return c.store.(ingest.Claimer).Claims(ctx)
+}
+
 func (c *capped) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
 	return c.store.(ingest.Prober).Probe(ctx, digest, address)
 }

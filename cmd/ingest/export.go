@@ -27,6 +27,9 @@ MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the 
 			if to == "" {
 				return usage("where to? name a file, or a folder, with -o")
 			}
+			if to == "-" {
+				return usage("-o -: a file that is checked while it is written cannot be taken back from stdout; ./- names a file")
+			}
 			return p.export(c.Context(), args[0], to, force)
 		},
 	}
@@ -72,11 +75,14 @@ func (p *program) export(ctx context.Context, reference, to string, force bool) 
 func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	info, err := os.Stat(to)
 	isFolder := err == nil && info.IsDir()
+	if err == nil && !isFolder && !info.Mode().IsRegular() {
+		return nil, usage("%s is a device or a pipe, which --force would replace by a file: name another one", ingest.Printable(to))
+	}
 	if len(m.Files) == 1 && !isFolder {
 		return []string{to}, nil
 	}
 	if err == nil && !isFolder {
-		return nil, usage("%s is a file, and model %d has %d files: name a folder", to, m.ID, len(m.Files))
+		return nil, usage("%s is a file, and model %d has %d files: name a folder", ingest.Printable(to), m.ID, len(m.Files))
 	}
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	}
 	defer h.catalog.Close()
 	if h.store == nil {
-		return usage("gc is for a store: payloads in rows go with their rows")
+		return fmt.Errorf("this catalogue has put nothing into the store that --store names, or stands for: payloads in rows go with their rows")
 	}
 	verb := "would remove"
 	if g.yes {
@@ -51,13 +52,18 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished}
 	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}
 	sum, err := collector.Collect(ctx, claim, func(s ingest.Stray) {
-		p.emit(map[string]any{"event": verb, "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", verb, human(s.Bytes), ingest.Printable(s.Name))
+		if p.json || !p.quiet {
+			p.emit(map[string]any{"event": verb, "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", verb, human(s.Bytes), ingest.Printable(s.Name))
+		}
 	})
 	if err != nil {
 		return err
 	}
 	for _, m := range sum.Unfinished {
-		p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name}, "unfinished  model %d  %s\n", m.ID, ingest.Printable(m.Name))
+		if p.json || !p.quiet {
+			bytes := m.BytesStored + m.BytesShared
+			p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name, "bytes": bytes}, "unfinished  model %d  %s  (%s recorded)\n", m.ID, ingest.Printable(m.Name), human(bytes))
+		}
 	}
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains, "bytes": sum.Bytes, "atoms": sum.Atoms,
@@ -70,7 +76,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		p.printf("nothing was removed: add --yes to remove them\n")
 	}
 	if len(sum.Unfinished) > 0 && !g.unfinished {
-		p.printf("unfinished models keep their payloads: `ingest resume` completes them, --unfinished gives them up\n")
+		p.printf("unfinished models keep their payloads: taking the same files in again completes them, --unfinished gives them up\n")
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (k *killer) renew() {
 	}
 }
 
-// moment is when a run is killed. A third of the kills come while it starts.
+// moment is when a run is killed, or when it may go on to its next commit. A third of the kills come while it starts.
 func (k *killer) moment(most time.Duration) time.Duration {
 	if k.random.IntN(3) == 0 {
 		most /= 15
@@ -71,6 +71,9 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 		return true, -1, k.ended(c)
 	case <-time.After(after):
 	}
+	if k.random.IntN(2) == 0 {
+		k.nextCommit()
+	}
 	read = stopAndCount(c.Process)
 	c.Process.Kill() // it may have ended meanwhile
 	<-waited
@@ -83,6 +86,20 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 		k.others++
 	}
 	return false, read, ended{}
+}
+
+// nextCommit waits until the catalogue is written to: what the rows say has to be true from that instant on.
+func (k *killer) nextCommit() {
+	log := k.catalog + "-wal"
+	before, _ := os.Stat(log) // nil if there is none yet
+	for range 2000 {
+		time.Sleep(250 * time.Microsecond)
+		now, err := os.Stat(log)
+		if err == nil && (before == nil || now.Size() != before.Size() || now.ModTime() != before.ModTime()) {
+			break
+		}
+	}
+	time.Sleep(time.Duration(k.random.Int64N(int64(4 * time.Millisecond))))
 }
 
 // takeIn kills runs over the sources until one of them comes to its end, or until enough were killed and one is let go.
@@ -114,6 +131,9 @@ func (k *killer) takeIn(enough int) {
 		}
 		if idle > 10 { // on a slow machine the first batch takes longer than the longest run
 			k.patient, idle = 2*k.patient, 0
+		}
+		if k.Failed() {
+			k.FailNow() // all that follows would say the same again
 		}
 		before = now
 	}

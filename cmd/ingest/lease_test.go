@@ -67,3 +67,63 @@ func (b box) exec(text string) {
 		b.Fatal(err)
 	}
 }
+
+// TestElsewhere finds a job that a process of another machine had: whether it still runs is not to be known, so
+// its lease is waited for.
+func TestElsewhere(t *testing.T) {
+	s := slowSources(t)
+	b := newBox(t, t.TempDir(), false)
+	c := b.start(rowsWritten, "models", s.folder)
+	c.Process.Kill()
+	b.wait(c)
+	before := b.look(s.truth)
+	b.exec(`UPDATE IngestionJobs SET LeaseHolder = '{"host":"elsewhere","process":1,"started":1}',
+		LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + 1500`)
+	if state := b.must("status").lines[0]["state"]; state != "running" {
+		t.Errorf("status says %v", state)
+	}
+	e := b.must("models", s.folder)
+	if !strings.Contains(e.stderr, "by process 1 on elsewhere") || !strings.Contains(e.stderr, "waiting for it to end or lapse") {
+		t.Errorf("stderr says %q", e.stderr)
+	}
+	if read := number(e.event("summary"), "bytes_read"); read != s.bytes-before.recorded {
+		t.Errorf("%d bytes were read; %d had no rows", read, s.bytes-before.recorded)
+	}
+}
+
+// TestOtherPaths asks, right after a kill, for other paths that hold the same file: it goes on at once.
+func TestOtherPaths(t *testing.T) {
+	s := slowSources(t)
+	b := newBox(t, t.TempDir(), false)
+	c := b.start(rowsWritten, "models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
+	c.Process.Kill()
+	b.wait(c)
+	before := b.look(s.truth)
+	summary := b.must("models", s.folder).event("summary")
+	if read := number(summary, "bytes_read"); read != s.bytes-before.recorded || summary["continued"] != false {
+		t.Errorf("%d bytes had no rows; %v", s.bytes-before.recorded, summary)
+	}
+	b.must("resume") // the first job is still open, and finds all done
+	if after := b.look(s.truth); len(after.models) != len(s.truth) || after.open != 0 {
+		t.Errorf("%d models, %d of them open", len(after.models), after.open)
+	}
+}
+
+// TestOtherPipeline has resume find a job of gc that was killed: that takes nothing in.
+func TestOtherPipeline(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1)})
+	b := newBox(t, t.TempDir(), false)
+	b.must("models", s.folder)
+	b.must("gc", "--yes")
+	b.exec(`UPDATE IngestionJobs SET Status = 'open', CompletedAt = NULL WHERE PipelineName = 'gc'`)
+	if e := b.must("resume"); len(e.lines) != 0 {
+		t.Errorf("resume took up gc: %v", e.lines)
+	}
+	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 was a gc") {
+		t.Errorf("exit code %d\n%s", e.code, e.stderr)
+	}
+	b.must("gc", "--yes") // goes on with it
+	if state := b.must("status").lines[1]["state"]; state != "complete" {
+		t.Errorf("status says %v", state)
+	}
+}

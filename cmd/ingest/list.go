@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,14 +38,9 @@ func (p *program) list(ctx context.Context) error {
 		if len(m.Files) > 0 && !m.Files[0].Digest.IsZero() {
 			digest = m.Files[0].Digest.Short()
 		}
-		for i, name := range append([]string{m.Name}, otherNames(m)...) {
-			if i > 0 {
-				rows = append(rows, []any{"", name})
-				continue
-			}
-			rows = append(rows, []any{m.ID, name, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors, m.Segments,
-				human(m.BytesStored), human(m.BytesShared), digest})
-		}
+		names := strings.Join(append([]string{m.Name}, otherNames(m)...), ", ")
+		rows = p.flush(append(rows, []any{m.ID, names, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors, m.Segments,
+			human(m.BytesStored), human(m.BytesShared), digest}))
 	}
 	if !p.json {
 		p.table(rows)

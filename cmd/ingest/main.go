@@ -41,13 +41,27 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// checkedWriter remembers the first error: what was printed to nobody was not done.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(text []byte) (int, error) {
+	n, err := w.Writer.Write(text)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
 // run is the program but for its end. The first interrupt ends the context, so that
 // batches in hand are finished; the second ends the process at once.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		<-signals
 		fmt.Fprintln(stderr, "\ningest: stopping: the batches in hand are being finished (interrupt again to stop at once)")
@@ -56,7 +70,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "ingest: stopped at once; what was recorded is kept")
 		os.Exit(exitInterrupted)
 	}()
-	root := newRoot(stdout, stderr)
+	out := &checkedWriter{Writer: stdout}
+	root := newRoot(out, stderr)
 	root.SetArgs(args)
-	return report(root.ExecuteContext(ctx), stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("stdout: %w", out.err)
+	}
+	return report(err, stderr)
 }

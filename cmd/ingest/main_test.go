@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("INGEST_CATALOG", "sqlite:"+filepath.Join(env.WorkDir, "data", "catalog.db"))
 			env.Setenv("INGEST_STORE", "")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // the detector sleeps for a second at each end
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("USERPROFILE", filepath.Join(env.WorkDir, "home"))
 			return nil

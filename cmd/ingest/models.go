@@ -52,13 +52,19 @@ paths left undone is continued.
 	f.register(c)
 	c.Flags().Var(&f.segment, "segment-size", "most bytes of a segment, 1MiB to 64MiB")
 	c.Flags().BoolVar(&f.opaque, "opaque", false, "keep a damaged GGUF file as a blob instead of refusing it")
-	c.Flags().BoolVar(&f.recheck, "recheck", false, "read files again that are stored and have not changed, and compare")
+	c.Flags().BoolVar(&f.recheck, "recheck", false, "read source files again that have not changed, and compare them with the recorded digests (verify checks the store)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be taken in; read headers only and write nothing")
 	return c
 }
 
 func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) error {
 	for i, path := range paths {
+		if path == "" {
+			return usage("an empty PATH (a variable that is not set?)")
+		}
+		if strings.Contains(path, "://") {
+			return usage("PATH %s: want a file or a folder, no address", redact(path))
+		}
 		absolute, err := filepath.Abs(path)
 		if err != nil {
 			return err
@@ -68,12 +74,17 @@ func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) er
 	if f.dryRun {
 		return p.dryRun(ctx, f, paths)
 	}
-	return p.takeIn(ctx, f, ingest.Claim{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: f.options()})
+	options, err := p.jobOptions(f)
+	if err != nil {
+		return err
+	}
+	return p.takeIn(ctx, f, ingest.Claim{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options})
 }
 
-// options are what a continuation of the job needs to know.
-func (f *intakeFlags) options() map[string]string {
-	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque)}
+// jobOptions are what a continuation of the job needs to know.
+func (p *program) jobOptions(f *intakeFlags) (map[string]string, error) {
+	store, err := p.storeName()
+	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque), ingest.OptionStore: store}, err
 }
 
 func (f *intakeFlags) restore(options map[string]string) error {
@@ -88,6 +99,9 @@ func (f *intakeFlags) restore(options map[string]string) error {
 
 // settings are those of a run, checked.
 func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
+	if f.jobs < 0 || f.workers < 0 {
+		return ingest.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
+	}
 	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers, Recheck: f.recheck}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
@@ -104,7 +118,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 	if err != nil {
 		return err
 	}
-	h, err := p.open(ctx)
+	h, err := p.openNew(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +129,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 	}
 	claim.Holder, claim.TTL, claim.Gone = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Gone
 	progress := &ingest.Progress{}
-	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Parse: f.parser(p).Parse, Options: options, Progress: progress, Log: p.log}
+	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Home: claim.Options[ingest.OptionStore], Parse: f.parser(p).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, claim, found)
 	stop()
@@ -127,7 +141,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 }
 
 func (f *intakeFlags) parser(p *program) format.Parser {
-	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / 4}
+	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / 4 / int64(max(1, f.jobs))}
 }
 
 // runWhenFree runs the job. If its last process was killed on another machine, the lease

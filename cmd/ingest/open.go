@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 // inRows is the --store that keeps payloads in the catalogue's own rows.
@@ -29,14 +32,15 @@ func (h *home) payloads() ingest.Payloads {
 	return ingest.Payloads{Store: h.store, Rows: rows}
 }
 
-// open opens what --catalog and --store name. This is the one place that knows the drivers.
-func (p *program) open(ctx context.Context) (*home, error) {
+// openNew opens what --catalog and --store name, and makes what is not there yet. This is, with openStore, the one
+// place that knows the drivers.
+func (p *program) openNew(ctx context.Context) (*home, error) {
 	catalogPath, err := p.catalogPath()
 	if err != nil {
 		return nil, err
 	}
 	h := &home{}
-	if h.catalog, err = sqlite.Open(ctx, catalogPath); err != nil {
+	if h.catalog, err = p.openCatalog(ctx, catalogPath); err != nil {
 		return nil, err
 	}
 	if storeURL := p.storeURL(catalogPath); storeURL != inRows {
@@ -47,19 +51,67 @@ func (p *program) open(ctx context.Context) (*home, error) {
 	return h, nil
 }
 
+func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
+	if isSQLServer(p.catalog) {
+		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{})
+		if err != nil {
+			return nil, err // not catalog: a nil pointer would make an interface that is not nil
+		}
+		return catalog, nil
+	}
+	catalog, err := sqlite.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return catalog, nil
+}
+
+// open opens a catalogue that is there, and its store. One that was named and is not there is an error. A store
+// into which it has put nothing is left out, so that it is not searched, or repaired, in place of the right one.
+func (p *program) open(ctx context.Context) (*home, error) {
+	path, err := p.catalogPath()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); p.catalog != "" && !isSQLServer(p.catalog) && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no catalogue at %s: `ingest models` makes one, and --catalog names another", ingest.Printable(path))
+	}
+	h, err := p.openNew(ctx)
+	if err != nil {
+		return nil, err
+	}
+	claimer, ok := h.store.(ingest.Claimer)
+	if !ok {
+		return h, nil
+	}
+	identity, err := h.catalog.Identity(ctx)
+	var all []string
+	if err == nil {
+		all, err = claimer.Claims(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.catalog.Close())
+	}
+	if !slices.Contains(all, identity) {
+		h.store = nil
+	}
+	return h, nil
+}
+
 // storeURL is --store, or the folder beside the catalogue.
 func (p *program) storeURL(catalogPath string) string {
 	return cmp.Or(p.store, "dir:"+filepath.Join(filepath.Dir(catalogPath), "store"))
 }
 
+// catalogPath is the file of the embedded catalogue; beside a SQL Server it only says where the default store is.
 func (p *program) catalogPath() (string, error) {
-	if p.catalog == "" {
+	if p.catalog == "" || isSQLServer(p.catalog) {
 		folder, err := dataFolder()
 		return filepath.Join(folder, "catalog.db"), err
 	}
 	path, ok := strings.CutPrefix(p.catalog, "sqlite:")
 	if !ok || path == "" {
-		return "", usage("--catalog %s: want sqlite:PATH", redact(p.catalog))
+		return "", usage("--catalog %s: want sqlite:PATH or sqlserver://HOST?database=NAME", redact(p.catalog))
 	}
 	return path, nil
 }

@@ -75,8 +75,8 @@ func (p *program) bar(progress *ingest.Progress) func(last bool) {
 func describe(progress *ingest.Progress) string {
 	text := fmt.Sprintf("%d/%d files", progress.FilesDone.Load(), progress.FilesTotal.Load())
 	if path := progress.Current(); path != "" {
-		name := ingest.Printable(filepath.Base(path))
-		text += " " + name[:min(len(name), 24)]
+		name := []rune(ingest.Printable(filepath.Base(path)))
+		text += " " + string(name[:min(len(name), 24)])
 	}
 	return text
 }

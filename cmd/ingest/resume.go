@@ -36,23 +36,48 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 		p.printf("nothing was interrupted\n")
 	}
 	refused := false
+	var failed error
 	for _, job := range jobs {
 		each := *f
-		if err := each.restore(job.Options); err != nil {
-			return fmt.Errorf("job %d: %w", job.ID, err)
+		if err := p.restore(&each, job); err != nil {
+			return err
 		}
 		err := p.takeIn(ctx, &each, ingest.Claim{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
 		var coded *codeError
-		if errors.As(err, &coded) && coded.code == exitSomeRefused {
+		switch {
+		case err == nil:
+		case errors.As(err, &coded) && coded.code == exitSomeRefused:
 			refused = true
-		} else if err != nil {
+		case ctx.Err() != nil:
 			return err
+		default: // the other jobs may fare better
+			failed = errors.Join(failed, fmt.Errorf("job %d: %w", job.ID, err))
 		}
 	}
-	if refused {
+	if failed == nil && refused {
 		return &codeError{code: exitSomeRefused}
 	}
-	return nil
+	return failed
+}
+
+// restore gives a continuation the settings of its job. Its store must be the job's: a model whose payloads lay in
+// two stores could be read from neither.
+func (p *program) restore(f *intakeFlags, job ingest.Job) error {
+	if err := f.restore(job.Options); err != nil {
+		return fmt.Errorf("job %d: %w", job.ID, err)
+	}
+	named, given := job.Options[ingest.OptionStore], p.store != ""
+	if named == "" {
+		return nil
+	}
+	if !given {
+		p.store = named
+	}
+	store, err := p.storeName()
+	if err == nil && store != named {
+		err = usage("job %d puts its payloads into %s: leave --store out, or name that one", job.ID, ingest.Printable(named))
+	}
+	return err
 }
 
 // resumable returns the job that args name, or all that are open and not being worked on.
@@ -68,6 +93,9 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 			return nil, usage("job %q: want a number; `ingest status` lists them", args[0])
 		}
 		job, err := h.catalog.Job(ctx, id)
+		if err == nil && job.Pipeline != "models" {
+			err = fmt.Errorf("job %d was a %s: run it again instead", id, job.Pipeline)
+		}
 		if err == nil && job.State != ingest.JobOpen {
 			err = fmt.Errorf("job %d is %s: there is nothing to continue", id, job.State)
 		}

@@ -51,14 +51,14 @@ A run that is stopped, however, goes on when it is started again.
 	})
 	flags := root.PersistentFlags()
 	// The variables are looked up later: as defaults, the help would print them with their secrets.
-	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH (default a file in your data folder; env INGEST_CATALOG)")
+	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH, or sqlserver://HOST?database=NAME (default a file in your data folder; env INGEST_CATALOG)")
 	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object a line")
 	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print no progress and no summary, only errors")
 	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.Var(&p.memory, "memory", "most memory that the process may hold")
 	p.blobs.register(flags)
-	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p))
+	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p), newSchema(p))
 	asUsage(root)
 	return root
 }
@@ -95,11 +95,18 @@ func (p *program) setUp() error {
 	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
 		return usage("--log-level %q: want debug, info, warn or error", p.logLevel)
 	}
+	if p.memory <= 0 {
+		return usage("--memory %s: want more than nothing", p.memory.String())
+	}
 	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
 	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))
+	if err := checkStore(p.store); err != nil {
+		return err
+	}
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
-	// The cap is on what the system sees; the collector is told to keep below it.
-	debug.SetMemoryLimit(int64(p.memory) * 9 / 10)
+	// The cap is on what the system sees, which is more than the collector does: the program's own
+	// text, and what the embedded database allocates by itself, come to about 24 MiB.
+	debug.SetMemoryLimit(max(int64(p.memory)-24<<20, int64(p.memory)/2))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,26 +27,50 @@ func (f *storeFlags) register(flags *pflag.FlagSet) {
 	flags.Float64Var(&f.capMbps, "cap-mbps", 0, "most megabits a second to and from a store of blobs (0: no cap)")
 }
 
+// storeName is the store's address as it is kept in a job: without secrets, and independent of
+// the folder that the command is run in.
+func (p *program) storeName() (string, error) {
+	catalogPath, err := p.catalogPath()
+	if err != nil {
+		return "", err
+	}
+	address := p.storeURL(catalogPath)
+	path, ok := strings.CutPrefix(address, "dir:")
+	if !ok {
+		address, _, _ = strings.Cut(address, "?")
+		return address, nil
+	}
+	path, err = filepath.Abs(path)
+	return "dir:" + path, err
+}
+
 // blobWorkers is how many segments of a file are sent at once if nothing else is said: a line
 // wants more in flight than a disk.
 const blobWorkers = 4
 
-// openStore opens the store at an address. A local folder needs no second attempts: its errors do not pass.
+// checkStore refuses an address that openStore cannot open.
+func checkStore(address string) error {
+	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows || isBlobs(address) {
+		return nil
+	}
+	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
+}
+
+// openStore opens the store at an address, and tries its verbs again where an error may pass.
 func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
-	scheme, rest, _ := strings.Cut(address, ":")
-	switch {
-	case scheme == "dir" && rest != "":
-		return dir.Open(rest)
-	case isBlobs(address):
-		settings := azureblob.Settings{Layout: azureblob.Layout(p.blobs.layout), Tier: p.blobs.tier}
-		store, err := azureblob.Open(ctx, address, settings)
+	if path, ok := strings.CutPrefix(address, "dir:"); ok {
+		store, err := dir.Open(path)
 		if err != nil {
 			return nil, err
 		}
-		return storage.Retry(storage.Cap(store, p.blobs.capMbps), storage.Policy{}), nil
-	default:
-		return nil, usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
+		return storage.Retry(store, storage.Policy{}), nil
 	}
+	settings := azureblob.Settings{Layout: azureblob.Layout(p.blobs.layout), Tier: p.blobs.tier}
+	store, err := azureblob.Open(ctx, address, settings)
+	if err != nil {
+		return nil, err
+	}
+	return storage.Retry(storage.Cap(store, p.blobs.capMbps), storage.Policy{}), nil
 }
 
 func isBlobs(address string) bool {

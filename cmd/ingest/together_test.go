@@ -103,7 +103,7 @@ func TestManyFirsts(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1), "b.gguf": tuned("b", 1<<20, 2, 2), "c.gguf": tuned("c", 1<<20, 3, 3)})
 	for range 5 {
 		b := newBox(t, filepath.Join(t.TempDir(), "new", "folder"), false)
-		for _, e := range b.atOnce(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")), b.command("models", s.path("c.gguf")), b.command("list")) {
+		for _, e := range b.atOnce(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")), b.command("models", s.path("c.gguf"))) {
 			if e.code != exitDone {
 				t.Errorf("exit code %d\n%s", e.code, e.stderr)
 			}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -54,16 +54,13 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
 	stop := p.showProgress(v.progress)
-	for _, m := range models {
-		if err = v.model(ctx, m, repair); err != nil {
-			break
-		}
-	}
+	err = v.all(ctx, models, repair)
 	stop()
-	if err != nil {
-		return err
+	verdict := v.finish(len(models))
+	if err != nil && verdict != nil {
+		return &codeError{exitDamage, err}
 	}
-	return v.finish(len(models))
+	return errors.Join(verdict, err)
 }
 
 func modelsToVerify(ctx context.Context, library ingest.Library, args []string) ([]ingest.Summary, error) {
@@ -95,21 +92,34 @@ type verification struct {
 	probe             bool // ask the store instead of reading
 }
 
-func (v *verification) model(ctx context.Context, m ingest.Summary, repair string) error {
+// all verifies the models. One that cannot be verified does not stop the others.
+func (v *verification) all(ctx context.Context, models []ingest.Summary, repair string) error {
+	if repair != "" {
+		source, err := ingest.OpenSource(repair)
+		if err != nil {
+			return err
+		}
+		defer source.Close()
+		v.verifier.Repair = source
+	}
+	var failed error
+	for _, m := range models {
+		if err := v.model(ctx, m); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return failed
+}
+
+func (v *verification) model(ctx context.Context, m ingest.Summary) error {
+	check := v.verifier.Verify
+	if v.probe {
+		check = v.verifier.Probe
+	}
 	for _, file := range m.Files {
-		v.verifier.Repair = nil
-		if repair != "" {
-			source, err := ingest.OpenSource(repair)
-			if err != nil {
-				return err
-			}
-			defer source.Close()
-			v.verifier.Repair = io.ReaderAt(source)
-		}
-		check := v.verifier.Verify
-		if v.probe {
-			check = v.verifier.Probe
-		}
 		if err := check(ctx, file, func(d ingest.Damage) { v.found(m, d) }); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
@@ -21,7 +22,7 @@ func describe(m *ingest.Model, header *gguf.File) {
 	m.Metadata = metadata(header)
 	context, _ := header.Uint(m.Architecture + ".context_length")
 	embedding, _ := header.Uint(m.Architecture + ".embedding_length")
-	m.Details.ContextLength, m.Details.EmbeddingLength = int64(context), int64(embedding)
+	m.Details.ContextLength, m.Details.EmbeddingLength = fitting(context), fitting(embedding)
 	m.Details.License, _ = header.String("general.license")
 	for _, key := range []string{"general.source.url", "general.url", "general.repo_url"} {
 		if m.Details.SourceURL == "" {
@@ -30,10 +31,26 @@ func describe(m *ingest.Model, header *gguf.File) {
 	}
 }
 
-// metadata writes the header's keys as one JSON object, in file order.
+// fitting is n, or 0 for a number that no column holds.
+func fitting(n uint64) int64 {
+	if n > math.MaxInt64 {
+		return 0
+	}
+	return int64(n)
+}
+
+// maxMetadata bounds the JSON of a header's keys, which a stranger can make long.
+const maxMetadata = 1 << 20
+
+// metadata writes the header's keys as one JSON object, in file order. Keys beyond
+// maxMetadata bytes are left out and counted.
 func metadata(header *gguf.File) json.RawMessage {
 	text := []byte{'{'}
 	for i, kv := range header.Metadata {
+		if len(text) > maxMetadata {
+			text = fmt.Appendf(text, `,"(left out)":%d`, len(header.Metadata)-i)
+			break
+		}
 		if i > 0 {
 			text = append(text, ',')
 		}
@@ -62,9 +79,10 @@ func shardOf(path string, header *gguf.File) shard {
 	return s
 }
 
-// checkParts refuses a split model of which a part is missing, or in the wrong place.
-func checkParts(parts []shard) error {
-	if len(parts) == 0 || parts[0].count <= 1 && len(parts) == 1 {
+// checkParts refuses a split model of which a part is missing, or in the wrong place. all
+// is false where some of the files have no header, being kept as blobs: then there is no telling.
+func checkParts(parts []shard, all bool) error {
+	if len(parts) == 0 || !all {
 		return nil
 	}
 	whole, tensors := parts[0], uint64(0)

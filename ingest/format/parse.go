@@ -33,15 +33,22 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 	m := &ingest.Model{Name: source.Name, URI: source.URI, Type: Opaque}
 	var main *gguf.File // the header that speaks for the model: that of the first weights file that has one
 	var parts []shard
+	weights := 0
 	for _, sf := range source.Files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		file, header, err := p.parseFile(sf)
+		file, header, err := p.parseFile(ctx, sf)
 		if err != nil {
 			return nil, err
 		}
+		if p.HeaderBytes > 0 { // what one file's header takes, the others of the model cannot
+			p.HeaderBytes = max(1, p.HeaderBytes-headerBytes(&file))
+		}
 		m.Files = append(m.Files, file)
+		if file.Role == ingest.Weights {
+			weights++
+		}
 		if header == nil || file.Role != ingest.Weights {
 			continue
 		}
@@ -50,7 +57,7 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		}
 		parts = append(parts, shardOf(file.Path, header))
 	}
-	if err := checkParts(parts); err != nil {
+	if err := checkParts(parts, len(parts) == weights); err != nil {
 		return nil, err
 	}
 	describe(m, main)
@@ -61,7 +68,7 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 }
 
 // parseFile looks at the first bytes of a file and reads its header, if it has one of ours.
-func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error) {
+func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.File, *gguf.File, error) {
 	refuse := func(err error) (ingest.File, *gguf.File, error) {
 		var broken *gguf.Error
 		if errors.As(err, &broken) {
@@ -90,8 +97,9 @@ func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error)
 	if !gguf.Sniff(first) && (p.Opaque || !saysGGUF(sf.Path)) {
 		return file, nil, nil
 	}
-	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(source, file.Bytes)
-	if err != nil && p.Opaque {
+	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(stoppable{ctx, source}, file.Bytes)
+	var broken *gguf.Error
+	if p.Opaque && errors.As(err, &broken) && broken.Err == nil { // the file is to blame, not the disk or a cap
 		file.Warnings = append(file.Warnings, fmt.Sprintf("kept as a blob: %v", err))
 		return file, nil, nil
 	}
@@ -101,6 +109,28 @@ func (p Parser) parseFile(sf ingest.SourceFile) (ingest.File, *gguf.File, error)
 	file.Format = GGUF
 	addTensors(&file, header)
 	return file, header, nil
+}
+
+// headerBytes is about what a file's tensors take in memory, in the reader's form and in ours.
+func headerBytes(file *ingest.File) int64 {
+	n := int64(0)
+	for i := range file.Tensors {
+		n += 224 + int64(len(file.Tensors[i].Name)) // as the reader counts them
+	}
+	return n
+}
+
+// stoppable is a file that cannot be read any more once the context has ended.
+type stoppable struct {
+	ctx    context.Context
+	source io.ReaderAt
+}
+
+func (s stoppable) ReadAt(p []byte, offset int64) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.source.ReadAt(p, offset)
 }
 
 // head returns the first bytes of a file, as many as it takes to tell what it is.

@@ -25,6 +25,7 @@ func main() {
 	flag.Int64Var(&b.gib, "gib", 2, "size of the model, GiB")
 	flag.Int64Var(&b.large, "large", 5, "size of the model for the memory of a larger file, GiB; 0 leaves it out")
 	flag.IntVar(&b.rounds, "rounds", 5, "runs of each command")
+	flag.BoolVar(&b.blobs, "blobs", true, "measure uploads to a server that discards")
 	flag.IntVar(&b.rows, "rows", 200_000, "rows for the catalogue; 0 leaves it out")
 	flag.Parse()
 	finish(b.run(context.Background()))
@@ -43,6 +44,7 @@ type bench struct {
 	ingest, folder string
 	gib, large     int64
 	rounds, rows   int
+	blobs          bool
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -57,6 +59,11 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	if b.large > 0 {
 		if err := b.memory(ctx); err != nil {
+			return err
+		}
+	}
+	if b.blobs {
+		if err := b.upload(ctx); err != nil {
 			return err
 		}
 	}

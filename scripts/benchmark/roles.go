@@ -14,7 +14,7 @@ import (
 )
 
 // roles are what the program is when it is started as a child of its own.
-var roles = map[string]func(args []string) error{"sha256": hashFile, "hash": hashModel}
+var roles = map[string]func(args []string) error{"sha256": hashFile, "hash": hashModel, "discard-server": discardServer}
 
 // hashFile is the limit: nothing but reading the file and hashing it, on one core.
 func hashFile(args []string) error {

@@ -90,7 +90,7 @@ func (b *bench) copiers(model, address string, fresh func() error) []copier {
 
 // modelsTo is a run with its catalogue on the disk and its payloads at a blob address.
 func (b *bench) modelsTo(path, store string) []string {
-	return []string{b.ingest, "models", path, "--quiet", "--catalog", "sqlite:" + b.path("catalog/catalog.db"), "--store", store}
+	return []string{"env", "AZURE_STORAGE_KEY=" + benchKey, b.ingest, "models", path, "--quiet", "--catalog", "sqlite:" + b.path("catalog/catalog.db"), "--store", store}
 }
 
 // serve starts the server as a process of its own and returns its address and what ends it.

@@ -22,6 +22,11 @@ func (s *Store) Claim(ctx context.Context, catalog string) ([]string, error) {
 		return nil, fmt.Errorf("claim the store for catalogue %s: %w", ingest.Printable(catalog), err)
 	}
 	s.catalog.Store(&name)
+	return s.Claims(ctx)
+}
+
+// Claims returns the catalogues that refer to the store; see ingest.Claimer.
+func (s *Store) Claims(ctx context.Context) ([]string, error) {
 	var identities []string
 	for item, err := range s.list(ctx, catalogs, false) {
 		if err != nil {

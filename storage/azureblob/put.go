@@ -78,7 +78,7 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 			}
 			if there == nil && contest > 2 {
 				// It is taken and not there: blocks that nobody committed lie under the name, which some services
-				// count as a blob. What another writer may have put meanwhile is the same payload.
+				// count as a blob. What another writer may put at this moment is the same payload or of the same row.
 				condition = nil
 			}
 		}

@@ -66,12 +66,11 @@ func newTransport(a *access, settings Settings, seams seams) *transport {
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: seams.roots},
 		TLSHandshakeTimeout:   30 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		MaxIdleConns:          settings.Workers,
-		MaxIdleConnsPerHost:   settings.Workers,
-		IdleConnTimeout:       60 * time.Second,
-		DisableCompression:    true, // the size of what is read must be the size of what was put
-		ReadBufferSize:        64 << 10,
-		WriteBufferSize:       64 << 10,
+		// net/http begins a new connection even where one becomes free before it is made. There is room to keep both.
+		MaxIdleConns:        2 * settings.Workers,
+		MaxIdleConnsPerHost: 2 * settings.Workers,
+		IdleConnTimeout:     60 * time.Second,
+		DisableCompression:  true, // the size of what is read must be the size of what was put
 	}}
 }
 

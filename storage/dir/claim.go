@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,21 @@ func (s *Store) claim(catalog string) ([]string, error) {
 		return nil, err
 	}
 	return s.claims()
+}
+
+// Claims returns the catalogues that refer to the store; see ingest.Claimer.
+func (s *Store) Claims(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	identities, err := s.claims()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nothing was ever put here
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claims on the store: %w", explain(err))
+	}
+	return identities, nil
 }
 
 // claims returns the identities of all catalogues that refer to the store, sorted.

@@ -43,10 +43,6 @@ func long(path string) string {
 	}
 }
 
-// syncFolder can do nothing: Windows has no call that makes the names in a
-// folder durable. NTFS keeps them in its journal, and rename writes through.
-func syncFolder(string) error { return nil }
-
 func isDiskFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }

@@ -146,7 +146,7 @@ func (s *Store) makeFolder(path string) error {
 }
 
 func (s *Store) syncFolder(path string) error {
-	return s.do("syncdir", path, func() error { return syncFolder(path) })
+	return s.do("syncdir", path, func() error { return ingest.SyncFolder(path) })
 }
 
 // realFolder returns an error if path is anything but a folder.

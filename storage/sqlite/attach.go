@@ -59,6 +59,9 @@ func (t *tx) attach(lease ingest.Lease, model ingest.ModelID, present []file, id
 	if own := same(present, &f); own != nil {
 		return *own, nil
 	}
+	if f.Role == ingest.Weights {
+		return f, fmt.Errorf("file %d is weights of model %d: it cannot be shared with model %d", id, f.Model, model)
+	}
 	if f.Tensors > 0 {
 		return f, fmt.Errorf("file %d holds tensors: it cannot be shared with model %d", id, model)
 	}
@@ -66,7 +69,7 @@ func (t *tx) attach(lease ingest.Lease, model ingest.ModelID, present []file, id
 	return f, err
 }
 
-// copyFile gives model rows of its own for a file without tensors of another one.
+// copyFile gives model rows of its own for a file of another one, which has no tensors and is not weights.
 func (t *tx) copyFile(id ingest.FileID, model ingest.ModelID) (ingest.FileID, error) {
 	made, err := t.insert(`INSERT INTO ModelFiles (ModelId, FileIdx, Role, Format, FileName, SourcePath, ByteSize, ModifiedNs,
 			ClaimedHash, ContentHash, FileAtomId, SegmentBytes, TensorCount, RecordedBytes, SegmentCount, BytesShared)

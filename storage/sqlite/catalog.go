@@ -35,6 +35,8 @@ type Catalog struct {
 	path   string
 	writer *sql.DB // one connection
 	reader *sql.DB
+	// reading is held while a payload is read: SQLite holds all of it meanwhile.
+	reading sync.Mutex
 }
 
 // readers is how many sequences and lookups may read at the same moment.
@@ -89,18 +91,15 @@ func create(path string) error {
 }
 
 func (c *Catalog) connect(ctx context.Context) error {
-	var err error
-	if c.writer, err = pool(c.path, writerPragmas, 1); err != nil {
-		return err
-	}
+	c.writer = pool(c.path, writerPragmas, 1)
 	if err := c.enterWAL(ctx); err != nil {
 		return err
 	}
 	if err := c.upgrade(ctx); err != nil {
 		return err
 	}
-	c.reader, err = pool(c.path, readerPragmas, readers)
-	return err
+	c.reader = pool(c.path, readerPragmas, readers)
+	return nil
 }
 
 // Identity implements ingest.Catalog. A copy of the file is the same catalogue.

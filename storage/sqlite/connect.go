@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	databasedriver "database/sql/driver"
 	"errors"
 	"net/url"
 	"path/filepath"
@@ -27,24 +28,43 @@ var sharedPragmas = []string{
 // run that was told "recorded" would be wrong. The log grows to 20,000
 // pages (80 MiB) before it is folded into the database, so that a page which
 // many batches touch is written there once; the limit cuts it back after a
-// batch that was larger. The cache is in KiB.
+// batch that was larger. The cache is in KiB of pages, and takes twice as much: the
+// allocator rounds a page of 4 KiB with its header up to 8.
 var writerPragmas = append([]string{
 	"synchronous(FULL)", "wal_autocheckpoint(20000)", "journal_size_limit(83886080)", "cache_size(-12288)",
 }, sharedPragmas...)
 
-var readerPragmas = append([]string{"query_only(1)", "cache_size(-2048)"}, sharedPragmas...)
+// payloadCache makes the cache small for a connection that writes payloads.
+const payloadCache = `PRAGMA cache_size = -1024`
+
+var readerPragmas = append([]string{"query_only(1)", "cache_size(-1024)"}, sharedPragmas...)
 
 // pool opens at most connections connections to the database, each with pragmas.
-func pool(path string, pragmas []string, connections int) (*sql.DB, error) {
-	connector, err := driver.NewConnector(dsn(path, pragmas))
-	if err != nil {
-		return nil, err
-	}
-	db := sql.OpenDB(connector)
+func pool(path string, pragmas []string, connections int) *sql.DB {
+	db := sql.OpenDB(connector(dsn(path, pragmas)))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	return db, nil
+	return db
 }
+
+// engine is SQLite with the functions that our statements use.
+var engine = func() *driver.Driver {
+	e := new(driver.Driver)
+	e.MustRegisterFunction("payload_into", &driver.FunctionImpl{NArgs: 2, Scalar: payloadInto, VolatileArgs: true})
+	return e
+}()
+
+// connector opens connections to a database, as dsn names it.
+type connector string
+
+func (c connector) Connect(ctx context.Context) (databasedriver.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return engine.Open(string(c))
+}
+
+func (connector) Driver() databasedriver.Driver { return engine }
 
 // dsn names a database as the driver wants it. The path goes in as a URI, where
 // '?', '#' and '%' are escaped: bare, the driver would take what follows a '?' for settings.

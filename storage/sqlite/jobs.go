@@ -44,7 +44,8 @@ func (j *leased) busy(gone func(ingest.Holder) bool) error {
 // Open implements ingest.Jobs. Who asks again under the holder that has the lease, having
 // lost the answer, gets it anew. A lapsed lease that stands in the way of an
 // Alone job, or of which the Alone one stands in the way, is ended: its holder,
-// should it wake up, finds ErrLeaseLost. claim.Gone must not use the catalogue.
+// should it wake up, finds ErrLeaseLost. So is the lease of every job whose holder is
+// Gone, as Begin would wait for it to lapse. claim.Gone must not use the catalogue.
 func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
 	lease := ingest.Lease{TTL: claim.TTL}
 	if claim.TTL < time.Millisecond {
@@ -98,8 +99,8 @@ func (t *tx) claimed(claim ingest.Claim) (*leased, error) {
 	return &job, err
 }
 
-// makeWay ends the lapsed leases of the jobs that may not run beside claim, and
-// refuses if one is live.
+// makeWay ends the leases of holders that are gone, and the lapsed ones of jobs
+// that may not run beside claim; it refuses if one of these is live.
 func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
 	var id int64
 	if own != nil {
@@ -111,14 +112,18 @@ func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
 		err := rows.Scan(other.fields()...)
 		others = append(others, other)
 		return err
-	}, `SELECT `+leasedColumns+` FROM IngestionJobs
-		WHERE LeaseExpiresMs IS NOT NULL AND IngestionJobId <> ? AND (LeaseAlone OR ?)`, id, claim.Alone)
+	}, `SELECT `+leasedColumns+` FROM IngestionJobs WHERE LeaseExpiresMs IS NOT NULL AND IngestionJobId <> ?`, id)
 	if err != nil {
 		return err
 	}
 	for _, other := range others {
-		if err := other.busy(claim.Gone); err != nil {
-			return err
+		if claim.Gone == nil || !claim.Gone(parseHolder(other.holder)) {
+			if !claim.Alone && !other.alone {
+				continue // even if it lapsed: nobody wants it
+			}
+			if err := other.busy(nil); err != nil {
+				return err
+			}
 		}
 		if _, err := t.exec(`UPDATE IngestionJobs SET LeaseToken = LeaseToken + 1, LeaseExpiresMs = NULL
 			WHERE IngestionJobId = ?`, other.id); err != nil {

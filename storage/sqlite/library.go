@@ -39,7 +39,7 @@ func paged[T any](fetch func(last T) ([]T, error)) iter.Seq2[T, error] {
 	}
 }
 
-// Models implements ingest.Library.
+// Models implements ingest.Library. It leaves the metadata out, which may be megabytes.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	return paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
 		err = c.read(ctx, func(tx *tx) error {
@@ -51,7 +51,7 @@ func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 			if err != nil {
 				return err
 			}
-			s, err := tx.summary(id)
+			s, err := tx.summary(id, "''")
 			if err == nil {
 				page = append(page, s)
 			}
@@ -64,27 +64,28 @@ func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 // Model implements ingest.Library.
 func (c *Catalog) Model(ctx context.Context, id ingest.ModelID) (s ingest.Summary, err error) {
 	err = c.read(ctx, func(tx *tx) error {
-		s, err = tx.summary(id)
+		s, err = tx.summary(id, "coalesce(Config, '')")
 		return err
 	})
 	return s, err
 }
 
-func (t *tx) summary(id ingest.ModelID) (ingest.Summary, error) {
+// summary reads a model, and as its metadata the expression that is given.
+func (t *tx) summary(id ingest.ModelID, metadata string) (ingest.Summary, error) {
 	s := ingest.Summary{ID: id}
 	var ingested sql.NullString
-	var metadata string
-	err := t.one(`SELECT ModelName, ModelType, coalesce(Architecture, ''), coalesce(ParameterCount, 0), coalesce(Config, ''),
+	var config []byte
+	err := t.one(`SELECT ModelName, ModelType, coalesce(Architecture, ''), coalesce(ParameterCount, 0), `+metadata+`,
 		coalesce(State, 'complete'), coalesce(IngestionJobId, 0), IngestionDate FROM Models WHERE ModelId = ?`, id).
-		Scan(&s.Name, &s.Type, &s.Architecture, &s.Parameters, &metadata, &s.State, &s.Job, &ingested)
+		Scan(&s.Name, &s.Type, &s.Architecture, &s.Parameters, &config, &s.State, &s.Job, &ingested)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, fmt.Errorf("model %d: %w", id, ingest.ErrNotFound)
 	}
 	if err != nil {
 		return s, err
 	}
-	if metadata != "" {
-		s.Metadata = []byte(metadata)
+	if len(config) > 0 {
+		s.Metadata = config
 	}
 	if s.Ingested, err = parseTime(ingested); err != nil {
 		return s, err

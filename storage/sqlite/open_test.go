@@ -127,10 +127,7 @@ func TestOpenRefusesANewerDatabase(t *testing.T) {
 
 func TestOpenRefusesAnotherProgramsDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "other.db")
-	db, err := pool(path, nil, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := pool(path, nil, 1)
 	if _, err := db.Exec(`CREATE TABLE theirs (x)`); err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
+
+	sqlite "modernc.org/sqlite"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -26,25 +30,68 @@ func noRow(piece ingest.Piece) error {
 	return fmt.Errorf("segment %d at %d of file %d: %w", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNotFound)
 }
 
-// ReadPayload implements ingest.RowStore.
+// ReadPayload implements ingest.RowStore. The payload goes from SQLite's memory
+// straight into buffer: as the column of a row, the driver would make a copy of it first.
 func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	buffer = buffer[:0]
+	number := lent.add(&buffer)
+	defer lent.remove(number)
 	table, where, args := row(piece)
-	rows, err := c.reader.QueryContext(ctx, `SELECT RawPayload FROM `+table+where, args...)
-	if err != nil {
+	var bytes int64
+	err := c.reader.QueryRowContext(ctx, `SELECT payload_into(?, RawPayload) FROM `+table+where, append([]any{number}, args...)...).Scan(&bytes)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, c.explain(noRow(piece))
+	case err != nil:
 		return nil, c.explain(err)
-	}
-	defer rows.Close() // its error is in rows.Err
-	if !rows.Next() {
-		return nil, c.explain(errors.Join(rows.Err(), noRow(piece)))
-	}
-	var payload sql.RawBytes // the driver's own bytes: one copy less of megabytes
-	if err := rows.Scan(&payload); err != nil {
-		return nil, c.explain(err)
-	}
-	if len(payload) == 0 {
+	case bytes == 0:
 		return nil, c.explain(fmt.Errorf("segment %d at %d of file %d: %w in its row", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNoPayload))
 	}
-	return append(buffer[:0], payload...), nil
+	return buffer, nil
+}
+
+// payloadInto is the SQL function payload_into(number, payload). It appends the payload
+// to the buffer that is lent under this number, and returns how many bytes it has.
+func payloadInto(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	number, _ := args[0].(int64)
+	payload, _ := args[1].([]byte) // SQLite's own memory, which is gone when we return
+	buffer := lent.get(number)
+	if buffer == nil {
+		return nil, fmt.Errorf("no buffer %d", number)
+	}
+	*buffer = append(*buffer, payload...)
+	return int64(len(payload)), nil
+}
+
+// lent are the buffers that payload_into fills, of all catalogues of this process.
+var lent = buffers{lent: make(map[int64]*[]byte)}
+
+type buffers struct {
+	mu   sync.Mutex
+	last int64
+	lent map[int64]*[]byte
+}
+
+func (b *buffers) add(buffer *[]byte) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last++
+	b.lent[b.last] = buffer
+	return b.last
+}
+
+func (b *buffers) get(number int64) *[]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lent[number]
+}
+
+func (b *buffers) remove(number int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.lent, number)
 }
 
 // ReplacePayload implements ingest.RowStore. From then on the payload lies in

@@ -29,6 +29,11 @@ func (c *Catalog) record(ctx context.Context, lease ingest.Lease, batch *ingest.
 		if err := tx.hold(lease); err != nil {
 			return err
 		}
+		if payloads { // from here on: their pages are written once and not looked at again
+			if _, err := tx.exec(payloadCache); err != nil {
+				return err
+			}
+		}
 		f, err := tx.recorded(lease, batch)
 		if err != nil {
 			return err

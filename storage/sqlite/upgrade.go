@@ -8,34 +8,56 @@ import (
 	"github.com/hartonomous/ingest/schema"
 )
 
-// upgrade applies the steps of the schema that the database lacks, all or none.
+// upgrade applies the steps of the schema that the database lacks, all or none. If
+// it lacks none, nothing is locked: who only reads does not wait for who writes.
 func (c *Catalog) upgrade(ctx context.Context) error {
 	steps, err := schema.Steps(schema.SQLite)
 	if err != nil {
 		return err
 	}
+	var applied int
+	err = within(ctx, c.writer, "BEGIN", func(tx *tx) (err error) {
+		applied, err = tx.applied(steps)
+		return err
+	})
+	if err != nil || applied == len(steps) {
+		return err
+	}
 	return c.transact(ctx, func(tx *tx) error { return tx.upgrade(steps) })
 }
 
-func (t *tx) upgrade(steps []schema.Step) error {
+// applied returns how many of steps the database has; -1 for an empty one. It
+// refuses a database that is newer, or that is something else's.
+func (t *tx) applied(steps []schema.Step) (int, error) {
 	var tables, ours int
 	err := t.one(`SELECT count(*), count(*) FILTER (WHERE name = 'SchemaSteps') FROM sqlite_schema`).Scan(&tables, &ours)
 	if err != nil {
+		return 0, err
+	}
+	if tables == 0 {
+		return -1, nil
+	}
+	if ours == 0 {
+		return 0, errors.New("it is a database of another program")
+	}
+	var applied int
+	err = t.one(`SELECT coalesce(max(Number), 0) FROM SchemaSteps`).Scan(&applied)
+	if err == nil && applied > len(steps) {
+		err = fmt.Errorf("it has schema step %d and this program knows %d: use a newer ingest", applied, len(steps))
+	}
+	return applied, err
+}
+
+func (t *tx) upgrade(steps []schema.Step) error {
+	applied, err := t.applied(steps) // another process may have been first
+	if err != nil {
 		return err
 	}
-	if tables > 0 && ours == 0 {
-		return errors.New("it is a database of another program")
-	}
-	applied := 0
-	if ours > 0 {
-		if err := t.one(`SELECT coalesce(max(Number), 0) FROM SchemaSteps`).Scan(&applied); err != nil {
+	if applied < 0 {
+		if _, err := t.exec(createSteps); err != nil {
 			return err
 		}
-	} else if _, err := t.exec(createSteps); err != nil {
-		return err
-	}
-	if applied > len(steps) {
-		return fmt.Errorf("it has schema step %d and this program knows %d: use a newer ingest", applied, len(steps))
+		applied = 0
 	}
 	for _, step := range steps[applied:] {
 		if _, err := t.exec(step.SQL); err != nil {

@@ -104,6 +104,9 @@ func claim(t *testing.T, s ingest.Store) {
 			if !slices.Equal(got, want) {
 				t.Fatalf("Claim(%q) returned %q, want %q", identity, got, want)
 			}
+			if again, err := claimer.Claims(t.Context()); err != nil || !slices.Equal(again, got) {
+				t.Fatalf("Claims: %q, %v, want %q", again, err, got)
+			}
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -16,7 +16,7 @@ var (
 
 // Call is one moment of a call to a Faulty store.
 type Call struct {
-	Verb   string        // "Put", "Get", "Replace", "Sweep", "Remove" or "Claim"
+	Verb   string        // "Put", "Get", "Replace", "Sweep", "Remove", "Claim" or "Claims"
 	Digest ingest.Digest // zero for Sweep and Claim
 	// Done is unset before the effect and set after it.
 	Done bool
@@ -116,6 +116,22 @@ func (f *Faulty) Remove(ctx context.Context, stray ingest.Stray) error {
 		}
 		return sweeper.Remove(ctx, stray)
 	})
+}
+
+// Claims satisfies ingest.Claimer.
+func (f *Faulty) Claims(ctx context.Context) (identities []string, err error) {
+	err = f.around(ctx, Call{Verb: "Claims"}, func() (err error) {
+		claimer, ok := f.Store.(ingest.Claimer)
+		if !ok {
+			return errNoAbility
+		}
+		identities, err = claimer.Claims(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return identities, nil
 }
 
 // Claim satisfies ingest.Claimer.

@@ -190,3 +190,10 @@ func (m *Memory) Claim(ctx context.Context, catalog string) ([]string, error) {
 	m.claims[catalog] = true
 	return slices.Sorted(maps.Keys(m.claims)), nil
 }
+
+// Claims satisfies ingest.Claimer.
+func (m *Memory) Claims(ctx context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.claims)), ctx.Err()
+}

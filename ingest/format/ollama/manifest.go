@@ -20,7 +20,7 @@ import (
 
 // MaxManifestBytes is the most that a manifest may have. Real ones have 700 to
 // 1,700 bytes; one that lists each tensor of a large model has some 500,000.
-const MaxManifestBytes = 4 << 20
+const MaxManifestBytes = 1 << 20
 
 // Manifest names the files of one model.
 type Manifest struct {

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/schema"
+	"github.com/hartonomous/ingest/storage/sqlserver"
+)
+
+func newSchema(p *program) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "schema",
+		Short: "Make, change and check the tables of a SQL Server catalogue",
+		Long: `Make, change and check the tables of a SQL Server or Azure SQL catalogue.
+
+The SQLite catalogue sees to its own tables; a database on a server is changed only when it is asked for.
+What is there is never renamed, dropped or given another meaning.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return usage("want `ingest schema apply`, `check` or `print`")
+		},
+	}
+	c.AddCommand(newSchemaApply(p), newSchemaCheck(p), newSchemaPrint(p))
+	return c
+}
+
+// partFlags name optional parts, and what the one for FILESTREAM has to know.
+type partFlags struct {
+	parts    []string
+	settings schema.PartSettings
+}
+
+func (f *partFlags) bind(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.parts, "with", nil, "also this optional part: "+strings.Join(schema.PartNames(), ", "))
+	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server that FILESTREAM data goes to; it must not exist, the one above it must")
+	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history (default 365)")
+}
+
+func newSchemaApply(p *program) *cobra.Command {
+	var f partFlags
+	var dryRun bool
+	c := &cobra.Command{
+		Use:     "apply",
+		Short:   "Bring the database to what this program needs",
+		Example: "  ingest schema apply --catalog 'sqlserver://host?database=Hartonomous'\n  ingest schema apply --dry-run\n  ingest schema apply --with query-store",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.withSchema(func(db *sql.DB) error { return p.schemaApply(c.Context(), db, f, dryRun) })
+		},
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
+	f.bind(c)
+	return c
+}
+
+func newSchemaCheck(p *program) *cobra.Command {
+	var f partFlags
+	c := &cobra.Command{
+		Use:     "check",
+		Short:   "Say table by table what is there, missing or different (exit code 1 if anything is)",
+		Example: "  ingest schema check",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.withSchema(func(db *sql.DB) error { return p.schemaCheck(c.Context(), db, f) })
+		},
+	}
+	f.bind(c)
+	return c
+}
+
+func newSchemaPrint(p *program) *cobra.Command {
+	var f partFlags
+	c := &cobra.Command{
+		Use:     "print",
+		Short:   "Print the SQL: for the server that --catalog names, or for any",
+		Example: "  ingest schema print > catalogue.sql",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if isSQLServer(p.catalog) {
+				return p.withSchema(func(db *sql.DB) error {
+					server, err := schema.Inspect(c.Context(), db)
+					if err != nil {
+						return err
+					}
+					return p.schemaPrint(server, f)
+				})
+			}
+			return p.schemaPrint(schema.Server{Product: "SQL Server", Geometry: true}, f)
+		},
+	}
+	f.bind(c)
+	return c
+}
+
+// isSQLServer reports whether a --catalog is for package sqlserver.
+func isSQLServer(address string) bool {
+	for _, prefix := range []string{"sqlserver:", "azuresql:", "odbc:", "server="} {
+		if strings.HasPrefix(strings.ToLower(address), prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *program) withSchema(do func(*sql.DB) error) error {
+	if !isSQLServer(p.catalog) {
+		return usage("--catalog: want sqlserver://HOST?database=NAME (the SQLite catalogue sees to its own tables)")
+	}
+	db, err := sqlserver.OpenSchema(p.catalog, sqlserver.Settings{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(db), db.Close())
+}
+
+func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryRun bool) error {
+	act := schema.Apply
+	if dryRun {
+		act = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Plan(ctx, db) }
+	}
+	report, err := act(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, choice := range report.Server.Choices() {
+		p.emit(map[string]string{"event": "server", "text": choice}, "%s\n", choice)
+	}
+	for _, step := range report.Steps {
+		p.emit(map[string]any{"event": verbOf(dryRun), "step": step.Number, "name": step.Name, "sql": step.SQL}, "%s step %d (%s)\n", verbOf(dryRun), step.Number, step.Name)
+		if dryRun && !p.json {
+			p.printf("%s\n", step.SQL)
+		}
+	}
+	if len(report.Steps) == 0 {
+		p.emit(map[string]any{"event": "current", "step": report.Applied}, "nothing to do: the database has all %d steps\n", report.Applied)
+	}
+	for _, name := range f.parts {
+		if err := p.applyPart(ctx, db, report.Server, name, f, dryRun); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *program) applyPart(ctx context.Context, db *sql.DB, server schema.Server, name string, f partFlags, dryRun bool) error {
+	text, err := schema.PartScript(server, name, f.settings)
+	if err == nil && !dryRun {
+		err = schema.ApplyPart(ctx, db, name, f.settings)
+	}
+	if err != nil {
+		return err
+	}
+	p.emit(map[string]any{"event": verbOf(dryRun), "part": name, "sql": text}, "%s part %s\n", verbOf(dryRun), name)
+	if dryRun && !p.json {
+		p.printf("%s\n", text)
+	}
+	return nil
+}
+
+func verbOf(dryRun bool) string {
+	if dryRun {
+		return "would apply"
+	}
+	return "applied"
+}
+
+func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) error {
+	checked, err := schema.Check(ctx, db)
+	if err != nil {
+		return err
+	}
+	ok := checked.OK()
+	if checked.Applied < checked.Known {
+		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known}, "the database has step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
+	}
+	for _, t := range checked.Tables {
+		state := strings.Join(append(prefixed("missing ", t.Lacks), t.Different...), "; ")
+		if t.Missing {
+			state = "missing"
+		}
+		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing, "lacks": t.Lacks, "different": t.Different},
+			"%-20s %s\n", t.Name, orOK(state))
+	}
+	for _, name := range f.parts {
+		problem, err := schema.CheckPart(ctx, db, name)
+		if err != nil {
+			return err
+		}
+		ok = ok && problem == ""
+		p.emit(map[string]any{"event": "part", "name": name, "ok": problem == "", "problem": problem}, "%-20s %s\n", name, orOK(problem))
+	}
+	if !ok {
+		return &codeError{exitFailed, fmt.Errorf("the database is not what this program needs")}
+	}
+	return nil
+}
+
+func prefixed(prefix string, list []string) []string {
+	all := make([]string, len(list))
+	for i, text := range list {
+		all[i] = prefix + text
+	}
+	return all
+}
+
+func orOK(problem string) string {
+	if problem == "" {
+		return "ok"
+	}
+	return problem
+}
+
+func (p *program) schemaPrint(server schema.Server, f partFlags) error {
+	steps, err := server.Script()
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		p.emit(map[string]any{"step": step.Number, "name": step.Name, "sql": step.SQL}, "-- Step %d: %s\n%s\n", step.Number, step.Name, step.SQL)
+	}
+	for _, name := range f.parts {
+		text, err := schema.PartScript(server, name, f.settings)
+		if err != nil {
+			return err
+		}
+		p.emit(map[string]any{"part": name, "sql": text}, "-- Part %s\n%s\n", name, text)
+	}
+	return nil
+}

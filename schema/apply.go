@@ -1,0 +1,142 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+)
+
+// NewerError says that a database was changed by a newer program than this one.
+type NewerError struct {
+	Applied, Known int // numbers of the last steps
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the database has schema step %d and this program knows %d: use a newer ingest", e.Applied, e.Known)
+}
+
+// Report is what Apply did, or what it would do.
+type Report struct {
+	Server  Server
+	Applied int    // number of the last step that the database had before; 0 for none
+	Steps   []Step // those that it lacked, as they were or would be executed
+}
+
+// createSteps is executed under the lock, so no two processes do it at once.
+const createSteps = `/* ingest: create-steps */
+IF OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL
+CREATE TABLE dbo.SchemaSteps (
+	Number    int NOT NULL,
+	Name      nvarchar(200) NOT NULL,
+	AppliedAt datetime2 NOT NULL CONSTRAINT DF_SchemaSteps_AppliedAt DEFAULT (SYSUTCDATETIME()),
+	CONSTRAINT PK_SchemaSteps PRIMARY KEY CLUSTERED (Number)
+)`
+
+// lockSchema holds off other processes until the transaction ends. It fails after a minute (51001).
+const lockSchema = `/* ingest: lock-schema */
+DECLARE @got int;
+EXEC @got = sp_getapplock @Resource = N'ingest:schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;
+IF @got < 0 THROW 51001, N'another process has been changing the schema for a minute', 1;`
+
+// Plan returns what Apply would do to the SQL Server database db.
+func Plan(ctx context.Context, db querier) (*Report, error) {
+	r := &Report{}
+	var err error
+	if r.Server, err = Inspect(ctx, db); err != nil {
+		return nil, err
+	}
+	steps, err := r.Server.Script()
+	if err != nil {
+		return nil, err
+	}
+	if r.Applied, err = applied(ctx, db); err != nil {
+		return nil, err
+	}
+	if r.Applied > len(steps) {
+		return nil, &NewerError{Applied: r.Applied, Known: len(steps)}
+	}
+	r.Steps = steps[r.Applied:]
+	return r, nil
+}
+
+// applied returns the number of the last step that the database has.
+func applied(ctx context.Context, db querier) (int, error) {
+	var there bool
+	err := db.QueryRowContext(ctx, `/* ingest: find-steps */ SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`).Scan(&there)
+	if err != nil || !there {
+		return 0, err
+	}
+	var last int
+	err = db.QueryRowContext(ctx, `/* ingest: last-step */ SELECT COALESCE(MAX(Number), 0) FROM dbo.SchemaSteps`).Scan(&last)
+	return last, err
+}
+
+// Apply brings the SQL Server database db to what this program knows. Each step is one
+// transaction, which SQL Server's data definition takes part in: after an error
+// the steps before it stand, and Apply can be called again. Two processes that call it at
+// once wait for each other.
+func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close() // gives it back; it has nothing to report
+	r, err := Plan(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	steps := r.Steps
+	r.Steps = nil
+	for _, step := range steps {
+		done, err := applyStep(ctx, conn, step)
+		if err != nil {
+			return r, fmt.Errorf("schema step %d (%s): %w", step.Number, step.Name, err)
+		}
+		if done {
+			r.Steps = append(r.Steps, step)
+		}
+	}
+	return r, nil
+}
+
+// applyStep reports whether the step was this call's to apply, and not another process's.
+func applyStep(ctx context.Context, conn *sql.Conn, step Step) (done bool, err error) {
+	err = within(ctx, conn, func(tx *sql.Tx) error {
+		for _, query := range []string{lockSchema, createSteps} {
+			if _, err := tx.ExecContext(ctx, query); err != nil {
+				return err
+			}
+		}
+		last, err := applied(ctx, tx)
+		if err != nil || last >= step.Number {
+			return err
+		}
+		for _, batch := range Batches(step.SQL) {
+			if _, err := tx.ExecContext(ctx, batch); err != nil {
+				return err
+			}
+		}
+		done = true
+		_, err = tx.ExecContext(ctx, `/* ingest: note-step */ INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (@p1, @p2)`, step.Number, step.Name)
+		return err
+	})
+	return done && err == nil, err
+}
+
+// within runs do in a transaction. A connection on which something failed is not used again:
+// the server rolls back what it was in.
+func within(ctx context.Context, conn *sql.Conn, do func(*sql.Tx) error) error {
+	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return err
+	}
+	if err = do(tx); err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		_ = tx.Rollback() // of what may have ended already
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	return err
+}

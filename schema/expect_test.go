@@ -1,0 +1,133 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+var plain = Server{Product: "SQL Server"}
+
+func script(t *testing.T, s Server) []Step {
+	t.Helper()
+	steps, err := s.Script()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+func TestExpectationIsReadFromTheSteps(t *testing.T) {
+	e := expect(script(t, plain))
+	for _, table := range []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs", "IngestionJobAtoms",
+		"CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames", "ModelNameFiles", "FileSegments"} {
+		if !slices.Contains(e.tables, table) || len(e.columns[table]) < 2 {
+			t.Errorf("table %s has columns %v", table, e.columns[table])
+		}
+	}
+	for _, c := range []struct {
+		table string
+		want  column
+	}{
+		{"Atoms", column{"ContentHash", "binary", 32, false}},
+		{"Atoms", column{"ByteSize", "bigint", 0, true}},
+		{"Models", column{"Config", "nvarchar", -1, true}},
+		{"LayerTensorSegments", column{"RawPayload", "varbinary", -1, false}},
+		{"IngestionJobs", column{"LeaseExpires", "datetime2", 0, true}},
+		{"CatalogIdentity", column{"Identity", "nvarchar", 36, false}},
+	} {
+		if !slices.Contains(e.columns[c.table], c.want) {
+			t.Errorf("%s has columns %+v, want %+v", c.table, e.columns[c.table], c.want)
+		}
+	}
+	if len(e.indexes) < 30 || len(e.keys) < 15 {
+		t.Errorf("%d indexes, %d foreign keys", len(e.indexes), len(e.keys))
+	}
+}
+
+func TestStepsFitTheServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		server Server
+		want   []string
+		not    []string
+	}{
+		"plain":      {plain, []string{"nvarchar(max) NULL"}, []string{"FILESTREAM", "$(", " json "}},
+		"2025":       {Server{JSON: true, Geometry: true}, []string{"Config             json NULL", "geometry NULL"}, []string{"$("}},
+		"filestream": {Server{Filegroup: "a]b"}, []string{"varbinary(max) FILESTREAM NOT NULL", "FILESTREAM_ON [a]]b]"}, []string{"$("}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := ""
+			for _, step := range script(t, c.server) {
+				for line := range strings.Lines(step.SQL) {
+					if !strings.HasPrefix(line, "--") {
+						text += line
+					}
+				}
+			}
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is missing", want)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(text, not) {
+					t.Errorf("%q is there", not)
+				}
+			}
+		})
+	}
+}
+
+// SQL Server refuses a table that a delete reaches on two ways (error 1785), and other engines do not.
+func TestNoTableIsReachedByTwoCascades(t *testing.T) {
+	parents := map[string][]string{} // of each table, those whose rows take its rows with them
+	for _, step := range script(t, plain) {
+		table := ""
+		for line := range strings.Lines(step.SQL) {
+			if m := createTable.FindStringSubmatch(line); m != nil {
+				table = m[1]
+			}
+			if m := addKeyTo.FindStringSubmatch(line); m != nil {
+				table = m[1]
+			}
+			if _, rest, ok := strings.Cut(line, "REFERENCES dbo."); ok && strings.Contains(rest, "ON DELETE") {
+				parents[table] = append(parents[table], strings.Fields(rest)[0])
+			}
+		}
+	}
+	if len(parents["ModelLayers"]) != 2 || len(parents["ModelNameFiles"]) != 1 {
+		t.Fatalf("the cascades are %v", parents)
+	}
+	var ways func(from, to string) int
+	ways = func(from, to string) int {
+		if from == to {
+			return 1
+		}
+		n := 0
+		for _, parent := range parents[to] {
+			n += ways(from, parent)
+		}
+		return n
+	}
+	for from := range parents {
+		for to := range parents {
+			if n := ways(from, to); from != to && n > 1 {
+				t.Errorf("%s is reached from %s on %d ways", to, from, n)
+			}
+		}
+	}
+	for _, root := range []string{"Models", "Atoms", "IngestionJobs"} {
+		for to := range parents {
+			if n := ways(root, to); root != to && n > 1 {
+				t.Errorf("%s is reached from %s on %d ways", to, root, n)
+			}
+		}
+	}
+}
+
+func TestBatches(t *testing.T) {
+	got := Batches("a\nGO\n\nb -- GO\n go \nGO\nc")
+	if !slices.Equal(got, []string{"a", "b -- GO", "c"}) {
+		t.Errorf("batches are %q", got)
+	}
+}

@@ -1,0 +1,177 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The optional parts, each a script of its own, off until it is named. None was run by the tests:
+// they need an edition of SQL Server that has them.
+//
+//go:embed sqlserver/parts/*.sql
+var partFiles embed.FS
+
+// PartSettings are what some parts have to know.
+type PartSettings struct {
+	// Path is the folder on the server for FILESTREAM data. The folder above it must exist, it must not.
+	Path string
+	// RetentionDays is how long history is kept; 0 or less means 365.
+	RetentionDays int
+}
+
+// part is an optional part of the schema.
+type part struct {
+	name string
+	// inTransaction says whether the server lets the script run in a transaction: ALTER DATABASE does not.
+	inTransaction bool
+	// refuse says why the server cannot have it; empty if it can.
+	refuse func(Server) string
+	// check is a query for what is missing: one row with a text, empty if nothing is.
+	check string
+}
+
+func never(Server) string { return "" }
+
+func notInCloud(what string) func(Server) string {
+	return func(s Server) string {
+		if s.Product == "Azure SQL Database" || s.Product == "Azure SQL Managed Instance" {
+			return what + " is not in " + s.Product
+		}
+		return ""
+	}
+}
+
+func notInDatabase(what string) func(Server) string {
+	return func(s Server) string {
+		if s.Product == "Azure SQL Database" {
+			return what + " is not in " + s.Product
+		}
+		return ""
+	}
+}
+
+var parts = []part{
+	{"filestream", false, notInCloud("FILESTREAM"), `SELECT CASE
+		WHEN COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0) < 2 THEN N'the instance has FILESTREAM switched off, or for T-SQL alone: Configuration Manager, then sp_configure ''filestream access level'', 2'
+		WHEN NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD') THEN N'the database has no FILESTREAM filegroup'
+		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files WHERE type = 2) THEN N'the FILESTREAM filegroup has no file'
+		WHEN EXISTS (SELECT 1 FROM sys.columns WHERE object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments')) AND name = N'RawPayload' AND is_filestream = 0)
+			THEN N'RawPayload of a table that has rows is no FILESTREAM column: it is changed by ingest migrate'
+		ELSE N'' END`},
+	{"temporal", true, never, `SELECT CASE WHEN (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type = 2)
+		< (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type <> 1)
+		THEN N'ModelLayers or TensorAtoms keeps no history' ELSE N'' END`},
+	{"columnstore", true, never, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6)
+		THEN N'' ELSE N'LayerTensorSegments has no columnstore index' END`},
+	{"query-store", false, never, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N'' ELSE N'the query store does not collect' END`},
+	{"broker", false, notInDatabase("Service Broker"), `SELECT CASE
+		WHEN NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1) THEN N'Service Broker is off in the database'
+		WHEN NOT EXISTS (SELECT 1 FROM sys.service_message_types WHERE name = N'//Hartonomous/Message') THEN N'message type //Hartonomous/Message is missing'
+		WHEN NOT EXISTS (SELECT 1 FROM sys.service_contracts WHERE name = N'//Hartonomous/Contract') THEN N'contract //Hartonomous/Contract is missing'
+		WHEN OBJECT_ID(N'dbo.HartonomousMessageQueue', N'SQ') IS NULL THEN N'queue dbo.HartonomousMessageQueue is missing'
+		WHEN (SELECT COUNT(*) FROM sys.services WHERE name IN (N'Hartonomous.BrokerInitiator', N'Hartonomous.BrokerTarget')) < 2 THEN N'a service is missing'
+		ELSE N'' END`},
+}
+
+// PartNames are the names of the optional parts.
+func PartNames() []string {
+	var all []string
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	return all
+}
+
+func named(name string) (*part, error) {
+	i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("no part %q: want one of %s", name, strings.Join(PartNames(), ", "))
+	}
+	return &parts[i], nil
+}
+
+// PartScript returns the SQL of a part as this server gets it.
+func PartScript(server Server, name string, settings PartSettings) (string, error) {
+	p, err := named(name)
+	if err != nil {
+		return "", err
+	}
+	if why := p.refuse(server); why != "" {
+		return "", errors.New(why)
+	}
+	if name == "filestream" && settings.Path == "" {
+		return "", errors.New("part filestream: name the folder on the server that its data goes to")
+	}
+	if settings.RetentionDays <= 0 {
+		settings.RetentionDays = 365
+	}
+	text, err := partFiles.ReadFile("sqlserver/parts/" + name + ".sql")
+	if err != nil {
+		return "", err
+	}
+	return strings.NewReplacer("$(path)", literal(settings.Path), "$(days)", strconv.Itoa(settings.RetentionDays)).Replace(string(text)), nil
+}
+
+// ApplyPart adds an optional part to a database that Apply has brought up to date. It may be called
+// again. Where the server does not take a part in a transaction, each statement of it looks first
+// whether it is needed.
+func ApplyPart(ctx context.Context, db *sql.DB, name string, settings PartSettings) error {
+	server, err := Inspect(ctx, db)
+	if err != nil {
+		return err
+	}
+	script, err := PartScript(server, name, settings)
+	if err != nil {
+		return err
+	}
+	p, err := named(name)
+	if err != nil {
+		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() // gives it back; it has nothing to report
+	execute := func(run func(context.Context, string, ...any) (sql.Result, error)) error {
+		for _, batch := range Batches(script) {
+			if _, err := run(ctx, batch); err != nil {
+				return fmt.Errorf("part %s: %w", name, err)
+			}
+		}
+		return nil
+	}
+	if !p.inTransaction {
+		return execute(conn.ExecContext)
+	}
+	return within(ctx, conn, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, lockSchema); err != nil {
+			return err
+		}
+		return execute(tx.ExecContext)
+	})
+}
+
+// CheckPart says what an optional part lacks; nothing if it is there.
+func CheckPart(ctx context.Context, db querier, name string) (string, error) {
+	p, err := named(name)
+	if err != nil {
+		return "", err
+	}
+	server, err := Inspect(ctx, db)
+	if err != nil {
+		return "", err
+	}
+	if why := p.refuse(server); why != "" {
+		return why, nil
+	}
+	var problem string
+	err = db.QueryRowContext(ctx, `/* ingest: check-part */ `+p.check).Scan(&problem)
+	return problem, err
+}

@@ -1,0 +1,41 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestPartScripts(t *testing.T) {
+	cloud := Server{Product: "Azure SQL Database"}
+	for name, c := range map[string]struct {
+		server   Server
+		part     string
+		settings PartSettings
+		want     string // in the script, or in the error
+		refused  bool
+	}{
+		"filestream":              {plain, "filestream", PartSettings{Path: `D:\it's`}, `REPLACE(N'D:\it''s', N'''', N'''''')`, false},
+		"filestream, no path":     {plain, "filestream", PartSettings{}, "name the folder", true},
+		"filestream in cloud":     {cloud, "filestream", PartSettings{Path: "x"}, "FILESTREAM is not in Azure SQL Database", true},
+		"temporal":                {plain, "temporal", PartSettings{RetentionDays: 30}, "HISTORY_RETENTION_PERIOD = 30 DAYS", false},
+		"temporal, by default":    {cloud, "temporal", PartSettings{}, "HISTORY_RETENTION_PERIOD = 365 DAYS", false},
+		"columnstore":             {cloud, "columnstore", PartSettings{}, "NONCLUSTERED COLUMNSTORE", false},
+		"query store":             {cloud, "query-store", PartSettings{}, "QUERY_STORE = ON", false},
+		"broker":                  {plain, "broker", PartSettings{}, "//Hartonomous/Contract", false},
+		"broker in cloud":         {cloud, "broker", PartSettings{}, "Service Broker is not in", true},
+		"one that does not exist": {plain, "x", PartSettings{}, "want one of filestream, temporal", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := PartScript(c.server, c.part, c.settings)
+			if (err != nil) != c.refused {
+				t.Fatal(err)
+			}
+			if err != nil {
+				text = err.Error()
+			}
+			if !strings.Contains(text, c.want) || strings.Contains(text, "$(") {
+				t.Errorf("want %q in\n%s", c.want, text)
+			}
+		})
+	}
+}

@@ -1,0 +1,167 @@
+-- What ingest adds to the tables that were there. A column that may be NULL costs nothing
+-- to add, in any edition, however many rows there are; and NULL is what a row of
+-- another program says: that it does not know.
+--
+-- An Exact column holds, byte for byte, what the column of that name cannot: text that
+-- is too long for it, that is not UTF-8, or that holds a NUL. NULL means that the other
+-- column says it all.
+--
+-- No index here has a filter: with one, INSERT and UPDATE would fail for a session with
+-- QUOTED_IDENTIFIER OFF, such as that of sqlcmd, which worked before.
+
+IF COL_LENGTH(N'dbo.Atoms', N'ByteSize') IS NULL
+    ALTER TABLE dbo.Atoms ADD ByteSize bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'SourceUriExact') IS NULL
+    ALTER TABLE dbo.Atoms ADD SourceUriExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'PayloadLocatorExact') IS NULL
+    ALTER TABLE dbo.Atoms ADD PayloadLocatorExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobUri') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobUri nvarchar(2048) NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobContainer') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobContainer nvarchar(256) NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobName') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobName nvarchar(1024) NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobSizeBytes') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobSizeBytes bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobETag') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobETag nvarchar(128) NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobLastModified') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobLastModified datetime2 NULL;
+GO
+
+IF COL_LENGTH(N'dbo.Models', N'ModelNameExact') IS NULL
+    ALTER TABLE dbo.Models ADD ModelNameExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.Models', N'ModelTypeExact') IS NULL
+    ALTER TABLE dbo.Models ADD ModelTypeExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.Models', N'ArchitectureExact') IS NULL
+    ALTER TABLE dbo.Models ADD ArchitectureExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.Models', N'ConfigExact') IS NULL
+    ALTER TABLE dbo.Models ADD ConfigExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.Models', N'State') IS NULL
+    ALTER TABLE dbo.Models ADD State nvarchar(20) NULL;
+GO
+IF COL_LENGTH(N'dbo.Models', N'IngestionJobId') IS NULL
+    ALTER TABLE dbo.Models ADD IngestionJobId bigint NULL;
+GO
+
+IF COL_LENGTH(N'dbo.ModelMetadata', N'LicenseExact') IS NULL
+    ALTER TABLE dbo.ModelMetadata ADD LicenseExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.ModelMetadata', N'SourceUrlExact') IS NULL
+    ALTER TABLE dbo.ModelMetadata ADD SourceUrlExact varbinary(max) NULL;
+GO
+
+IF COL_LENGTH(N'dbo.ModelLayers', N'LayerNameExact') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD LayerNameExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.ModelLayers', N'TensorShapeExact') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD TensorShapeExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.ModelLayers', N'ModelFileId') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD ModelFileId bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.ModelLayers', N'ByteOffset') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD ByteOffset bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.ModelLayers', N'ByteSize') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD ByteSize bigint NULL;
+GO
+
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'RawPayload') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'ByteOffset') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD ByteOffset bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'ByteSize') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD ByteSize bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'AtomId') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD AtomId bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobUri') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobUri nvarchar(2048) NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobContainer') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobContainer nvarchar(256) NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobName') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobName nvarchar(1024) NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobETag') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobETag nvarchar(128) NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobSizeBytes') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobSizeBytes bigint NOT NULL CONSTRAINT DF_LayerTensorSegments_BlobSizeBytes DEFAULT (0);
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobLastModified') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobLastModified datetime2 NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'AddressExact') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD AddressExact varbinary(max) NULL;
+GO
+
+IF COL_LENGTH(N'dbo.IngestionJobs', N'SourceUriExact') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD SourceUriExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'MetadataExact') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD MetadataExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseHolder') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD LeaseHolder nvarchar(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseToken') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD LeaseToken bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseExpires') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD LeaseExpires datetime2(3) NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseAlone') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD LeaseAlone bit NULL;
+GO
+
+-- ModelLayers.ModelFileId has no foreign key: a layer goes with its model already, and so does the
+-- file. See ModelNameFiles.
+IF OBJECT_ID(N'dbo.FK_Models_IngestionJobs_IngestionJobId', N'F') IS NULL
+    ALTER TABLE dbo.Models ADD CONSTRAINT FK_Models_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE SET NULL;
+GO
+IF OBJECT_ID(N'dbo.FK_LayerTensorSegments_Atoms_AtomId', N'F') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD CONSTRAINT FK_LayerTensorSegments_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId);
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
+    WHERE i.object_id = OBJECT_ID(N'dbo.Models') AND i.key_ordinal = 1 AND c.name = N'IngestionJobId')
+    CREATE INDEX IX_Models_IngestionJobId ON dbo.Models (IngestionJobId);
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
+    WHERE i.object_id = OBJECT_ID(N'dbo.ModelLayers') AND i.key_ordinal = 1 AND c.name = N'ModelFileId')
+    CREATE INDEX IX_ModelLayers_ModelFileId_ByteOffset ON dbo.ModelLayers (ModelFileId, ByteOffset);
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
+    WHERE i.object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND i.key_ordinal = 1 AND c.name = N'AtomId')
+    CREATE INDEX IX_LayerTensorSegments_AtomId ON dbo.LayerTensorSegments (AtomId);
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
+    WHERE i.object_id = OBJECT_ID(N'dbo.IngestionJobs') AND i.key_ordinal = 1 AND c.name = N'LeaseExpires')
+    CREATE INDEX IX_IngestionJobs_LeaseExpires ON dbo.IngestionJobs (LeaseExpires);
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
+    WHERE i.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND i.key_ordinal = 1 AND c.name = N'IngestionJobId')
+    CREATE INDEX IX_IngestionJobAtoms_IngestionJobId_AtomId ON dbo.IngestionJobAtoms (IngestionJobId, AtomId);
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
+    WHERE i.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND i.key_ordinal = 1 AND c.name = N'AtomId')
+    CREATE INDEX IX_IngestionJobAtoms_AtomId ON dbo.IngestionJobAtoms (AtomId);
+GO

@@ -1,0 +1,177 @@
+package sqlserver
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/microsoft/go-mssqldb/azuread"
+	"github.com/microsoft/go-mssqldb/msdsn"
+)
+
+// The environment that may hold the password, or name the file that does.
+const (
+	passwordVariable     = "INGEST_CATALOG_PASSWORD"
+	passwordFileVariable = "INGEST_CATALOG_PASSWORD_FILE"
+)
+
+// address is where a database is and how to log in. It is never printed but for its name.
+type address struct {
+	dsn    string
+	name   string
+	params map[string]string
+	stall  time.Duration
+}
+
+// errAddress says what is wrong without showing any of it: what could not be parsed may
+// hold a password anywhere.
+var errAddress = errors.New("the catalogue's address cannot be read: want sqlserver://USER@HOST/INSTANCE?database=NAME, or a list of name=value as go-mssqldb takes it")
+
+// parseAddress reads an address and completes it: encryption, timeouts, password.
+func parseAddress(text string, settings Settings) (*address, error) {
+	if rest, ok := strings.CutPrefix(text, "azuresql://"); ok {
+		text = "sqlserver://" + rest
+		if config, err := msdsn.Parse(text); err == nil && config.Parameters["fedauth"] == "" {
+			text = with(text, "fedauth", azuread.ActiveDirectoryDefault)
+		}
+	}
+	config, err := msdsn.Parse(text)
+	if err != nil {
+		return nil, errAddress
+	}
+	a := &address{dsn: text, params: config.Parameters, stall: settings.Stall}
+	if config.Host == "" && config.Parameters[msdsn.Server] == "" {
+		return nil, errAddress
+	}
+	if config.Database == "" {
+		return nil, fmt.Errorf("the catalogue's address names no database: add database=NAME")
+	}
+	a.name = place(&config)
+	if err := a.addPassword(&config, settings); err != nil {
+		return nil, err
+	}
+	// go-mssqldb encrypts the login alone, and trusts any certificate, if nothing is said.
+	if !loopback(config.Host) {
+		a.setDefault(msdsn.Encrypt, "true")
+	}
+	a.setDefault(msdsn.AppName, "ingest")
+	a.setDefault(msdsn.DialTimeout, "15")
+	// The driver's own way of trying again: storage.Do is the only one here.
+	a.setDefault(msdsn.DisableRetry, "true")
+	return a, nil
+}
+
+// place names a database for messages.
+func place(config *msdsn.Config) string {
+	host := config.Host
+	if host == "" {
+		host = config.Parameters[msdsn.Server]
+	}
+	if config.Instance != "" {
+		host += `\` + config.Instance
+	}
+	if config.Port != 0 {
+		host += ":" + strconv.FormatUint(config.Port, 10)
+	}
+	return fmt.Sprintf("%q on %s", config.Database, host)
+}
+
+func loopback(host string) bool {
+	switch strings.ToLower(host) {
+	case "localhost", ".", "(local)", "(localdb)":
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback()
+}
+
+// addPassword completes an address that has a user and no password. Without a user,
+// or with Microsoft Entra's ways that need none, there is nothing to complete.
+func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
+	if config.User == "" || config.Password != "" {
+		return nil
+	}
+	password := settings.Password
+	if password == "" {
+		password = os.Getenv(passwordVariable)
+	}
+	if file := os.Getenv(passwordFileVariable); password == "" && file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("%s: %w", passwordFileVariable, err)
+		}
+		password = strings.TrimRight(string(text), "\r\n")
+	}
+	if password != "" {
+		a.dsn = withPassword(a.dsn, password)
+	}
+	return nil
+}
+
+// setDefault says something that the address does not say.
+func (a *address) setDefault(key, value string) {
+	if _, said := a.params[key]; !said {
+		a.dsn = with(a.dsn, key, value)
+	}
+}
+
+// with adds a setting to an address, in the form that the address has. The values that are
+// added here need no quoting.
+func with(dsn, key, value string) string {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "sqlserver" {
+		return strings.TrimRight(dsn, "; ") + ";" + key + "=" + value
+	}
+	query := u.Query()
+	query.Set(key, value)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+func withPassword(dsn, password string) string {
+	switch u, err := url.Parse(dsn); {
+	case err == nil && u.Scheme == "sqlserver" && u.User != nil:
+		u.User = url.UserPassword(u.User.Username(), password)
+		return u.String()
+	case err == nil && u.Scheme == "sqlserver":
+		return with(dsn, msdsn.Password, password)
+	case strings.HasPrefix(dsn, "odbc:"):
+		return strings.TrimRight(dsn, "; ") + ";password={" + strings.ReplaceAll(password, "}", "}}") + "}"
+	}
+	return strings.TrimRight(dsn, "; ") + `;password="` + strings.ReplaceAll(password, `"`, `""`) + `"`
+}
+
+// sessionSettings hold for each session. XACT_ABORT: an error ends the transaction, and
+// never a part of it. LOCK_TIMEOUT: who waits for half a minute is told (error 1222),
+// and tries again. DEADLOCK_PRIORITY: of two that block each other it is we who lose, for we
+// try again, and the other application may not.
+const sessionSettings = `/* ingest: session */ SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
+
+// pool opens at most n connections, which are given up when the server is silent for
+// longer than stall.
+func (a *address) pool(n int, stall time.Duration) (*sql.DB, error) {
+	if a.stall > 0 {
+		stall = min(stall, a.stall)
+	}
+	dsn := a.dsn
+	if _, said := a.params[msdsn.ConnectionTimeout]; !said {
+		dsn = with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(stall.Round(time.Second), time.Second).Seconds())))
+	}
+	connector, err := azuread.NewConnector(dsn)
+	if err != nil {
+		return nil, errAddress
+	}
+	connector.SessionInitSQL = sessionSettings
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	// A gateway may drop what has been idle for long without a word.
+	db.SetConnMaxIdleTime(4 * time.Minute)
+	return db, nil
+}

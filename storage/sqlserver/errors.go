@@ -1,0 +1,165 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+)
+
+// transientNumbers are the errors after which the same call may succeed. Beside what Microsoft
+// lists for Azure SQL: deadlock victim, lock request timed out, no lock left, and the two of a
+// unique index, by which one of two that make the same row at once is told to look again.
+var transientNumbers = map[int32]bool{
+	233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
+	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true, 49920: true,
+	duplicateKey: true, duplicateIndex: true,
+}
+
+const (
+	duplicateKey   = 2627
+	duplicateIndex = 2601
+	cannotOpen     = 4060
+)
+
+// throttled are the errors of a server that has too much to do, which asks for ten seconds.
+var throttled = map[int32]bool{10928: true, 10929: true, 40501: true, 40613: true, 49918: true, 49919: true, 49920: true}
+
+// hints say what to do about what the server says.
+var hints = map[int32]string{
+	229:        "the login lacks a permission: it needs SELECT, INSERT, UPDATE and DELETE on the tables of schema dbo",
+	262:        "the login may not do this: let a member of db_owner run `ingest schema apply`",
+	208:        "a table is missing: run `ingest schema check`",
+	207:        "a column is missing: run `ingest schema check`",
+	916:        "the login may not use this database: it needs a user there",
+	1105:       "the database is full: make room, then run the same command again to go on",
+	1101:       "the database is full: make room, then run the same command again to go on",
+	9002:       "the transaction log is full: back it up or let it grow, then run the same command again to go on",
+	3906:       "the database is read-only",
+	cannotOpen: "the database cannot be opened: check its name, and that the login has a user there",
+	18456:      "the login was refused: check user and password",
+	18452:      "the login was refused: the server takes no Windows login from here",
+	40615:      "the server's firewall does not let this address in",
+	40544:      "the database has reached its size quota: make room, then run the same command again to go on",
+}
+
+// fault is an error that the catalogue passes on: which database it was, what to do if we know it,
+// and whether the same call may succeed later.
+type fault struct {
+	name, hint string
+	transient  bool
+	after      time.Duration
+	err        error
+}
+
+func (f *fault) Error() string {
+	if f.hint != "" {
+		return fmt.Sprintf("catalogue %s: %s: %v", f.name, f.hint, f.err)
+	}
+	return fmt.Sprintf("catalogue %s: %v", f.name, f.err)
+}
+
+// Unwrap returns the cause.
+func (f *fault) Unwrap() error { return f.err }
+
+// Transient implements storage.Transient.
+func (f *fault) Transient() bool { return f.transient }
+
+// RetryAfter implements storage.Delayed.
+func (f *fault) RetryAfter() time.Duration { return f.after }
+
+// explain adds to an error what the catalogue knows of it.
+func (c *Catalog) explain(err error) error {
+	var known *fault
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	f := &fault{name: c.name, err: err}
+	if numbers := serverErrors(err); numbers != nil {
+		for _, n := range numbers {
+			if f.hint == "" {
+				f.hint = hints[n]
+			}
+			f.transient = f.transient || transientNumbers[n]
+			if throttled[n] {
+				f.after = 10 * time.Second
+			}
+		}
+		// A database that was open a moment ago is moving to another machine: it comes back.
+		moving := c.ready && slices.Contains(numbers, cannotOpen)
+		f.transient = f.transient && f.hint == "" || severed(err) || moving
+		return f
+	}
+	f.transient = raced(err) || broken(err)
+	return f
+}
+
+// serverErrors returns the numbers of the errors that the server reported; nil if it did not.
+func serverErrors(err error) []int32 {
+	var e mssql.Error
+	if !errors.As(err, &e) || e.Number == 0 {
+		return nil
+	}
+	numbers := []int32{e.Number}
+	for _, one := range e.All {
+		numbers = append(numbers, one.Number)
+	}
+	return numbers
+}
+
+// severed reports whether the error ended the connection: the server is going down, or
+// has lost its footing.
+func severed(err error) bool {
+	var fatal mssql.ServerError
+	var e mssql.Error
+	return errors.As(err, &fatal) || errors.As(err, &e) && e.Class >= 20 && hints[e.Number] == ""
+}
+
+// broken reports whether the connection broke, stalled, or could not be made.
+func broken(err error) bool {
+	var network net.Error
+	var stream mssql.StreamError
+	var e mssql.Error
+	var unknown *net.DNSError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &unknown) && unknown.IsNotFound:
+		return false
+	case errors.As(err, &network), errors.As(err, &stream), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, sql.ErrTxDone):
+		return true
+	case errors.As(err, &e) && e.Number == 0: // the driver's own, for a transaction that the server has ended
+		return true
+	}
+	// Some of the driver's errors have lost what they were made from.
+	return strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "connection reset") || strings.Contains(err.Error(), "broken pipe")
+}
+
+// raceError says that another process was quicker: the verb has to look again.
+type raceError string
+
+func (e raceError) Error() string { return string(e) }
+
+func raced(err error) bool {
+	var race raceError
+	return errors.As(err, &race)
+}
+
+// duplicate reports whether a unique index refused a row.
+func duplicate(err error) bool {
+	for _, n := range serverErrors(err) {
+		if n == duplicateKey || n == duplicateIndex {
+			return true
+		}
+	}
+	return false
+}

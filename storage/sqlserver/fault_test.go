@@ -1,0 +1,260 @@
+package sqlserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
+)
+
+// theBatch is all of a file of ten bytes: two for no tensor, then a tensor of four segments, of
+// which two hold the same.
+func theBatch(payloads bool) *ingest.Batch {
+	b := &ingest.Batch{Model: theModel, File: theFile, To: theBytes, HashState: []byte("state"), Digest: ingest.Sum([]byte("file"))}
+	add := func(layer ingest.LayerID, tensor, ordinal int, text string) {
+		at := int64(0)
+		if n := len(b.Segments); n > 0 {
+			at = b.Segments[n-1].End()
+		}
+		r := ingest.Recorded{Segment: ingest.Segment{Tensor: tensor, Ordinal: ordinal, Offset: at, Bytes: int64(len(text)), First: at, Count: 2},
+			Layer: layer, Digest: ingest.Sum([]byte(text)), Address: ingest.Address{URI: "dir:" + text, Bytes: int64(len(text))}}
+		if layer != 0 {
+			r.Type = "F32"
+		}
+		if payloads {
+			r.Payload, r.Address = []byte(text), ingest.Address{}
+		}
+		b.Segments = append(b.Segments, r)
+	}
+	add(0, ingest.NoTensor, 0, "hd")
+	for i, text := range []string{"aa", "bb", "aa", "cc"} {
+		add(7, 0, i, text)
+	}
+	return b
+}
+
+// check compares what the server holds with what was meant: all of the batch, or nothing.
+func (d *double) check(t *testing.T, payloads, all bool) {
+	t.Helper()
+	if !d.WaitIdle(10 * time.Second) { // the server takes back what a lost connection was in
+		t.Errorf("a transaction was left open")
+	}
+	d.Do(func() {
+		if !all {
+			if d.atoms.Len() != 0 || d.segments.Len() != 0 || d.files.Len() != 0 {
+				t.Errorf("something is left of a batch that failed: %v %v %v", d.atoms.All(), d.segments.All(), d.files.All())
+			}
+			return
+		}
+		b := theBatch(payloads)
+		references := map[ingest.Digest]int64{}
+		for _, s := range b.Segments {
+			references[s.Digest]++
+			at := spot{ordinal: int64(s.Ordinal), layer: int64(s.Layer)}
+			if s.Layer == 0 {
+				at.file = theFile
+			}
+			want := segment{s.Offset, s.Bytes, s.First, s.Count, s.Digest, s.Type, s.Address.URI, string(s.Payload)}
+			if got, _ := d.segments.Get(at); got != want {
+				t.Errorf("segment %+v is %+v, want %+v", at, got, want)
+			}
+		}
+		if d.segments.Len() != len(b.Segments) || fmt.Sprint(d.atoms.All()) != fmt.Sprint(references) {
+			t.Errorf("%d segments; atoms %v, want %v", d.segments.Len(), d.atoms.All(), references)
+		}
+		if f, _ := d.files.Get(theFile); f != (progress{theBytes, 5, 8, 2, b.Digest}) {
+			t.Errorf("the file is %+v", f)
+		}
+	})
+}
+
+var theLease = ingest.Lease{Job: theJob, Token: 1, TTL: time.Minute}
+
+func (d *double) record(ctx context.Context, c *Catalog, payloads bool) error {
+	if payloads {
+		return c.RecordPayloads(ctx, theLease, theBatch(true))
+	}
+	return c.Record(ctx, theLease, theBatch(false))
+}
+
+// passing are faults after which the same call succeeds. Each must leave the batch there, once.
+var passing = map[string]tdstest.Fault{
+	"none":                          {At: tdstest.BeforeEffect, Match: "/* nothing */", Do: tdstest.Drop()},
+	"deadlock victim":               {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Do: tdstest.Fail(tdstest.Err(1205))},
+	"deadlock late":                 {At: tdstest.AfterEffect, Match: "/* ingest: advance */", Do: tdstest.Fail(tdstest.Err(1205))},
+	"three deadlocks":               {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Times: 3, Do: tdstest.Fail(tdstest.Err(1205))},
+	"lock timeout":                  {At: tdstest.BeforeEffect, Match: "/* ingest: recorded */", Do: tdstest.Fail(tdstest.Err(1222))},
+	"throttled":                     {At: tdstest.BeforeEffect, Match: "/* ingest: hold */", Do: tdstest.Fail(tdstest.Err(40197))},
+	"another was first":             {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Do: tdstest.Fail(tdstest.Err(2627))},
+	"reset before a statement":      {At: tdstest.BeforeEffect, Match: "/* ingest: weigh-atoms */", Do: tdstest.Reset()},
+	"dropped after a statement":     {At: tdstest.AfterEffect, Match: "/* ingest: reconcile */", Do: tdstest.Drop()},
+	"reset in mid-bulk":             {At: tdstest.InBulk, Rows: 3, Do: tdstest.Reset()},
+	"dropped in mid-bulk":           {At: tdstest.InBulk, Rows: 2, Do: tdstest.Drop()},
+	"an error in mid-bulk":          {At: tdstest.InBulk, Rows: 1, Do: tdstest.Fail(tdstest.Err(1205))},
+	"reset before COMMIT":           {At: tdstest.BeforeEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
+	"reset after COMMIT":            {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
+	"dropped after COMMIT":          {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Drop()},
+	"two answers of COMMIT lost":    {At: tdstest.AfterEffect, Match: tdstest.Commit, Times: 2, Do: tdstest.Drop()},
+	"a deadlock said after COMMIT":  {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Fail(tdstest.Err(1205))},
+	"stall before a statement":      {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Do: tdstest.Stall()},
+	"stall in mid-bulk":             {At: tdstest.InBulk, Rows: 2, Do: tdstest.Stall()},
+	"stall after COMMIT":            {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Stall()},
+	"login refused for the moment":  {At: tdstest.AtLogin, Do: tdstest.Fail(tdstest.Err(40197))},
+	"connection lost at the fence":  {At: tdstest.AfterEffect, Match: "/* ingest: fence */", Do: tdstest.Reset()},
+	"connection lost at its set-up": {At: tdstest.BeforeEffect, Match: "/* ingest: session */", Do: tdstest.Reset()},
+}
+
+func TestFaultsThatPass(t *testing.T) {
+	for name, fault := range passing {
+		for _, payloads := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%t", name, payloads), func(t *testing.T) {
+				t.Parallel()
+				d := newDouble(t)
+				c := d.open(t)
+				injected := d.Inject(fault)
+				t.Cleanup(injected.Release)
+				go func() { // the server comes to life again when the client has given it up
+					select {
+					case <-injected.Struck():
+					case <-t.Context().Done():
+					}
+					time.Sleep(1200 * time.Millisecond)
+					injected.Release()
+				}()
+				if err := d.record(t.Context(), c, payloads); err != nil {
+					t.Fatal(err)
+				}
+				d.check(t, payloads, true)
+				if err := d.record(t.Context(), c, payloads); err != nil { // and once more, as a caller may
+					t.Fatal(err)
+				}
+				d.check(t, payloads, true)
+				if times := max(fault.Times, 1); name != "none" && fault.At != tdstest.AtLogin && injected.Fired() != times {
+					t.Errorf("the fault struck %d times, want %d", injected.Fired(), times)
+				}
+			})
+		}
+	}
+}
+
+func TestFaultsThatStay(t *testing.T) {
+	for name, c := range map[string]struct {
+		number int32
+		hint   string
+	}{
+		"database full": {1105, "database is full"}, "log full": {9002, "transaction log is full"}, "no permission": {229, "lacks a permission"},
+		"may not": {262, "schema apply"}, "read-only": {3906, "read-only"}, "no table": {208, "schema check"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDouble(t)
+			catalog := d.open(t)
+			injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-tensor-segments */", Times: 1, Do: tdstest.Fail(tdstest.Err(c.number))})
+			err := d.record(t.Context(), catalog, false)
+			if err == nil || !strings.Contains(err.Error(), c.hint) || storage.IsTransient(err) {
+				t.Errorf("error is %v, want one with %q", err, c.hint)
+			}
+			if injected.Fired() != 1 {
+				t.Errorf("it was tried %d times", injected.Fired())
+			}
+			d.check(t, false, false)
+			if err := d.record(t.Context(), catalog, false); err != nil { // once there is room again
+				t.Fatal(err)
+			}
+			d.check(t, false, true)
+		})
+	}
+}
+
+func TestOpenRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		number int32
+		hint   string
+	}{
+		"wrong database": {4060, "check its name"}, "wrong password": {18456, "check user and password"}, "firewall": {40615, "firewall"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDouble(t)
+			injected := d.Inject(tdstest.Fault{At: tdstest.AtLogin, Times: -1, Do: tdstest.Fail(tdstest.Err(c.number))})
+			_, err := Open(t.Context(), d.DSN(), Settings{})
+			if err == nil || !strings.Contains(err.Error(), c.hint) || strings.Contains(err.Error(), "Dev-Only") {
+				t.Errorf("error is %v, want one with %q", err, c.hint)
+			}
+			if injected.Fired() != 1 {
+				t.Errorf("it was tried %d times", injected.Fired())
+			}
+		})
+	}
+}
+
+func TestErrorsWithoutEnd(t *testing.T) {
+	d := newDouble(t)
+	c := d.open(t)
+	injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Times: -1, Do: tdstest.Fail(tdstest.Err(1205))})
+	var gaveUp *storage.GaveUpError
+	if err := d.record(t.Context(), c, false); !errors.As(err, &gaveUp) || injected.Fired() != 4 {
+		t.Errorf("after %d attempts: %v", injected.Fired(), err)
+	}
+	d.check(t, false, false)
+}
+
+func TestLeaseLostAtTheEnd(t *testing.T) {
+	d := newDouble(t)
+	c := d.open(t)
+	d.Handle("/* ingest: fence */", affected(0))
+	if err := d.record(t.Context(), c, false); !errors.Is(err, ingest.ErrLeaseLost) {
+		t.Errorf("error is %v", err)
+	}
+	d.check(t, false, false)
+}
+
+// A run that is stopped leaves nothing half, and no connection that a next one would take for good.
+func TestCancelled(t *testing.T) {
+	for name, fault := range map[string]tdstest.Fault{
+		"in a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Do: tdstest.Slow(time.Minute)},
+		"in mid-bulk":    {At: tdstest.InBulk, Rows: 2, Do: tdstest.Slow(300 * time.Millisecond)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDouble(t)
+			c := d.open(t)
+			injected := d.Inject(fault)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				<-injected.Struck()
+				cancel()
+			}()
+			if err := d.record(ctx, c, false); !errors.Is(err, context.Canceled) {
+				t.Errorf("error is %v", err)
+			}
+			d.check(t, false, false)
+			if err := d.record(t.Context(), c, false); err != nil {
+				t.Fatal(err)
+			}
+			d.check(t, false, true)
+		})
+	}
+}
+
+// Rows that a bulk copy lost without a word are missed.
+func TestLostRowsAreMissed(t *testing.T) {
+	d := newDouble(t)
+	c := d.open(t)
+	d.HandleBulk("#ingest_batch", func(req *tdstest.Request, _ []tdstest.Column, rows [][]any) error {
+		table, err := req.Table("#ingest_batch")
+		if err != nil {
+			return err
+		}
+		return req.Insert(table, rows[1:]...)
+	})
+	if err := d.record(t.Context(), c, false); err == nil || !strings.Contains(err.Error(), "5 segments sent") {
+		t.Errorf("error is %v", err)
+	}
+	d.check(t, false, false)
+}

@@ -1,0 +1,271 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+)
+
+// leased is a job as another one meets it.
+type leased struct {
+	id     int64
+	status string
+	holder sql.NullString
+	token  int64
+	left   sql.NullInt64 // ms until the lease lapses; NULL while nobody holds the job
+	alone  bool
+}
+
+// selectLeased reads jobs by the server's clock, so that those of machines do not matter.
+const selectLeased = `SELECT j.IngestionJobId, COALESCE(j.Status, N''), j.LeaseHolder, COALESCE(j.LeaseToken, 0),
+	DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), j.LeaseExpires), COALESCE(j.LeaseAlone, 0) FROM dbo.IngestionJobs AS j `
+
+func (j *leased) fields() []any {
+	return []any{&j.id, &j.status, &j.holder, &j.token, &j.left, &j.alone}
+}
+
+// busy returns the error for a lease that has to be respected, and nil for one
+// that nobody holds, that lapsed, or whose holder has ended.
+func (j *leased) busy(gone func(ingest.Holder) bool) error {
+	if !j.left.Valid || j.left.Int64 <= 0 {
+		return nil
+	}
+	holder := parseHolder(j.holder)
+	if gone != nil && gone(holder) {
+		return nil
+	}
+	return &ingest.BusyError{Job: j.id, Holder: holder, Until: time.Duration(j.left.Int64) * time.Millisecond}
+}
+
+// lockJobs lets one process at a time open a job: whether another may start is a question about
+// all rows, those included that are not there yet. The lock ends with the transaction.
+const lockJobs = `/* ingest: lock-jobs */ DECLARE @got int;
+EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 30000;
+IF @got < 0 THROW 51002, N'another process has been opening a job for half a minute', 1;`
+
+// Open implements ingest.Jobs. Who asks again under the holder that has the lease, having
+// lost the answer, gets it anew. A lapsed lease that stands in the way of an
+// Alone job, or of which the Alone one stands in the way, is ended: its holder,
+// should it wake up, finds ErrLeaseLost. claim.Gone must not use the catalogue.
+func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
+	if claim.TTL < time.Millisecond {
+		return ingest.Lease{}, fmt.Errorf("a lease of %s is too short", claim.TTL)
+	}
+	var lease ingest.Lease
+	err := c.write(ctx, func(tx *tx) error {
+		lease = ingest.Lease{TTL: claim.TTL}
+		if _, err := tx.exec(lockJobs); err != nil {
+			return err
+		}
+		job, err := tx.claimed(claim)
+		if err != nil {
+			return err
+		}
+		if job != nil && parseHolder(job.holder) != claim.Holder {
+			if err := job.busy(claim.Gone); err != nil {
+				return err
+			}
+		}
+		if err := tx.makeWay(claim, job); err != nil {
+			return err
+		}
+		if job == nil {
+			lease.Token = 1
+			lease.Job, err = tx.startJob(claim)
+			return err
+		}
+		lease.Job, lease.Token, lease.Continued = job.id, job.token+1, true
+		return tx.continueJob(claim, lease)
+	})
+	if err != nil {
+		return ingest.Lease{}, err
+	}
+	return lease, nil
+}
+
+// claimed finds the job that claim would continue; nil if it starts one.
+func (t *tx) claimed(claim ingest.Claim) (*leased, error) {
+	var job leased
+	if claim.Job == 0 {
+		err := t.one(`/* ingest: claimed-source */ `+selectLeased+`
+			INNER JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId WHERE k.KeyHash = @p1`,
+			keyOf(claim.Pipeline, claim.Source)).Scan(job.fields()...)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil
+		}
+		return &job, err
+	}
+	err := t.one(`/* ingest: claimed-job */ `+selectLeased+`WHERE j.IngestionJobId = @p1`, claim.Job).Scan(job.fields()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("job %d: %w", claim.Job, ingest.ErrNotFound)
+	}
+	if err == nil && job.status != string(ingest.JobOpen) {
+		return nil, fmt.Errorf("job %d is %s: there is nothing to continue", claim.Job, job.status)
+	}
+	return &job, err
+}
+
+// makeWay ends the lapsed leases of the jobs that may not run beside claim, and
+// refuses if one is live.
+func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
+	var id int64
+	if own != nil {
+		id = own.id
+	}
+	var others []leased
+	err := t.each(func(rows *sql.Rows) error {
+		var other leased
+		err := rows.Scan(other.fields()...)
+		others = append(others, other)
+		return err
+	}, `/* ingest: rival-jobs */ `+selectLeased+`WHERE j.LeaseExpires IS NOT NULL AND j.IngestionJobId <> @p1 AND (j.LeaseAlone = 1 OR @p2 = 1)`,
+		id, claim.Alone)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if err := other.busy(claim.Gone); err != nil {
+			return err
+		}
+		if err := t.changeLease(other.id, other.token, `/* ingest: end-lease */ UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, LeaseExpires = NULL
+			WHERE IngestionJobId = @p1 AND LeaseToken = @p2`); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeLease changes the lease of a job that has this token. One that has not any longer was
+// renewed or taken over since it was read, by who does not open jobs: look again.
+func (t *tx) changeLease(job, token int64, query string, args ...any) error {
+	n, err := t.exec(query, append([]any{job, token}, args...)...)
+	if err == nil && n == 0 {
+		err = raceError(fmt.Sprintf("the lease of job %d changed meanwhile", job))
+	}
+	return err
+}
+
+func (t *tx) startJob(claim ingest.Claim) (int64, error) {
+	source, sourceExact := t.c.columns.fit("IngestionJobs.SourceUri", claim.Source)
+	meta := storage.JobMetadata{Paths: claim.Paths, Options: claim.Options}
+	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
+	id, err := t.insert(`/* ingest: start-job */ INSERT INTO dbo.IngestionJobs (PipelineName, SourceUri, SourceUriExact, Status, Metadata, MetadataExact,
+			StartedAt, LeaseHolder, LeaseToken, LeaseExpires, LeaseAlone)
+		VALUES (@p1, @p2, @p3, N'open', `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`, @p5,
+			SYSUTCDATETIME(), @p6, 1, DATEADD(millisecond, @p7, SYSUTCDATETIME()), @p8)`,
+		claim.Pipeline, source, sourceExact, text, textExact, formatHolder(claim.Holder), milliseconds(claim.TTL), claim.Alone)
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(`/* ingest: start-job-key */ INSERT INTO dbo.IngestionJobKeys (KeyHash, IngestionJobId) VALUES (@p1, @p2)`,
+		keyOf(claim.Pipeline, claim.Source), id)
+	return id, err
+}
+
+// milliseconds is a lease as DATEADD takes it: at most 24 days.
+func milliseconds(ttl time.Duration) int32 { return int32(min(ttl.Milliseconds(), 1<<31-1)) }
+
+// continueJob leases a job to a new holder. What the claim says of paths and
+// options replaces what an earlier run said; a resume by number says nothing.
+func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease) error {
+	meta, err := t.jobMetadata(lease.Job)
+	if err != nil {
+		return err
+	}
+	if claim.Paths != nil {
+		meta.Paths = claim.Paths
+	}
+	if claim.Options != nil {
+		meta.Options = claim.Options
+	}
+	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
+	return t.changeLease(lease.Job, lease.Token-1, `/* ingest: continue-job */ UPDATE dbo.IngestionJobs
+		SET Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p3")+`, MetadataExact = @p4, LeaseHolder = @p5, LeaseToken = @p2 + 1,
+			LeaseExpires = DATEADD(millisecond, @p6, SYSUTCDATETIME()), LeaseAlone = @p7
+		WHERE IngestionJobId = @p1 AND COALESCE(LeaseToken, 0) = @p2`,
+		text, textExact, formatHolder(claim.Holder), milliseconds(lease.TTL), claim.Alone)
+}
+
+func (t *tx) jobMetadata(job int64) (storage.JobMetadata, error) {
+	var text exact
+	err := t.one(`/* ingest: job-metadata */ SELECT CONVERT(nvarchar(max), Metadata), MetadataExact FROM dbo.IngestionJobs WHERE IngestionJobId = @p1`,
+		job).Scan(&text.text, &text.bytes)
+	if err != nil {
+		return storage.JobMetadata{}, err
+	}
+	return parseMetadata(&text)
+}
+
+// parseMetadata prefers what ingest wrote: the type json writes the same in other words.
+func parseMetadata(text *exact) (storage.JobMetadata, error) {
+	if text.bytes != nil {
+		return storage.ParseJobMetadata(string(text.bytes))
+	}
+	return storage.ParseJobMetadata(text.text.String)
+}
+
+// Renew implements ingest.Jobs.
+func (c *Catalog) Renew(ctx context.Context, lease ingest.Lease) error {
+	return c.write(ctx, func(tx *tx) error {
+		n, err := tx.exec(`/* ingest: renew */ UPDATE dbo.IngestionJobs SET LeaseExpires = DATEADD(millisecond, @p3, SYSUTCDATETIME())
+			WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`, lease.Job, lease.Token, milliseconds(lease.TTL))
+		if err == nil && n == 0 {
+			err = fmt.Errorf("job %d: %w", lease.Job, ingest.ErrLeaseLost)
+		}
+		return err
+	})
+}
+
+// CloseJob implements ingest.Jobs.
+func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome ingest.Outcome) error {
+	return c.write(ctx, func(tx *tx) error {
+		var again int
+		err := tx.one(`/* ingest: job-closed */ SELECT COUNT(*) FROM dbo.IngestionJobs
+			WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NULL AND Status = @p3`,
+			lease.Job, lease.Token, string(outcome.State)).Scan(&again)
+		if err != nil || again > 0 {
+			return err
+		}
+		if err := tx.hold(lease); err != nil {
+			return err
+		}
+		meta, err := tx.jobMetadata(lease.Job)
+		if err != nil {
+			return err
+		}
+		meta.Problems = outcome.Problems
+		return tx.closeJob(lease, outcome.State, meta)
+	})
+}
+
+func (t *tx) closeJob(lease ingest.Lease, state ingest.JobState, meta storage.JobMetadata) error {
+	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
+	n, err := t.exec(`/* ingest: close-job */ UPDATE dbo.IngestionJobs SET Status = @p3, Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`,
+			MetadataExact = @p5, LeaseExpires = NULL, LeaseAlone = 0, CompletedAt = CASE WHEN @p3 = N'open' THEN NULL ELSE SYSUTCDATETIME() END
+		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
+		lease.Job, lease.Token, string(state), text, textExact)
+	if err == nil && n == 0 {
+		return fmt.Errorf("job %d: %w", lease.Job, ingest.ErrLeaseLost)
+	}
+	if err == nil && state != ingest.JobOpen {
+		_, err = t.exec(`/* ingest: close-job-key */ DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`, lease.Job)
+	}
+	return err
+}
+
+func formatHolder(holder ingest.Holder) string {
+	text, _ := json.Marshal(holder) // strings and numbers do not fail
+	return string(text)
+}
+
+// parseHolder reads what formatHolder wrote; what it cannot read is nobody.
+func parseHolder(text sql.NullString) (holder ingest.Holder) {
+	_ = json.Unmarshal([]byte(text.String), &holder)
+	return holder
+}

@@ -1,0 +1,101 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// of names the table of a piece and finds its row there. A number can be given
+// out again when a model is removed, so the row must also hold what the piece says.
+func of(piece ingest.Piece) (table, where string, args []any) {
+	const content = ` AND AtomId = (SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p4)`
+	if piece.Layer == 0 {
+		return `dbo.FileSegments`, ` WHERE FileSegmentId = @p1 AND ModelFileId = @p2 AND SegmentOrdinal = @p3` + content,
+			[]any{piece.RowID, int64(piece.File), piece.Ordinal, piece.Digest[:]}
+	}
+	return `dbo.LayerTensorSegments`, ` WHERE LayerTensorSegmentId = @p1 AND LayerId = @p2 AND SegmentOrdinal = @p3` + content,
+		[]any{piece.RowID, int64(piece.Layer), piece.Ordinal, piece.Digest[:]}
+}
+
+func noRow(piece ingest.Piece) error {
+	return fmt.Errorf("segment %d at %d of file %d: %w", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNotFound)
+}
+
+// ReadPayload implements ingest.RowStore.
+func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+	table, where, args := of(piece)
+	found := false
+	err := c.read(ctx, func(tx *tx) error {
+		found = false
+		return tx.each(func(rows *sql.Rows) error {
+			var payload sql.RawBytes // the driver's own bytes: one copy less of megabytes
+			err := rows.Scan(&payload)
+			buffer, found = append(buffer[:0], payload...), true
+			return err
+		}, `/* ingest: read-payload */ SELECT RawPayload FROM `+table+where, args...)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, c.explain(noRow(piece))
+	case len(buffer) == 0:
+		return nil, c.explain(fmt.Errorf("segment %d at %d of file %d: %w in its row", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNoPayload))
+	}
+	return buffer, nil
+}
+
+// ReplacePayload implements ingest.RowStore. From then on the payload lies in
+// the row, wherever it lay before.
+func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
+	if got := ingest.Sum(payload); got != piece.Digest {
+		return fmt.Errorf("segment %d at %d of file %d: payload has digest %s, want %s", piece.Ordinal, piece.Offset, piece.File, got, piece.Digest)
+	}
+	return c.place(ctx, piece, payload, ingest.Address{})
+}
+
+// Relocate implements ingest.Keeper. A payload that lay in the row does so no longer.
+func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
+	if address.URI == "" {
+		return fmt.Errorf("segment %d at %d of file %d: the new address is empty", piece.Ordinal, piece.Offset, piece.File)
+	}
+	return c.place(ctx, piece, []byte{}, address)
+}
+
+// place is one statement, which locks the one row that it changes.
+func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte, address ingest.Address) error {
+	table, where, args := of(piece)
+	a := c.addressColumns(address)
+	exactly, _ := a.exact.([]byte)
+	modified, known := a.modified.(time.Time)
+	args = append(args, typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, exactly, payload)
+	return c.write(ctx, func(tx *tx) error {
+		changed, err := tx.exec(`/* ingest: place-payload */ UPDATE `+table+` SET BlobUri = @p5, BlobContainer = @p6, BlobName = @p7, BlobETag = @p8,
+			BlobSizeBytes = @p9, BlobLastModified = @p10, AddressExact = @p11, RawPayload = @p12`+where, args...)
+		if err == nil && changed == 0 {
+			err = noRow(piece)
+		}
+		return err
+	})
+}
+
+// typed is a text or NULL as a parameter: not every engine takes a NULL that has no type.
+func typed(value any) sql.NullString {
+	text, known := value.(string)
+	return sql.NullString{String: text, Valid: known}
+}
+
+// there reports whether there is a row.
+func (t *tx) there(query string, args ...any) (bool, error) {
+	var one int
+	err := t.one(query, args...).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}

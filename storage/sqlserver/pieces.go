@@ -1,0 +1,135 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Pieces implements ingest.Library. The segments of tensors and the others are
+// in two tables: each is read in file order, and the two are merged.
+func (c *Catalog) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
+	return func(yield func(ingest.Piece, error) bool) {
+		sources := [2]*pieces{
+			{fetch: func(last ingest.Piece) ([]ingest.Piece, error) { return c.tensorPieces(ctx, file, last) }},
+			{fetch: func(last ingest.Piece) ([]ingest.Piece, error) { return c.otherPieces(ctx, file, last) }},
+		}
+		for {
+			next, err := earliest(sources)
+			if err != nil {
+				yield(ingest.Piece{}, err)
+				return
+			}
+			if next == nil {
+				return
+			}
+			if !yield(next.take(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// pieces reads pieces ahead, a page at a time.
+type pieces struct {
+	fetch func(last ingest.Piece) ([]ingest.Piece, error)
+	page  []ingest.Piece
+	last  ingest.Piece
+	ended bool
+}
+
+// head returns the next piece without taking it; nil at the end.
+func (p *pieces) head() (*ingest.Piece, error) {
+	if len(p.page) == 0 && !p.ended {
+		var err error
+		if p.page, err = p.fetch(p.last); err != nil {
+			return nil, err
+		}
+		p.ended = len(p.page) == 0
+	}
+	if p.ended {
+		return nil, nil
+	}
+	return &p.page[0], nil
+}
+
+func (p *pieces) take() ingest.Piece {
+	p.last, p.page = p.page[0], p.page[1:]
+	return p.last
+}
+
+// earliest returns the source whose next piece comes first in the file; nil when all have ended.
+func earliest(sources [2]*pieces) (*pieces, error) {
+	var first *pieces
+	var offset int64
+	for _, source := range sources {
+		piece, err := source.head()
+		if err != nil {
+			return nil, err
+		}
+		if piece != nil && (first == nil || piece.Offset < offset) {
+			first, offset = source, piece.Offset
+		}
+	}
+	return first, nil
+}
+
+const pieceColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, CASE WHEN DATALENGTH(s.RawPayload) > 0 THEN 1 ELSE 0 END,
+	s.BlobUri, s.BlobContainer, s.BlobName, s.BlobETag, s.BlobSizeBytes, s.BlobLastModified, s.AddressExact`
+
+// tensorPieces returns the pieces after last, which may lie in the midst of a
+// layer. Layers by their offset, and the segments of each, come out of the indexes in file order.
+func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+	return c.piecesOf(ctx, file, `/* ingest: tensor-pieces */ DECLARE @from bigint = COALESCE((SELECT ByteOffset FROM dbo.ModelLayers WHERE LayerId = @p2), -1);
+		SELECT TOP (@p4) s.LayerTensorSegmentId, l.LayerId, l.LayerName, l.LayerNameExact, `+pieceColumns+`
+		FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId INNER JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
+		WHERE l.ModelFileId = @p1 AND l.ByteOffset >= @from
+			AND (l.ByteOffset > @from OR l.LayerId > @p2 OR l.LayerId = @p2 AND s.SegmentOrdinal > @p3)
+		ORDER BY l.ByteOffset, l.LayerId, s.SegmentOrdinal`, last.Layer, last.Ordinal)
+}
+
+func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+	after := last.Ordinal
+	if last.RowID == 0 {
+		after = -1
+	}
+	return c.piecesOf(ctx, file, `/* ingest: file-pieces */ SELECT TOP (@p4) s.FileSegmentId, @p2, NULL, NULL, `+pieceColumns+`
+		FROM dbo.FileSegments AS s INNER JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
+		WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal > @p3 ORDER BY s.SegmentOrdinal`, 0, after)
+}
+
+// piecesOf reads a page. That the file still exists is asked each time, so that
+// a sequence over one that is removed meanwhile ends with an error.
+func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string, layer ingest.LayerID, after int) (page []ingest.Piece, err error) {
+	err = c.read(ctx, func(tx *tx) error {
+		page = page[:0]
+		there, err := tx.there(`/* ingest: file-there */ SELECT 1 FROM dbo.ModelFiles WHERE ModelFileId = @p1`, int64(file))
+		if err != nil {
+			return err
+		}
+		if !there {
+			return fmt.Errorf("file %d: %w", file, ingest.ErrNotFound)
+		}
+		return tx.each(func(rows *sql.Rows) error {
+			piece, err := scanPiece(rows)
+			piece.File = file
+			page = append(page, piece)
+			return err
+		}, query, int64(file), int64(layer), after, pageRows)
+	})
+	return page, err
+}
+
+func scanPiece(rows *sql.Rows) (ingest.Piece, error) {
+	var p ingest.Piece
+	var digest []byte
+	var tensor exact
+	var a scannedAddress
+	err := rows.Scan(append([]any{&p.RowID, &p.Layer, &tensor.text, &tensor.bytes, &digest, &p.Ordinal, &p.Offset, &p.Bytes, &p.InRow}, a.fields()...)...)
+	copy(p.Digest[:], digest)
+	p.Tensor, p.Address = tensor.String(), a.address()
+	return p, err
+}

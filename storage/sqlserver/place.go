@@ -1,0 +1,86 @@
+package sqlserver
+
+import (
+	"database/sql"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// addressRow is an address as the columns have it: nil is NULL.
+type addressRow struct {
+	uri, container, name, etag any
+	bytes                      int64
+	modified                   any
+	exact                      any
+}
+
+// exactAddress is an address whole, for AddressExact: texts are bytes there, as they need not be UTF-8.
+type exactAddress struct {
+	URI       []byte    `json:"uri"`
+	Container []byte    `json:"container,omitempty"`
+	Name      []byte    `json:"name,omitempty"`
+	ETag      []byte    `json:"etag,omitempty"`
+	Modified  time.Time `json:"modified,omitzero"`
+}
+
+func (c *Catalog) addressColumns(a ingest.Address) addressRow {
+	row := addressRow{bytes: a.Bytes}
+	whole := true
+	text := func(column, value string) any {
+		fitting, exact := c.columns.fit("LayerTensorSegments."+column, value)
+		whole = whole && exact == nil
+		if fitting == "" {
+			return nil
+		}
+		return fitting
+	}
+	row.uri, row.container = text("BlobUri", a.URI), text("BlobContainer", a.Container)
+	row.name, row.etag = text("BlobName", a.Name), text("BlobETag", a.ETag)
+	if !a.Modified.IsZero() {
+		row.modified = a.Modified.UTC()
+		whole = whole && a.Modified.Nanosecond()%int(c.resolution()) == 0
+	}
+	if !whole {
+		row.exact, _ = json.Marshal(exactAddress{[]byte(a.URI), []byte(a.Container), []byte(a.Name), []byte(a.ETag), a.Modified.UTC()}) // bytes and a time do not fail
+	}
+	return row
+}
+
+// resolution is what a datetime2 tells apart: 100 ns, and a microsecond where PostgreSQL keeps it.
+func (c *Catalog) resolution() time.Duration {
+	if c.server.Product == "Babelfish" {
+		return time.Microsecond
+	}
+	return 100 * time.Nanosecond
+}
+
+// scannedAddress is an address as it is read.
+type scannedAddress struct {
+	uri, container, name, etag sql.NullString
+	bytes                      int64
+	modified                   sql.NullTime
+	exact                      []byte
+}
+
+func (s *scannedAddress) fields() []any {
+	return []any{&s.uri, &s.container, &s.name, &s.etag, &s.bytes, &s.modified, &s.exact}
+}
+
+// address returns what was written. What another program wrote since is believed, and not
+// what stands beside it in AddressExact.
+func (s *scannedAddress) address() ingest.Address {
+	a := ingest.Address{URI: s.uri.String, Container: s.container.String, Name: s.name.String, ETag: s.etag.String, Bytes: s.bytes}
+	if s.modified.Valid {
+		a.Modified = s.modified.Time.UTC()
+	}
+	var whole exactAddress
+	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil || !strings.HasPrefix(clean(string(whole.URI)), a.URI) {
+		return a
+	}
+	a.URI, a.Container, a.Name, a.ETag = string(whole.URI), string(whole.Container), string(whole.Name), string(whole.ETag)
+	a.Modified = whole.Modified
+	return a
+}

@@ -1,0 +1,123 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/catalogtest"
+)
+
+// pooled is a database that one test after the other has for its own, empty. The shared suite
+// wants hundreds, and a server takes seconds to make one.
+type pooled struct {
+	address string
+	schema  *sql.DB
+	mu      sync.Mutex
+	idle    []*Catalog
+	open    int
+}
+
+var (
+	poolMu sync.Mutex
+	pool   []*pooled // those that nobody has
+	every  []*pooled
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, p := range every {
+		if err := p.drop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func (p *pooled) drop() error {
+	for _, c := range p.idle {
+		c.Close()
+	}
+	p.schema.Close()
+	return dropDatabase(p.address)
+}
+
+// fresh makes a new, empty catalogue.
+func fresh(t *testing.T) catalogtest.Database {
+	p := take(t)
+	return func(t *testing.T) ingest.Catalog { return p.handle(t) }
+}
+
+func take(t testing.TB) *pooled {
+	t.Helper()
+	poolMu.Lock()
+	defer poolMu.Unlock()
+	if n := len(pool); n > 0 {
+		p := pool[n-1]
+		pool = pool[:n-1]
+		return p
+	}
+	p := &pooled{address: createDatabase(t)}
+	apply(t, p.address)
+	var err error
+	if p.schema, err = OpenSchema(p.address, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	every = append(every, p)
+	return p
+}
+
+// handle is a catalogue that goes back to its database when it is closed.
+type handle struct {
+	*Catalog
+	p    *pooled
+	once *sync.Once
+}
+
+func (h handle) Close() error {
+	h.once.Do(func() { h.p.putBack(h.Catalog) })
+	return nil
+}
+
+func (p *pooled) handle(t testing.TB) ingest.Catalog {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open++
+	var c *Catalog
+	if n := len(p.idle); n > 0 {
+		c, p.idle = p.idle[n-1], p.idle[:n-1]
+	} else {
+		var err error
+		if c, err = Open(context.Background(), p.address, Settings{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := handle{c, p, new(sync.Once)}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// putBack empties the database when its last handle is closed, and lets the next test have it.
+func (p *pooled) putBack(c *Catalog) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, c)
+	if p.open--; p.open > 0 {
+		return
+	}
+	for _, table := range []string{"ModelNameFiles", "Models", "ModelMerges", "IngestionJobAtoms", "IngestionJobs", "Atoms"} {
+		if _, err := p.schema.Exec(`DELETE FROM dbo.` + table); err != nil {
+			fmt.Fprintln(os.Stderr, "emptying:", err)
+			return // nobody gets it again
+		}
+	}
+	poolMu.Lock()
+	defer poolMu.Unlock()
+	pool = append(pool, p)
+}

@@ -1,0 +1,191 @@
+package sqlserver
+
+import (
+	"database/sql"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// createBatch makes the table that a batch is copied into. It is the session's own, and goes with
+// the transaction. New says that the segment has no row yet.
+const createBatch = `/* ingest: create-batch */ DROP TABLE IF EXISTS #ingest_batch;
+CREATE TABLE #ingest_batch (
+	RowNo            int NOT NULL,
+	LayerId          bigint NULL,
+	SegmentOrdinal   int NOT NULL,
+	PointOffset      bigint NOT NULL,
+	PointCount       int NOT NULL,
+	QuantizationType nvarchar(20) NOT NULL,
+	ByteOffset       bigint NOT NULL,
+	ByteSize         bigint NOT NULL,
+	ContentHash      binary(32) NOT NULL,
+	BlobUri          nvarchar(2048) NULL,
+	BlobContainer    nvarchar(256) NULL,
+	BlobName         nvarchar(1024) NULL,
+	BlobETag         nvarchar(128) NULL,
+	BlobSizeBytes    bigint NOT NULL,
+	BlobLastModified datetime2 NULL,
+	AddressExact     varbinary(max) NULL,
+	New              int NOT NULL,
+	PRIMARY KEY (RowNo)
+)`
+
+var batchColumns = []string{"RowNo", "LayerId", "SegmentOrdinal", "PointOffset", "PointCount", "QuantizationType", "ByteOffset", "ByteSize",
+	"ContentHash", "BlobUri", "BlobContainer", "BlobName", "BlobETag", "BlobSizeBytes", "BlobLastModified", "AddressExact", "New"}
+
+// markPresent finds the segments that have a row already.
+const markPresent = `/* ingest: mark-present */ UPDATE b SET New = 0 FROM #ingest_batch AS b
+	WHERE EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal)
+	OR b.LayerId IS NULL AND EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal)`
+
+// addAtoms makes the atoms that are missing, with no reference yet. HOLDLOCK locks the place
+// in the unique index where a hash is, or would be, until the commit; UPDLOCK, so that of two
+// processes which bring the same hash the second waits here, and then sees it, where both
+// would block each other if they only read. They go through the hashes in their order, so they meet at
+// the first one that they share. An engine without these locks refuses the second
+// one's row (2627), and its batch is tried again.
+const addAtoms = `/* ingest: add-atoms */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
+	SELECT n.ContentHash, N'model', N'ingest_segment', 0, n.ByteSize
+	FROM (SELECT ContentHash, MIN(ByteSize) AS ByteSize FROM #ingest_batch WHERE New = 1 GROUP BY ContentHash) AS n
+	WHERE NOT EXISTS (SELECT 1 FROM dbo.Atoms AS a WITH (UPDLOCK, HOLDLOCK) WHERE a.ContentHash = n.ContentHash)
+	ORDER BY n.ContentHash`
+
+// countAtoms counts the new references up. From here on the atoms' rows are ours (X) until the commit.
+const countAtoms = `/* ingest: count-atoms */ UPDATE a SET ReferenceCount = a.ReferenceCount + n.Pieces
+	FROM dbo.Atoms AS a INNER JOIN (SELECT ContentHash, COUNT_BIG(*) AS Pieces FROM #ingest_batch WHERE New = 1 GROUP BY ContentHash) AS n
+	ON n.ContentHash = a.ContentHash`
+
+// weighAtoms says what was new. An atom whose references are all of this batch was nobody's before:
+// just made, or left by a model that is gone. The counts cannot change now.
+const weighAtoms = `/* ingest: weigh-atoms */ SELECT COALESCE(SUM(n.Pieces), 0), COALESCE(SUM(n.Bytes), 0),
+		COALESCE(SUM(CASE WHEN a.ReferenceCount <= n.Pieces THEN n.ByteSize ELSE 0 END), 0)
+	FROM dbo.Atoms AS a INNER JOIN (SELECT ContentHash, COUNT_BIG(*) AS Pieces, SUM(ByteSize) AS Bytes, MIN(ByteSize) AS ByteSize
+		FROM #ingest_batch WHERE New = 1 GROUP BY ContentHash) AS n ON n.ContentHash = a.ContentHash`
+
+// addTensorSegments and addFileSegments make the rows; @p2 is 0 for all, or the number of one
+// of which @p3 is the payload.
+const (
+	addTensorSegments = `INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
+			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset, b.ByteSize, a.AtomId,
+			b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
+	addFileSegments = `INSERT INTO dbo.FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
+			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+		SELECT @p1, b.SegmentOrdinal, b.ByteOffset, b.ByteSize, a.AtomId,
+			b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
+	ofBatch  = ` FROM #ingest_batch AS b INNER JOIN dbo.Atoms AS a ON a.ContentHash = b.ContentHash WHERE b.New = 1 AND `
+	ofTensor = `b.LayerId IS NOT NULL`
+	ofFile   = `b.LayerId IS NULL`
+	allRows  = ` ORDER BY b.RowNo`
+	oneRow   = ` AND b.RowNo = @p2`
+)
+
+// reconcile counts the segments of the batch that have a row, of the right atom if it is a new one.
+const reconcile = `/* ingest: reconcile */ SELECT COUNT(*) FROM #ingest_batch AS b INNER JOIN dbo.Atoms AS a ON a.ContentHash = b.ContentHash
+	WHERE EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal AND (b.New = 0 OR s.AtomId = a.AtomId))
+	OR b.LayerId IS NULL AND EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+		AND (b.New = 0 OR s.AtomId = a.AtomId))`
+
+// segments writes the segments of a batch that have no row; those that begin
+// before byte recorded are looked for first.
+func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (added, error) {
+	file := int64(batch.File)
+	if _, err := t.exec(createBatch); err != nil {
+		return added{}, err
+	}
+	if err := t.send(batch); err != nil {
+		return added{}, err
+	}
+	if batch.From < recorded {
+		if _, err := t.exec(markPresent, file); err != nil {
+			return added{}, err
+		}
+	}
+	n, err := t.atoms()
+	if err != nil {
+		return n, err
+	}
+	rows := n.segments
+	if payloads {
+		rows, err = t.rowsWithPayload(batch)
+	} else if rows > 0 {
+		rows, err = t.rows(file)
+	}
+	if err != nil {
+		return n, err
+	}
+	var there int64
+	if err := t.one(reconcile, file).Scan(&there); err != nil {
+		return n, err
+	}
+	if rows != n.segments || there != int64(len(batch.Segments)) {
+		return n, raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.segments, there, rows))
+	}
+	return n, nil
+}
+
+// send copies the batch into its temporary table.
+func (t *tx) send(batch *ingest.Batch) error {
+	return t.bulk("#ingest_batch", batchColumns, func(yield func([]any) bool) {
+		for i := range batch.Segments {
+			s := &batch.Segments[i]
+			var layer any
+			if s.Layer != 0 {
+				layer = int64(s.Layer)
+			}
+			a := t.c.addressColumns(s.Address)
+			if !yield([]any{int64(i), layer, int64(s.Ordinal), s.First, s.Count, cut(s.Type, 20), s.Offset, s.Bytes, s.Digest[:],
+				a.uri, a.container, a.name, a.etag, a.bytes, a.modified, a.exact, int64(1)}) {
+				return
+			}
+		}
+	})
+}
+
+// atoms finds or makes the atoms of the new segments, and counts the references.
+func (t *tx) atoms() (n added, err error) {
+	if err := t.do([]string{addAtoms, countAtoms}); err != nil {
+		return n, err
+	}
+	var bytes int64
+	err = t.one(weighAtoms).Scan(&n.segments, &bytes, &n.stored)
+	n.shared = bytes - n.stored
+	return n, err
+}
+
+func (t *tx) rows(file int64) (int64, error) {
+	tensors, err := t.exec(`/* ingest: add-tensor-segments */ ` + addTensorSegments + `0x` + ofBatch + ofTensor + allRows)
+	if err != nil {
+		return 0, err
+	}
+	others, err := t.exec(`/* ingest: add-file-segments */ `+addFileSegments+`0x`+ofBatch+ofFile+allRows, file)
+	return tensors + others, err
+}
+
+// rowsWithPayload makes the rows one by one: a parameter goes to the server packet by packet,
+// where a bulk copy would hold each row whole, several times.
+func (t *tx) rowsWithPayload(batch *ingest.Batch) (int64, error) {
+	var fresh []int
+	err := t.each(func(rows *sql.Rows) error {
+		fresh = append(fresh, 0)
+		return rows.Scan(&fresh[len(fresh)-1])
+	}, `/* ingest: new-segments */ SELECT RowNo FROM #ingest_batch WHERE New = 1 ORDER BY RowNo`)
+	if err != nil {
+		return 0, err
+	}
+	made := int64(0)
+	for _, i := range fresh {
+		s := &batch.Segments[i]
+		query := `/* ingest: add-file-payload */ ` + addFileSegments + `@p3` + ofBatch + ofFile + oneRow
+		if s.Layer != 0 {
+			query = `/* ingest: add-tensor-payload */ ` + addTensorSegments + `@p3` + ofBatch + ofTensor + oneRow
+		}
+		n, err := t.exec(query, int64(batch.File), i, s.Payload)
+		if err != nil {
+			return made, fmt.Errorf("segment at %d of file %d: %w", s.Offset, batch.File, err)
+		}
+		made += n
+	}
+	return made, nil
+}

@@ -1,0 +1,72 @@
+package sqlserver
+
+import (
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/schema"
+)
+
+func TestTextsComeBackWhole(t *testing.T) {
+	cols := columns{"T.Short": {units: 4}, "T.Max": {units: -1}, "T.JSON": {json: true, units: -1}}
+	for name, c := range map[string]struct {
+		column, text, fitting string
+		exact                 bool
+	}{
+		"fits":                     {"T.Short", "abcd", "abcd", false},
+		"empty":                    {"T.Short", "", "", false},
+		"too long":                 {"T.Short", "abcde", "abcd", true},
+		"two units each":           {"T.Short", "😀😀😀", "😀😀", true},
+		"no half of a character":   {"T.Short", "abc😀", "abc", true},
+		"bytes are no units":       {"T.Short", "ääää", "ääää", false},
+		"not UTF-8":                {"T.Max", "a\xff", "a\uFFFD", true},
+		"NUL":                      {"T.Max", "a\x00b", "a\uFFFDb", true},
+		"a surrogate's bytes":      {"T.Max", "\xed\xa0\x80", "\uFFFD", true},
+		"long":                     {"T.Max", strings.Repeat("x", 9000), strings.Repeat("x", 9000), false},
+		"the type json":            {"T.JSON", `{"b": 1,"a":2}`, `{"b": 1,"a":2}`, true},
+		"a column of no such name": {"T.Else", "abcdefgh", "abcdefgh", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fitting, bytes := cols.fit(c.column, c.text)
+			if fitting != c.fitting || (bytes != nil) != c.exact {
+				t.Errorf("fits as %q, exact %q", fitting, bytes)
+			}
+			if got := (&exact{sql.NullString{String: fitting, Valid: true}, bytes}).String(); got != c.text {
+				t.Errorf("comes back as %q", got)
+			}
+			if changed := (&exact{sql.NullString{String: "other", Valid: true}, bytes}).String(); changed != "other" {
+				t.Errorf("after another program's change it is %q", changed)
+			}
+		})
+	}
+}
+
+func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
+	c := &Catalog{server: schema.Server{Product: "SQL Server"}, columns: columns{"LayerTensorSegments.BlobUri": {units: 10}, "LayerTensorSegments.BlobName": {units: 10}}}
+	at := time.Date(2026, 5, 4, 3, 2, 1, 123456700, time.UTC)
+	for name, a := range map[string]ingest.Address{
+		"empty":      {},
+		"short":      {URI: "dir:x", Container: "c", Name: "n", ETag: "e", Bytes: 5, Modified: at},
+		"long":       {URI: "https://x/" + strings.Repeat("y", 3000), Bytes: 5},
+		"hostile":    {URI: "a\x00\xff", Name: "\xff", Bytes: 1},
+		"nanosecond": {URI: "dir:x", Modified: at.Add(time.Nanosecond)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row := c.addressColumns(a)
+			if whole := name == "empty" || name == "short"; whole != (row.exact == nil) {
+				t.Errorf("exact is %v", row.exact)
+			}
+			s := scannedAddress{uri: typed(row.uri), container: typed(row.container), name: typed(row.name), etag: typed(row.etag), bytes: row.bytes}
+			s.exact, _ = row.exact.([]byte)
+			if modified, ok := row.modified.(time.Time); ok {
+				s.modified = sql.NullTime{Time: modified.Truncate(100 * time.Nanosecond), Valid: true}
+			}
+			if got := s.address(); got != a {
+				t.Errorf("comes back as %+v, want %+v", got, a)
+			}
+		})
+	}
+}
