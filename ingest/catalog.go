@@ -49,7 +49,7 @@ type Recorder interface {
 
 	// Attach makes a complete model known by one more name, with files, each
 	// of which is complete already in this or in another model and holds no tensors
-	// (those that the model has already are not copied). It is how a manifest joins weights that are stored.
+	// (those that the model has already are not copied; weights of another model are refused). It is how a manifest joins weights that are stored.
 	Attach(ctx context.Context, lease Lease, model ModelID, name Naming, files []FileID) error
 }
 
@@ -68,7 +68,7 @@ type RowStore interface {
 // Library reads what was recorded. Sequences end at the first error; breaking
 // off early releases what they hold.
 type Library interface {
-	// Models yields all models, complete or not, by ID.
+	// Models yields all models, complete or not, by ID, without their metadata.
 	Models(ctx context.Context) iter.Seq2[Summary, error]
 	// Model returns one; ErrNotFound, wrapped, if there is none.
 	Model(ctx context.Context, id ModelID) (Summary, error)

@@ -52,7 +52,7 @@ func FindModel(ctx context.Context, library Library, reference string) (Summary,
 	case 0:
 		return Summary{}, fmt.Errorf("model %q: %w: ingest list shows what there is", reference, ErrNotFound)
 	case 1:
-		return named[0], nil
+		return library.Model(ctx, named[0].ID) // with its metadata
 	default:
 		return Summary{}, &AmbiguousError{reference, named}
 	}

@@ -52,7 +52,9 @@ func TestResume(t *testing.T) {
 			if again, most := read+report.BytesRead-size, 2*(few.BatchBytes+few.SegmentBytes); again < 0 || again > most {
 				t.Errorf("after %d records %d bytes were read again, at most %d may be", record, again, most)
 			}
-			if resumed := report.Taken[0].Resumed; resumed != size-report.BytesRead || record > 0 && resumed == 0 {
+			// The last segment that was recorded is read once more, to see that the file is still the same.
+			looked := report.BytesRead - (size - report.Taken[0].Resumed)
+			if resumed := report.Taken[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > 0 && resumed == 0 {
 				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead, size)
 			}
 			if !report.Continued || report.BytesStored > clean.BytesStored {
@@ -63,7 +65,7 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// TestResumeOrBeginAnew: what makes a file another one makes the run begin anew; where it lies does not.
+// TestResumeOrBeginAnew: what makes a file another one makes the run begin anew, and so does another place.
 func TestResumeOrBeginAnew(t *testing.T) {
 	const size = 8 * mib
 	other := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -72,7 +74,7 @@ func TestResumeOrBeginAnew(t *testing.T) {
 		change  func(t *testing.T, source *ingest.Source, options *ingest.Options)
 	}{
 		"nothing": {true, func(*testing.T, *ingest.Source, *ingest.Options) {}},
-		"path": {true, func(t *testing.T, source *ingest.Source, _ *ingest.Options) {
+		"path": {false, func(t *testing.T, source *ingest.Source, _ *ingest.Options) {
 			*source = copied(t, source.Files[0].Path, filepath.Join(t.TempDir(), "blob"))
 		}},
 		"name of the model": {true, func(_ *testing.T, source *ingest.Source, _ *ingest.Options) { source.Name = "m:a" }},

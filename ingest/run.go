@@ -127,6 +127,7 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		if r.rows, ok = in.Catalog.(RowStore); !ok {
 			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
 		}
+		number = max(minBuffers, number*2/3) // the database's driver holds copies of its own
 	}
 	r.placer, _ = in.Store.(Placer)
 	r.pool = newPool(number, options.SegmentBytes)

@@ -119,6 +119,7 @@ type rows struct {
 	models   []string // one line for each model, file and segment
 	digests  map[ingest.Digest]int64
 	recorded int64 // bytes of files that have rows
+	again    int64 // bytes of the segments that a continuation reads again: the last one of each file begun
 	open     int   // models that are not complete
 }
 
@@ -160,7 +161,7 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 func (b box) pieces(c *sqlite.Catalog, f ingest.StoredFile, r *rows) string {
 	b.Helper()
 	var text strings.Builder
-	at := int64(0)
+	at, last := int64(0), int64(0)
 	var buffer []byte
 	for piece, err := range c.Pieces(context.Background(), f.ID) {
 		if err != nil {
@@ -169,7 +170,7 @@ func (b box) pieces(c *sqlite.Catalog, f ingest.StoredFile, r *rows) string {
 		if piece.Offset != at {
 			b.Errorf("%s: a row for byte %d follows byte %d", f.Path, piece.Offset, at)
 		}
-		at += piece.Bytes
+		at, last = at+piece.Bytes, piece.Bytes
 		switch {
 		case piece.InRow:
 			if buffer, err = c.ReadPayload(context.Background(), piece, buffer); err != nil || ingest.Sum(buffer) != piece.Digest {
@@ -183,6 +184,9 @@ func (b box) pieces(c *sqlite.Catalog, f ingest.StoredFile, r *rows) string {
 		}
 		r.digests[piece.Digest] = piece.Bytes
 		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, piece.Address.URI)
+	}
+	if f.Digest.IsZero() {
+		r.again += last
 	}
 	if at != f.Recorded {
 		b.Errorf("%s: %d bytes are recorded, and its rows cover %d", f.Path, f.Recorded, at)

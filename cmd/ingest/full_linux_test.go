@@ -94,7 +94,7 @@ func TestLargestFile(t *testing.T) {
 	}{{"store", false, "file too large"}, {"rows", true, ""}} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBox(t, t.TempDir(), test.inRows)
-			b.must("list") // a catalogue as such is small enough
+			b.must("models", t.TempDir()) // a catalogue as such is small enough
 			c := b.command("models", s.folder)
 			c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 2048; exec "$0" "$@"`}, c.Args...)
 			wantFull(b, c, test.reason)

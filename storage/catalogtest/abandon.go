@@ -110,6 +110,21 @@ var attachTests = []test{
 		want(t, "name", s.Names[1].Naming, ingest.Naming{Name: hostile, URI: hostile})
 		want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
 	}},
+	{name: "weights of another model are not shared, its own are", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		a := r.take(newWork("a", gguf("/a.gguf", "a")))
+		b := r.take(newWork("b", small("/w", "template", ingest.Weights), small("/t", "template", ingest.Template)))
+		s := r.summary(b)
+		name := ingest.Naming{Name: "c"}
+		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID, s.Files[0].ID}), "another model's weights")
+		want(t, "files", len(r.summary(a).Files), 1)
+		want(t, "names", len(r.summary(a).Names), 1)
+		must(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID}))
+		must(t, r.Attach(t.Context(), r.lease, b, name, []ingest.FileID{s.Files[0].ID}))
+		want(t, "role", r.summary(a).Files[1].Role, ingest.Template)
+		want(t, "files of the others", len(r.summary(b).Files), 2)
+		r.check()
+	}},
 	{name: "what cannot be attached is refused and changes nothing", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("a", gguf("/a.gguf", "a")))

@@ -65,11 +65,15 @@ var beginTests = []test{
 			t.Fatal("the same rows for another time of change")
 		}
 	}},
-	{name: "a file that moved is continued where it lies now", run: func(t *testing.T, db Database) {
+	{name: "a file that moved, or goes to another store, begins anew", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.begin(newWork("m", gguf(in("old", "m.gguf"), "m")))
 		w := newWork("m", gguf(in("new", "m.gguf"), "m"))
-		want(t, "model", r.begin(w).ID, a.ID)
+		b := r.begin(w)
+		w.model.Home = "another store"
+		if c := r.begin(w); a.ID == b.ID || b.ID == c.ID {
+			t.Fatal("the same rows for another place")
+		}
 		r.take(w)
 		_, err := r.Unchanged(t.Context(), in("new", "m.gguf"), w.sources[0].Bytes, changed.UnixNano())
 		must(t, err)

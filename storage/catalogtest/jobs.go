@@ -120,6 +120,45 @@ var jobTests = []test{
 		want(t, "job", lease.Job, a.lease.Job)
 		wantIs(t, c.Renew(t.Context(), a.lease), ingest.ErrLeaseLost)
 	}},
+	{name: "the model of another job whose holder is gone is taken up at once", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		begun := a.begin(w)
+		first := w.sources[0].batches(begun, 0, 4, 0)[0]
+		must(t, a.Record(t.Context(), a.lease, first))
+		other, err := c.Open(t.Context(), claim("/c", 3))
+		must(t, err)
+		ask := claim("/b", 2)
+		ask.Gone = func(h ingest.Holder) bool { return h == holder(1) }
+		lease, err := c.Open(t.Context(), ask)
+		must(t, err)
+		e, err := c.Begin(t.Context(), lease, w.model, w.plans)
+		must(t, err)
+		want(t, "model", e.ID, begun.ID)
+		want(t, "recorded", e.Files[0].Recorded, first.To)
+		job, err := c.Job(t.Context(), a.lease.Job)
+		must(t, err)
+		want(t, "state of the job", job.State, ingest.JobOpen)
+		want(t, "live", job.Live, false)
+		wantIs(t, a.Record(t.Context(), a.lease, first), ingest.ErrLeaseLost)
+		must(t, c.Renew(t.Context(), other)) // its holder is not gone
+		again, err := c.Open(t.Context(), claim("/a", 4))
+		must(t, err)
+		want(t, "job", again.Job, a.lease.Job)
+		want(t, "continued", again.Continued, true)
+	}},
+	{name: "a refused claim does not end the leases of who is gone", run: func(t *testing.T, db Database) {
+		c := db(t)
+		gone := start(t, c, "/a")
+		_, err := c.Open(t.Context(), claim("/b", 2))
+		must(t, err)
+		ask := claim("/b", 3)
+		ask.Gone = func(h ingest.Holder) bool { return h == holder(1) }
+		_, err = c.Open(t.Context(), ask)
+		wantIs(t, err, ingest.ErrBusy)
+		must(t, c.Renew(t.Context(), gone.lease))
+	}},
 	{name: "a holder that is not gone is waited for", run: func(t *testing.T, db Database) {
 		c := db(t)
 		start(t, c, "/a")

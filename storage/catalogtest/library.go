@@ -33,6 +33,13 @@ var libraryTests = []test{
 		want(t, "state", all[1].State, ingest.ModelOpen)
 		want(t, "as Model says", all[0].BytesStored, r.summary(a).BytesStored)
 	}},
+	{name: "metadata comes with one model, not with all", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("a", gguf("/a.gguf", "a"))
+		id := r.take(w)
+		want(t, "metadata", string(r.summary(id).Metadata), string(w.model.Metadata))
+		want(t, "metadata among all", list(t, r.Models(t.Context()))[0].Metadata == nil, true)
+	}},
 	{name: "the consumer of a sequence may use the catalogue", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		r.take(newWork("a", gguf("/a.gguf", "a")))

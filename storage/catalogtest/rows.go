@@ -2,7 +2,11 @@ package catalogtest
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -75,6 +79,37 @@ var rowTests = []test{
 		got, err := r.rows().ReadPayload(t.Context(), piece, buffer)
 		must(t, err)
 		want(t, "same memory", &got[0] == &buffer[0], true)
+	}},
+	{name: "many read payloads at once", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		e := r.fillRows(newWork("m", gguf("/m.gguf", "m")))
+		pieces := list(t, r.Pieces(t.Context(), e.Files[0].ID))
+		group, ctx := errgroup.WithContext(t.Context())
+		for range 6 {
+			group.Go(func() error {
+				var buffer []byte
+				for _, piece := range pieces {
+					var err error
+					if buffer, err = r.rows().ReadPayload(ctx, piece, buffer); err != nil {
+						return err
+					}
+					if got := ingest.Sum(buffer); got != piece.Digest {
+						return fmt.Errorf("payload at %d has digest %s, want %s", piece.Offset, got, piece.Digest)
+					}
+				}
+				return nil
+			})
+		}
+		must(t, group.Wait())
+	}},
+	{name: "a cancelled read ends", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
+		piece := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := r.rows().ReadPayload(ctx, piece, nil)
+		wantIs(t, err, context.Canceled)
 	}},
 	{name: "no row needs a store", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")

@@ -71,8 +71,8 @@ func (t *tx) idle(lease ingest.Lease, job int64) error {
 	return other.busy(nil)
 }
 
-// takeUp puts an unfinished model under lease's job. Where its files lie and what
-// the model is called may have changed since it was begun; its Key says that the files have not.
+// takeUp puts an unfinished model under lease's job. What the model is called may
+// have changed since it was begun; its Key says that the files have not.
 func (t *tx) takeUp(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry) error {
 	if _, err := t.exec(`UPDATE Models SET IngestionJobId = ? WHERE ModelId = ?`, lease.Job, entry.ID); err != nil {
 		return err
@@ -80,9 +80,6 @@ func (t *tx) takeUp(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry
 	files := make([]ingest.FileID, len(entry.Files))
 	for i := range entry.Files {
 		files[i] = entry.Files[i].ID
-		if _, err := t.exec(`UPDATE ModelFiles SET SourcePath = ? WHERE ModelFileId = ?`, model.Files[i].Path, files[i]); err != nil {
-			return err
-		}
 	}
 	return t.name(entry.ID, ingest.Naming{Name: model.Name, URI: model.URI}, files)
 }

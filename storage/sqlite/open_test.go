@@ -213,6 +213,45 @@ func TestAReadOnlyFileIsSaid(t *testing.T) {
 	}
 }
 
+// What cannot be written can still be listed, where its folder lets SQLite make the
+// file that readers share; where it does not, Open says so.
+func TestAReadOnlyCatalogueIsListed(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Skip("permissions do not bind this user")
+	}
+	folder := t.TempDir()
+	path := filepath.Join(folder, "catalogue.db")
+	if err := openAt(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	for range openAt(t, path).Models(t.Context()) {
+		t.Error("a model from nowhere")
+	}
+}
+
+// Who only reads does not wait for another process's transaction.
+func TestOpenDoesNotWaitForAWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	err := openAt(t, path).write(t.Context(), func(*tx) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		c, err := Open(ctx, path)
+		if err != nil {
+			return err
+		}
+		for _, err := range c.Models(ctx) {
+			t.Error(err)
+		}
+		return c.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestOpenCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,0 +1,70 @@
+package sqlite
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// withPayload is a catalogue with a payload of a megabyte, and its piece.
+func withPayload(t *testing.T) (*Catalog, ingest.Piece) {
+	t.Helper()
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	lease, err := c.Open(t.Context(), ingest.Claim{Source: "/m", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := flat("m", 1)
+	e, err := f.begin(t.Context(), c, lease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := make([]byte, flatSegment)
+	for b := range f.batches(e, 1) {
+		b.Segments[0].Payload, b.Segments[0].Digest, b.Segments[0].Address = payload, ingest.Sum(payload), ingest.Address{}
+		if err := c.RecordPayloads(t.Context(), lease, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for piece, err := range c.Pieces(t.Context(), e.Files[0].ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, piece
+	}
+	t.Fatal("no piece")
+	return nil, ingest.Piece{}
+}
+
+// A payload is copied once, into the buffer of who asks.
+func TestReadPayloadAllocatesNoSecondPayload(t *testing.T) {
+	c, piece := withPayload(t)
+	buffer := make([]byte, piece.Bytes)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 10 {
+		if _, err := c.ReadPayload(t.Context(), piece, buffer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := int64(after.TotalAlloc-before.TotalAlloc) / 10; each > piece.Bytes/10 {
+		t.Errorf("%d bytes are allocated to read %d", each, piece.Bytes)
+	}
+	if len(lent.lent) != 0 {
+		t.Errorf("%d buffers are still lent", len(lent.lent))
+	}
+}
+
+func TestPayloadIntoNoBuffer(t *testing.T) {
+	c, _ := withPayload(t)
+	var bytes int64
+	err := c.reader.QueryRow(`SELECT payload_into(-1, x'01')`).Scan(&bytes)
+	if err == nil || errors.Is(err, ingest.ErrNotFound) {
+		t.Fatalf("error is %v", err)
+	}
+}
