@@ -39,8 +39,11 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	defer h.catalog.Close()
+	if p.store == inRows {
+		return usage("gc is for a store: payloads in rows go with their rows")
+	}
 	if h.store == nil {
-		return fmt.Errorf("this catalogue has put nothing into the store that --store names, or stands for: payloads in rows go with their rows")
+		return fmt.Errorf("this catalogue has put nothing into the store that --store names, or that is used without it")
 	}
 	verb := "would remove"
 	if g.yes {
