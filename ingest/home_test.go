@@ -124,16 +124,6 @@ func (h *home) take(t *testing.T, sources ...ingest.Source) *ingest.Report {
 	return report
 }
 
-// has says whether the store has a payload, as catalogtest.Check asks it.
-func (h *home) has(digest ingest.Digest) bool {
-	for stray := range h.memory.Sweep(context.Background()) {
-		if stray.Digest == digest {
-			return true
-		}
-	}
-	return false
-}
-
 // check fails if the catalogue contradicts itself, or has a row without a payload.
 func (h *home) check(t *testing.T) {
 	t.Helper()
