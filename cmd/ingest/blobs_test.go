@@ -1,0 +1,57 @@
+package main
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// TestBlobs is the whole journey with payloads in blobs: taken in, listed, verified, exported, swept.
+func TestBlobs(t *testing.T) {
+	account := strings.TrimRight(os.Getenv("INGEST_TEST_AZURITE"), "/")
+	if account == "" && os.Getenv("CI") == "true" {
+		t.Fatal("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
+	}
+	if account == "" {
+		t.Skip("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
+	}
+	for _, layout := range []string{"content", "position"} {
+		t.Run(layout, func(t *testing.T) {
+			s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 3<<20, 1, 1), "b.gguf": tuned("b", 3<<20, 1, 2)})
+			b := newBox(t, t.TempDir(), false)
+			store := []string{"--store", account + "/" + layout + strings.ToLower(rand.Text()), "--blob-layout", layout}
+			with := func(args ...string) []string { return append(args, store...) }
+			b.must(with("models", s.path("a.gguf"), s.path("b.gguf"), "--segment-size", "1MiB")...)
+			models := b.must(with("list")...).lines
+			if len(models) != 2 || models[0]["state"] != "complete" {
+				t.Fatalf("list: %v", models)
+			}
+			shared := models[1]["bytes_shared"].(float64)
+			if shared == 0 {
+				t.Error("nothing was shared")
+			}
+			b.must(with("verify")...)
+			b.must(with("verify", "--read")...)
+			for _, name := range []string{"a", "b"} {
+				to := filepath.Join(t.TempDir(), name)
+				b.must(with("export", name, "-o", to)...)
+				want, err := os.ReadFile(s.path(name + ".gguf"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := os.ReadFile(to)
+				if err != nil || ingest.Sum(got) != ingest.Sum(want) {
+					t.Errorf("%s came back as another file: %v", name, err)
+				}
+			}
+			swept := b.must(with("gc", "--older-than", "0s")...).lines
+			if sum := swept[len(swept)-1]; sum["payloads"] != 0.0 {
+				t.Errorf("gc would remove %v", swept)
+			}
+		})
+	}
+}
