@@ -6,8 +6,20 @@ import (
 	"strings"
 )
 
-// Errors about one source file that callers branch on.
+// The errors that callers branch on.
 var (
+	// ErrNoPayload: the store has nothing under this digest.
+	ErrNoPayload = errors.New("payload is missing")
+	// ErrLeaseLost: another process works on the job, because this one did not renew in time.
+	ErrLeaseLost = errors.New("the job was taken over by another process")
+	// ErrBusy: another process works on it now; see BusyError for who.
+	ErrBusy = errors.New("another process is at work")
+	// ErrNotFound: the catalogue has no such model, file or job.
+	ErrNotFound = errors.New("not found")
+	// ErrIncomplete: a model was to be completed and rows or digests are missing.
+	ErrIncomplete = errors.New("not everything is recorded")
+	// ErrOverlap: two tensors claim the same bytes, or bytes beyond the file.
+	ErrOverlap = errors.New("tensors overlap or lie outside of the file")
 	// ErrChanged: a file grew, shrank or was written while it was read.
 	ErrChanged = errors.New("the file changed while it was read; nothing of it is recorded as complete: run again when it is at rest")
 	// ErrInterrupted: the run was asked to stop, and stopped at the end of a batch.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -44,9 +43,6 @@ type Plan struct {
 	segmentBytes int64
 	order        []int32 // indexes of the tensors in file order, those that span bytes or start unknown ones
 }
-
-// ErrOverlap says that two tensors claim the same bytes, or bytes beyond the file.
-var ErrOverlap = errors.New("tensors overlap or lie outside of the file")
 
 // NewPlan plans file in segments of at most segmentBytes (0 means
 // DefaultSegmentBytes). It returns ErrOverlap, wrapped, for a File that breaks

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"time"
 )
 
@@ -15,9 +14,6 @@ type (
 	FileID  int64
 	LayerID int64
 )
-
-// ErrIncomplete: a model was to be completed and rows or digests are missing.
-var ErrIncomplete = errors.New("not everything is recorded")
 
 // ModelState is how far a model got.
 type ModelState string

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"time"
 )
@@ -89,15 +88,3 @@ type Stray struct {
 	Bytes    int64
 	Modified time.Time
 }
-
-// Errors that callers branch on.
-var (
-	// ErrNoPayload: the store has nothing under this digest.
-	ErrNoPayload = errors.New("payload is missing")
-	// ErrLeaseLost: another process works on the job, because this one did not renew in time.
-	ErrLeaseLost = errors.New("the job was taken over by another process")
-	// ErrBusy: another process works on it now; see BusyError for who.
-	ErrBusy = errors.New("another process is at work")
-	// ErrNotFound: the catalogue has no such model, file or job.
-	ErrNotFound = errors.New("not found")
-)

@@ -56,6 +56,9 @@ func (t *tx) attach(lease ingest.Lease, model ingest.ModelID, present []file, id
 	if own := same(present, &f); own != nil {
 		return *own, nil
 	}
+	if f.Role == ingest.Weights {
+		return f, fmt.Errorf("file %d is weights of model %d: it cannot be shared with model %d", id, f.Model, model)
+	}
 	if f.Tensors > 0 {
 		return f, fmt.Errorf("file %d holds tensors: it cannot be shared with model %d", id, model)
 	}

@@ -111,8 +111,8 @@ func (t *tx) claimed(claim ingest.Claim) (*leased, error) {
 	return &job, err
 }
 
-// makeWay ends the lapsed leases of the jobs that may not run beside claim, and
-// refuses if one is live.
+// makeWay ends the leases of holders that are gone, and the lapsed ones of jobs
+// that may not run beside claim; it refuses if one of these is live.
 func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
 	var id int64
 	if own != nil {
@@ -124,14 +124,18 @@ func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
 		err := rows.Scan(other.fields()...)
 		others = append(others, other)
 		return err
-	}, `/* ingest: rival-jobs */ `+selectLeased+`WHERE j.LeaseExpires IS NOT NULL AND j.IngestionJobId <> @p1 AND (j.LeaseAlone = 1 OR @p2 = 1)`,
-		id, claim.Alone)
+	}, `/* ingest: leased-jobs */ `+selectLeased+`WHERE j.LeaseExpires IS NOT NULL AND j.IngestionJobId <> @p1`, id)
 	if err != nil {
 		return err
 	}
 	for _, other := range others {
-		if err := other.busy(claim.Gone); err != nil {
-			return err
+		if claim.Gone == nil || !claim.Gone(parseHolder(other.holder)) {
+			if !claim.Alone && !other.alone {
+				continue // even if it lapsed: nobody wants it
+			}
+			if err := other.busy(nil); err != nil {
+				return err
+			}
 		}
 		if err := t.changeLease(other.id, other.token, `/* ingest: end-lease */ UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, LeaseExpires = NULL
 			WHERE IngestionJobId = @p1 AND LeaseToken = @p2`); err != nil {

@@ -3,6 +3,7 @@ package sqlserver
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -69,10 +70,26 @@ func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 // Model implements ingest.Library.
 func (c *Catalog) Model(ctx context.Context, id ingest.ModelID) (s ingest.Summary, err error) {
 	err = c.read(ctx, func(tx *tx) error {
-		s, err = tx.summary(id)
+		if s, err = tx.summary(id); err == nil {
+			s.Metadata, err = tx.metadata(id)
+		}
 		return err
 	})
 	return s, err
+}
+
+// metadata reads the column that can be long, which only those that ask for one model want.
+func (t *tx) metadata(id ingest.ModelID) (json.RawMessage, error) {
+	var config exact
+	err := t.one(`/* ingest: model-metadata */ SELECT CONVERT(nvarchar(max), Config), ConfigExact FROM dbo.Models WHERE ModelId = @p1`, int64(id)).
+		Scan(&config.text, &config.bytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("model %d: %w", id, ingest.ErrNotFound)
+	}
+	if err != nil || config.bytes != nil || config.text.String == "" {
+		return config.bytes, err
+	}
+	return json.RawMessage(config.text.String), nil
 }
 
 // summary reads a model's rows one table after the other. Each file is read whole, with
@@ -80,12 +97,12 @@ func (c *Catalog) Model(ctx context.Context, id ingest.ModelID) (s ingest.Summar
 func (t *tx) summary(id ingest.ModelID) (ingest.Summary, error) {
 	s := ingest.Summary{ID: id}
 	var ingested sql.NullTime
-	var name, kind, architecture, metadata exact
+	var name, kind, architecture exact
 	err := t.one(`/* ingest: model */ SELECT ModelName, ModelNameExact, ModelType, ModelTypeExact, Architecture, ArchitectureExact,
-		COALESCE(ParameterCount, 0), CONVERT(nvarchar(max), Config), ConfigExact, COALESCE(State, N'complete'), COALESCE(IngestionJobId, 0), IngestionDate
+		COALESCE(ParameterCount, 0), COALESCE(State, N'complete'), COALESCE(IngestionJobId, 0), IngestionDate
 		FROM dbo.Models WHERE ModelId = @p1`, int64(id)).
 		Scan(&name.text, &name.bytes, &kind.text, &kind.bytes, &architecture.text, &architecture.bytes,
-			&s.Parameters, &metadata.text, &metadata.bytes, &s.State, &s.Job, &ingested)
+			&s.Parameters, &s.State, &s.Job, &ingested)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, fmt.Errorf("model %d: %w", id, ingest.ErrNotFound)
 	}
@@ -93,11 +110,6 @@ func (t *tx) summary(id ingest.ModelID) (ingest.Summary, error) {
 		return s, err
 	}
 	s.Name, s.Type, s.Architecture, s.Ingested = name.String(), kind.String(), architecture.String(), ingested.Time
-	if metadata.bytes != nil {
-		s.Metadata = metadata.bytes
-	} else if metadata.text.String != "" {
-		s.Metadata = []byte(metadata.text.String)
-	}
 	files, err := t.files(id)
 	if err != nil {
 		return s, err
