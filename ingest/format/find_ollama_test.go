@@ -152,7 +152,7 @@ func TestFindOllamaTrouble(t *testing.T) {
 		"no manifest": {map[string]string{one: "<html>"},
 			[]string{"weights models/blobs/" + blob(license), "weights models/blobs/" + blob(projector), orphan, lineThree, lineTwo}, []string{one + ": manifest: "}},
 		"a huge manifest": {map[string]string{"models/manifests/hf.co/me/huge/x": strings.Repeat(" ", ollama.MaxManifestBytes+100)},
-			[]string{orphan, lineThree, lineTwo, lineOne}, []string{"models/manifests/hf.co/me/huge/x: manifest of 4194305 bytes"}},
+			[]string{orphan, lineThree, lineTwo, lineOne}, []string{"models/manifests/hf.co/me/huge/x: manifest of 1048577 bytes"}},
 		"a bad name": {map[string]string{"models/manifests/hf.co/me/a b/x": manifestOf(config, weights)},
 			[]string{orphan, lineThree, lineTwo, lineOne}, []string{`models/manifests/hf.co/me/a b/x: "a b" is not a part of a model's name`}},
 		"no weights named": {map[string]string{"models/manifests/hf.co/me/none/x": manifestOf(config, license)},

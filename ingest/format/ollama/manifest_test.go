@@ -50,13 +50,13 @@ func TestRefusedManifests(t *testing.T) {
 		"other algorithm":    {manifestText(`{"digest":"sha512:` + hexA + `","size":1}`), "layer 0"},
 		"no algorithm":       {manifestText(`{"digest":"` + hexA + `","size":1}`), "layer 0"},
 		"new line":           {manifestText(layerText("model", hexA+`\n`, "1")), "layer 0"},
-		"long digest":        {manifestText(layerText("model", strings.Repeat("a", 1<<20), "1")), "a digest of 1048583 characters"},
+		"long digest":        {manifestText(layerText("model", strings.Repeat("a", 1<<19), "1")), "a digest of 524295 characters"},
 		"zero digest":        {manifestText(layerText("model", strings.Repeat("0", 64), "1")), "all zeros"},
 		"bad config":         {`{"schemaVersion":2,"config":{"digest":"x","size":1}}`, "manifest: config"},
 		"two sizes":          {manifestText(good, layerText("license", hexB, "2"), layerText("model", hexA, "3")), "layer 2: a1a1a1a1a1a1 has 3 bytes here and 1 in layer 0"},
 		"two sizes, config":  {`{"schemaVersion":2,"layers":[` + good + `],"config":` + layerText("x", hexA, "9") + `}`, "config: a1a1a1a1a1a1 has 9"},
 		"too long":           {strings.Repeat(" ", MaxManifestBytes+1), "want at most"},
-		"nested without end": {`{"schemaVersion":2,"x":` + strings.Repeat("[", 1<<20), "manifest: "},
+		"nested without end": {`{"schemaVersion":2,"x":` + strings.Repeat("[", 1<<19), "manifest: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := ParseManifest([]byte(test.text))
