@@ -9,13 +9,13 @@ import (
 
 // inFlight is what a run with one file at a time may have read and not recorded: two batches, each of
 // them a segment over its size at most, besides headers and what SQLite reads of its own files. Where those hold the
-// payloads, it reads the log of the run before, and once more what it writes.
+// payloads, it reads the log of the run before twice, and once more what it writes.
 func (k *killer) inFlight(recorded int64) int64 {
 	const segment, storeBatch, rowsBatch, headers = 8 << 20, 256 << 20, 56 << 20, 48 << 20
 	if k.store != "" {
 		return 2*(storeBatch+segment) + headers
 	}
-	return 2*(rowsBatch+segment) + headers + 200<<20 + recorded*5/4
+	return 2*(rowsBatch+segment) + headers + 320<<20 + recorded*5/4
 }
 
 // TestKill kills the program a hundred times in the midst of its work, and wants what a run

@@ -15,6 +15,7 @@ func TestPeakMemory(t *testing.T) {
 		t.Skip("writes 3 GiB")
 	}
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 1<<30, 1)})
+	rows := []string{"--store", inRows, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "rows.db")}
 	b := newBox(t, t.TempDir(), false)
 	for _, args := range [][]string{
 		{"models", s.folder},
@@ -23,9 +24,11 @@ func TestPeakMemory(t *testing.T) {
 		{"verify"},
 		{"export", "noise", "-o", filepath.Join(t.TempDir(), "out.gguf")},
 		{"models", s.folder, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "again.db")}, // all of it is stored
+		append([]string{"models", s.folder}, rows...),
+		append([]string{"verify"}, rows...),
 	} {
 		peak := b.peak(args...)
-		t.Logf("%s: %d MiB", strings.Join(args[:1], " "), peak>>20)
+		t.Logf("%d MiB: %v", peak>>20, args)
 		if peak >= 100<<20 {
 			t.Errorf("%v: %d MiB at its peak", args, peak>>20)
 		}

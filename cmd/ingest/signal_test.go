@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// slowSources take in at least a second, of which most comes after the first batch.
+// slowSources take in a second and more, of which most comes after the first batch.
 func slowSources(t *testing.T) sources {
-	return newSources(t, map[string]func(string) error{"a.gguf": noise("a", 40<<20, 1), "hollow.gguf": hollow("hollow", 1100<<20)})
+	return newSources(t, map[string]func(string) error{"a.gguf": noise("a", 40<<20, 1), "hollow.gguf": hollow("hollow", 2000<<20)})
 }
 
 // TestInterrupt asks a run to stop: it ends its batches, and says how to go on; resume reads what is left.
