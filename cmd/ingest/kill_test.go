@@ -40,6 +40,15 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond}
 }
 
+// undisturbed runs without a kill, for the rows that are wanted, and to learn how long that takes here.
+func (k *killer) undisturbed() rows {
+	k.Helper()
+	begun := time.Now()
+	k.must("models", k.folder, "--jobs", "1")
+	k.patient = min(k.patient, time.Since(begun)/3)
+	return k.look(k.truth)
+}
+
 // renew begins with an empty catalogue and an empty store.
 func (k *killer) renew() {
 	k.Helper()
@@ -191,7 +200,7 @@ func (k *killer) export() {
 		target := filepath.Join(folder, filepath.Base(source))
 		for done := false; !done; {
 			var e ended
-			done, _, e = k.kill(k.moment(800*time.Millisecond), "export", digest.String(), "-o", target)
+			done, _, e = k.kill(k.moment(k.patient/4), "export", digest.String(), "-o", target)
 			if done && e.code != exitDone {
 				k.Errorf("export: exit code %d\n%s", e.code, e.stderr)
 			}

@@ -111,9 +111,6 @@ func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
 
 // takeIn runs one job and reports it.
 func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim) error {
-	if f.workers == 0 && isBlobs(p.store) {
-		f.workers = blobWorkers
-	}
 	options, err := p.settings(f)
 	if err != nil {
 		return err

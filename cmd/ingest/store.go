@@ -44,10 +44,6 @@ func (p *program) storeName() (string, error) {
 	return "dir:" + path, err
 }
 
-// blobWorkers is how many segments of a file are sent at once if nothing else is said: a line
-// wants more in flight than a disk.
-const blobWorkers = 4
-
 // checkStore refuses an address that openStore cannot open.
 func checkStore(address string) error {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows || isBlobs(address) {

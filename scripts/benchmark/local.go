@@ -20,11 +20,13 @@ func (b *bench) local(ctx context.Context) error {
 	}
 	fresh := func() error { return b.clear("catalog", "store") }
 	limit := &contender{name: "SHA-256 of the file, one core: the limit", command: []string{self, "sha256", model}}
-	typed := &contender{name: "cp, sync, openssl dgst -sha256", command: []string{"sh", "-c", `cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"`, "sh", model, copied}}
+	uncopied := func() error { return b.clear("copy.gguf") }
+	typed := &contender{name: "cp, sync, openssl dgst -sha256", prepare: uncopied, command: []string{"sh", "-c", `cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"`, "sh", model, copied}}
 	ours := &contender{name: "ingest models, durable", prepare: fresh, command: b.models(model)}
 	hashing := &contender{name: "the same pipeline without a store", command: []string{self, "hash", model}}
 	again := &contender{name: "ingest models, content stored already", prepare: b.forget(ctx, model), command: b.models(model)}
-	contenders := []*contender{limit, typed, ours, hashing, again}
+	disk := &contender{name: "dd, direct writes and sync: what the disk takes", prepare: uncopied, command: []string{"dd", "if=" + model, "of=" + copied, "bs=8M", "oflag=direct", "conv=fsync", "status=none"}}
+	contenders := []*contender{limit, disk, typed, ours, hashing, again}
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
 		return err
 	}
@@ -33,6 +35,7 @@ func (b *bench) local(ctx context.Context) error {
 		c.print()
 	}
 	fmt.Printf("  ratio to the limit                                     %.2f (goal 1.60)\n", ours.ratio(limit))
+	fmt.Printf("  ratio to the disk                                      %.2f\n", ours.ratio(disk))
 	fmt.Printf("  ratio to cp, sync, openssl                             %.2f (goal 0.75)\n", ours.ratio(typed))
 	fmt.Printf("  hashing without a store, to the limit                  %.2f (goal 1.20)\n", hashing.ratio(limit))
 	fmt.Printf("  content stored already, to the limit                   %.2f (goal 1.20)\n", again.ratio(limit))
