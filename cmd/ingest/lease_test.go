@@ -55,6 +55,27 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
+// TestTakenOverByAnotherJob has a process sleep until its lease lapses, and another job take up and complete the model
+// that it was at. When it wakes up it changes nothing, and its job, continued, finds all done.
+func TestTakenOverByAnotherJob(t *testing.T) {
+	s := slowSources(t)
+	b := newBox(t, t.TempDir(), false)
+	c := b.start(rowsWritten, "models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
+	b.stop(c)
+	b.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
+	b.must("models", s.folder)
+	after := b.look(s.truth)
+	c.Process.Signal(syscall.SIGCONT)
+	e := b.wait(c)
+	if e.code != exitFailed || !strings.Contains(e.stderr, "went to job 2") {
+		t.Errorf("exit code %d\n%s", e.code, e.stderr)
+	}
+	b.must("resume")
+	if now := b.look(s.truth); now.open != 0 || fmt.Sprint(now.models) != fmt.Sprint(after.models) {
+		t.Errorf("the one that woke up has changed rows")
+	}
+}
+
 // exec changes the catalogue as no program of ours does.
 func (b box) exec(text string) {
 	b.Helper()
