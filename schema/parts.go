@@ -30,47 +30,33 @@ type part struct {
 	name string
 	// inTransaction says whether the server lets the script run in a transaction: ALTER DATABASE does not.
 	inTransaction bool
-	// refuse says why the server cannot have it; empty if it can.
-	refuse func(Server) string
+	// lacking are the products that do not have what it needs.
+	lacking []string
 	// check is a query for what is missing: one row with a text, empty if nothing is.
 	check string
 }
 
-func never(Server) string { return "" }
-
-func notInCloud(what string) func(Server) string {
-	return func(s Server) string {
-		if s.Product == "Azure SQL Database" || s.Product == "Azure SQL Managed Instance" {
-			return what + " is not in " + s.Product
-		}
-		return ""
-	}
-}
-
-func notInDatabase(what string) func(Server) string {
-	return func(s Server) string {
-		if s.Product == "Azure SQL Database" {
-			return what + " is not in " + s.Product
-		}
-		return ""
-	}
-}
+// babelfish lacks what every part needs. It is not SQL Server, and its users have PostgreSQL for these things.
+const babelfish = "Babelfish"
 
 var parts = []part{
-	{"filestream", false, notInCloud("FILESTREAM"), `SELECT CASE
+	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", babelfish}, `SELECT CASE
 		WHEN COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0) < 2 THEN N'the instance has FILESTREAM switched off, or for T-SQL alone: Configuration Manager, then sp_configure ''filestream access level'', 2'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD') THEN N'the database has no FILESTREAM filegroup'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files WHERE type = 2) THEN N'the FILESTREAM filegroup has no file'
 		WHEN EXISTS (SELECT 1 FROM sys.columns WHERE object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments')) AND name = N'RawPayload' AND is_filestream = 0)
 			THEN N'RawPayload of a table that has rows is no FILESTREAM column: it is changed by ingest migrate'
+		WHEN NOT EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.Atoms') AND name = N'Payload' AND is_filestream = 1)
+			THEN N'Atoms has no FILESTREAM column Payload'
+		WHEN COL_LENGTH(N'dbo.Atoms', N'PayloadSize') IS NULL THEN N'Atoms has no column PayloadSize'
 		ELSE N'' END`},
-	{"temporal", true, never, `SELECT CASE WHEN (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type = 2)
+	{"temporal", true, []string{babelfish}, `SELECT CASE WHEN (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type = 2)
 		< (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type <> 1)
 		THEN N'ModelLayers or TensorAtoms keeps no history' ELSE N'' END`},
-	{"columnstore", true, never, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6)
+	{"columnstore", true, []string{babelfish}, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6)
 		THEN N'' ELSE N'LayerTensorSegments has no columnstore index' END`},
-	{"query-store", false, never, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N'' ELSE N'the query store does not collect' END`},
-	{"broker", false, notInDatabase("Service Broker"), `SELECT CASE
+	{"query-store", false, []string{babelfish}, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N'' ELSE N'the query store does not collect' END`},
+	{"broker", false, []string{"Azure SQL Database", babelfish}, `SELECT CASE
 		WHEN NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1) THEN N'Service Broker is off in the database'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_message_types WHERE name = N'//Hartonomous/Message') THEN N'message type //Hartonomous/Message is missing'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_contracts WHERE name = N'//Hartonomous/Contract') THEN N'contract //Hartonomous/Contract is missing'
@@ -96,17 +82,25 @@ func named(name string) (*part, error) {
 	return &parts[i], nil
 }
 
+// refused says why the server cannot have the part; empty if it can.
+func (p *part) refused(server Server) string {
+	if slices.Contains(p.lacking, server.Product) {
+		return "part " + p.name + " is not to be had in " + server.Product
+	}
+	return ""
+}
+
 // PartScript returns the SQL of a part as this server gets it.
 func PartScript(server Server, name string, settings PartSettings) (string, error) {
 	p, err := named(name)
 	if err != nil {
 		return "", err
 	}
-	if why := p.refuse(server); why != "" {
+	if why := p.refused(server); why != "" {
 		return "", errors.New(why)
 	}
 	if name == "filestream" && settings.Path == "" {
-		return "", errors.New("part filestream: name the folder on the server that its data goes to")
+		return "", errors.New("part filestream: name the folder on the server that its data goes to (--filestream-path)")
 	}
 	if settings.RetentionDays <= 0 {
 		settings.RetentionDays = 365
@@ -168,7 +162,7 @@ func CheckPart(ctx context.Context, db querier, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if why := p.refuse(server); why != "" {
+	if why := p.refused(server); why != "" {
 		return why, nil
 	}
 	var problem string

@@ -16,13 +16,15 @@ func TestPartScripts(t *testing.T) {
 	}{
 		"filestream":              {plain, "filestream", PartSettings{Path: `D:\it's`}, `REPLACE(N'D:\it''s', N'''', N'''''')`, false},
 		"filestream, no path":     {plain, "filestream", PartSettings{}, "name the folder", true},
-		"filestream in cloud":     {cloud, "filestream", PartSettings{Path: "x"}, "FILESTREAM is not in Azure SQL Database", true},
+		"filestream in cloud":     {cloud, "filestream", PartSettings{Path: "x"}, "part filestream is not to be had in Azure SQL Database", true},
 		"temporal":                {plain, "temporal", PartSettings{RetentionDays: 30}, "HISTORY_RETENTION_PERIOD = 30 DAYS", false},
 		"temporal, by default":    {cloud, "temporal", PartSettings{}, "HISTORY_RETENTION_PERIOD = 365 DAYS", false},
 		"columnstore":             {cloud, "columnstore", PartSettings{}, "NONCLUSTERED COLUMNSTORE", false},
 		"query store":             {cloud, "query-store", PartSettings{}, "QUERY_STORE = ON", false},
 		"broker":                  {plain, "broker", PartSettings{}, "//Hartonomous/Contract", false},
-		"broker in cloud":         {cloud, "broker", PartSettings{}, "Service Broker is not in", true},
+		"broker in cloud":         {cloud, "broker", PartSettings{}, "part broker is not to be had in", true},
+		"query store, Babelfish":   {Server{Product: "Babelfish"}, "query-store", PartSettings{}, "not to be had in Babelfish", true},
+		"filestream, of atoms":    {plain, "filestream", PartSettings{Path: "x"}, "ADD Payload varbinary(max) FILESTREAM NULL", false},
 		"one that does not exist": {plain, "x", PartSettings{}, "want one of filestream, temporal", true},
 	} {
 		t.Run(name, func(t *testing.T) {

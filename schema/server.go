@@ -53,7 +53,7 @@ func Inspect(ctx context.Context, db querier) (Server, error) {
 	}
 	switch {
 	case strings.Contains(banner, "Babelfish"):
-		s.Product = "Babelfish"
+		s.Product = babelfish
 	case engine == azureDatabase:
 		s.Product = "Azure SQL Database"
 	case engine == azureManaged:

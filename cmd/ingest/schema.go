@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -112,11 +111,7 @@ func (p *program) withSchema(do func(*sql.DB) error) error {
 	if !isSQLServer(p.catalog) {
 		return usage("--catalog: want sqlserver://HOST?database=NAME (the SQLite catalogue sees to its own tables)")
 	}
-	db, err := sqlserver.OpenSchema(p.catalog, sqlserver.Settings{})
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(db), db.Close())
+	return sqlserver.UseSchema(p.catalog, sqlserver.Settings{}, do)
 }
 
 func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryRun bool) error {

@@ -37,6 +37,13 @@ var throttled = map[int32]bool{10928: true, 10929: true, 40501: true, 40613: tru
 var hints = map[int32]string{
 	229:        "the login lacks a permission: it needs SELECT, INSERT, UPDATE and DELETE on the tables of schema dbo",
 	262:        "the login may not do this: let a member of db_owner run `ingest schema apply`",
+	1088:       "the login may not change a table: let a member of db_owner run `ingest schema apply`",
+	2760:       "the login may make no tables in schema dbo: let a member of db_owner run `ingest schema apply`",
+	5011:       "the login may not change the database: let a member of db_owner run `ingest schema apply`",
+	15247:      "the login may not change the instance: let a member of sysadmin run `ingest schema apply`",
+	5591:       "FILESTREAM is switched off for the instance: SQL Server Configuration Manager, then restart the service",
+	1969:       "the database has no FILESTREAM filegroup: run `ingest schema apply --with filestream`",
+	5133:       "the server cannot make the folder: the one above it must exist, and the service's account must be able to write there",
 	208:        "a table is missing: run `ingest schema check`",
 	207:        "a column is missing: run `ingest schema check`",
 	916:        "the login may not use this database: it needs a user there",

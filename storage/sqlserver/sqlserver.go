@@ -99,6 +99,24 @@ func OpenSchema(address string, settings Settings) (*sql.DB, error) {
 	return a.pool(1, time.Hour)
 }
 
+// UseSchema lets work change or check the tables of the database that address names. What the server or the network
+// refuses is explained as it is for the catalogue's own verbs.
+func UseSchema(address string, settings Settings, work func(*sql.DB) error) error {
+	a, err := parseAddress(address, settings)
+	if err != nil {
+		return err
+	}
+	db, err := OpenSchema(address, settings)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(work(db), db.Close())
+	if serverErrors(err) == nil && !broken(err) {
+		return err
+	}
+	return (&Catalog{name: a.name}).explain(err)
+}
+
 // inspect makes sure that the schema is the one which this program knows, and reads what the columns hold.
 func (c *Catalog) inspect(ctx context.Context) error {
 	plan, err := schema.Plan(ctx, c.db)

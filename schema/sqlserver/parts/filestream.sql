@@ -49,3 +49,22 @@ BEGIN
     EXEC sys.sp_executesql @sql;
 END
 GO
+
+-- Whole payloads of atoms, as the FILESTREAM edition of Atoms has them. A column that may be NULL is
+-- added without a look at the rows; RowGuid, which FILESTREAM needs, gives each row its value.
+IF COL_LENGTH(N'dbo.Atoms', N'RowGuid') IS NULL
+    ALTER TABLE dbo.Atoms ADD RowGuid uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_Atoms_RowGuid DEFAULT (NEWID()) CONSTRAINT UX_Atoms_RowGuid UNIQUE;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'Payload') IS NULL
+BEGIN
+    DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
+    DECLARE @sql nvarchar(max) = N'SET XACT_ABORT ON; BEGIN TRANSACTION;';
+    IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'dbo.Atoms') AND filestream_data_space_id IS NULL)
+        SET @sql += N' ALTER TABLE dbo.Atoms SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');';
+    SET @sql += N' ALTER TABLE dbo.Atoms ADD Payload varbinary(max) FILESTREAM NULL; COMMIT;';
+    EXEC sys.sp_executesql @sql;
+END
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'PayloadSize') IS NULL
+    ALTER TABLE dbo.Atoms ADD PayloadSize AS DATALENGTH(Payload) PERSISTED;
+GO
