@@ -23,7 +23,7 @@ func TestPartScripts(t *testing.T) {
 		"query store":             {cloud, "query-store", PartSettings{}, "QUERY_STORE = ON", false},
 		"broker":                  {plain, "broker", PartSettings{}, "//Hartonomous/Contract", false},
 		"broker in cloud":         {cloud, "broker", PartSettings{}, "part broker is not to be had in", true},
-		"query store, Babelfish":   {Server{Product: "Babelfish"}, "query-store", PartSettings{}, "not to be had in Babelfish", true},
+		"query store, Babelfish":  {Server{Product: "Babelfish"}, "query-store", PartSettings{}, "not to be had in Babelfish", true},
 		"filestream, of atoms":    {plain, "filestream", PartSettings{Path: "x"}, "ADD Payload varbinary(max) FILESTREAM NULL", false},
 		"one that does not exist": {plain, "x", PartSettings{}, "want one of filestream, temporal", true},
 	} {

@@ -52,6 +52,7 @@ var hints = map[int32]string{
 	9002:       "the transaction log is full: back it up or let it grow, then run the same command again to go on",
 	3906:       "the database is read-only",
 	cannotOpen: "the database cannot be opened: check its name, and that the login has a user there",
+	911:        "there is no such database: check its name",
 	18456:      "the login was refused: check user and password",
 	18452:      "the login was refused: the server takes no Windows login from here",
 	40615:      "the server's firewall does not let this address in",
