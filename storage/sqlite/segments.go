@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // The statements of Record. Each is executed once for a segment, so what they
@@ -35,15 +36,15 @@ type segmentWriter struct {
 	file                                     ingest.FileID
 	payloads                                 bool
 	now                                      driver.Value // CreatedAt: its default costs a seventh of the whole when it is worked out for each row
-	added                                    added
+	added                                    storage.Added
 }
 
 // segments writes the segments of a batch that have no row; those that begin
 // before byte recorded are looked for first.
-func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (added, error) {
+func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (storage.Added, error) {
 	var now string
 	if err := t.one(`SELECT ` + nowText).Scan(&now); err != nil {
-		return added{}, err
+		return storage.Added{}, err
 	}
 	w := &segmentWriter{file: batch.File, payloads: payloads, now: now}
 	err := t.bulk(func(b *bulk) error {
@@ -101,11 +102,11 @@ func (w *segmentWriter) write(s *ingest.Recorded, recorded bool) error {
 	if recorded {
 		return nil
 	}
-	w.added.segments++
+	w.added.Segments++
 	if shared {
-		w.added.shared += s.Bytes
+		w.added.Shared += s.Bytes
 	} else {
-		w.added.stored += s.Bytes
+		w.added.Stored += s.Bytes
 	}
 	return nil
 }

@@ -3,22 +3,18 @@ package sqlserver
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage"
 )
-
-// maxDigests is the most that Referenced is asked at once.
-const maxDigests = 1000
 
 const createDigests = `/* ingest: create-digests */ DROP TABLE IF EXISTS #ingest_digests;
 CREATE TABLE #ingest_digests (ContentHash binary(32) NOT NULL)`
 
 // Referenced implements ingest.Keeper. It asks the rows, not the counts.
 func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest]bool, error) {
-	if len(digests) > maxDigests {
-		return nil, fmt.Errorf("%d digests at once, at most %d", len(digests), maxDigests)
+	if err := storage.CheckDigests(digests); err != nil {
+		return nil, err
 	}
 	needed := make(map[ingest.Digest]bool)
 	if len(digests) == 0 {

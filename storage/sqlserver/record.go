@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Record implements ingest.Recorder.
@@ -22,7 +23,7 @@ func (c *Catalog) RecordPayloads(ctx context.Context, lease ingest.Lease, batch 
 }
 
 func (c *Catalog) record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, payloads bool) error {
-	if err := checkBatch(batch, payloads); err != nil {
+	if err := storage.CheckBatch(batch, payloads); err != nil {
 		return err
 	}
 	return c.writeUnder(ctx, lease, func(tx *tx) error {
@@ -30,12 +31,12 @@ func (c *Catalog) record(ctx context.Context, lease ingest.Lease, batch *ingest.
 		if err != nil {
 			return err
 		}
-		if err := f.accepts(batch); err != nil {
+		if err := f.Accepts(batch); err != nil {
 			return fmt.Errorf("file %d: %w", batch.File, err)
 		}
-		var n added
+		var n storage.Added
 		if len(batch.Segments) > 0 {
-			if n, err = tx.segments(batch, f.recorded, payloads); err != nil {
+			if n, err = tx.segments(batch, f.Recorded, payloads); err != nil {
 				return err
 			}
 		}
@@ -43,87 +44,37 @@ func (c *Catalog) record(ctx context.Context, lease ingest.Lease, batch *ingest.
 	})
 }
 
-// checkBatch refuses what is not a run of segments without a gap.
-func checkBatch(batch *ingest.Batch, payloads bool) error {
-	at := batch.From
-	for i := range batch.Segments {
-		s := &batch.Segments[i]
-		switch {
-		case s.Offset != at || s.Bytes < 1:
-			return fmt.Errorf("segment of %d bytes at %d of file %d: want the one at %d", s.Bytes, s.Offset, batch.File, at)
-		case s.Digest.IsZero():
-			return fmt.Errorf("segment at %d of file %d has no digest", at, batch.File)
-		case (s.Layer == 0) != (s.Tensor == ingest.NoTensor):
-			return fmt.Errorf("segment at %d of file %d: layer %d does not go with tensor %d", at, batch.File, s.Layer, s.Tensor)
-		case payloads && int64(len(s.Payload)) != s.Bytes:
-			return fmt.Errorf("segment at %d of file %d: payload of %d bytes, want %d", at, batch.File, len(s.Payload), s.Bytes)
-		}
-		at = s.End()
-	}
-	if at != batch.To {
-		return fmt.Errorf("batch of file %d ends at %d, its segments at %d", batch.File, batch.To, at)
-	}
-	return nil
-}
-
-// fileProgress is how far a file has got.
-type fileProgress struct {
-	bytes, recorded int64
-	digest          ingest.Digest
-}
-
 // recorded reads the progress of the batch's file, which must be lease's to write. UPDLOCK
 // keeps the file's row until the commit: no other batch of this file is written meanwhile.
-func (t *tx) recorded(lease ingest.Lease, batch *ingest.Batch) (fileProgress, error) {
-	var f fileProgress
+func (t *tx) recorded(lease ingest.Lease, batch *ingest.Batch) (storage.FileProgress, error) {
+	var f storage.FileProgress
 	var job sql.NullInt64
 	var digest []byte
 	err := t.one(`/* ingest: recorded */ SELECT m.IngestionJobId, f.ByteSize, f.RecordedBytes, f.ContentHash
 		FROM dbo.ModelFiles AS f WITH (UPDLOCK, ROWLOCK) INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
-		WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`, int64(batch.File), int64(batch.Model)).Scan(&job, &f.bytes, &f.recorded, &digest)
+		WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`, int64(batch.File), int64(batch.Model)).Scan(&job, &f.Bytes, &f.Recorded, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, fmt.Errorf("file %d of model %d: %w", batch.File, batch.Model, ingest.ErrNotFound)
 	}
 	if err == nil && job.Int64 != lease.Job {
 		return f, fmt.Errorf("model %d went to job %d: %w", batch.Model, job.Int64, ingest.ErrLeaseLost)
 	}
-	copy(f.digest[:], digest)
+	copy(f.Digest[:], digest)
 	return f, err
-}
-
-// accepts refuses a batch that leaves a gap, runs over the file's end, or
-// contradicts what is recorded.
-func (f *fileProgress) accepts(batch *ingest.Batch) error {
-	switch {
-	case batch.From < 0 || batch.From > f.recorded:
-		return fmt.Errorf("batch begins at byte %d, and %d are recorded", batch.From, f.recorded)
-	case batch.To > f.bytes:
-		return fmt.Errorf("batch ends at byte %d of %d", batch.To, f.bytes)
-	case (batch.To == f.bytes) == batch.Digest.IsZero():
-		return fmt.Errorf("batch ends at byte %d of %d: the last one, and no other, has the file's digest", batch.To, f.bytes)
-	case !f.digest.IsZero() && !batch.Digest.IsZero() && f.digest != batch.Digest:
-		return fmt.Errorf("digest is %s, and %s is recorded", batch.Digest, f.digest)
-	}
-	return nil
-}
-
-// added is what a batch brought.
-type added struct {
-	segments, stored, shared int64 // rows, and bytes that were new or stored before
 }
 
 // advance notes how far the file has got. A batch that was there already
 // changes nothing: above all, it does not take the file back. RecordedBytes in the
 // condition is for an engine that takes no notice of the lock in recorded.
-func (t *tx) advance(f fileProgress, batch *ingest.Batch, n added) error {
-	if batch.To <= f.recorded && n.segments == 0 && (batch.Digest.IsZero() || !f.digest.IsZero()) {
+func (t *tx) advance(f storage.FileProgress, batch *ingest.Batch, n storage.Added) error {
+	if n.Segments == 0 && f.Includes(batch) {
 		return nil
 	}
 	changed, err := t.exec(`/* ingest: advance */ UPDATE dbo.ModelFiles SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4,
 			BytesShared = BytesShared + @p5, HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
 			RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END, ContentHash = COALESCE(ContentHash, @p8)
 		WHERE ModelFileId = @p1 AND RecordedBytes = @p2`,
-		int64(batch.File), f.recorded, n.segments, n.stored, n.shared, batch.To, batch.HashState, nullable(batch.Digest))
+		int64(batch.File), f.Recorded, n.Segments, n.Stored, n.Shared, batch.To, batch.HashState, storage.DigestColumn(batch.Digest))
 	if err == nil && changed == 0 {
 		err = raceError(fmt.Sprintf("file %d was written to by another process meanwhile", batch.File))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // createBatch makes the table that a batch is copied into. It is the session's own, and goes with
@@ -89,24 +90,24 @@ const reconcile = `/* ingest: reconcile */ SELECT COUNT(*) FROM #ingest_batch AS
 
 // segments writes the segments of a batch that have no row; those that begin
 // before byte recorded are looked for first.
-func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (added, error) {
+func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (storage.Added, error) {
 	file := int64(batch.File)
 	if _, err := t.exec(createBatch); err != nil {
-		return added{}, err
+		return storage.Added{}, err
 	}
 	if err := t.send(batch); err != nil {
-		return added{}, err
+		return storage.Added{}, err
 	}
 	if batch.From < recorded {
 		if _, err := t.exec(markPresent, file); err != nil {
-			return added{}, err
+			return storage.Added{}, err
 		}
 	}
 	n, err := t.atoms()
 	if err != nil {
 		return n, err
 	}
-	rows := n.segments
+	rows := n.Segments
 	if payloads {
 		rows, err = t.rowsWithPayload(batch)
 	} else if rows > 0 {
@@ -119,8 +120,8 @@ func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (added
 	if err := t.one(reconcile, file).Scan(&there); err != nil {
 		return n, err
 	}
-	if rows != n.segments || there != int64(len(batch.Segments)) {
-		return n, raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.segments, there, rows))
+	if rows != n.Segments || there != int64(len(batch.Segments)) {
+		return n, raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.Segments, there, rows))
 	}
 	return n, nil
 }
@@ -144,13 +145,13 @@ func (t *tx) send(batch *ingest.Batch) error {
 }
 
 // atoms finds or makes the atoms of the new segments, and counts the references.
-func (t *tx) atoms() (n added, err error) {
+func (t *tx) atoms() (n storage.Added, err error) {
 	if err := t.do([]string{addAtoms, countAtoms}); err != nil {
 		return n, err
 	}
 	var bytes int64
-	err = t.one(weighAtoms).Scan(&n.segments, &bytes, &n.stored)
-	n.shared = bytes - n.stored
+	err = t.one(weighAtoms).Scan(&n.Segments, &bytes, &n.Stored)
+	n.Shared = bytes - n.Stored
 	return n, err
 }
 

@@ -1,0 +1,67 @@
+package storage
+
+import (
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// CheckBatch refuses a batch that is not a run of segments without a gap, from its
+// beginning to its end, each with a digest and with a layer if it is a tensor's; and,
+// if payloads go into the rows, one that has not each of them whole. What it passes can
+// be written without a look at more than one segment at a time.
+func CheckBatch(batch *ingest.Batch, payloads bool) error {
+	at := batch.From
+	for i := range batch.Segments {
+		s := &batch.Segments[i]
+		switch {
+		case s.Offset != at || s.Bytes < 1:
+			return fmt.Errorf("segment of %d bytes at %d of file %d: want the one at %d", s.Bytes, s.Offset, batch.File, at)
+		case s.Digest.IsZero():
+			return fmt.Errorf("segment at %d of file %d has no digest", at, batch.File)
+		case (s.Layer == 0) != (s.Tensor == ingest.NoTensor):
+			return fmt.Errorf("segment at %d of file %d: layer %d does not go with tensor %d", at, batch.File, s.Layer, s.Tensor)
+		case payloads && int64(len(s.Payload)) != s.Bytes:
+			return fmt.Errorf("segment at %d of file %d: payload of %d bytes, want %d", at, batch.File, len(s.Payload), s.Bytes)
+		}
+		at = s.End()
+	}
+	if at != batch.To {
+		return fmt.Errorf("batch of file %d ends at %d, its segments at %d", batch.File, batch.To, at)
+	}
+	return nil
+}
+
+// FileProgress is how far a file has got.
+type FileProgress struct {
+	Bytes    int64 // of the file
+	Recorded int64 // of them, without a gap from the start
+	Digest   ingest.Digest
+}
+
+// Accepts refuses a batch of the file that leaves a gap, runs over the file's end, or
+// contradicts what is recorded. One that is recorded already, wholly or in part, it takes.
+func (f *FileProgress) Accepts(batch *ingest.Batch) error {
+	switch {
+	case batch.From < 0 || batch.From > f.Recorded:
+		return fmt.Errorf("batch begins at byte %d, and %d are recorded", batch.From, f.Recorded)
+	case batch.To > f.Bytes:
+		return fmt.Errorf("batch ends at byte %d of %d", batch.To, f.Bytes)
+	case (batch.To == f.Bytes) == batch.Digest.IsZero():
+		return fmt.Errorf("batch ends at byte %d of %d: the last one, and no other, has the file's digest", batch.To, f.Bytes)
+	case !f.Digest.IsZero() && !batch.Digest.IsZero() && f.Digest != batch.Digest:
+		return fmt.Errorf("digest is %s, and %s is recorded", batch.Digest, f.Digest)
+	}
+	return nil
+}
+
+// Includes reports whether a batch that Accepts takes would bring nothing: the file is
+// past its end, and has the digest if the batch does. Noting it would take the file back.
+func (f *FileProgress) Includes(batch *ingest.Batch) bool {
+	return batch.To <= f.Recorded && (batch.Digest.IsZero() || !f.Digest.IsZero())
+}
+
+// Added is what a batch brought beyond what was recorded.
+type Added struct {
+	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
+}
