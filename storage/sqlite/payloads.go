@@ -11,6 +11,7 @@ import (
 	sqlite "modernc.org/sqlite"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // row names the table of a piece and finds its row there. A number can be given
@@ -26,10 +27,6 @@ func row(piece ingest.Piece) (table, where string, args []any) {
 	return `LayerTensorSegments`, tensor + content, []any{piece.RowID, piece.Layer, piece.File, piece.Ordinal, piece.Digest[:]}
 }
 
-func noRow(piece ingest.Piece) error {
-	return fmt.Errorf("segment %d at %d of file %d: %w", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNotFound)
-}
-
 // ReadPayload implements ingest.RowStore. The payload goes from SQLite's memory
 // straight into buffer: as the column of a row, the driver would make a copy of it first.
 func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
@@ -43,11 +40,11 @@ func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []
 	err := c.reader.QueryRowContext(ctx, `SELECT payload_into(?, RawPayload) FROM `+table+where, append([]any{number}, args...)...).Scan(&bytes)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, c.explain(noRow(piece))
+		return nil, c.explain(storage.NoRow(piece))
 	case err != nil:
 		return nil, c.explain(err)
 	case bytes == 0:
-		return nil, c.explain(fmt.Errorf("segment %d at %d of file %d: %w in its row", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNoPayload))
+		return nil, c.explain(storage.NoPayload(piece))
 	}
 	return buffer, nil
 }
@@ -97,16 +94,16 @@ func (b *buffers) remove(number int64) {
 // ReplacePayload implements ingest.RowStore. From then on the payload lies in
 // the row, wherever it lay before.
 func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
-	if got := ingest.Sum(payload); got != piece.Digest {
-		return fmt.Errorf("segment %d at %d of file %d: payload has digest %s, want %s", piece.Ordinal, piece.Offset, piece.File, got, piece.Digest)
+	if err := storage.CheckPayload(piece, payload); err != nil {
+		return err
 	}
 	return c.place(ctx, piece, payload, ingest.Address{})
 }
 
 // Relocate implements ingest.Keeper. A payload that lay in the row does so no longer.
 func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
-	if address.URI == "" {
-		return fmt.Errorf("segment %d at %d of file %d: the new address is empty", piece.Ordinal, piece.Offset, piece.File)
+	if err := storage.CheckAddress(piece, address); err != nil {
+		return err
 	}
 	return c.place(ctx, piece, nil, address)
 }
@@ -119,7 +116,7 @@ func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte,
 			BlobSizeBytes = ?, BlobLastModified = ?, RawPayload = ifnull(?, x'')`+where,
 			append([]any{a[0], a[1], a[2], a[3], a[4], a[5], payload}, args...)...)
 		if err == nil && changed == 0 {
-			err = noRow(piece)
+			err = storage.NoRow(piece)
 		}
 		return err
 	})

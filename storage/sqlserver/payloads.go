@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // of names the table of a piece and finds its row there. A number can be given
@@ -20,10 +20,6 @@ func of(piece ingest.Piece) (table, where string, args []any) {
 	}
 	return `dbo.LayerTensorSegments`, ` WHERE LayerTensorSegmentId = @p1 AND LayerId = @p2 AND SegmentOrdinal = @p3` + content,
 		[]any{piece.RowID, int64(piece.Layer), piece.Ordinal, piece.Digest[:]}
-}
-
-func noRow(piece ingest.Piece) error {
-	return fmt.Errorf("segment %d at %d of file %d: %w", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNotFound)
 }
 
 // ReadPayload implements ingest.RowStore.
@@ -43,9 +39,9 @@ func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, c.explain(noRow(piece))
+		return nil, c.explain(storage.NoRow(piece))
 	case len(buffer) == 0:
-		return nil, c.explain(fmt.Errorf("segment %d at %d of file %d: %w in its row", piece.Ordinal, piece.Offset, piece.File, ingest.ErrNoPayload))
+		return nil, c.explain(storage.NoPayload(piece))
 	}
 	return buffer, nil
 }
@@ -53,16 +49,16 @@ func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []
 // ReplacePayload implements ingest.RowStore. From then on the payload lies in
 // the row, wherever it lay before.
 func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
-	if got := ingest.Sum(payload); got != piece.Digest {
-		return fmt.Errorf("segment %d at %d of file %d: payload has digest %s, want %s", piece.Ordinal, piece.Offset, piece.File, got, piece.Digest)
+	if err := storage.CheckPayload(piece, payload); err != nil {
+		return err
 	}
 	return c.place(ctx, piece, payload, ingest.Address{})
 }
 
 // Relocate implements ingest.Keeper. A payload that lay in the row does so no longer.
 func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
-	if address.URI == "" {
-		return fmt.Errorf("segment %d at %d of file %d: the new address is empty", piece.Ordinal, piece.Offset, piece.File)
+	if err := storage.CheckAddress(piece, address); err != nil {
+		return err
 	}
 	return c.place(ctx, piece, []byte{}, address)
 }
@@ -78,7 +74,7 @@ func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte,
 		changed, err := tx.exec(`/* ingest: place-payload */ UPDATE `+table+` SET BlobUri = @p5, BlobContainer = @p6, BlobName = @p7, BlobETag = @p8,
 			BlobSizeBytes = @p9, BlobLastModified = @p10, AddressExact = @p11, RawPayload = @p12`+where, args...)
 		if err == nil && changed == 0 {
-			err = noRow(piece)
+			err = storage.NoRow(piece)
 		}
 		return err
 	})
