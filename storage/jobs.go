@@ -55,6 +55,17 @@ func ParseJobMetadata(text string) (JobMetadata, error) {
 	return m, nil
 }
 
+// Continue takes up claim. What it says of paths and options replaces what an earlier run
+// said; a resume by number says nothing.
+func (m *JobMetadata) Continue(claim ingest.Claim) {
+	if claim.Paths != nil {
+		m.Paths = claim.Paths
+	}
+	if claim.Options != nil {
+		m.Options = claim.Options
+	}
+}
+
 type jobMetadata struct {
 	Paths    []exact          `json:"paths,omitempty"`
 	Options  map[string]exact `json:"options,omitempty"`

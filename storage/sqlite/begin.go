@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Begin implements ingest.Recorder.
@@ -60,15 +61,15 @@ func (t *tx) idle(lease ingest.Lease, job int64) error {
 	if job == lease.Job {
 		return nil
 	}
-	var other leased
-	err := t.one(`SELECT `+leasedColumns+` FROM IngestionJobs WHERE IngestionJobId = ?`, job).Scan(other.fields()...)
+	var other storage.Leased
+	err := t.one(`SELECT `+leasedColumns+` FROM IngestionJobs WHERE IngestionJobId = ?`, job).Scan(other.Fields()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return other.busy(nil)
+	return other.Busy(nil)
 }
 
 // takeUp puts an unfinished model under lease's job. What the model is called may
@@ -168,7 +169,7 @@ func (t *tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *inge
 		(ModelId, FileIdx, Role, Format, FileName, SourcePath, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		model, index, f.Role, f.Format, filepath.Base(f.Path), f.Path, f.Bytes, f.Modified.UnixNano(),
-		nullable(f.Claim), plan.SegmentBytes(), len(f.Tensors))
+		storage.DigestColumn(f.Claim), plan.SegmentBytes(), len(f.Tensors))
 	return ingest.FileID(id), err
 }
 
@@ -193,9 +194,4 @@ func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileI
 }
 
 // nullable is a digest as a column has it: NULL if it is not known.
-func nullable(d ingest.Digest) []byte {
-	if d.IsZero() {
-		return nil
-	}
-	return d[:]
-}
+func nullable(d ingest.Digest) []byte { return storage.DigestColumn(d) }

@@ -52,7 +52,7 @@ func scanJob(row *sql.Row) (ingest.Job, error) {
 	if err != nil {
 		return ingest.Job{}, fmt.Errorf("metadata of job %d: %w", job.ID, err)
 	}
-	job.Paths, job.Options, job.Problems, job.Holder = meta.Paths, meta.Options, meta.Problems, parseHolder(holder)
+	job.Paths, job.Options, job.Problems, job.Holder = meta.Paths, meta.Options, meta.Problems, storage.ParseHolder(holder.String)
 	if job.Started, err = parseTime(started); err != nil {
 		return ingest.Job{}, err
 	}

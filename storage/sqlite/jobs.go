@@ -3,43 +3,14 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage"
 )
 
-// leased is a job as another one meets it.
-type leased struct {
-	id     int64
-	status string
-	holder sql.NullString
-	token  int64
-	left   sql.NullInt64 // ms until the lease lapses; NULL while nobody holds the job
-	alone  bool
-}
-
 const leasedColumns = `IngestionJobId, coalesce(Status, ''), LeaseHolder, LeaseToken, LeaseExpiresMs - ` + nowMs + `, LeaseAlone`
-
-func (j *leased) fields() []any {
-	return []any{&j.id, &j.status, &j.holder, &j.token, &j.left, &j.alone}
-}
-
-// busy returns the error for a lease that has to be respected, and nil for one
-// that nobody holds, that lapsed, or whose holder has ended.
-func (j *leased) busy(gone func(ingest.Holder) bool) error {
-	if !j.left.Valid || j.left.Int64 <= 0 {
-		return nil
-	}
-	holder := parseHolder(j.holder)
-	if gone != nil && gone(holder) {
-		return nil
-	}
-	return &ingest.BusyError{Job: j.id, Holder: holder, Until: time.Duration(j.left.Int64) * time.Millisecond}
-}
 
 // Open implements ingest.Jobs. Who asks again under the holder that has the lease, having
 // lost the answer, gets it anew. A lapsed lease that stands in the way of an
@@ -47,17 +18,17 @@ func (j *leased) busy(gone func(ingest.Holder) bool) error {
 // should it wake up, finds ErrLeaseLost. So is the lease of every job whose holder is
 // Gone, as Begin would wait for it to lapse. claim.Gone must not use the catalogue.
 func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
-	lease := ingest.Lease{TTL: claim.TTL}
-	if claim.TTL < time.Millisecond {
-		return lease, fmt.Errorf("a lease of %s is too short", claim.TTL)
+	if err := storage.CheckClaim(claim); err != nil {
+		return ingest.Lease{}, err
 	}
+	lease := ingest.Lease{TTL: claim.TTL}
 	err := c.write(ctx, func(tx *tx) error {
 		job, err := tx.claimed(claim)
 		if err != nil {
 			return err
 		}
-		if job != nil && parseHolder(job.holder) != claim.Holder {
-			if err := job.busy(claim.Gone); err != nil {
+		if job != nil {
+			if err := job.CheckTakeable(claim); err != nil {
 				return err
 			}
 		}
@@ -69,7 +40,7 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 			lease.Job, err = tx.startJob(claim)
 			return err
 		}
-		lease.Job, lease.Token, lease.Continued = job.id, job.token+1, true
+		lease.Job, lease.Token, lease.Continued = job.Job, job.Token+1, true
 		return tx.continueJob(claim, lease)
 	})
 	if err != nil {
@@ -79,37 +50,37 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 }
 
 // claimed finds the job that claim would continue; nil if it starts one.
-func (t *tx) claimed(claim ingest.Claim) (*leased, error) {
-	var job leased
+func (t *tx) claimed(claim ingest.Claim) (*storage.Leased, error) {
+	var job storage.Leased
 	if claim.Job == 0 {
 		err := t.one(`SELECT `+leasedColumns+` FROM IngestionJobs
-			WHERE PipelineName = ? AND SourceUri = ? AND Status = 'open'`, claim.Pipeline, claim.Source).Scan(job.fields()...)
+			WHERE PipelineName = ? AND SourceUri = ? AND Status = 'open'`, claim.Pipeline, claim.Source).Scan(job.Fields()...)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, nil
 		}
 		return &job, err
 	}
-	err := t.one(`SELECT `+leasedColumns+` FROM IngestionJobs WHERE IngestionJobId = ?`, claim.Job).Scan(job.fields()...)
+	err := t.one(`SELECT `+leasedColumns+` FROM IngestionJobs WHERE IngestionJobId = ?`, claim.Job).Scan(job.Fields()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("job %d: %w", claim.Job, ingest.ErrNotFound)
 	}
-	if err == nil && job.status != string(ingest.JobOpen) {
-		return nil, fmt.Errorf("job %d is %s: there is nothing to continue", claim.Job, job.status)
+	if err == nil {
+		err = job.CheckOpen()
 	}
 	return &job, err
 }
 
 // makeWay ends the leases of holders that are gone, and the lapsed ones of jobs
 // that may not run beside claim; it refuses if one of these is live.
-func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
+func (t *tx) makeWay(claim ingest.Claim, own *storage.Leased) error {
 	var id int64
 	if own != nil {
-		id = own.id
+		id = own.Job
 	}
-	var others []leased
+	var others []storage.Leased
 	err := t.each(func(rows *sql.Rows) error {
-		var other leased
-		err := rows.Scan(other.fields()...)
+		var other storage.Leased
+		err := rows.Scan(other.Fields()...)
 		others = append(others, other)
 		return err
 	}, `SELECT `+leasedColumns+` FROM IngestionJobs WHERE LeaseExpiresMs IS NOT NULL AND IngestionJobId <> ?`, id)
@@ -117,16 +88,15 @@ func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
 		return err
 	}
 	for _, other := range others {
-		if claim.Gone == nil || !claim.Gone(parseHolder(other.holder)) {
-			if !claim.Alone && !other.alone {
-				continue // even if it lapsed: nobody wants it
-			}
-			if err := other.busy(nil); err != nil {
-				return err
-			}
+		inTheWay, err := other.InTheWay(claim)
+		if err != nil {
+			return err
+		}
+		if !inTheWay {
+			continue
 		}
 		if _, err := t.exec(`UPDATE IngestionJobs SET LeaseToken = LeaseToken + 1, LeaseExpiresMs = NULL
-			WHERE IngestionJobId = ?`, other.id); err != nil {
+			WHERE IngestionJobId = ?`, other.Job); err != nil {
 			return err
 		}
 	}
@@ -138,25 +108,19 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 	return t.insert(`INSERT INTO IngestionJobs
 		(PipelineName, SourceUri, Status, Metadata, StartedAt, LeaseHolder, LeaseToken, LeaseExpiresMs, LeaseAlone)
 		VALUES (?, ?, 'open', ?, `+nowText+`, ?, 1, `+nowMs+` + ?, ?)`,
-		claim.Pipeline, claim.Source, meta.Encode(), formatHolder(claim.Holder), claim.TTL.Milliseconds(), claim.Alone)
+		claim.Pipeline, claim.Source, meta.Encode(), storage.FormatHolder(claim.Holder), claim.TTL.Milliseconds(), claim.Alone)
 }
 
-// continueJob leases a job to a new holder. What the claim says of paths and
-// options replaces what an earlier run said; a resume by number says nothing.
+// continueJob leases a job to a new holder.
 func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease) error {
 	meta, err := t.jobMetadata(lease.Job)
 	if err != nil {
 		return err
 	}
-	if claim.Paths != nil {
-		meta.Paths = claim.Paths
-	}
-	if claim.Options != nil {
-		meta.Options = claim.Options
-	}
+	meta.Continue(claim)
 	_, err = t.exec(`UPDATE IngestionJobs SET Metadata = ?, LeaseHolder = ?, LeaseToken = ?,
 		LeaseExpiresMs = `+nowMs+` + ?, LeaseAlone = ? WHERE IngestionJobId = ?`,
-		meta.Encode(), formatHolder(claim.Holder), lease.Token, lease.TTL.Milliseconds(), claim.Alone, lease.Job)
+		meta.Encode(), storage.FormatHolder(claim.Holder), lease.Token, lease.TTL.Milliseconds(), claim.Alone, lease.Job)
 	return err
 }
 
@@ -215,15 +179,4 @@ func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome inge
 			outcome.State, meta.Encode(), outcome.State, lease.Job)
 		return err
 	})
-}
-
-func formatHolder(holder ingest.Holder) string {
-	text, _ := json.Marshal(holder) // strings and numbers do not fail
-	return string(text)
-}
-
-// parseHolder reads what formatHolder wrote; what it cannot read is nobody.
-func parseHolder(text sql.NullString) (holder ingest.Holder) {
-	_ = json.Unmarshal([]byte(text.String), &holder)
-	return holder
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Begin implements ingest.Recorder.
@@ -61,15 +62,15 @@ func (t *tx) idle(lease ingest.Lease, job int64) error {
 	if job == lease.Job {
 		return nil
 	}
-	var other leased
-	err := t.one(`/* ingest: other-job */ `+selectLeased+`WHERE j.IngestionJobId = @p1`, job).Scan(other.fields()...)
+	var other storage.Leased
+	err := t.one(`/* ingest: other-job */ `+selectLeased+`WHERE j.IngestionJobId = @p1`, job).Scan(other.Fields()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return other.busy(nil)
+	return other.Busy(nil)
 }
 
 // takeUp puts an unfinished model under lease's job. Where its files lie and what
@@ -194,7 +195,7 @@ func (t *tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *inge
 			FileName, FileNameExact, SourcePath, SourcePathExact, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
 		VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15)`,
 		model, index, role, roleExact, format, formatExact, name, nameExact, path, pathExact,
-		f.Bytes, f.Modified.UnixNano(), nullable(f.Claim), plan.SegmentBytes(), len(f.Tensors))
+		f.Bytes, f.Modified.UnixNano(), storage.DigestColumn(f.Claim), plan.SegmentBytes(), len(f.Tensors))
 	return ingest.FileID(id), err
 }
 
@@ -229,9 +230,4 @@ func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileI
 }
 
 // nullable is a digest as a column has it: NULL if it is not known.
-func nullable(d ingest.Digest) []byte {
-	if d.IsZero() {
-		return nil
-	}
-	return d[:]
-}
+func nullable(d ingest.Digest) []byte { return storage.DigestColumn(d) }

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 const jobColumns = `IngestionJobId, PipelineName, SourceUri, SourceUriExact, COALESCE(Status, N''), StartedAt, CompletedAt, LeaseHolder,
@@ -28,7 +29,7 @@ func (c *Catalog) Job(ctx context.Context, id int64) (job ingest.Job, err error)
 
 // AllJobs implements ingest.Jobs.
 func (c *Catalog) AllJobs(ctx context.Context) iter.Seq2[ingest.Job, error] {
-	return paged(func(last ingest.Job) (page []ingest.Job, err error) {
+	return storage.Paged(func(last ingest.Job) (page []ingest.Job, err error) {
 		err = c.read(ctx, func(tx *tx) error {
 			page = page[:0]
 			return tx.each(func(rows *sql.Rows) error {
@@ -60,6 +61,6 @@ func scanJob(row scanner) (ingest.Job, error) {
 		return ingest.Job{}, fmt.Errorf("metadata of job %d: %w", job.ID, err)
 	}
 	job.Source, job.Started, job.Completed = source.String(), started.Time, completed.Time
-	job.Paths, job.Options, job.Problems, job.Holder = meta.Paths, meta.Options, meta.Problems, parseHolder(holder)
+	job.Paths, job.Options, job.Problems, job.Holder = meta.Paths, meta.Options, meta.Problems, storage.ParseHolder(holder.String)
 	return job, nil
 }

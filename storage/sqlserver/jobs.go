@@ -3,7 +3,6 @@ package sqlserver
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,36 +11,9 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// leased is a job as another one meets it.
-type leased struct {
-	id     int64
-	status string
-	holder sql.NullString
-	token  int64
-	left   sql.NullInt64 // ms until the lease lapses; NULL while nobody holds the job
-	alone  bool
-}
-
 // selectLeased reads jobs by the server's clock, so that those of machines do not matter.
 const selectLeased = `SELECT j.IngestionJobId, COALESCE(j.Status, N''), j.LeaseHolder, COALESCE(j.LeaseToken, 0),
 	DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), j.LeaseExpires), COALESCE(j.LeaseAlone, 0) FROM dbo.IngestionJobs AS j `
-
-func (j *leased) fields() []any {
-	return []any{&j.id, &j.status, &j.holder, &j.token, &j.left, &j.alone}
-}
-
-// busy returns the error for a lease that has to be respected, and nil for one
-// that nobody holds, that lapsed, or whose holder has ended.
-func (j *leased) busy(gone func(ingest.Holder) bool) error {
-	if !j.left.Valid || j.left.Int64 <= 0 {
-		return nil
-	}
-	holder := parseHolder(j.holder)
-	if gone != nil && gone(holder) {
-		return nil
-	}
-	return &ingest.BusyError{Job: j.id, Holder: holder, Until: time.Duration(j.left.Int64) * time.Millisecond}
-}
 
 // lockJobs lets one process at a time open a job: whether another may start is a question about
 // all rows, those included that are not there yet. The lock ends with the transaction.
@@ -54,8 +26,8 @@ IF @got < 0 THROW 51002, N'another process has been opening a job for half a min
 // Alone job, or of which the Alone one stands in the way, is ended: its holder,
 // should it wake up, finds ErrLeaseLost. claim.Gone must not use the catalogue.
 func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
-	if claim.TTL < time.Millisecond {
-		return ingest.Lease{}, fmt.Errorf("a lease of %s is too short", claim.TTL)
+	if err := storage.CheckClaim(claim); err != nil {
+		return ingest.Lease{}, err
 	}
 	var lease ingest.Lease
 	err := c.write(ctx, func(tx *tx) error {
@@ -67,8 +39,8 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 		if err != nil {
 			return err
 		}
-		if job != nil && parseHolder(job.holder) != claim.Holder {
-			if err := job.busy(claim.Gone); err != nil {
+		if job != nil {
+			if err := job.CheckTakeable(claim); err != nil {
 				return err
 			}
 		}
@@ -80,7 +52,7 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 			lease.Job, err = tx.startJob(claim)
 			return err
 		}
-		lease.Job, lease.Token, lease.Continued = job.id, job.token+1, true
+		lease.Job, lease.Token, lease.Continued = job.Job, job.Token+1, true
 		return tx.continueJob(claim, lease)
 	})
 	if err != nil {
@@ -90,38 +62,38 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 }
 
 // claimed finds the job that claim would continue; nil if it starts one.
-func (t *tx) claimed(claim ingest.Claim) (*leased, error) {
-	var job leased
+func (t *tx) claimed(claim ingest.Claim) (*storage.Leased, error) {
+	var job storage.Leased
 	if claim.Job == 0 {
 		err := t.one(`/* ingest: claimed-source */ `+selectLeased+`
 			INNER JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId WHERE k.KeyHash = @p1`,
-			keyOf(claim.Pipeline, claim.Source)).Scan(job.fields()...)
+			keyOf(claim.Pipeline, claim.Source)).Scan(job.Fields()...)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, nil
 		}
 		return &job, err
 	}
-	err := t.one(`/* ingest: claimed-job */ `+selectLeased+`WHERE j.IngestionJobId = @p1`, claim.Job).Scan(job.fields()...)
+	err := t.one(`/* ingest: claimed-job */ `+selectLeased+`WHERE j.IngestionJobId = @p1`, claim.Job).Scan(job.Fields()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("job %d: %w", claim.Job, ingest.ErrNotFound)
 	}
-	if err == nil && job.status != string(ingest.JobOpen) {
-		return nil, fmt.Errorf("job %d is %s: there is nothing to continue", claim.Job, job.status)
+	if err == nil {
+		err = job.CheckOpen()
 	}
 	return &job, err
 }
 
 // makeWay ends the leases of holders that are gone, and the lapsed ones of jobs
 // that may not run beside claim; it refuses if one of these is live.
-func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
+func (t *tx) makeWay(claim ingest.Claim, own *storage.Leased) error {
 	var id int64
 	if own != nil {
-		id = own.id
+		id = own.Job
 	}
-	var others []leased
+	var others []storage.Leased
 	err := t.each(func(rows *sql.Rows) error {
-		var other leased
-		err := rows.Scan(other.fields()...)
+		var other storage.Leased
+		err := rows.Scan(other.Fields()...)
 		others = append(others, other)
 		return err
 	}, `/* ingest: leased-jobs */ `+selectLeased+`WHERE j.LeaseExpires IS NOT NULL AND j.IngestionJobId <> @p1`, id)
@@ -129,15 +101,14 @@ func (t *tx) makeWay(claim ingest.Claim, own *leased) error {
 		return err
 	}
 	for _, other := range others {
-		if claim.Gone == nil || !claim.Gone(parseHolder(other.holder)) {
-			if !claim.Alone && !other.alone {
-				continue // even if it lapsed: nobody wants it
-			}
-			if err := other.busy(nil); err != nil {
-				return err
-			}
+		inTheWay, err := other.InTheWay(claim)
+		if err != nil {
+			return err
 		}
-		if err := t.changeLease(other.id, other.token, `/* ingest: end-lease */ UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, LeaseExpires = NULL
+		if !inTheWay {
+			continue
+		}
+		if err := t.changeLease(other.Job, other.Token, `/* ingest: end-lease */ UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, LeaseExpires = NULL
 			WHERE IngestionJobId = @p1 AND LeaseToken = @p2`); err != nil {
 			return err
 		}
@@ -163,7 +134,7 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 			StartedAt, LeaseHolder, LeaseToken, LeaseExpires, LeaseAlone)
 		VALUES (@p1, @p2, @p3, N'open', `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`, @p5,
 			SYSUTCDATETIME(), @p6, 1, DATEADD(millisecond, @p7, SYSUTCDATETIME()), @p8)`,
-		claim.Pipeline, source, sourceExact, text, textExact, formatHolder(claim.Holder), milliseconds(claim.TTL), claim.Alone)
+		claim.Pipeline, source, sourceExact, text, textExact, storage.FormatHolder(claim.Holder), milliseconds(claim.TTL), claim.Alone)
 	if err != nil {
 		return 0, err
 	}
@@ -175,25 +146,19 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 // milliseconds is a lease as DATEADD takes it: at most 24 days.
 func milliseconds(ttl time.Duration) int32 { return int32(min(ttl.Milliseconds(), 1<<31-1)) }
 
-// continueJob leases a job to a new holder. What the claim says of paths and
-// options replaces what an earlier run said; a resume by number says nothing.
+// continueJob leases a job to a new holder.
 func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease) error {
 	meta, err := t.jobMetadata(lease.Job)
 	if err != nil {
 		return err
 	}
-	if claim.Paths != nil {
-		meta.Paths = claim.Paths
-	}
-	if claim.Options != nil {
-		meta.Options = claim.Options
-	}
+	meta.Continue(claim)
 	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
 	return t.changeLease(lease.Job, lease.Token-1, `/* ingest: continue-job */ UPDATE dbo.IngestionJobs
 		SET Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p3")+`, MetadataExact = @p4, LeaseHolder = @p5, LeaseToken = @p2 + 1,
 			LeaseExpires = DATEADD(millisecond, @p6, SYSUTCDATETIME()), LeaseAlone = @p7
 		WHERE IngestionJobId = @p1 AND COALESCE(LeaseToken, 0) = @p2`,
-		text, textExact, formatHolder(claim.Holder), milliseconds(lease.TTL), claim.Alone)
+		text, textExact, storage.FormatHolder(claim.Holder), milliseconds(lease.TTL), claim.Alone)
 }
 
 func (t *tx) jobMetadata(job int64) (storage.JobMetadata, error) {
@@ -261,15 +226,4 @@ func (t *tx) closeJob(lease ingest.Lease, state ingest.JobState, meta storage.Jo
 		_, err = t.exec(`/* ingest: close-job-key */ DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`, lease.Job)
 	}
 	return err
-}
-
-func formatHolder(holder ingest.Holder) string {
-	text, _ := json.Marshal(holder) // strings and numbers do not fail
-	return string(text)
-}
-
-// parseHolder reads what formatHolder wrote; what it cannot read is nobody.
-func parseHolder(text sql.NullString) (holder ingest.Holder) {
-	_ = json.Unmarshal([]byte(text.String), &holder)
-	return holder
 }
