@@ -192,6 +192,3 @@ func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileI
 	}
 	return nil
 }
-
-// nullable is a digest as a column has it: NULL if it is not known.
-func nullable(d ingest.Digest) []byte { return storage.DigestColumn(d) }

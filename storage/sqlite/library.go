@@ -11,37 +11,9 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// pageRows is how many rows a sequence reads at a time.
-const pageRows = 1000
-
-// paged yields what fetch returns, page by page, until it returns none. fetch
-// is given the last item of the page before, and the zero value at first.
-func paged[T any](fetch func(last T) ([]T, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var last T
-		for {
-			page, err := fetch(last)
-			for _, item := range page {
-				if !yield(item, nil) {
-					return
-				}
-				last = item
-			}
-			if err != nil {
-				var none T
-				yield(none, err)
-				return
-			}
-			if len(page) == 0 {
-				return
-			}
-		}
-	}
-}
-
 // Models implements ingest.Library. It leaves the metadata out, which may be megabytes.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
-	return paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
+	return storage.Paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
 		err = c.read(ctx, func(tx *tx) error {
 			var id ingest.ModelID
 			err := tx.one(`SELECT ModelId FROM Models WHERE ModelId > ? ORDER BY ModelId LIMIT 1`, last.ID).Scan(&id)
@@ -94,20 +66,14 @@ func (t *tx) summary(id ingest.ModelID, metadata string) (ingest.Summary, error)
 	if err != nil {
 		return s, err
 	}
-	for i := range files {
-		s.Tensors += files[i].Tensors
-		s.Segments += files[i].segments
-		s.BytesStored += files[i].stored
-		s.BytesShared += files[i].shared
-	}
-	s.Files = stored(files)
+	files.AddTo(&s)
 	s.Names, err = t.names(id)
 	return s, err
 }
 
 // Layers implements ingest.Library.
 func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error] {
-	return paged(func(last ingest.Layer) (page []ingest.Layer, err error) {
+	return storage.Paged(func(last ingest.Layer) (page []ingest.Layer, err error) {
 		after := last.Index
 		if last.ID == 0 {
 			after = -1
@@ -120,7 +86,7 @@ func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[inges
 				l, err := scanLayer(rows)
 				page = append(page, l)
 				return err
-			}, selectLayers, id, after, last.ID, pageRows)
+			}, selectLayers, id, after, last.ID, storage.PageRows)
 		})
 		return page, err
 	})

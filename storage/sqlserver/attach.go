@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Attach implements ingest.Recorder. The model's weights go by every name of
@@ -25,7 +26,7 @@ func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.M
 		if err != nil {
 			return err
 		}
-		named := weights(present)
+		named := present.Weights()
 		for _, id := range files {
 			f, err := tx.attach(lease, model, present, id)
 			if err != nil {
@@ -38,29 +39,26 @@ func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.M
 }
 
 // attach returns the model's own file with the content of file id, copied if need be.
-func (t *tx) attach(lease ingest.Lease, model ingest.ModelID, present []file, id ingest.FileID) (file, error) {
+func (t *tx) attach(lease ingest.Lease, model ingest.ModelID, present storage.ModelFiles, id ingest.FileID) (storage.ModelFile, error) {
 	f, err := scanFile(t.one(`/* ingest: file */ SELECT `+fileColumns+`WHERE f.ModelFileId = @p1`, int64(id)))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return f, fmt.Errorf("file %d: %w", id, ingest.ErrNotFound)
 	case err != nil:
 		return f, err
-	case f.state != ingest.ModelComplete:
+	case f.State != ingest.ModelComplete:
 		return f, fmt.Errorf("file %d, of model %d: %w", id, f.Model, ingest.ErrIncomplete)
 	case f.Model == model:
 		return f, nil
 	}
-	if err := t.jobAtom(lease, f.atom, true); err != nil {
+	if err := t.jobAtom(lease, f.Atom, true); err != nil {
 		return f, err
 	}
-	if own := same(present, &f); own != nil {
+	if own := present.Same(&f); own != nil {
 		return *own, nil
 	}
-	if f.Role == ingest.Weights {
-		return f, fmt.Errorf("file %d is weights of model %d: it cannot be shared with model %d", id, f.Model, model)
-	}
-	if f.Tensors > 0 {
-		return f, fmt.Errorf("file %d holds tensors: it cannot be shared with model %d", id, model)
+	if err := f.CheckSharable(model); err != nil {
+		return f, err
 	}
 	f.ID, err = t.copyFile(id, model)
 	return f, err

@@ -56,7 +56,7 @@ func (t *tx) complete(lease ingest.Lease, model, into ingest.ModelID) (ingest.Mo
 			return 0, fmt.Errorf("model %d: %s: %w", model, files[i].Path, err)
 		}
 	}
-	key := storage.ContentKey(stored(files))
+	key := storage.ContentKey(files.Stored())
 	target, err := t.twin(key, files, model, into)
 	if err != nil {
 		return 0, err
@@ -81,30 +81,21 @@ func (t *tx) state(model ingest.ModelID) (state ingest.ModelState, job int64, er
 // whole makes sure that rows cover the file, and that it is what it claims to
 // be. The rows are counted, not only the notes of Record taken for it: another
 // program may have been at them.
-func (t *tx) whole(f *file) error {
+func (t *tx) whole(f *storage.ModelFile) error {
 	var rows, bytes int64
 	err := t.one(`/* ingest: whole */ SELECT COUNT_BIG(*), COALESCE(SUM(r.ByteSize), 0) FROM (
 			SELECT s.ByteSize FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId WHERE l.ModelFileId = @p1
 			UNION ALL SELECT ByteSize FROM dbo.FileSegments WHERE ModelFileId = @p1) AS r`, int64(f.ID)).Scan(&rows, &bytes)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case f.Recorded != f.Bytes:
-		return fmt.Errorf("%d of %d bytes are recorded: %w", f.Recorded, f.Bytes, ingest.ErrIncomplete)
-	case f.Digest.IsZero():
-		return fmt.Errorf("its digest is not recorded: %w", ingest.ErrIncomplete)
-	case rows != f.segments || bytes != f.Bytes:
-		return fmt.Errorf("%d rows of %d, with %d bytes of %d: %w", rows, f.segments, bytes, f.Bytes, ingest.ErrIncomplete)
-	case !f.Claim.IsZero() && f.Claim != f.Digest:
-		return fmt.Errorf("its digest is %s, its name or manifest says %s: %w", f.Digest, f.Claim, ingest.ErrIncomplete)
 	}
-	return nil
+	return f.CheckWhole(rows, bytes)
 }
 
 // twin returns the complete model that this one is to be merged into; 0 for none. The place
 // of the key stays locked until the commit, as in unfinished: of two models with the same weights
 // that are completed at once, the second finds the first.
-func (t *tx) twin(key ingest.Digest, files []file, model, into ingest.ModelID) (ingest.ModelID, error) {
+func (t *tx) twin(key ingest.Digest, files storage.ModelFiles, model, into ingest.ModelID) (ingest.ModelID, error) {
 	if into != 0 && into != model {
 		return into, t.fits(files, into)
 	}
@@ -121,7 +112,7 @@ func (t *tx) twin(key ingest.Digest, files []file, model, into ingest.ModelID) (
 
 // fits makes sure that into is complete and has all weights that are among files:
 // with others it would be another model.
-func (t *tx) fits(files []file, into ingest.ModelID) error {
+func (t *tx) fits(files storage.ModelFiles, into ingest.ModelID) error {
 	state, _, err := t.state(into)
 	if err != nil {
 		return err
@@ -133,26 +124,11 @@ func (t *tx) fits(files []file, into ingest.ModelID) error {
 	if err != nil {
 		return err
 	}
-	for i := range files {
-		if files[i].Role == ingest.Weights && same(present, &files[i]) == nil {
-			return fmt.Errorf("model %d has not the weights of %s", into, files[i].Path)
-		}
-	}
-	return nil
-}
-
-// same finds among files the one with the content and role of f; nil for none.
-func same(files []file, f *file) *file {
-	for i := range files {
-		if files[i].Digest == f.Digest && files[i].Role == f.Role {
-			return &files[i]
-		}
-	}
-	return nil
+	return present.CheckWeights(into, files)
 }
 
 // finish makes a model complete.
-func (t *tx) finish(lease ingest.Lease, model ingest.ModelID, files []file, key ingest.Digest) error {
+func (t *tx) finish(lease ingest.Lease, model ingest.ModelID, files storage.ModelFiles, key ingest.Digest) error {
 	name, err := t.firstName(model)
 	if err != nil {
 		return err
@@ -178,20 +154,20 @@ func (t *tx) firstName(model ingest.ModelID) (ingest.Naming, error) {
 }
 
 // finishFile makes the file's atom and remembers where it was read from. The state of its hash is done with.
-func (t *tx) finishFile(lease ingest.Lease, name ingest.Naming, f *file) error {
+func (t *tx) finishFile(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) error {
 	var err error
-	if f.atom, err = t.fileAtom(lease, name, f); err != nil {
+	if f.Atom, err = t.fileAtom(lease, name, f); err != nil {
 		return err
 	}
 	if _, err := t.exec(`/* ingest: finish-file */ UPDATE dbo.ModelFiles SET FileAtomId = @p1, HashState = NULL WHERE ModelFileId = @p2`,
-		f.atom, int64(f.ID)); err != nil {
+		f.Atom, int64(f.ID)); err != nil {
 		return err
 	}
 	return t.rememberPath(f, f.ID)
 }
 
 // rememberPath notes that id is the complete file that was read from f's path.
-func (t *tx) rememberPath(f *file, id ingest.FileID) error {
+func (t *tx) rememberPath(f *storage.ModelFile, id ingest.FileID) error {
 	path, pathExact := t.c.columns.fit("FilePaths.SourcePath", f.Path)
 	key := keyOf(f.Path)
 	n, err := t.exec(`/* ingest: change-path */ UPDATE dbo.FilePaths SET ModelFileId = @p2, ByteSize = @p3, ModifiedNs = @p4 WHERE PathHash = @p1`,
@@ -206,7 +182,7 @@ func (t *tx) rememberPath(f *file, id ingest.FileID) error {
 
 // fileAtom finds or makes the atom of a whole file. That of a file which is one
 // segment is there already, and becomes the file's as well. The locks are those of addAtoms.
-func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *file) (int64, error) {
+func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) (int64, error) {
 	digest := f.Digest[:]
 	fresh, err := t.exec(`/* ingest: add-file-atom */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
 		SELECT @p1, N'model', N'ingest_segment', 0, @p2
@@ -230,7 +206,7 @@ func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *file) (int64, e
 
 // describe says in the atom what the file is, if nobody has said so before. A path that is too
 // long for PayloadLocator is NULL there: half of it would be another file.
-func (t *tx) describe(name ingest.Naming, f *file, fresh bool) (bool, error) {
+func (t *tx) describe(name ingest.Naming, f *storage.ModelFile, fresh bool) (bool, error) {
 	cols := t.c.columns
 	a := storage.NewFileAtom(name, &f.StoredFile, time.Now())
 	uri, uriExact := cols.fit("Atoms.SourceUri", a.SourceURI)

@@ -2,9 +2,9 @@ package sqlserver
 
 import (
 	"database/sql"
-	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 const fileColumns = `f.ModelFileId, f.ModelId, f.FileIdx, f.Role, f.RoleExact, f.Format, f.FormatExact, f.FileName, f.FileNameExact,
@@ -12,34 +12,22 @@ const fileColumns = `f.ModelFileId, f.ModelId, f.FileIdx, f.Role, f.RoleExact, f
 	f.SegmentCount, f.BytesStored, f.BytesShared, COALESCE(f.FileAtomId, 0), COALESCE(m.State, N'complete')
 	FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId `
 
-// file is a row of ModelFiles.
-type file struct {
-	ingest.StoredFile
-	segments, stored, shared int64
-	atom                     int64 // 0 until the model is complete
-	state                    ingest.ModelState
-}
-
-func scanFile(row scanner) (file, error) {
-	var f file
+func scanFile(row scanner) (storage.ModelFile, error) {
+	var f storage.ModelFile
 	var role, format, name, path exact
 	var claim, digest []byte
 	var modified int64
 	err := row.Scan(&f.ID, &f.Model, &f.Index, &role.text, &role.bytes, &format.text, &format.bytes, &name.text, &name.bytes,
 		&path.text, &path.bytes, &f.Bytes, &modified, &claim, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded,
-		&f.segments, &f.stored, &f.shared, &f.atom, &f.state)
+		&f.Segments, &f.Stored, &f.Shared, &f.Atom, &f.State)
 	f.Role, f.Format, f.Name, f.Path = ingest.Role(role.String()), format.String(), name.String(), path.String()
-	f.Modified = time.Unix(0, modified).UTC()
-	copy(f.Claim[:], claim)
-	if f.state == ingest.ModelComplete || f.Recorded == f.Bytes {
-		copy(f.Digest[:], digest)
-	}
+	f.SetColumns(modified, claim, digest)
 	return f, err
 }
 
 // files returns the files of a model in their order.
-func (t *tx) files(model ingest.ModelID) ([]file, error) {
-	var files []file
+func (t *tx) files(model ingest.ModelID) (storage.ModelFiles, error) {
+	var files storage.ModelFiles
 	err := t.each(func(rows *sql.Rows) error {
 		f, err := scanFile(rows)
 		files = append(files, f)
@@ -48,19 +36,9 @@ func (t *tx) files(model ingest.ModelID) ([]file, error) {
 	return files, err
 }
 
-// stored are the files as the library knows them.
-func stored(files []file) []ingest.StoredFile {
-	list := make([]ingest.StoredFile, len(files))
-	for i := range files {
-		list[i] = files[i].StoredFile
-	}
-	return list
-}
-
 // names returns the names of a model, the first one first.
 func (t *tx) names(model ingest.ModelID) ([]ingest.Name, error) {
-	var names []ingest.Name
-	var last int64
+	var names storage.NameRows
 	err := t.each(func(rows *sql.Rows) error {
 		var id int64
 		var name, uri exact
@@ -68,17 +46,11 @@ func (t *tx) names(model ingest.ModelID) ([]ingest.Name, error) {
 		if err := rows.Scan(&id, &name.text, &name.bytes, &uri.text, &uri.bytes, &f); err != nil {
 			return err
 		}
-		if id != last {
-			names, last = append(names, ingest.Name{Naming: ingest.Naming{Name: name.String(), URI: uri.String()}}), id
-		}
-		if f.Valid {
-			n := &names[len(names)-1]
-			n.Files = append(n.Files, ingest.FileID(f.Int64))
-		}
+		names.Add(id, ingest.Naming{Name: name.String(), URI: uri.String()}, ingest.FileID(f.Int64))
 		return nil
 	}, `/* ingest: names */ SELECT n.ModelNameId, n.Name, n.NameExact, n.SourceUri, n.SourceUriExact, f.ModelFileId FROM dbo.ModelNames AS n
 		LEFT JOIN dbo.ModelNameFiles AS nf ON nf.ModelNameId = n.ModelNameId
 		LEFT JOIN dbo.ModelFiles AS f ON f.ModelFileId = nf.ModelFileId
 		WHERE n.ModelId = @p1 ORDER BY n.ModelNameId, f.FileIdx`, model)
-	return names, err
+	return names.Names, err
 }

@@ -12,37 +12,9 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// pageRows is how many rows a sequence reads at a time. Between pages it holds no
-// connection, so a slow consumer keeps none, and no lock.
-const pageRows = 1000
-
-// paged yields what fetch returns, page by page, until it returns none. fetch
-// is given the last item of the page before, and the zero value at first.
-func paged[T any](fetch func(last T) ([]T, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var last, none T
-		for {
-			page, err := fetch(last)
-			if err != nil {
-				yield(none, err)
-				return
-			}
-			for _, item := range page {
-				if !yield(item, nil) {
-					return
-				}
-				last = item
-			}
-			if len(page) == 0 {
-				return
-			}
-		}
-	}
-}
-
 // Models implements ingest.Library.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
-	return paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
+	return storage.Paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
 		err = c.read(ctx, func(tx *tx) error {
 			page = page[:0]
 			for after := last.ID; ; {
@@ -114,20 +86,14 @@ func (t *tx) summary(id ingest.ModelID) (ingest.Summary, error) {
 	if err != nil {
 		return s, err
 	}
-	for i := range files {
-		s.Tensors += files[i].Tensors
-		s.Segments += files[i].segments
-		s.BytesStored += files[i].stored
-		s.BytesShared += files[i].shared
-	}
-	s.Files = stored(files)
+	files.AddTo(&s)
 	s.Names, err = t.names(id)
 	return s, err
 }
 
 // Layers implements ingest.Library.
 func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error] {
-	return paged(func(last ingest.Layer) (page []ingest.Layer, err error) {
+	return storage.Paged(func(last ingest.Layer) (page []ingest.Layer, err error) {
 		after := last.Index
 		if last.ID == 0 {
 			after = -1
@@ -145,7 +111,7 @@ func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[inges
 				l, err := scanLayer(rows)
 				page = append(page, l)
 				return err
-			}, selectLayers, int64(id), after, int64(last.ID), pageRows)
+			}, selectLayers, int64(id), after, int64(last.ID), storage.PageRows)
 		})
 		return page, err
 	})

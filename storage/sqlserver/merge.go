@@ -6,11 +6,12 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // merge moves into target the names of model and the files that target lacks,
 // and removes what is left of model.
-func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files []file) error {
+func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files storage.ModelFiles) error {
 	if _, _, err := t.state(target); err != nil { // which locks it against a merge of another model
 		return err
 	}
@@ -29,7 +30,7 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files []fil
 	became := make(map[ingest.FileID]ingest.FileID, len(files))
 	for i := range files {
 		f := &files[i]
-		if twin := same(present, f); twin != nil {
+		if twin := present.Same(f); twin != nil {
 			became[f.ID] = twin.ID
 			err = t.reuseFile(lease, f, twin)
 		} else {
@@ -45,7 +46,7 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files []fil
 		for i := range n.Files {
 			n.Files[i] = became[n.Files[i]]
 		}
-		if err := t.name(target, n.Naming, append(weights(present), n.Files...)); err != nil {
+		if err := t.name(target, n.Naming, append(present.Weights(), n.Files...)); err != nil {
 			return err
 		}
 	}
@@ -56,27 +57,16 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files []fil
 	return err
 }
 
-// weights are the files that every name of a model goes with.
-func weights(files []file) []ingest.FileID {
-	var ids []ingest.FileID
-	for i := range files {
-		if files[i].Role == ingest.Weights {
-			ids = append(ids, files[i].ID)
-		}
-	}
-	return ids
-}
-
 // reuseFile notes that the file which was read is a complete one that we have.
-func (t *tx) reuseFile(lease ingest.Lease, f, twin *file) error {
-	if err := t.jobAtom(lease, twin.atom, true); err != nil {
+func (t *tx) reuseFile(lease ingest.Lease, f, twin *storage.ModelFile) error {
+	if err := t.jobAtom(lease, twin.Atom, true); err != nil {
 		return err
 	}
 	return t.rememberPath(f, twin.ID)
 }
 
 // moveFile makes a file the last one of target, and its tensors target's last ones.
-func (t *tx) moveFile(lease ingest.Lease, name ingest.Naming, f *file, target ingest.ModelID) error {
+func (t *tx) moveFile(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile, target ingest.ModelID) error {
 	err := t.do([]string{
 		`/* ingest: move-file */ UPDATE dbo.ModelFiles SET ModelId = @p2,
 			FileIdx = (SELECT COALESCE(MAX(x.FileIdx), -1) + 1 FROM dbo.ModelFiles AS x WHERE x.ModelId = @p2) WHERE ModelFileId = @p1`,

@@ -7,74 +7,16 @@ import (
 	"iter"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Pieces implements ingest.Library. The segments of tensors and the others are
 // in two tables: each is read in file order, and the two are merged.
 func (c *Catalog) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
-	return func(yield func(ingest.Piece, error) bool) {
-		sources := [2]*pieces{
-			{fetch: func(last ingest.Piece) ([]ingest.Piece, error) { return c.tensorPieces(ctx, file, last) }},
-			{fetch: func(last ingest.Piece) ([]ingest.Piece, error) { return c.otherPieces(ctx, file, last) }},
-		}
-		for {
-			next, err := earliest(sources)
-			if err != nil {
-				yield(ingest.Piece{}, err)
-				return
-			}
-			if next == nil {
-				return
-			}
-			if !yield(next.take(), nil) {
-				return
-			}
-		}
-	}
-}
-
-// pieces reads pieces ahead, a page at a time.
-type pieces struct {
-	fetch func(last ingest.Piece) ([]ingest.Piece, error)
-	page  []ingest.Piece
-	last  ingest.Piece
-	ended bool
-}
-
-// head returns the next piece without taking it; nil at the end.
-func (p *pieces) head() (*ingest.Piece, error) {
-	if len(p.page) == 0 && !p.ended {
-		var err error
-		if p.page, err = p.fetch(p.last); err != nil {
-			return nil, err
-		}
-		p.ended = len(p.page) == 0
-	}
-	if p.ended {
-		return nil, nil
-	}
-	return &p.page[0], nil
-}
-
-func (p *pieces) take() ingest.Piece {
-	p.last, p.page = p.page[0], p.page[1:]
-	return p.last
-}
-
-// earliest returns the source whose next piece comes first in the file; nil when all have ended.
-func earliest(sources [2]*pieces) (*pieces, error) {
-	var first *pieces
-	var offset int64
-	for _, source := range sources {
-		piece, err := source.head()
-		if err != nil {
-			return nil, err
-		}
-		if piece != nil && (first == nil || piece.Offset < offset) {
-			first, offset = source, piece.Offset
-		}
-	}
-	return first, nil
+	return storage.InFileOrder(
+		func(last ingest.Piece) ([]ingest.Piece, error) { return c.tensorPieces(ctx, file, last) },
+		func(last ingest.Piece) ([]ingest.Piece, error) { return c.otherPieces(ctx, file, last) },
+	)
 }
 
 const pieceColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, CASE WHEN DATALENGTH(s.RawPayload) > 0 THEN 1 ELSE 0 END,
@@ -118,7 +60,7 @@ func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string
 			piece.File = file
 			page = append(page, piece)
 			return err
-		}, query, int64(file), int64(layer), after, pageRows)
+		}, query, int64(file), int64(layer), after, storage.PageRows)
 	})
 	return page, err
 }
