@@ -1,0 +1,12 @@
+//go:build !windows
+
+package filestream
+
+import (
+	"errors"
+	"runtime"
+)
+
+func find() (*Driver, error) {
+	return nil, errors.New("FILESTREAM payloads are opened as files on Windows only, and this is " + runtime.GOOS + ": T-SQL reads and writes them from here")
+}

@@ -1,0 +1,96 @@
+package filestream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hartonomous/ingest/storage"
+)
+
+// Batch is the T-SQL of a batch, within its transaction.
+type Batch interface {
+	// Insert makes the rows, each with an empty payload (0x): while the column is NULL
+	// there is no file.
+	Insert(ctx context.Context) error
+	// Slots asks the server for the transaction's token, GET_FILESTREAM_TRANSACTION_CONTEXT(),
+	// and for the path of each row's payload, PathName(). It reads all rows to the end: while a
+	// cursor is open, no file can be. NULL is a nil token, or an empty path.
+	Slots(ctx context.Context) (token []byte, slots []Slot, err error)
+	// Update changes data once the payloads are written: digests, progress. It may not be
+	// sooner: while a file is open for writing, the server refuses it.
+	Update(ctx context.Context) error
+}
+
+// Slot is a payload and where it goes.
+type Slot struct {
+	Path    string // as the server's PathName() gave it
+	Payload []byte
+}
+
+// What the server's NULLs mean.
+var (
+	ErrNoToken = errors.New("GET_FILESTREAM_TRANSACTION_CONTEXT() is NULL: the connection that was asked is not within the transaction")
+	ErrNoPath  = errors.New("PathName() is NULL: the row's payload is NULL, where 0x would make an empty file")
+)
+
+// Store makes the rows of a batch and writes their payloads as files, in the one order that
+// the server allows. After nil, rows and payloads have been committed together. After an error
+// there is neither, unless the error is Commit's. Either way no file is open. An error
+// that is storage.Transient is worth trying the whole batch again: a payload that
+// was written in part is written again from its start.
+//
+// ctx is looked at before each step and each write of a few MiB; COMMIT is not cut short. policy
+// says how often an open that meets a sharing violation is tried again; the transaction
+// stays open meanwhile.
+func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy storage.Policy) error {
+	var token []byte
+	var slots []Slot
+	return within(ctx, tx,
+		func() error { return batch.Insert(ctx) },
+		func() (err error) {
+			token, slots, err = batch.Slots(ctx)
+			return err
+		},
+		func() error { return fill(ctx, opener{files, policy, token}, slots) },
+		func() error { return batch.Update(ctx) },
+	)
+}
+
+// fill writes the payloads, one file at a time.
+func fill(ctx context.Context, files opener, slots []Slot) error {
+	for i, slot := range slots {
+		err := files.with(ctx, slot.Path, Write, func(file Handle) error { return write(ctx, file, slot.Payload) })
+		if err != nil {
+			return fmt.Errorf("payload %d of %d: %w", i+1, len(slots), err)
+		}
+	}
+	return nil
+}
+
+// piece is how many bytes are written at least, and read at most, at a time. A remote
+// file is not cached by the client: each write goes over the network, so 1 MiB would do.
+const piece = 2 << 20
+
+// write writes a payload into a file that is empty, as it is when it has been opened.
+func write(ctx context.Context, file Handle, payload []byte) error {
+	for len(payload) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := piece
+		if len(payload) < 2*piece { // no small rest
+			n = len(payload)
+		}
+		written, err := file.Write(payload[:n])
+		if err == nil && written != n {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return err
+		}
+		payload = payload[n:]
+	}
+	return file.Flush()
+}
