@@ -21,8 +21,52 @@ import (
 type box struct {
 	testing.TB
 	program string
-	catalog string // path
-	store   string // path of the folder; empty for payloads in rows
+	catalog string   // path of the file
+	server  database // in place of the file; nil for none
+	store   string   // path of the folder; empty for payloads in rows
+}
+
+// database is what holds a box's catalogue.
+type database interface {
+	env() []string // says where it is to the program
+	open(context.Context) (catalogue, error)
+	clear() error                                   // makes it hold nothing
+	written() string                                // another text after each commit
+	outlive(ctx context.Context, process int) error // waits until nothing of a process that is gone is at work in it
+}
+
+// catalogue is what a test reads of an open one.
+type catalogue interface {
+	ingest.Catalog
+	ingest.RowStore
+	Audit(context.Context) error
+}
+
+// file is a database of SQLite.
+type file string
+
+func (f file) env() []string { return []string{"INGEST_CATALOG=sqlite:" + string(f)} }
+
+func (f file) open(ctx context.Context) (catalogue, error) { return sqlite.Open(ctx, string(f)) }
+
+func (f file) clear() error { return os.RemoveAll(filepath.Dir(string(f))) }
+
+func (f file) written() string {
+	log, err := os.Stat(string(f) + "-wal")
+	if err != nil { // there is none yet
+		return ""
+	}
+	return fmt.Sprint(log.Size(), log.ModTime())
+}
+
+// outlive has nothing to wait for: what is written is written by the process itself.
+func (f file) outlive(context.Context, int) error { return nil }
+
+func (b box) database() database {
+	if b.server != nil {
+		return b.server
+	}
+	return file(b.catalog)
 }
 
 // newBox makes the box in a folder, which need not exist.
@@ -48,7 +92,7 @@ func (b box) command(args ...string) *exec.Cmd {
 	if b.store != "" {
 		store = "dir:" + b.store
 	}
-	c.Env = append(os.Environ(), "INGEST_CATALOG=sqlite:"+b.catalog, "INGEST_STORE="+store)
+	c.Env = append(os.Environ(), append(b.database().env(), "INGEST_STORE="+store)...)
 	c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
 	return c
 }
@@ -105,9 +149,9 @@ func number(line map[string]any, field string) int64 {
 }
 
 // open opens the box's catalogue, for a look at its rows.
-func (b box) open() *sqlite.Catalog {
+func (b box) open() catalogue {
 	b.Helper()
-	c, err := sqlite.Open(context.Background(), b.catalog)
+	c, err := b.database().open(context.Background())
 	if err != nil {
 		b.Fatalf("open the catalogue: %v", err)
 	}
@@ -158,7 +202,7 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 }
 
 // pieces checks the segments of one file, and writes them down.
-func (b box) pieces(c *sqlite.Catalog, f ingest.StoredFile, r *rows) string {
+func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 	b.Helper()
 	var text strings.Builder
 	at, last := int64(0), int64(0)

@@ -5,15 +5,19 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // inFlight is what a run with one file at a time may have read and not recorded: two batches, each of
-// them a segment over its size at most, besides headers and what SQLite reads of its own files. Where those hold the
+// them a segment over its size at most, besides headers and what SQLite reads of its own file. Where that holds the
 // payloads, it reads the log of the run before twice, and once more what it writes.
 func (k *killer) inFlight(recorded int64) int64 {
 	const segment, storeBatch, rowsBatch, headers = 8 << 20, 256 << 20, 56 << 20, 48 << 20
 	if k.store != "" {
 		return 2*(storeBatch+segment) + headers
+	}
+	if k.server != nil {
+		return 2*(rowsBatch+segment) + headers
 	}
 	return 2*(rowsBatch+segment) + headers + 320<<20 + recorded*5/4
 }
@@ -24,7 +28,17 @@ func TestKill(t *testing.T) {
 	if outsideRace(t) {
 		return
 	}
-	s := newSources(t, map[string]func(string) error{
+	s := severalSources(t)
+	kills := 100
+	if testing.Short() {
+		kills = 10
+	}
+	newKiller(t, s, false).untilEnough(kills)
+}
+
+// severalSources are of each kind: large and empty, with and without segments in common, and of many tensors.
+func severalSources(t *testing.T) sources {
+	return newSources(t, map[string]func(string) error{
 		"hollow.gguf": hollow("hollow", 1100<<20),
 		"noise.gguf":  noise("noise", 120<<20, 7),
 		"one.gguf":    tuned("one", 40<<20, 1, 1),
@@ -33,21 +47,6 @@ func TestKill(t *testing.T) {
 		"blob.dat":    blob(20<<20, 3),
 		"empty.dat":   blob(0, 0),
 	})
-	kills := 100
-	if testing.Short() {
-		kills = 10
-	}
-	k := newKiller(t, s, false)
-	want := k.undisturbed()
-	for k.kills < kills {
-		k.renew()
-		k.takeIn(kills)
-		got := k.look(s.truth)
-		k.compare(want, got)
-		k.collect(got)
-	}
-	k.export()
-	k.report()
 }
 
 // TestKillInRows does the same where payloads lie in the catalogue's rows. There a batch ends
@@ -56,25 +55,66 @@ func TestKillInRows(t *testing.T) {
 	if outsideRace(t) {
 		return
 	}
-	s := newSources(t, map[string]func(string) error{
+	s := sourcesForRows(t)
+	kills := 20
+	if testing.Short() {
+		kills = 4
+	}
+	newKiller(t, s, true).untilEnough(kills)
+}
+
+func sourcesForRows(t *testing.T) sources {
+	return newSources(t, map[string]func(string) error{
 		"noise.gguf":  noise("noise", 150<<20, 7),
 		"one.gguf":    tuned("one", 40<<20, 1, 1),
 		"two.gguf":    tuned("two", 40<<20, 1, 2),
 		"crumbs.gguf": crumbs(1500),
 	})
-	kills := 20
-	if testing.Short() {
-		kills = 4
+}
+
+// TestKillSQLServer does the same where the catalogue is on a server, which lives on: what a
+// killed process has sent there may still be carried out.
+func TestKillSQLServer(t *testing.T) {
+	serverAddress(t)
+	if outsideRace(t) {
+		return
 	}
-	k := newKiller(t, s, true)
+	kills := 25
+	if testing.Short() {
+		kills = 5
+	}
+	for _, test := range []struct {
+		name    string
+		sources func(*testing.T) sources
+		inRows  bool
+	}{{"dir", severalSources, false}, {"rows", sourcesForRows, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			k := newKiller(t, test.sources(t), test.inRows)
+			k.server = newServer(t)
+			k.patient, k.brief = 10*time.Second, 2*time.Second // each statement travels
+			k.untilEnough(kills)
+		})
+	}
+}
+
+// untilEnough kills so many runs, and compares what the others leave with what one leaves that was not disturbed.
+func (k *killer) untilEnough(kills int) {
+	k.Helper()
+	k.renew()
 	want := k.undisturbed()
 	for k.kills < kills {
 		k.renew()
 		k.takeIn(kills)
-		k.compare(want, k.look(s.truth))
+		got := k.look(k.truth)
+		k.compare(want, got)
+		if k.store != "" {
+			k.collect(got)
+		}
 	}
 	k.export()
-	k.must("verify")
+	if k.store == "" {
+		k.must("verify")
+	}
 	k.report()
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -21,6 +22,7 @@ type killer struct {
 	sources
 	random  *rand.Rand
 	patient time.Duration // how long a run may last; grows where runs get nowhere
+	brief   time.Duration // how long a gc may last
 	kills   int           // of models
 	others  int           // of gc and export
 	wasted  []int64       // bytes read by killed runs and not recorded by them
@@ -37,7 +39,7 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 	}
 	t.Logf("INGEST_TEST_SEED=%d", seed)
 	return &killer{box: newBox(t, filepath.Join(t.TempDir(), "home"), inRows), sources: s,
-		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond}
+		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond, brief: 60 * time.Millisecond}
 }
 
 // undisturbed runs without a kill, for the rows that are wanted, and to learn how long that takes here.
@@ -52,7 +54,7 @@ func (k *killer) undisturbed() rows {
 // renew begins with an empty catalogue and an empty store.
 func (k *killer) renew() {
 	k.Helper()
-	if err := os.RemoveAll(filepath.Dir(k.catalog)); err != nil {
+	if err := errors.Join(k.database().clear(), os.RemoveAll(k.store)); err != nil {
 		k.Fatal(err)
 	}
 }
@@ -86,6 +88,9 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 	read = stopAndCount(c.Process)
 	c.Process.Kill() // it may have ended meanwhile
 	<-waited
+	if err := k.database().outlive(k.Context(), c.Process.Pid); err != nil {
+		k.Fatal(err)
+	}
 	if c.ProcessState.Exited() {
 		return true, -1, k.ended(c)
 	}
@@ -99,14 +104,9 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 
 // nextCommit waits until the catalogue is written to: what the rows say has to be true from that instant on.
 func (k *killer) nextCommit() {
-	log := k.catalog + "-wal"
-	before, _ := os.Stat(log) // nil if there is none yet
-	for range 2000 {
+	before := k.database().written()
+	for begun := time.Now(); time.Since(begun) < k.patient/3 && k.database().written() == before; {
 		time.Sleep(250 * time.Microsecond)
-		now, err := os.Stat(log)
-		if err == nil && (before == nil || now.Size() != before.Size() || now.ModTime() != before.ModTime()) {
-			break
-		}
 	}
 	time.Sleep(time.Duration(k.random.Int64N(int64(4 * time.Millisecond))))
 }
@@ -170,7 +170,7 @@ func (k *killer) collect(now rows) {
 		}
 	}
 	for range 3 {
-		if done, _, e := k.kill(k.moment(60*time.Millisecond), "gc", "--yes"); done && e.code != exitDone {
+		if done, _, e := k.kill(k.moment(k.brief), "gc", "--yes"); done && e.code != exitDone {
 			k.Errorf("gc: exit code %d\n%s", e.code, e.stderr)
 		}
 		k.look(k.truth)
