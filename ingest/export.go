@@ -53,12 +53,11 @@ func giveName(from, to string, overwrite bool) error {
 	if overwrite {
 		return os.Rename(from, to)
 	}
-	err := os.Link(from, to)
-	if err == nil {
+	if err := os.Link(from, to); err == nil {
 		return os.Remove(from)
 	}
-	if _, there := os.Lstat(to); there == nil {
-		return fmt.Errorf("it exists by now: --force replaces it")
+	if _, err := os.Lstat(to); err == nil {
+		return errors.New("it exists by now: --force replaces it")
 	}
 	return os.Rename(from, to) // a file system without links
 }

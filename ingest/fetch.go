@@ -59,7 +59,7 @@ type lender struct {
 // lender lends buffers for reading what was recorded in segments of this size.
 func (o Options) lender(segmentBytes int64) (lender, error) {
 	o.SegmentBytes = segmentBytes
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	number, err := o.buffers()
 	if err != nil {
 		return lender{}, err

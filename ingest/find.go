@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,9 +29,9 @@ func (e *AmbiguousError) Error() string {
 // the SHA-256 (or a unique prefix of at least 6 digits) of one of its files. A name goes before a digest. One that
 // fits several is an *AmbiguousError; one that fits none is ErrNotFound, wrapped.
 func FindModel(ctx context.Context, library Library, reference string) (Summary, error) {
-	if id, err := strconv.ParseInt(reference, 10, 32); err == nil {
-		if m, err := library.Model(ctx, ModelID(id)); err == nil {
-			return m, nil
+	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
+		if m, err := library.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
+			return m, err
 		}
 	}
 	var named, hashed []Summary
@@ -50,7 +51,7 @@ func FindModel(ctx context.Context, library Library, reference string) (Summary,
 	}
 	switch len(named) {
 	case 0:
-		return Summary{}, fmt.Errorf("model %q: %w: ingest list shows what there is", reference, ErrNotFound)
+		return Summary{}, fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference, ErrNotFound, minPrefix)
 	case 1:
 		return library.Model(ctx, named[0].ID) // with its metadata
 	default:

@@ -55,9 +55,15 @@ func (c *Collector) Collect(ctx context.Context, claim Claim, found func(Stray))
 	work, cancel := context.WithCancelCause(ctx)
 	defer holdLease(work, c.Catalog, lease, slog.New(slog.DiscardHandler), cancel)() // each batch renews it too
 	err = c.collect(work, lease, sweeper, &sum, found)
+	if errors.Is(err, context.Canceled) && work.Err() != nil {
+		err = context.Cause(work) // the lease was lost, or the user has stopped it
+	}
 	outcome := Outcome{State: JobComplete}
 	if err != nil {
 		outcome = Outcome{State: JobFailed, Problems: []Problem{{"", err.Error()}}}
+	}
+	if errors.Is(err, ErrInterrupted) {
+		outcome.State = JobOpen
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer stop()
@@ -164,25 +170,28 @@ func (c *Collector) sweep(ctx context.Context, lease Lease, sweeper Sweeper, bat
 		if needed[stray.Digest] {
 			continue
 		}
-		if stray.Digest.IsZero() {
-			sum.Remains++
-		} else {
-			sum.Payloads++
-		}
-		sum.Bytes += stray.Bytes
-		found(stray)
-		if !c.Remove {
-			continue
-		}
-		if time.Since(guarded) > guardEvery { // this process was slow, or was stopped for a while
-			if err := c.guard(ctx, lease); err != nil {
+		if c.Remove {
+			if time.Since(guarded) > guardEvery { // this process was slow, or was stopped for a while
+				if err := c.guard(ctx, lease); err != nil {
+					return err
+				}
+				guarded = time.Now()
+			}
+			if err := sweeper.Remove(ctx, stray); err != nil {
 				return err
 			}
-			guarded = time.Now()
 		}
-		if err := sweeper.Remove(ctx, stray); err != nil {
-			return err
-		}
+		sum.add(stray)
+		found(stray)
 	}
 	return nil
+}
+
+func (sum *Collection) add(stray Stray) {
+	if stray.Digest.IsZero() {
+		sum.Remains++
+	} else {
+		sum.Payloads++
+	}
+	sum.Bytes += stray.Bytes
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // known finds out which files of source are stored and have not changed since, by size
@@ -31,10 +32,11 @@ func (r *run) known(ctx context.Context, source *Source) (into ModelID, missing 
 			missing.Files = append(missing.Files, source.Files[i])
 			continue
 		}
-		if err := r.recheck(ctx, f, source.Files[i].Path); err != nil {
+		if !r.Options.Recheck {
+			bytes += f.Bytes
+		} else if err := r.recheck(ctx, f, source.Files[i].Path); err != nil {
 			return 0, *source, err
 		}
-		bytes += f.Bytes
 	}
 	r.Progress.BytesRecorded.Add(bytes)
 	r.Progress.BytesResumed.Add(bytes)
@@ -119,22 +121,18 @@ func (r *run) skip(path string, into ModelID) {
 	r.report.Skipped = append(r.report.Skipped, Note{path, fmt.Errorf("stored already as model %d, and unchanged", into)})
 }
 
-// recheck reads the file at path again, if the run is to, and compares each segment with
-// what was recorded.
+// recheck reads the file at path again and compares each segment with what was recorded.
 func (r *run) recheck(ctx context.Context, stored StoredFile, path string) error {
-	if !r.Options.Recheck {
-		return nil
-	}
-	parts, err := r.compare(ctx, stored, path)
+	parts, err := r.compare(ctx, stored, path, &r.Progress.BytesRecorded)
 	if err == nil && len(parts) > 0 {
 		err = &SourceError{path, -1, &MismatchError{Want: stored.Digest, Parts: parts}}
 	}
 	return err
 }
 
-// compare reads the file at path and names the pieces of stored from which it differs. It
-// takes one of the run's buffers, however large the pieces are.
-func (r *run) compare(ctx context.Context, stored StoredFile, path string) ([]string, error) {
+// compare reads the file at path and names the pieces of stored from which it differs. It adds
+// what it has compared to done, and takes one of the run's buffers, however large the pieces are.
+func (r *run) compare(ctx context.Context, stored StoredFile, path string, done *atomic.Int64) ([]string, error) {
 	source, err := OpenSource(path)
 	if err != nil {
 		return nil, &SourceError{path, -1, err}
@@ -160,6 +158,7 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string) ([]st
 		if err != nil {
 			return nil, &SourceError{path, piece.Offset + n, err}
 		}
+		done.Add(n)
 		if Digest(sum.Sum(nil)) != piece.Digest {
 			parts.add(piece)
 		}
@@ -183,7 +182,7 @@ func (r *run) differing(ctx context.Context, want Digest, model *Model) []string
 		}
 		for _, f := range summary.Files {
 			if f.Digest == want && summary.State == ModelComplete {
-				parts, _ := r.compare(ctx, f, path) // the mismatch itself is reported in any case
+				parts, _ := r.compare(ctx, f, path, new(atomic.Int64)) // the mismatch itself is reported in any case
 				return parts
 			}
 		}

@@ -12,7 +12,7 @@ type Options struct {
 	SegmentBytes int64 // most bytes of a segment; DefaultSegmentBytes
 	MemoryBytes  int64 // what the whole process may hold; DefaultMemoryBytes
 	Jobs         int   // files at once; 1, or 2 where there are four processors and more
-	Workers      int   // goroutines that hash and store the segments of one file; four for each processor, 4 to 16
+	Workers      int   // goroutines that hash and store the segments of one file; four for each processor, at most 16, and as many as buffers
 	BatchRows    int   // most rows of a transaction; 1,000
 	BatchBytes   int64 // most bytes of a transaction; 256 MiB
 	// BatchTime is how long a batch collects segments before it is written; 2 s.
@@ -32,15 +32,13 @@ const reservedBytes = 40 << 20
 // minBuffers lets one segment be read while another is stored.
 const minBuffers = 2
 
-// processors is how many goroutines the process could run at once when it started:
-// a program that lets more run while some wait in system calls has no more of them.
-var processors = runtime.GOMAXPROCS(0)
-
-func (o Options) withDefaults() Options {
+// WithDefaults is o with the numbers that a run would use.
+func (o Options) WithDefaults() Options {
+	processors := runtime.GOMAXPROCS(0)
 	orDefault(&o.SegmentBytes, DefaultSegmentBytes)
 	orDefault(&o.MemoryBytes, DefaultMemoryBytes)
 	orDefault(&o.Jobs, min(2, max(1, processors/2)))
-	orDefault(&o.Workers, min(16, max(4, 4*processors))) // most of them wait for the disk or the line
+	orDefault(&o.Workers, min(16, 4*processors)) // most of them wait for the disk or the line
 	orDefault(&o.BatchRows, 1000)
 	orDefault(&o.BatchBytes, 256<<20)
 	orDefault(&o.BatchTime, 2*time.Second)
@@ -65,7 +63,7 @@ func (o Options) buffers() (int, error) {
 
 // Check reports settings that cannot work together.
 func (o Options) Check() error {
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	if o.SegmentBytes < MinSegmentBytes || o.SegmentBytes > MaxSegmentBytes {
 		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, MinSegmentBytes>>20, MaxSegmentBytes>>20)
 	}

@@ -17,13 +17,24 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 	if !ok {
 		return errors.New("this store cannot tell without reading: verify with --read")
 	}
+	l, err := v.Options.lender(file.SegmentBytes) // for payloads in rows
+	if err != nil {
+		return err
+	}
+	defer l.close()
 	var mu sync.Mutex
 	group, probing := errgroup.WithContext(ctx)
-	group.SetLimit(v.Options.withDefaults().Workers)
+	group.SetLimit(l.workers)
 	at := int64(0)
 	for piece, err := range v.Catalog.Pieces(ctx, file.ID) {
 		if err != nil || probing.Err() != nil {
-			return errors.Join(err, group.Wait())
+			if failed := group.Wait(); err == nil {
+				err = failed
+			}
+			if err == nil {
+				err = context.Cause(probing)
+			}
+			return err
 		}
 		if piece.Offset != at {
 			mu.Lock()
@@ -32,7 +43,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 		}
 		at = piece.Offset + piece.Bytes
 		group.Go(func() error {
-			reason := v.probe(probing, prober, piece)
+			reason := v.probe(probing, prober, piece, l.loan)
 			v.count(piece)
 			if reason == nil || probing.Err() != nil { // what was not probed because of the end is not damaged
 				return probing.Err()
@@ -54,11 +65,16 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 	return nil
 }
 
-func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece) error {
+func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l *loan) error {
 	if !piece.inRow() {
 		return prober.Probe(ctx, piece.Digest, piece.Address)
 	}
-	payload, err := v.Payloads.Read(ctx, piece, nil)
+	buffer, err := l.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.put(buffer)
+	payload, err := v.Payloads.Read(ctx, piece, buffer)
 	if err != nil {
 		return err
 	}

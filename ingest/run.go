@@ -59,6 +59,9 @@ type Outline struct {
 // OptionStore is the key in a job's Options that has the run's Home.
 const OptionStore = "store"
 
+// HomeRows is the Home of payloads in the catalogue's own rows.
+const HomeRows = "row"
+
 // graceTime is how long batches in hand may take once a run was asked to stop.
 const graceTime = time.Minute
 
@@ -91,7 +94,8 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 	if err != nil {
 		return nil, err
 	}
-	if err := in.claimStore(ctx); err != nil {
+	others, err := in.claimStore(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if r.lease, err = in.Catalog.Open(ctx, claim); err != nil {
@@ -99,6 +103,9 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 	}
 	r.Log.Info("job begun", "job", r.lease.Job, "continued", r.lease.Continued, "sources", len(found.Sources))
 	r.report = Report{Job: r.lease.Job, Continued: r.lease.Continued, Skipped: found.Skipped, Refused: found.Refused}
+	for _, other := range others {
+		r.report.Warnings = append(r.report.Warnings, Note{in.Home, fmt.Errorf("this catalogue has put payloads into %s before: what needs them has to be given that store", Printable(other))})
+	}
 	work, end := r.workContext(ctx)
 	defer end()
 	err = r.takeAll(work, found.Sources)
@@ -110,7 +117,7 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 }
 
 func (in *Ingester) prepare(ctx context.Context) (*run, error) {
-	options := in.Options.withDefaults()
+	options := in.Options.WithDefaults()
 	number, err := options.buffers()
 	if err != nil {
 		return nil, err
@@ -129,48 +136,63 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		}
 		number = max(minBuffers, number*2/3) // the database's driver holds copies of its own
 	}
+	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
 	r.placer, _ = in.Store.(Placer)
 	r.pool = newPool(number, options.SegmentBytes)
 	r.slots = make(chan struct{}, options.Jobs)
 	return r, nil
 }
 
-// claimStore tells the store that this catalogue refers to it, before it does.
-func (in *Ingester) claimStore(ctx context.Context) error {
+// claimStore tells the store that this catalogue refers to it, before it does. Where it had not done so yet, it returns
+// the other stores that the catalogue's jobs have put payloads into.
+func (in *Ingester) claimStore(ctx context.Context) (others []string, err error) {
 	claimer, ok := in.Store.(Claimer)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	identity, err := in.Catalog.Identity(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all, err := claimer.Claims(ctx)
+	if err != nil || slices.Contains(all, identity) {
+		return nil, err
+	}
+	used, err := UsedStores(ctx, in.Catalog)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if slices.Contains(all, identity) {
-		return nil
-	}
-	if err := in.neverUsed(ctx); err != nil {
-		return err
+	for _, u := range used {
+		if u.Home == in.Home { // it was to know of the catalogue: this is another one in its place
+			return nil, fmt.Errorf("job %d has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", u.Job, Printable(u.Home))
+		}
+		others = append(others, u.Home)
 	}
 	_, err = claimer.Claim(ctx, identity)
-	return err
+	return others, err
 }
 
-// neverUsed returns an error if a job of this catalogue has put payloads into the store before: then the store
-// was to know of it, and this is another one in its place, such as the empty folder of a disk that is not mounted.
-func (in *Ingester) neverUsed(ctx context.Context) error {
-	for job, err := range in.Catalog.AllJobs(ctx) {
+// UsedStore is a store that a job has put payloads into.
+type UsedStore struct {
+	Home string
+	Job  int64 // the first that did
+}
+
+// UsedStores returns the stores that the catalogue's jobs have put payloads into, each once, in the order of
+// their first use. The catalogue's own rows are not among them.
+func UsedStores(ctx context.Context, jobs Jobs) ([]UsedStore, error) {
+	var used []UsedStore
+	for job, err := range jobs.AllJobs(ctx) {
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if in.Home != "" && job.Options[OptionStore] == in.Home {
-			return fmt.Errorf("job %d has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", job.ID, Printable(in.Home))
+		home := job.Options[OptionStore]
+		known := slices.ContainsFunc(used, func(u UsedStore) bool { return u.Home == home })
+		if home != "" && home != HomeRows && !known {
+			used = append(used, UsedStore{home, job.ID})
 		}
 	}
-	return nil
+	return used, nil
 }
 
 // workContext outlives ctx by graceTime, and ends when the lease is lost, or with end.
@@ -189,15 +211,15 @@ func (r *run) workContext(ctx context.Context) (work context.Context, end func()
 
 // takeAll works on the sources, as many at once as there are jobs.
 func (r *run) takeAll(work context.Context, sources []Source) error {
-	r.count(sources)
+	sizes := r.count(sources)
 	group, ctx := errgroup.WithContext(work)
 	group.SetLimit(r.Options.Jobs)
-	for _, source := range sources {
+	for i, source := range sources {
 		if r.stop.Err() != nil {
 			r.cutShort.Store(true)
 			break
 		}
-		group.Go(func() error { return r.judge(work, source, r.takeSource(ctx, source)) })
+		group.Go(func() error { return r.judge(work, source, r.takeSource(ctx, source, sizes[i])) })
 	}
 	return group.Wait()
 }

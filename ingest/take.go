@@ -10,17 +10,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// count adds the sources' sizes to what the run has to do.
-func (r *run) count(sources []Source) {
+// count adds the sources' sizes to what the run has to do, and returns them.
+func (r *run) count(sources []Source) (sizes []int64) {
 	for _, source := range sources {
-		r.Progress.BytesTotal.Add(source.bytes())
+		size := source.bytes()
+		sizes = append(sizes, size)
+		r.Progress.BytesTotal.Add(size)
 		r.Progress.FilesTotal.Add(int64(len(source.Files)))
 	}
+	return sizes
 }
 
 // takeSource takes in one model, or finds that it is stored already. Two sources over the same
 // weights, such as two tags, go one after the other: the second finds what the first stored.
-func (r *run) takeSource(ctx context.Context, source Source) (err error) {
+func (r *run) takeSource(ctx context.Context, source Source, size int64) (err error) {
 	if r.stop.Err() != nil {
 		return ErrInterrupted
 	}
@@ -30,7 +33,7 @@ func (r *run) takeSource(ctx context.Context, source Source) (err error) {
 	}
 	defer leave()
 	var recorded atomic.Int64
-	defer func() { r.settle(&source, recorded.Load(), err) }()
+	defer func() { r.settle(len(source.Files), size-recorded.Load(), err) }()
 	into, missing, err := r.known(ctx, &source)
 	if err != nil {
 		return err
@@ -52,16 +55,16 @@ func (r *run) takeSource(ctx context.Context, source Source) (err error) {
 	return r.attach(ctx, &source, into) // its name means the files that were stored before as well
 }
 
-// settle counts a source's files as done, unless they are to be continued. What was not
-// recorded of a source that was refused will not be.
-func (r *run) settle(source *Source, recorded int64, err error) {
+// settle counts a source's files as done, unless they are to be continued. The bytes that are left
+// of a source that was refused will not be recorded.
+func (r *run) settle(files int, left int64, err error) {
 	var trouble *SourceError
 	if err != nil && !errors.As(err, &trouble) && !errors.Is(err, ErrBusy) {
 		return
 	}
-	r.Progress.FilesDone.Add(int64(len(source.Files)))
+	r.Progress.FilesDone.Add(int64(files))
 	if err != nil {
-		r.Progress.BytesTotal.Add(recorded - source.bytes())
+		r.Progress.BytesTotal.Add(-left)
 	}
 }
 

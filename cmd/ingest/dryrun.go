@@ -9,7 +9,8 @@ import (
 
 // dryRun prints what models would take in. It opens neither catalogue nor store.
 func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) error {
-	if _, err := p.settings(f); err != nil {
+	options, err := p.settings(f)
+	if err != nil {
 		return err
 	}
 	found, err := p.find(ctx, paths)
@@ -18,7 +19,7 @@ func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) er
 	}
 	refused := found.Refused
 	for _, source := range found.Sources {
-		model, err := f.parser(p).Parse(ctx, source)
+		model, err := f.parser(p, options).Parse(ctx, source)
 		var trouble *ingest.SourceError
 		if errors.As(err, &trouble) {
 			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: err})

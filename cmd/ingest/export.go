@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,16 +16,17 @@ import (
 
 func newExport(p *program) *cobra.Command {
 	var to string
-	var force bool
+	var force, weights bool
 	c := &cobra.Command{
 		Use:   "export MODEL -o FILE",
 		Short: "Write a model's file again, checked against its SHA-256",
 		Long: `Write a model's file again, checked against its SHA-256 while it is written. A model of several
-files is written into a folder, each file under its own name.
+files is written into a folder, each file under its own name: that of an Ollama model has its
+template, licences and manifest there too, unless --weights is given.
 
-MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the model's files.`,
-		Example: "  ingest export llama3:latest -o llama3.gguf",
-		Args:    cobra.ExactArgs(1),
+MODEL is an id, a name, or the SHA-256 (or a unique prefix of it, six digits and more) of one of the model's files.`,
+		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",
+		Args:    needs("MODEL", cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if to == "" {
 				return usage("where to? name a file, or a folder, with -o")
@@ -30,15 +34,16 @@ MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the 
 			if to == "-" {
 				return usage("-o -: a file that is checked while it is written cannot be taken back from stdout; ./- names a file")
 			}
-			return p.export(c.Context(), args[0], to, force)
+			return p.export(c.Context(), args[0], to, force, weights)
 		},
 	}
 	c.Flags().StringVarP(&to, "output", "o", "", "file to write; a folder for a model of several files")
 	c.Flags().BoolVar(&force, "force", false, "replace a file that exists")
+	c.Flags().BoolVar(&weights, "weights", false, "write the weights alone")
 	return c
 }
 
-func (p *program) export(ctx context.Context, reference, to string, force bool) error {
+func (p *program) export(ctx context.Context, reference, to string, force, weights bool) error {
 	h, err := p.open(ctx)
 	if err != nil {
 		return err
@@ -47,6 +52,12 @@ func (p *program) export(ctx context.Context, reference, to string, force bool) 
 	m, err := ingest.FindModel(ctx, h.catalog, reference)
 	if err != nil {
 		return err
+	}
+	if weights {
+		m.Files = slices.DeleteFunc(m.Files, func(f ingest.StoredFile) bool { return f.Role != ingest.Weights })
+	}
+	if len(m.Files) == 0 {
+		return fmt.Errorf("model %d has no weights", m.ID)
 	}
 	targets, err := exportTargets(m, to)
 	if err != nil {
@@ -79,6 +90,9 @@ func exportTargets(m ingest.Summary, to string) ([]string, error) {
 		return nil, usage("%s is a device or a pipe, which --force would replace by a file: name another one", ingest.Printable(to))
 	}
 	if len(m.Files) == 1 && !isFolder {
+		if _, err := os.Stat(filepath.Dir(to)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no folder %s to write to", ingest.Printable(filepath.Dir(to)))
+		}
 		return []string{to}, nil
 	}
 	if err == nil && !isFolder {

@@ -16,15 +16,20 @@ func newGC(p *program) *cobra.Command {
 		Use:   "gc",
 		Short: "Remove payloads that no row refers to (shows them first; removes with --yes)",
 		Long: `Show what lies in the store and is needed by no row: payloads of runs that were killed between
-storing and recording, of models that were deleted, and the remains of interrupted writes. With --yes
+storing and recording, of models that were given up, and the remains of interrupted writes. With --yes
 they are removed. It runs alone: not while a job is running.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return p.gc(c.Context(), g) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("older-than") {
+				g.olderThan = p.spared()
+			}
+			return p.gc(c.Context(), g)
+		},
 	}
 	c.Flags().BoolVar(&g.yes, "yes", false, "remove what is shown")
 	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also give up models that were begun and not completed")
-	c.Flags().DurationVar(&g.olderThan, "older-than", -1, "spare what was written more recently (default a day for blobs, nothing for a folder)")
+	c.Flags().DurationVar(&g.olderThan, "older-than", 0, "spare what was written more recently (default a day for blobs, nothing for a folder)")
 	return c
 }
 
@@ -43,14 +48,18 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return usage("gc is for a store: payloads in rows go with their rows")
 	}
 	if h.store == nil {
-		return fmt.Errorf("this catalogue has put nothing into the store that --store names, or that is used without it")
+		store, err := p.storeName()
+		if err == nil && p.store != "" {
+			err = fmt.Errorf("this catalogue has put nothing into %s: nothing there is known to be garbage", ingest.Printable(store))
+		}
+		if err == nil {
+			p.printf("nothing to remove: this catalogue has put nothing into %s\n", ingest.Printable(store))
+		}
+		return err
 	}
 	verb := "would remove"
 	if g.yes {
 		verb = "removed"
-	}
-	if g.olderThan < 0 {
-		g.olderThan = p.spared()
 	}
 	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished}
 	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}
@@ -73,9 +82,12 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 			"atom_bytes": sum.AtomBytes, "removed": g.yes})
 		return nil
 	}
-	p.printf("%s: %d payloads without a row, %d remains of interrupted writes, %s; %d rows of segments that nothing refers to, %s\n",
-		verb, sum.Payloads, sum.Remains, human(sum.Bytes), sum.Atoms, human(sum.AtomBytes))
-	if !g.yes && sum.Payloads+sum.Remains+sum.Atoms > 0 {
+	p.printf("%s: %s without a row, %d remains of interrupted writes, %s; %s of segments that nothing refers to, %s\n",
+		verb, plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "row"), human(sum.AtomBytes))
+	if !g.yes && g.unfinished && len(sum.Unfinished) > 0 {
+		p.printf("--yes gives up %s as well, and removes what they alone need\n", plural(len(sum.Unfinished), "unfinished model"))
+	}
+	if !g.yes && (sum.Payloads+sum.Remains+sum.Atoms > 0 || g.unfinished && len(sum.Unfinished) > 0) {
 		p.printf("nothing was removed: add --yes to remove them\n")
 	}
 	if len(sum.Unfinished) > 0 && !g.unfinished {

@@ -16,7 +16,7 @@ func newInspect(p *program) *cobra.Command {
 		Use:     "inspect FILE",
 		Short:   "Show what a file holds, without taking it in",
 		Example: "  ingest inspect model.gguf",
-		Args:    cobra.ExactArgs(1),
+		Args:    needs("FILE", cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.inspect(c.Context(), args[0]) },
 	}
 }
@@ -26,7 +26,7 @@ func (p *program) inspect(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	parser := format.Parser{HeaderBytes: int64(p.memory) / 4}
+	parser := format.Parser{HeaderBytes: int64(p.memory) / 4, Part: true}
 	source := ingest.Source{Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ClaimBytes: -1}}}
 	m, err := parser.Parse(ctx, source)
 	if err != nil {

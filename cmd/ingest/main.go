@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -39,11 +38,6 @@ func (e *codeError) Error() string {
 func (e *codeError) Unwrap() error { return e.err }
 
 func main() {
-	// A thread that waits in a direct write keeps its processor from other goroutines until the runtime takes it
-	// away, which is late. With one more than the machine has, hashing goes on: a tenth of the time of a run on two.
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -67,10 +61,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as nohup does, and a shell for what it starts in the background
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		<-signals
-		fmt.Fprintln(stderr, "\ningest: stopping: the batches in hand are being finished (interrupt again to stop at once)")
+		fmt.Fprintln(stderr, "\ningest: stopping: what is in hand is being finished (interrupt again to stop at once)")
 		cancel(ingest.ErrInterrupted)
 		<-signals
 		fmt.Fprintln(stderr, "ingest: stopped at once; what was recorded is kept")

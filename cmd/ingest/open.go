@@ -19,7 +19,7 @@ import (
 )
 
 // inRows is the --store that keeps payloads in the catalogue's own rows.
-const inRows = "row"
+const inRows = ingest.HomeRows
 
 // home is an open catalogue and where its payloads live.
 type home struct {

@@ -37,12 +37,19 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 	}
 	refused := false
 	var failed error
+	given := p.store
 	for _, job := range jobs {
 		each := *f
-		if err := p.restore(&each, job); err != nil {
+		p.store = given
+		err := p.restore(&each, job)
+		if err != nil && len(args) == 1 {
 			return err
 		}
-		err := p.takeIn(ctx, &each, ingest.Claim{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		err = p.takeIn(ctx, &each, ingest.Claim{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
 		var coded *codeError
 		switch {
 		case err == nil:
@@ -97,7 +104,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 			err = fmt.Errorf("job %d was a %s: run it again instead", id, job.Pipeline)
 		}
 		if err == nil && job.State != ingest.JobOpen {
-			err = fmt.Errorf("job %d is %s: there is nothing to continue", id, job.State)
+			err = fmt.Errorf("job %d is %s: there is nothing to continue (`ingest models` on the same paths tries again what was refused)", id, job.State)
 		}
 		return []ingest.Job{job}, err
 	}

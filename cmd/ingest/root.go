@@ -38,6 +38,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 A run that is stopped, however, goes on when it is started again.
 
 ` + exitCodes,
+		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 		SuggestionsMinimumDistance: 2,
 		Args:                       knownCommand,
@@ -63,6 +64,21 @@ A run that is stopped, however, goes on when it is started again.
 	return root
 }
 
+// version is what the Go tool noted when it built the program: a tag, or the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && !strings.Contains(text, s.Value[:min(12, len(s.Value))]) {
+			text += " " + s.Value
+		}
+	}
+	return text + " " + info.GoVersion
+}
+
 // knownCommand is asked about what stands in the place of a command and is none.
 func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -73,6 +89,16 @@ func knownCommand(c *cobra.Command, args []string) error {
 		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
 	}
 	return fmt.Errorf("unknown command %q%s", args[0], hint)
+}
+
+// needs is check, with a word for what is missing if nothing is given.
+func needs(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s is missing", what)
+		}
+		return check(c, args)
+	}
 }
 
 // asUsage makes wrong numbers of arguments usage errors, with their exit code.

@@ -19,9 +19,9 @@ func newShow(p *program) *cobra.Command {
 		Short: "Show a model's files, names, metadata, tensors and segments",
 		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments.
 
-MODEL is an id, a name, or the SHA-256 (or a unique prefix of it) of one of the model's files.`,
+MODEL is an id, a name, or the SHA-256 (or a unique prefix of it, six digits and more) of one of the model's files.`,
 		Example: "  ingest show llama3:latest\n  ingest show 7 --segments",
-		Args:    cobra.ExactArgs(1),
+		Args:    needs("MODEL", cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.show(c.Context(), args[0], segments) },
 	}
 	c.Flags().BoolVar(&segments, "segments", false, "list each segment with its digest and where it lies")

@@ -28,7 +28,7 @@ func TestInterrupt(t *testing.T) {
 			if e.code != exitInterrupted || summary["interrupted"] != true {
 				t.Fatalf("exit code %d, summary %v\n%s", e.code, summary, e.stderr)
 			}
-			for _, want := range []string{"stopping: the batches in hand are being finished", "`ingest resume 1`, or the same command, goes on"} {
+			for _, want := range []string{"stopping: what is in hand is being finished", "`ingest resume 1`, or the same command, goes on"} {
 				if !strings.Contains(e.stderr, want) {
 					t.Errorf("stderr says not %q:\n%s", want, e.stderr)
 				}

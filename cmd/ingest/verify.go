@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +29,7 @@ instead, without a download, unless --read is given.
 		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair, read) },
 	}
 	c.Flags().BoolVar(&read, "read", false, "read blobs back and hash them, instead of asking the store about them")
-	c.Flags().StringVar(&repair, "repair", "", "a good copy of the model's file")
+	c.Flags().StringVar(&repair, "repair", "", "a good copy of the model's file; of a model of several files, of the one that is damaged")
 	return c
 }
 
@@ -40,6 +42,13 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
+	var copied *os.File
+	if repair != "" {
+		if copied, err = ingest.OpenSource(repair); err != nil {
+			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
+		}
+		defer copied.Close()
+	}
 	models, err := modelsToVerify(ctx, h.catalog, args)
 	if err != nil {
 		return err
@@ -53,10 +62,16 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		v.progress.FilesTotal.Add(int64(len(m.Files)))
 	}
 	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
+	if copied != nil {
+		v.verifier.Repair = copied
+	}
 	stop := p.showProgress(v.progress)
-	err = v.all(ctx, models, repair)
+	err = v.all(ctx, models)
 	stop()
 	verdict := v.finish(len(models))
+	if v.missing > 0 {
+		err = errors.Join(err, p.hintStores(ctx, h.catalog))
+	}
 	if err != nil && verdict != nil {
 		return &codeError{exitDamage, err}
 	}
@@ -88,24 +103,20 @@ type verification struct {
 	*program
 	verifier          ingest.Verifier
 	progress          *ingest.Progress
+	verified          int // models
 	damaged, repaired int
+	missing           int  // of damaged
 	probe             bool // ask the store instead of reading
 }
 
 // all verifies the models. One that cannot be verified does not stop the others.
-func (v *verification) all(ctx context.Context, models []ingest.Summary, repair string) error {
-	if repair != "" {
-		source, err := ingest.OpenSource(repair)
-		if err != nil {
-			return err
-		}
-		defer source.Close()
-		v.verifier.Repair = source
-	}
+func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 	var failed error
 	for _, m := range models {
 		if err := v.model(ctx, m); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err))
+		} else {
+			v.verified++
 		}
 		if ctx.Err() != nil {
 			break
@@ -114,18 +125,25 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary, repair 
 	return failed
 }
 
+// model checks all files of a model, although one cannot be checked.
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 	check := v.verifier.Verify
 	if v.probe {
 		check = v.verifier.Probe
 	}
+	var failed error
 	for _, file := range m.Files {
-		if err := check(ctx, file, func(d ingest.Damage) { v.found(m, d) }); err != nil {
+		err := check(ctx, file, func(d ingest.Damage) { v.found(m, d) })
+		if ctx.Err() != nil {
 			return err
+		}
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("file %s: %w", ingest.Printable(file.Name), err))
+			continue
 		}
 		v.progress.FilesDone.Add(1)
 	}
-	return nil
+	return failed
 }
 
 func (v *verification) found(m ingest.Summary, d ingest.Damage) {
@@ -137,6 +155,7 @@ func (v *verification) found(m ingest.Summary, d ingest.Damage) {
 	case d.Missing():
 		state = "missing"
 		v.damaged++
+		v.missing++
 	default:
 		v.damaged++
 	}
@@ -149,6 +168,23 @@ func (v *verification) found(m ingest.Summary, d ingest.Damage) {
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
 
+// hintStores says where payloads may lie that were not found, if there is more than one such place.
+func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
+	used, err := ingest.UsedStores(ctx, jobs)
+	if err != nil {
+		return err
+	}
+	store, err := p.storeName()
+	if len(used) > 1 || len(used) == 1 && used[0].Home != store {
+		var homes []string
+		for _, u := range used {
+			homes = append(homes, ingest.Printable(u.Home))
+		}
+		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", strings.Join(homes, " and "))
+	}
+	return err
+}
+
 // how says what was done with the payloads.
 func (v *verification) how() string {
 	if v.probe {
@@ -159,9 +195,12 @@ func (v *verification) how() string {
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": models, "read": !v.probe, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
-		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(models, "model"), human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
+		if models > v.verified {
+			v.printf("%s could not be verified to the end\n", plural(models-v.verified, "model"))
+		}
+		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"), human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
 	}
 	if v.damaged > 0 {
 		return &codeError{code: exitDamage}

@@ -26,6 +26,8 @@ type Parser struct {
 	// HeaderBytes is the most memory that the header of one file may take; 0 means the
 	// reader's own limit.
 	HeaderBytes int64
+	// Part parses one part of a split file by itself.
+	Part bool
 }
 
 // Parse makes a model of a source. Trouble with a file is an *ingest.SourceError. It reads headers only.
@@ -57,7 +59,7 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		}
 		parts = append(parts, shardOf(file.Path, header))
 	}
-	if err := checkParts(parts, len(parts) == weights); err != nil {
+	if err := checkParts(parts, len(parts) == weights); err != nil && !p.Part {
 		return nil, err
 	}
 	describe(m, main)
@@ -72,7 +74,10 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	refuse := func(err error) (ingest.File, *gguf.File, error) {
 		var broken *gguf.Error
 		if errors.As(err, &broken) {
-			err = fmt.Errorf("refused as a GGUF file: %w (--opaque keeps it as a blob)", err)
+			err = fmt.Errorf("refused as a GGUF file: %w", err)
+			if broken.Err == nil && !p.Opaque { // the file is to blame, not the disk or a cap
+				err = fmt.Errorf("%w (--opaque keeps it as a blob)", err)
+			}
 		}
 		return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
 	}

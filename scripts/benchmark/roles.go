@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
@@ -33,6 +34,7 @@ func hashFile(args []string) error {
 
 // hashModel runs the whole pipeline with a store that keeps nothing.
 func hashModel(args []string) error {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the program does
 	folder, err := os.MkdirTemp("", "ingest-bench-catalog-")
 	if err != nil {
 		return err

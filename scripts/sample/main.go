@@ -13,6 +13,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "sample: it takes no arguments, and writes to scripts/sample/models")
+		os.Exit(2)
+	}
 	folder := filepath.Join("scripts", "sample", "models")
 	for name, file := range map[string]gguftest.File{"tiny.gguf": model("tiny", 1), "tiny-chat.gguf": model("tiny chat", 2)} {
 		path := filepath.Join(folder, name)

@@ -110,7 +110,8 @@ func (s *Store) holds(digest ingest.Digest, bytes int64) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() == bytes
 }
 
-// putError adds the digest, and lets the next attempt make folders again that have gone.
+// putError adds the digest. If a folder has gone, the next Put makes the folders again; this one is not tried a second
+// time, for a store that vanishes in mid-run is to be noticed.
 func (s *Store) putError(digest ingest.Digest, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		s.preparing.Lock()
