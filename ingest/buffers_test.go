@@ -128,7 +128,7 @@ func TestOptions(t *testing.T) {
 				t.Fatalf("Check: %v", err)
 			}
 			o := c.options.WithDefaults()
-			if n, _ := o.buffers(); err == nil && (n != c.buffers || n < 1024 && int64(n)*o.SegmentBytes+reservedBytes > o.MemoryBytes) {
+			if n, _ := o.buffers(0); err == nil && (n != c.buffers || n < 1024 && int64(n)*o.SegmentBytes+reservedBytes > o.MemoryBytes) {
 				t.Errorf("%d buffers of %d bytes, want %d", n, o.SegmentBytes, c.buffers)
 			}
 			if o.Jobs < 1 || o.Workers < 4 || o.Workers > 16 || o.BatchRows < 1 || o.BatchBytes < 1 || o.BatchTime < 1 {

@@ -70,7 +70,7 @@ func createPartial(path string) (*os.File, error) {
 }
 
 func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) error {
-	l, err := e.Options.lender(file.SegmentBytes)
+	l, err := e.Options.lender(file.SegmentBytes, e.Payloads)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,14 @@ func (p Payloads) Read(ctx context.Context, piece Piece, buffer []byte) ([]byte,
 	}
 }
 
+// copies is how many segments are held beside a run's own buffers.
+func (p Payloads) copies() int64 {
+	if p.Store == nil {
+		return rowCopies
+	}
+	return 0
+}
+
 // inRow reports whether the payload lies in the row itself, or should: one without an
 // address lies nowhere else.
 func (p Piece) inRow() bool { return p.InRow || p.Address.URI == "" }
@@ -56,11 +64,11 @@ type lender struct {
 	workers int
 }
 
-// lender lends buffers for reading what was recorded in segments of this size.
-func (o Options) lender(segmentBytes int64) (lender, error) {
+// lender lends buffers for reading what was recorded in segments of this size, and lies where payloads says.
+func (o Options) lender(segmentBytes int64, payloads Payloads) (lender, error) {
 	o.SegmentBytes = segmentBytes
 	o = o.WithDefaults()
-	number, err := o.buffers()
+	number, err := o.buffers(payloads.copies())
 	if err != nil {
 		return lender{}, err
 	}

@@ -32,6 +32,10 @@ const reservedBytes = 40 << 20
 // minBuffers lets one segment be read while another is stored.
 const minBuffers = 2
 
+// rowCopies is how many segments more the driver of a database holds where payloads lie in rows: what it is
+// given is copied, on its way in as on its way out. Measured with the embedded catalogue, not derived.
+const rowCopies = 3
+
 // WithDefaults is o with the numbers that a run would use.
 func (o Options) WithDefaults() Options {
 	processors := runtime.GOMAXPROCS(0)
@@ -51,12 +55,12 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	}
 }
 
-// buffers returns how many segments fit under the memory cap.
-func (o Options) buffers() (int, error) {
-	n := (o.MemoryBytes - reservedBytes) / o.SegmentBytes
+// buffers returns how many segments fit under the memory cap, beside those that others copy.
+func (o Options) buffers(copies int64) (int, error) {
+	n := (o.MemoryBytes-reservedBytes)/o.SegmentBytes - copies
 	if n < minBuffers {
 		return 0, fmt.Errorf("a memory cap of %d MiB is too small for segments of %d MiB: allow at least %d MiB, or make the segments smaller",
-			o.MemoryBytes>>20, o.SegmentBytes>>20, (reservedBytes+minBuffers*o.SegmentBytes+1<<20-1)>>20)
+			o.MemoryBytes>>20, o.SegmentBytes>>20, (reservedBytes+(minBuffers+copies)*o.SegmentBytes+1<<20-1)>>20)
 	}
 	return int(min(n, 1024)), nil
 }
@@ -67,6 +71,6 @@ func (o Options) Check() error {
 	if o.SegmentBytes < MinSegmentBytes || o.SegmentBytes > MaxSegmentBytes {
 		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, MinSegmentBytes>>20, MaxSegmentBytes>>20)
 	}
-	_, err := o.buffers()
+	_, err := o.buffers(0)
 	return err
 }

@@ -17,7 +17,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 	if !ok {
 		return errors.New("this store cannot tell without reading: verify with --read")
 	}
-	l, err := v.Options.lender(file.SegmentBytes) // for payloads in rows
+	l, err := v.Options.lender(file.SegmentBytes, v.Payloads) // for payloads in rows
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 
 func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	options := in.Options.WithDefaults()
-	number, err := options.buffers()
+	number, err := options.buffers(Payloads{Store: in.Store}.copies())
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,6 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		if r.rows, ok = in.Catalog.(RowStore); !ok {
 			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
 		}
-		number = max(minBuffers, number*2/3) // the database's driver holds copies of its own
 	}
 	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
 	r.placer, _ = in.Store.(Placer)

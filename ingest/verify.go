@@ -35,7 +35,7 @@ func (d Damage) Missing() bool { return errors.Is(d.Reason, ErrNoPayload) }
 // together they have the file's SHA-256. An error means that verifying itself
 // could not go on.
 func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damage)) error {
-	l, err := v.Options.lender(file.SegmentBytes)
+	l, err := v.Options.lender(file.SegmentBytes, v.Payloads)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (p *program) inspect(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	parser := format.Parser{HeaderBytes: int64(p.memory) / 4, Part: true}
+	parser := format.Parser{HeaderBytes: int64(p.memory) / headerShare, Part: true}
 	source := ingest.Source{Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ClaimBytes: -1}}}
 	m, err := parser.Parse(ctx, source)
 	if err != nil {

@@ -33,7 +33,8 @@ var (
 // Catalog is an open database. Its methods may be called by many goroutines.
 type Catalog struct {
 	path   string
-	writer *sql.DB // one connection
+	file   os.FileInfo // of path, when it was opened
+	writer *sql.DB     // one connection
 	reader *sql.DB
 	// reading is held while a payload is read: SQLite holds all of it meanwhile.
 	reading sync.Mutex
@@ -61,7 +62,10 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 		return nil, fmt.Errorf("catalogue %s: %w", path, err)
 	}
 	c := &Catalog{path: path}
-	if err := c.connect(ctx); err != nil {
+	if err = c.connect(ctx); err == nil {
+		c.file, err = os.Stat(path)
+	}
+	if err != nil {
 		return nil, errors.Join(c.explain(err), c.Close())
 	}
 	return c, nil

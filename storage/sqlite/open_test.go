@@ -313,3 +313,37 @@ func TestPagesAreNotSorted(t *testing.T) {
 		}
 	}
 }
+
+// TestFileTaken: what goes into a file that was removed, renamed or replaced is not called recorded.
+func TestFileTaken(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"renamed": func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "catalog.db")
+			c, err := Open(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			claim := ingest.Claim{Pipeline: "models", Source: "/m", TTL: time.Minute}
+			lease, err := c.Open(t.Context(), claim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := take(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete}); err == nil || !strings.Contains(err.Error(), "while it was in use") {
+				t.Errorf("the job was closed: %v", err)
+			}
+			if err := c.Renew(t.Context(), lease); err == nil {
+				t.Error("the lease was renewed")
+			}
+		})
+	}
+}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
 	"time"
 )
 
@@ -17,7 +20,25 @@ type tx struct {
 // nothing otherwise. Transactions of this process wait for each other here, and
 // those of other processes in BEGIN IMMEDIATE.
 func (c *Catalog) write(ctx context.Context, do func(*tx) error) error {
-	return c.explain(c.transact(ctx, do))
+	return c.explain(c.transact(ctx, func(tx *tx) error {
+		if err := do(tx); err != nil {
+			return err
+		}
+		return c.inPlace()
+	}))
+}
+
+// inPlace makes sure that the file that is written to is still the one at the catalogue's path: rows that went
+// into one that was removed or renamed would be found by nobody.
+func (c *Catalog) inPlace() error {
+	info, err := os.Stat(c.path)
+	if err != nil {
+		return fmt.Errorf("the file was removed or renamed while it was in use: %w", err)
+	}
+	if !os.SameFile(info, c.file) {
+		return errors.New("another file has taken its place while it was in use")
+	}
+	return nil
 }
 
 func (c *Catalog) transact(ctx context.Context, do func(*tx) error) error {

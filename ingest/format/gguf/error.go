@@ -6,7 +6,7 @@ import (
 )
 
 // ErrMemory is what an [*Error] wraps when the header is sound so far, but needs more memory than [Limits] allow.
-var ErrMemory = errors.New("--memory raises the cap")
+var ErrMemory = errors.New("--memory raises the cap, fewer --jobs too")
 
 // Error says why a file is refused. It is the only type of error that this package returns. It does not know the
 // file's name: the caller adds it.
