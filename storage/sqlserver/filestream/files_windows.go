@@ -80,7 +80,7 @@ func (h *handle) Read(buffer []byte) (int, error) {
 	case err == windows.ERROR_HANDLE_EOF, err == nil && n == 0 && len(buffer) > 0:
 		return 0, io.EOF
 	case err != nil:
-		return int(n), refused("ReadFile", h.path, err)
+		return 0, refused("ReadFile", h.path, err)
 	}
 	return int(n), nil
 }

@@ -81,7 +81,7 @@ func (s *share) log() []string {
 	return strings.Split(strings.TrimSuffix(string(log), "\n"), "\n")
 }
 
-func driver(t *testing.T) *Driver {
+func found(t *testing.T) *Driver {
 	t.Helper()
 	d, err := Find()
 	must(t, err)
@@ -137,7 +137,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestStoreAndLoad(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	long := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16)
 	payloads := map[string][]byte{"one": []byte("x"), "none": {}, "long": append(long, 1), "größe-😀": []byte("any name")}
 	batch := plain{token: s.token}
@@ -171,7 +171,7 @@ func TestStoreAndLoad(t *testing.T) {
 }
 
 func TestLoadSize(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	p := plain{s.token, []Slot{{Path: s.put("files", "a", []byte("four"))}}}
 	for _, size := range []int{0, 3, 5} {
 		if err := Load(t.Context(), p, p.Locate, make([]byte, size), d, soon); !errors.Is(err, ErrSize) {
@@ -182,7 +182,7 @@ func TestLoadSize(t *testing.T) {
 
 // TestToken: the token arrives byte for byte, and no byte more, whatever its length.
 func TestToken(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	path := s.put("files", "a", nil)
 	for _, size := range []int{1, 16, 17, 128} {
 		token := append(bytes.Repeat([]byte{7}, size-1), 0)
@@ -213,7 +213,7 @@ func wantCode(t *testing.T, err error, code uint32, path string) {
 }
 
 func TestRefusals(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	path := s.put("files", "a", nil)
 	for _, path := range []string{pathBefore + "missing"} {
 		_, err := d.Open(path, Read, s.token)
@@ -237,7 +237,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestBusy(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	batch := plain{s.token, []Slot{{s.put("files", "a", nil), []byte("payload")}}}
 	s.busy(4)
 	must(t, Store(t.Context(), batch, batch, d, soon))
@@ -254,7 +254,7 @@ func TestBusy(t *testing.T) {
 
 // TestSharing: a file that is open is refused, to a second writer and to a reader.
 func TestSharing(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	path := s.put("files", "a", nil)
 	file, err := d.Open(path, Write, s.token)
 	must(t, err)
@@ -273,7 +273,7 @@ func TestSharing(t *testing.T) {
 
 // TestHandle: each call says what it was refused for, and a closed handle is left alone.
 func TestHandle(t *testing.T) {
-	s, d := newShare(t), driver(t)
+	s, d := newShare(t), found(t)
 	path := s.put("files", "a", []byte("abc"))
 	file, err := d.Open(path, Read, s.token)
 	must(t, err)
