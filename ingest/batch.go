@@ -44,7 +44,7 @@ type batchInHand struct {
 
 func newBatch() *batchInHand {
 	b := &batchInHand{begun: time.Now(), done: make(chan struct{})}
-	b.pending.Store(1) // it is open: see close
+	b.pending.Store(1) // it is open, until hand settles that
 	return b
 }
 

@@ -75,8 +75,8 @@ func (o Options) lender(segmentBytes int64, payloads Payloads) (lender, error) {
 	return lender{newPool(number, o.SegmentBytes).loan(), o.Workers}, nil
 }
 
-// eachPiece reads the payloads of pieces, as many at once as l has workers, hashes them,
-// and calls visit with them in the order of pieces. What visit sees of a payload
+// eachPiece reads the payloads of pieces, a few more at once than l has workers and never more than it has buffers,
+// hashes them, and calls visit with them in the order of pieces. What visit sees of a payload
 // is gone once it returns. A payload that cannot be read is visited too, with its error.
 func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
 	read func(context.Context, Piece, []byte) ([]byte, error), visit func(fetched) error) error {

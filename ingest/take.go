@@ -33,7 +33,7 @@ func (r *run) takeSource(ctx context.Context, source Source, size int64) (err er
 	}
 	defer leave()
 	var recorded atomic.Int64
-	defer func() { r.settle(len(source.Files), size-recorded.Load(), err) }()
+	defer func() { r.countDone(len(source.Files), size-recorded.Load(), err) }()
 	into, missing, err := r.known(ctx, &source)
 	if err != nil {
 		return err
@@ -55,9 +55,9 @@ func (r *run) takeSource(ctx context.Context, source Source, size int64) (err er
 	return r.attach(ctx, &source, into) // its name means the files that were stored before as well
 }
 
-// settle counts a source's files as done, unless they are to be continued. The bytes that are left
+// countDone counts a source's files as done, unless they are to be continued. The bytes that are left
 // of a source that was refused will not be recorded.
-func (r *run) settle(files int, left int64, err error) {
+func (r *run) countDone(files int, left int64, err error) {
 	var trouble *SourceError
 	if err != nil && !errors.As(err, &trouble) && !errors.Is(err, ErrBusy) {
 		return
