@@ -14,7 +14,7 @@ func smallDisk(t *testing.T, size string) (folder string, grow func(size string)
 	t.Helper()
 	folder = t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("no file system of a fixed size can be mounted here (%v); TestLargestFile tests the same with a limit", err)
+		t.Skipf("no file system of a fixed size can be mounted here, which takes root (%v); TestLargestFile has a limit in its place", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(folder, 0); err != nil {
@@ -31,6 +31,7 @@ func smallDisk(t *testing.T, size string) (folder string, grow func(size string)
 // TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run says so and ends
 // with 1; what is recorded is there; once there is room, the same command completes.
 func TestDiskFull(t *testing.T) {
+	smallDisk(t, "1m") // or it is skipped, with all its parts
 	if outsideRace(t) {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestSamePath has a second process ask for the job of a first one, which is at work.
@@ -98,11 +99,16 @@ func TestElsewhere(t *testing.T) {
 	c.Process.Kill()
 	b.wait(c)
 	before := b.look(s.truth)
-	b.exec(`UPDATE IngestionJobs SET LeaseHolder = '{"host":"elsewhere","process":1,"started":1}',
-		LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + 1500`)
+	lease := func(lasts time.Duration) {
+		b.exec(fmt.Sprintf(`UPDATE IngestionJobs SET LeaseHolder = '{"host":"elsewhere","process":1,"started":1}',
+			LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + %d`, lasts.Milliseconds()))
+	}
+	lease(time.Hour)
+	begun := time.Now()
 	if state := b.must("status").lines[0]["state"]; state != "running" {
 		t.Errorf("status says %v", state)
 	}
+	lease(1500*time.Millisecond + 4*time.Since(begun)) // the slower the machine, the later the lease is looked at
 	e := b.must("models", s.folder)
 	if !strings.Contains(e.stderr, "by process 1 on elsewhere") || !strings.Contains(e.stderr, "waiting for it to end or lapse") {
 		t.Errorf("stderr says %q", e.stderr)

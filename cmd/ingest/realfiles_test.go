@@ -23,7 +23,7 @@ func realFiles(t *testing.T) map[string]realFile {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(realFolder, "MANIFEST.tsv"))
 	if err != nil {
-		if os.Getenv("CI") != "" {
+		if os.Getenv("CI") == "true" {
 			t.Fatalf("real files are missing: %v", err)
 		}
 		t.Skipf("real files are missing: %v", err)

@@ -15,7 +15,7 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("no terminals here: %v", err)
+		t.Skipf("no terminal can be opened here: %v", err)
 	}
 	t.Cleanup(func() { ours.Close() })
 	fd := int(ours.Fd())

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +37,10 @@ func writeForever(root string) {
 	if err != nil {
 		panic(err)
 	}
+	log, err := os.OpenFile(filepath.Join(root, fmt.Sprint("reported.", os.Getpid())), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
 	for i := 0; ; i++ {
 		p := aligned(len(crashPayload(i)))
 		copy(p, crashPayload(i))
@@ -42,14 +48,14 @@ func writeForever(root string) {
 			panic(err)
 		}
 		// The parent holds us to this: what was reported is there.
-		if err := os.WriteFile(filepath.Join(root, "reported"), []byte(strconv.Itoa(i)), 0o600); err != nil {
+		if _, err := fmt.Fprintln(log, i); err != nil {
 			panic(err)
 		}
 	}
 }
 
 // TestKilledWhileWriting kills processes at random instants: two write the same
-// payloads at once, and whatever has a digest for a name is whole.
+// payloads at once, whatever has a digest for a name is whole, and whatever was reported is there.
 func TestKilledWhileWriting(t *testing.T) {
 	root := t.TempDir()
 	rounds := 15
@@ -61,6 +67,7 @@ func TestKilledWhileWriting(t *testing.T) {
 		for range 2 {
 			writer := exec.Command(os.Args[0])
 			writer.Env = append(os.Environ(), childRoot+"="+root)
+			writer.Stderr = os.Stderr
 			if err := writer.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -70,6 +77,9 @@ func TestKilledWhileWriting(t *testing.T) {
 		for _, writer := range writers {
 			_ = writer.Process.Kill()
 			_ = writer.Wait()
+			if writer.ProcessState.Exited() {
+				t.Errorf("a writer ended before it was killed: %v", writer.ProcessState)
+			}
 		}
 	}
 	s := open(t, root)
@@ -88,12 +98,45 @@ func TestKilledWhileWriting(t *testing.T) {
 		}
 		whole++
 	}
-	t.Logf("%d kills: %d whole payloads, %d remains", 2*rounds, whole, remains)
-	if text, err := os.ReadFile(filepath.Join(root, "reported")); err != nil || whole == 0 {
-		t.Errorf("the processes wrote nothing: %v", err)
-	} else if n, _ := strconv.Atoi(string(text)); whole < n {
-		t.Errorf("%d payloads were reported as stored, %d are there", n+1, whole)
+	reported := reportedPayloads(t, root)
+	for i := range reported {
+		p := crashPayload(i)
+		if got, err := s.Get(t.Context(), ingest.Sum(p), ingest.Address{Bytes: int64(len(p))}, nil); err != nil || !bytes.Equal(got, p) {
+			t.Errorf("payload %d was reported as stored: %d of %d bytes are there, %v", i, len(got), len(p), err)
+		}
 	}
+	if len(reported) == 0 {
+		t.Error("the processes reported nothing")
+	}
+	t.Logf("%d kills: %d payloads were reported, %d are there, %d remains", 2*rounds, len(reported), whole, remains)
+}
+
+// reportedPayloads reads the logs of all writers. A line that was cut off is no report.
+func reportedPayloads(t *testing.T, root string) map[int]bool {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(root, "reported.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reported := map[int]bool{}
+	for _, log := range logs {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			number, ended := strings.CutSuffix(line, "\n")
+			if !ended {
+				continue
+			}
+			i, err := strconv.Atoi(number)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reported[i] = true
+		}
+	}
+	return reported
 }
 
 // TestPipeForAPayload would hang if the pipe were opened.

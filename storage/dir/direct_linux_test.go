@@ -82,7 +82,7 @@ func TestRefusedDirectWrite(t *testing.T) {
 func TestSmallDisk(t *testing.T) {
 	root := t.TempDir()
 	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=3m"); err != nil {
-		t.Skip("cannot mount a small file system:", err)
+		t.Skip("cannot mount a small file system, which takes root:", err)
 	}
 	defer func() { _ = unix.Unmount(root, unix.MNT_DETACH) }()
 	s := open(t, root)

@@ -10,17 +10,21 @@ import (
 )
 
 // wholePayloads reads a digest again and again while it is being written: it is
-// there whole, or it is not there. While it is replaced it is always there.
+// there whole, or it is not there. While it is replaced it is always there. It
+// goes on until a look fell into the time of a write.
 func wholePayloads(t *testing.T, s ingest.Store) {
 	p := payload(4<<20+5, 8)
 	digest, address := put(t, s, p)
-	var asked atomic.Int64
-	watch := func(mayMiss bool, write func()) {
-		written := make(chan struct{})
+	watch := func(mayMiss bool, write func()) (during int) {
+		looking, written := make(chan struct{}), make(chan struct{})
+		var begun atomic.Bool
 		go func() {
 			defer close(written)
+			<-looking
+			begun.Store(true)
 			write()
 		}()
+		close(looking)
 		for done := false; !done; {
 			select {
 			case <-written:
@@ -28,25 +32,37 @@ func wholePayloads(t *testing.T, s ingest.Store) {
 			default:
 			}
 			lookOnce(t, s, digest, address, p, mayMiss && !done)
-			asked.Add(1)
+			if !done && begun.Load() {
+				during++
+			}
 		}
+		return during
 	}
-	watch(false, func() {
-		for range 5 {
-			again(t, "Replace", func() error { _, err := s.Replace(t.Context(), digest, p); return err })
+	enough := func(verb string, once func() (during int)) {
+		looks := 0
+		for round := range 100 {
+			if looks += once(); round >= 4 && looks > 0 {
+				t.Logf("%s: looked %d times while it was written", verb, looks)
+				return
+			}
 		}
+		t.Errorf("%s: no look fell into the time of a write", verb)
+	}
+	enough("Replace", func() int {
+		return watch(false, func() {
+			again(t, "Replace", func() error { _, err := s.Replace(t.Context(), digest, p); return err })
+		})
 	})
 	sweeper, ok := s.(ingest.Sweeper)
 	if !ok {
 		return
 	}
-	for range 5 {
+	enough("Put", func() int {
 		removeAll(t, sweeper)
-		watch(true, func() {
+		return watch(true, func() {
 			again(t, "Put", func() error { _, err := s.Put(t.Context(), digest, p); return err })
 		})
-	}
-	t.Logf("looked %d times while it was written", asked.Load())
+	})
 }
 
 func lookOnce(t *testing.T, s ingest.Store, digest ingest.Digest, address ingest.Address, want []byte, mayMiss bool) {

@@ -24,7 +24,7 @@ func realManifests(t *testing.T) (root string, all []quirks) {
 	root = filepath.Join("..", "..", "..", "..", "shared", "testdata")
 	list, err := os.Open(filepath.Join(root, "MANIFEST.tsv"))
 	if err != nil {
-		if os.Getenv("CI") != "" {
+		if os.Getenv("CI") == "true" {
 			t.Fatalf("the real files are not there: %v", err)
 		}
 		t.Skipf("the real files are not there: %v", err)
