@@ -91,7 +91,7 @@ func TestKillSQLServer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			k := newKiller(t, test.sources(t), test.inRows)
 			k.server = newServer(t)
-			k.patient, k.brief = 10*time.Second, 2*time.Second // each statement travels
+			k.patient = 10 * time.Second // each statement travels
 			k.untilEnough(kills)
 		})
 	}
@@ -122,10 +122,10 @@ func (k *killer) untilEnough(kills int) {
 func (k *killer) report() {
 	k.Helper()
 	if len(k.wasted) == 0 {
-		k.Logf("%d kills of models, %d of gc and export", k.kills, k.others)
+		k.Logf("%d kills of models, %d of them amid batches, %d of gc and export", k.kills, k.amid, k.others)
 		return
 	}
 	slices.Sort(k.wasted)
-	k.Logf("%d kills of models, %d of gc and export; MiB read and not recorded by a killed run: %d median, %d most", k.kills, k.others,
+	k.Logf("%d kills of models, %d of them amid batches, %d of gc and export; MiB read and not recorded by a killed run: %d median, %d most", k.kills, k.amid, k.others,
 		k.wasted[len(k.wasted)/2]>>20, k.wasted[len(k.wasted)-1]>>20)
 }

@@ -21,9 +21,10 @@ type killer struct {
 	box
 	sources
 	random  *rand.Rand
-	patient time.Duration // how long a run may last; grows where runs get nowhere
-	brief   time.Duration // how long a gc may last
+	opening time.Duration // how long the program takes to open the catalogue
+	patient time.Duration // how long a run may last then; grows where runs get nowhere
 	kills   int           // of models
+	amid    int           // of those, how many came when the run had recorded something
 	others  int           // of gc and export
 	wasted  []int64       // bytes read by killed runs and not recorded by them
 }
@@ -39,7 +40,7 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 	}
 	t.Logf("INGEST_TEST_SEED=%d", seed)
 	return &killer{box: newBox(t, filepath.Join(t.TempDir(), "home"), inRows), sources: s,
-		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond, brief: 60 * time.Millisecond}
+		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond}
 }
 
 // undisturbed runs without a kill, for the rows that are wanted, and to learn how long that takes here.
@@ -48,6 +49,9 @@ func (k *killer) undisturbed() rows {
 	begun := time.Now()
 	k.must("models", k.folder, "--jobs", "1")
 	k.patient = min(k.patient, time.Since(begun)/3)
+	begun = time.Now()
+	k.must("status")
+	k.opening = time.Since(begun)
 	return k.look(k.truth)
 }
 
@@ -61,10 +65,11 @@ func (k *killer) renew() {
 
 // moment is when a run is killed, or when it may go on to its next commit. A third of the kills come while it starts.
 func (k *killer) moment(most time.Duration) time.Duration {
+	after := 5*time.Millisecond + k.opening
 	if k.random.IntN(3) == 0 {
-		most /= 15
+		after, most = 5*time.Millisecond, k.opening+most/15
 	}
-	return 5*time.Millisecond + time.Duration(k.random.Int64N(int64(most)))
+	return after + time.Duration(k.random.Int64N(int64(most)))
 }
 
 // kill runs the program and kills it after a while. It reports whether the program was faster, and
@@ -105,7 +110,7 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 // nextCommit waits until the catalogue is written to: what the rows say has to be true from that instant on.
 func (k *killer) nextCommit() {
 	before := k.database().written()
-	for begun := time.Now(); time.Since(begun) < k.patient/3 && k.database().written() == before; {
+	for begun := time.Now(); time.Since(begun) < k.patient/2 && k.database().written() == before; {
 		time.Sleep(250 * time.Microsecond)
 	}
 	time.Sleep(time.Duration(k.random.Int64N(int64(4 * time.Millisecond))))
@@ -137,6 +142,7 @@ func (k *killer) takeIn(enough int) {
 		}
 		if idle++; now.recorded > before.recorded {
 			idle = 0
+			k.amid++
 		}
 		if idle > 10 { // on a slow machine the first batch takes longer than the longest run
 			k.patient, idle = 2*k.patient, 0
@@ -170,7 +176,7 @@ func (k *killer) collect(now rows) {
 		}
 	}
 	for range 3 {
-		if done, _, e := k.kill(k.moment(k.brief), "gc", "--yes"); done && e.code != exitDone {
+		if done, _, e := k.kill(k.moment(60*time.Millisecond), "gc", "--yes"); done && e.code != exitDone {
 			k.Errorf("gc: exit code %d\n%s", e.code, e.stderr)
 		}
 		k.look(k.truth)

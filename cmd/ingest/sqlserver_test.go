@@ -118,11 +118,11 @@ func (s *server) clear() error {
 	return nil
 }
 
+// written leaves jobs out: the row of one is long there when the first batch comes.
 func (s *server) written() string {
-	var rows, bytes int64
-	err := s.own.QueryRow(`SELECT (SELECT COUNT(*) FROM dbo.Models) + (SELECT COUNT(*) FROM dbo.IngestionJobs), (SELECT COALESCE(SUM(RecordedBytes), 0) FROM dbo.ModelFiles)`).
-		Scan(&rows, &bytes)
-	return fmt.Sprint(rows, bytes, err)
+	var atoms, bytes int64
+	err := s.own.QueryRow(`SELECT (SELECT COUNT(*) FROM dbo.Atoms), (SELECT COALESCE(SUM(RecordedBytes), 0) FROM dbo.ModelFiles)`).Scan(&atoms, &bytes)
+	return fmt.Sprint(atoms, bytes, err)
 }
 
 // outlive waits for the server, which carries out what it was sent before it sees that the sender is gone. That
