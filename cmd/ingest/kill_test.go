@@ -25,6 +25,7 @@ type killer struct {
 	patient time.Duration // how long a run may last then; grows where runs get nowhere
 	kills   int           // of models
 	amid    int           // of those, how many came when the run had recorded something
+	blind   int           // of those, after how many the next run met what the kill had left, and no look had come before it
 	others  int           // of gc and export
 	wasted  []int64       // bytes read by killed runs and not recorded by them
 }
@@ -119,21 +120,27 @@ func (k *killer) nextCommit() {
 // takeIn kills runs over the sources until one of them comes to its end, or until enough were killed and one is let go.
 func (k *killer) takeIn(enough int) {
 	k.Helper()
-	idle := 0
+	idle, looked := 0, true
 	for before := k.look(k.truth); ; {
 		after := k.moment(k.patient)
 		if k.kills >= enough {
 			after = time.Hour
 		}
 		done, read, e := k.kill(after, "models", k.folder, "--jobs", "1")
+		// A look mends the catalogue's file as opening it does: every third run has to do that by itself.
+		if !done && k.random.IntN(3) == 0 {
+			looked = false
+			k.blind++
+			continue
+		}
 		now := k.look(k.truth)
 		switch {
 		case done:
-			k.finished(e, before, now)
+			k.finished(e, before, now, looked)
 			return
 		case now.recorded < before.recorded:
 			k.Errorf("%d bytes were recorded, and after the kill %d", before.recorded, now.recorded)
-		case read >= 0:
+		case read >= 0 && looked:
 			recorded := now.recorded - before.recorded
 			k.wasted = append(k.wasted, read-recorded)
 			if most := k.inFlight(recorded); read-recorded > most {
@@ -150,18 +157,18 @@ func (k *killer) takeIn(enough int) {
 		if k.Failed() {
 			k.FailNow() // all that follows would say the same again
 		}
-		before = now
+		before, looked = now, true
 	}
 }
 
 // finished checks the run that came to its end: it read exactly what had no rows, and for a comparison the last
-// segment of a file that was begun.
-func (k *killer) finished(e ended, before, now rows) {
+// segment of a file that was begun, as far as what there was before is known.
+func (k *killer) finished(e ended, before, now rows, looked bool) {
 	k.Helper()
 	if e.code != exitDone || now.open != 0 || now.recorded != k.bytes {
 		k.Fatalf("the last run: exit code %d, %d models not complete, %d of %d bytes recorded\n%s", e.code, now.open, now.recorded, k.bytes, e.stderr)
 	}
-	if read := number(e.event("summary"), "bytes_read"); read != k.bytes-before.recorded+before.again {
+	if read := number(e.event("summary"), "bytes_read"); looked && read != k.bytes-before.recorded+before.again {
 		k.Errorf("the last run read %d bytes; %d had no rows, and %d are to be compared", read, k.bytes-before.recorded, before.again)
 	}
 }

@@ -216,15 +216,17 @@ func (p *program) schemaPrint(server schema.Server, f partFlags) error {
 	if err != nil {
 		return err
 	}
+	parts := make([]string, len(f.parts)) // before anything is printed: half a script looks like one
+	for i, name := range f.parts {
+		if parts[i], err = schema.PartScript(server, name, f.settings); err != nil {
+			return err
+		}
+	}
 	for _, step := range steps {
 		p.emit(map[string]any{"step": step.Number, "name": step.Name, "sql": step.SQL}, "-- Step %d: %s\n%s\n", step.Number, step.Name, step.SQL)
 	}
-	for _, name := range f.parts {
-		text, err := schema.PartScript(server, name, f.settings)
-		if err != nil {
-			return err
-		}
-		p.emit(map[string]any{"part": name, "sql": text}, "-- Part %s\n%s\n", name, text)
+	for i, name := range f.parts {
+		p.emit(map[string]any{"part": name, "sql": parts[i]}, "-- Part %s\n%s\n", name, parts[i])
 	}
 	return nil
 }
