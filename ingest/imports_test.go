@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"ingest/format/gguf":          {},
 	"ingest/format/gguf/gguftest": {"ingest/format/gguf"},
 	"storage":                     {"ingest", "storage", "schema"},
+	"storage/sqlserver":           {"ingest", "storage", "schema", "storage/sqlserver/filestream"},
 	"schema":                      {},
 	"cmd":                         {"ingest", "ingest/format", "storage", "storage/", "schema"},
 	"scripts":                     {"ingest", "ingest/format", "ingest/format/", "storage", "storage/", "schema"},

@@ -27,6 +27,8 @@ type address struct {
 	name   string
 	params map[string]string
 	stall  time.Duration
+	// integrated says that the login is the one that the program runs under.
+	integrated bool
 }
 
 // errAddress says what is wrong without showing any of it: what could not be parsed may
@@ -53,6 +55,7 @@ func parseAddress(text string, settings Settings) (*address, error) {
 		return nil, fmt.Errorf("the catalogue's address names no database: add database=NAME")
 	}
 	a.name = place(&config)
+	a.integrated = config.User == "" && config.Parameters["fedauth"] == ""
 	if err := a.addPassword(&config, settings); err != nil {
 		return nil, err
 	}

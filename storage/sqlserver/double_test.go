@@ -17,6 +17,7 @@ type double struct {
 	atoms    tdstest.State[ingest.Digest, int64] // references
 	segments tdstest.State[spot, segment]
 	files    tdstest.State[int64, progress]
+	streams  *tdstest.FileStream // nil: payloads are in the rows
 }
 
 // spot is where a segment's row is: under a layer, or under a file.
@@ -192,6 +193,9 @@ func (d *double) addRows(req *tdstest.Request, tensors bool) (tdstest.Result, er
 		}
 		if single {
 			r.payload = string(tdstest.Get[[]byte](req, "p3"))
+		}
+		if d.streams != nil {
+			d.streams.Put(req, r.place.name(), []byte{}) // only these statements are to be had there
 		}
 		d.segments.Put(req, r.place, r.segment)
 		made++

@@ -24,6 +24,9 @@ func of(piece ingest.Piece) (table, where string, args []any) {
 
 // ReadPayload implements ingest.RowStore.
 func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+	if c.way.files != nil {
+		return c.readFile(ctx, piece, buffer)
+	}
 	table, where, args := of(piece)
 	found := false
 	err := c.read(ctx, func(tx *tx) error {

@@ -26,22 +26,31 @@ func (c *Catalog) record(ctx context.Context, lease ingest.Lease, batch *ingest.
 	if err := storage.CheckBatch(batch, payloads); err != nil {
 		return err
 	}
+	if payloads && c.way.files != nil {
+		return c.recordFiles(ctx, lease, batch)
+	}
 	return c.writeUnder(ctx, lease, func(tx *tx) error {
-		f, err := tx.recorded(lease, batch)
+		f, n, err := tx.enter(lease, batch, payloads)
 		if err != nil {
 			return err
 		}
-		if err := f.Accepts(batch); err != nil {
-			return fmt.Errorf("file %d: %w", batch.File, err)
-		}
-		var n storage.Added
-		if len(batch.Segments) > 0 {
-			if n, err = tx.segments(batch, f.Recorded, payloads); err != nil {
-				return err
-			}
-		}
 		return tx.advance(f, batch, n)
 	})
+}
+
+// enter makes the rows of a batch, with their payloads or with empty ones. It returns how far the file had
+// got, and what was new.
+func (t *tx) enter(lease ingest.Lease, batch *ingest.Batch, payloads bool) (f storage.FileProgress, n storage.Added, err error) {
+	if f, err = t.recorded(lease, batch); err != nil {
+		return f, n, err
+	}
+	if err := f.Accepts(batch); err != nil {
+		return f, n, fmt.Errorf("file %d: %w", batch.File, err)
+	}
+	if len(batch.Segments) > 0 {
+		n, err = t.segments(batch, f.Recorded, payloads)
+	}
+	return f, n, err
 }
 
 // recorded reads the progress of the batch's file, which must be lease's to write. UPDLOCK

@@ -11,7 +11,9 @@
 // still holds, for the time of the commit alone.
 //
 // A batch of rows travels as one bulk copy into a temporary table. Statements over whole
-// sets then make the rows of it, and count at the end that each row which was sent is there.
+// sets then make the rows of it, and count at the end that each row which was sent is there. Payloads
+// for rows follow one by one: as files, where the columns are FILESTREAM and the client can (package
+// filestream), and else as parameters of a statement.
 //
 // Whatever fails on a connection, the connection is thrown away, and the server rolls back
 // what it was in. Errors that may pass are tried again, all in one place (storage.Do).
@@ -46,6 +48,8 @@ type Settings struct {
 	// Password is for an address that has a user and no password. Empty means what
 	// INGEST_CATALOG_PASSWORD, or the file that INGEST_CATALOG_PASSWORD_FILE names, says.
 	Password string
+	// Filestream is how payloads get into rows, and out of them again; the zero value means Auto.
+	Filestream Way
 }
 
 // Catalog is an open database. Its methods may be called by many goroutines.
@@ -56,6 +60,8 @@ type Catalog struct {
 	policy  storage.Policy
 	server  schema.Server
 	columns columns
+	plain   []string // tables that keep payloads in the row itself
+	way     way
 	ready   bool // the database was there when it was opened
 }
 
@@ -84,6 +90,9 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	soon := storage.Policy{Attempts: 3, First: time.Second, Total: 30 * time.Second}
 	if err := storage.Do(ctx, soon, func() error { return c.explain(c.inspect(ctx)) }); err != nil {
 		return nil, errors.Join(err, c.Close())
+	}
+	if c.way, err = choose(settings.Filestream, c.conditions(a)); err != nil {
+		return nil, errors.Join(c.explain(err), c.Close())
 	}
 	c.ready = true
 	return c, nil
@@ -128,7 +137,13 @@ func (c *Catalog) inspect(ctx context.Context) error {
 			len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
 	c.server = plan.Server
-	c.columns, err = readColumns(ctx, c.db)
+	if c.columns, err = readColumns(ctx, c.db); err != nil {
+		return err
+	}
+	c.plain = payloadTables
+	if c.server.Filegroup != "" { // else there is no FILESTREAM column
+		c.plain, err = readPlain(ctx, c.db)
+	}
 	return err
 }
 

@@ -27,9 +27,14 @@ const maxDuplicates = 5
 // otherwise. It is called again after an error that may pass, also when the commit happened
 // and its answer was lost: do finds then what it did.
 func (c *Catalog) write(ctx context.Context, do func(*tx) error) error {
+	return c.again(ctx, func() error { return c.transact(ctx, c.db, do) })
+}
+
+// again runs attempt, a transaction, until it succeeds or fails for good.
+func (c *Catalog) again(ctx context.Context, attempt func() error) error {
 	duplicates := 0
 	return storage.Do(ctx, c.policy, func() error {
-		err := c.explain(c.transact(ctx, c.db, do))
+		err := c.explain(attempt())
 		if err != nil && duplicate(err) {
 			if duplicates++; duplicates > maxDuplicates {
 				return &fault{name: c.name, err: errors.Unwrap(err)}

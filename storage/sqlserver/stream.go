@@ -1,0 +1,177 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
+)
+
+// recordFiles is record for payloads that are written as files.
+func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
+	return c.again(ctx, func() error {
+		return c.on(ctx, c.db, func(t *tx) error {
+			b := &fileBatch{fileTx: fileTx{tx: t}, lease: lease, batch: batch}
+			return c.refused(filestream.Store(ctx, b, b, c.way.files, c.policy))
+		})
+	})
+}
+
+// readFile reads the payload of piece as a file.
+func (c *Catalog) readFile(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+	size := int(max(piece.Bytes, 0)) // another program may have written anything
+	buffer = slices.Grow(buffer[:0], size)[:size]
+	err := c.again(ctx, func() error {
+		return c.on(ctx, c.db, func(t *tx) error {
+			transaction := &fileTx{tx: t}
+			locate := func(context.Context) ([]byte, string, error) { return transaction.locate(piece) }
+			return c.refused(filestream.Load(ctx, transaction, locate, buffer, c.way.files, c.policy))
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return buffer, nil
+}
+
+// refused explains an error of Windows, which explain would take for one of the network, whatever it is.
+func (c *Catalog) refused(err error) error {
+	if _, ok := errors.AsType[*filestream.Error](err); ok {
+		return &fault{name: c.name, transient: storage.IsTransient(err), err: err}
+	}
+	return err
+}
+
+// fileTx is a transaction under which payloads are opened as files.
+type fileTx struct {
+	*tx
+	asking bool // the server, in the midst of a step
+}
+
+var _ filestream.Transaction = (*fileTx)(nil)
+
+// Begin implements filestream.Transaction.
+func (f *fileTx) Begin(context.Context) error { return f.control("BEGIN TRANSACTION") }
+
+// Commit implements filestream.Transaction.
+func (f *fileTx) Commit(context.Context) error { return f.control("COMMIT TRANSACTION") }
+
+// Rollback implements filestream.Transaction. A connection in doubt is closed by who opened it (Catalog.on).
+func (f *fileTx) Rollback(context.Context) {
+	if f.failed || f.asking { // asking is left set by a panic alone
+		f.failed = true
+		return
+	}
+	_ = f.control("ROLLBACK TRANSACTION")
+}
+
+// ask runs a step that uses the connection.
+func (f *fileTx) ask(step func() error) error {
+	f.asking = true
+	err := step()
+	f.asking = false
+	return err
+}
+
+// token reads what opens the files of the transaction.
+func (f *fileTx) token() (token []byte, err error) {
+	err = f.each(func(rows *sql.Rows) error { return rows.Scan(&token) },
+		`/* ingest: token */ SELECT GET_FILESTREAM_TRANSACTION_CONTEXT()`)
+	return token, err
+}
+
+// locate implements filestream.Locate for the payload of piece.
+func (f *fileTx) locate(piece ingest.Piece) (token []byte, path string, err error) {
+	table, where, args := of(piece)
+	found, bytes := false, int64(0)
+	err = f.ask(func() error {
+		err := f.each(func(rows *sql.Rows) error {
+			var name sql.NullString
+			err := rows.Scan(&name, &bytes)
+			path, found = name.String, true
+			return err
+		}, `/* ingest: locate-payload */ SELECT RawPayload.PathName(), COALESCE(DATALENGTH(RawPayload), 0) FROM `+table+where, args...)
+		if err != nil || bytes == 0 {
+			return err
+		}
+		token, err = f.token()
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, "", err
+	case !found:
+		return nil, "", storage.NoRow(piece)
+	case bytes == 0:
+		return nil, "", storage.NoPayload(piece)
+	}
+	return token, path, nil
+}
+
+// fileBatch is the T-SQL of a batch whose payloads are written as files.
+type fileBatch struct {
+	fileTx
+	lease ingest.Lease
+	batch *ingest.Batch
+	file  storage.FileProgress
+	added storage.Added
+}
+
+var _ filestream.Batch = (*fileBatch)(nil)
+
+// Insert implements filestream.Batch.
+func (b *fileBatch) Insert(context.Context) error {
+	return b.ask(func() (err error) {
+		if err = b.hold(b.lease); err == nil {
+			b.file, b.added, err = b.enter(b.lease, b.batch, false)
+		}
+		return err
+	})
+}
+
+// newPaths finds the files of the batch's new rows.
+const newPaths = `/* ingest: new-paths */ SELECT b.RowNo, s.RawPayload.PathName()
+	FROM #ingest_batch AS b INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+	WHERE b.New = 1
+	UNION ALL SELECT b.RowNo, s.RawPayload.PathName()
+	FROM #ingest_batch AS b INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+	WHERE b.New = 1 AND b.LayerId IS NULL`
+
+// Slots implements filestream.Batch.
+func (b *fileBatch) Slots(context.Context) (token []byte, slots []filestream.Slot, err error) {
+	err = b.ask(func() error {
+		err := b.each(func(rows *sql.Rows) error {
+			var i int
+			var path sql.NullString
+			if err := rows.Scan(&i, &path); err != nil {
+				return err
+			}
+			slots = append(slots, filestream.Slot{Path: path.String, Payload: b.batch.Segments[i].Payload})
+			return nil
+		}, newPaths, int64(b.batch.File))
+		if err != nil || len(slots) == 0 {
+			return err
+		}
+		token, err = b.token()
+		return err
+	})
+	if err == nil && int64(len(slots)) != b.added.Segments {
+		err = raceError(fmt.Sprintf("%d rows were made, and %d of them have a file", b.added.Segments, len(slots)))
+	}
+	return token, slots, err
+}
+
+// Update implements filestream.Batch.
+func (b *fileBatch) Update(context.Context) error {
+	return b.ask(func() error {
+		if err := b.advance(b.file, b.batch, b.added); err != nil {
+			return err
+		}
+		return b.fence(b.lease)
+	})
+}

@@ -1,0 +1,308 @@
+package sqlserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
+	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
+)
+
+// name is what FileStream knows a row's payload by.
+func (s spot) name() string { return fmt.Sprint(s) }
+
+// streamed is a double whose payloads are FILESTREAM, and stands for the driver that opens them.
+type streamed struct {
+	*double
+	step func(step string) error // may be nil; is asked before each step with a file
+}
+
+func newStreamed(t *testing.T) (*streamed, *Catalog) {
+	t.Helper()
+	s := &streamed{double: newDouble(t)}
+	s.streams = s.FileStream()
+	s.streams.AnyLogin = true // there is no Windows login from here
+	s.Handle("/* ingest: token */", func(req *tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a varbinary(128)", []any{s.streams.Token(req)}), nil
+	})
+	s.Handle("/* ingest: new-paths */", s.newPaths)
+	s.Handle("/* ingest: locate-payload */", s.locatePayload)
+	c := s.open(t)
+	c.way.files = s
+	return s, c
+}
+
+// newPaths takes for new what is empty.
+func (s *streamed) newPaths(req *tdstest.Request) (tdstest.Result, error) {
+	rows, err := s.batch(req, false)
+	var paths [][]any
+	for _, r := range rows {
+		if len(s.streams.Payload(r.place.name())) == 0 {
+			paths = append(paths, []any{r.number, s.streams.Path(r.place.name())})
+		}
+	}
+	return tdstest.Rows("a int, b nvarchar(400)", paths...), err
+}
+
+func (s *streamed) locatePayload(req *tdstest.Request) (tdstest.Result, error) {
+	at := spot{layer: tdstest.Get[int64](req, "p2"), ordinal: tdstest.Get[int64](req, "p3")}
+	if strings.Contains(req.SQL, "dbo.FileSegments") {
+		at.layer, at.file = 0, at.layer
+	}
+	var found [][]any
+	if _, there := s.segments.Get(at); there {
+		found = append(found, []any{s.streams.Path(at.name()), int64(len(s.streams.Payload(at.name())))})
+	}
+	return tdstest.Rows("a nvarchar(400), b bigint", found...), nil
+}
+
+func (s *streamed) before(step string) error {
+	if s.step == nil {
+		return nil
+	}
+	return s.step(step)
+}
+
+// Open implements filestream.Files.
+func (s *streamed) Open(path string, access filestream.Access, token []byte) (filestream.Handle, error) {
+	if err := s.before("open"); err != nil {
+		return nil, err
+	}
+	file, err := s.streams.Open(path, tdstest.Access(access), token)
+	if number, ok := errors.AsType[tdstest.Win32Error](err); ok {
+		return nil, win32(uint32(number))
+	}
+	return &streamedFile{file, s}, err
+}
+
+// win32 is a refusal as Windows has it: its own error is a syscall.Errno, which is a net.Error as well.
+func win32(code uint32) error {
+	return &filestream.Error{Call: "OpenSqlFilestream", Path: "x", Code: code, Err: syscall.Errno(code)}
+}
+
+type streamedFile struct {
+	*tdstest.Handle
+	s *streamed
+}
+
+func (f *streamedFile) Flush() error { return f.s.before("flush") }
+
+func (f *streamedFile) Write(data []byte) (int, error) {
+	if err := f.s.before("write"); err != nil {
+		return 0, err
+	}
+	return f.Handle.Write(data)
+}
+
+func (f *streamedFile) Close() error { return errors.Join(f.Handle.Close(), f.s.before("close")) }
+
+func TestFilesFaultsThatPass(t *testing.T) {
+	faults := map[string]tdstest.Fault{
+		"deadlock at the paths":            {At: tdstest.BeforeEffect, Match: "/* ingest: new-paths */", Do: tdstest.Fail(tdstest.Err(1205))},
+		"reset after the paths":            {At: tdstest.AfterEffect, Match: "/* ingest: new-paths */", Do: tdstest.Reset()},
+		"dropped at the token":             {At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Drop()},
+		"reset before the rows":            {At: tdstest.BeforeEffect, Match: "/* ingest: add-tensor-segments */", Do: tdstest.Reset()},
+		"reset when payloads are written":  {At: tdstest.BeforeEffect, Match: "/* ingest: advance */", Do: tdstest.Reset()},
+		"stall when payloads are written":  {At: tdstest.BeforeEffect, Match: "/* ingest: advance */", Do: tdstest.Stall()},
+		"deadlock at the fence, two times": {At: tdstest.BeforeEffect, Match: "/* ingest: fence */", Times: 2, Do: tdstest.Fail(tdstest.Err(1205))},
+	}
+	for name, fault := range passing {
+		faults[name] = fault
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, c := newStreamed(t)
+			s.outlast(t, c, fault, true)
+		})
+	}
+}
+
+// Refusals of Windows: some pass, and some do not.
+func TestFilesRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		code   uint32
+		passes bool
+		hint   string
+	}{
+		"broken network": {64, true, ""}, "open elsewhere": {32, true, ""}, "volume full": {112, false, "make room"}, "access denied": {5, false, "Windows logins only"},
+	} {
+		for _, step := range []string{"open", "write", "flush", "close"} {
+			t.Run(name+" "+step, func(t *testing.T) {
+				t.Parallel()
+				s, catalog := newStreamed(t)
+				var seen atomic.Int32
+				s.step = func(now string) error {
+					if now == step && seen.Add(1) == 3 {
+						return win32(c.code)
+					}
+					return nil
+				}
+				err := s.record(t.Context(), catalog, true)
+				if c.passes != (err == nil) || !c.passes && (storage.IsTransient(err) || !strings.Contains(err.Error(), c.hint)) {
+					t.Fatal(err)
+				}
+				s.check(t, true, c.passes)
+				if err := s.record(t.Context(), catalog, true); err != nil {
+					t.Fatal(err)
+				}
+				s.check(t, true, true)
+			})
+		}
+	}
+}
+
+func TestFilesBusy(t *testing.T) {
+	s, c := newStreamed(t)
+	s.streams.Busy(3)
+	if err := s.record(t.Context(), c, true); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, true, true)
+	begun := 0
+	for _, entry := range s.Log() {
+		if entry.SQL == "BEGIN TRANSACTION" {
+			begun++
+		}
+	}
+	if begun != 1 {
+		t.Errorf("%d transactions for files that were busy for a moment", begun)
+	}
+}
+
+func TestFilesBusyWithoutEnd(t *testing.T) {
+	s, c := newStreamed(t)
+	s.streams.Busy(1 << 30)
+	err := s.record(t.Context(), c, true)
+	if _, ok := errors.AsType[*storage.GaveUpError](err); !ok {
+		t.Error(err)
+	}
+	s.check(t, true, false)
+}
+
+func TestFilesLeaseLost(t *testing.T) {
+	s, c := newStreamed(t)
+	s.Handle("/* ingest: fence */", affected(0))
+	if err := s.record(t.Context(), c, true); !errors.Is(err, ingest.ErrLeaseLost) {
+		t.Error(err)
+	}
+	s.check(t, true, false)
+}
+
+func TestFilesCancelled(t *testing.T) {
+	for _, at := range []string{"open", "write", "flush", "close"} {
+		t.Run(at, func(t *testing.T) {
+			s, c := newStreamed(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			s.step = func(step string) error {
+				if step == at {
+					cancel()
+				}
+				return nil
+			}
+			if err := s.record(ctx, c, true); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			s.check(t, true, false)
+			s.step = nil
+			if err := s.record(t.Context(), c, true); err != nil {
+				t.Fatal(err)
+			}
+			s.check(t, true, true)
+		})
+	}
+}
+
+// A panic with a file open leaves neither a file nor a transaction, nor a connection that another batch would get.
+func TestFilesPanic(t *testing.T) {
+	s, c := newStreamed(t)
+	s.step = func(step string) error {
+		if step == "write" {
+			panic(step)
+		}
+		return nil
+	}
+	func() {
+		defer func() {
+			if recover() != "write" {
+				t.Error("it did not panic")
+			}
+		}()
+		s.record(t.Context(), c, true)
+	}()
+	s.check(t, true, false)
+	s.step = nil
+	if err := s.record(t.Context(), c, true); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, true, true)
+}
+
+// A file that is no longer there when the rows are counted is missed.
+func TestFilesMissed(t *testing.T) {
+	s, c := newStreamed(t)
+	s.Handle("/* ingest: new-paths */", func(req *tdstest.Request) (tdstest.Result, error) {
+		result, err := s.newPaths(req)
+		result.Sets[0].Rows = result.Sets[0].Rows[1:]
+		return result, err
+	})
+	if err := s.record(t.Context(), c, true); err == nil || !strings.Contains(err.Error(), "5 rows were made, and 4 of them have a file") {
+		t.Error(err)
+	}
+	s.check(t, true, false)
+}
+
+func TestFilesRead(t *testing.T) {
+	s, c := newStreamed(t)
+	if err := s.record(t.Context(), c, true); err != nil {
+		t.Fatal(err)
+	}
+	piece := func(i int) ingest.Piece {
+		r := theBatch(true).Segments[i]
+		return ingest.Piece{RowID: 1, File: theFile, Layer: r.Layer, Ordinal: r.Ordinal, Bytes: r.Bytes, Digest: r.Digest}
+	}
+	for i, r := range theBatch(true).Segments {
+		s.streams.Busy(i % 2)
+		buffer := make([]byte, 1, 100)
+		got, err := c.ReadPayload(t.Context(), piece(i), buffer)
+		if err != nil || string(got) != string(r.Payload) || &got[0] != &buffer[0] {
+			t.Errorf("segment %d is %q, %v", i, got, err)
+		}
+	}
+	for name, wrong := range map[string]struct {
+		change func(*ingest.Piece)
+		err    error
+	}{
+		"longer":  {func(p *ingest.Piece) { p.Bytes = 1 }, filestream.ErrSize},
+		"shorter": {func(p *ingest.Piece) { p.Bytes = 3 }, filestream.ErrSize},
+		"absurd":  {func(p *ingest.Piece) { p.Bytes = -1 }, filestream.ErrSize},
+		"no row":  {func(p *ingest.Piece) { p.Ordinal = 99 }, ingest.ErrNotFound},
+	} {
+		p := piece(1)
+		wrong.change(&p)
+		if _, err := c.ReadPayload(t.Context(), p, nil); !errors.Is(err, wrong.err) || storage.IsTransient(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Reset()})
+	if _, err := c.ReadPayload(t.Context(), piece(1), nil); err != nil {
+		t.Error(err)
+	}
+	s.Handle("/* ingest: locate-payload */", func(req *tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(400), b bigint", []any{nil, int64(0)}), nil
+	})
+	if _, err := c.ReadPayload(t.Context(), piece(1), nil); !errors.Is(err, ingest.ErrNoPayload) {
+		t.Error(err)
+	}
+	if !s.WaitIdle(10*time.Second) || s.streams.OpenHandles() != 0 {
+		t.Error("something was left open")
+	}
+}

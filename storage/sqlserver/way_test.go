@@ -1,0 +1,107 @@
+package sqlserver
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
+	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
+)
+
+func TestChoose(t *testing.T) {
+	all := conditions{system: "windows", integrated: true, driver: &filestream.Driver{DLL: "msoledbsql19.dll"}}
+	plain, elsewhere, user, undriven, nothing := all, all, all, all, all
+	plain.plain = []string{"FileSegments"}
+	elsewhere.system, elsewhere.driver = "linux", nil
+	user.integrated = false
+	undriven.driver, undriven.noDriver = nil, errors.New("no driver: install one")
+	nothing = conditions{plain: payloadTables, system: "windows", noDriver: undriven.noDriver}
+	for name, c := range map[string]struct {
+		have    conditions
+		missing []string // what is said of it
+	}{
+		"all":      {all, nil},
+		"plain":    {plain, []string{"RawPayload of FileSegments is no FILESTREAM column", "--with filestream"}},
+		"linux":    {elsewhere, []string{"this is linux", "run ingest there"}},
+		"user":     {user, []string{"the login is not the one of Windows", "leave user and password out"}},
+		"undriven": {undriven, []string{"no driver: install one"}},
+		"nothing":  {nothing, []string{"LayerTensorSegments and of FileSegments", "the login is not", "install one"}},
+	} {
+		for _, asked := range []Way{"", Auto, Win32, TSQL} {
+			t.Run(name+" "+string(asked), func(t *testing.T) {
+				way, err := choose(asked, c.have)
+				files := c.missing == nil && asked != TSQL
+				if (way.files != nil) != files || (err != nil) != (asked == Win32 && !files) {
+					t.Fatalf("files %v, error %v", way.files, err)
+				}
+				text := way.why
+				if err != nil {
+					text = err.Error()
+				}
+				want := c.missing
+				switch {
+				case asked == TSQL:
+					want = []string{"T-SQL parameters", "asked for"}
+				case files:
+					want = []string{"as files", "msoledbsql19.dll"}
+				}
+				for _, part := range want {
+					if !strings.Contains(text, part) {
+						t.Errorf("%q does not say %q", text, part)
+					}
+				}
+			})
+		}
+	}
+	if _, err := choose("x", all); err == nil || !strings.Contains(err.Error(), "want one of") {
+		t.Error(err)
+	}
+}
+
+// What a catalogue is opened with is what its way is chosen by.
+func TestWayIsChosen(t *testing.T) {
+	d := newDouble(t)
+	d.Handle("/* ingest: inspect */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), g int, h int, i int",
+			[]any{"Microsoft SQL Server 2022", int64(3), "16.0.4135.4", "Developer Edition", "Hartonomous", "Streams", int64(0), int64(1), int64(0)}), nil
+	})
+	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"Atoms"}), nil
+	})
+	if why := d.open(t).PayloadWay(); !strings.Contains(why, "T-SQL parameters: RawPayload of FileSegments is no FILESTREAM column") {
+		t.Error(why)
+	}
+	_, err := Open(t.Context(), d.DSN(), Settings{Filestream: Win32})
+	if err == nil || !strings.Contains(err.Error(), "of FileSegments is no") || !strings.Contains(err.Error(), "the login is not") {
+		t.Error(err)
+	}
+	if says := err != nil && strings.Contains(err.Error(), "this is "+runtime.GOOS); says != (runtime.GOOS != "windows") {
+		t.Error(err)
+	}
+	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"FileSegments"}), nil
+	})
+	if why := d.open(t).PayloadWay(); strings.Contains(why, "RawPayload") {
+		t.Error(why)
+	}
+}
+
+// Which login an address asks for.
+func TestIntegrated(t *testing.T) {
+	for text, want := range map[string]bool{
+		"sqlserver://host?database=H":                                        true,
+		"server=host;database=H":                                             true,
+		"server=host;database=H;trusted_connection=yes":                      true,
+		"sqlserver://u:p@host?database=H":                                    false,
+		"server=host;database=H;user id=u;password=p":                        false,
+		"azuresql://host?database=H":                                         false,
+		"sqlserver://host?database=H&fedauth=ActiveDirectoryManagedIdentity": false,
+	} {
+		a, err := parseAddress(text, Settings{})
+		if err != nil || a.integrated != want {
+			t.Errorf("%s: %+v, %v", text, a, err)
+		}
+	}
+}
