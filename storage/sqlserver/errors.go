@@ -107,6 +107,14 @@ func (c *Catalog) explain(err error) error {
 		return f
 	}
 	f.transient = raced(err) || broken(err)
+	var dial *net.OpError
+	var unknown *net.DNSError
+	switch {
+	case errors.As(err, &unknown):
+		f.hint = "the server's name is not known: check the host in the address"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		f.hint = "the server does not answer: check host and port, that it runs and takes TCP, and that no firewall stands between"
+	}
 	return f
 }
 

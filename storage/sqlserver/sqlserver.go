@@ -24,6 +24,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -120,7 +121,8 @@ func UseSchema(address string, settings Settings, work func(*sql.DB) error) erro
 		return err
 	}
 	err = errors.Join(work(db), db.Close())
-	if serverErrors(err) == nil && !broken(err) {
+	var network net.Error
+	if err == nil || serverErrors(err) == nil && !errors.As(err, &network) && !broken(err) {
 		return err
 	}
 	return (&Catalog{name: a.name}).explain(err)
