@@ -12,13 +12,7 @@ import (
 
 // TestBlobs is the whole journey with payloads in blobs: taken in, listed, verified, exported, swept.
 func TestBlobs(t *testing.T) {
-	account := strings.TrimRight(os.Getenv("INGEST_TEST_AZURITE"), "/")
-	if account == "" && os.Getenv("CI") == "true" {
-		t.Fatal("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
-	}
-	if account == "" {
-		t.Skip("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
-	}
+	account := azurite(t)
 	for _, layout := range []string{"content", "position"} {
 		t.Run(layout, func(t *testing.T) {
 			s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 3<<20, 1, 1), "b.gguf": tuned("b", 3<<20, 1, 2)})
@@ -54,4 +48,17 @@ func TestBlobs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// azurite is the address of an account of Azurite.
+func azurite(t *testing.T) string {
+	t.Helper()
+	account := strings.TrimRight(os.Getenv("INGEST_TEST_AZURITE"), "/")
+	if account == "" && os.Getenv("CI") == "true" {
+		t.Fatal("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
+	}
+	if account == "" {
+		t.Skip("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
+	}
+	return account
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type box struct {
 	catalog string   // path of the file
 	server  database // in place of the file; nil for none
 	store   string   // path of the folder; empty for payloads in rows
+	blobs   *blobs   // in place of the folder; nil for none
 }
 
 // database is what holds a box's catalogue.
@@ -89,7 +91,10 @@ type ended struct {
 func (b box) command(args ...string) *exec.Cmd {
 	c := exec.Command(b.program, append(args, "--json")...)
 	store := inRows
-	if b.store != "" {
+	switch {
+	case b.blobs != nil:
+		store = b.blobs.container
+	case b.store != "":
 		store = "dir:" + b.store
 	}
 	c.Env = append(os.Environ(), append(b.database().env(), "INGEST_STORE="+store)...)
@@ -220,6 +225,10 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 			if buffer, err = c.ReadPayload(context.Background(), piece, buffer); err != nil || ingest.Sum(buffer) != piece.Digest {
 				b.Errorf("%s: %s: the row has not its payload (%v)", f.Path, piece.Place(), err)
 			}
+		case r.digests[piece.Digest] == 0 && b.blobs != nil:
+			if err := b.blobs.holds(piece); err != nil {
+				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, piece.Place(), err)
+			}
 		case r.digests[piece.Digest] == 0:
 			info, err := os.Stat(payloadPath(b.store, piece.Digest))
 			if err != nil || info.Size() != piece.Bytes {
@@ -227,7 +236,7 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 			}
 		}
 		r.digests[piece.Digest] = piece.Bytes
-		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, piece.Address.URI)
+		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, b.blobs.within(piece.Address.URI))
 	}
 	if f.Digest.IsZero() {
 		r.again += last
@@ -256,4 +265,33 @@ func (b box) files() map[string]int64 {
 		b.Fatal(err)
 	}
 	return found
+}
+
+// blobs is a store of blobs in a box.
+type blobs struct {
+	account, container string
+	store              ingest.Store // the test's own way in
+}
+
+// renew begins with an empty container.
+func (b *blobs) renew() (err error) {
+	if b == nil {
+		return nil
+	}
+	b.container = b.account + "/kills" + strings.ToLower(rand.Text())
+	b.store, err = (&program{}).openStore(context.Background(), b.container)
+	return err
+}
+
+// holds asks the service about the blob of a piece.
+func (b *blobs) holds(piece ingest.Piece) error {
+	return b.store.(ingest.Prober).Probe(context.Background(), piece.Digest, piece.Address)
+}
+
+// within is an address without what it has of the container, which is another one each time.
+func (b *blobs) within(uri string) string {
+	if b == nil {
+		return uri
+	}
+	return strings.TrimPrefix(uri, b.container)
 }

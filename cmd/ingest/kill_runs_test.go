@@ -107,7 +107,10 @@ func (k *killer) untilEnough(kills int) {
 		k.takeIn(kills)
 		got := k.look(k.truth)
 		k.compare(want, got)
-		if k.store != "" {
+		switch {
+		case k.blobs != nil:
+			k.collectBlobs(got)
+		case k.store != "":
 			k.collect(got)
 		}
 	}

@@ -59,7 +59,7 @@ func (k *killer) undisturbed() rows {
 // renew begins with an empty catalogue and an empty store.
 func (k *killer) renew() {
 	k.Helper()
-	if err := errors.Join(k.database().clear(), os.RemoveAll(k.store)); err != nil {
+	if err := errors.Join(k.database().clear(), os.RemoveAll(k.store), k.blobs.renew()); err != nil {
 		k.Fatal(err)
 	}
 }
