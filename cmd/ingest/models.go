@@ -134,6 +134,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 		return err
 	}
 	defer h.catalog.Close()
+	h.logWay(p.log)
 	found, err := p.find(ctx, claim.Paths)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,6 +33,13 @@ func (h *home) payloads() ingest.Payloads {
 	return ingest.Payloads{Store: h.store, Rows: rows}
 }
 
+// logWay says how payloads get into the catalogue's rows, where there is more than one way.
+func (h *home) logWay(log *slog.Logger) {
+	if server, ok := h.catalog.(interface{ PayloadWay() string }); ok && h.store == nil {
+		log.Info(server.PayloadWay())
+	}
+}
+
 // openNew opens what --catalog and --store name, and makes what is not there yet. This is, with openStore, the one
 // place that knows the drivers.
 func (p *program) openNew(ctx context.Context) (*home, error) {
@@ -53,11 +61,14 @@ func (p *program) openNew(ctx context.Context) (*home, error) {
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if isSQLServer(p.catalog) {
-		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{})
+		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream)})
 		if err != nil {
 			return nil, err // not catalog: a nil pointer would make an interface that is not nil
 		}
 		return catalog, nil
+	}
+	if p.filestream == string(sqlserver.Win32) {
+		return nil, usage("--filestream win32: FILESTREAM is SQL Server's, and the catalogue is a file: name a server with --catalog sqlserver://HOST?database=NAME")
 	}
 	catalog, err := sqlite.Open(ctx, path)
 	if err != nil {

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 // program is what all commands share: the common flags and where to print.
@@ -20,6 +22,7 @@ type program struct {
 	catalog, store string
 	json, quiet    bool
 	logLevel       string
+	filestream     string
 	memory         byteSize
 	blobs          storeFlags
 	log            *slog.Logger
@@ -58,6 +61,7 @@ A run that is stopped, however, goes on when it is started again.
 	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print no progress and no summary, only errors")
 	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.Var(&p.memory, "memory", "most memory that the process may hold")
+	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads get into rows of SQL Server: win32 (as files, through OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p), newSchema(p))
 	asUsage(root)
@@ -123,6 +127,9 @@ func (p *program) setUp() error {
 	}
 	if p.memory <= 0 {
 		return usage("--memory %s: want more than nothing", p.memory.String())
+	}
+	if !slices.Contains(sqlserver.Ways(), sqlserver.Way(p.filestream)) {
+		return usage("--filestream %q: want win32, tsql or auto", p.filestream)
 	}
 	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
 	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))
