@@ -65,6 +65,13 @@ type RowStore interface {
 	ReplacePayload(ctx context.Context, piece Piece, payload []byte) error
 }
 
+// Hasher is a catalogue whose server can hash the payloads in its rows where they lie.
+type Hasher interface {
+	// HashPayload returns the SHA-256 of the payload that the row of piece holds, and moves none of it. A
+	// row without one is ErrNoPayload, wrapped.
+	HashPayload(ctx context.Context, piece Piece) (Digest, error)
+}
+
 // Library reads what was recorded. Sequences end at the first error; breaking
 // off early releases what they hold.
 type Library interface {

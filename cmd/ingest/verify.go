@@ -14,26 +14,31 @@ import (
 
 func newVerify(p *program) *cobra.Command {
 	var repair string
-	var read bool
+	var read, server bool
 	c := &cobra.Command{
 		Use:   "verify [MODEL]",
 		Short: "Read payloads back and hash them; say which segment is damaged or missing",
 		Long: `Read every payload of a model, or of all complete models, and compare it with its SHA-256. Each
 segment that is damaged or missing is named with its tensor. With --repair, the good bytes are written
 again from a copy of the file. A store of blobs is asked for size, ETag and checksum of each blob
-instead, without a download, unless --read is given.
+instead, without a download, unless --read is given. With --server, SQL Server hashes the payloads in
+its rows, and none of them travels; that together they make the file is then known from their rows alone.
 
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair, read) },
+		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair, read, server) },
 	}
 	c.Flags().BoolVar(&read, "read", false, "read blobs back and hash them, instead of asking the store about them")
+	c.Flags().BoolVar(&server, "server", false, "have the server hash the payloads in its rows, instead of reading them")
 	c.Flags().StringVar(&repair, "repair", "", "a good copy of the model's file; of a model of several files, of the one that is damaged")
 	return c
 }
 
-func (p *program) verify(ctx context.Context, args []string, repair string, read bool) error {
+func (p *program) verify(ctx context.Context, args []string, repair string, read, server bool) error {
+	if read && server {
+		return usage("--read and --server: want one of them")
+	}
 	if repair != "" && len(args) == 0 {
 		return usage("--repair needs the MODEL that the file is of")
 	}
@@ -42,6 +47,10 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
+	hasher, hashes := h.catalog.(ingest.Hasher)
+	if server && !hashes {
+		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: verify without --server")
+	}
 	var copied *os.File
 	if repair != "" {
 		if copied, err = ingest.OpenSource(repair); err != nil {
@@ -54,7 +63,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	v := &verification{program: p, progress: &ingest.Progress{}}
-	if _, ok := h.store.(ingest.Prober); ok && !read {
+	if _, ok := h.store.(ingest.Prober); ok && !read && !server {
 		v.probe = true
 	}
 	for _, m := range models {
@@ -64,6 +73,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
 	if copied != nil {
 		v.verifier.Repair = copied
+	}
+	if server {
+		v.verifier.Server = hasher
 	}
 	stop := p.showProgress(v.progress)
 	err = v.all(ctx, models)
@@ -187,15 +199,18 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 
 // how says what was done with the payloads.
 func (v *verification) how() string {
-	if v.probe {
+	switch {
+	case v.probe:
 		return "asked about, not read"
+	case v.verifier.Server != nil:
+		return "hashed, what is in rows by the server"
 	}
 	return "read"
 }
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.verifier.Server == nil, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if models > v.verified {
 			v.printf("%s could not be verified to the end\n", plural(models-v.verified, "model"))

@@ -35,6 +35,7 @@ import (
 var (
 	_ ingest.Catalog  = (*Catalog)(nil)
 	_ ingest.RowStore = (*Catalog)(nil)
+	_ ingest.Hasher   = (*Catalog)(nil)
 )
 
 // Settings are what an address does not say. The zero value is right.

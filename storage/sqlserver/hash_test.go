@@ -1,0 +1,67 @@
+package sqlserver
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
+)
+
+// The server hashes what is in a row: payloads of any size, sound and damaged.
+func TestHashPayload(t *testing.T) {
+	database := take(t)
+	c := database.handle(t).(handle).Catalog
+	lease, err := c.Open(t.Context(), ingest.Claim{Pipeline: "models", Source: "hash", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 3 << 20
+	f := ingest.File{Path: "/m.bin", Role: ingest.Weights, Format: "opaque", Bytes: size + 1}
+	plan, err := ingest.NewPlan(&f, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.Begin(t.Context(), lease, &ingest.Model{Name: "m", Type: "opaque", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, HashState: []byte("x"), Digest: ingest.Sum([]byte("file"))}
+	for s := range plan.All() {
+		payload := bytes.Repeat([]byte{0, 1, 2, 0xff}, size/4+1)[:s.Bytes]
+		batch.Segments = append(batch.Segments, ingest.Recorded{Segment: s, Digest: ingest.Sum(payload), Payload: payload})
+	}
+	if err := c.RecordPayloads(t.Context(), lease, batch); err != nil {
+		t.Fatal(err)
+	}
+	var pieces []ingest.Piece
+	for piece, err := range c.Pieces(t.Context(), e.Files[0].ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.HashPayload(t.Context(), piece); err != nil || got != piece.Digest {
+			t.Errorf("payload %d has %s, %v, want %s", piece.Ordinal, got, err, piece.Digest)
+		}
+		pieces = append(pieces, piece)
+	}
+	for _, damage := range [][]byte{{9}, bytes.Repeat([]byte{0}, size)} {
+		if _, err := database.schema.Exec(`UPDATE dbo.FileSegments SET RawPayload = @p2 WHERE FileSegmentId = @p1`, pieces[0].RowID, damage); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.HashPayload(t.Context(), pieces[0]); err != nil || got != ingest.Sum(damage) {
+			t.Errorf("a damaged payload has %s, %v, want %s", got, err, ingest.Sum(damage))
+		}
+	}
+	if err := c.Relocate(t.Context(), pieces[0], ingest.Address{URI: "dir:x", Bytes: size}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNoPayload) || storage.IsTransient(err) {
+		t.Errorf("a payload that is elsewhere: %v", err)
+	}
+	pieces[0].RowID = -1
+	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("a row that is not there: %v", err)
+	}
+}
