@@ -71,6 +71,9 @@ func (p *program) ownPaths() ([]ownPath, error) {
 
 // holds reports whether the path is o or lies in it, by whatever way it is reached.
 func (o ownPath) holds(path string) bool {
+	if path == o.path { // without a look at it: some systems let nobody open what SQLite has mapped
+		return true
+	}
 	path, err := filepath.EvalSymlinks(path)
 	for err == nil {
 		if info, err := os.Stat(path); err == nil && os.SameFile(info, o.info) {
