@@ -10,6 +10,8 @@ import (
 var (
 	// ErrNoPayload: the store has nothing under this digest.
 	ErrNoPayload = errors.New("payload is missing")
+	// ErrUnreachable: the store did not answer, or not to this credential. It says nothing of a payload.
+	ErrUnreachable = errors.New("the store cannot be asked")
 	// ErrLeaseLost: another process works on the job, because this one did not renew in time.
 	ErrLeaseLost = errors.New("the job was taken over by another process")
 	// ErrBusy: another process works on it now; see BusyError for who.

@@ -81,7 +81,7 @@ func tiny(seed uint64) gguftest.File {
 }
 
 // one makes the order of calls nearly the same each time.
-var one = ingest.Options{SegmentBytes: mib, MemoryBytes: 44 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}
+var one = ingest.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}
 
 // TestEachCallFailsOnce: whichever call fails, before or after its effect, the next run ends where a run without
 // faults ends, and at no time is there a row without its payload.

@@ -48,6 +48,9 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 			if reason == nil || probing.Err() != nil { // what was not probed because of the end is not damaged
 				return probing.Err()
 			}
+			if errors.Is(reason, ErrUnreachable) {
+				return fmt.Errorf("%s: %w", piece.Place(), reason)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			d := Damage{File: file, Piece: piece, Reason: reason}

@@ -48,6 +48,9 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 			found(Damage{File: file, Reason: f.damage(at)})
 			sound = false
 		}
+		if errors.Is(f.err, ErrUnreachable) {
+			return fmt.Errorf("%s: %w", f.Place(), f.err)
+		}
 		reason := f.damage(f.Offset)
 		if reason == errSound {
 			reason, sound = nil, false

@@ -74,7 +74,7 @@ func applied(ctx context.Context, db querier) (int, error) {
 
 // Apply brings the SQL Server database db to what this program knows. Each step is one
 // transaction, which SQL Server's data definition takes part in: after an error
-// the steps before it stand, and Apply can be called again. Two processes that call it at
+// the steps before it stand, and Apply can be called again. What was removed since a step made it is made again. Two processes that call it at
 // once wait for each other.
 func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 	conn, err := db.Conn(ctx)
@@ -86,10 +86,16 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := r.Steps
+	steps, mending := r.Steps, false
 	r.Steps = nil
+	if len(steps) == 0 {
+		if steps, err = lost(ctx, conn); err != nil {
+			return r, err
+		}
+		mending = true
+	}
 	for _, step := range steps {
-		done, err := applyStep(ctx, conn, step)
+		done, err := applyStep(ctx, conn, step, mending)
 		if err != nil {
 			return r, fmt.Errorf("schema step %d (%s): %w", step.Number, step.Name, err)
 		}
@@ -100,8 +106,19 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 	return r, nil
 }
 
-// applyStep reports whether the step was this call's to apply, and not another process's.
-func applyStep(ctx context.Context, conn *sql.Conn, step Step) (done bool, err error) {
+// lost returns all steps if the database lacks something that they made: somebody has removed it. Each step leaves
+// alone what is there.
+func lost(ctx context.Context, db querier) ([]Step, error) {
+	checked, err := Check(ctx, db)
+	if err != nil || checked.OK() {
+		return nil, err
+	}
+	return checked.Server.Script()
+}
+
+// applyStep reports whether the step was this call's to apply, and not another process's. Where it is mending, it
+// executes a step that the database has been through before.
+func applyStep(ctx context.Context, conn *sql.Conn, step Step, mending bool) (done bool, err error) {
 	err = within(ctx, conn, func(tx *sql.Tx) error {
 		for _, query := range []string{lockSchema, createSteps} {
 			if _, err := tx.ExecContext(ctx, query); err != nil {
@@ -109,7 +126,7 @@ func applyStep(ctx context.Context, conn *sql.Conn, step Step) (done bool, err e
 			}
 		}
 		last, err := applied(ctx, tx)
-		if err != nil || last >= step.Number {
+		if err != nil || last >= step.Number && !mending {
 			return err
 		}
 		for _, batch := range Batches(step.SQL) {
@@ -118,6 +135,9 @@ func applyStep(ctx context.Context, conn *sql.Conn, step Step) (done bool, err e
 			}
 		}
 		done = true
+		if mending {
+			return nil
+		}
 		_, err = tx.ExecContext(ctx, `/* ingest: note-step */ INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (@p1, @p2)`, step.Number, step.Name)
 		return err
 	})

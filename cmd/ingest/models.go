@@ -87,7 +87,7 @@ func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) er
 func (p *program) jobOptions(f *intakeFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
-		"recheck": strconv.FormatBool(f.recheck), ingest.OptionStore: store}, err
+		"recheck": strconv.FormatBool(f.recheck), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
 }
 
 func (f *intakeFlags) restore(options map[string]string) error {

@@ -73,6 +73,9 @@ func (p *program) restore(f *intakeFlags, job ingest.Job) error {
 	if err := f.restore(job.Options); err != nil {
 		return fmt.Errorf("job %d: %w", job.ID, err)
 	}
+	if layout, ok := job.Options["blob-layout"]; ok {
+		p.blobs.layout = layout
+	}
 	named, given := job.Options[ingest.OptionStore], p.store != ""
 	if named == "" {
 		return nil

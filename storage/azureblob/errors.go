@@ -59,6 +59,18 @@ func (e *Error) Error() string {
 // Unwrap returns the cause: ingest.ErrNoPayload where a payload that was to be read is not there.
 func (e *Error) Unwrap() error { return e.cause }
 
+// Is makes errors that say nothing of the blob itself be ingest.ErrUnreachable.
+func (e *Error) Is(target error) bool {
+	if target != ingest.ErrUnreachable {
+		return false
+	}
+	switch e.Status {
+	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return e.Status >= 500
+}
+
 // Transient reports that the same call may succeed if it is made again.
 func (e *Error) Transient() bool { return e.transient }
 

@@ -12,14 +12,21 @@ import (
 func (s *PositionStore) PutAt(ctx context.Context, position ingest.Position, digest ingest.Digest, payload []byte) (ingest.Address, error) {
 	ours := s.claimed()
 	u := newUpload(positionName(position), digest, payload, positionMetadata(position).with(metaCatalog, ours))
-	u.mayReplace = func(there *present) error {
-		if owner := there.metadata.get(metaCatalog); owner != "" && owner != ours && !there.digest().IsZero() {
-			return fmt.Errorf("%s holds a payload of the catalogue %s: catalogues count their models alike, so in the position layout each needs a container of its own",
-				there.URI, ingest.Printable(unescape(owner)))
-		}
-		return nil
-	}
+	u.mayReplace = s.isOurs
 	return s.put(ctx, u)
+}
+
+// isOurs refuses to write over what this catalogue has not put there.
+func (s *PositionStore) isOurs(there *present) error {
+	const why = "catalogues count their models alike, so in the position layout each needs a container of its own"
+	switch owner := there.metadata.get(metaCatalog); owner {
+	case s.claimed():
+		return nil
+	case "":
+		return fmt.Errorf("%s was not put there by this catalogue: %s", there.URI, why)
+	default:
+		return fmt.Errorf("%s holds a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)), why)
+	}
 }
 
 // ReplaceAt stores a payload again where its row says that it lies; see ingest.Placer. What the blob's metadata
@@ -35,11 +42,16 @@ func (s *PositionStore) ReplaceAt(ctx context.Context, address ingest.Address, d
 	}
 	m := metadata{}
 	if there != nil {
+		if _, ok := parsePosition(name); ok {
+			if err := s.isOurs(there); err != nil {
+				return ingest.Address{}, err
+			}
+		}
 		m = there.metadata.renamed()
 	} else if position, ok := parsePosition(name); ok {
 		m = positionMetadata(position).with(metaCatalog, s.claimed())
 	}
-	return s.send(ctx, newUpload(name, digest, payload, m), nil)
+	return s.send(ctx, newUpload(name, digest, payload, m), whileStill(there))
 }
 
 // renamed spells the names that we know as we write them: in an answer they are as HTTP spells headers.

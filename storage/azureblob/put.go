@@ -76,9 +76,9 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 			if condition, err = u.over(there); err != nil {
 				return ingest.Address{}, err
 			}
-			if there == nil && contest > 2 {
+			if there == nil && contest > 2 && u.mayReplace == nil {
 				// It is taken and not there: blocks that nobody committed lie under the name, which some services
-				// count as a blob. What another writer may put at this moment is the same payload or of the same row.
+				// count as a blob. What another writer may put at this moment is the same payload.
 				condition = nil
 			}
 		}

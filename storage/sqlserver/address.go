@@ -150,11 +150,12 @@ func withPassword(dsn, password string) string {
 	return strings.TrimRight(dsn, "; ") + `;password="` + strings.ReplaceAll(password, `"`, `""`) + `"`
 }
 
-// sessionSettings hold for each session. XACT_ABORT: an error ends the transaction, and
+// sessionSettings hold for each session. NOCOUNT: the server may be set to report no numbers of rows, which we
+// live by. XACT_ABORT: an error ends the transaction, and
 // never a part of it. LOCK_TIMEOUT: who waits for half a minute is told (error 1222),
 // and tries again. DEADLOCK_PRIORITY: of two that block each other it is we who lose, for we
 // try again, and the other application may not.
-const sessionSettings = `/* ingest: session */ SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
+const sessionSettings = `/* ingest: session */ SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
 
 // pool opens at most n connections, which are given up when the server is silent for
 // longer than stall.

@@ -82,4 +82,25 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestApplyMends takes away what the steps have made, and wants Apply to make it again.
+func TestApplyMends(t *testing.T) {
+	address := newDatabase(t)
+	apply(t, address)
+	db := schemaDB(t, address)
+	for _, query := range []string{`DROP TABLE dbo.FilePaths`, `ALTER TABLE dbo.ModelLayers DROP COLUMN ByteSize`} {
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := apply(t, address); len(r.Steps) == 0 {
+		t.Error("no step was executed again")
+	}
+	if checked, err := schema.Check(t.Context(), db); err != nil || !checked.OK() {
+		t.Errorf("checked %+v, %v", checked, err)
+	}
+	if r := apply(t, address); len(r.Steps) != 0 {
+		t.Errorf("%d steps were executed where nothing was missing", len(r.Steps))
+	}
+}
+
 func describe(t schema.Table) string { return fmt.Sprint(t.Missing, t.Lacks, t.Different) }

@@ -42,12 +42,13 @@ func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.M
 // unfinished finds the open model with this key, which no other live job may
 // work on; 0 if there is none. UPDLOCK and HOLDLOCK keep a lock on the key, there or
 // not, until the commit, so that of two who begin the same model the second waits.
-// An engine without them refuses the second one's key, and it looks again.
+// An engine without them refuses the second one's key, and it looks again. The hints on Models make it read whose the
+// model is now: where statements read snapshots, the join would else show the state from before the wait.
 func (t *tx) unfinished(lease ingest.Lease, key ingest.Digest) (ingest.ModelID, error) {
 	var id ingest.ModelID
 	var job sql.NullInt64
 	err := t.one(`/* ingest: unfinished */ SELECT m.ModelId, m.IngestionJobId FROM dbo.ModelKeys AS k WITH (UPDLOCK, HOLDLOCK)
-		INNER JOIN dbo.Models AS m ON m.ModelId = k.ModelId WHERE k.State = N'open' AND k.KeyHash = @p1`, key[:]).Scan(&id, &job)
+		INNER JOIN dbo.Models AS m WITH (UPDLOCK, ROWLOCK) ON m.ModelId = k.ModelId WHERE k.State = N'open' AND k.KeyHash = @p1`, key[:]).Scan(&id, &job)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

@@ -15,7 +15,7 @@ import (
 // another is kept, so asking again gives the same answer.
 func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
 	var id ingest.ModelID
-	err := c.writeUnder(ctx, lease, func(tx *tx) error {
+	err := c.writeLong(ctx, lease, func(tx *tx) error {
 		merged, err := tx.mergedInto(model)
 		if err != nil || merged != 0 {
 			id = merged

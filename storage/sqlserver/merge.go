@@ -99,7 +99,7 @@ func (t *tx) drop(model ingest.ModelID) error {
 // Abandon implements ingest.Recorder. A model that another job left behind may
 // be removed, one that a live job works on may not.
 func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
-	return c.writeUnder(ctx, lease, func(tx *tx) error {
+	return c.writeLong(ctx, lease, func(tx *tx) error {
 		state, job, err := tx.state(model)
 		switch {
 		case errors.Is(err, ingest.ErrNotFound): // by an earlier call

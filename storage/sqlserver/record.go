@@ -60,7 +60,7 @@ func (t *tx) recorded(lease ingest.Lease, batch *ingest.Batch) (storage.FileProg
 	var job sql.NullInt64
 	var digest []byte
 	err := t.one(`/* ingest: recorded */ SELECT m.IngestionJobId, f.ByteSize, f.RecordedBytes, f.ContentHash
-		FROM dbo.ModelFiles AS f WITH (UPDLOCK, ROWLOCK) INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+		FROM dbo.ModelFiles AS f WITH (UPDLOCK, ROWLOCK) INNER JOIN dbo.Models AS m WITH (READCOMMITTEDLOCK) ON m.ModelId = f.ModelId
 		WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`, int64(batch.File), int64(batch.Model)).Scan(&job, &f.Bytes, &f.Recorded, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, fmt.Errorf("file %d of model %d: %w", batch.File, batch.Model, ingest.ErrNotFound)

@@ -46,7 +46,16 @@ func (c *Catalog) again(ctx context.Context, attempt func() error) error {
 
 // writeUnder is write for a verb under a lease, which must hold at the commit.
 func (c *Catalog) writeUnder(ctx context.Context, lease ingest.Lease, do func(*tx) error) error {
-	return c.write(ctx, func(tx *tx) error {
+	return c.write(ctx, under(lease, do))
+}
+
+// writeLong is writeUnder for a verb that may count or remove all rows of a model: the server is silent meanwhile.
+func (c *Catalog) writeLong(ctx context.Context, lease ingest.Lease, do func(*tx) error) error {
+	return c.again(ctx, func() error { return c.transact(ctx, c.patient, under(lease, do)) })
+}
+
+func under(lease ingest.Lease, do func(*tx) error) func(*tx) error {
+	return func(tx *tx) error {
 		if err := tx.hold(lease); err != nil {
 			return err
 		}
@@ -54,7 +63,7 @@ func (c *Catalog) writeUnder(ctx context.Context, lease ingest.Lease, do func(*t
 			return err
 		}
 		return tx.fence(lease)
-	})
+	}
 }
 
 // read runs do on one connection. Each of its statements sees what is committed when it runs.

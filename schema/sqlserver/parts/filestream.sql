@@ -22,29 +22,33 @@ GO
 -- A column cannot become a FILESTREAM column. One without rows is made anew; one with rows is left
 -- as it is, and is right as well: payloads are read and written through T-SQL there.
 IF EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND name = N'RawPayload' AND is_filestream = 0)
-    AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments WITH (TABLOCKX, HOLDLOCK))
+    AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments)
     AND OBJECT_ID(N'dbo.DF_LayerTensorSegments_RawPayload', N'D') IS NOT NULL
 BEGIN
     DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
     DECLARE @sql nvarchar(max) = N'SET XACT_ABORT ON; BEGIN TRANSACTION;
+        IF NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments WITH (TABLOCKX, HOLDLOCK)) BEGIN -- a row may have come meanwhile
         ALTER TABLE dbo.LayerTensorSegments DROP CONSTRAINT DF_LayerTensorSegments_RawPayload;
         ALTER TABLE dbo.LayerTensorSegments DROP COLUMN RawPayload;
         ALTER TABLE dbo.LayerTensorSegments SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');
         ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) FILESTREAM NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+        END;
         COMMIT;';
     EXEC sys.sp_executesql @sql;
 END
 GO
 IF EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.FileSegments') AND name = N'RawPayload' AND is_filestream = 0)
-    AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments WITH (TABLOCKX, HOLDLOCK))
+    AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments)
     AND OBJECT_ID(N'dbo.DF_FileSegments_RawPayload', N'D') IS NOT NULL
 BEGIN
     DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
     DECLARE @sql nvarchar(max) = N'SET XACT_ABORT ON; BEGIN TRANSACTION;
+        IF NOT EXISTS (SELECT 1 FROM dbo.FileSegments WITH (TABLOCKX, HOLDLOCK)) BEGIN -- a row may have come meanwhile
         ALTER TABLE dbo.FileSegments DROP CONSTRAINT DF_FileSegments_RawPayload;
         ALTER TABLE dbo.FileSegments DROP COLUMN RawPayload;
         ALTER TABLE dbo.FileSegments SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');
         ALTER TABLE dbo.FileSegments ADD RawPayload varbinary(max) FILESTREAM NOT NULL CONSTRAINT DF_FileSegments_RawPayload DEFAULT (0x);
+        END;
         COMMIT;';
     EXEC sys.sp_executesql @sql;
 END
