@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 )
 
 // NewerError says that a database was changed by a newer program than this one.
@@ -110,8 +111,8 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 // alone what is there.
 func lost(ctx context.Context, db querier) ([]Step, error) {
 	checked, err := Check(ctx, db)
-	if err != nil || checked.OK() {
-		return nil, err
+	if err != nil || !slices.ContainsFunc(checked.Tables, func(t Table) bool { return t.Missing || len(t.Lacks) > 0 }) {
+		return nil, err // what is there and different is no step's to change
 	}
 	return checked.Server.Script()
 }

@@ -42,6 +42,14 @@ func TestBlobs(t *testing.T) {
 					t.Errorf("%s came back as another file: %v", name, err)
 				}
 			}
+			damageBlob(t, layout, store[1])
+			if e := b.run(with("verify")...); e.code != exitDamage {
+				t.Errorf("verify of a damaged blob: exit code %d\n%s", e.code, e.stderr)
+			}
+			for _, name := range []string{"a", "b"} { // one of them, or both, have the segment
+				b.run(with("verify", name, "--repair", s.path(name+".gguf"))...)
+			}
+			b.must(with("verify", "--read")...)
 			swept := b.must(with("gc", "--older-than", "0s")...).lines
 			if sum := swept[len(swept)-1]; sum["payloads"] != 0.0 {
 				t.Errorf("gc would remove %v", swept)
@@ -61,4 +69,37 @@ func azurite(t *testing.T) string {
 		t.Skip("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
 	}
 	return account
+}
+
+// damageBlob puts something else in the place of one payload.
+func damageBlob(t *testing.T, layout, container string) {
+	t.Helper()
+	p := &program{}
+	p.blobs.layout = layout
+	store, err := p.openStore(t.Context(), container)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := store.(ingest.Claimer).Claims(t.Context())
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("claims %v, %v", claims, err)
+	}
+	if _, err := store.(ingest.Claimer).Claim(t.Context(), claims[0]); err != nil {
+		t.Fatal(err)
+	}
+	for stray, err := range store.(ingest.Sweeper).Sweep(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if placer, ok := store.(ingest.Placer); ok {
+			_, err = placer.ReplaceAt(t.Context(), ingest.Address{Name: stray.Name}, stray.Digest, []byte("damage"))
+		} else {
+			_, err = store.Replace(t.Context(), stray.Digest, []byte("damage"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatal("there is no blob")
 }
