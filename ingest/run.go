@@ -154,11 +154,11 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 		return nil, err
 	}
 	all, err := claimer.Claims(ctx)
-	if err == nil && slices.Contains(all, identity) {
-		_, err = claimer.Claim(ctx, identity) // again, for the store to know whose payloads it is given
+	if err != nil {
 		return nil, err
 	}
-	if err != nil {
+	if slices.Contains(all, identity) {
+		_, err = claimer.Claim(ctx, identity) // again, for the store to know whose payloads it is given
 		return nil, err
 	}
 	used, err := UsedStores(ctx, in.Catalog)

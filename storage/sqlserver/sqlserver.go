@@ -117,7 +117,7 @@ func UseSchema(address string, settings Settings, work func(*sql.DB) error) erro
 	if err != nil {
 		return err
 	}
-	db, err := OpenSchema(address, settings)
+	db, err := a.pool(1, time.Hour)
 	if err != nil {
 		return err
 	}
