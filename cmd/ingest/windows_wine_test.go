@@ -265,7 +265,7 @@ func (w *windows) killed(t *testing.T) {
 	if err := errors.Join(os.WriteFile(zeros, nil, 0o644), os.Truncate(zeros, size)); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // times that it may be done before it is killed
+	for range 10 { // times that it may be done, or have written part of a batch only, when it is killed
 		folder := t.TempDir()
 		h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"), store: filepath.Join(folder, "store")}}
 		h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog)}
@@ -288,8 +288,11 @@ func (w *windows) killed(t *testing.T) {
 			continue
 		}
 		left := h.looked(filepath.Dir(zeros), nil)
-		if left.open != 1 || left.recorded == 0 {
+		if left.open != 1 {
 			t.Fatalf("%d models are open, %d bytes recorded", left.open, left.recorded)
+		}
+		if left.recorded == 0 { // the log had grown, and the batch was not committed
+			continue
 		}
 		resumed := h.run(exitDone, "resume")
 		h.want(resumed, map[string]int64{"taken": 1, "refused": 0})
@@ -299,5 +302,5 @@ func (w *windows) killed(t *testing.T) {
 		h.want(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0})
 		return
 	}
-	t.Error("it was never killed in time")
+	t.Error("it was never killed after its first batch and before its last")
 }
