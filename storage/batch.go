@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -31,6 +32,10 @@ func CheckBatch(batch *ingest.Batch, payloads bool) error {
 	}
 	return nil
 }
+
+// ErrOtherContent is the error for a segment of a batch that was recorded before, with other bytes.
+var ErrOtherContent = errors.New("other bytes are recorded for it: the file has changed since, though neither its size nor its time says so. " +
+	"Give it another time (touch), and run the same command again")
 
 // FileProgress is how far a file has got.
 type FileProgress struct {

@@ -41,6 +41,9 @@ func (j *Leased) Holder() ingest.Holder {
 	return ParseHolder(*j.holder)
 }
 
+// Left is for how many milliseconds the lease was still good when it was read; nil while nobody holds the job.
+func (j *Leased) Left() *int64 { return j.left }
+
 // Busy returns the error for a lease that has to be respected, an *ingest.BusyError, and
 // nil for one that nobody holds, that lapsed, or whose holder has ended. gone may be nil.
 func (j *Leased) Busy(gone func(ingest.Holder) bool) error {

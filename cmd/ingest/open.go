@@ -73,7 +73,7 @@ func (p *program) openNew(ctx context.Context) (*home, error) {
 }
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
-	if isSQLServer(p.catalog) {
+	if sqlserver.IsAddress(p.catalog) {
 		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream)})
 		if err != nil {
 			return nil, err // not catalog: a nil pointer would make an interface that is not nil
@@ -97,7 +97,7 @@ func (p *program) open(ctx context.Context) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); p.catalog != "" && !isSQLServer(p.catalog) && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no catalogue at %s: `ingest models` makes one, and --catalog names another", ingest.Printable(path))
 	}
 	h, err := p.openNew(ctx)
@@ -129,7 +129,7 @@ func (p *program) storeURL(catalogPath string) string {
 
 // catalogPath is the file of the embedded catalogue; beside a SQL Server it only says where the default store is.
 func (p *program) catalogPath() (string, error) {
-	if p.catalog == "" || isSQLServer(p.catalog) {
+	if p.catalog == "" || sqlserver.IsAddress(p.catalog) {
 		folder, err := dataFolder()
 		return filepath.Join(folder, "catalog.db"), err
 	}

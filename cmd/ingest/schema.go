@@ -81,7 +81,7 @@ func newSchemaPrint(p *program) *cobra.Command {
 		Example: "  ingest schema print > catalogue.sql",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if isSQLServer(p.catalog) {
+			if sqlserver.IsAddress(p.catalog) {
 				return p.withSchema(func(db *sql.DB) error {
 					server, err := schema.Inspect(c.Context(), db)
 					if err != nil {
@@ -97,18 +97,8 @@ func newSchemaPrint(p *program) *cobra.Command {
 	return c
 }
 
-// isSQLServer reports whether a --catalog is for package sqlserver.
-func isSQLServer(address string) bool {
-	for _, prefix := range []string{"sqlserver:", "azuresql:", "odbc:", "server="} {
-		if strings.HasPrefix(strings.ToLower(address), prefix) {
-			return true
-		}
-	}
-	return false
-}
-
 func (p *program) withSchema(do func(*sql.DB) error) error {
-	if !isSQLServer(p.catalog) {
+	if !sqlserver.IsAddress(p.catalog) {
 		return usage("--catalog: want sqlserver://HOST?database=NAME (the SQLite catalogue sees to its own tables)")
 	}
 	return sqlserver.UseSchema(p.catalog, sqlserver.Settings{}, do)

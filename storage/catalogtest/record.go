@@ -68,6 +68,22 @@ var recordTests = []test{
 		must(t, r.Record(t.Context(), r.lease, batches[0]))
 		r.check()
 	}},
+	{name: "a batch again with other bytes is refused and changes nothing", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		e := r.begin(w)
+		first := w.sources[0].batches(e, 0, 3, 0)[0]
+		must(t, r.Record(t.Context(), r.lease, first))
+		before := r.snapshot(e.ID)
+		for i := range first.Segments {
+			b := *first
+			b.Segments = append([]ingest.Recorded(nil), b.Segments...)
+			b.Segments[i].Digest = ingest.Sum([]byte("other bytes"))
+			wantError(t, r.Record(t.Context(), r.lease, &b), "other bytes for a segment")
+			want(t, "counts", r.snapshot(e.ID), before)
+		}
+		r.check()
+	}},
 	{name: "a batch that overlaps what is recorded adds the rest", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))

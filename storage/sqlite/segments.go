@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"fmt"
 	"time"
@@ -17,12 +18,12 @@ const (
 	selectAtom = `SELECT AtomId, ReferenceCount, ByteSize FROM Atoms WHERE ContentHash = ?`
 	countAtom  = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
 
-	selectTensorSegment = `SELECT 1 FROM LayerTensorSegments WHERE LayerId = ? AND SegmentOrdinal = ?`
+	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId WHERE s.LayerId = ? AND s.SegmentOrdinal = ?`
 	insertTensorSegment = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType,
 		ByteOffset, ByteSize, AtomId, BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
 
-	selectFileSegment = `SELECT 1 FROM FileSegments WHERE ModelFileId = ? AND SegmentOrdinal = ?`
+	selectFileSegment = `SELECT a.ContentHash FROM FileSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId WHERE s.ModelFileId = ? AND s.SegmentOrdinal = ?`
 	insertFileSegment = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
 		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
@@ -111,6 +112,7 @@ func (w *segmentWriter) write(s *ingest.Recorded, recorded bool) error {
 	return nil
 }
 
+// exists reports whether the segment has a row, which must be of the same content.
 func (w *segmentWriter) exists(s *ingest.Recorded) (bool, error) {
 	var row []driver.Value
 	var err error
@@ -119,7 +121,13 @@ func (w *segmentWriter) exists(s *ingest.Recorded) (bool, error) {
 	} else {
 		row, err = w.selectTensorSegment.first(int64(s.Layer), int64(s.Ordinal))
 	}
-	return row != nil, err
+	if err != nil || row == nil {
+		return false, err
+	}
+	if digest, _ := row[0].([]byte); !bytes.Equal(digest, s.Digest[:]) {
+		return false, storage.ErrOtherContent
+	}
+	return true, nil
 }
 
 // atom finds or makes the segment's atom and counts the reference. shared says

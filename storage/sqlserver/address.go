@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,10 +27,25 @@ type address struct {
 	dsn    string
 	name   string
 	params map[string]string
-	stall  time.Duration
+	// silence is how long the server may say nothing in the midst of a statement.
+	silence time.Duration
 	// integrated says that the login is the one that the program runs under.
 	integrated bool
 }
+
+// IsAddress reports whether text is meant as the address of a SQL Server: a URL, or a list of name=value as go-mssqldb takes it.
+func IsAddress(text string) bool {
+	text = strings.ToLower(text)
+	for _, scheme := range []string{"sqlserver:", "azuresql:", "odbc:"} {
+		if strings.HasPrefix(text, scheme) {
+			return true
+		}
+	}
+	return serverInList.MatchString(text)
+}
+
+// serverInList is how a list of name=value says which server is meant.
+var serverInList = regexp.MustCompile(`(^|;)\s*(server|data source|address|addr|network address)\s*=`)
 
 // errAddress says what is wrong without showing any of it: what could not be parsed may
 // hold a password anywhere.
@@ -47,7 +63,12 @@ func parseAddress(text string, settings Settings) (*address, error) {
 	if err != nil {
 		return nil, errAddress
 	}
-	a := &address{dsn: text, params: config.Parameters, stall: settings.Stall}
+	a := &address{dsn: text, params: config.Parameters, silence: time.Minute}
+	if _, said := a.params[msdsn.ConnectionTimeout]; said && config.ConnTimeout > 0 {
+		a.silence = config.ConnTimeout
+	} else if settings.Stall > 0 {
+		a.silence = settings.Stall
+	}
 	if config.Host == "" && config.Parameters[msdsn.Server] == "" {
 		return nil, errAddress
 	}
@@ -137,6 +158,25 @@ func with(dsn, key, value string) string {
 	return u.String()
 }
 
+// timeoutInList is what go-mssqldb takes for a connection timeout in a list of name=value.
+var timeoutInList = regexp.MustCompile(`(?i)(^|;)\s*(connection timeout|connect timeout|timeout)\s*=[^;]*`)
+
+// withoutTimeout removes from an address what it says of the connection timeout.
+func withoutTimeout(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "sqlserver" {
+		return strings.TrimLeft(timeoutInList.ReplaceAllString(dsn, ""), ";")
+	}
+	query := u.Query()
+	for key := range query {
+		if timeoutInList.MatchString(key + "=") {
+			query.Del(key)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
 func withPassword(dsn, password string) string {
 	switch u, err := url.Parse(dsn); {
 	case err == nil && u.Scheme == "sqlserver" && u.User != nil:
@@ -157,16 +197,19 @@ func withPassword(dsn, password string) string {
 // try again, and the other application may not.
 const sessionSettings = `/* ingest: session */ SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
 
-// pool opens at most n connections, which are given up when the server is silent for
-// longer than stall.
-func (a *address) pool(n int, stall time.Duration) (*sql.DB, error) {
-	if a.stall > 0 {
-		stall = min(stall, a.stall)
-	}
+// pool opens at most n connections, which are given up when the server is silent for longer than the address allows.
+func (a *address) pool(n int) (*sql.DB, error) { return a.open(n, a.silence) }
+
+// patient is a pool of one connection, for statements that may take an hour. What the address says of a timeout is not meant for them:
+// where .NET reads it, it is for logging in.
+func (a *address) patient() (*sql.DB, error) { return a.open(1, max(a.silence, time.Hour)) }
+
+func (a *address) open(n int, silence time.Duration) (*sql.DB, error) {
 	dsn := a.dsn
-	if _, said := a.params[msdsn.ConnectionTimeout]; !said {
-		dsn = with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(stall.Round(time.Second), time.Second).Seconds())))
+	if _, said := a.params[msdsn.ConnectionTimeout]; said {
+		dsn = withoutTimeout(dsn)
 	}
+	dsn = with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(silence.Round(time.Second), time.Second).Seconds())))
 	connector, err := azuread.NewConnector(dsn)
 	if err != nil {
 		return nil, errAddress

@@ -53,7 +53,7 @@ func TestAddresses(t *testing.T) {
 			if strings.HasPrefix(c.address, "azuresql") && config.Parameters["fedauth"] == "" {
 				t.Error("no way of Microsoft Entra was chosen")
 			}
-			db, err := a.pool(1, 1)
+			db, err := a.pool(1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -76,17 +76,17 @@ func (t *tx) copyFile(id ingest.FileID, model ingest.ModelID) (ingest.FileID, er
 	if err != nil {
 		return 0, err
 	}
-	return ingest.FileID(made), t.do([]string{
-		`/* ingest: copy-segments */ INSERT INTO dbo.FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
+	if err := t.exec(`/* ingest: copy-segments */ INSERT INTO dbo.FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
 			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
 		SELECT @p2, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
 			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload
-		FROM dbo.FileSegments WHERE ModelFileId = @p1`,
-		`/* ingest: count-copies */ UPDATE a SET ReferenceCount = a.ReferenceCount + more.Pieces FROM dbo.Atoms AS a INNER JOIN (
-			SELECT r.AtomId, COUNT_BIG(*) AS Pieces FROM (
-				SELECT AtomId FROM dbo.FileSegments WHERE ModelFileId = @p2
+		FROM dbo.FileSegments WHERE ModelFileId = @p1`, int64(id), made); err != nil {
+		return 0, err
+	}
+	return ingest.FileID(made), t.exec(`/* ingest: count-copies */ UPDATE a SET ReferenceCount = a.ReferenceCount + more.Pieces
+		FROM dbo.Atoms AS a INNER JOIN (SELECT r.AtomId, COUNT_BIG(*) AS Pieces FROM (
+				SELECT AtomId FROM dbo.FileSegments WHERE ModelFileId = @p1
 				UNION ALL
-				SELECT FileAtomId FROM dbo.ModelFiles WHERE ModelFileId = @p2) AS r
-			GROUP BY r.AtomId) AS more ON more.AtomId = a.AtomId WHERE @p1 <> @p2`,
-	}, int64(id), made)
+				SELECT FileAtomId FROM dbo.ModelFiles WHERE ModelFileId = @p1) AS r
+			GROUP BY r.AtomId) AS more ON more.AtomId = a.AtomId`, made)
 }

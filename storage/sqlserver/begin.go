@@ -77,14 +77,14 @@ func (t *tx) idle(lease ingest.Lease, job int64) error {
 // takeUp puts an unfinished model under lease's job. Where its files lie and what
 // the model is called may have changed since it was begun; its Key says that the files have not.
 func (t *tx) takeUp(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry) error {
-	if _, err := t.exec(`/* ingest: take-up */ UPDATE dbo.Models SET IngestionJobId = @p1 WHERE ModelId = @p2`, lease.Job, entry.ID); err != nil {
+	if err := t.exec(`/* ingest: take-up */ UPDATE dbo.Models SET IngestionJobId = @p1 WHERE ModelId = @p2`, lease.Job, entry.ID); err != nil {
 		return err
 	}
 	files := make([]ingest.FileID, len(entry.Files))
 	for i := range entry.Files {
 		files[i] = entry.Files[i].ID
 		path, pathExact := t.c.columns.fit("ModelFiles.SourcePath", model.Files[i].Path)
-		if _, err := t.exec(`/* ingest: take-up-file */ UPDATE dbo.ModelFiles SET SourcePath = @p1, SourcePathExact = @p2 WHERE ModelFileId = @p3`,
+		if err := t.exec(`/* ingest: take-up-file */ UPDATE dbo.ModelFiles SET SourcePath = @p1, SourcePathExact = @p2 WHERE ModelFileId = @p3`,
 			path, pathExact, files[i]); err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (t *tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.P
 		return nil, err
 	}
 	entry := &ingest.Entry{ID: ingest.ModelID(id), Files: make([]ingest.FileEntry, len(model.Files))}
-	if _, err := t.exec(`/* ingest: open-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'open', @p1, @p2)`, key[:], id); err != nil {
+	if err := t.exec(`/* ingest: open-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'open', @p1, @p2)`, key[:], id); err != nil {
 		return nil, err
 	}
 	if err := t.details(entry.ID, &model.Details); err != nil {
@@ -174,7 +174,7 @@ func (t *tx) modelRow(lease ingest.Lease, model *ingest.Model) (int64, error) {
 func (t *tx) details(id ingest.ModelID, d *ingest.Details) error {
 	license, licenseExact := t.c.columns.fit("ModelMetadata.License", d.License)
 	source, sourceExact := t.c.columns.fit("ModelMetadata.SourceUrl", d.SourceURL)
-	_, err := t.exec(`/* ingest: add-model-metadata */ INSERT INTO dbo.ModelMetadata (ModelId, MaxInputLength, EmbeddingDimension,
+	err := t.exec(`/* ingest: add-model-metadata */ INSERT INTO dbo.ModelMetadata (ModelId, MaxInputLength, EmbeddingDimension,
 			License, LicenseExact, SourceUrl, SourceUrlExact)
 		VALUES (@p1, @p2, @p3, NULLIF(@p4, N''), @p5, NULLIF(@p6, N''), @p7)`,
 		id, length(d.ContextLength), length(d.EmbeddingLength), license, licenseExact, source, sourceExact)
@@ -218,11 +218,11 @@ func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileI
 	if err != nil {
 		return err
 	}
-	if _, err := t.exec(`/* ingest: clear-name */ DELETE FROM dbo.ModelNameFiles WHERE ModelNameId = @p1`, id); err != nil {
+	if err := t.exec(`/* ingest: clear-name */ DELETE FROM dbo.ModelNameFiles WHERE ModelNameId = @p1`, id); err != nil {
 		return err
 	}
 	for _, file := range files {
-		if _, err := t.exec(`/* ingest: name-file */ INSERT INTO dbo.ModelNameFiles (ModelNameId, ModelFileId) SELECT @p1, @p2
+		if err := t.exec(`/* ingest: name-file */ INSERT INTO dbo.ModelNameFiles (ModelNameId, ModelFileId) SELECT @p1, @p2
 			WHERE NOT EXISTS (SELECT 1 FROM dbo.ModelNameFiles WHERE ModelNameId = @p1 AND ModelFileId = @p2)`, id, file); err != nil {
 			return err
 		}

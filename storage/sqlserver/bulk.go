@@ -73,13 +73,13 @@ func (t *tx) newLayers(entry *ingest.Entry, model *ingest.Model) error {
 	if tensors == 0 {
 		return nil
 	}
-	if _, err := t.exec(createLayers); err != nil {
+	if err := t.exec(createLayers); err != nil {
 		return err
 	}
 	if err := t.bulk("#ingest_layers", layerColumns, t.c.layerRows(entry, model)); err != nil {
 		return err
 	}
-	n, err := t.exec(`/* ingest: add-layers */ INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
+	n, err := t.change(`/* ingest: add-layers */ INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
 			TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
 		SELECT @p1, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
 			TensorDtype, QuantizationType, `+t.c.columns.json("ModelLayers.Parameters", "Parameters")+`, ParameterCount, ModelFileId, ByteOffset, ByteSize

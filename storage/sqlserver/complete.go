@@ -142,7 +142,7 @@ func (t *tx) finish(lease ingest.Lease, model ingest.ModelID, files storage.Mode
 		`/* ingest: drop-key */ DELETE FROM dbo.ModelKeys WHERE ModelId = @p1 AND State = N'open'`}, int64(model)); err != nil || key.IsZero() {
 		return err
 	}
-	_, err = t.exec(`/* ingest: complete-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`, key[:], int64(model))
+	err = t.exec(`/* ingest: complete-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`, key[:], int64(model))
 	return err
 }
 
@@ -159,7 +159,7 @@ func (t *tx) finishFile(lease ingest.Lease, name ingest.Naming, f *storage.Model
 	if f.Atom, err = t.fileAtom(lease, name, f); err != nil {
 		return err
 	}
-	if _, err := t.exec(`/* ingest: finish-file */ UPDATE dbo.ModelFiles SET FileAtomId = @p1, HashState = NULL WHERE ModelFileId = @p2`,
+	if err := t.exec(`/* ingest: finish-file */ UPDATE dbo.ModelFiles SET FileAtomId = @p1, HashState = NULL WHERE ModelFileId = @p2`,
 		f.Atom, int64(f.ID)); err != nil {
 		return err
 	}
@@ -170,12 +170,12 @@ func (t *tx) finishFile(lease ingest.Lease, name ingest.Naming, f *storage.Model
 func (t *tx) rememberPath(f *storage.ModelFile, id ingest.FileID) error {
 	path, pathExact := t.c.columns.fit("FilePaths.SourcePath", f.Path)
 	key := keyOf(f.Path)
-	n, err := t.exec(`/* ingest: change-path */ UPDATE dbo.FilePaths SET ModelFileId = @p2, ByteSize = @p3, ModifiedNs = @p4 WHERE PathHash = @p1`,
+	n, err := t.change(`/* ingest: change-path */ UPDATE dbo.FilePaths SET ModelFileId = @p2, ByteSize = @p3, ModifiedNs = @p4 WHERE PathHash = @p1`,
 		key, int64(id), f.Bytes, f.Modified.UnixNano())
 	if err != nil || n > 0 {
 		return err
 	}
-	_, err = t.exec(`/* ingest: add-path */ INSERT INTO dbo.FilePaths (PathHash, ModelFileId, ByteSize, ModifiedNs, SourcePath, SourcePathExact)
+	err = t.exec(`/* ingest: add-path */ INSERT INTO dbo.FilePaths (PathHash, ModelFileId, ByteSize, ModifiedNs, SourcePath, SourcePathExact)
 		VALUES (@p1, @p2, @p3, @p4, @p5, @p6)`, key, int64(id), f.Bytes, f.Modified.UnixNano(), path, pathExact)
 	return err
 }
@@ -184,13 +184,13 @@ func (t *tx) rememberPath(f *storage.ModelFile, id ingest.FileID) error {
 // segment is there already, and becomes the file's as well. The locks are those of addAtoms.
 func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) (int64, error) {
 	digest := f.Digest[:]
-	fresh, err := t.exec(`/* ingest: add-file-atom */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
+	fresh, err := t.change(`/* ingest: add-file-atom */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
 		SELECT @p1, N'model', N'ingest_segment', 0, @p2
 		WHERE NOT EXISTS (SELECT 1 FROM dbo.Atoms WITH (UPDLOCK, HOLDLOCK) WHERE ContentHash = @p1)`, digest, f.Bytes)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := t.exec(`/* ingest: count-file-atom */ UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount + 1 WHERE ContentHash = @p1`, digest); err != nil {
+	if err := t.exec(`/* ingest: count-file-atom */ UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount + 1 WHERE ContentHash = @p1`, digest); err != nil {
 		return 0, err
 	}
 	described, err := t.describe(name, f, fresh == 1)
@@ -212,7 +212,7 @@ func (t *tx) describe(name ingest.Naming, f *storage.ModelFile, fresh bool) (boo
 	uri, uriExact := cols.fit("Atoms.SourceUri", a.SourceURI)
 	path, pathExact := cols.fit("Atoms.PayloadLocator", a.PayloadLocator)
 	locator := sql.NullString{String: path, Valid: pathExact == nil}
-	n, err := t.exec(`/* ingest: describe-atom */ UPDATE dbo.Atoms SET Subtype = NULLIF(@p2, N''), SourceUri = @p3, SourceUriExact = @p4, SourceType = @p5,
+	n, err := t.change(`/* ingest: describe-atom */ UPDATE dbo.Atoms SET Subtype = NULLIF(@p2, N''), SourceUri = @p3, SourceUriExact = @p4, SourceType = @p5,
 			PayloadLocator = @p6, PayloadLocatorExact = @p7, Metadata = `+cols.json("Atoms.Metadata", "@p8")+`,
 			UpdatedAt = CASE WHEN @p9 = 1 THEN NULL ELSE SYSUTCDATETIME() END
 		WHERE ContentHash = @p1 AND SourceType = N'ingest_segment'`,
@@ -223,7 +223,7 @@ func (t *tx) describe(name ingest.Naming, f *storage.ModelFile, fresh bool) (boo
 // jobAtom notes that the job met the atom. There is no unique index to rely on in a table
 // that others write; the job is this process's own.
 func (t *tx) jobAtom(lease ingest.Lease, atom int64, duplicate bool) error {
-	_, err := t.exec(`/* ingest: job-atom */ INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT @p1, @p2, @p3
+	err := t.exec(`/* ingest: job-atom */ INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT @p1, @p2, @p3
 		WHERE NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms WHERE IngestionJobId = @p1 AND AtomId = @p2)`, lease.Job, atom, duplicate)
 	return err
 }

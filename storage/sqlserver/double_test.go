@@ -205,13 +205,21 @@ func (d *double) addRows(req *tdstest.Request, tensors bool) (tdstest.Result, er
 
 func (d *double) reconcile(req *tdstest.Request) (tdstest.Result, error) {
 	rows, err := d.batch(req, false)
-	there := int64(0)
+	var there, same int64
+	other := int64(-1)
 	for _, r := range rows {
-		if _, ok := d.segments.Get(r.place); ok {
-			there++
+		got, ok := d.segments.Get(r.place)
+		if !ok {
+			continue
+		}
+		there++
+		if got.digest == r.digest {
+			same++
+		} else if other < 0 {
+			other = r.offset
 		}
 	}
-	return tdstest.Rows("a int", []any{there}), err
+	return tdstest.Rows("a int, b int, c bigint", []any{there, same, other}), err
 }
 
 func (d *double) advance(req *tdstest.Request) (tdstest.Result, error) {

@@ -21,13 +21,14 @@ import (
 var transientNumbers = map[int32]bool{
 	233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
 	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true, 49920: true,
-	duplicateKey: true, duplicateIndex: true,
+	duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
 }
 
 const (
 	duplicateKey   = 2627
 	duplicateIndex = 2601
 	cannotOpen     = 4060
+	lockJobsLost   = 51003 // of our own lock-jobs
 )
 
 // throttled are the errors of a server that has too much to do, which asks for ten seconds.
@@ -112,6 +113,10 @@ func (c *Catalog) explain(err error) error {
 	switch {
 	case errors.As(err, &unknown):
 		f.hint = "the server's name is not known: check the host in the address"
+	case strings.Contains(err.Error(), "TLS Handshake failed"), strings.Contains(err.Error(), "server does not support encryption"):
+		f.hint = "no encrypted connection could be made; in the address, certificate=FILE names who vouches for the server, " +
+			"trustservercertificate=true takes any certificate, and encrypt=disable does without"
+		f.transient = f.transient && c.ready
 	case errors.As(err, &dial) && dial.Op == "dial":
 		f.hint = "the server does not answer: check host and port, that it runs and takes TCP, and that no firewall stands between"
 	}

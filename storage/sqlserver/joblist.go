@@ -56,7 +56,7 @@ func scanJob(row scanner) (ingest.Job, error) {
 	if err != nil {
 		return ingest.Job{}, err
 	}
-	meta, err := parseMetadata(&text)
+	meta, err := storage.ParseJobMetadata(string(text.json()))
 	if err != nil && own { // another program's may hold anything
 		return ingest.Job{}, fmt.Errorf("metadata of job %d: %w", job.ID, err)
 	}

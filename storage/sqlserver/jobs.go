@@ -19,7 +19,8 @@ const selectLeased = `SELECT j.IngestionJobId, COALESCE(j.Status, N''), j.LeaseH
 // all rows, those included that are not there yet. The lock ends with the transaction.
 const lockJobs = `/* ingest: lock-jobs */ DECLARE @got int;
 EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 30000;
-IF @got < 0 THROW 51002, N'another process has been opening a job for half a minute', 1;`
+IF @got = -1 THROW 51002, N'another process has been opening a job for half a minute', 1;
+IF @got < 0 THROW 51003, N'the lock of jobs was not to be had: a deadlock, or the request was cancelled', 1;`
 
 // Open implements ingest.Jobs. Who asks again under the holder that has the lease, having
 // lost the answer, gets it anew. A lapsed lease that stands in the way of an
@@ -32,7 +33,7 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 	var lease ingest.Lease
 	err := c.write(ctx, func(tx *tx) error {
 		lease = ingest.Lease{TTL: claim.TTL}
-		if _, err := tx.exec(lockJobs); err != nil {
+		if err := tx.exec(lockJobs); err != nil {
 			return err
 		}
 		job, err := tx.claimed(claim)
@@ -53,7 +54,7 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 			return err
 		}
 		lease.Job, lease.Token, lease.Continued = job.Job, job.Token+1, true
-		return tx.continueJob(claim, lease)
+		return tx.continueJob(claim, lease, job)
 	})
 	if err != nil {
 		return ingest.Lease{}, err
@@ -108,22 +109,32 @@ func (t *tx) makeWay(claim ingest.Claim, own *storage.Leased) error {
 		if !inTheWay {
 			continue
 		}
-		if err := t.changeLease(other.Job, other.Token, `/* ingest: end-lease */ UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, LeaseExpires = NULL
-			WHERE IngestionJobId = @p1 AND LeaseToken = @p2`); err != nil {
+		if err := t.changeLease(&other, `/* ingest: end-lease */ UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, LeaseExpires = NULL`); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// changeLease changes the lease of a job that has this token. One that has not any longer was
-// renewed or taken over since it was read, by who does not open jobs: look again.
-func (t *tx) changeLease(job, token int64, query string, args ...any) error {
-	n, err := t.exec(query, append([]any{job, token}, args...)...)
+// changeLease changes the lease of a job, if it is as it was read. Whoever renews or closes it does not take the
+// lock of those that open jobs: one that is good for longer now was renewed, and one with another token is closed
+// or taken over. Then look again. Of update, @p1 to @p3 are the job, its token and how long its lease was good for.
+func (t *tx) changeLease(job *storage.Leased, update string, args ...any) error {
+	n, err := t.change(update+` WHERE IngestionJobId = @p1 AND COALESCE(LeaseToken, 0) = @p2
+			AND (@p3 IS NULL AND LeaseExpires IS NULL OR DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), LeaseExpires) <= @p3)`,
+		append([]any{job.Job, job.Token, nullInt(job.Left())}, args...)...)
 	if err == nil && n == 0 {
-		err = raceError(fmt.Sprintf("the lease of job %d changed meanwhile", job))
+		err = raceError(fmt.Sprintf("the lease of job %d changed meanwhile", job.Job))
 	}
 	return err
+}
+
+// nullInt is a number or NULL as a parameter: not every engine takes a NULL that has no type.
+func nullInt(n *int64) sql.NullInt64 {
+	if n == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: *n, Valid: true}
 }
 
 func (t *tx) startJob(claim ingest.Claim) (int64, error) {
@@ -138,7 +149,7 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = t.exec(`/* ingest: start-job-key */ INSERT INTO dbo.IngestionJobKeys (KeyHash, IngestionJobId) VALUES (@p1, @p2)`,
+	err = t.exec(`/* ingest: start-job-key */ INSERT INTO dbo.IngestionJobKeys (KeyHash, IngestionJobId) VALUES (@p1, @p2)`,
 		keyOf(claim.Pipeline, claim.Source), id)
 	return id, err
 }
@@ -147,17 +158,16 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 func milliseconds(ttl time.Duration) int32 { return int32(min(ttl.Milliseconds(), 1<<31-1)) }
 
 // continueJob leases a job to a new holder.
-func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease) error {
+func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease, job *storage.Leased) error {
 	meta, err := t.jobMetadata(lease.Job)
 	if err != nil {
 		return err
 	}
 	meta.Continue(claim)
 	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
-	return t.changeLease(lease.Job, lease.Token-1, `/* ingest: continue-job */ UPDATE dbo.IngestionJobs
-		SET Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p3")+`, MetadataExact = @p4, LeaseHolder = @p5, LeaseToken = @p2 + 1,
-			LeaseExpires = DATEADD(millisecond, @p6, SYSUTCDATETIME()), LeaseAlone = @p7
-		WHERE IngestionJobId = @p1 AND COALESCE(LeaseToken, 0) = @p2`,
+	return t.changeLease(job, `/* ingest: continue-job */ UPDATE dbo.IngestionJobs
+		SET Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`, MetadataExact = @p5, LeaseHolder = @p6, LeaseToken = @p2 + 1,
+			LeaseExpires = DATEADD(millisecond, @p7, SYSUTCDATETIME()), LeaseAlone = @p8`,
 		text, textExact, storage.FormatHolder(claim.Holder), milliseconds(lease.TTL), claim.Alone)
 }
 
@@ -168,21 +178,13 @@ func (t *tx) jobMetadata(job int64) (storage.JobMetadata, error) {
 	if err != nil {
 		return storage.JobMetadata{}, err
 	}
-	return parseMetadata(&text)
-}
-
-// parseMetadata prefers what ingest wrote: the type json writes the same in other words.
-func parseMetadata(text *exact) (storage.JobMetadata, error) {
-	if text.bytes != nil {
-		return storage.ParseJobMetadata(string(text.bytes))
-	}
-	return storage.ParseJobMetadata(text.text.String)
+	return storage.ParseJobMetadata(string(text.json()))
 }
 
 // Renew implements ingest.Jobs.
 func (c *Catalog) Renew(ctx context.Context, lease ingest.Lease) error {
 	return c.write(ctx, func(tx *tx) error {
-		n, err := tx.exec(`/* ingest: renew */ UPDATE dbo.IngestionJobs SET LeaseExpires = DATEADD(millisecond, @p3, SYSUTCDATETIME())
+		n, err := tx.change(`/* ingest: renew */ UPDATE dbo.IngestionJobs SET LeaseExpires = DATEADD(millisecond, @p3, SYSUTCDATETIME())
 			WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`, lease.Job, lease.Token, milliseconds(lease.TTL))
 		if err == nil && n == 0 {
 			err = fmt.Errorf("job %d: %w", lease.Job, ingest.ErrLeaseLost)
@@ -215,7 +217,7 @@ func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome inge
 
 func (t *tx) closeJob(lease ingest.Lease, state ingest.JobState, meta storage.JobMetadata) error {
 	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
-	n, err := t.exec(`/* ingest: close-job */ UPDATE dbo.IngestionJobs SET Status = @p3, Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`,
+	n, err := t.change(`/* ingest: close-job */ UPDATE dbo.IngestionJobs SET Status = @p3, Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`,
 			MetadataExact = @p5, LeaseExpires = NULL, LeaseAlone = 0, CompletedAt = CASE WHEN @p3 = N'open' THEN NULL ELSE SYSUTCDATETIME() END
 		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
 		lease.Job, lease.Token, string(state), text, textExact)
@@ -223,7 +225,7 @@ func (t *tx) closeJob(lease ingest.Lease, state ingest.JobState, meta storage.Jo
 		return fmt.Errorf("job %d: %w", lease.Job, ingest.ErrLeaseLost)
 	}
 	if err == nil && state != ingest.JobOpen {
-		_, err = t.exec(`/* ingest: close-job-key */ DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`, lease.Job)
+		err = t.exec(`/* ingest: close-job-key */ DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`, lease.Job)
 	}
 	return err
 }

@@ -58,10 +58,11 @@ func (t *tx) metadata(id ingest.ModelID) (json.RawMessage, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("model %d: %w", id, ingest.ErrNotFound)
 	}
-	if err != nil || config.bytes != nil || config.text.String == "" {
-		return config.bytes, err
+	metadata := config.json()
+	if err != nil || len(metadata) == 0 {
+		return nil, err
 	}
-	return json.RawMessage(config.text.String), nil
+	return metadata, nil
 }
 
 // summary reads a model's rows one table after the other. Each file is read whole, with

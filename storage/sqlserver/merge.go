@@ -53,7 +53,7 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files stora
 	if err := t.drop(model); err != nil {
 		return err
 	}
-	_, err = t.exec(`/* ingest: note-merge */ INSERT INTO dbo.ModelMerges (ModelId, IntoModelId) VALUES (@p1, @p2)`, int64(model), int64(target))
+	err = t.exec(`/* ingest: note-merge */ INSERT INTO dbo.ModelMerges (ModelId, IntoModelId) VALUES (@p1, @p2)`, int64(model), int64(target))
 	return err
 }
 

@@ -93,7 +93,7 @@ func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte,
 	modified, known := a.modified.(time.Time)
 	args = append(args, typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, exactly, payload)
 	return c.write(ctx, func(tx *tx) error {
-		changed, err := tx.exec(`/* ingest: place-payload */ UPDATE `+table+` SET BlobUri = @p5, BlobContainer = @p6, BlobName = @p7, BlobETag = @p8,
+		changed, err := tx.change(`/* ingest: place-payload */ UPDATE `+table+` SET BlobUri = @p5, BlobContainer = @p6, BlobName = @p7, BlobETag = @p8,
 			BlobSizeBytes = @p9, BlobLastModified = @p10, AddressExact = @p11, RawPayload = @p12`+where, args...)
 		if err == nil && changed == 0 {
 			err = storage.NoRow(piece)

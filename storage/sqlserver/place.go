@@ -3,7 +3,6 @@ package sqlserver
 import (
 	"database/sql"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -29,9 +28,10 @@ type exactAddress struct {
 func (c *Catalog) addressColumns(a ingest.Address) addressRow {
 	row := addressRow{bytes: a.Bytes}
 	whole := true
-	text := func(column, value string) any {
+	text := func(column, value string) any { // as both tables hold it: a row may go to either
 		fitting, exact := c.columns.fit("LayerTensorSegments."+column, value)
-		whole = whole && exact == nil
+		fitting, more := c.columns.fit("FileSegments."+column, fitting)
+		whole = whole && exact == nil && more == nil
 		if fitting == "" {
 			return nil
 		}
@@ -69,7 +69,7 @@ func (s *scannedAddress) fields() []any {
 	return []any{&s.uri, &s.container, &s.name, &s.etag, &s.bytes, &s.modified, &s.exact}
 }
 
-// address returns what was written. What another program wrote since is believed, and not
+// address returns what was written. What another program wrote since into any of its texts is believed, and not
 // what stands beside it in AddressExact.
 func (s *scannedAddress) address() ingest.Address {
 	a := ingest.Address{URI: s.uri.String, Container: s.container.String, Name: s.name.String, ETag: s.etag.String, Bytes: s.bytes}
@@ -77,7 +77,8 @@ func (s *scannedAddress) address() ingest.Address {
 		a.Modified = s.modified.Time.UTC()
 	}
 	var whole exactAddress
-	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil || !strings.HasPrefix(clean(string(whole.URI)), a.URI) {
+	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil || !begins(whole.URI, a.URI) || !begins(whole.Container, a.Container) ||
+		!begins(whole.Name, a.Name) || !begins(whole.ETag, a.ETag) {
 		return a
 	}
 	a.URI, a.Container, a.Name, a.ETag = string(whole.URI), string(whole.Container), string(whole.Name), string(whole.ETag)

@@ -82,24 +82,28 @@ const (
 	oneRow   = ` AND b.RowNo = @p2`
 )
 
-// reconcile counts the segments of the batch that have a row, of the right atom if it is a new one.
-const reconcile = `/* ingest: reconcile */ SELECT COUNT(*) FROM #ingest_batch AS b INNER JOIN dbo.Atoms AS a ON a.ContentHash = b.ContentHash
-	WHERE EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal AND (b.New = 0 OR s.AtomId = a.AtomId))
-	OR b.LayerId IS NULL AND EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
-		AND (b.New = 0 OR s.AtomId = a.AtomId))`
+// reconcile counts the segments of the batch that have a row, those of which the row is of the right atom, and says where the
+// first is of which it is not.
+const reconcile = `/* ingest: reconcile */ SELECT COUNT(*), COALESCE(SUM(CASE WHEN r.AtomId = a.AtomId THEN 1 ELSE 0 END), 0),
+		COALESCE(MIN(CASE WHEN r.AtomId = a.AtomId THEN NULL ELSE r.ByteOffset END), -1)
+	FROM (SELECT b.ContentHash, b.ByteOffset, s.AtomId FROM #ingest_batch AS b
+			INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+		UNION ALL SELECT b.ContentHash, b.ByteOffset, s.AtomId FROM #ingest_batch AS b
+			INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.LayerId IS NULL) AS r
+	LEFT JOIN dbo.Atoms AS a ON a.ContentHash = r.ContentHash`
 
 // segments writes the segments of a batch that have no row; those that begin
 // before byte recorded are looked for first.
 func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (storage.Added, error) {
 	file := int64(batch.File)
-	if _, err := t.exec(createBatch); err != nil {
+	if err := t.exec(createBatch); err != nil {
 		return storage.Added{}, err
 	}
 	if err := t.send(batch); err != nil {
 		return storage.Added{}, err
 	}
 	if batch.From < recorded {
-		if _, err := t.exec(markPresent, file); err != nil {
+		if err := t.exec(markPresent, file); err != nil {
 			return storage.Added{}, err
 		}
 	}
@@ -116,9 +120,12 @@ func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (stora
 	if err != nil {
 		return n, err
 	}
-	var there int64
-	if err := t.one(reconcile, file).Scan(&there); err != nil {
+	var there, same, at int64
+	if err := t.one(reconcile, file).Scan(&there, &same, &at); err != nil {
 		return n, err
+	}
+	if there != same {
+		return n, fmt.Errorf("segment at %d of file %d: %w", at, batch.File, storage.ErrOtherContent)
 	}
 	if rows != n.Segments || there != int64(len(batch.Segments)) {
 		return n, raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.Segments, there, rows))
@@ -156,11 +163,11 @@ func (t *tx) atoms() (n storage.Added, err error) {
 }
 
 func (t *tx) rows(file int64) (int64, error) {
-	tensors, err := t.exec(`/* ingest: add-tensor-segments */ ` + addTensorSegments + `0x` + ofBatch + ofTensor + allRows)
+	tensors, err := t.change(`/* ingest: add-tensor-segments */ ` + addTensorSegments + `0x` + ofBatch + ofTensor + allRows)
 	if err != nil {
 		return 0, err
 	}
-	others, err := t.exec(`/* ingest: add-file-segments */ `+addFileSegments+`0x`+ofBatch+ofFile+allRows, file)
+	others, err := t.change(`/* ingest: add-file-segments */ `+addFileSegments+`0x`+ofBatch+ofFile+allRows, file)
 	return tensors + others, err
 }
 
@@ -182,7 +189,7 @@ func (t *tx) rowsWithPayload(batch *ingest.Batch) (int64, error) {
 		if s.Layer != 0 {
 			query = `/* ingest: add-tensor-payload */ ` + addTensorSegments + `@p3` + ofBatch + ofTensor + oneRow
 		}
-		n, err := t.exec(query, int64(batch.File), i, s.Payload)
+		n, err := t.change(query, int64(batch.File), i, s.Payload)
 		if err != nil {
 			return made, fmt.Errorf("segment at %d of file %d: %w", s.Offset, batch.File, err)
 		}

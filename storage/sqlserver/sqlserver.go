@@ -44,8 +44,8 @@ type Settings struct {
 	// twelve attempts within two minutes.
 	Retry storage.Policy
 	// Stall is how long the server may be silent in the midst of a statement before the
-	// connection is given up; 0 or less means a minute, an hour for gc. A "connection
-	// timeout" in the address goes before it.
+	// connection is given up; 0 or less means a minute. A "connection timeout" in the address goes
+	// before it. Statements that may go through very many rows have an hour, whatever is said.
 	Stall time.Duration
 	// Password is for an address that has a user and no password. Empty means what
 	// INGEST_CATALOG_PASSWORD, or the file that INGEST_CATALOG_PASSWORD_FILE names, says.
@@ -82,15 +82,20 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if c.policy.Attempts <= 0 {
 		c.policy = storage.Policy{Attempts: 12, First: 50 * time.Millisecond, Longest: 10 * time.Second}
 	}
-	if c.db, err = a.pool(connections, time.Minute); err != nil {
+	if c.db, err = a.pool(connections); err != nil {
 		return nil, err
 	}
-	if c.patient, err = a.pool(1, time.Hour); err != nil {
+	if c.patient, err = a.patient(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	// A mistyped name should not take minutes to be reported.
 	soon := storage.Policy{Attempts: 3, First: time.Second, Total: 30 * time.Second}
-	if err := storage.Do(ctx, soon, func() error { return c.explain(c.inspect(ctx)) }); err != nil {
+	look := func() error { return c.explain(c.inspect(ctx)) }
+	err = storage.Do(ctx, soon, look)
+	if f, ok := errors.AsType[*fault](err); ok && f.after > 0 { // a database of Azure that was paused takes a minute or two to come back
+		err = storage.Do(ctx, c.policy, look)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	if c.way, err = choose(settings.Filestream, c.conditions(a)); err != nil {
@@ -107,7 +112,7 @@ func OpenSchema(address string, settings Settings) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.pool(1, time.Hour)
+	return a.patient()
 }
 
 // UseSchema lets work change or check the tables of the database that address names. What the server or the network
@@ -117,7 +122,7 @@ func UseSchema(address string, settings Settings, work func(*sql.DB) error) erro
 	if err != nil {
 		return err
 	}
-	db, err := a.pool(1, time.Hour)
+	db, err := a.patient()
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package sqlserver
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 )
@@ -92,12 +95,34 @@ type exact struct {
 }
 
 // String returns the text as it was written. Another program that changed the column since, and
-// knows nothing of the other one, is believed.
+// knows nothing of the other one, is believed, unless what it wrote is how the text begins.
 func (e *exact) String() string {
-	if e.bytes == nil || !strings.HasPrefix(clean(string(e.bytes)), e.text.String) {
+	if e.bytes == nil || !begins(e.bytes, e.text.String) {
 		return e.text.String
 	}
 	return string(e.bytes)
+}
+
+// begins reports whether a column holds as much of what was written as fits.
+func begins(written []byte, column string) bool {
+	return strings.HasPrefix(clean(string(written)), column)
+}
+
+// json is String for a column of JSON, where the type json writes the same in other words.
+func (e *exact) json() []byte {
+	if e.bytes == nil || e.text.Valid && !sameJSON([]byte(clean(string(e.bytes))), []byte(e.text.String)) {
+		return []byte(e.text.String)
+	}
+	return e.bytes
+}
+
+// sameJSON reports whether two texts are the same, or say the same in JSON.
+func sameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // keyOf is the SHA-256 by which texts are found byte for byte, whatever the collation.

@@ -132,14 +132,16 @@ func (t *tx) doubt(err error) error {
 	return err
 }
 
-// exec returns how many rows were changed.
-func (t *tx) exec(query string, args ...any) (int64, error) {
-	result, err := t.conn.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return 0, t.doubt(err)
-	}
-	n, err := result.RowsAffected()
-	return n, t.doubt(err)
+func (t *tx) exec(query string, args ...any) error {
+	_, err := t.conn.ExecContext(t.ctx, query, args...)
+	return t.doubt(err)
+}
+
+// change executes a statement and returns how many rows it changed. The server is asked for that: the
+// driver adds up all numbers that come back, those of other programs' triggers among them.
+func (t *tx) change(query string, args ...any) (n int64, err error) {
+	err = t.one(query+`; SELECT CONVERT(bigint, @@ROWCOUNT)`, args...).Scan(&n)
+	return n, err
 }
 
 // insert returns the new row's ID. It is not had through OUTPUT, which a table with a trigger
@@ -153,7 +155,7 @@ func (t *tx) insert(query string, args ...any) (int64, error) {
 // do executes queries in turn, each with the same arguments.
 func (t *tx) do(queries []string, args ...any) error {
 	for _, query := range queries {
-		if _, err := t.exec(query, args...); err != nil {
+		if err := t.exec(query, args...); err != nil {
 			return err
 		}
 	}
@@ -205,7 +207,7 @@ func (t *tx) hold(lease ingest.Lease) error {
 // waits for that, or was first, and then nothing commits here. Being last, it makes the batches of
 // one job wait for each other's commit and for nothing else.
 func (t *tx) fence(lease ingest.Lease) error {
-	n, err := t.exec(`/* ingest: fence */ UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken
+	n, err := t.change(`/* ingest: fence */ UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken
 		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`, lease.Job, lease.Token)
 	if err == nil && n == 0 {
 		return fmt.Errorf("job %d: %w", lease.Job, ingest.ErrLeaseLost)

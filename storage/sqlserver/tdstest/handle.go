@@ -80,6 +80,9 @@ func (s *Session) handle(req *Request, plain string, done bool) (Result, error) 
 			if err == nil && req.ctx.Err() != nil {
 				err = errCancelled
 			}
+			if err == nil && rowCount.MatchString(plain) {
+				result.Sets = append(result.Sets, Rows("[] bigint", []any{result.Affected}).Sets...)
+			}
 			return result, err
 		}
 	}
@@ -103,6 +106,7 @@ const setting = `set\s+(?:transaction\s+isolation\s+level\s+(read\s+uncommitted|
 
 var (
 	oneSetting        = regexp.MustCompile(`(?is)\b` + setting)
+	rowCount          = regexp.MustCompile(`(?is);\s*select\s+(convert\s*\(\s*bigint\s*,\s*)?@@rowcount\s*\)?\s*;?\s*$`)
 	onlySettings      = regexp.MustCompile(`(?is)^\s*(?:` + setting + `\s*;?\s*)+$`)
 	beginStatement    = regexp.MustCompile(`(?is)^\s*begin\s+tran(saction)?\s*;?\s*$`)
 	commitStatement   = regexp.MustCompile(`(?is)^\s*commit(\s+(tran|transaction|work))?\s*;?\s*$`)

@@ -90,15 +90,15 @@ func (a *answer) status(bits uint16) uint16 {
 // came back: the driver adds up all counts.
 func (a *answer) end(result Result) {
 	out := output{a.reply}
-	bits := uint16(doneFinal)
-	if len(result.Sets) == 0 || result.Affected > 0 {
+	bits, changed := uint16(doneFinal), result.Affected+result.Triggers
+	if len(result.Sets) == 0 || changed > 0 {
 		bits = doneCount
 	}
 	if !a.req.proc {
-		writeDone(out, tokenDone, a.status(bits), 0, result.Affected)
+		writeDone(out, tokenDone, a.status(bits), 0, changed)
 		return
 	}
-	writeDone(out, tokenDoneInner, a.status(bits|doneMore), 0, result.Affected)
+	writeDone(out, tokenDoneInner, a.status(bits|doneMore), 0, changed)
 	for i, param := range a.req.Params {
 		if value, ok := result.Output[param.Name]; ok && param.Output {
 			writeOutput(out, i, param, value)
