@@ -158,6 +158,15 @@ func with(dsn, key, value string) string {
 	return u.String()
 }
 
+// silent is the address with a connection timeout.
+func (a *address) silent(silence time.Duration) string {
+	dsn := a.dsn
+	if _, said := a.params[msdsn.ConnectionTimeout]; said {
+		dsn = withoutTimeout(dsn)
+	}
+	return with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(silence.Round(time.Second), time.Second).Seconds())))
+}
+
 // timeoutInList is what go-mssqldb takes for a connection timeout in a list of name=value.
 var timeoutInList = regexp.MustCompile(`(?i)(^|;)\s*(connection timeout|connect timeout|timeout)\s*=[^;]*`)
 
@@ -205,12 +214,7 @@ func (a *address) pool(n int) (*sql.DB, error) { return a.open(n, a.silence) }
 func (a *address) patient() (*sql.DB, error) { return a.open(1, max(a.silence, time.Hour)) }
 
 func (a *address) open(n int, silence time.Duration) (*sql.DB, error) {
-	dsn := a.dsn
-	if _, said := a.params[msdsn.ConnectionTimeout]; said {
-		dsn = withoutTimeout(dsn)
-	}
-	dsn = with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(silence.Round(time.Second), time.Second).Seconds())))
-	connector, err := azuread.NewConnector(dsn)
+	connector, err := azuread.NewConnector(a.silent(silence))
 	if err != nil {
 		return nil, errAddress
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
 	"github.com/microsoft/go-mssqldb/msdsn"
@@ -58,6 +59,50 @@ func TestAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 			db.Close()
+		})
+	}
+}
+
+func TestIsAddress(t *testing.T) {
+	for address, want := range map[string]bool{
+		"sqlserver://host?database=H": true, "AzureSQL://host?database=H": true, "odbc:server=host;database=H": true,
+		"server=host;database=H": true, "User ID=u;Data Source=host;database=H": true, "database=H; Server = host": true, "addr=host;database=H": true,
+		"": false, "sqlite:server.db": false, "/srv/server=1/catalog.db": false, `C:\data\server.db`: false, "sqlite:/a;b/c": false, "database=H": false,
+	} {
+		if got := IsAddress(address); got != want {
+			t.Errorf("%s: %t", address, got)
+		}
+	}
+}
+
+// What the address says of a timeout is for the verbs, not for what may take an hour.
+func TestTimeouts(t *testing.T) {
+	for name, c := range map[string]struct {
+		address        string
+		stall          time.Duration
+		usual, patient time.Duration
+	}{
+		"nothing said":     {"sqlserver://u:p@host?database=H", 0, time.Minute, time.Hour},
+		"a setting":        {"sqlserver://u:p@host?database=H", 5 * time.Minute, 5 * time.Minute, time.Hour},
+		"in the URL":       {"sqlserver://u:p@host?database=H&connection+timeout=30", 0, 30 * time.Second, time.Hour},
+		"in other letters": {"sqlserver://u:p@host?database=H&Connection+Timeout=30", 5 * time.Minute, 30 * time.Second, time.Hour},
+		"two hours":        {"sqlserver://u:p@host?database=H&connection+timeout=7200", 0, 2 * time.Hour, 2 * time.Hour},
+		"as in .NET":       {"Data Source=host;Connect Timeout=30;Initial Catalog=H;User ID=u;Password=p", 0, 30 * time.Second, time.Hour},
+		"first in a list":  {"timeout = 30;server=host;database=H;user id=u;password=p", 0, 30 * time.Second, time.Hour},
+		"ODBC":             {"odbc:server=host;database=H;user id=u;password={p};connection timeout=30", 0, 30 * time.Second, time.Hour},
+		"none":             {"sqlserver://u:p@host?database=H&connection+timeout=0", 0, time.Minute, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := parseAddress(c.address, Settings{Stall: c.stall})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for silence, want := range map[time.Duration]time.Duration{a.silence: c.usual, max(a.silence, time.Hour): c.patient} {
+				config, err := msdsn.Parse(a.silent(silence))
+				if err != nil || config.ConnTimeout != want || config.Database != "H" || config.User != "u" || config.Password != "p" {
+					t.Errorf("timeout is %s, want %s: %v", config.ConnTimeout, want, err)
+				}
+			}
 		})
 	}
 }

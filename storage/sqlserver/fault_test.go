@@ -134,6 +134,10 @@ func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads
 	t.Helper()
 	injected := d.Inject(fault)
 	t.Cleanup(injected.Release)
+	if fault.At == tdstest.AtLogin { // connections that are there already need none
+		c.db.SetMaxIdleConns(0)
+		c.db.SetMaxIdleConns(connections)
+	}
 	go func() { // the server comes to life again when the client has given it up
 		select {
 		case <-injected.Struck():
@@ -148,7 +152,7 @@ func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads
 		}
 		d.check(t, payloads, true)
 	}
-	if times := max(fault.Times, 1); fault != passing["none"] && fault.At != tdstest.AtLogin && injected.Fired() != times {
+	if times := max(fault.Times, 1); fault != passing["none"] && injected.Fired() != times {
 		t.Errorf("the fault struck %d times, want %d", injected.Fired(), times)
 	}
 }
@@ -222,6 +226,48 @@ func TestLeaseLostAtTheEnd(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	d.check(t, false, false)
+}
+
+// Triggers that other programs have on the tables report rows of their own.
+func TestTriggersAreNotCounted(t *testing.T) {
+	for _, payloads := range []bool{false, true} {
+		d := newDouble(t)
+		triggered := func(serve tdstest.HandlerFunc) tdstest.HandlerFunc {
+			return func(req *tdstest.Request) (tdstest.Result, error) {
+				result, err := serve(req)
+				result.Triggers = 3
+				return result, err
+			}
+		}
+		d.Handle("/* ingest: add-tensor-", triggered(func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, true) }))
+		d.Handle("/* ingest: add-file-", triggered(func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, false) }))
+		d.Handle("/* ingest: advance */", triggered(d.advance))
+		c := d.open(t)
+		if err := d.record(t.Context(), c, payloads); err != nil {
+			t.Fatal(err)
+		}
+		d.check(t, payloads, true)
+		// The lease is lost, and the trigger has its say all the same.
+		d.Handle("/* ingest: fence */", triggered(affected(0)))
+		if err := d.record(t.Context(), c, payloads); !errors.Is(err, ingest.ErrLeaseLost) {
+			t.Errorf("error is %v", err)
+		}
+	}
+}
+
+// A database of Azure that was paused refuses logins until it has come back.
+func TestOpenOfAPausedDatabase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits as long as such a server asks for: 20 s")
+	}
+	t.Parallel()
+	d := newDouble(t)
+	injected := d.Inject(tdstest.Fault{At: tdstest.AtLogin, Times: 3, Do: tdstest.Fail(tdstest.Err(40613))})
+	c, err := Open(t.Context(), d.DSN(), Settings{})
+	if err != nil || injected.Fired() != 3 {
+		t.Fatalf("after %d refusals: %v", injected.Fired(), err)
+	}
+	c.Close()
 }
 
 // A run that is stopped leaves nothing half, and no connection that a next one would take for good.

@@ -44,13 +44,44 @@ func TestTextsComeBackWhole(t *testing.T) {
 	}
 }
 
+func TestTextsOfJSON(t *testing.T) {
+	const wrote = `{"b": 1.50, "a":"\u00e4"}`
+	for name, c := range map[string]struct {
+		column sql.NullString
+		exact  string
+		want   string
+	}{
+		"no exact one":                   {sql.NullString{String: wrote, Valid: true}, "", wrote},
+		"in other words":                 {sql.NullString{String: `{"a":"ä","b":1.5}`, Valid: true}, wrote, wrote},
+		"the same":                       {sql.NullString{String: wrote, Valid: true}, wrote, wrote},
+		"beyond what the type holds":     {sql.NullString{}, wrote, wrote},
+		"a NUL":                          {sql.NullString{String: "{\"a\":\"\uFFFD\"}", Valid: true}, "{\"a\":\"\x00\"}", "{\"a\":\"\x00\"}"},
+		"changed by another program":     {sql.NullString{String: `{"a":"ä","b":2}`, Valid: true}, wrote, `{"a":"ä","b":2}`},
+		"emptied by another program":     {sql.NullString{String: `{}`, Valid: true}, wrote, `{}`},
+		"no longer JSON":                 {sql.NullString{String: `gone`, Valid: true}, wrote, `gone`},
+		"the beginning of what we wrote": {sql.NullString{String: wrote[:9], Valid: true}, wrote, wrote[:9]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := exact{text: c.column}
+			if c.exact != "" {
+				e.bytes = []byte(c.exact)
+			}
+			if got := string(e.json()); got != c.want {
+				t.Errorf("read as %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
-	c := &Catalog{server: schema.Server{Product: "SQL Server"}, columns: columns{"LayerTensorSegments.BlobUri": {units: 10}, "LayerTensorSegments.BlobName": {units: 10}}}
+	c := &Catalog{server: schema.Server{Product: "SQL Server"}, columns: columns{"LayerTensorSegments.BlobUri": {units: 10},
+		"LayerTensorSegments.BlobName": {units: 10}, "FileSegments.BlobETag": {units: 10}}}
 	at := time.Date(2026, 5, 4, 3, 2, 1, 123456700, time.UTC)
 	for name, a := range map[string]ingest.Address{
 		"empty":      {},
 		"short":      {URI: "dir:x", Container: "c", Name: "n", ETag: "e", Bytes: 5, Modified: at},
 		"long":       {URI: "https://x/" + strings.Repeat("y", 3000), Bytes: 5},
+		"long ETag":  {URI: "dir:x", ETag: strings.Repeat("y", 11)},
 		"hostile":    {URI: "a\x00\xff", Name: "\xff", Bytes: 1},
 		"nanosecond": {URI: "dir:x", Modified: at.Add(time.Nanosecond)},
 	} {
@@ -66,6 +97,10 @@ func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
 			}
 			if got := s.address(); got != a {
 				t.Errorf("comes back as %+v, want %+v", got, a)
+			}
+			s.etag = sql.NullString{String: "other", Valid: true}
+			if got := s.address().ETag; got != "other" {
+				t.Errorf("after another program's change the ETag is %q", got)
 			}
 		})
 	}
