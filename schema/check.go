@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ type Table struct {
 	Name      string
 	Missing   bool     // the table itself
 	Lacks     []string // columns, indexes and foreign keys that are not there
-	Different []string // columns that are not as they should be, and how
+	Different []string // columns and foreign keys that are not as they should be, and how
 }
 
 // OK reports whether all is as it should be.
@@ -32,8 +31,9 @@ func (c *Checked) OK() bool {
 	return c.Applied == c.Known && !slices.ContainsFunc(c.Tables, func(t Table) bool { return !t.OK() })
 }
 
-// Check compares the SQL Server database db with what Apply makes of it. Columns, tables and indexes
-// beyond that are nobody's concern here, and names of indexes neither.
+// Check compares the SQL Server database db with what Apply makes of it, and changes nothing. Columns, tables and indexes
+// beyond that are nobody's concern here. Indexes, keys and defaults are known by what they do: their names are
+// whatever the program gave them that made them.
 func Check(ctx context.Context, db querier) (*Checked, error) {
 	server, err := Inspect(ctx, db)
 	if err != nil {
@@ -78,13 +78,18 @@ func (e *expectation) compare(name string, found *findings) Table {
 		}
 	}
 	for _, want := range e.indexes {
-		if want.table == name && !found.hasIndex(want) {
+		if want.table == name && !found.index(want) {
 			t.Lacks = append(t.Lacks, pick(want.unique, "unique index", "index")+" on ("+strings.Join(want.columns, ", ")+")")
 		}
 	}
 	for _, want := range e.keys {
-		if want.table == name && !found.keys[strings.ToLower(want.name)] {
-			t.Lacks = append(t.Lacks, "foreign key "+want.name)
+		if want.table != name {
+			continue
+		}
+		if have := found.key(want); have == nil {
+			t.Lacks = append(t.Lacks, want.describe())
+		} else if difference := want.differs(*have); difference != "" {
+			t.Different = append(t.Different, want.describe()+" "+difference)
 		}
 	}
 	return t
@@ -93,19 +98,24 @@ func (e *expectation) compare(name string, found *findings) Table {
 // differs says how a column that was found is not the one wanted, and nothing for the differences
 // between the editions of the database that exist.
 func (want column) differs(got column) string {
-	if want.kind == "json" || got.kind == "json" || want.kind == "geometry" {
-		if got.kind == "json" || got.kind == "nvarchar" && got.length == -1 || want.kind == got.kind {
-			return ""
-		}
-	}
-	if want.kind != got.kind || want.length != got.length && !(want.name == "PayloadLocator" && got.length >= 500) {
+	sameKind := want.kind == got.kind && (want.length == got.length || want.name == "PayloadLocator" && got.length >= 500)
+	switch {
+	case !sameKind && !(want.holdsJSON() && got.holdsJSON()):
 		return fmt.Sprintf("is %s, want %s", got.describe(), want.describe())
-	}
-	if want.null && !got.null {
+	case want.null && !got.null:
 		return "is NOT NULL, want NULL"
+	case want.fallback && !got.fallback && !slices.Contains(alwaysGiven, want.name):
+		return "has no default"
 	}
 	return ""
 }
+
+// alwaysGiven are columns that have a default in the tables that the steps make, and need none: each
+// INSERT of ingest gives them a value.
+var alwaysGiven = []string{"RawPayload", "WasDuplicate"}
+
+// holdsJSON reports whether the column may be what a $(json) of another server is.
+func (c column) holdsJSON() bool { return c.kind == "json" || c.kind == "nvarchar" && c.length == -1 }
 
 func (c column) describe() string {
 	switch {
@@ -117,81 +127,17 @@ func (c column) describe() string {
 	return c.kind
 }
 
-// findings are what a database has, by names in lower case: not every engine keeps their capitals.
-type findings struct {
-	columns map[string][]column
-	indexes map[string][][]string // the key columns of each index, by table; "!" before them if it is unique
-	keys    map[string]bool
+// differs says how a foreign key that was found does not do what is wanted.
+func (want foreignKey) differs(got foreignKey) string {
+	switch {
+	case got.off:
+		return "is switched off"
+	case got.deletes != want.deletes:
+		return fmt.Sprintf("has ON DELETE %s, want %s", got.deletes, want.deletes)
+	}
+	return ""
 }
 
-func (f *findings) hasIndex(want index) bool {
-	return slices.ContainsFunc(f.indexes[strings.ToLower(want.table)], func(have []string) bool {
-		unique, columns := have[0] == "!", have[1:]
-		return (unique || !want.unique) && len(columns) >= len(want.columns) && (!want.unique || len(columns) == len(want.columns)) &&
-			slices.EqualFunc(columns[:len(want.columns)], want.columns, strings.EqualFold)
-	})
-}
-
-func find(ctx context.Context, db querier) (*findings, error) {
-	f := &findings{columns: map[string][]column{}, indexes: map[string][][]string{}, keys: map[string]bool{}}
-	err := each(ctx, db, func(rows *sql.Rows) error {
-		var table string
-		var c column
-		if err := rows.Scan(&table, &c.name, &c.kind, &c.length, &c.null); err != nil {
-			return err
-		}
-		if c.kind != "nvarchar" && c.kind != "binary" && c.kind != "varbinary" {
-			c.length = 0
-		}
-		f.columns[strings.ToLower(table)] = append(f.columns[strings.ToLower(table)], c)
-		return nil
-	}, `/* ingest: find-columns */ SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), CASE WHEN IS_NULLABLE = 'YES' THEN 1 ELSE 0 END
-		FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo'`)
-	if err != nil {
-		return nil, err
-	}
-	last := ""
-	err = each(ctx, db, func(rows *sql.Rows) error {
-		var table, column string
-		var id, number int
-		var unique bool
-		if err := rows.Scan(&table, &id, &number, &unique, &column); err != nil {
-			return err
-		}
-		table = strings.ToLower(table)
-		if this := fmt.Sprint(table, number); this != last {
-			last = this
-			f.indexes[table] = append(f.indexes[table], []string{pick(unique, "!", "")})
-		}
-		list := f.indexes[table]
-		list[len(list)-1] = append(list[len(list)-1], column)
-		return nil
-	}, `/* ingest: find-indexes */ SELECT t.name, i.object_id, i.index_id, i.is_unique, c.name FROM sys.tables AS t
-		INNER JOIN sys.indexes AS i ON i.object_id = t.object_id
-		INNER JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
-		INNER JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
-		WHERE ic.key_ordinal > 0 AND t.schema_id = SCHEMA_ID(N'dbo') ORDER BY t.name, i.object_id, i.index_id, ic.key_ordinal`)
-	if err != nil {
-		return nil, err
-	}
-	return f, each(ctx, db, func(rows *sql.Rows) error {
-		var name string
-		err := rows.Scan(&name)
-		f.keys[strings.ToLower(name)] = true
-		return err
-	}, `/* ingest: find-keys */ SELECT name FROM sys.foreign_keys`)
-}
-
-func each(ctx context.Context, db querier, row func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close() // its error is in rows.Err
-	for rows.Next() {
-		if err := row(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+func (k foreignKey) describe() string {
+	return fmt.Sprintf("foreign key (%s) to %s", strings.Join(k.columns, ", "), k.to)
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type column struct {
 	name, kind string // kind as in "nvarchar", "bigint", "json"
 	length     int    // of nvarchar, binary and varbinary; -1 for max, 0 for what has none
 	null       bool
+	fallback   bool // has a default
 }
 
 type index struct {
@@ -27,14 +29,25 @@ type index struct {
 	unique  bool
 }
 
-type foreignKey struct{ name, table string }
+// foreignKey is known by what it refers from and to: its name is whatever its maker gave it.
+type foreignKey struct {
+	table   string
+	columns []string
+	to      string // the table
+	keys    []string
+	deletes string // what happens to the row when the one that it refers to goes, such as "CASCADE" or "NO ACTION"
+	off     bool   // the server does not keep it
+}
+
+// noAction is a delete that is refused as long as rows refer to the row.
+const noAction = "NO ACTION"
 
 var (
 	createTable = regexp.MustCompile(`(?m)^CREATE TABLE dbo\.(\w+) \(`)
 	columnLine  = regexp.MustCompile(`^\s+\[?(\w+)\]?\s+([a-z]\w*)(?:\((max|\d+)(?:,\s*\d+)?\))?\s(.*)$`)
 	addColumn   = regexp.MustCompile(`^\s*ALTER TABLE dbo\.(\w+) ADD ([A-Z]\w* .*);`)
-	addKey      = regexp.MustCompile(`CONSTRAINT (FK_\w+) FOREIGN KEY`)
-	addKeyTo    = regexp.MustCompile(`ALTER TABLE dbo\.(\w+) ADD CONSTRAINT (FK_\w+) `)
+	alterTable  = regexp.MustCompile(`^\s*ALTER TABLE dbo\.(\w+) ADD CONSTRAINT `)
+	keyClause   = regexp.MustCompile(`FOREIGN KEY \(([^)]*)\) REFERENCES dbo\.(\w+) \(([^)]*)\)(?: ON DELETE (CASCADE|SET NULL))?`)
 	uniqueLine  = regexp.MustCompile(`^\s+CONSTRAINT \w+ (?:UNIQUE|PRIMARY KEY CLUSTERED) \(([^)]*)\)`)
 	createIndex = regexp.MustCompile(`CREATE (UNIQUE )?INDEX \w+ ON dbo\.(\w+) \(([^)]*)\)`)
 )
@@ -64,8 +77,11 @@ func (e *expectation) line(table, line string) {
 		e.indexes = append(e.indexes, index{m[2], names(m[3]), m[1] != ""})
 		return
 	}
-	if m := addKeyTo.FindStringSubmatch(line); m != nil {
-		e.keys = append(e.keys, foreignKey{m[2], m[1]})
+	if m := alterTable.FindStringSubmatch(line); m != nil {
+		table = m[1]
+	}
+	if m := keyClause.FindStringSubmatch(line); m != nil {
+		e.keys = append(e.keys, foreignKey{table: table, columns: names(m[1]), to: m[2], keys: names(m[3]), deletes: cmp.Or(m[4], noAction)})
 		return
 	}
 	if m := addColumn.FindStringSubmatch(line); m != nil {
@@ -77,8 +93,6 @@ func (e *expectation) line(table, line string) {
 	}
 	if m := uniqueLine.FindStringSubmatch(line); m != nil {
 		e.indexes = append(e.indexes, index{table, names(m[1]), true})
-	} else if m := addKey.FindStringSubmatch(line); m != nil {
-		e.keys = append(e.keys, foreignKey{m[1], table})
 	} else {
 		e.column(table, line)
 	}
@@ -96,7 +110,7 @@ func (e *expectation) column(table, line string) {
 			return
 		}
 	}
-	c := column{name: m[1], kind: m[2], null: !strings.Contains(m[4], "NOT NULL")}
+	c := column{name: m[1], kind: m[2], null: !strings.Contains(m[4], "NOT NULL"), fallback: strings.Contains(m[4], " DEFAULT ")}
 	switch {
 	case m[3] == "max":
 		c.length = -1

@@ -92,7 +92,10 @@ func pick(first bool, one, other string) string {
 	return other
 }
 
-// variables are what $(name) in a step stands for on this server.
+// variables are what $(name) in a step stands for on this server. $(json) is the type json where the server has it,
+// else nvarchar(max). $(payload) is varbinary(max), with FILESTREAM where the database has a filegroup for it, which
+// $(filestream_on) names. $(geometry) is geometry where the server has that. The comments of the steps say none of
+// these words: they are printed too, and sqlcmd would take such a word for a variable of its own.
 func (s Server) variables() *strings.Replacer {
 	payload, on := "varbinary(max)", ""
 	if s.Filegroup != "" {

@@ -1,9 +1,8 @@
 -- The tables of the Hartonomous database that ingest writes, as the application that
 -- made them has them. One that is there is left as it is, whichever edition it is of.
 --
--- A line GO ends a batch. $(json) is json where the server has that type, else
--- nvarchar(max). $(payload) is varbinary(max), with FILESTREAM where the database has a
--- filegroup for it, and $(filestream_on) names that filegroup. $(geometry) is geometry.
+-- A line GO ends a batch. What stands in brackets after a dollar sign is filled in for the server: see variables
+-- in server.go.
 
 IF OBJECT_ID(N'dbo.Atoms', N'U') IS NULL
 BEGIN

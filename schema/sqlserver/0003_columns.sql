@@ -79,8 +79,13 @@ IF COL_LENGTH(N'dbo.ModelLayers', N'ByteSize') IS NULL
     ALTER TABLE dbo.ModelLayers ADD ByteSize bigint NULL;
 GO
 
+-- The cloud edition of LayerTensorSegments has neither RawPayload nor PayloadRowGuid: each of its rows is written for them.
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'RawPayload') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'PayloadRowGuid') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD PayloadRowGuid uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_LayerTensorSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID())
+        CONSTRAINT UX_LayerTensorSegments_PayloadRowGuid UNIQUE;
 GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'ByteOffset') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD ByteOffset bigint NULL;
@@ -132,36 +137,35 @@ IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseAlone') IS NULL
     ALTER TABLE dbo.IngestionJobs ADD LeaseAlone bit NULL;
 GO
 
+-- Keys and indexes are looked for by their columns: what was there has names of its own.
 -- ModelLayers.ModelFileId has no foreign key: a layer goes with its model already, and so does the
 -- file. See ModelNameFiles.
-IF OBJECT_ID(N'dbo.FK_Models_IngestionJobs_IngestionJobId', N'F') IS NULL
+IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.Models') AND COL_NAME(parent_object_id, parent_column_id) = N'IngestionJobId'
+    AND referenced_object_id = OBJECT_ID(N'dbo.IngestionJobs'))
     ALTER TABLE dbo.Models ADD CONSTRAINT FK_Models_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE SET NULL;
 GO
-IF OBJECT_ID(N'dbo.FK_LayerTensorSegments_Atoms_AtomId', N'F') IS NULL
+IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND COL_NAME(parent_object_id, parent_column_id) = N'AtomId'
+    AND referenced_object_id = OBJECT_ID(N'dbo.Atoms'))
     ALTER TABLE dbo.LayerTensorSegments ADD CONSTRAINT FK_LayerTensorSegments_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId);
 GO
 
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
-    WHERE i.object_id = OBJECT_ID(N'dbo.Models') AND i.key_ordinal = 1 AND c.name = N'IngestionJobId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.Models') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'IngestionJobId')
     CREATE INDEX IX_Models_IngestionJobId ON dbo.Models (IngestionJobId);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
-    WHERE i.object_id = OBJECT_ID(N'dbo.ModelLayers') AND i.key_ordinal = 1 AND c.name = N'ModelFileId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a INNER JOIN sys.index_columns AS b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.ModelLayers') AND a.key_ordinal = 1 AND COL_NAME(a.object_id, a.column_id) = N'ModelFileId' AND COL_NAME(b.object_id, b.column_id) = N'ByteOffset')
     CREATE INDEX IX_ModelLayers_ModelFileId_ByteOffset ON dbo.ModelLayers (ModelFileId, ByteOffset);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
-    WHERE i.object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND i.key_ordinal = 1 AND c.name = N'AtomId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'AtomId')
     CREATE INDEX IX_LayerTensorSegments_AtomId ON dbo.LayerTensorSegments (AtomId);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
-    WHERE i.object_id = OBJECT_ID(N'dbo.IngestionJobs') AND i.key_ordinal = 1 AND c.name = N'LeaseExpires')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.IngestionJobs') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'LeaseExpires')
     CREATE INDEX IX_IngestionJobs_LeaseExpires ON dbo.IngestionJobs (LeaseExpires);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
-    WHERE i.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND i.key_ordinal = 1 AND c.name = N'IngestionJobId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a INNER JOIN sys.index_columns AS b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND a.key_ordinal = 1 AND COL_NAME(a.object_id, a.column_id) = N'IngestionJobId' AND COL_NAME(b.object_id, b.column_id) = N'AtomId')
     CREATE INDEX IX_IngestionJobAtoms_IngestionJobId_AtomId ON dbo.IngestionJobAtoms (IngestionJobId, AtomId);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS i INNER JOIN sys.columns AS c ON c.object_id = i.object_id AND c.column_id = i.column_id
-    WHERE i.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND i.key_ordinal = 1 AND c.name = N'AtomId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'AtomId')
     CREATE INDEX IX_IngestionJobAtoms_AtomId ON dbo.IngestionJobAtoms (AtomId);
 GO

@@ -15,8 +15,48 @@ import (
 	"github.com/hartonomous/ingest/schema"
 )
 
-// editions are the databases that exist, each as the script in testdata makes it.
-var editions = map[string]string{"plain": "testdata/existing.sql", "filestream": "testdata/existing_filestream.sql"}
+// edition is a database that exists: what testdata/existing.sql leaves open, and its columns beyond those that all have.
+type edition struct {
+	locator, atom, segment   string
+	atomColumns, segmentRest string
+}
+
+const payloadInRow = `RawPayload varbinary(max) FILESTREAM NOT NULL,
+	PayloadRowGuid uniqueidentifier ROWGUIDCOL NOT NULL DEFAULT (NEWSEQUENTIALID()) CONSTRAINT UQ_Segments_Guid UNIQUE`
+
+var editions = map[string]edition{
+	"plain": {locator: "nvarchar(500)", segment: payloadInRow, segmentRest: "RawPayload, PayloadRowGuid"},
+	"filestream": {
+		locator: "nvarchar(1024)",
+		atom: `,
+			RowGuid uniqueidentifier ROWGUIDCOL NOT NULL DEFAULT (NEWID()) CONSTRAINT UQ_Atoms_RowGuid UNIQUE,
+			Payload varbinary(max) FILESTREAM NULL,
+			PayloadSize AS DATALENGTH(Payload) PERSISTED`,
+		atomColumns: ", RowGuid, Payload, PayloadSize",
+		segment:     payloadInRow,
+		segmentRest: "RawPayload, PayloadRowGuid",
+	},
+	"cloud": {
+		locator: "nvarchar(1024)",
+		atom: `,
+			BlobUri nvarchar(2048) NULL, BlobContainer nvarchar(256) NULL, BlobName nvarchar(1024) NULL,
+			BlobSizeBytes bigint NULL, BlobETag nvarchar(128) NULL, BlobLastModified datetime2 NULL`,
+		atomColumns: ", BlobUri, BlobContainer, BlobName, BlobSizeBytes, BlobETag, BlobLastModified",
+		segment:     `BlobUri nvarchar(2048) NULL, BlobETag nvarchar(128) NULL, BlobSizeBytes bigint NOT NULL DEFAULT (0)`,
+		segmentRest: "BlobUri, BlobETag, BlobSizeBytes",
+	},
+}
+
+// columns are those of a table that the other application reads.
+func (e edition) columns(table string) string {
+	switch table {
+	case "Atoms":
+		return oldColumns[table] + e.atomColumns
+	case "LayerTensorSegments":
+		return oldColumns[table] + ", " + e.segmentRest
+	}
+	return oldColumns[table]
+}
 
 // run executes a script, batch by batch. What an engine has no type for is replaced.
 func run(t *testing.T, db *sql.DB, script string) {
@@ -40,16 +80,16 @@ func run(t *testing.T, db *sql.DB, script string) {
 	}
 }
 
-func existing(t *testing.T, edition string) (string, *sql.DB) {
+func existing(t *testing.T, e edition) (string, *sql.DB) {
 	t.Helper()
 	address := newDatabase(t)
 	db := schemaDB(t, address)
-	text, err := os.ReadFile(editions[edition])
+	text, err := os.ReadFile("testdata/existing.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, db, string(text))
-	fill(t, db)
+	run(t, db, strings.NewReplacer("$(locator)", e.locator, "$(atom)", e.atom, "$(segment)", e.segment).Replace(string(text)))
+	fill(t, db, e)
 	return address, db
 }
 
@@ -67,7 +107,7 @@ func pathHash(path string) []byte {
 }
 
 // fill writes rows as the other application does.
-func fill(t *testing.T, db *sql.DB) {
+func fill(t *testing.T, db *sql.DB, e edition) {
 	t.Helper()
 	exec := func(query string, args ...any) {
 		t.Helper()
@@ -87,27 +127,32 @@ func fill(t *testing.T, db *sql.DB) {
 	exec(`INSERT INTO dbo.ModelMetadata (ModelId, License) SELECT MIN(ModelId), N'mit' FROM dbo.Models`)
 	exec(`INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, ParameterCount)
 		SELECT MIN(ModelId), 0, N'blk.0.attn_q.weight', N'Attention', N'4x2', N'float32', N'F32', 8 FROM dbo.Models`)
-	exec(`INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
-		SELECT MIN(LayerId), 0, 0, 8, N'F32', @p1 FROM dbo.ModelLayers`, bytes.Repeat([]byte{1, 2, 3, 4}, 8))
+	if e.segment == payloadInRow {
+		exec(`INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
+			SELECT MIN(LayerId), n, 0, 8, N'F32', @p1 FROM dbo.ModelLayers CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1) AS two GROUP BY n`, bytes.Repeat([]byte{1, 2, 3, 4}, 8))
+	} else {
+		exec(`INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, BlobUri, BlobETag, BlobSizeBytes)
+			SELECT MIN(LayerId), n, 0, 8, N'F32', N'https://a.blob.core.windows.net/tensors/1/1/0.bin', N'0x8D', 32
+			FROM dbo.ModelLayers CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1) AS two GROUP BY n`)
+	}
 	exec(`INSERT INTO dbo.IngestionJobs (PipelineName, StartedAt, Status, SourceUri, Metadata) VALUES (N'models', SYSUTCDATETIME(), N'Running', N'D:\Models', N'{"paths":"all"}')`)
 	exec(`INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT MIN(j.IngestionJobId), MIN(a.AtomId), 0 FROM dbo.IngestionJobs AS j, dbo.Atoms AS a`)
 }
 
-// oldColumns reads every old row through the old columns alone.
+// oldColumns are those that every edition has.
 var oldColumns = map[string]string{
 	"Atoms":               `AtomId, ContentHash, Modality, Subtype, SourceUri, SourceType, CanonicalText, PayloadLocator, Metadata, CreatedAt, UpdatedAt, IsActive, ReferenceCount`,
 	"Models":              `ModelId, ModelName, ModelType, Architecture, Config, ParameterCount, IngestionDate, LastUsed, UsageCount, AverageInferenceMs`,
 	"ModelMetadata":       `MetadataId, ModelId, License`,
 	"ModelLayers":         `LayerId, ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, Parameters, ParameterCount, LayerAtomId`,
-	"LayerTensorSegments": `LayerTensorSegmentId, LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload, PayloadRowGuid, CreatedAt`,
+	"LayerTensorSegments": `LayerTensorSegmentId, LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, CreatedAt`,
 	"IngestionJobs":       `IngestionJobId, PipelineName, StartedAt, CompletedAt, Status, SourceUri, Metadata`,
 	"IngestionJobAtoms":   `IngestionJobAtomId, IngestionJobId, AtomId, WasDuplicate, Notes`,
 }
 
 // rows reads the rows of a table with a number of at most last, or all if that is 0.
-func rows(t *testing.T, db *sql.DB, table string, last int) [][]any {
+func rows(t *testing.T, db *sql.DB, table, columns string, last int) [][]any {
 	t.Helper()
-	columns := oldColumns[table]
 	key, _, _ := strings.Cut(columns, ",")
 	query := `SELECT ` + columns + ` FROM dbo.` + table
 	if last > 0 {
@@ -152,18 +197,35 @@ func sameRows(a, b [][]any) bool {
 	return true
 }
 
+// unlike counts what apply must not make: a second key or index beside one that has another name, and rows that share what is
+// there to tell them apart.
+var unlike = map[string]string{
+	"foreign keys that are there twice":    `SELECT COUNT(*) FROM (SELECT parent_object_id, parent_column_id FROM sys.foreign_key_columns GROUP BY parent_object_id, parent_column_id HAVING COUNT(*) > 1) AS x`,
+	"segments without a GUID of their own": `SELECT COUNT(*) - COUNT(DISTINCT PayloadRowGuid) FROM dbo.LayerTensorSegments`,
+	"segments without a payload":           `SELECT COUNT(*) FROM dbo.LayerTensorSegments WHERE RawPayload IS NULL`,
+}
+
 func TestExistingDatabase(t *testing.T) {
-	for edition := range editions {
-		t.Run(edition, func(t *testing.T) {
+	for name, edition := range editions {
+		t.Run(name, func(t *testing.T) {
 			address, db := existing(t, edition)
 			before := map[string][][]any{}
 			for table := range oldColumns {
-				before[table] = rows(t, db, table, 0)
+				before[table] = rows(t, db, table, edition.columns(table), 0)
 			}
 			apply(t, address)
 			checked, err := schema.Check(t.Context(), db)
 			if err != nil || !checked.OK() {
 				t.Fatalf("after apply: %+v, %v", checked, err)
+			}
+			if r := apply(t, address); len(r.Steps) != 0 {
+				t.Errorf("%d steps were executed again, and nothing was missing", len(r.Steps))
+			}
+			for name, query := range unlike {
+				var n int
+				if err := db.QueryRow(query).Scan(&n); err != nil || n != 0 {
+					t.Errorf("%s: %d, %v", name, n, err)
+				}
 			}
 			c := open(t, address)
 			taken := takeIn(t, c)
@@ -171,7 +233,7 @@ func TestExistingDatabase(t *testing.T) {
 				t.Error(err)
 			}
 			for table, want := range before {
-				if got := rows(t, db, table, max(len(want), 1)); !sameRows(got, want) {
+				if got := rows(t, db, table, edition.columns(table), max(len(want), 1)); !sameRows(got, want) {
 					t.Errorf("%s has\n%v\nwant\n%v", table, got, want)
 				}
 			}
@@ -180,7 +242,7 @@ func TestExistingDatabase(t *testing.T) {
 				t.Errorf("an old model is %+v, %v", old, err)
 			}
 			for l, err := range c.Layers(t.Context(), old.ID) {
-				if err != nil || l.Name != "blk.0.attn_q.weight" || l.Segments != 1 {
+				if err != nil || l.Name != "blk.0.attn_q.weight" || l.Segments != 2 {
 					t.Errorf("an old layer is %+v, %v", l, err)
 				}
 			}
@@ -250,17 +312,17 @@ func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
 // asTheOldReaderWould reads what ingest wrote through the old columns.
 func asTheOldReaderWould(t *testing.T, db *sql.DB, id ingest.ModelID) {
 	t.Helper()
-	var name, kind, layer, layerType, shape, dtype, quantization string
-	var points, offset int64
+	var name, kind, layer, layerType, shape, dtype, quantization, uri string
+	var points, offset, size int64
 	var payload []byte
-	err := db.QueryRow(`SELECT TOP (1) m.ModelName, m.ModelType, l.LayerName, l.LayerType, l.TensorShape, l.TensorDtype, s.QuantizationType, s.PointCount, s.PointOffset, s.RawPayload
+	err := db.QueryRow(`SELECT TOP (1) m.ModelName, m.ModelType, l.LayerName, l.LayerType, l.TensorShape, l.TensorDtype, s.QuantizationType, s.PointCount, s.PointOffset, s.RawPayload, s.BlobUri, s.BlobSizeBytes
 		FROM dbo.Models AS m INNER JOIN dbo.ModelLayers AS l ON l.ModelId = m.ModelId INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
-		WHERE m.ModelId = @p1 ORDER BY s.SegmentOrdinal DESC`, int64(id)).Scan(&name, &kind, &layer, &layerType, &shape, &dtype, &quantization, &points, &offset, &payload)
+		WHERE m.ModelId = @p1 ORDER BY s.SegmentOrdinal DESC`, int64(id)).Scan(&name, &kind, &layer, &layerType, &shape, &dtype, &quantization, &points, &offset, &payload, &uri, &size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(name) != 200 || kind != "gguf" || len(layer) != 100 || layerType != "Unknown" || shape != "[524288]" || dtype != "float32" ||
-		quantization != "F32" || points != 1<<18 || offset != 1<<18 || payload == nil || len(payload) != 0 {
-		t.Errorf("the old columns say %q %q %q %q %q %q %q %d %d %v", name, kind, layer, layerType, shape, dtype, quantization, points, offset, payload)
+		quantization != "F32" || points != 1<<18 || offset != 1<<18 || payload == nil || len(payload) != 0 || uri != "dir:x" || size != 1<<20 {
+		t.Errorf("the old columns say %q %q %q %q %q %q %q %d %d %v %q %d", name, kind, layer, layerType, shape, dtype, quantization, points, offset, payload, uri, size)
 	}
 }

@@ -1,5 +1,5 @@
--- The database as the other application made it: other names for constraints and indexes, a
--- PayloadLocator of the older length.
+-- The database as the other application made it, in the edition that existing_test.go fills in. What the contract gives no name
+-- has another one here than in schema/, or one of the server's own.
 CREATE TABLE dbo.Atoms (
     AtomId bigint IDENTITY(1,1) NOT NULL CONSTRAINT PK_Atoms PRIMARY KEY,
     ContentHash binary(32) NOT NULL,
@@ -8,14 +8,14 @@ CREATE TABLE dbo.Atoms (
     SourceUri nvarchar(1024) NULL,
     SourceType nvarchar(128) NULL,
     CanonicalText nvarchar(max) NULL,
-    PayloadLocator nvarchar(500) NULL,
+    PayloadLocator $(locator) NULL,
     Metadata nvarchar(max) NULL,
     CreatedAt datetime2 NOT NULL DEFAULT (SYSUTCDATETIME()),
     UpdatedAt datetime2 NULL,
     IsActive bit NOT NULL DEFAULT (1),
     ReferenceCount bigint NOT NULL DEFAULT (0),
     SpatialKey $(geometry) NULL,
-    ComponentStream varbinary(max) NULL
+    ComponentStream varbinary(max) NULL$(atom)
 );
 GO
 CREATE UNIQUE INDEX UX_Atoms_ContentHash ON dbo.Atoms (ContentHash);
@@ -50,7 +50,7 @@ CREATE TABLE dbo.ModelMetadata (
     TrainingDate date NULL,
     License nvarchar(100) NULL,
     SourceUrl nvarchar(500) NULL,
-    CONSTRAINT FK_ModelMetadata_Models_ModelId FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE
+    FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE
 );
 GO
 CREATE TABLE dbo.ModelLayers (
@@ -76,8 +76,8 @@ CREATE TABLE dbo.ModelLayers (
     AvgComputeTimeMs float NULL,
     WeightsGeometry $(geometry) NULL,
     LayerAtomId bigint NULL,
-    CONSTRAINT FK_ModelLayers_Models_ModelId FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE,
-    CONSTRAINT FK_ModelLayers_Atoms_LayerAtomId FOREIGN KEY (LayerAtomId) REFERENCES dbo.Atoms (AtomId) ON DELETE SET NULL
+    CONSTRAINT FK_Layers_Models FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE,
+    CONSTRAINT FK_Layers_Atoms FOREIGN KEY (LayerAtomId) REFERENCES dbo.Atoms (AtomId) ON DELETE SET NULL
 );
 GO
 CREATE INDEX IX_ModelLayers_Model ON dbo.ModelLayers (ModelId, LayerIdx);
@@ -101,11 +101,9 @@ CREATE TABLE dbo.LayerTensorSegments (
     MMax float NULL,
     MortonCode bigint NULL,
     GeometryFootprint $(geometry) NULL,
-    RawPayload varbinary(max) FILESTREAM NOT NULL,
-    PayloadRowGuid uniqueidentifier ROWGUIDCOL NOT NULL DEFAULT (NEWSEQUENTIALID()),
+    $(segment),
     CreatedAt datetime2 NOT NULL DEFAULT (SYSUTCDATETIME()),
-    CONSTRAINT UQ_Segments_Guid UNIQUE (PayloadRowGuid),
-    CONSTRAINT FK_LayerTensorSegments_ModelLayers_LayerId FOREIGN KEY (LayerId) REFERENCES dbo.ModelLayers (LayerId) ON DELETE CASCADE
+    CONSTRAINT FK_Segments_Layers FOREIGN KEY (LayerId) REFERENCES dbo.ModelLayers (LayerId) ON DELETE CASCADE
 );
 GO
 CREATE UNIQUE INDEX UX_LayerTensorSegments_LayerId_SegmentOrdinal ON dbo.LayerTensorSegments (LayerId, SegmentOrdinal);
@@ -126,6 +124,6 @@ CREATE TABLE dbo.IngestionJobAtoms (
     AtomId bigint NOT NULL,
     WasDuplicate bit NOT NULL DEFAULT (0),
     Notes nvarchar(1024) NULL,
-    CONSTRAINT FK_IngestionJobAtoms_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE,
-    CONSTRAINT FK_IngestionJobAtoms_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId)
+    CONSTRAINT FK_JobAtoms_Jobs FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE,
+    FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId)
 );
