@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -22,6 +23,10 @@ type Report struct {
 	Server  Server
 	Applied int    // number of the last step that the database had before; 0 for none
 	Steps   []Step // those that it lacked, as they were or would be executed
+	// Mends is set if the database has been through the steps, and somebody has removed since what they made.
+	Mends bool
+	// Left are the tables that are not as they should be after Apply: what was there is not Apply's to change.
+	Left []Table
 }
 
 // createSteps is executed under the lock, so no two processes do it at once.
@@ -40,7 +45,7 @@ DECLARE @got int;
 EXEC @got = sp_getapplock @Resource = N'ingest:schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;
 IF @got < 0 THROW 51001, N'another process has been changing the schema for a minute', 1;`
 
-// Plan returns what Apply would do to the SQL Server database db.
+// Plan returns which steps the SQL Server database db lacks by its own account.
 func Plan(ctx context.Context, db querier) (*Report, error) {
 	r := &Report{}
 	var err error
@@ -73,30 +78,50 @@ func applied(ctx context.Context, db querier) (int, error) {
 	return last, err
 }
 
+// Preview returns what Apply would do to the SQL Server database db.
+func Preview(ctx context.Context, db querier) (*Report, error) {
+	r, err := Plan(ctx, db)
+	if err != nil || len(r.Steps) > 0 {
+		return r, err
+	}
+	if r.Left, err = wrong(ctx, db); err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(r.Left, func(t Table) bool { return t.Missing || len(t.Lacks) > 0 }) {
+		return r, nil // what is there and different is no step's to change
+	}
+	r.Mends = true
+	r.Steps, err = r.Server.Script() // each step leaves alone what is there
+	return r, err
+}
+
+// wrong returns the tables that are not as they should be.
+func wrong(ctx context.Context, db querier) ([]Table, error) {
+	checked, err := Check(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(checked.Tables, func(t Table) bool { return t.OK() }), nil
+}
+
 // Apply brings the SQL Server database db to what this program knows. Each step is one
 // transaction, which SQL Server's data definition takes part in: after an error
-// the steps before it stand, and Apply can be called again. What was removed since a step made it is made again. Two processes that call it at
-// once wait for each other.
+// the steps before it stand, the report says which, and Apply can be called again. What was removed since a step made
+// it is made again. Two processes that call it at once wait for each other.
 func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close() // gives it back; it has nothing to report
-	r, err := Plan(ctx, conn)
+	r, err := Preview(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	steps, mending := r.Steps, false
-	r.Steps = nil
-	if len(steps) == 0 {
-		if steps, err = lost(ctx, conn); err != nil {
-			return r, err
-		}
-		mending = true
-	}
+	steps, before := r.Steps, r.Left
+	r.Steps, r.Left = nil, nil
 	for _, step := range steps {
-		done, err := applyStep(ctx, conn, step, mending)
+		done, err := applyStep(ctx, conn, step, r.Mends)
 		if err != nil {
 			return r, fmt.Errorf("schema step %d (%s): %w", step.Number, step.Name, err)
 		}
@@ -104,17 +129,13 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 			r.Steps = append(r.Steps, step)
 		}
 	}
-	return r, nil
-}
-
-// lost returns all steps if the database lacks something that they made: somebody has removed it. Each step leaves
-// alone what is there.
-func lost(ctx context.Context, db querier) ([]Step, error) {
-	checked, err := Check(ctx, db)
-	if err != nil || !slices.ContainsFunc(checked.Tables, func(t Table) bool { return t.Missing || len(t.Lacks) > 0 }) {
-		return nil, err // what is there and different is no step's to change
+	if r.Left, err = wrong(ctx, conn); err != nil {
+		return r, err
 	}
-	return checked.Server.Script()
+	if r.Mends && reflect.DeepEqual(before, r.Left) {
+		r.Steps = nil // they found nothing that they could make again
+	}
+	return r, nil
 }
 
 // applyStep reports whether the step was this call's to apply, and not another process's. Where it is mending, it

@@ -41,6 +41,18 @@ func (f *partFlags) bind(c *cobra.Command) {
 	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history (default 365)")
 }
 
+// printed returns the scripts of the parts that were named, or an error if the server cannot have one of them.
+func (f *partFlags) printed(server schema.Server) ([]string, error) {
+	all := make([]string, len(f.parts))
+	for i, name := range f.parts {
+		var err error
+		if all[i], err = schema.PrintedPart(server, name, f.settings); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 func newSchemaApply(p *program) *cobra.Command {
 	var f partFlags
 	var dryRun bool
@@ -105,47 +117,66 @@ func (p *program) withSchema(do func(*sql.DB) error) error {
 }
 
 func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryRun bool) error {
-	act := schema.Apply
-	if dryRun {
-		act = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Plan(ctx, db) }
-	}
-	report, err := act(ctx, db)
+	server, err := schema.Inspect(ctx, db)
 	if err != nil {
 		return err
 	}
-	for _, choice := range report.Server.Choices() {
-		p.emit(map[string]string{"event": "server", "text": choice}, "%s\n", choice)
+	parts, err := f.printed(server) // before anything is changed: one that cannot be had is not found out after the steps
+	if err != nil {
+		return err
 	}
-	for _, step := range report.Steps {
-		p.emit(map[string]any{"event": verbOf(dryRun), "step": step.Number, "name": step.Name, "sql": step.SQL}, "%s step %d (%s)\n", verbOf(dryRun), step.Number, step.Name)
-		if dryRun && !p.json {
-			p.printf("%s\n", step.SQL)
+	act := schema.Apply
+	if dryRun {
+		act = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Preview(ctx, db) }
+	}
+	report, err := act(ctx, db)
+	if report != nil { // what was done until an error stands
+		p.schemaReport(report, dryRun, err == nil)
+	}
+	if err != nil {
+		return err
+	}
+	for i, name := range f.parts {
+		if !dryRun {
+			if err := schema.ApplyPart(ctx, db, name, f.settings); err != nil {
+				return err
+			}
 		}
-	}
-	if len(report.Steps) == 0 {
-		p.emit(map[string]any{"event": "current", "step": report.Applied}, "nothing to do: the database has all %d steps\n", report.Applied)
-	}
-	for _, name := range f.parts {
-		if err := p.applyPart(ctx, db, report.Server, name, f, dryRun); err != nil {
-			return err
+		p.emit(map[string]any{"event": verbOf(dryRun), "part": name, "sql": parts[i]}, "%s%s part %s\n", comment(dryRun), verbOf(dryRun), name)
+		if dryRun && !p.json {
+			p.printf("%s\n", parts[i])
 		}
 	}
 	return nil
 }
 
-func (p *program) applyPart(ctx context.Context, db *sql.DB, server schema.Server, name string, f partFlags, dryRun bool) error {
-	text, err := schema.PartScript(server, name, f.settings)
-	if err == nil && !dryRun {
-		err = schema.ApplyPart(ctx, db, name, f.settings)
+// schemaReport says what was done, or would be. What --dry-run prints is a script: all else in it is a comment.
+func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
+	for _, choice := range report.Server.Choices() {
+		p.emit(map[string]string{"event": "server", "text": choice}, "%s%s\n", comment(dryRun), choice)
 	}
-	if err != nil {
-		return err
+	for _, step := range report.Steps {
+		p.emit(map[string]any{"event": verbOf(dryRun), "step": step.Number, "name": step.Name, "sql": step.Printed()},
+			"%s%s step %d (%s)\n", comment(dryRun), verbOf(dryRun), step.Number, step.Name)
+		if dryRun && !p.json {
+			p.printf("%s\n", step.Printed())
+		}
 	}
-	p.emit(map[string]any{"event": verbOf(dryRun), "part": name, "sql": text}, "%s part %s\n", verbOf(dryRun), name)
-	if dryRun && !p.json {
-		p.printf("%s\n", text)
+	if len(report.Steps) == 0 && whole {
+		p.emit(map[string]any{"event": "current", "step": report.Applied}, "%snothing to do: the database has all %d steps\n", comment(dryRun), report.Applied)
 	}
-	return nil
+	for _, t := range report.Left {
+		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": t.Lacks, "different": t.Different},
+			"%s%s is not as it should be: %s\n", comment(dryRun), t.Name, wrongIn(t))
+	}
+}
+
+// comment begins a line of a script that is no statement.
+func comment(dryRun bool) string {
+	if dryRun {
+		return "-- "
+	}
+	return ""
 }
 
 func verbOf(dryRun bool) string {
@@ -165,12 +196,8 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known}, "the database has step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
 	}
 	for _, t := range checked.Tables {
-		state := strings.Join(append(prefixed("missing ", t.Lacks), t.Different...), "; ")
-		if t.Missing {
-			state = "missing"
-		}
 		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing, "lacks": t.Lacks, "different": t.Different},
-			"%-20s %s\n", t.Name, orOK(state))
+			"%-20s %s\n", t.Name, orOK(wrongIn(t)))
 	}
 	for _, name := range f.parts {
 		problem, err := schema.CheckPart(ctx, db, name)
@@ -186,12 +213,16 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	return nil
 }
 
-func prefixed(prefix string, list []string) []string {
-	all := make([]string, len(list))
-	for i, text := range list {
-		all[i] = prefix + text
+// wrongIn says what is wrong in a table; nothing if all is as it should be.
+func wrongIn(t schema.Table) string {
+	if t.Missing {
+		return "missing"
 	}
-	return all
+	var all []string
+	for _, name := range t.Lacks {
+		all = append(all, "missing "+name)
+	}
+	return strings.Join(append(all, t.Different...), "; ")
 }
 
 func orOK(problem string) string {
@@ -206,17 +237,15 @@ func (p *program) schemaPrint(server schema.Server, f partFlags) error {
 	if err != nil {
 		return err
 	}
-	parts := make([]string, len(f.parts)) // before anything is printed: half a script looks like one
-	for i, name := range f.parts {
-		if parts[i], err = schema.PartScript(server, name, f.settings); err != nil {
-			return err
-		}
+	parts, err := f.printed(server) // before anything is printed: half a script looks like one
+	if err != nil {
+		return err
 	}
 	for _, step := range steps {
-		p.emit(map[string]any{"step": step.Number, "name": step.Name, "sql": step.SQL}, "-- Step %d: %s\n%s\n", step.Number, step.Name, step.SQL)
+		p.emit(map[string]any{"step": step.Number, "name": step.Name, "sql": step.Printed()}, "%s\n", step.Printed())
 	}
 	for i, name := range f.parts {
-		p.emit(map[string]any{"part": name, "sql": parts[i]}, "-- Part %s\n%s\n", name, parts[i])
+		p.emit(map[string]any{"part": name, "sql": parts[i]}, "%s\n", parts[i])
 	}
 	return nil
 }

@@ -64,7 +64,14 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	apply(t, address)
 	db := schemaDB(t, address)
 	for _, query := range []string{`DROP TABLE dbo.FilePaths`, `ALTER TABLE dbo.ModelLayers DROP COLUMN ByteSize`,
-		`ALTER TABLE dbo.Models ALTER COLUMN State nvarchar(40)`} {
+		`ALTER TABLE dbo.Models ALTER COLUMN State nvarchar(40)`,
+		`ALTER TABLE dbo.ModelMetadata DROP CONSTRAINT FK_ModelMetadata_Models_ModelId`,
+		`ALTER TABLE dbo.ModelMetadata ADD CONSTRAINT FK_Another FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId)`,
+		`ALTER TABLE dbo.IngestionJobKeys DROP CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId`,
+		`DROP INDEX IX_ModelKeys_ModelId ON dbo.ModelKeys`, `CREATE INDEX IX_ModelKeys_ModelId ON dbo.ModelKeys (ModelId) WHERE ModelId > 5`,
+		`DECLARE @sql nvarchar(max) = N'ALTER TABLE dbo.ModelFiles DROP CONSTRAINT ' + (SELECT TOP (1) d.name FROM sys.default_constraints AS d
+			INNER JOIN sys.columns AS c ON c.default_object_id = d.object_id WHERE c.object_id = OBJECT_ID(N'dbo.ModelFiles') AND c.name = N'BytesStored');
+		EXEC sys.sp_executesql @sql;`} {
 		if _, err := db.Exec(query); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +82,9 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	}
 	for _, table := range checked.Tables {
 		want := map[string]string{"FilePaths": "true [] []", "ModelLayers": "false [column ByteSize] []",
-			"Models": "false [] [column State is nvarchar(40), want nvarchar(20)]"}[table.Name]
+			"Models": "false [] [column State is nvarchar(40), want nvarchar(20)]", "ModelFiles": "false [] [column BytesStored has no default]",
+			"ModelMetadata":    "false [] [foreign key (ModelId) to Models has ON DELETE NO ACTION, want CASCADE]",
+			"IngestionJobKeys": "false [foreign key (IngestionJobId) to IngestionJobs] []", "ModelKeys": "false [index on (ModelId)] []"}[table.Name]
 		if got := describe(table); want == "" && !table.OK() || want != "" && got != want {
 			t.Errorf("%s: %s, want %s", table.Name, got, want)
 		}
@@ -100,6 +109,107 @@ func TestApplyMends(t *testing.T) {
 	}
 	if r := apply(t, address); len(r.Steps) != 0 {
 		t.Errorf("%d steps were executed where nothing was missing", len(r.Steps))
+	}
+}
+
+// TestApplySaysWhatItLeaves takes away what no step makes alone.
+func TestApplySaysWhatItLeaves(t *testing.T) {
+	address := newDatabase(t)
+	apply(t, address)
+	db := schemaDB(t, address)
+	if _, err := db.Exec(`ALTER TABLE dbo.IngestionJobKeys DROP CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId`); err != nil {
+		t.Fatal(err)
+	}
+	r := apply(t, address)
+	if len(r.Steps) != 0 || len(r.Left) != 1 || describe(r.Left[0]) != "false [foreign key (IngestionJobId) to IngestionJobs] []" {
+		t.Errorf("%d steps, and what is left is %+v", len(r.Steps), r.Left)
+	}
+	if _, err := db.Exec(`DROP TABLE dbo.FilePaths`); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := schema.Preview(t.Context(), db); err != nil || len(r.Steps) == 0 || len(r.Left) != 2 {
+		t.Errorf("a preview is %+v, %v", r, err)
+	}
+	if r := apply(t, address); len(r.Steps) == 0 || len(r.Left) != 1 {
+		t.Errorf("%d steps, and what is left is %+v", len(r.Steps), r.Left)
+	}
+}
+
+// TestApplyFails has something in the way of the second step: the first stands, and is reported.
+func TestApplyFails(t *testing.T) {
+	address := newDatabase(t)
+	db := schemaDB(t, address)
+	if _, err := db.Exec(`CREATE TABLE dbo.ModelFiles (Other int NULL)`); err != nil {
+		t.Fatal(err)
+	}
+	r, err := schema.Apply(t.Context(), db)
+	if err == nil || !strings.Contains(err.Error(), "schema step 2 (own)") || r == nil || len(r.Steps) != 1 || r.Steps[0].Number != 1 {
+		t.Fatalf("apply: %v", err)
+	}
+	if _, err := db.Exec(`DROP TABLE dbo.ModelFiles`); err != nil {
+		t.Fatal(err)
+	}
+	if r := apply(t, address); r.Applied != 1 || len(r.Left) != 0 {
+		t.Errorf("then: %+v", r)
+	}
+}
+
+// TestPrintedSteps runs by hand what is printed, twice, and wants what Apply makes.
+func TestPrintedSteps(t *testing.T) {
+	address := newDatabase(t)
+	db := schemaDB(t, address)
+	plan, err := schema.Plan(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan.Steps {
+			for _, batch := range schema.Batches(step.Printed()) {
+				if _, err := conn.ExecContext(t.Context(), batch); err != nil {
+					t.Fatalf("%v in\n%s", err, batch)
+				}
+			}
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if checked, err := schema.Check(t.Context(), db); err != nil || !checked.OK() {
+			t.Errorf("checked %+v, %v", checked, err)
+		}
+		if r := apply(t, address); len(r.Steps) != 0 {
+			t.Errorf("%d steps are left to apply", len(r.Steps))
+		}
+	}
+}
+
+// TestPrintedStepFails goes on after an error, as SSMS does: a step that was rolled back is not noted, nor one after it.
+func TestPrintedStepFails(t *testing.T) {
+	address := newDatabase(t)
+	db := schemaDB(t, address)
+	plan, err := schema.Plan(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	plan.Steps[0].SQL = strings.Replace(plan.Steps[0].SQL, "GO", "GO\nTHROW 50000, N'something is in the way', 1;\nGO", 1)
+	refused := 0
+	for _, step := range plan.Steps {
+		for _, batch := range schema.Batches(step.Printed()) {
+			if _, err := conn.ExecContext(t.Context(), batch); err != nil && strings.Contains(err.Error(), "is not done") {
+				refused++
+			}
+		}
+	}
+	if r, err := schema.Plan(t.Context(), conn); err != nil || r.Applied != 0 || refused == 0 {
+		t.Errorf("%v; %d steps say that they are not done", err, refused)
 	}
 }
 
