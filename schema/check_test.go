@@ -78,6 +78,9 @@ func TestCompare(t *testing.T) {
 			f.keys = slices.DeleteFunc(f.keys, func(k foreignKey) bool { return k.table == "ModelLayers" && k.to == "Atoms" })
 		}, "[foreign key (LayerAtomId) to Atoms] []"},
 		"a key to elsewhere": {"ModelLayers", func(f *findings) { f.alterKey("ModelLayers", "LayerAtomId", func(k *foreignKey) { k.to = "Models" }) }, "[foreign key (LayerAtomId) to Atoms] []"},
+		"a key to another column": {"ModelLayers", func(f *findings) {
+			f.alterKey("ModelLayers", "LayerAtomId", func(k *foreignKey) { k.keys = []string{"ReferenceCount"} })
+		}, "[foreign key (LayerAtomId) to Atoms] []"},
 		"a key that deletes otherwise": {"ModelLayers", func(f *findings) { f.alterKey("ModelLayers", "ModelId", func(k *foreignKey) { k.deletes = noAction }) },
 			"[] [foreign key (ModelId) to Models has ON DELETE NO ACTION, want CASCADE]"},
 		"a key that is off": {"ModelLayers", func(f *findings) { f.alterKey("ModelLayers", "ModelId", func(k *foreignKey) { k.off = true }) },

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -21,7 +22,7 @@ var partFiles embed.FS
 type PartSettings struct {
 	// Path is the folder on the server for FILESTREAM data. The folder above it must exist, it must not.
 	Path string
-	// RetentionDays is how long history is kept; 0 or less means 365.
+	// RetentionDays is how long history is kept; 0 or less means 365, and what it is where history is kept already.
 	RetentionDays int
 }
 
@@ -32,6 +33,8 @@ type part struct {
 	inTransaction bool
 	// lacking are the products that do not have what it needs.
 	lacking []string
+	// since is the oldest version of SQL Server that does, if that is not every one that will do.
+	since version
 	// check is a query for what is missing: one row with a text, empty if nothing is.
 	check string
 }
@@ -40,27 +43,38 @@ type part struct {
 const babelfish = "Babelfish"
 
 var parts = []part{
-	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", babelfish}, `SELECT CASE
+	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", babelfish}, any2016, `SELECT CASE
 		WHEN COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0) < 2 THEN N'the instance has FILESTREAM switched off, or for T-SQL alone: Configuration Manager, then sp_configure ''filestream access level'', 2'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD') THEN N'the database has no FILESTREAM filegroup'
-		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files WHERE type = 2) THEN N'the FILESTREAM filegroup has no file'
+		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files AS f INNER JOIN sys.filegroups AS g ON g.data_space_id = f.data_space_id WHERE f.type = 2 AND g.type = 'FD') THEN N'the FILESTREAM filegroup has no file'
 		WHEN EXISTS (SELECT 1 FROM sys.columns WHERE object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments')) AND name = N'RawPayload' AND is_filestream = 0)
 			THEN N'RawPayload of a table that has rows is no FILESTREAM column: it is changed by ingest migrate'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.Atoms') AND name = N'Payload' AND is_filestream = 1)
 			THEN N'Atoms has no FILESTREAM column Payload'
 		WHEN COL_LENGTH(N'dbo.Atoms', N'PayloadSize') IS NULL THEN N'Atoms has no column PayloadSize'
 		ELSE N'' END`},
-	{"temporal", true, []string{babelfish}, `SELECT CASE WHEN (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type = 2)
-		< (SELECT COUNT(*) FROM sys.tables WHERE name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type <> 1)
-		THEN N'ModelLayers or TensorAtoms keeps no history' ELSE N'' END`},
-	{"columnstore", true, []string{babelfish}, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6)
+	{"temporal", true, []string{babelfish}, sql2017, `SELECT CASE
+		WHEN EXISTS (SELECT 1 FROM sys.tables WHERE schema_id = SCHEMA_ID(N'dbo') AND name IN (N'ModelLayers', N'TensorAtoms') AND temporal_type = 0)
+			THEN N'ModelLayers or TensorAtoms keeps no history'
+		WHEN EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_temporal_history_retention_enabled = 0)
+			THEN N'history is kept for ever: the database has TEMPORAL_HISTORY_RETENTION OFF, as after a restore to a point in time'
+		WHEN $(asked) = 1 AND EXISTS (SELECT 1 FROM sys.tables WHERE schema_id = SCHEMA_ID(N'dbo') AND name IN (N'ModelLayers', N'TensorAtoms')
+			AND temporal_type = 2 AND (history_retention_period_unit <> 3 OR history_retention_period <> $(days)))
+			THEN N'history of ModelLayers or TensorAtoms is not kept for $(days) days'
+		ELSE N'' END`},
+	{"columnstore", true, []string{babelfish}, any2016, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6 AND is_disabled = 0)
 		THEN N'' ELSE N'LayerTensorSegments has no columnstore index' END`},
-	{"query-store", false, []string{babelfish}, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N'' ELSE N'the query store does not collect' END`},
-	{"broker", false, []string{"Azure SQL Database", babelfish}, `SELECT CASE
+	{"query-store", false, []string{babelfish}, any2016, `SELECT CASE
+		WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N''
+		WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 3) THEN N'the query store is in error: sp_query_store_consistency_check'
+		ELSE N'the query store does not collect' END`},
+	{"broker", false, []string{"Azure SQL Database", babelfish}, any2016, `SELECT CASE
 		WHEN NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1) THEN N'Service Broker is off in the database'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_message_types WHERE name = N'//Hartonomous/Message') THEN N'message type //Hartonomous/Message is missing'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_contracts WHERE name = N'//Hartonomous/Contract') THEN N'contract //Hartonomous/Contract is missing'
 		WHEN OBJECT_ID(N'dbo.HartonomousMessageQueue', N'SQ') IS NULL THEN N'queue dbo.HartonomousMessageQueue is missing'
+		WHEN EXISTS (SELECT 1 FROM sys.service_queues WHERE object_id = OBJECT_ID(N'dbo.HartonomousMessageQueue') AND is_receive_enabled = 0)
+			THEN N'queue dbo.HartonomousMessageQueue is switched off, as after a message that failed five times'
 		WHEN (SELECT COUNT(*) FROM sys.services WHERE name IN (N'Hartonomous.BrokerInitiator', N'Hartonomous.BrokerTarget')) < 2 THEN N'a service is missing'
 		ELSE N'' END`},
 }
@@ -87,6 +101,9 @@ func (p *part) refused(server Server) string {
 	if slices.Contains(p.lacking, server.Product) {
 		return "part " + p.name + " is not to be had in " + server.Product
 	}
+	if server.Product == "SQL Server" && server.older(p.since) {
+		return fmt.Sprintf("part %s is not to be had in SQL Server version %s: it takes version %d or later", p.name, server.Version, p.since)
+	}
 	return ""
 }
 
@@ -102,14 +119,17 @@ func PartScript(server Server, name string, settings PartSettings) (string, erro
 	if name == "filestream" && settings.Path == "" {
 		return "", errors.New("part filestream: name the folder on the server that its data goes to (--filestream-path)")
 	}
-	if settings.RetentionDays <= 0 {
-		settings.RetentionDays = 365
-	}
 	text, err := partFiles.ReadFile("sqlserver/parts/" + name + ".sql")
 	if err != nil {
 		return "", err
 	}
-	return strings.NewReplacer("$(path)", literal(settings.Path), "$(days)", strconv.Itoa(settings.RetentionDays)).Replace(string(text)), nil
+	return settings.fill(string(text)), nil
+}
+
+// fill puts in what $(name) in a part stands for. $(asked) is 1 if a retention was named.
+func (s PartSettings) fill(text string) string {
+	days := cmp.Or(max(s.RetentionDays, 0), 365)
+	return strings.NewReplacer("$(path)", literal(s.Path), "$(days)", strconv.Itoa(days), "$(asked)", pick(s.RetentionDays > 0, "1", "0")).Replace(text)
 }
 
 // ApplyPart adds an optional part to a database that Apply has brought up to date. It may be called
@@ -134,14 +154,15 @@ func ApplyPart(ctx context.Context, db *sql.DB, name string, settings PartSettin
 	}
 	defer conn.Close() // gives it back; it has nothing to report
 	execute := func(run func(context.Context, string, ...any) (sql.Result, error)) error {
-		for _, batch := range Batches(script) {
+		batches := Batches(script)
+		for i, batch := range batches {
 			if _, err := run(ctx, batch); err != nil {
-				return fmt.Errorf("part %s: %w", name, err)
+				return fmt.Errorf("part %s, batch %d of %d: %w", name, i+1, len(batches), err)
 			}
 		}
 		return nil
 	}
-	if !p.inTransaction {
+	if !p.inTransaction { // what came before an error stands, and is passed over the next time
 		return execute(conn.ExecContext)
 	}
 	return within(ctx, conn, func(tx *sql.Tx) error {
@@ -152,8 +173,8 @@ func ApplyPart(ctx context.Context, db *sql.DB, name string, settings PartSettin
 	})
 }
 
-// CheckPart says what an optional part lacks; nothing if it is there.
-func CheckPart(ctx context.Context, db querier, name string) (string, error) {
+// CheckPart says what an optional part lacks, or how it is not as settings want it; nothing if it is there.
+func CheckPart(ctx context.Context, db querier, name string, settings PartSettings) (string, error) {
 	p, err := named(name)
 	if err != nil {
 		return "", err
@@ -166,6 +187,6 @@ func CheckPart(ctx context.Context, db querier, name string) (string, error) {
 		return why, nil
 	}
 	var problem string
-	err = db.QueryRowContext(ctx, `/* ingest: check-part */ `+p.check).Scan(&problem)
+	err = db.QueryRowContext(ctx, `/* ingest: check-part */ `+settings.fill(p.check)).Scan(&problem)
 	return problem, err
 }

@@ -65,10 +65,24 @@ func Inspect(ctx context.Context, db querier) (Server, error) {
 	return s, nil
 }
 
-// recent refuses what is older than SQL Server 2016. In the cloud the number says nothing.
-func (s Server) recent() error {
+// version is the number that versions of SQL Server begin with.
+type version int
+
+const (
+	any2016 version = 13 // the oldest that will do at all
+	sql2017 version = 14
+)
+
+// older reports whether the server is known to be older than v. In the cloud the number says nothing.
+func (s Server) older(v version) bool {
 	major, _, _ := strings.Cut(s.Version, ".")
-	if n, err := strconv.Atoi(major); err == nil && n < 13 {
+	n, err := strconv.Atoi(major)
+	return err == nil && n < int(v)
+}
+
+// recent refuses what is older than SQL Server 2016.
+func (s Server) recent() error {
+	if s.older(any2016) {
 		return fmt.Errorf("the server is SQL Server version %s: 2016 (version 13) is the oldest that will do", s.Version)
 	}
 	return nil

@@ -38,7 +38,7 @@ type partFlags struct {
 func (f *partFlags) bind(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.parts, "with", nil, "also this optional part: "+strings.Join(schema.PartNames(), ", "))
 	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server that FILESTREAM data goes to; it must not exist, the one above it must")
-	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history (default 365)")
+	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history (default 365; history that is kept already stays as it is unless this is given)")
 }
 
 // printed returns the scripts of the parts that were named, or an error if the server cannot have one of them.
@@ -200,7 +200,7 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 			"%-20s %s\n", t.Name, orOK(wrongIn(t)))
 	}
 	for _, name := range f.parts {
-		problem, err := schema.CheckPart(ctx, db, name)
+		problem, err := schema.CheckPart(ctx, db, name, f.settings)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
--- What ingest adds to the tables that were there. A column that may be NULL costs nothing
--- to add, in any edition, however many rows there are; and NULL is what a row of
--- another program says: that it does not know.
+-- What ingest adds to the tables that were there. NULL is what a row of another program says: that it does
+-- not know. And a column that may be NULL is added without a look at the rows, however many there are: a column of
+-- fixed length only as long as no row could outgrow a page (8060 bytes), else each row is written again. So
+-- these come first in each table, and the long texts after them.
 --
 -- An Exact column holds, byte for byte, what the column of that name cannot: text that
 -- is too long for it, that is not UTF-8, or that holds a NUL. NULL means that the other
@@ -11,6 +12,12 @@
 
 IF COL_LENGTH(N'dbo.Atoms', N'ByteSize') IS NULL
     ALTER TABLE dbo.Atoms ADD ByteSize bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobSizeBytes') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobSizeBytes bigint NULL;
+GO
+IF COL_LENGTH(N'dbo.Atoms', N'BlobLastModified') IS NULL
+    ALTER TABLE dbo.Atoms ADD BlobLastModified datetime2 NULL;
 GO
 IF COL_LENGTH(N'dbo.Atoms', N'SourceUriExact') IS NULL
     ALTER TABLE dbo.Atoms ADD SourceUriExact varbinary(max) NULL;
@@ -27,16 +34,13 @@ GO
 IF COL_LENGTH(N'dbo.Atoms', N'BlobName') IS NULL
     ALTER TABLE dbo.Atoms ADD BlobName nvarchar(1024) NULL;
 GO
-IF COL_LENGTH(N'dbo.Atoms', N'BlobSizeBytes') IS NULL
-    ALTER TABLE dbo.Atoms ADD BlobSizeBytes bigint NULL;
-GO
 IF COL_LENGTH(N'dbo.Atoms', N'BlobETag') IS NULL
     ALTER TABLE dbo.Atoms ADD BlobETag nvarchar(128) NULL;
 GO
-IF COL_LENGTH(N'dbo.Atoms', N'BlobLastModified') IS NULL
-    ALTER TABLE dbo.Atoms ADD BlobLastModified datetime2 NULL;
-GO
 
+IF COL_LENGTH(N'dbo.Models', N'IngestionJobId') IS NULL
+    ALTER TABLE dbo.Models ADD IngestionJobId bigint NULL;
+GO
 IF COL_LENGTH(N'dbo.Models', N'ModelNameExact') IS NULL
     ALTER TABLE dbo.Models ADD ModelNameExact varbinary(max) NULL;
 GO
@@ -52,9 +56,6 @@ GO
 IF COL_LENGTH(N'dbo.Models', N'State') IS NULL
     ALTER TABLE dbo.Models ADD State nvarchar(20) NULL;
 GO
-IF COL_LENGTH(N'dbo.Models', N'IngestionJobId') IS NULL
-    ALTER TABLE dbo.Models ADD IngestionJobId bigint NULL;
-GO
 
 IF COL_LENGTH(N'dbo.ModelMetadata', N'LicenseExact') IS NULL
     ALTER TABLE dbo.ModelMetadata ADD LicenseExact varbinary(max) NULL;
@@ -63,12 +64,6 @@ IF COL_LENGTH(N'dbo.ModelMetadata', N'SourceUrlExact') IS NULL
     ALTER TABLE dbo.ModelMetadata ADD SourceUrlExact varbinary(max) NULL;
 GO
 
-IF COL_LENGTH(N'dbo.ModelLayers', N'LayerNameExact') IS NULL
-    ALTER TABLE dbo.ModelLayers ADD LayerNameExact varbinary(max) NULL;
-GO
-IF COL_LENGTH(N'dbo.ModelLayers', N'TensorShapeExact') IS NULL
-    ALTER TABLE dbo.ModelLayers ADD TensorShapeExact varbinary(max) NULL;
-GO
 IF COL_LENGTH(N'dbo.ModelLayers', N'ModelFileId') IS NULL
     ALTER TABLE dbo.ModelLayers ADD ModelFileId bigint NULL;
 GO
@@ -78,11 +73,14 @@ GO
 IF COL_LENGTH(N'dbo.ModelLayers', N'ByteSize') IS NULL
     ALTER TABLE dbo.ModelLayers ADD ByteSize bigint NULL;
 GO
-
--- The cloud edition of LayerTensorSegments has neither RawPayload nor PayloadRowGuid: each of its rows is written for them.
-IF COL_LENGTH(N'dbo.LayerTensorSegments', N'RawPayload') IS NULL
-    ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+IF COL_LENGTH(N'dbo.ModelLayers', N'LayerNameExact') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD LayerNameExact varbinary(max) NULL;
 GO
+IF COL_LENGTH(N'dbo.ModelLayers', N'TensorShapeExact') IS NULL
+    ALTER TABLE dbo.ModelLayers ADD TensorShapeExact varbinary(max) NULL;
+GO
+
+-- The cloud edition of LayerTensorSegments has neither PayloadRowGuid nor RawPayload: each of its rows is written again for them.
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'PayloadRowGuid') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD PayloadRowGuid uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_LayerTensorSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID())
         CONSTRAINT UX_LayerTensorSegments_PayloadRowGuid UNIQUE;
@@ -96,6 +94,15 @@ GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'AtomId') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD AtomId bigint NULL;
 GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobSizeBytes') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobSizeBytes bigint NOT NULL CONSTRAINT DF_LayerTensorSegments_BlobSizeBytes DEFAULT (0);
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobLastModified') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobLastModified datetime2 NULL;
+GO
+IF COL_LENGTH(N'dbo.LayerTensorSegments', N'RawPayload') IS NULL
+    ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobUri') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD BlobUri nvarchar(2048) NULL;
 GO
@@ -108,25 +115,10 @@ GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobETag') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD BlobETag nvarchar(128) NULL;
 GO
-IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobSizeBytes') IS NULL
-    ALTER TABLE dbo.LayerTensorSegments ADD BlobSizeBytes bigint NOT NULL CONSTRAINT DF_LayerTensorSegments_BlobSizeBytes DEFAULT (0);
-GO
-IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobLastModified') IS NULL
-    ALTER TABLE dbo.LayerTensorSegments ADD BlobLastModified datetime2 NULL;
-GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'AddressExact') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD AddressExact varbinary(max) NULL;
 GO
 
-IF COL_LENGTH(N'dbo.IngestionJobs', N'SourceUriExact') IS NULL
-    ALTER TABLE dbo.IngestionJobs ADD SourceUriExact varbinary(max) NULL;
-GO
-IF COL_LENGTH(N'dbo.IngestionJobs', N'MetadataExact') IS NULL
-    ALTER TABLE dbo.IngestionJobs ADD MetadataExact varbinary(max) NULL;
-GO
-IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseHolder') IS NULL
-    ALTER TABLE dbo.IngestionJobs ADD LeaseHolder nvarchar(max) NULL;
-GO
 IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseToken') IS NULL
     ALTER TABLE dbo.IngestionJobs ADD LeaseToken bigint NULL;
 GO
@@ -135,6 +127,15 @@ IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseExpires') IS NULL
 GO
 IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseAlone') IS NULL
     ALTER TABLE dbo.IngestionJobs ADD LeaseAlone bit NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'SourceUriExact') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD SourceUriExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'MetadataExact') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD MetadataExact varbinary(max) NULL;
+GO
+IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseHolder') IS NULL
+    ALTER TABLE dbo.IngestionJobs ADD LeaseHolder nvarchar(max) NULL;
 GO
 
 -- Keys and indexes are looked for by their columns: what was there has names of its own.

@@ -1,5 +1,7 @@
--- Service Broker as the graph worker listens to it. Switching it on waits until no one else uses
--- the database, so it is tried without waiting: at a quiet time, run it again.
+-- Service Broker as the graph worker listens to it. Switching it on needs the database for itself, so it is
+-- tried without waiting: where others are connected it fails, and is run again at a quiet time. In a copy of a
+-- database that lies on the same server it fails (error 9772): SET NEW_BROKER gives the copy an identity of
+-- its own and ends the conversations that came with it, which is for its owner to decide.
 IF NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1)
     ALTER DATABASE CURRENT SET ENABLE_BROKER WITH NO_WAIT;
 GO

@@ -1,6 +1,7 @@
 -- A filegroup and a file for FILESTREAM, and payloads kept there. The instance must have
 -- FILESTREAM switched on (SQL Server Configuration Manager), with access level 2.
--- ALTER DATABASE takes part in no transaction.
+-- ALTER DATABASE takes part in no transaction. RECONFIGURE puts into force whatever else was
+-- set with sp_configure and waits for it.
 IF COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamConfiguredLevel')), 0) < 2
 BEGIN
     EXEC sp_configure N'filestream access level', 2;
@@ -11,7 +12,8 @@ IF NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD')
     ALTER DATABASE CURRENT ADD FILEGROUP HartonomousFileStream CONTAINS FILESTREAM;
 GO
 -- A file name is no expression: the statement is put together first.
-IF NOT EXISTS (SELECT 1 FROM sys.database_files WHERE type = 2)
+-- Containers of a memory-optimized filegroup are files of type 2 as well, so the filegroup is looked at.
+IF NOT EXISTS (SELECT 1 FROM sys.database_files AS f INNER JOIN sys.filegroups AS g ON g.data_space_id = f.data_space_id WHERE f.type = 2 AND g.type = 'FD')
 BEGIN
     DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
     DECLARE @sql nvarchar(max) = N'ALTER DATABASE CURRENT ADD FILE (NAME = HartonomousFileStream_File, FILENAME = N'''
@@ -20,42 +22,35 @@ BEGIN
 END
 GO
 -- A column cannot become a FILESTREAM column. One without rows is made anew; one with rows is left
--- as it is, and is right as well: payloads are read and written through T-SQL there.
-IF EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND name = N'RawPayload' AND is_filestream = 0)
-    AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments)
-    AND OBJECT_ID(N'dbo.DF_LayerTensorSegments_RawPayload', N'D') IS NOT NULL
+-- as it is, and is right as well: payloads are read and written through T-SQL there. sys.partitions keeps the
+-- lock off a table that has rows; a row may have come meanwhile, so the table is looked at once more under it.
+DECLARE @table sysname, @default sysname, @sql nvarchar(max);
+DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
+DECLARE tables CURSOR LOCAL FORWARD_ONLY STATIC FOR
+    SELECT t.name, d.name FROM sys.tables AS t INNER JOIN sys.columns AS c ON c.object_id = t.object_id
+    LEFT JOIN sys.default_constraints AS d ON d.object_id = c.default_object_id
+    WHERE t.schema_id = SCHEMA_ID(N'dbo') AND t.name IN (N'LayerTensorSegments', N'FileSegments') AND c.name = N'RawPayload' AND c.is_filestream = 0
+        AND NOT EXISTS (SELECT 1 FROM sys.partitions AS p WHERE p.object_id = t.object_id AND p.rows > 0);
+OPEN tables;
+FETCH NEXT FROM tables INTO @table, @default;
+WHILE @@FETCH_STATUS = 0
 BEGIN
-    DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
-    DECLARE @sql nvarchar(max) = N'SET XACT_ABORT ON; BEGIN TRANSACTION;
-        IF NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments WITH (TABLOCKX, HOLDLOCK)) BEGIN -- a row may have come meanwhile
-        ALTER TABLE dbo.LayerTensorSegments DROP CONSTRAINT DF_LayerTensorSegments_RawPayload;
-        ALTER TABLE dbo.LayerTensorSegments DROP COLUMN RawPayload;
-        ALTER TABLE dbo.LayerTensorSegments SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');
-        ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) FILESTREAM NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+    SET @sql = N'SET XACT_ABORT ON; BEGIN TRANSACTION;
+        IF NOT EXISTS (SELECT 1 FROM dbo.' + QUOTENAME(@table) + N' WITH (TABLOCKX, HOLDLOCK))
+        BEGIN' + COALESCE(N'
+            ALTER TABLE dbo.' + QUOTENAME(@table) + N' DROP CONSTRAINT ' + QUOTENAME(@default) + N';', N'') + N'
+            ALTER TABLE dbo.' + QUOTENAME(@table) + N' DROP COLUMN RawPayload;
+            ALTER TABLE dbo.' + QUOTENAME(@table) + N' SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');
+            ALTER TABLE dbo.' + QUOTENAME(@table) + N' ADD RawPayload varbinary(max) FILESTREAM NOT NULL CONSTRAINT ' + QUOTENAME(N'DF_' + @table + N'_RawPayload') + N' DEFAULT (0x);
         END;
         COMMIT;';
     EXEC sys.sp_executesql @sql;
-END
-GO
-IF EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.FileSegments') AND name = N'RawPayload' AND is_filestream = 0)
-    AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments)
-    AND OBJECT_ID(N'dbo.DF_FileSegments_RawPayload', N'D') IS NOT NULL
-BEGIN
-    DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
-    DECLARE @sql nvarchar(max) = N'SET XACT_ABORT ON; BEGIN TRANSACTION;
-        IF NOT EXISTS (SELECT 1 FROM dbo.FileSegments WITH (TABLOCKX, HOLDLOCK)) BEGIN -- a row may have come meanwhile
-        ALTER TABLE dbo.FileSegments DROP CONSTRAINT DF_FileSegments_RawPayload;
-        ALTER TABLE dbo.FileSegments DROP COLUMN RawPayload;
-        ALTER TABLE dbo.FileSegments SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');
-        ALTER TABLE dbo.FileSegments ADD RawPayload varbinary(max) FILESTREAM NOT NULL CONSTRAINT DF_FileSegments_RawPayload DEFAULT (0x);
-        END;
-        COMMIT;';
-    EXEC sys.sp_executesql @sql;
-END
+    FETCH NEXT FROM tables INTO @table, @default;
+END;
 GO
 
--- Whole payloads of atoms, as the FILESTREAM edition of Atoms has them. A column that may be NULL is
--- added without a look at the rows; RowGuid, which FILESTREAM needs, gives each row its value.
+-- Whole payloads of atoms, as the FILESTREAM edition of Atoms has them. RowGuid, which FILESTREAM needs, and
+-- PayloadSize write each row again, with the table locked (Sch-M); Payload may be NULL, and does not.
 IF COL_LENGTH(N'dbo.Atoms', N'RowGuid') IS NULL
     ALTER TABLE dbo.Atoms ADD RowGuid uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_Atoms_RowGuid DEFAULT (NEWID()) CONSTRAINT UX_Atoms_RowGuid UNIQUE;
 GO
@@ -63,7 +58,7 @@ IF COL_LENGTH(N'dbo.Atoms', N'Payload') IS NULL
 BEGIN
     DECLARE @group sysname = (SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id);
     DECLARE @sql nvarchar(max) = N'SET XACT_ABORT ON; BEGIN TRANSACTION;';
-    IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'dbo.Atoms') AND filestream_data_space_id IS NULL)
+    IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'dbo.Atoms') AND COALESCE(filestream_data_space_id, 0) = 0)
         SET @sql += N' ALTER TABLE dbo.Atoms SET (FILESTREAM_ON = ' + QUOTENAME(@group) + N');';
     SET @sql += N' ALTER TABLE dbo.Atoms ADD Payload varbinary(max) FILESTREAM NULL; COMMIT;';
     EXEC sys.sp_executesql @sql;
