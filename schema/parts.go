@@ -43,7 +43,7 @@ type part struct {
 const babelfish = "Babelfish"
 
 var parts = []part{
-	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", babelfish}, any2016, `SELECT CASE
+	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", babelfish}, sql2016, `SELECT CASE
 		WHEN COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0) < 2 THEN N'the instance has FILESTREAM switched off, or for T-SQL alone: Configuration Manager, then sp_configure ''filestream access level'', 2'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD') THEN N'the database has no FILESTREAM filegroup'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files AS f INNER JOIN sys.filegroups AS g ON g.data_space_id = f.data_space_id WHERE f.type = 2 AND g.type = 'FD') THEN N'the FILESTREAM filegroup has no file'
@@ -62,13 +62,13 @@ var parts = []part{
 			AND temporal_type = 2 AND (history_retention_period_unit <> 3 OR history_retention_period <> $(days)))
 			THEN N'history of ModelLayers or TensorAtoms is not kept for $(days) days'
 		ELSE N'' END`},
-	{"columnstore", true, []string{babelfish}, any2016, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6 AND is_disabled = 0)
+	{"columnstore", true, []string{babelfish}, sql2016, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND type = 6 AND is_disabled = 0)
 		THEN N'' ELSE N'LayerTensorSegments has no columnstore index' END`},
-	{"query-store", false, []string{babelfish}, any2016, `SELECT CASE
+	{"query-store", false, []string{babelfish}, sql2016, `SELECT CASE
 		WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N''
 		WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 3) THEN N'the query store is in error: sp_query_store_consistency_check'
 		ELSE N'the query store does not collect' END`},
-	{"broker", false, []string{"Azure SQL Database", babelfish}, any2016, `SELECT CASE
+	{"broker", false, []string{"Azure SQL Database", babelfish}, sql2016, `SELECT CASE
 		WHEN NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1) THEN N'Service Broker is off in the database'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_message_types WHERE name = N'//Hartonomous/Message') THEN N'message type //Hartonomous/Message is missing'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_contracts WHERE name = N'//Hartonomous/Contract') THEN N'contract //Hartonomous/Contract is missing'

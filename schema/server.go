@@ -69,7 +69,7 @@ func Inspect(ctx context.Context, db querier) (Server, error) {
 type version int
 
 const (
-	any2016 version = 13 // the oldest that will do at all
+	sql2016 version = 13 // the oldest that will do at all
 	sql2017 version = 14
 )
 
@@ -82,7 +82,7 @@ func (s Server) older(v version) bool {
 
 // recent refuses what is older than SQL Server 2016.
 func (s Server) recent() error {
-	if s.older(any2016) {
+	if s.older(sql2016) {
 		return fmt.Errorf("the server is SQL Server version %s: 2016 (version 13) is the oldest that will do", s.Version)
 	}
 	return nil
