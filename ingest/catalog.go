@@ -90,12 +90,14 @@ type Library interface {
 
 // Keeper is what gc and verify ask beyond reading.
 type Keeper interface {
-	// Referenced returns, of at most 1,000 digests, those that a row needs from a store.
-	Referenced(ctx context.Context, digests []Digest) (map[Digest]bool, error)
+	// Referenced returns, of at most 1,000 digests, those that a row needs from a store, with the names under which the
+	// store has them by the rows, each once, in no order; "" is of rows that give no name.
+	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
 	// Unreferenced counts the atoms of segments that no row refers to any longer and
 	// their bytes, and, if remove is set, removes them. It counts references anew:
 	// another program may have deleted models.
 	Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error)
-	// Relocate notes that the payload of piece now lies at address.
+	// Relocate notes that the payload of piece now lies at address. If the piece's own address has a name in a store, all
+	// rows with this digest and this address's URI are noted: they share the payload, and so its ETag.
 	Relocate(ctx context.Context, piece Piece, address Address) error
 }

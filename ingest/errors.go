@@ -12,6 +12,8 @@ var (
 	ErrNoPayload = errors.New("payload is missing")
 	// ErrUnreachable: the store did not answer, or not to this credential. It says nothing of a payload.
 	ErrUnreachable = errors.New("the store cannot be asked")
+	// ErrSpared: what was to be removed is another write than the one that was looked at.
+	ErrSpared = errors.New("it was written again since it was listed, and is spared")
 	// ErrLeaseLost: another process works on the job, because this one did not renew in time.
 	ErrLeaseLost = errors.New("the job was taken over by another process")
 	// ErrBusy: another process works on it now; see BusyError for who.
@@ -27,6 +29,16 @@ var (
 	// ErrInterrupted: the run was asked to stop, and stopped at the end of a batch.
 	ErrInterrupted = errors.New("interrupted")
 )
+
+// RewrittenError says that a payload was written again since its row was. Whether by us or by another, only reading tells.
+type RewrittenError struct {
+	Was string  // the ETag that the row has
+	Now Address // what lies there
+}
+
+func (e *RewrittenError) Error() string {
+	return fmt.Sprintf("%s was written again: its ETag is %s, and was %s; read it back to see whether it is still right", e.Now.URI, e.Now.ETag, e.Was)
+}
 
 // SourceError is trouble with one source file. The other files of a run go on.
 type SourceError struct {

@@ -21,6 +21,8 @@ type Collector struct {
 	// Unfinished also removes the rows of models that were begun and not completed,
 	// so that their payloads become free.
 	Unfinished bool
+	// Refused, if not nil, is told of each thing that could not be removed, and why. The others go on.
+	Refused func(Stray, error)
 }
 
 // Collection is what a Collector found, and removed if it was to.
@@ -31,6 +33,9 @@ type Collection struct {
 	Atoms      int64     // rows of segments that nothing refers to any longer
 	AtomBytes  int64     // their payloads, which go too
 	Unfinished []Summary // models that are not complete
+	Young      int64     // without a row too, and spared: written too recently, or again while gc looked
+	YoungBytes int64
+	Refused    int64 // could not be removed
 }
 
 // sweepBatch is how many digests are asked of the catalogue at once.
@@ -59,6 +64,9 @@ func (c *Collector) Collect(ctx context.Context, claim Claim, found func(Stray))
 		err = context.Cause(work) // the lease was lost, or the user has stopped it
 	}
 	outcome := Outcome{State: JobComplete}
+	if sum.Refused > 0 {
+		outcome = Outcome{State: JobFailed, Problems: []Problem{{"", fmt.Sprintf("%d payloads or remains could not be removed", sum.Refused)}}}
+	}
 	if err != nil {
 		outcome = Outcome{State: JobFailed, Problems: []Problem{{"", err.Error()}}}
 	}
@@ -111,24 +119,25 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, c.Remove); err != nil {
 		return err
 	}
-	limit := time.Now().Add(-c.OlderThan)
-	var batch []Stray
-	for stray, err := range sweeper.Sweep(ctx) {
-		if err != nil {
-			return err
-		}
-		if stray.Modified.After(limit) {
-			continue
-		}
-		if batch = append(batch, stray); len(batch) < sweepBatch {
-			continue
-		}
-		if err := c.sweep(ctx, lease, sweeper, batch, sum, found); err != nil {
-			return err
-		}
-		batch = batch[:0]
+	s := &sweep{Collector: c, sweeper: sweeper, lease: lease, sum: sum, found: found, limit: time.Now().Add(-c.OlderThan)}
+	announcer, ok := c.Store.(Announcer)
+	if !ok || !c.Remove {
+		return s.all(ctx)
 	}
-	return c.sweep(ctx, lease, sweeper, batch, sum, found)
+	identity, err := c.Catalog.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if s.since, err = announcer.Announce(ctx, identity); err != nil {
+		return err
+	}
+	err = s.all(ctx)
+	if s.unanswered { // what was asked for may still happen, and the announcement has to be there then
+		return err
+	}
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer stop()
+	return errors.Join(err, announcer.Withdraw(last, identity))
 }
 
 func (c *Collector) unfinished(ctx context.Context, lease Lease, sum *Collection) error {
@@ -151,40 +160,100 @@ func (c *Collector) unfinished(ctx context.Context, lease Lease, sum *Collection
 	return nil
 }
 
-func (c *Collector) sweep(ctx context.Context, lease Lease, sweeper Sweeper, batch []Stray, sum *Collection, found func(Stray)) error {
+// sweep is one look through a store.
+type sweep struct {
+	*Collector
+	sweeper    Sweeper
+	lease      Lease
+	sum        *Collection
+	found      func(Stray)
+	limit      time.Time // what was written later is spared
+	since      time.Time // of the announcement: what was not written before is spared; zero if there is none
+	unanswered bool      // the store has not said what became of a Remove
+}
+
+func (s *sweep) all(ctx context.Context) error {
+	var batch []Stray
+	for stray, err := range s.sweeper.Sweep(ctx) {
+		if err != nil {
+			return err
+		}
+		if batch = append(batch, stray); len(batch) < sweepBatch {
+			continue
+		}
+		if err := s.batch(ctx, batch); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+	return s.batch(ctx, batch)
+}
+
+// batch asks the rows for what was listed, then who else may need it, and removes what nobody does.
+func (s *sweep) batch(ctx context.Context, batch []Stray) error {
 	var digests []Digest
 	for _, stray := range batch {
 		if !stray.Digest.IsZero() {
 			digests = append(digests, stray.Digest)
 		}
 	}
-	needed, err := c.Catalog.Referenced(ctx, digests)
+	needed, err := s.Catalog.Referenced(ctx, digests)
 	if err != nil {
 		return err
 	}
-	if err := c.guard(ctx, lease); err != nil {
+	if err := s.guard(ctx, s.lease); err != nil {
 		return err
 	}
 	guarded := time.Now()
 	for _, stray := range batch {
-		if needed[stray.Digest] {
+		switch names := needed[stray.Digest]; {
+		case slices.Contains(names, stray.Name), slices.Contains(names, ""):
+			continue
+		case stray.Modified.After(s.limit), !s.since.IsZero() && !stray.Modified.Before(s.since):
+			s.young(stray)
 			continue
 		}
-		if c.Remove {
-			if time.Since(guarded) > guardEvery { // this process was slow, or was stopped for a while
-				if err := c.guard(ctx, lease); err != nil {
-					return err
-				}
-				guarded = time.Now()
-			}
-			if err := sweeper.Remove(ctx, stray); err != nil {
+		if s.Remove && time.Since(guarded) > guardEvery { // this process was slow, or was stopped for a while
+			if err := s.guard(ctx, s.lease); err != nil {
 				return err
 			}
+			guarded = time.Now()
 		}
-		sum.add(stray)
-		found(stray)
+		if err := s.take(ctx, stray); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// take removes one thing, if it is to be. An error is the end of the sweep.
+func (s *sweep) take(ctx context.Context, stray Stray) error {
+	if s.Remove {
+		err := s.sweeper.Remove(ctx, stray)
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrSpared):
+			s.young(stray)
+			return nil
+		case errors.Is(err, ErrUnreachable), ctx.Err() != nil:
+			s.unanswered = true
+			return err
+		default:
+			s.sum.Refused++
+			if s.Refused != nil {
+				s.Refused(stray, err)
+			}
+			return nil
+		}
+	}
+	s.sum.add(stray)
+	s.found(stray)
+	return nil
+}
+
+func (s *sweep) young(stray Stray) {
+	s.sum.Young++
+	s.sum.YoungBytes += stray.Bytes
 }
 
 func (sum *Collection) add(stray Stray) {

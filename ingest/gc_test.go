@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -203,27 +204,69 @@ func TestCollectOnlyOurs(t *testing.T) {
 	}
 }
 
-// TestCollectFails: a store that cannot be listed, and one whose remains cannot be removed, are errors, and the job has failed.
+// TestCollectFails: a store that cannot be listed is an error; one thing that cannot be removed is named, and the others go; a
+// store that does not answer ends it. Each time the job has failed.
 func TestCollectFails(t *testing.T) {
 	h := storeHome(t)
 	c := ingest.Collector{Catalog: h.catalog, Store: storetest.Discard{}}
 	if _, err := c.Collect(t.Context(), sweepClaim(), nil); err == nil {
 		t.Error("a store that cannot be listed was swept")
 	}
-	h.memory.Leave("half", noise(7, 1))
+	for _, name := range []string{"half", "whole"} {
+		h.memory.Leave(name, noise(7, 1))
+	}
 	h.claim(t)
-	c = ingest.Collector{Catalog: h.catalog, Remove: true, Store: &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
-		if call.Verb == "Remove" {
-			return errFault
+	var fault error
+	failing := &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Verb == "Remove" && !call.Done {
+			defer func() { fault = nil }() // for the first one alone
+			return fault
 		}
 		return nil
-	}}}
-	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {}); !errors.Is(err, errFault) {
-		t.Errorf("ended with %v", err)
+	}}
+	fault = fmt.Errorf("half: %w", ingest.ErrUnreachable)
+	c = ingest.Collector{Catalog: h.catalog, Store: failing, Remove: true}
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {}); !errors.Is(err, ingest.ErrUnreachable) || len(h.names(t)) != 2 {
+		t.Errorf("ended with %v, left %v", err, h.names(t))
+	}
+	fault = errFault
+	var refused []string
+	c.Refused = func(s ingest.Stray, err error) {
+		if refused = append(refused, s.Name); !errors.Is(err, errFault) {
+			t.Errorf("%s was refused with %v", s.Name, err)
+		}
+	}
+	sum, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {})
+	if err != nil || sum.Refused != 1 || sum.Remains != 1 || !slices.Equal(refused, h.names(t)) {
+		t.Errorf("%+v, %v, refused %v, left %v", sum, err, refused, h.names(t))
 	}
 	for job, err := range h.catalog.AllJobs(t.Context()) {
-		if err != nil || job.State != ingest.JobFailed || job.Live {
+		if err != nil || job.State != ingest.JobFailed || job.Live || len(job.Problems) != 1 {
 			t.Errorf("job %+v, %v", job, err)
+		}
+	}
+}
+
+// TestCollectSpares: what is too young, and what was written again, stays and is counted.
+func TestCollectSpares(t *testing.T) {
+	h := storeHome(t)
+	orphan := noise(10, 3)
+	_, err := h.memory.Put(t.Context(), ingest.Sum(orphan), orphan)
+	must(t, err)
+	h.claim(t)
+	for name, c := range map[string]ingest.Collector{
+		"young": {Store: h.memory, OlderThan: time.Hour},
+		"written again": {Store: &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
+			if call.Verb == "Remove" {
+				return fmt.Errorf("remove: %w", ingest.ErrSpared)
+			}
+			return nil
+		}}},
+	} {
+		c.Catalog, c.Remove = h.catalog, true
+		sum, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { t.Errorf("%s: found %s", name, s.Name) })
+		if err != nil || sum.Young != 1 || sum.YoungBytes != 10 || sum.Payloads+sum.Bytes+sum.Refused != 0 {
+			t.Errorf("%s: %+v, %v", name, sum, err)
 		}
 	}
 }

@@ -108,7 +108,9 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 	}
 	work, end := r.workContext(ctx)
 	defer end()
-	err = r.takeAll(work, found.Sources)
+	if err = in.claim(work); err == nil {
+		err = r.takeAll(work, found.Sources)
+	}
 	r.report.Interrupted = r.cutShort.Load()
 	r.report.BytesRead = r.Progress.BytesRead.Load()
 	r.report.Elapsed = time.Since(begun)
@@ -158,8 +160,7 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 		return nil, err
 	}
 	if slices.Contains(all, identity) {
-		_, err = claimer.Claim(ctx, identity) // again, for the store to know whose payloads it is given
-		return nil, err
+		return nil, nil
 	}
 	used, err := UsedStores(ctx, in.Catalog)
 	if err != nil {
@@ -173,6 +174,20 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 	}
 	_, err = claimer.Claim(ctx, identity)
 	return others, err
+}
+
+// claim tells the store, of a run that has its lease, whose payloads it is about to be given. A gc of this catalogue that had the
+// lease before may not know yet that it has lost it, and is seen now: see Announcer.
+func (in *Ingester) claim(ctx context.Context) error {
+	claimer, ok := in.Store.(Claimer)
+	if !ok {
+		return nil
+	}
+	identity, err := in.Catalog.Identity(ctx)
+	if err == nil {
+		_, err = claimer.Claim(ctx, identity)
+	}
+	return err
 }
 
 // UsedStore is a store that a job has put payloads into.

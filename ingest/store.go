@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"io"
 	"iter"
 	"time"
 )
@@ -29,8 +30,38 @@ type Sweeper interface {
 	// Sweep yields what lies in the store, in no order: payloads, and what
 	// interrupted writes have left behind (a zero Digest).
 	Sweep(ctx context.Context) iter.Seq2[Stray, error]
-	// Remove deletes one of them. One that is gone already is success.
+	// Remove deletes one of them. One that is gone already is success. One of which the store can tell that it was
+	// written again since Sweep saw it is left, and the error is ErrSpared, wrapped.
 	Remove(ctx context.Context, stray Stray) error
+}
+
+// Announcer is a store in which others may come upon a payload, and rely on it, while gc is about to remove it. Without
+// more, gc could ask who refers to the store, then another catalogue could claim it, find the payload there and record
+// it, and then gc would remove it. So gc announces itself first:
+//
+//   - gc announces, lists what there is, asks for the claims, and then removes what it has listed: only what was written
+//     before the announcement, and only if it is still the same write.
+//   - Whoever claims learns of an announcement, and from then on relies only on what was written after it: anything older
+//     is put again, which is another write.
+//
+// A claim before gc has asked for the claims stops gc. A later one sees the announcement, and then no write is both
+// relied on and removed, however long either of the two sleeps between its steps. An announcement that a killed gc has
+// left costs writes and loses nothing; the next gc takes it back. The same goes for a gc that has lost its lease without
+// knowing, and the next run of its own catalogue.
+type Announcer interface {
+	// Announce makes known, durably, that gc of this catalogue is about to remove payloads, and returns the store's own
+	// time of that: what was not written before is not to be removed.
+	Announce(ctx context.Context, catalog string) (since time.Time, err error)
+	// Withdraw takes the announcement back, once each Remove has been answered. None there is success.
+	Withdraw(ctx context.Context, catalog string) error
+}
+
+// FilePutter is a store that takes a whole file as one payload, without holding all of it.
+type FilePutter interface {
+	// PutFile is Put for the first size bytes of file, whose digest it is. It tries its requests again by itself, and goes
+	// on where an attempt that was broken off, by a kill too, has come to. A file that turns out to have another digest is
+	// a *MismatchError, and nothing is stored.
+	PutFile(ctx context.Context, digest Digest, file io.ReaderAt, size int64) (Address, error)
 }
 
 // Claimer is a store that remembers which catalogues refer to it, so that no
@@ -66,7 +97,7 @@ type Position struct {
 type Prober interface {
 	// Probe compares what lies at address with the digest, size, ETag and checksum that the store
 	// keeps beside it. nil means that they agree; ErrNoPayload, wrapped, that nothing is
-	// there; any other error says what differs.
+	// there; a *RewrittenError that all agrees but the ETag; any other error says what differs.
 	Probe(ctx context.Context, digest Digest, address Address) error
 }
 
@@ -87,4 +118,5 @@ type Stray struct {
 	Name     string // the store's own name for it
 	Bytes    int64
 	Modified time.Time
+	Tag      string // tells this write from any other, in stores that know
 }

@@ -13,6 +13,8 @@ type everyAbility interface {
 	ingest.Claimer
 	ingest.Placer
 	ingest.Prober
+	ingest.Announcer
+	ingest.FilePutter
 }
 
 // withAbilitiesOf returns wrapper with the abilities that store has and no other: whoever asks a wrapped store what
@@ -23,26 +25,30 @@ func withAbilitiesOf(store ingest.Store, wrapper everyAbility) ingest.Store {
 	_, claims := store.(ingest.Claimer)
 	_, places := store.(ingest.Placer)
 	_, probes := store.(ingest.Prober)
-	switch [4]bool{sweeps, claims, places, probes} {
-	case [4]bool{}:
+	_, announces := store.(ingest.Announcer)
+	_, files := store.(ingest.FilePutter)
+	switch [6]bool{sweeps, claims, places, probes, announces, files} {
+	case [6]bool{}:
 		return struct{ ingest.Store }{wrapper}
-	case [4]bool{true, true, false, false}:
+	case [6]bool{true, true, false, false, false, false}:
 		return struct {
 			ingest.Store
 			ingest.Sweeper
 			ingest.Claimer
 		}{wrapper, wrapper, wrapper}
-	case [4]bool{true, true, false, true}:
+	case [6]bool{true, true, false, true, true, true}:
 		return struct {
 			ingest.Store
 			ingest.Sweeper
 			ingest.Claimer
 			ingest.Prober
-		}{wrapper, wrapper, wrapper, wrapper}
-	case [4]bool{true, true, true, true}:
+			ingest.Announcer
+			ingest.FilePutter
+		}{wrapper, wrapper, wrapper, wrapper, wrapper, wrapper}
+	case [6]bool{true, true, true, true, true, true}:
 		return wrapper
 	default:
-		panic(fmt.Sprintf("a wrapper does not know the abilities of %T: sweeps %v, claims %v, places %v, probes %v",
-			store, sweeps, claims, places, probes))
+		panic(fmt.Sprintf("a wrapper does not know the abilities of %T: sweeps %v, claims %v, places %v, probes %v, announces %v, puts files %v",
+			store, sweeps, claims, places, probes, announces, files))
 	}
 }

@@ -2,7 +2,9 @@ package storage
 
 import (
 	"context"
+	"io"
 	"iter"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -11,7 +13,7 @@ import (
 
 // Cap returns store with no more than so many megabits (of 1,000,000 bits) of payloads put and read each second, all
 // callers together; store itself if megabits is zero or less. The result has the abilities of store (ingest.Sweeper,
-// Claimer, Placer, Prober) and no other. A payload waits before it is handed on, and then travels as fast as the line:
+// Claimer, Placer, Prober, Announcer, FilePutter) and no other. A payload waits before it is handed on, and then travels as fast as the line:
 // the cap holds over seconds, not over milliseconds. One that turns out to be stored already has waited as well.
 //
 // Cap belongs inside of Retry, so that what is sent again counts again.
@@ -99,4 +101,31 @@ func (c *capped) Claims(ctx context.Context) ([]string, error) {
 
 func (c *capped) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
 	return c.store.(ingest.Prober).Probe(ctx, digest, address)
+}
+
+func (c *capped) Announce(ctx context.Context, catalog string) (time.Time, error) {
+	return c.store.(ingest.Announcer).Announce(ctx, catalog)
+}
+
+func (c *capped) Withdraw(ctx context.Context, catalog string) error {
+	return c.store.(ingest.Announcer).Withdraw(ctx, catalog)
+}
+
+// PutFile caps what is read of the file: a block that is sent a second time counts once.
+func (c *capped) PutFile(ctx context.Context, digest ingest.Digest, file io.ReaderAt, size int64) (ingest.Address, error) {
+	return c.store.(ingest.FilePutter).PutFile(ctx, digest, cappedFile{c, ctx, file}, size)
+}
+
+// cappedFile is a file of which no more is read than may go.
+type cappedFile struct {
+	*capped
+	ctx  context.Context
+	file io.ReaderAt
+}
+
+func (f cappedFile) ReadAt(p []byte, offset int64) (int, error) {
+	if err := f.wait(f.ctx, int64(len(p))); err != nil {
+		return 0, err
+	}
+	return f.file.ReadAt(p, offset)
 }

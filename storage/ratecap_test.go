@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -100,39 +101,23 @@ func TestCapOfNothing(t *testing.T) {
 }
 
 func TestCapHasTheAbilitiesOfItsStore(t *testing.T) {
-	m := &storetest.Memory{}
-	for name, test := range map[string]struct {
-		store ingest.Store
-		want  [4]bool
-	}{
-		"no ability": {storetest.Discard{}, [4]bool{}}, "folder": {m, [4]bool{true, true, false, false}},
-		"blobs": {probing{m, placing{}}, [4]bool{true, true, false, true}}, "blobs by position": {placing{Memory: m}, [4]bool{true, true, true, true}},
-	} {
-		store := storage.Retry(storage.Cap(test.store, 1), storage.Policy{})
-		_, sweeps := store.(ingest.Sweeper)
-		_, claims := store.(ingest.Claimer)
-		_, places := store.(ingest.Placer)
-		_, probes := store.(ingest.Prober)
-		if got := [4]bool{sweeps, claims, places, probes}; got != test.want {
-			t.Errorf("%s: sweeps, claims, places, probes: %v, want %v", name, got, test.want)
-		}
-	}
-	defer func() {
-		if recover() == nil {
-			t.Error("an ability was lost without a word")
-		}
-	}()
-	storage.Cap(sweepsOnly{storetest.Discard{}, m}, 1)
+	hasTheAbilitiesOfItsStore(t, func(s ingest.Store) ingest.Store { return storage.Retry(storage.Cap(s, 1), storage.Policy{}) })
 }
 
 func TestCapPassesTheOtherVerbs(t *testing.T) {
-	p := placing{&storetest.Memory{}, map[string]int{"Probe": 1}}
+	p := placing{&storetest.Memory{}, map[string]int{"Probe": 1, "Announce": 1, "Withdraw": 1}}
 	s := storage.Cap(p, 1)
 	payload := []byte("payload")
 	if _, err := s.Put(t.Context(), ingest.Sum(payload), payload); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.(ingest.Prober).Probe(t.Context(), ingest.Digest{}, ingest.Address{}); err != nil {
+		t.Error(err)
+	}
+	if since, err := s.(ingest.Announcer).Announce(t.Context(), "x"); err != nil || since.IsZero() {
+		t.Error(since, err)
+	}
+	if err := s.(ingest.Announcer).Withdraw(t.Context(), "x"); err != nil {
 		t.Error(err)
 	}
 	if all, err := s.(ingest.Claimer).Claim(t.Context(), "x"); err != nil || len(all) != 1 {
@@ -149,4 +134,16 @@ func TestCapPassesTheOtherVerbs(t *testing.T) {
 	if p.Payloads() != 0 {
 		t.Error("Sweep and Remove did not reach the store")
 	}
+}
+
+// TestCapOfFiles: a file waits for as long as its bytes take.
+func TestCapOfFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storage.Cap(placing{&storetest.Memory{}, map[string]int{}}, 8) // 1,000,000 bytes a second, 100,000 at once
+		begun := time.Now()
+		at, err := s.(ingest.FilePutter).PutFile(t.Context(), ingest.Digest{}, bytes.NewReader(make([]byte, 2_100_000)), 2_100_000)
+		if took := time.Since(begun).Round(time.Millisecond); err != nil || at.URI != "file" || took != 2*time.Second {
+			t.Errorf("%+v, %v after %s", at, err, took)
+		}
+	})
 }

@@ -2,14 +2,16 @@ package storage
 
 import (
 	"context"
+	"io"
 	"iter"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
 // Retry returns store with every verb tried again by policy. The result has the
-// abilities of store (ingest.Sweeper, Claimer, Placer, Prober) and no other. A
-// sweep itself is not tried again: what it has yielded cannot be taken back.
+// abilities of store (ingest.Sweeper, Claimer, Placer, Prober, Announcer, FilePutter) and no other. A
+// sweep itself is not tried again, as what it has yielded cannot be taken back; nor is PutFile, which does so by itself.
 func Retry(store ingest.Store, policy Policy) ingest.Store {
 	return withAbilitiesOf(store, &retried{store, policy})
 }
@@ -62,6 +64,18 @@ func (r *retried) ReplaceAt(ctx context.Context, address ingest.Address, digest 
 
 func (r *retried) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
 	return Do(ctx, r.policy, func() error { return r.store.(ingest.Prober).Probe(ctx, digest, address) })
+}
+
+func (r *retried) Announce(ctx context.Context, catalog string) (time.Time, error) {
+	return again(ctx, r.policy, func() (time.Time, error) { return r.store.(ingest.Announcer).Announce(ctx, catalog) })
+}
+
+func (r *retried) Withdraw(ctx context.Context, catalog string) error {
+	return Do(ctx, r.policy, func() error { return r.store.(ingest.Announcer).Withdraw(ctx, catalog) })
+}
+
+func (r *retried) PutFile(ctx context.Context, digest ingest.Digest, file io.ReaderAt, size int64) (ingest.Address, error) {
+	return r.store.(ingest.FilePutter).PutFile(ctx, digest, file, size)
 }
 
 // again is Do for an operation that has a result. With an error there is none.

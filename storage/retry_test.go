@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -190,10 +191,24 @@ func (p placing) ReplaceAt(_ context.Context, at ingest.Address, _ ingest.Digest
 
 func (p placing) Probe(context.Context, ingest.Digest, ingest.Address) error { return p.once("Probe") }
 
+func (p placing) Announce(context.Context, string) (time.Time, error) {
+	return time.Unix(1, 0), p.once("Announce")
+}
+
+func (p placing) Withdraw(context.Context, string) error { return p.once("Withdraw") }
+
+func (p placing) PutFile(_ context.Context, _ ingest.Digest, file io.ReaderAt, size int64) (ingest.Address, error) {
+	_, err := file.ReadAt(make([]byte, size), 0)
+	p.calls["PutFile"]++
+	return ingest.Address{URI: "file"}, err
+}
+
 // probing is a store that can do all but place.
 type probing struct {
 	*storetest.Memory
 	ingest.Prober
+	ingest.Announcer
+	ingest.FilePutter
 }
 
 type sweepsOnly struct {
@@ -201,22 +216,27 @@ type sweepsOnly struct {
 	ingest.Sweeper
 }
 
-func TestRetryHasTheAbilitiesOfItsStore(t *testing.T) {
+// hasTheAbilitiesOfItsStore checks a wrapper with each set of abilities that there is, and with one that there is not.
+func hasTheAbilitiesOfItsStore(t *testing.T, wrap func(ingest.Store) ingest.Store) {
 	m := &storetest.Memory{}
 	for name, test := range map[string]struct {
 		store ingest.Store
-		want  [4]bool
+		want  [6]bool
 	}{
-		"no ability": {storetest.Discard{}, [4]bool{}}, "folder": {m, [4]bool{true, true, false, false}},
-		"blobs": {probing{m, placing{}}, [4]bool{true, true, false, true}}, "blobs by position": {placing{Memory: m}, [4]bool{true, true, true, true}},
+		"no ability":        {storetest.Discard{}, [6]bool{}},
+		"folder":            {m, [6]bool{true, true, false, false, false, false}},
+		"blobs":             {probing{m, placing{}, placing{}, placing{}}, [6]bool{true, true, false, true, true, true}},
+		"blobs by position": {placing{Memory: m}, [6]bool{true, true, true, true, true, true}},
 	} {
-		store := storage.Retry(test.store, storage.Policy{})
+		store := wrap(test.store)
 		_, sweeps := store.(ingest.Sweeper)
 		_, claims := store.(ingest.Claimer)
 		_, places := store.(ingest.Placer)
 		_, probes := store.(ingest.Prober)
-		if got := [4]bool{sweeps, claims, places, probes}; got != test.want {
-			t.Errorf("%s: sweeps, claims, places, probes: %v, want %v", name, got, test.want)
+		_, announces := store.(ingest.Announcer)
+		_, files := store.(ingest.FilePutter)
+		if got := [6]bool{sweeps, claims, places, probes, announces, files}; got != test.want {
+			t.Errorf("%s: sweeps, claims, places, probes, announces, puts files: %v, want %v", name, got, test.want)
 		}
 	}
 	defer func() {
@@ -224,7 +244,11 @@ func TestRetryHasTheAbilitiesOfItsStore(t *testing.T) {
 			t.Error("an ability was lost without a word")
 		}
 	}()
-	storage.Retry(sweepsOnly{storetest.Discard{}, m}, storage.Policy{})
+	wrap(sweepsOnly{storetest.Discard{}, m})
+}
+
+func TestRetryHasTheAbilitiesOfItsStore(t *testing.T) {
+	hasTheAbilitiesOfItsStore(t, func(s ingest.Store) ingest.Store { return storage.Retry(s, storage.Policy{}) })
 }
 
 func TestRetryOfAbilities(t *testing.T) {
@@ -241,7 +265,16 @@ func TestRetryOfAbilities(t *testing.T) {
 		if err := s.(ingest.Prober).Probe(t.Context(), ingest.Digest{}, at); err != nil {
 			t.Errorf("Probe: %v", err)
 		}
-		for _, verb := range []string{"PutAt", "ReplaceAt", "Probe"} {
+		if since, err := s.(ingest.Announcer).Announce(t.Context(), "c"); err != nil || since != time.Unix(1, 0) {
+			t.Errorf("Announce: %v, %v", since, err)
+		}
+		if err := s.(ingest.Announcer).Withdraw(t.Context(), "c"); err != nil {
+			t.Errorf("Withdraw: %v", err)
+		}
+		if at, err := s.(ingest.FilePutter).PutFile(t.Context(), ingest.Digest{}, strings.NewReader("abc"), 3); err != nil || at.URI != "file" || p.calls["PutFile"] != 1 {
+			t.Errorf("PutFile: %+v, %v, %d calls", at, err, p.calls["PutFile"])
+		}
+		for _, verb := range []string{"PutAt", "ReplaceAt", "Probe", "Announce", "Withdraw"} {
 			if p.calls[verb] != 2 {
 				t.Errorf("%s was called %d times, want a second time after its fault", verb, p.calls[verb])
 			}

@@ -17,7 +17,8 @@ func newGC(p *program) *cobra.Command {
 		Short: "Remove payloads that no row refers to (shows them first; removes with --yes)",
 		Long: `Show what lies in the store and is needed by no row: payloads of runs that were killed between
 storing and recording, of models that were given up, and the remains of interrupted writes. With --yes
-they are removed. It runs alone: not while a job is running.`,
+they are removed. It runs alone: not while a job is running. What is too recent is spared and counted; what
+cannot be removed (a blob under a lease, say) is named and passed over, and the exit code is then 3.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -36,6 +37,13 @@ they are removed. It runs alone: not while a job is running.`,
 type gcFlags struct {
 	yes, unfinished bool
 	olderThan       time.Duration
+}
+
+func (g gcFlags) verb() string {
+	if g.yes {
+		return "removed"
+	}
+	return "would remove"
 }
 
 func (p *program) gc(ctx context.Context, g gcFlags) error {
@@ -57,20 +65,33 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		}
 		return err
 	}
-	verb := "would remove"
-	if g.yes {
-		verb = "removed"
-	}
-	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished}
+	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
 	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}
 	sum, err := collector.Collect(ctx, claim, func(s ingest.Stray) {
 		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": verb, "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", verb, human(s.Bytes), ingest.Printable(s.Name))
+			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(), human(s.Bytes), ingest.Printable(s.Name))
 		}
 	})
 	if err != nil {
 		return err
 	}
+	p.printCollection(sum, g)
+	if sum.Refused > 0 {
+		return &codeError{code: exitSomeRefused}
+	}
+	return nil
+}
+
+// printRefusal names what could not be removed.
+func (p *program) printRefusal(s ingest.Stray, err error) {
+	if p.json {
+		p.printJSON(map[string]any{"event": "refused", "name": s.Name, "bytes": s.Bytes, "reason": err.Error()})
+		return
+	}
+	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", ingest.Printable(s.Name), err)
+}
+
+func (p *program) printCollection(sum ingest.Collection, g gcFlags) {
 	for _, m := range sum.Unfinished {
 		if p.json || !p.quiet {
 			bytes := m.BytesStored + m.BytesShared
@@ -79,11 +100,17 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	}
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains, "bytes": sum.Bytes, "atoms": sum.Atoms,
-			"atom_bytes": sum.AtomBytes, "removed": g.yes})
-		return nil
+			"atom_bytes": sum.AtomBytes, "spared": sum.Young, "spared_bytes": sum.YoungBytes, "refused": sum.Refused, "removed": g.yes})
+		return
 	}
 	p.printf("%s: %s without a row, %d remains of interrupted writes, %s; %s of segments that nothing refers to, %s\n",
-		verb, plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "row"), human(sum.AtomBytes))
+		g.verb(), plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "row"), human(sum.AtomBytes))
+	if sum.Young > 0 {
+		p.printf("spared as too recent: %d without a row, %s (--older-than)\n", sum.Young, human(sum.YoungBytes))
+	}
+	if sum.Refused > 0 {
+		p.printf("%d could not be removed, and each is named\n", sum.Refused)
+	}
 	if !g.yes && g.unfinished && len(sum.Unfinished) > 0 {
 		p.printf("--yes gives up %s as well, and removes what they alone need\n", plural(len(sum.Unfinished), "unfinished model"))
 	}
@@ -93,5 +120,4 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	if len(sum.Unfinished) > 0 && !g.unfinished {
 		p.printf("unfinished models keep their payloads: taking the same files in again completes them, --unfinished gives them up\n")
 	}
-	return nil
 }

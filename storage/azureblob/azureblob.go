@@ -4,6 +4,7 @@
 //	<model>/<layer>/<ordinal>.bin             payloads by row: the position layout
 //	<model>/files/<file>/<ordinal>.bin        the same, for bytes that belong to no tensor
 //	catalogs/<identity>                       one empty blob for each catalogue that refers here
+//	sweeps/<identity>                         one empty blob for each catalogue whose gc removes payloads now
 //
 // A payload is written by one Put Blob, on the condition that no such blob exists or that the one that exists is
 // still the wrong one that was looked at. So a blob is whole whenever it is there, and nothing is left behind by a
@@ -31,16 +32,13 @@ import (
 )
 
 var (
-	_ ingest.Store   = (*Store)(nil)
-	_ ingest.Sweeper = (*Store)(nil)
-	_ ingest.Claimer = (*Store)(nil)
-	_ ingest.Prober  = (*Store)(nil)
-
-	_ ingest.Store   = (*PositionStore)(nil)
-	_ ingest.Sweeper = (*PositionStore)(nil)
-	_ ingest.Claimer = (*PositionStore)(nil)
-	_ ingest.Prober  = (*PositionStore)(nil)
-	_ ingest.Placer  = (*PositionStore)(nil)
+	_ ingest.Store      = (*Store)(nil)
+	_ ingest.Sweeper    = (*Store)(nil)
+	_ ingest.Claimer    = (*Store)(nil)
+	_ ingest.Prober     = (*Store)(nil)
+	_ ingest.Announcer  = (*Store)(nil)
+	_ ingest.FilePutter = (*Store)(nil)
+	_ ingest.Placer     = (*PositionStore)(nil) // which is a Store as well
 )
 
 // Layout says how blobs are named.
@@ -87,7 +85,8 @@ type Store struct {
 	policy    storage.Policy
 	pageSize  int32 // of lists; 0 for the service's own, which is 5,000
 	scrub     func(string) string
-	catalog   atomic.Pointer[string] // the identity that claimed the store, escaped
+	catalog   atomic.Pointer[string]    // the identity that claimed the store, escaped
+	announced atomic.Pointer[time.Time] // since when Claim has known of payloads that may be removed; zero for none
 }
 
 // PositionStore is a Store in the position layout. What is put without a position goes by its digest.

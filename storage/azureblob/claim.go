@@ -22,6 +22,9 @@ func (s *Store) Claim(ctx context.Context, catalog string) ([]string, error) {
 		return nil, fmt.Errorf("claim the store for catalogue %s: %w", ingest.Printable(catalog), err)
 	}
 	s.catalog.Store(&name)
+	if err := s.heed(ctx); err != nil { // after the claim: see ingest.Announcer
+		return nil, err
+	}
 	return s.Claims(ctx)
 }
 

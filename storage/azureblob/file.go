@@ -87,7 +87,7 @@ func (f *sending) read(buffer []byte, offset int64) error {
 
 func (f *sending) inBlocks(ctx context.Context) (ingest.Address, error) {
 	there, err := tried(ctx, f.Store, func() (*present, error) { return f.look(ctx, f.name) })
-	if err != nil || there.holds(f.digest, f.size) {
+	if err != nil || f.has(there, f.digest, f.size) {
 		return there.at(), err
 	}
 	staged, err := tried(ctx, f.Store, func() (map[string]int64, error) { return f.staged(ctx, f.name) })
@@ -114,7 +114,7 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 		if there, err = tried(ctx, f.Store, func() (*present, error) { return f.look(ctx, f.name) }); err != nil {
 			return ingest.Address{}, err
 		}
-		if there.holds(f.digest, f.size) {
+		if f.has(there, f.digest, f.size) {
 			return there.at(), nil
 		}
 		if contest == maxContests || !isTaken(lost) {
@@ -127,7 +127,7 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 func (f *sending) clear(ctx context.Context) error {
 	_, err := tried(ctx, f.Store, func() (struct{}, error) {
 		there, err := f.look(ctx, f.name)
-		if err != nil || there.holds(f.digest, f.size) {
+		if err != nil || f.has(there, f.digest, f.size) {
 			return struct{}{}, err
 		}
 		return struct{}{}, f.discard(ctx, f.name, whileStill(there))

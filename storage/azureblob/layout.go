@@ -17,6 +17,7 @@ import (
 const (
 	payloads = "sha256/"
 	catalogs = "catalogs/"
+	sweeps   = "sweeps/"
 )
 
 // The metadata of a blob. The first four are what other programs read in the position layout.
@@ -134,6 +135,9 @@ func (s *Store) address(name string, bytes int64, tag *azcore.ETag, modified *ti
 	}
 	return a
 }
+
+// quoted is the reverse of plainTag.
+func quoted(tag string) azcore.ETag { return azcore.ETag(`"` + tag + `"`) }
 
 // plainTag is an ETag without quotes: answers have them, lists do not, and other programs keep it without.
 func plainTag(tag *azcore.ETag) string {

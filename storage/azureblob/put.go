@@ -59,8 +59,8 @@ func (s *Store) Replace(ctx context.Context, digest ingest.Digest, payload []byt
 	return s.send(ctx, newUpload(payloadName(digest), digest, payload, metadata{}), nil)
 }
 
-// put writes a blob unless it is there and right. One that is there and wrong, as its size or its metadata say, is
-// written over, but only while it is still the one that was looked at.
+// put writes a blob unless it is there and right. One that is there and wrong, as its size or its metadata say, or that gc
+// may be about to remove, is written over, but only while it is still the one that was looked at.
 func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 	condition := ifAbsent()
 	look := len(u.payload) >= lookFirst
@@ -70,7 +70,7 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 			if err != nil {
 				return ingest.Address{}, err
 			}
-			if there.holds(u.digest, int64(len(u.payload))) {
+			if s.has(there, u.digest, int64(len(u.payload))) {
 				return there.Address, nil
 			}
 			if condition, err = u.over(there); err != nil {

@@ -69,31 +69,27 @@ func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment, yiel
 	return true
 }
 
-// Sweep yields the payloads in the container; see ingest.Sweeper. It ends at the first error. Blobs under names
-// that the store does not give, or without the digest that it writes beside each, are not ours: they are not
-// yielded. An interrupted write leaves nothing but the blocks of a large file, which the service removes by itself.
+// Sweep yields the payloads in the container, of both layouts; see ingest.Sweeper. It ends at the first error. Blobs under
+// names that the store does not give, or by position without the digest that it writes beside each, are not ours: they are
+// not yielded. An interrupted write leaves nothing but the blocks of a large file, which the service removes by itself.
 func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
 	return func(yield func(ingest.Stray, error) bool) {
-		prefix := payloads
-		if s.layout == ByPosition {
-			prefix = ""
-		}
-		for item, err := range s.list(ctx, prefix, s.layout == ByPosition) {
+		for item, err := range s.list(ctx, "", true) {
 			if err != nil {
 				yield(ingest.Stray{}, err)
 				return
 			}
-			if stray, ours := s.stray(item); ours && !yield(stray, nil) {
+			if stray, ours := stray(item); ours && !yield(stray, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (s *Store) stray(item *container.BlobItem) (ingest.Stray, bool) {
-	stray := ingest.Stray{Name: *item.Name}
+func stray(item *container.BlobItem) (ingest.Stray, bool) {
+	stray := ingest.Stray{Name: *item.Name, Tag: plainTag(item.Properties.ETag)}
 	digest, ours := payloadDigest(stray.Name)
-	if !ours && s.layout == ByPosition {
+	if !ours {
 		if _, ours = parsePosition(stray.Name); ours {
 			digest = (&present{metadata: item.Metadata}).digest()
 			ours = !digest.IsZero()
@@ -106,28 +102,38 @@ func (s *Store) stray(item *container.BlobItem) (ingest.Stray, bool) {
 	if at := item.Properties.LastModified; at != nil {
 		stray.Modified = at.UTC()
 	}
-	return stray, ours && !stray.Modified.IsZero()
+	return stray, ours && !stray.Modified.IsZero() && stray.Tag != ""
 }
 
-// Remove deletes a payload; see ingest.Sweeper. One that was written again since Sweep saw it is spared, without an
-// error. The service knows the time of a write to the second: one within the second that Sweep saw is taken for it.
+// Remove deletes a payload, if it is still the write that Sweep saw; see ingest.Sweeper.
 func (s *Store) Remove(ctx context.Context, stray ingest.Stray) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	_, isContent := payloadDigest(stray.Name)
 	_, isPosition := parsePosition(stray.Name)
-	if !isContent && !(isPosition && s.layout == ByPosition) || stray.Modified.IsZero() {
+	if !isContent && !isPosition || stray.Tag == "" {
 		return fmt.Errorf("remove %s: %w", ingest.Printable(stray.Name), errNoName)
 	}
-	unchanged := &blob.ModifiedAccessConditions{IfUnmodifiedSince: to.Ptr(stray.Modified)}
+	unchanged := &blob.ModifiedAccessConditions{IfMatch: to.Ptr(quoted(stray.Tag))}
 	_, err := s.container.NewBlobClient(stray.Name).Delete(ctx, &blob.DeleteOptions{
 		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: unchanged},
 	})
 	if err == nil {
 		return nil
 	}
-	if err = s.failed(ctx, "remove", stray.Name, err); isMissing(err) || isTaken(err) {
+	err = s.failed(ctx, "remove", stray.Name, err)
+	if isTaken(err) { // some services say so of what is gone, too
+		there, looked := s.look(ctx, stray.Name)
+		switch {
+		case looked != nil:
+			return looked
+		case there != nil:
+			return fmt.Errorf("%s: %w", there.URI, ingest.ErrSpared)
+		}
+		return nil
+	}
+	if isMissing(err) {
 		return nil
 	}
 	return err

@@ -143,8 +143,8 @@ func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int
 	return act(f.hook, "Unchanged", func() (ingest.StoredFile, error) { return f.Catalog.Unchanged(ctx, path, bytes, modified) })
 }
 
-func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest]bool, error) {
-	return act(f.hook, "Referenced", func() (map[ingest.Digest]bool, error) { return f.Catalog.Referenced(ctx, digests) })
+func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
+	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string, error) { return f.Catalog.Referenced(ctx, digests) })
 }
 
 func (f *faulty) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -118,7 +120,7 @@ var rowTests = []test{
 			for _, piece := range list(t, r.Pieces(t.Context(), f.ID)) {
 				needed, err := r.Referenced(t.Context(), []ingest.Digest{piece.Digest})
 				must(t, err)
-				want(t, "needed", needed[piece.Digest], false)
+				want(t, "needed", len(needed[piece.Digest]), 0)
 			}
 		}
 	}},
@@ -164,15 +166,17 @@ var rowTests = []test{
 		piece := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
 		right, err := r.rows().ReadPayload(t.Context(), piece, nil)
 		must(t, err)
-		must(t, r.Relocate(t.Context(), piece, address(piece.Digest, piece.Bytes)))
+		to := address(piece.Digest, piece.Bytes)
+		to.Modified = to.Modified.Truncate(time.Second) // as blobs have it, and every column holds it whole
+		must(t, r.Relocate(t.Context(), piece, to))
 		moved := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
 		want(t, "in the row", moved.InRow, false)
-		want(t, "address", moved.Address, address(piece.Digest, piece.Bytes))
+		want(t, "address", moved.Address, to)
 		_, err = r.rows().ReadPayload(t.Context(), moved, nil)
 		wantIs(t, err, ingest.ErrNoPayload)
 		needed, err := r.Referenced(t.Context(), []ingest.Digest{piece.Digest})
 		must(t, err)
-		want(t, "needed", needed[piece.Digest], true)
+		want(t, "needed", strings.Join(needed[piece.Digest], "|"), moved.Address.Name)
 		must(t, r.rows().ReplacePayload(t.Context(), moved, right))
 		want(t, "in the row", list(t, r.Pieces(t.Context(), e.Files[0].ID))[0].InRow, true)
 		r.check()

@@ -10,11 +10,11 @@ import (
 )
 
 // Referenced implements ingest.Keeper. It asks the rows, not the counts.
-func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest]bool, error) {
+func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if err := storage.CheckDigests(digests); err != nil {
 		return nil, err
 	}
-	needed := make(map[ingest.Digest]bool)
+	needed := make(map[ingest.Digest][]string)
 	if len(digests) == 0 {
 		return needed, nil
 	}
@@ -25,14 +25,15 @@ func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[
 	err := c.read(ctx, func(tx *tx) error {
 		return tx.each(func(rows *sql.Rows) error {
 			var hash []byte
-			err := rows.Scan(&hash)
+			var name string
+			err := rows.Scan(&hash, &name)
 			if len(hash) == len(ingest.Digest{}) {
-				needed[ingest.Digest(hash)] = true
+				needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
 			}
 			return err
-		}, `SELECT a.ContentHash FROM Atoms a WHERE a.ContentHash IN (?`+strings.Repeat(`, ?`, len(digests)-1)+`) AND (
-			EXISTS (SELECT 1 FROM LayerTensorSegments s WHERE s.AtomId = a.AtomId AND length(s.RawPayload) = 0)
-			OR EXISTS (SELECT 1 FROM FileSegments s WHERE s.AtomId = a.AtomId AND length(s.RawPayload) = 0))`, args...)
+		}, `WITH asked AS (SELECT AtomId, ContentHash FROM Atoms WHERE ContentHash IN (?`+strings.Repeat(`, ?`, len(digests)-1)+`))
+			SELECT a.ContentHash, ifnull(s.BlobName, '') FROM asked a JOIN LayerTensorSegments s ON s.AtomId = a.AtomId WHERE length(s.RawPayload) = 0
+			UNION SELECT a.ContentHash, ifnull(s.BlobName, '') FROM asked a JOIN FileSegments s ON s.AtomId = a.AtomId WHERE length(s.RawPayload) = 0`, args...)
 	})
 	if err != nil {
 		return nil, err

@@ -108,15 +108,25 @@ func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address inge
 	return c.place(ctx, piece, nil, address)
 }
 
+const setAddress = ` SET BlobUri = ?, BlobContainer = ?, BlobName = ?, BlobETag = ?, BlobSizeBytes = ?, BlobLastModified = ?`
+
 func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte, address ingest.Address) error {
 	return c.write(ctx, func(tx *tx) error {
 		table, where, args := row(piece)
 		a := addressColumns(address)
-		changed, err := tx.exec(`UPDATE `+table+` SET BlobUri = ?, BlobContainer = ?, BlobName = ?, BlobETag = ?,
-			BlobSizeBytes = ?, BlobLastModified = ?, RawPayload = ifnull(?, x'')`+where,
+		changed, err := tx.exec(`UPDATE `+table+setAddress+`, RawPayload = ifnull(?, x'')`+where,
 			append([]any{a[0], a[1], a[2], a[3], a[4], a[5], payload}, args...)...)
 		if err == nil && changed == 0 {
 			err = storage.NoRow(piece)
+		}
+		if address.Name == "" {
+			return err
+		}
+		for _, table := range []string{`LayerTensorSegments`, `FileSegments`} { // the other rows of this payload
+			if err == nil {
+				_, err = tx.exec(`UPDATE `+table+setAddress+` WHERE AtomId = (SELECT AtomId FROM Atoms WHERE ContentHash = ?) AND BlobUri = ?`,
+					a[0], a[1], a[2], a[3], a[4], a[5], piece.Digest[:], a[0])
+			}
 		}
 		return err
 	})

@@ -13,12 +13,13 @@ import (
 const createDigests = `/* ingest: create-digests */ DROP TABLE IF EXISTS #ingest_digests;
 CREATE TABLE #ingest_digests (ContentHash binary(32) NOT NULL)`
 
-// Referenced implements ingest.Keeper. It asks the rows, not the counts.
-func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest]bool, error) {
+// Referenced implements ingest.Keeper. It asks the rows, not the counts. A name that its column does not hold whole counts as none,
+// which keeps whatever has the digest.
+func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if err := storage.CheckDigests(digests); err != nil {
 		return nil, err
 	}
-	needed := make(map[ingest.Digest]bool)
+	needed := make(map[ingest.Digest][]string)
 	if len(digests) == 0 {
 		return needed, nil
 	}
@@ -39,14 +40,18 @@ func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[
 		}
 		return tx.each(func(rows *sql.Rows) error {
 			var hash []byte
-			err := rows.Scan(&hash)
+			var name string
+			err := rows.Scan(&hash, &name)
 			if len(hash) == len(ingest.Digest{}) {
-				needed[ingest.Digest(hash)] = true
+				needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
 			}
 			return err
-		}, `/* ingest: referenced */ SELECT a.ContentHash FROM dbo.Atoms AS a WHERE a.ContentHash IN (SELECT ContentHash FROM #ingest_digests) AND (
-			EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = a.AtomId AND DATALENGTH(s.RawPayload) = 0)
-			OR EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.AtomId = a.AtomId AND DATALENGTH(s.RawPayload) = 0))`)
+		}, `/* ingest: referenced */ SELECT a.ContentHash, CASE WHEN s.AddressExact IS NULL THEN COALESCE(s.BlobName, N'') ELSE N'' END
+			FROM dbo.Atoms AS a INNER JOIN dbo.LayerTensorSegments AS s ON s.AtomId = a.AtomId
+			WHERE a.ContentHash IN (SELECT ContentHash FROM #ingest_digests) AND DATALENGTH(s.RawPayload) = 0
+			UNION SELECT a.ContentHash, CASE WHEN s.AddressExact IS NULL THEN COALESCE(s.BlobName, N'') ELSE N'' END
+			FROM dbo.Atoms AS a INNER JOIN dbo.FileSegments AS s ON s.AtomId = a.AtomId
+			WHERE a.ContentHash IN (SELECT ContentHash FROM #ingest_digests) AND DATALENGTH(s.RawPayload) = 0`)
 	})
 	if err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address inge
 	return c.place(ctx, piece, []byte{}, address)
 }
 
-// place is one statement, which locks the one row that it changes.
+// place changes one row, and what the other rows of its payload say of the place where it now lies.
 func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte, address ingest.Address) error {
 	table, where, args := of(piece)
 	a := c.addressColumns(address)
@@ -97,6 +97,16 @@ func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte,
 			BlobSizeBytes = @p9, BlobLastModified = @p10, AddressExact = @p11, RawPayload = @p12`+where, args...)
 		if err == nil && changed == 0 {
 			err = storage.NoRow(piece)
+		}
+		if address.Name == "" || a.exact != nil {
+			return err
+		}
+		for _, table := range []string{`dbo.LayerTensorSegments`, `dbo.FileSegments`} {
+			if err == nil {
+				_, err = tx.exec(`/* ingest: place-shared */ UPDATE `+table+` SET BlobETag = @p2, BlobSizeBytes = @p3, BlobLastModified = @p4, AddressExact = NULL
+					WHERE AtomId = (SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1) AND BlobUri = @p5`,
+					piece.Digest[:], typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, typed(a.uri))
+			}
 		}
 		return err
 	})
