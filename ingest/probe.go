@@ -10,8 +10,8 @@ import (
 )
 
 // Probe checks a file without reading its payloads, as far as the store can tell: that rows cover it, and that what
-// lies at each address has the size, digest and checksum of what was put. Payloads in rows are
-// read all the same. The store must be a Prober. Damage is found and repaired as by Verify.
+// lies at each address has the size, digest, ETag and checksum of what was put. Payloads in rows are
+// read all the same, and those that were written again, for then nothing else is known of them. The store must be a Prober. Damage is found and repaired as by Verify.
 func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage)) error {
 	prober, ok := v.Payloads.Store.(Prober)
 	if !ok {
@@ -43,10 +43,13 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 		}
 		at = piece.Offset + piece.Bytes
 		group.Go(func() error {
-			reason := v.probe(probing, prober, piece, l.loan)
+			reason, err := v.probe(probing, prober, piece, l.loan)
 			v.count(piece)
-			if reason == nil || probing.Err() != nil { // what was not probed because of the end is not damaged
+			if probing.Err() != nil { // what was not probed because of the end is not damaged
 				return probing.Err()
+			}
+			if reason == nil || err != nil {
+				return err
 			}
 			if errors.Is(reason, ErrUnreachable) {
 				return fmt.Errorf("%s: %w", piece.Place(), reason)
@@ -54,7 +57,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 			mu.Lock()
 			defer mu.Unlock()
 			d := Damage{File: file, Piece: piece, Reason: reason}
-			_, err := v.repair(probing, &d)
+			_, err = v.repair(probing, &d)
 			found(d)
 			return err
 		})
@@ -68,20 +71,24 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 	return nil
 }
 
-func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l *loan) error {
+// probe returns what is wrong with a piece, and an error if that could not be told.
+func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l *loan) (reason, err error) {
+	var again *RewrittenError
 	if !piece.inRow() {
-		return prober.Probe(ctx, piece.Digest, piece.Address)
+		if reason = prober.Probe(ctx, piece.Digest, piece.Address); !errors.As(reason, &again) {
+			return reason, nil
+		}
 	}
 	buffer, err := l.get(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer l.put(buffer)
-	payload, err := v.Payloads.Read(ctx, piece, buffer)
-	if err != nil {
-		return err
+	f := fetchPiece(ctx, piece, buffer, v.Payloads.Read)
+	if reason = f.damage(piece.Offset); reason != nil || again == nil {
+		return reason, nil
 	}
-	return fetched{Piece: piece, payload: payload, sum: Sum(payload)}.damage(piece.Offset)
+	return nil, v.note(ctx, piece, again)
 }
 
 func (v *Verifier) count(piece Piece) {

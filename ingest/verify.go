@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Verifier reads payloads back and hashes them.
@@ -33,7 +34,8 @@ type Damage struct {
 // Missing reports whether there is no payload at all.
 func (d Damage) Missing() bool { return errors.Is(d.Reason, ErrNoPayload) }
 
-// Verify reads every payload of file, and calls found for each that is damaged or missing.
+// Verify reads every payload of file, and calls found for each that is damaged or missing. A store that is a Prober is
+// asked too: of a payload that is right and was written again, the rows are given the new ETag.
 // It checks each segment's SHA-256, that the segments cover the file, and that
 // together they have the file's SHA-256. An error means that verifying itself
 // could not go on.
@@ -43,7 +45,15 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 		return err
 	}
 	whole, at, sound := sha256.New(), int64(0), true // sound: whole gets all the right bytes
-	err = eachPiece(ctx, v.Catalog.Pieces(ctx, file.ID), l, v.read, func(f fetched) error {
+	var rewritten sync.Map                           // by offset: *RewrittenError
+	read := func(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+		payload, again, err := v.read(ctx, piece, buffer)
+		if again != nil {
+			rewritten.Store(piece.Offset, again)
+		}
+		return payload, err
+	}
+	err = eachPiece(ctx, v.Catalog.Pieces(ctx, file.ID), l, read, func(f fetched) error {
 		if f.Offset != at { // of a row that is missing no more is known than where it should be
 			found(Damage{File: file, Reason: f.damage(at)})
 			sound = false
@@ -63,6 +73,10 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 				return err
 			}
 			f.payload, sound = payload, sound && d.Repaired
+		} else if again, ok := rewritten.LoadAndDelete(f.Offset); ok {
+			if err := v.note(ctx, f.Piece, again.(*RewrittenError)); err != nil {
+				return err
+			}
 		}
 		at = f.Offset + f.Bytes
 		whole.Write(f.payload)
@@ -85,25 +99,38 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 // errSound says of a payload that it is sound and was not read.
 var errSound = errors.New("sound")
 
-// read returns the payload of piece, or an error that says what is known of it without reading.
-func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+// read returns the payload of piece, or an error that says what is known of it without reading. What was written again since
+// its row was is read in any case, and said to be so: the store was asked first, so that a write that comes later is not missed.
+func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte) (payload []byte, again *RewrittenError, err error) {
 	prober, probes := v.Payloads.Store.(Prober)
-	var err error
 	switch {
 	case v.Server != nil && piece.inRow():
 		var sum Digest
 		if sum, err = v.Server.HashPayload(ctx, piece); err == nil && sum != piece.Digest {
 			err = fmt.Errorf("payload is damaged: it has SHA-256 %s, and should have %s", sum, piece.Digest)
 		}
-	case v.Server != nil && probes:
+	case probes && !piece.inRow():
 		err = prober.Probe(ctx, piece.Digest, piece.Address)
+		if errors.As(err, &again) || v.Server == nil {
+			payload, err = v.Payloads.Read(ctx, piece, buffer)
+			return payload, again, err
+		}
 	default:
-		return v.Payloads.Read(ctx, piece, buffer)
+		payload, err = v.Payloads.Read(ctx, piece, buffer)
+		return payload, nil, err
 	}
 	if err == nil {
 		err = errSound
 	}
-	return nil, err
+	return nil, nil, err
+}
+
+// note has the rows of a payload that was written again, and is right, say so.
+func (v *Verifier) note(ctx context.Context, piece Piece, again *RewrittenError) error {
+	if err := v.Catalog.Relocate(ctx, piece, again.Now); err != nil {
+		return fmt.Errorf("%s is right, and was written again, which could not be noted: %w", piece.Place(), err)
+	}
+	return nil
 }
 
 // repair writes the payload of a damaged piece again from the good copy, and returns it.

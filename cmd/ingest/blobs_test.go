@@ -43,6 +43,12 @@ func TestBlobs(t *testing.T) {
 					t.Errorf("%s came back as another file: %v", name, err)
 				}
 			}
+			nowhere := account + "/" + strings.ToLower(rand.Text())
+			for _, args := range [][]string{{"verify"}, {"verify", "--read"}, {"export", "a", "-o", filepath.Join(t.TempDir(), "x")}} {
+				if e := b.run(append(args, "--store", nowhere)...); e.code != exitFailed || strings.Count(e.stderr, nowhere) != 1 || !strings.Contains(e.stderr, store[1]) {
+					t.Errorf("%v in a container that does not exist: exit code %d, %v\n%s", args, e.code, e.lines, e.stderr)
+				}
+			}
 			damageBlob(t, layout, store[1])
 			if e := b.run(with("verify")...); e.code != exitDamage {
 				t.Errorf("verify of a damaged blob: exit code %d\n%s", e.code, e.stderr)

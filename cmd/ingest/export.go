@@ -53,6 +53,9 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	if err != nil {
 		return err
 	}
+	if err := p.wantStore(ctx, h); err != nil {
+		return err
+	}
 	if weights {
 		m.Files = slices.DeleteFunc(m.Files, func(f ingest.StoredFile) bool { return f.Role != ingest.Weights })
 	}

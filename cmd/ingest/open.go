@@ -122,6 +122,31 @@ func (p *program) open(ctx context.Context) (*home, error) {
 	return h, nil
 }
 
+// wantStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
+func (p *program) wantStore(ctx context.Context, h *home) error {
+	if h.store != nil || p.store == inRows {
+		return nil
+	}
+	used, err := ingest.UsedStores(ctx, h.catalog)
+	if err != nil || len(used) == 0 {
+		return err
+	}
+	store, err := p.storeName()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("this catalogue has put nothing into %s, or it is not there; it has put payloads into %s: --store names the one to look in", ingest.Printable(store), homesOf(used))
+}
+
+// homesOf names stores for a person.
+func homesOf(used []ingest.UsedStore) string {
+	var homes []string
+	for _, u := range used {
+		homes = append(homes, ingest.Printable(u.Home))
+	}
+	return strings.Join(homes, " and ")
+}
+
 // storeURL is --store, or the folder beside the catalogue.
 func (p *program) storeURL(catalogPath string) string {
 	return cmp.Or(p.store, "dir:"+filepath.Join(filepath.Dir(catalogPath), "store"))

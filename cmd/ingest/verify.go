@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +19,9 @@ func newVerify(p *program) *cobra.Command {
 		Short: "Read payloads back and hash them; say which segment is damaged or missing",
 		Long: `Read every payload of a model, or of all complete models, and compare it with its SHA-256. Each
 segment that is damaged or missing is named with its tensor. With --repair, the good bytes are written
-again from a copy of the file. A store of blobs is asked for size, ETag and checksum of each blob
-instead, without a download, unless --read is given. With --server, SQL Server hashes the payloads in
+again from a copy of the file. A store of blobs is asked about each blob instead, unless --read is given:
+that it is there, of the right size and digest by its metadata, and not written since. This proves nothing
+of bytes that the service itself has lost. A blob that was written since is read back. With --server, SQL Server hashes the payloads in
 its rows, and none of them travels; that together they make the file is then known from their rows alone.
 
 ` + exitCodes,
@@ -47,6 +47,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
+	if err := p.wantStore(ctx, h); err != nil {
+		return err
+	}
 	hasher, hashes := h.catalog.(ingest.Hasher)
 	if server && !hashes {
 		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: verify without --server")
@@ -191,11 +194,7 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 	}
 	store, err := p.storeName()
 	if len(used) > 1 || len(used) == 1 && used[0].Home != store {
-		var homes []string
-		for _, u := range used {
-			homes = append(homes, ingest.Printable(u.Home))
-		}
-		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", strings.Join(homes, " and "))
+		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", homesOf(used))
 	}
 	return err
 }
@@ -204,7 +203,7 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 func (v *verification) how() string {
 	switch {
 	case v.probe:
-		return "asked about, not read"
+		return "asked about"
 	case v.verifier.Server != nil:
 		return "hashed, what is in rows by the server"
 	}

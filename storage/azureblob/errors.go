@@ -64,6 +64,10 @@ func (e *Error) Is(target error) bool {
 	if target != ingest.ErrUnreachable {
 		return false
 	}
+	switch bloberror.Code(e.Code) {
+	case bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.BlobArchived, bloberror.BlobBeingRehydrated:
+		return true
+	}
 	switch e.Status {
 	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return true
@@ -114,16 +118,17 @@ func refused(err error, codes ...bloberror.Code) bool {
 	return errors.As(err, &e) && slices.Contains(codes, bloberror.Code(e.Code))
 }
 
-// isMissing reports whether err says that there is no such blob.
+// isMissing reports whether err says that there is no such blob, for want of a container perhaps.
 func isMissing(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob.
+// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. Of one without a container nothing is
+// known: it may be the wrong name, or account.
 func asMissing(err error) error {
 	var e *Error
-	if errors.As(err, &e) && e.Status == http.StatusNotFound {
+	if errors.As(err, &e) && e.Status == http.StatusNotFound && !refused(err, bloberror.ContainerNotFound) {
 		e.cause = ingest.ErrNoPayload
 	}
 	return err

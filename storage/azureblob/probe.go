@@ -77,7 +77,10 @@ type ChangedError struct {
 func (e *ChangedError) Error() string { return e.URL + ": " + e.What }
 
 // Probe compares a blob with its row without reading it; see ingest.Prober. An ETag that agrees says that nothing
-// has written to the blob or its metadata since, so it is looked at last: the other differences say more.
+// has written to the blob or its metadata since it was put, when the service checked its CRC-64; so it is looked at last: the
+// other differences say more. It says nothing of bytes that the service itself has lost. The service documents no checksum
+// among a blob's properties but the MD5 that a client has given it, and to compute that would take longer than the upload; a
+// CRC-64 is for the transfer alone. Where an answer has one all the same, it is compared with the one in the metadata.
 func (s *Store) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
 	name, err := nameAt(digest, address)
 	if err != nil {
@@ -99,7 +102,7 @@ func (s *Store) Probe(ctx context.Context, digest ingest.Digest, address ingest.
 	case !there.crcAgrees():
 		changed.What = fmt.Sprintf("the service has CRC64 %s for it, and %s was sent", there.crc, there.metadata.get(metaCRC))
 	case address.ETag != "" && address.ETag != there.ETag:
-		changed.What = fmt.Sprintf("it was written again: its ETag is %s, and was %s; read it back to see whether it is still right", there.ETag, address.ETag)
+		return &ingest.RewrittenError{Was: address.ETag, Now: there.Address}
 	default:
 		return nil
 	}
