@@ -57,7 +57,7 @@ type Settings struct {
 	Workers int           // how many calls come at once, and so how many connections are kept; 8 if zero or less
 	Stall   time.Duration // a connection on which no byte moves for so long is given up; 90 s if zero or less
 	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It grows for a
-	// file that would have too many of them.
+	// file that would have too many of them; no more bytes of blocks are held then, but always two blocks.
 	BlockBytes int64
 	// Policy is how PutFile tries its requests again, and Sweep its pages. Nothing else here is tried twice: see
 	// storage.Retry.

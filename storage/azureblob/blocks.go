@@ -77,12 +77,20 @@ func (s *Store) stage(ctx context.Context, name, id string, crc uint64, block []
 }
 
 func (s *Store) stageOnce(ctx context.Context, name, id string, crc uint64, block []byte) error {
-	_, err := s.container.NewBlockBlobClient(name).StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(block)),
+	answer, err := s.container.NewBlockBlobClient(name).StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(block)),
 		&blockblob.StageBlockOptions{TransactionalValidation: blob.TransferValidationTypeCRC64(crc)})
 	if err != nil {
 		return s.failed(ctx, "send a block of", name, err)
 	}
-	return nil
+	return s.received("send a block of", name, answer.ContentCRC64, crc)
+}
+
+// received compares the checksum that the service says it has received with the one that was sent.
+func (s *Store) received(act, name string, got []byte, sent uint64) error {
+	if len(got) == 0 || base64.StdEncoding.EncodeToString(got) == crcText(sent) {
+		return nil
+	}
+	return &Error{Act: act, URL: s.urlOf(name), transient: true, cause: fmt.Errorf("the service received other bytes: their CRC64 is %x", got)}
 }
 
 // commit makes the blob out of its blocks. Until then nobody sees any of them.
@@ -99,12 +107,12 @@ func (s *Store) commit(ctx context.Context, name string, digest ingest.Digest, s
 	return s.address(name, size, answer.ETag, answer.LastModified), nil
 }
 
-// discard removes the uncommitted blocks of a blob. The service does so when a block list is committed; the one that
-// is committed here is empty, the blob says nothing of a digest, and it is removed at once.
-func (s *Store) discard(ctx context.Context, name string, condition *blob.ModifiedAccessConditions) error {
+// discard removes the uncommitted blocks of a blob that is not there. The service does so when a block list is committed; the
+// one that is committed here is empty, the blob says nothing of a digest, and it is removed at once.
+func (s *Store) discard(ctx context.Context, name string) error {
 	c := s.container.NewBlockBlobClient(name)
 	answer, err := c.CommitBlockList(ctx, nil, &blockblob.CommitBlockListOptions{
-		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: condition},
+		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: ifAbsent()},
 	})
 	if err != nil {
 		if err = s.failed(ctx, "discard the blocks of", name, err); isTaken(err) {

@@ -1,6 +1,7 @@
 package azureblob
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -10,8 +11,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/minio/crc64nvme"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -130,8 +133,39 @@ func TestServiceChecksEachUpload(t *testing.T) {
 	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
 		t.Error(err)
 	}
-	if len(service.accepted) != 5+16 {
-		t.Errorf("%d uploads were accepted", len(service.accepted))
+	if len(service.accepted) != 5+16 || service.n != 2*5+16 {
+		t.Errorf("%d uploads were accepted of %d", len(service.accepted), service.n)
+	}
+	for _, size := range []int{0, 1, 9, 4096, 100_000} {
+		p := randomBytes(size, uint64(size))
+		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
+	}
+	service.wantBlocks(t, p, 64<<10)
+	// The service here does check: the same bytes with another checksum are refused, and so are none.
+	bad := newUpload("bad", ingest.Sum(p), p, metadata{})
+	bad.crc++
+	if _, err := s.send(t.Context(), bad, nil); !refused(err, bloberror.CRC64Mismatch) {
+		t.Errorf("with a checksum that is not that of the payload: %v", err)
+	}
+	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(err, bloberror.CRC64Mismatch) {
+		t.Errorf("a block with a checksum that is not its own: %v", err)
+	}
+}
+
+// wantAccepted wants the service to have been sent this, last, under a name.
+func (c *checkingService) wantAccepted(t *testing.T, name string, want []byte) {
+	t.Helper()
+	if got, ok := c.accepted["/devstoreaccount1/checked/"+name]; !ok || !bytes.Equal(got, want) {
+		t.Errorf("%s: %d bytes were accepted (%v), want %d", name, len(got), ok, len(want))
+	}
+}
+
+// wantBlocks wants each block of a file to be there.
+func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
+	t.Helper()
+	for i := 0; i*size < len(file); i++ {
+		block := file[i*size : min(len(file), (i+1)*size)]
+		c.wantAccepted(t, payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)), block)
 	}
 }
 
@@ -153,25 +187,54 @@ func TestDamageOnTheWay(t *testing.T) {
 	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
 		t.Errorf("in blocks: %v", err)
 	}
-	for name, body := range service.accepted {
-		if name == "/devstoreaccount1/checked/"+payloadName(ingest.Sum(p)) && string(body) != string(p) {
-			t.Error("a damaged payload was accepted")
-		}
+	service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
+	service.wantBlocks(t, p, 64<<10)
+	if service.n < 2+2*5 {
+		t.Errorf("%d uploads: none was damaged", service.n)
 	}
 }
 
-// TestAnswerWithAnotherChecksum checks that we do not believe a service that says it received something else.
+// TestAnswerWithAnotherChecksum checks that we do not believe a service that says it received something else, be it a
+// payload or a block, and believe one that says it received what was sent.
 func TestAnswerWithAnotherChecksum(t *testing.T) {
 	clearEnvironment(t)
+	var lies, blocks atomic.Int64 // lies: how many are left
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("x-ms-content-crc64", crcText(1))
+		body, _ := io.ReadAll(r.Body)
+		comp := r.URL.Query().Get("comp")
+		if r.Method != http.MethodPut {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		if comp == "block" {
+			blocks.Add(1)
+		}
+		sum := slowCRC(body)
+		if lies.Add(-1) >= 0 {
+			sum++
+		}
+		if comp != "blocklist" {
+			w.Header().Set("x-ms-content-crc64", crcText(sum))
+		}
 		w.WriteHeader(http.StatusCreated)
 	}))
 	defer server.Close()
-	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{})
-	if _, err := s.Put(t.Context(), ingest.Sum(nil), nil); err == nil || !storage.IsTransient(err) {
+	p := randomBytes(2000, 14)
+	s := contentOf(openStore(t, server.URL+"/devstoreaccount1/checked", Settings{BlockBytes: 1000, Policy: quick}))
+	lies.Store(1)
+	if _, err := s.Put(t.Context(), ingest.Sum(p), p); err == nil || !storage.IsTransient(err) || !strings.Contains(err.Error(), "other bytes") {
 		t.Errorf("Put: %v", err)
+	}
+	if _, err := s.Put(t.Context(), ingest.Sum(p), p); err != nil {
+		t.Errorf("Put, answered truly: %v", err)
+	}
+	lies.Store(1)
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), 2000); err != nil || blocks.Load() != 3 {
+		t.Errorf("PutFile: %v, %d blocks sent, want two and one of them again", err, blocks.Load())
+	}
+	lies.Store(1 << 40)
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), 2000); err == nil || !strings.Contains(err.Error(), "other bytes") {
+		t.Errorf("PutFile, lied to each time: %v", err)
 	}
 }
 

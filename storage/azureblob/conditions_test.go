@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,23 +106,42 @@ func TestLookCreatesNothing(t *testing.T) {
 	}
 }
 
-// TestNeverPublic looks at every request that makes a container.
+// TestNeverPublic looks at every request that makes a container, or that could change who reads it.
 func TestNeverPublic(t *testing.T) {
+	var made, access atomic.Int64
 	p := newProxy(t, func(r *http.Request) deed {
-		for name := range r.Header {
-			if strings.EqualFold(name, "x-ms-blob-public-access") {
-				t.Errorf("%s %s asks for public access", r.Method, r.URL.Path)
+		if r.URL.Query().Get("restype") == "container" && r.Method == http.MethodPut {
+			made.Add(1)
+			if r.Header.Get("x-ms-blob-public-access") != "" || r.URL.Query().Get("comp") != "" {
+				access.Add(1)
 			}
 		}
 		return nil
 	})
 	clearEnvironment(t)
-	s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{})
-	if _, err := s.Put(t.Context(), ingest.Sum(nil), nil); err != nil {
-		t.Fatal(err)
+	for i, fill := range []func(s *Store) error{
+		func(s *Store) error { _, err := s.Put(t.Context(), ingest.Sum(nil), nil); return err },
+		func(s *Store) error { _, err := s.Claim(t.Context(), "catalog"); return err },
+		func(s *Store) error { _, err := s.Announce(t.Context(), "catalog"); return err },
+		func(s *Store) error {
+			content := randomBytes(9, 1)
+			_, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), 9)
+			return err
+		},
+	} {
+		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{BlockBytes: 4}).(*Store)
+		if err := fill(s); err != nil {
+			t.Fatal(err)
+		}
+		if made.Load() < int64(i+1) {
+			t.Fatalf("way %d was seen to make no container", i)
+		}
+		if properties, err := s.container.GetProperties(t.Context(), nil); err != nil || properties.BlobPublicAccess != nil {
+			t.Errorf("way %d: public access %v, %v", i, properties.BlobPublicAccess, err)
+		}
 	}
-	if _, err := s.(ingest.Claimer).Claim(t.Context(), "catalog"); err != nil {
-		t.Fatal(err)
+	if access.Load() != 0 {
+		t.Errorf("%d of %d requests for a container say who may read it", access.Load(), made.Load())
 	}
 }
 

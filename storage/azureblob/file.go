@@ -14,12 +14,12 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// PutFile stores the first size bytes of file, whose digest it is, as one blob, with the promises of Put. The file
-// is read once, in order, and sent in blocks, several at once: memory is workers + 1 blocks. Blocks that an
-// interrupted attempt has sent are not sent again. A file that turns out to have another digest is refused before
-// anybody can see it.
+// PutFile stores the first size bytes of file, whose digest it is, as one blob; see ingest.FilePutter. The file is read
+// once, in order, and sent in blocks, several at once. Blocks that an interrupted attempt has sent are not sent again. A file
+// that turns out to have another digest is refused before anybody can see it.
 //
-// Each request is tried again by the settings' policy, so PutFile itself should not be.
+// Memory is nine blocks of 8 MiB, with the settings' defaults. The service takes 50,000 blocks, so beyond 390 GiB blocks
+// grow, and fewer of them are held; beyond 1.7 TiB it is two of them, the 50,000th part of the file each.
 func (s *Store) PutFile(ctx context.Context, digest ingest.Digest, file io.ReaderAt, size int64) (ingest.Address, error) {
 	if size < 0 {
 		return ingest.Address{}, fmt.Errorf("a file of %d bytes", size)
@@ -33,11 +33,13 @@ func (s *Store) PutFile(ctx context.Context, digest ingest.Digest, file io.Reade
 		return f.whole(ctx)
 	}
 	address, err := f.inBlocks(ctx)
-	if refused(err, bloberror.InvalidBlobOrBlock, bloberror.InvalidBlockID, bloberror.InvalidBlockList) {
-		// Blocks of another program lie there, whose names do not go with ours; or somebody discarded ours.
+	if refused(err, bloberror.InvalidBlobOrBlock, bloberror.InvalidBlockID) { // blocks whose names do not go with ours
 		if err := f.clear(ctx); err != nil {
 			return ingest.Address{}, err
 		}
+		return f.inBlocks(ctx)
+	}
+	if refused(err, bloberror.InvalidBlockList) { // somebody discarded ours
 		return f.inBlocks(ctx)
 	}
 	return address, err
@@ -123,14 +125,25 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 	}
 }
 
-// clear makes way for our blocks.
+// clear makes way for our blocks, once the file is known to be the right one. Blocks can only be discarded by writing the
+// blob, so where one is there, whatever it holds, it stays until a person has looked.
 func (f *sending) clear(ctx context.Context) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f.file, 0, f.size)); err != nil {
+		return fmt.Errorf("read the file: %w", err)
+	}
+	if got := ingest.Digest(h.Sum(nil)); got != f.digest {
+		return &ingest.MismatchError{Want: f.digest, Got: got}
+	}
 	_, err := tried(ctx, f.Store, func() (struct{}, error) {
 		there, err := f.look(ctx, f.name)
-		if err != nil || f.has(there, f.digest, f.size) {
+		if err == nil && there != nil && !f.has(there, f.digest, f.size) {
+			err = fmt.Errorf("%s holds something else, and blocks of another program beside it, which are in the way of ours: remove the blob if nobody needs it, or wait a week until the service has removed the blocks", there.URI)
+		}
+		if err != nil || there != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, f.discard(ctx, f.name, whileStill(there))
+		return struct{}{}, f.discard(ctx, f.name)
 	})
 	return err
 }
@@ -154,8 +167,9 @@ type block struct {
 func (f *sending) stageAll(ctx context.Context, staged map[string]int64) ([]string, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	blocks := make(chan block)
-	free := make(chan []byte, f.workers+1)
-	for range f.workers + 1 {
+	buffers := f.buffers()
+	free := make(chan []byte, buffers)
+	for range buffers {
 		free <- nil // made when it is first needed
 	}
 	var ids []string
@@ -165,7 +179,7 @@ func (f *sending) stageAll(ctx context.Context, staged map[string]int64) ([]stri
 		ids, err = f.readAll(ctx, staged, free, blocks)
 		return err
 	})
-	for range f.workers {
+	for range buffers - 1 {
 		group.Go(func() error {
 			for b := range blocks {
 				err := storage.Do(ctx, f.policy, func() error { return f.stage(ctx, f.name, b.id, b.crc, b.data) })
@@ -179,6 +193,15 @@ func (f *sending) stageAll(ctx context.Context, staged map[string]int64) ([]stri
 	}
 	err := group.Wait()
 	return ids, err
+}
+
+// fileWorkers is how many blocks of a file are sent at once, at most.
+const fileWorkers = 8
+
+// buffers is how many blocks are in memory: one is read, the others are sent.
+func (f *sending) buffers() int {
+	workers := min(f.workers, fileWorkers)
+	return max(2, int(min(int64(workers)+1, int64(workers+1)*f.Store.block/f.block)))
 }
 
 // readAll gives the blocks that are not staged to the workers, and fails at the end if the file is another one.

@@ -178,11 +178,73 @@ func TestPutFileAmongForeignBlocks(t *testing.T) {
 	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
+	wrong := bytes.Clone(content)
+	wrong[5]++
+	var mismatch *ingest.MismatchError
+	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(wrong), int64(len(wrong))); !errors.As(err, &mismatch) {
+		t.Errorf("another file: %v", err)
+	}
+	if left, err := s.staged(t.Context(), payloadName(digest)); err != nil || len(left) != 1 {
+		t.Errorf("for the sake of a wrong file, the blocks of another program were discarded: %v, %v", left, err)
+	}
 	address, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, s, address, content)
+}
+
+// TestPutFileBesideForeignBlocks: where a blob is there, foreign blocks are not discarded, because that would write it.
+func TestPutFileBesideForeignBlocks(t *testing.T) {
+	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
+	content := randomBytes(1<<20, 12)
+	digest := ingest.Sum(content)
+	before, err := s.send(t.Context(), plainUpload(digest, []byte("of another program"), metadata{}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := s.container.NewBlockBlobClient(payloadName(digest))
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil || !strings.Contains(err.Error(), "blocks of another program") {
+		t.Errorf("%v", err)
+	}
+	if there, err := s.head(t.Context(), payloadName(digest)); err != nil || there.ETag != before.ETag {
+		t.Errorf("the blob was written: %+v, %v", there, err)
+	}
+}
+
+// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong; or discards the blocks.
+func TestPutFileMeanwhile(t *testing.T) {
+	content := randomBytes(1<<20, 13)
+	digest := ingest.Sum(content)
+	for name, meanwhile := range map[string]func(s *Store) error{
+		"written": func(s *Store) error {
+			_, err := s.send(t.Context(), plainUpload(digest, []byte("of another program"), metadata{}), nil)
+			return err
+		},
+		"discarded": func(s *Store) error { return s.discard(t.Context(), payloadName(digest)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var direct *Store
+			var commits atomic.Int64
+			s := fileStore(t, newProxy(t, func(r *http.Request) deed {
+				if isCommit(r) && commits.Add(1) == 1 {
+					if err := meanwhile(direct); err != nil {
+						t.Error(err)
+					}
+				}
+				return nil
+			}))
+			direct = openStore(t, azurite(t)+"/"+s.containerName(), Settings{}).(*Store)
+			address, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
+			if err != nil || commits.Load() < 2 {
+				t.Fatalf("%v after %d commits", err, commits.Load())
+			}
+			wantStored(t, s, address, content)
+		})
+	}
 }
 
 // TestPutFileOverDamage checks that a blob that is not what its name says is written over, and that a file that two
@@ -225,6 +287,23 @@ func TestBlockBytes(t *testing.T) {
 	}
 	if _, err := (&Store{}).PutFile(t.Context(), ingest.Digest{}, nil, maxFileBytes+1); err == nil || !strings.Contains(err.Error(), "50,000 blocks of 4,000 MiB") {
 		t.Errorf("a file beyond the limits: %v", err)
+	}
+}
+
+// TestFileBuffers: however large the blocks are, no more of them are held than two, or than what was to be held.
+func TestFileBuffers(t *testing.T) {
+	for _, test := range []struct {
+		workers    int
+		block      int64
+		want, most int64
+	}{
+		{8, 8 << 20, 9, 72 << 20}, {64, 8 << 20, 9, 72 << 20}, {3, 8 << 20, 4, 32 << 20}, {1, 8 << 20, 2, 16 << 20},
+		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20}, {8, maxBlockBytes, 2, 2 * maxBlockBytes},
+	} {
+		f := &sending{Store: &Store{workers: test.workers, block: 8 << 20}, block: test.block}
+		if n := int64(f.buffers()); n != test.want || n*test.block > test.most {
+			t.Errorf("%d workers, blocks of %d: %d buffers, want %d", test.workers, test.block, n, test.want)
+		}
 	}
 }
 

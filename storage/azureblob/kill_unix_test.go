@@ -13,9 +13,17 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 const killedSize = 4 << 20 // 64 blocks
+
+// wrapped is the store as the program has it.
+func wrapped(t *testing.T, address string) ingest.FilePutter {
+	t.Helper()
+	s := openStore(t, address, Settings{BlockBytes: 64 << 10, Workers: 3})
+	return storage.Retry(storage.Cap(s, 1e6), quick).(ingest.FilePutter)
+}
 
 // TestKilledChild is the upload that TestKill kills; it does nothing by itself.
 func TestKilledChild(t *testing.T) {
@@ -27,7 +35,7 @@ func TestKilledChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := openStore(t, address, Settings{BlockBytes: 64 << 10, Workers: 3}).(*Store)
+	s := wrapped(t, address)
 	if _, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +84,7 @@ func TestKill(t *testing.T) {
 	}
 	killAt.Store(1 << 40)
 	before := blocks.Load()
-	s := openStore(t, address, Settings{BlockBytes: 64 << 10, Workers: 3}).(*Store)
+	s := wrapped(t, address)
 	stored, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), killedSize)
 	if err != nil {
 		t.Fatal(err)
@@ -86,5 +94,5 @@ func TestKill(t *testing.T) {
 	if extra := blocks.Load() - 64; extra < 0 || extra > 4*3 || commits.Load() != 1 {
 		t.Errorf("%d blocks were sent for 64, and %d commits", blocks.Load(), commits.Load())
 	}
-	wantStored(t, s, stored, content)
+	wantStored(t, openStore(t, address, Settings{}).(*Store), stored, content)
 }

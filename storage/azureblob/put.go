@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
@@ -140,9 +139,8 @@ func (s *Store) sendOnce(ctx context.Context, u *upload, condition *blob.Modifie
 	if err != nil {
 		return ingest.Address{}, s.failed(ctx, "store", u.name, err)
 	}
-	if got := answer.ContentCRC64; len(got) > 0 && base64.StdEncoding.EncodeToString(got) != crcText(u.crc) {
-		return ingest.Address{}, &Error{Act: "store", URL: s.urlOf(u.name), transient: true,
-			cause: fmt.Errorf("the service received other bytes: their CRC64 is %x", got)}
+	if err := s.received("store", u.name, answer.ContentCRC64, u.crc); err != nil {
+		return ingest.Address{}, err
 	}
 	return s.address(u.name, int64(len(u.payload)), answer.ETag, answer.LastModified), nil
 }
