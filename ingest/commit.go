@@ -17,6 +17,7 @@ func (t *intake) commit(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		record := b.record(t.model, t.entry.ID, at, state)
+		record.Apart = t.rows != nil || t.placer != nil
 		if b.final {
 			record.Digest = Digest(t.hasher.Sum(nil)) // hash has seen the last slab: b is done
 			if err := t.checkWhole(ctx, record.Digest); err != nil {

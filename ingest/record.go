@@ -55,6 +55,9 @@ type Batch struct {
 	HashState []byte
 	// Digest is the SHA-256 of the whole file, set in its last batch.
 	Digest Digest
+	// Apart is set where each row has a payload of its own, in itself or by its position: none is shared, although its
+	// content is known.
+	Apart bool
 }
 
 // Recorded is a segment on its way into the catalogue.

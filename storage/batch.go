@@ -70,3 +70,11 @@ func (f *FileProgress) Includes(batch *ingest.Batch) bool {
 type Added struct {
 	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
 }
+
+// Of returns what the rows of a batch have added to the store. The atoms alone do not tell, where none is shared.
+func (n Added) Of(batch *ingest.Batch) Added {
+	if batch.Apart {
+		n.Stored, n.Shared = n.Stored+n.Shared, 0
+	}
+	return n
+}

@@ -25,9 +25,12 @@ func TestBlobs(t *testing.T) {
 			if len(models) != 2 || models[0]["state"] != "complete" {
 				t.Fatalf("list: %v", models)
 			}
-			shared := models[1]["bytes_shared"].(float64)
-			if shared == 0 {
-				t.Error("nothing was shared")
+			if shared := models[1]["bytes_shared"].(float64); (shared == 0) != (layout == "position") {
+				t.Errorf("%v bytes are said to be shared", shared)
+			}
+			other := map[string]string{"content": "position", "position": "content"}[layout]
+			if e := b.run("models", s.path("a.gguf"), "--store", store[1], "--blob-layout", other); e.code != exitDone || !strings.Contains(e.stderr, "in the layout "+layout) {
+				t.Errorf("another layout: exit code %d\n%s", e.code, e.stderr)
 			}
 			b.must(with("verify")...)
 			b.must(with("verify", "--read")...)

@@ -129,12 +129,16 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 		return err
 	}
 	spareProcessor()
+	p.blobs.calls = options.Jobs * options.Workers
 	h, err := p.openNew(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.catalog.Close()
 	h.logWay(p.log)
+	if err := p.warnOfLayout(ctx, h, claim.Options); err != nil {
+		return err
+	}
 	found, err := p.find(ctx, claim.Paths)
 	if err != nil {
 		return err
@@ -153,6 +157,25 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 	}
 	p.printReport(result)
 	return outcome(result, err)
+}
+
+// warnOfLayout says so where earlier runs have named blobs otherwise: their rows and payloads stay as they are.
+func (p *program) warnOfLayout(ctx context.Context, h *home, options map[string]string) error {
+	if !isBlobs(p.store) {
+		return nil
+	}
+	for job, err := range h.catalog.AllJobs(ctx) {
+		if err != nil {
+			return err
+		}
+		before := job.Options["blob-layout"]
+		if job.Options[ingest.OptionStore] == options[ingest.OptionStore] && before != "" && before != options["blob-layout"] {
+			fmt.Fprintf(p.stderr, "ingest: warning: job %d has put payloads into this store in the layout %s, and this run uses %s: what is known by content is stored a second time, and counted as shared\n",
+				job.ID, before, options["blob-layout"])
+			return nil
+		}
+	}
+	return nil
 }
 
 // headerShare is the part of the memory that headers may take: its reciprocal. In the pipeline's own form and in the

@@ -61,10 +61,14 @@ func (p *program) openNew(ctx context.Context) (*home, error) {
 		return nil, err
 	}
 	h := &home{}
+	storeURL := p.storeURL(catalogPath)
+	if err := p.blobs.unheeded(storeURL); err != nil {
+		return nil, err
+	}
 	if h.catalog, err = p.openCatalog(ctx, catalogPath); err != nil {
 		return nil, err
 	}
-	if storeURL := p.storeURL(catalogPath); storeURL != inRows {
+	if storeURL != inRows {
 		if h.store, err = p.openStore(ctx, storeURL); err != nil {
 			return nil, errors.Join(err, h.catalog.Close())
 		}

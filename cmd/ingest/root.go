@@ -131,8 +131,8 @@ func (p *program) setUp() error {
 	if !slices.Contains(sqlserver.Ways(), sqlserver.Way(p.filestream)) {
 		return usage("--filestream %q: want win32, tsql or auto", p.filestream)
 	}
-	if !(p.blobs.capMbps >= 0) || p.blobs.capMbps > 1e9 {
-		return usage("--cap-mbps %v: want 0 or more", p.blobs.capMbps)
+	if err := p.blobs.check(); err != nil {
+		return err
 	}
 	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
 	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))

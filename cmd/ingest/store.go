@@ -19,6 +19,35 @@ type storeFlags struct {
 	layout  string
 	tier    string
 	capMbps float64
+	calls   int // that come at once, for so many connections; 0 for the store's default
+}
+
+func (f *storeFlags) settings() azureblob.Settings {
+	return azureblob.Settings{Layout: azureblob.Layout(f.layout), Tier: f.tier, Workers: f.calls}
+}
+
+// check refuses what no store of blobs takes, whether or not the store is one.
+func (f *storeFlags) check() error {
+	if err := f.settings().Check(); err != nil {
+		return usage("--blob-layout, --tier: %w", err)
+	}
+	if !(f.capMbps >= 0) || f.capMbps > 1e9 {
+		return usage("--cap-mbps %v: want 0 or more", f.capMbps)
+	}
+	return nil
+}
+
+// unheeded refuses settings that a store at address, which is none of blobs, would take no notice of.
+func (f *storeFlags) unheeded(address string) error {
+	if isBlobs(address) {
+		return nil
+	}
+	for flag, given := range map[string]bool{"--tier": f.tier != "", "--cap-mbps": f.capMbps > 0, "--blob-layout position": f.layout == string(azureblob.ByPosition)} {
+		if given {
+			return usage("%s is for a store of blobs, and the store is %s: leave it out, or name a container with --store azblob://ACCOUNT/CONTAINER", flag, ingest.Printable(redact(address)))
+		}
+	}
+	return nil
 }
 
 func (f *storeFlags) register(flags *pflag.FlagSet) {
@@ -61,8 +90,7 @@ func (p *program) openStore(ctx context.Context, address string) (ingest.Store, 
 		}
 		return storage.Retry(store, storage.Policy{}), nil
 	}
-	settings := azureblob.Settings{Layout: azureblob.Layout(p.blobs.layout), Tier: p.blobs.tier}
-	store, err := azureblob.Open(ctx, address, settings)
+	store, err := azureblob.Open(ctx, address, p.blobs.settings())
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 // The account that every emulator has. Its key is published and protects nothing.
@@ -85,6 +86,10 @@ func (p *place) fromEnvironment(a *access) error {
 		return fmt.Errorf("%s and %s are for the account %s, and the store is in %s: set %s, or set %s to login",
 			envKey, envSAS, mention(account), p.account, envAccount, envAuthMode)
 	}
+	if key == "" && account == "" { // a key signs and stays here; a SAS is sent, and whoever gets it can use it
+		return fmt.Errorf("%s is set, and %s does not say for which account: set it to %s if the SAS is for that, put the SAS into the store's address, or set %s to login",
+			envSAS, envAccount, p.account, envAuthMode)
+	}
 	if !p.isAzure() && !p.loopback {
 		return p.errStranger("what " + envKey + " and " + envSAS + " hold")
 	}
@@ -103,7 +108,7 @@ func (p *place) defaultToken(a *access) error {
 	if !p.isAzure() {
 		return p.errStranger("a token of the default credential")
 	}
-	token, err := azidentity.NewDefaultAzureCredential(nil)
+	token, err := newTokens(&http.Client{Timeout: tokenTimeout})
 	if err != nil {
 		return errors.New("default credential: " + a.scrub(err.Error()))
 	}
@@ -114,6 +119,9 @@ func (p *place) defaultToken(a *access) error {
 // scrub takes every secret that this process knows out of a text that somebody else wrote.
 func (a *access) scrub(text string) string {
 	secrets := []string{a.key, a.sas, a.signature()}
+	if plain, err := url.QueryUnescape(a.signature()); err == nil {
+		secrets = append(secrets, plain)
+	}
 	for _, name := range []string{envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"} {
 		secrets = append(secrets, os.Getenv(name))
 	}

@@ -112,9 +112,10 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := settings.complete(); err != nil {
+	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	settings.complete()
 	place, err := parseAddress(address)
 	if err != nil {
 		return nil, err
@@ -136,16 +137,21 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 	return s, nil
 }
 
-// complete puts the defaults in.
-func (s *Settings) complete() error {
-	if s.Layout == "" {
-		s.Layout = ByContent
-	}
-	if s.Layout != ByContent && s.Layout != ByPosition {
+// Check reports settings that Open would refuse.
+func (s Settings) Check() error {
+	if s.Layout != "" && s.Layout != ByContent && s.Layout != ByPosition {
 		return fmt.Errorf("blob layout %q: want %s or %s", s.Layout, ByContent, ByPosition)
 	}
 	if _, ok := tiers[s.Tier]; !ok && s.Tier != "" {
 		return fmt.Errorf("tier %q: want hot, cool, cold or archive", s.Tier)
+	}
+	return nil
+}
+
+// complete puts the defaults in.
+func (s *Settings) complete() {
+	if s.Layout == "" {
+		s.Layout = ByContent
 	}
 	if s.Workers <= 0 {
 		s.Workers = defaultWorkers
@@ -156,7 +162,6 @@ func (s *Settings) complete() error {
 	if s.BlockBytes <= 0 {
 		s.BlockBytes = defaultBlockBytes
 	}
-	return nil
 }
 
 // String returns the container's address, without secrets.

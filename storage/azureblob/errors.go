@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -101,6 +103,9 @@ func (s *Store) failed(ctx context.Context, act, name string, err error) error {
 		e.cause = ctx.Err()
 	case errors.As(err, &said):
 		e.answered(said)
+		if e.Hint == "" && e.Status == http.StatusBadRequest {
+			e.Hint = s.reason(said)
+		}
 	default:
 		e.unanswered(err)
 	}
@@ -152,6 +157,34 @@ func (e *Error) answered(said *azcore.ResponseError) {
 	e.Hint = hint(e.Status, bloberror.Code(e.Code))
 }
 
+// telltale is what stands beside a secret, in a text that repeats a request.
+var telltale = regexp.MustCompile(`(?i)sig=|sharedkey|bearer|authorization|accountkey`)
+
+// reason is what the service says of a request that it does not understand, and nobody else can: which header, which value. A
+// text that may repeat a secret is not told.
+func (s *Store) reason(said *azcore.ResponseError) string {
+	var body struct{ Message, HeaderName, QueryParameterName, Reason string }
+	if said.RawResponse == nil {
+		return ""
+	}
+	text, err := runtime.Payload(said.RawResponse)
+	if err != nil || xml.Unmarshal(text, &body) != nil {
+		return ""
+	}
+	body.Message, _, _ = strings.Cut(body.Message, "\n")
+	var parts []string
+	for _, part := range []string{body.Message, body.HeaderName, body.QueryParameterName, body.Reason} {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	reason := strings.Join(parts, "; ")
+	if telltale.MatchString(reason) || s.scrub(reason) != reason || len(reason) > 500 {
+		return ""
+	}
+	return ingest.Printable(reason)
+}
+
 func isTransientStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -193,8 +226,10 @@ func (e *Error) unanswered(err error) {
 	var record tls.RecordHeaderError
 	var line net.Error
 	switch {
-	case errors.As(err, &refused), isNoCredential(err):
-		e.Hint = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " + envSAS
+	case errors.As(err, &refused):
+		e.refusedToken(refused, errors.As(err, &line) || isCut(err))
+	case isNoCredential(err):
+		e.Hint = noToken
 	case errors.As(err, &missing) && missing.IsNotFound:
 		e.Hint = "there is no such account: check its name"
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record):

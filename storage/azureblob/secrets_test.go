@@ -134,6 +134,37 @@ func everyCall(t *testing.T, store ingest.Store) map[string]error {
 	return said
 }
 
+// TestReasonOfABadRequest checks that a person is told what the service does not understand, and not what may be a secret.
+func TestReasonOfABadRequest(t *testing.T) {
+	for name, test := range map[string]struct {
+		code, text, want string
+	}{
+		"header":       {"OutOfRangeInput", "<Message>One of the request inputs is out of range.\nRequestId:1</Message><HeaderName>x-ms-access-tier</HeaderName>", "One of the request inputs is out of range.; x-ms-access-tier"},
+		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>", "the service does not know a header or its value"},
+		"our own SAS":  {"X", "<Message>cannot read s3cr3tSignature/s3cr3t=</Message>", ""},
+		"somebody's":   {"X", "<Message>cannot read https://x/?sv=1&amp;sig=abc</Message>", ""},
+		"signed text":  {"X", "<Message>Authorization: SharedKey a:b</Message>", ""},
+		"no XML":       {"X", "what?", ""},
+		"a terminal's": {"X", "<Message>red &#x9b;31m</Message>", `\u009b`},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("x-ms-error-code", test.code)
+			w.Header().Set("Content-Type", "application/xml")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>"+test.code+"</Code>"+test.text+"</Error>")
+		}))
+		_, err := openSecret(t, server.URL, "SAS", time.Second).Put(t.Context(), ingest.Sum(nil), nil)
+		server.Close()
+		var e *Error
+		if !errors.As(err, &e) || test.want == "" && e.Hint != "" || !strings.Contains(e.Hint, test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		} else {
+			assertNoSecret(t, name, err.Error())
+		}
+	}
+}
+
 // TestSecretsInWhatCannotBeOpened gives secrets in every wrong place.
 func TestSecretsInWhatCannotBeOpened(t *testing.T) {
 	for address, connection := range map[string]string{

@@ -158,6 +158,22 @@ var recordTests = []test{
 		want(t, "stored", s.BytesStored, s.Files[0].Bytes-3*mib)
 		r.check()
 	}},
+	{name: "equal segments that lie apart are one atom, and not counted as shared", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		r.take(newWork("a", gguf("/a.gguf", "a")))
+		w := newWork("b", gguf("/b.gguf", "b"))
+		e := r.begin(w)
+		for _, b := range w.sources[0].batches(e, 0, 2, 0) {
+			b.Apart = true
+			for range 2 {
+				must(t, r.Record(t.Context(), r.lease, b))
+			}
+		}
+		s := r.summary(e.ID)
+		want(t, "shared", s.BytesShared, 0)
+		want(t, "stored", s.BytesStored, s.Files[0].Bytes)
+		r.check()
+	}},
 	{name: "equal segments within a batch are one atom", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf("/a.gguf", "a")

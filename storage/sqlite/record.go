@@ -74,6 +74,7 @@ func (t *tx) advance(f storage.FileProgress, batch *ingest.Batch, n storage.Adde
 	if f.Includes(batch) {
 		return nil
 	}
+	n = n.Of(batch)
 	_, err := t.exec(`UPDATE ModelFiles SET SegmentCount = SegmentCount + ?, BytesStored = BytesStored + ?, BytesShared = BytesShared + ?,
 		HashState = ?, RecordedBytes = ?, ContentHash = ? WHERE ModelFileId = ?`,
 		n.Segments, n.Stored, n.Shared, batch.HashState, batch.To, storage.DigestColumn(batch.Digest), batch.File)

@@ -79,6 +79,7 @@ func (t *tx) advance(f storage.FileProgress, batch *ingest.Batch, n storage.Adde
 	if n.Segments == 0 && f.Includes(batch) {
 		return nil
 	}
+	n = n.Of(batch)
 	changed, err := t.change(`/* ingest: advance */ UPDATE dbo.ModelFiles SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4,
 			BytesShared = BytesShared + @p5, HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
 			RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END, ContentHash = COALESCE(ContentHash, @p8)
