@@ -103,7 +103,7 @@ func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte,
 		}
 		for _, table := range []string{`dbo.LayerTensorSegments`, `dbo.FileSegments`} {
 			if err == nil {
-				_, err = tx.exec(`/* ingest: place-shared */ UPDATE `+table+` SET BlobETag = @p2, BlobSizeBytes = @p3, BlobLastModified = @p4, AddressExact = NULL
+				err = tx.exec(`/* ingest: place-shared */ UPDATE `+table+` SET BlobETag = @p2, BlobSizeBytes = @p3, BlobLastModified = @p4, AddressExact = NULL
 					WHERE AtomId = (SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1) AND BlobUri = @p5`,
 					piece.Digest[:], typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, typed(a.uri))
 			}
