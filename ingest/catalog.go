@@ -6,7 +6,7 @@ import (
 )
 
 // Catalog is the whole of what the program asks of a database. Each verb below
-// is one transaction, or a read; none leaves half of its effect. Each may be
+// is one transaction, or a read; none leaves half of its effect, Unreferenced apart. Each may be
 // called again after an error, whether or not the first call took effect: a
 // commit whose answer was lost is an ordinary event.
 type Catalog interface {

@@ -6,7 +6,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// ContentKey is the value of Models.ContentKey, which two models with the same
+// ContentKey is what complete models are told apart by, and what two with the same
 // weights share: the digest of the one weights file, or the digest over the
 // digests of several in their order. It is zero for a model without weights, or
 // of which a digest is not known.

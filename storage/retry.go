@@ -19,7 +19,8 @@ type Policy struct {
 	// Longest is the most that a pause may last, unless the error asks for more;
 	// 0 or less means 15 s.
 	Longest time.Duration
-	// Total is how long after the start the last attempt may begin; 0 or less means 2 minutes.
+	// Total is how long after the first failure the last attempt may begin; 0 or less means 2 minutes. How long
+	// the first attempt took does not count: what takes long may fail, too, and be tried again.
 	Total time.Duration
 }
 
@@ -83,7 +84,7 @@ func (e *GaveUpError) Transient() bool { return false }
 // during a pause, it is the context's as well.
 func Do(ctx context.Context, policy Policy, op func() error) error {
 	policy = policy.withDefaults()
-	start := time.Now()
+	start, failed := time.Now(), time.Time{}
 	for attempt := 1; ; attempt++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -96,9 +97,12 @@ func Do(ctx context.Context, policy Policy, op func() error) error {
 		if ended := ctx.Err(); ended != nil {
 			return both(ended, err)
 		}
+		if attempt == 1 {
+			failed = time.Now()
+		}
 		pause := policy.pause(attempt, err)
-		if elapsed := time.Since(start); attempt >= policy.Attempts || elapsed+pause > policy.Total {
-			return &GaveUpError{Attempts: attempt, Elapsed: elapsed, Err: err}
+		if attempt >= policy.Attempts || time.Since(failed)+pause > policy.Total {
+			return &GaveUpError{Attempts: attempt, Elapsed: time.Since(start), Err: err}
 		}
 		if ended := sleep(ctx, pause); ended != nil {
 			return both(ended, err)

@@ -48,9 +48,12 @@ func TestTwoProcessesApplyAtOnce(t *testing.T) {
 	steps := make([]int, 3)
 	for i := range steps {
 		group.Go(func() {
-			if r := apply(t, address); r != nil {
-				steps[i] = len(r.Steps)
+			r, err := applied(address)
+			if err != nil {
+				t.Error(err)
+				return
 			}
+			steps[i] = len(r.Steps)
 		})
 	}
 	group.Wait()

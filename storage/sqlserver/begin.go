@@ -166,20 +166,23 @@ func (t *tx) modelRow(lease ingest.Lease, model *ingest.Model) (int64, error) {
 	config, configExact := cols.fit("Models.Config", string(model.Metadata))
 	return t.insert(`/* ingest: add-model */ INSERT INTO dbo.Models (ModelName, ModelNameExact, ModelType, ModelTypeExact, Architecture, ArchitectureExact,
 			Config, ConfigExact, ParameterCount, State, IngestionJobId)
-		VALUES (@p1, @p2, @p3, @p4, NULLIF(@p5, N''), @p6, `+cols.json("Models.Config", "NULLIF(@p7, N'')")+`, @p8, @p9, N'open', @p10)`,
-		name, nameExact, kind, kindExact, architecture, architectureExact, config, configExact, model.Parameters(), lease.Job)
+		VALUES (@p1, @p2, @p3, @p4, @p5, @p6, `+cols.json("Models.Config", "@p7")+`, @p8, @p9, N'open', @p10)`,
+		name, nameExact, kind, kindExact, textOrNull(architecture), architectureExact, textOrNull(config), configExact, model.Parameters(), lease.Job)
 }
 
 // details writes ModelMetadata. A length that its int cannot hold is in the model's Config still.
 func (t *tx) details(id ingest.ModelID, d *ingest.Details) error {
 	license, licenseExact := t.c.columns.fit("ModelMetadata.License", d.License)
 	source, sourceExact := t.c.columns.fit("ModelMetadata.SourceUrl", d.SourceURL)
-	err := t.exec(`/* ingest: add-model-metadata */ INSERT INTO dbo.ModelMetadata (ModelId, MaxInputLength, EmbeddingDimension,
+	return t.exec(`/* ingest: add-model-metadata */ INSERT INTO dbo.ModelMetadata (ModelId, MaxInputLength, EmbeddingDimension,
 			License, LicenseExact, SourceUrl, SourceUrlExact)
-		VALUES (@p1, @p2, @p3, NULLIF(@p4, N''), @p5, NULLIF(@p6, N''), @p7)`,
-		id, length(d.ContextLength), length(d.EmbeddingLength), license, licenseExact, source, sourceExact)
-	return err
+		VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7)`,
+		id, length(d.ContextLength), length(d.EmbeddingLength), textOrNull(license), licenseExact, textOrNull(source), sourceExact)
 }
+
+// textOrNull is a text, and NULL for an empty one. The server is not asked for that: by its collation more than the empty text may
+// be equal to it.
+func textOrNull(text string) sql.NullString { return sql.NullString{String: text, Valid: text != ""} }
 
 // length is a number for a column of type int: NULL if it is not known or too large.
 func length(n int64) sql.NullInt32 {
@@ -213,7 +216,7 @@ func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileI
 		id, err = t.insert(`/* ingest: add-name */ INSERT INTO dbo.ModelNames (ModelId, NameHash, Name, NameExact, SourceUri, SourceUriExact)
 			VALUES (@p1, @p2, @p3, @p4, @p5, @p6)`, model, keyOf(name.Name), text, textExact, uri, uriExact)
 	case err == nil:
-		err = t.do([]string{`/* ingest: change-name */ UPDATE dbo.ModelNames SET SourceUri = @p2, SourceUriExact = @p3 WHERE ModelNameId = @p1`}, id, uri, uriExact)
+		err = t.exec(`/* ingest: change-name */ UPDATE dbo.ModelNames SET SourceUri = @p2, SourceUriExact = @p3 WHERE ModelNameId = @p1`, id, uri, uriExact)
 	}
 	if err != nil {
 		return err

@@ -142,8 +142,7 @@ func (t *tx) finish(lease ingest.Lease, model ingest.ModelID, files storage.Mode
 		`/* ingest: drop-key */ DELETE FROM dbo.ModelKeys WHERE ModelId = @p1 AND State = N'open'`}, int64(model)); err != nil || key.IsZero() {
 		return err
 	}
-	err = t.exec(`/* ingest: complete-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`, key[:], int64(model))
-	return err
+	return t.exec(`/* ingest: complete-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`, key[:], int64(model))
 }
 
 func (t *tx) firstName(model ingest.ModelID) (ingest.Naming, error) {
@@ -175,9 +174,8 @@ func (t *tx) rememberPath(f *storage.ModelFile, id ingest.FileID) error {
 	if err != nil || n > 0 {
 		return err
 	}
-	err = t.exec(`/* ingest: add-path */ INSERT INTO dbo.FilePaths (PathHash, ModelFileId, ByteSize, ModifiedNs, SourcePath, SourcePathExact)
+	return t.exec(`/* ingest: add-path */ INSERT INTO dbo.FilePaths (PathHash, ModelFileId, ByteSize, ModifiedNs, SourcePath, SourcePathExact)
 		VALUES (@p1, @p2, @p3, @p4, @p5, @p6)`, key, int64(id), f.Bytes, f.Modified.UnixNano(), path, pathExact)
-	return err
 }
 
 // fileAtom finds or makes the atom of a whole file. That of a file which is one
@@ -212,18 +210,17 @@ func (t *tx) describe(name ingest.Naming, f *storage.ModelFile, fresh bool) (boo
 	uri, uriExact := cols.fit("Atoms.SourceUri", a.SourceURI)
 	path, pathExact := cols.fit("Atoms.PayloadLocator", a.PayloadLocator)
 	locator := sql.NullString{String: path, Valid: pathExact == nil}
-	n, err := t.change(`/* ingest: describe-atom */ UPDATE dbo.Atoms SET Subtype = NULLIF(@p2, N''), SourceUri = @p3, SourceUriExact = @p4, SourceType = @p5,
+	n, err := t.change(`/* ingest: describe-atom */ UPDATE dbo.Atoms SET Subtype = @p2, SourceUri = @p3, SourceUriExact = @p4, SourceType = @p5,
 			PayloadLocator = @p6, PayloadLocatorExact = @p7, Metadata = `+cols.json("Atoms.Metadata", "@p8")+`,
 			UpdatedAt = CASE WHEN @p9 = 1 THEN NULL ELSE SYSUTCDATETIME() END
 		WHERE ContentHash = @p1 AND SourceType = N'ingest_segment'`,
-		f.Digest[:], a.Subtype, uri, uriExact, a.SourceType, locator, pathExact, clean(a.Metadata), fresh)
+		f.Digest[:], textOrNull(a.Subtype), uri, uriExact, a.SourceType, locator, pathExact, clean(a.Metadata), fresh)
 	return n > 0, err
 }
 
 // jobAtom notes that the job met the atom. There is no unique index to rely on in a table
 // that others write; the job is this process's own.
 func (t *tx) jobAtom(lease ingest.Lease, atom int64, duplicate bool) error {
-	err := t.exec(`/* ingest: job-atom */ INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT @p1, @p2, @p3
+	return t.exec(`/* ingest: job-atom */ INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT @p1, @p2, @p3
 		WHERE NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms WHERE IngestionJobId = @p1 AND AtomId = @p2)`, lease.Job, atom, duplicate)
-	return err
 }

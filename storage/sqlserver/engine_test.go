@@ -81,16 +81,20 @@ func schemaDB(t *testing.T, address string) *sql.DB {
 
 func apply(t testing.TB, address string) *schema.Report {
 	t.Helper()
-	db, err := OpenSchema(address, Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	report, err := schema.Apply(context.Background(), db)
+	report, err := applied(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return report
+}
+
+func applied(address string) (*schema.Report, error) {
+	db, err := OpenSchema(address, Settings{})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return schema.Apply(context.Background(), db)
 }
 
 func open(t *testing.T, address string) *Catalog {

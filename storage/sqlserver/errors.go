@@ -21,14 +21,17 @@ import (
 var transientNumbers = map[int32]bool{
 	233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
 	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true, 49920: true,
-	duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
+	temporalConflict: true, duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
 }
 
 const (
 	duplicateKey   = 2627
 	duplicateIndex = 2601
 	cannotOpen     = 4060
-	lockJobsLost   = 51003 // of our own lock-jobs
+	keyConflict    = 547
+	// The history of a table (part temporal) cannot take a change by a transaction that began before that of another one.
+	temporalConflict = 13535
+	lockJobsLost     = 51003 // of our own lock-jobs
 )
 
 // throttled are the errors of a server that has too much to do, which asks for ten seconds.

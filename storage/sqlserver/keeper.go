@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -82,34 +83,41 @@ const atomsAtOnce = 2000
 // those apart to which rows of other programs refer: whether these were counted is not ours to know. It goes
 // through the atoms in bounded transactions, so what it did until an error stays done.
 func (c *Catalog) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {
-	for after, more := int64(0), true; more; {
-		var a, b int64 // of a range; after a commit whose answer was lost, what was counted before it
-		from := after
-		err := c.again(ctx, func() error {
-			return c.transact(ctx, c.patient, func(tx *tx) (err error) {
-				if after, more, err = tx.nextAtoms(from); err != nil || !more {
-					return err
-				}
-				n, size, err := tx.unreferenced(from, after, remove)
-				a, b = max(a, n), max(b, size)
-				return err
-			})
+	return c.unreferenced(ctx, remove, atomsAtOnce)
+}
+
+func (c *Catalog) unreferenced(ctx context.Context, remove bool, atOnce int) (atoms, bytes int64, err error) {
+	after := int64(0)
+	for {
+		last, err := c.nextAtoms(ctx, after, atOnce)
+		if err != nil || last == 0 {
+			return atoms, bytes, err
+		}
+		var a, b int64 // after a commit whose answer was lost there are none left: what was counted before it holds
+		err = c.long(ctx, func(tx *tx) error {
+			n, size, err := tx.unreferenced(after, last, remove)
+			a, b = max(a, n), max(b, size)
+			return err
 		})
 		if err != nil {
 			return 0, 0, err
 		}
-		atoms, bytes = atoms+a, bytes+b
+		atoms, bytes, after = atoms+a, bytes+b, last
 	}
-	return atoms, bytes, nil
 }
 
-// nextAtoms returns the last of the next atoms of ours, and whether there is one.
-func (t *tx) nextAtoms(after int64) (last int64, more bool, err error) {
-	var found sql.NullInt64
-	err = t.one(`/* ingest: next-atoms */ SELECT MAX(n.AtomId) FROM (SELECT TOP (@p2) a.AtomId FROM dbo.Atoms AS a
-		WHERE a.AtomId > @p1 AND `+ours+` ORDER BY a.AtomId) AS n`, after, atomsAtOnce).Scan(&found)
-	return found.Int64, found.Valid, err
+// nextAtoms returns the last of the next atoms of ours; 0 if there is none.
+func (c *Catalog) nextAtoms(ctx context.Context, after int64, atOnce int) (last int64, err error) {
+	err = c.long(ctx, func(tx *tx) error {
+		return tx.one(`/* ingest: next-atoms */ SELECT COALESCE(MAX(n.AtomId), 0) FROM (SELECT TOP (@p2) a.AtomId FROM dbo.Atoms AS a
+			WHERE a.AtomId > @p1 AND `+ours+` ORDER BY a.AtomId) AS n`, after, atOnce).Scan(&last)
+	})
+	return last, err
 }
+
+// lockAtoms waits for who is changing the atoms, and lets nobody change them until the commit. It is a statement of its own: where
+// statements read snapshots, those that follow begin after the wait, and see what the others did.
+const lockAtoms = `/* ingest: lock-atoms */ SELECT COUNT_BIG(*) FROM dbo.Atoms AS a WITH (UPDLOCK, ROWLOCK) WHERE a.AtomId > @p1 AND a.AtomId <= @p2 AND ` + ours
 
 // unreferenced counts the unreferenced of the atoms after one and up to another, and removes them if it is told to.
 func (t *tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, err error) {
@@ -117,16 +125,26 @@ func (t *tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 	if err != nil {
 		return 0, 0, err
 	}
+	if remove {
+		var all int64
+		if err := t.one(lockAtoms, after, last).Scan(&all); err != nil {
+			return 0, 0, err
+		}
+	}
 	within := ` WHERE a.AtomId > @p1 AND a.AtomId <= @p2 AND ` + ours + others
 	err = t.one(`/* ingest: unreferenced */ SELECT COUNT_BIG(*), COALESCE(SUM(a.ByteSize), 0) FROM dbo.Atoms AS a`+within+` AND `+unreferenced, after, last).
 		Scan(&atoms, &bytes)
 	if err != nil || !remove {
 		return atoms, bytes, err
 	}
-	return atoms, bytes, t.do([]string{
-		`/* ingest: remove-unreferenced */ DELETE a FROM dbo.Atoms AS a` + within + ` AND ` + unreferenced,
-		`/* ingest: correct-counts */ UPDATE a SET ReferenceCount = ` + references + ` FROM dbo.Atoms AS a` + within + ` AND a.ReferenceCount <> ` + references,
-	}, after, last)
+	err = t.exec(`/* ingest: remove-unreferenced */ DELETE a FROM dbo.Atoms AS a`+within+` AND `+unreferenced, after, last)
+	if slices.Contains(serverErrors(err), keyConflict) { // a reference that came since the look, which finds it the next time
+		err = raceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v", err))
+	}
+	if err == nil {
+		err = t.exec(`/* ingest: correct-counts */ UPDATE a SET ReferenceCount = `+references+` FROM dbo.Atoms AS a`+within+` AND a.ReferenceCount <> `+references, after, last)
+	}
+	return atoms, bytes, err
 }
 
 // otherReferences is a condition, that no row of a table which we do not write refers to an atom. Its tables are those with a
@@ -134,16 +152,17 @@ func (t *tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 func (t *tx) otherReferences() (string, error) {
 	var condition strings.Builder
 	err := t.each(func(rows *sql.Rows) error {
-		var table, column string
-		if err := rows.Scan(&table, &column); err != nil {
+		var table, column, of string
+		if err := rows.Scan(&table, &column, &of); err != nil {
 			return err
 		}
-		fmt.Fprintf(&condition, "\n\tAND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = a.AtomId)", table, column)
+		fmt.Fprintf(&condition, "\n\tAND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = a.%s)", table, column, of)
 		return nil
-	}, `/* ingest: other-references */ SELECT QUOTENAME(SCHEMA_NAME(o.schema_id)) + N'.' + QUOTENAME(o.name), QUOTENAME(c.name)
+	}, `/* ingest: other-references */ SELECT QUOTENAME(SCHEMA_NAME(o.schema_id)) + N'.' + QUOTENAME(o.name), QUOTENAME(c.name), QUOTENAME(r.name)
 		FROM sys.foreign_key_columns AS k
 		INNER JOIN sys.objects AS o ON o.object_id = k.parent_object_id
 		INNER JOIN sys.columns AS c ON c.object_id = k.parent_object_id AND c.column_id = k.parent_column_id
+		INNER JOIN sys.columns AS r ON r.object_id = k.referenced_object_id AND r.column_id = k.referenced_column_id
 		WHERE k.referenced_object_id = OBJECT_ID(N'dbo.Atoms') AND k.parent_object_id NOT IN (OBJECT_ID(N'dbo.LayerTensorSegments'),
 			OBJECT_ID(N'dbo.FileSegments'), OBJECT_ID(N'dbo.ModelFiles'), OBJECT_ID(N'dbo.IngestionJobAtoms'))`)
 	return condition.String(), err

@@ -53,8 +53,7 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files stora
 	if err := t.drop(model); err != nil {
 		return err
 	}
-	err = t.exec(`/* ingest: note-merge */ INSERT INTO dbo.ModelMerges (ModelId, IntoModelId) VALUES (@p1, @p2)`, int64(model), int64(target))
-	return err
+	return t.exec(`/* ingest: note-merge */ INSERT INTO dbo.ModelMerges (ModelId, IntoModelId) VALUES (@p1, @p2)`, int64(model), int64(target))
 }
 
 // reuseFile notes that the file which was read is a complete one that we have.

@@ -8,8 +8,8 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// createBatch makes the table that a batch is copied into. It is the session's own, and goes with
-// the transaction. New says that the segment has no row yet.
+// createBatch makes the table that a batch is copied into. It is the session's own, and stays until the next batch, or until the
+// session is given back. New says that the segment has no row yet.
 const createBatch = `/* ingest: create-batch */ DROP TABLE IF EXISTS #ingest_batch;
 CREATE TABLE #ingest_batch (
 	RowNo            int NOT NULL,
@@ -43,8 +43,8 @@ const markPresent = `/* ingest: mark-present */ UPDATE b SET New = 0 FROM #inges
 // addAtoms makes the atoms that are missing, with no reference yet. HOLDLOCK locks the place
 // in the unique index where a hash is, or would be, until the commit; UPDLOCK, so that of two
 // processes which bring the same hash the second waits here, and then sees it, where both
-// would block each other if they only read. They go through the hashes in their order, so they meet at
-// the first one that they share. An engine without these locks refuses the second
+// would block each other if they only read. They go through the hashes in their order, as a rule, so they meet at
+// the first one that they share; otherwise one of them is a deadlock's victim, and its batch is tried again. An engine without these locks refuses the second
 // one's row (2627), and its batch is tried again.
 const addAtoms = `/* ingest: add-atoms */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
 	SELECT n.ContentHash, N'model', N'ingest_segment', 0, n.ByteSize

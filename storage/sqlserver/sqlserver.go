@@ -3,7 +3,7 @@
 // and writes as well, and beside them the columns and tables that ingest adds (package
 // schema makes them; Open does not).
 //
-// Each verb that writes is one transaction at READ COMMITTED. What must not change
+// Each verb that writes is one transaction at READ COMMITTED (Unreferenced, of gc, is several). What must not change
 // between reading it and the commit is locked where it is read, with hints that the
 // statements explain; and where a lock would not do on every engine, a unique index
 // refuses the second of two equal rows, and the verb is tried again. The last statement
@@ -40,8 +40,8 @@ var (
 
 // Settings are what an address does not say. The zero value is right.
 type Settings struct {
-	// Retry is how errors that may pass are tried again; the zero value means
-	// twelve attempts within two minutes.
+	// Retry is how errors that may pass are tried again; without Attempts it means
+	// twelve of them within two minutes, whatever else it says.
 	Retry storage.Policy
 	// Stall is how long the server may be silent in the midst of a statement before the
 	// connection is given up; 0 or less means a minute. A "connection timeout" in the address goes

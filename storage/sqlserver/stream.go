@@ -14,7 +14,7 @@ import (
 
 // recordFiles is record for payloads that are written as files.
 func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	return c.again(ctx, func() error {
+	return c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.db, func(t *tx) error {
 			b := &fileBatch{fileTx: fileTx{tx: t}, lease: lease, batch: batch}
 			return c.refused(filestream.Store(ctx, b, b, c.way.files, c.policy))
@@ -26,7 +26,7 @@ func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *in
 func (c *Catalog) readFile(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
 	size := int(max(piece.Bytes, 0)) // another program may have written anything
 	buffer = slices.Grow(buffer[:0], size)[:size]
-	err := c.again(ctx, func() error {
+	err := c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.db, func(t *tx) error {
 			transaction := &fileTx{tx: t}
 			locate := func(context.Context) ([]byte, string, error) { return transaction.locate(piece) }

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage"
@@ -27,13 +28,13 @@ const maxDuplicates = 5
 // otherwise. It is called again after an error that may pass, also when the commit happened
 // and its answer was lost: do finds then what it did.
 func (c *Catalog) write(ctx context.Context, do func(*tx) error) error {
-	return c.again(ctx, func() error { return c.transact(ctx, c.db, do) })
+	return c.again(ctx, c.policy, func() error { return c.transact(ctx, c.db, do) })
 }
 
 // again runs attempt, a transaction, until it succeeds or fails for good.
-func (c *Catalog) again(ctx context.Context, attempt func() error) error {
+func (c *Catalog) again(ctx context.Context, policy storage.Policy, attempt func() error) error {
 	duplicates := 0
-	return storage.Do(ctx, c.policy, func() error {
+	return storage.Do(ctx, policy, func() error {
 		err := c.explain(attempt())
 		if err != nil && duplicate(err) {
 			if duplicates++; duplicates > maxDuplicates {
@@ -49,9 +50,17 @@ func (c *Catalog) writeUnder(ctx context.Context, lease ingest.Lease, do func(*t
 	return c.write(ctx, under(lease, do))
 }
 
-// writeLong is writeUnder for a verb that may count or remove all rows of a model: the server is silent meanwhile.
+// writeLong is long for a verb under a lease.
 func (c *Catalog) writeLong(ctx context.Context, lease ingest.Lease, do func(*tx) error) error {
-	return c.again(ctx, func() error { return c.transact(ctx, c.patient, under(lease, do)) })
+	return c.long(ctx, under(lease, do))
+}
+
+// long is write for a transaction that may count or remove very many rows: the server is silent meanwhile, and what fails
+// after an hour is tried again as well.
+func (c *Catalog) long(ctx context.Context, do func(*tx) error) error {
+	policy := c.policy
+	policy.Total = max(policy.Total, 12*time.Hour)
+	return c.again(ctx, policy, func() error { return c.transact(ctx, c.patient, do) })
 }
 
 func under(lease ingest.Lease, do func(*tx) error) func(*tx) error {
