@@ -60,6 +60,9 @@ func TestCompare(t *testing.T) {
 		"no index": {"Models", func(f *findings) {
 			f.indexes = slices.DeleteFunc(f.indexes, func(i index) bool { return i.table == "Models" && i.columns[0] == "ModelType" })
 		}, "[index on (ModelType)] []"},
+		"an index that two steps make": {"IngestionJobAtoms", func(f *findings) {
+			f.indexes = slices.DeleteFunc(f.indexes, func(i index) bool { return i.table == "IngestionJobAtoms" && i.columns[0] == "AtomId" })
+		}, "[index on (AtomId)] []"},
 		"an index of more columns": {"Models", func(f *findings) {
 			for i := range f.indexes {
 				if f.indexes[i].table == "Models" && f.indexes[i].columns[0] == "ModelType" {

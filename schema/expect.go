@@ -2,7 +2,9 @@ package schema
 
 import (
 	"cmp"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -74,7 +76,7 @@ func expect(steps []Step) *expectation {
 
 func (e *expectation) line(table, line string) {
 	if m := createIndex.FindStringSubmatch(line); m != nil {
-		e.indexes = append(e.indexes, index{m[2], names(m[3]), m[1] != ""})
+		e.index(index{m[2], names(m[3]), m[1] != ""})
 		return
 	}
 	if m := alterTable.FindStringSubmatch(line); m != nil {
@@ -92,9 +94,16 @@ func (e *expectation) line(table, line string) {
 		return
 	}
 	if m := uniqueLine.FindStringSubmatch(line); m != nil {
-		e.indexes = append(e.indexes, index{table, names(m[1]), true})
+		e.index(index{table, names(m[1]), true})
 	} else {
 		e.column(table, line)
+	}
+}
+
+// index adds one that is not there: a later step adds some to tables that were there before the first.
+func (e *expectation) index(i index) {
+	if !slices.ContainsFunc(e.indexes, func(have index) bool { return reflect.DeepEqual(have, i) }) {
+		e.indexes = append(e.indexes, i)
 	}
 }
 
