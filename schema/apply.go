@@ -25,7 +25,8 @@ type Report struct {
 	Steps   []Step // those that it lacked, as they were or would be executed
 	// Mends is set if the database has been through the steps, and somebody has removed since what they made.
 	Mends bool
-	// Left are the tables that are not as they should be after Apply: what was there is not Apply's to change.
+	// Left are the tables that are not as they should be: after Apply, which does not change what was there; or
+	// now, where this is what Apply would do.
 	Left []Table
 }
 

@@ -24,9 +24,9 @@ GO
 func (s Step) Printed() string {
 	return fmt.Sprintf("-- Step %d: %s\n", s.Number, s.Name) + byHand + beginByHand + createSteps + "\nGO\n" + s.SQL + fmt.Sprintf(`
 IF @@TRANCOUNT = 0
-    THROW 51002, N'step %[1]d is not done: see the first error', 1;
+    THROW 51003, N'step %[1]d is not done: see the first error', 1;
 IF COALESCE((SELECT MAX(Number) FROM dbo.SchemaSteps), 0) < %[2]d
-    THROW 51002, N'step %[1]d is not done: the one before it is not', 1;
+    THROW 51003, N'step %[1]d is not done: the one before it is not', 1;
 IF NOT EXISTS (SELECT 1 FROM dbo.SchemaSteps WHERE Number = %[1]d)
     INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (%[1]d, %[3]s);
 COMMIT;
@@ -47,7 +47,7 @@ func PrintedPart(server Server, name string, settings PartSettings) (string, err
 	if p.inTransaction {
 		script = beginByHand + script + fmt.Sprintf(`
 IF @@TRANCOUNT = 0
-    THROW 51002, N'part %s is not done: see the first error', 1;
+    THROW 51003, N'part %s is not done: see the first error', 1;
 COMMIT;
 GO
 `, name)
