@@ -52,6 +52,30 @@ func TestLapsedLeaseIsRenewedMeanwhile(t *testing.T) {
 	}
 }
 
+// Unreferenced goes through the atoms range by range, and counts them all.
+func TestGCInRanges(t *testing.T) {
+	p := take(t)
+	c := p.handle(t).(handle).Catalog
+	for i := range 10 {
+		digest := ingest.Sum([]byte{byte(i)})
+		source := "ingest_segment"
+		if i%4 == 3 { // stands between
+			source = "another program's"
+		}
+		if _, err := p.schema.Exec(`INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ByteSize) VALUES (@p1, N'model', @p2, 5)`, digest[:], source); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pass := range []struct {
+		remove bool
+		atoms  int64
+	}{{false, 8}, {true, 8}, {true, 0}} {
+		if atoms, bytes, err := c.unreferenced(t.Context(), pass.remove, 3); err != nil || atoms != pass.atoms || bytes != 5*pass.atoms {
+			t.Errorf("%d atoms of %d bytes are unreferenced, want %d, %v", atoms, bytes, pass.atoms, err)
+		}
+	}
+}
+
 // Rows of other programs that refer to an atom keep it, and its count as it is.
 func TestGCBesideOtherTables(t *testing.T) {
 	address := newDatabase(t)

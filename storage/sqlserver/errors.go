@@ -16,8 +16,8 @@ import (
 )
 
 // transientNumbers are the errors after which the same call may succeed. Beside what Microsoft
-// lists for Azure SQL: deadlock victim, lock request timed out, no lock left, and the two of a
-// unique index, by which one of two that make the same row at once is told to look again.
+// lists for Azure SQL: deadlock victim, lock request timed out, no lock left, the two of a
+// unique index, by which one of two that make the same row at once is told to look again, and those named below.
 var transientNumbers = map[int32]bool{
 	233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
 	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true, 49920: true,
