@@ -23,6 +23,7 @@ func TestWindowsProgram(t *testing.T) {
 	t.Run("payloads in rows", w.inRows)
 	t.Run("long paths", w.longPaths)
 	t.Run("killed", w.killed)
+	t.Run("FILESTREAM", w.filestream)
 }
 
 // windows is the program for Windows and what it is to take in.
@@ -73,6 +74,7 @@ type windowsHome struct {
 	box                // the data, for a look from Linux
 	flags     []string // name catalogue and store
 	localData string   // %LOCALAPPDATA%; empty for Wine's own
+	env       []string // more of the environment
 }
 
 // command is the program with --json in the folder of the sample. Its output goes to files: what Wine starts by itself
@@ -90,7 +92,7 @@ func (h windowsHome) command(args ...string) *exec.Cmd {
 	}
 	wine := exec.CommandContext(h.T.Context(), script, command...)
 	wine.Dir = h.sample
-	wine.Env = append(os.Environ(), "INGEST_CATALOG=", "INGEST_STORE=", "LC_ALL=C.UTF-8")
+	wine.Env = append(append(os.Environ(), "INGEST_CATALOG=", "INGEST_STORE=", "LC_ALL=C.UTF-8"), h.env...)
 	folder := h.T.TempDir()
 	stdout, err := os.Create(filepath.Join(folder, "stdout"))
 	stderr, err2 := os.Create(filepath.Join(folder, "stderr"))

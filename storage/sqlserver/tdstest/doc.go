@@ -37,7 +37,9 @@
 //
 // It refuses what the server refuses, as far as it knows: a request under a
 // transaction that has ended, rows that do not fit their table, another request
-// where bulk rows are due. [FileStream] adds the rules of FILESTREAM.
+// where bulk rows are due. [FileStream] adds the rules of FILESTREAM, for
+// code in the test's own process, and [Share] for programs of their own. Package tables has it carry out the statements
+// of the catalogue.
 //
 // Not there: TLS, Microsoft Entra logins, more than one request at a time on a
 // connection (MARS), table-valued parameters, prepared handles and cursors
