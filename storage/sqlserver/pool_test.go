@@ -29,6 +29,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(streamerVariable); address != "" {
+		os.Exit(streamer(address))
+	}
 	code := m.Run()
 	for _, p := range every {
 		if err := p.drop(); err != nil {

@@ -56,7 +56,7 @@ func (d *Tables) query(req *tdstest.Request, text string, args []any) (result td
 func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 	text, _ := value.(string)
 	row, isPath := strings.CutPrefix(text, pathMark)
-	if !isPath || d.share == nil {
+	if !isPath || d.Share == nil {
 		return value, nil
 	}
 	var payload []byte
@@ -66,7 +66,7 @@ func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.share.Lend(req, row, append([]byte{}, payload...), func(payload []byte) error {
+	return d.Share.Lend(req, row, append([]byte{}, payload...), func(payload []byte) error {
 		_, err := d.conn.ExecContext(context.Background(), "UPDATE "+table+" SET RawPayload = ?1 WHERE PayloadRowGuid = ?2", append([]byte{}, payload...), row)
 		return err
 	}), nil
@@ -76,7 +76,7 @@ func nothing(*tdstest.Request) (tdstest.Result, error) { return tdstest.Affected
 
 func (d *Tables) inspect(*tdstest.Request) (tdstest.Result, error) {
 	filegroup := ""
-	if d.share != nil {
+	if d.Share != nil {
 		filegroup = "HartonomousFileStream"
 	}
 	return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), g int, h int, i int",
@@ -119,8 +119,8 @@ func (d *Tables) payloadColumns(*tdstest.Request) (tdstest.Result, error) {
 }
 
 func (d *Tables) token(req *tdstest.Request) (tdstest.Result, error) {
-	if d.share == nil {
+	if d.Share == nil {
 		return tdstest.Result{}, tdstest.Errorf("the server has FILESTREAM switched off")
 	}
-	return tdstest.Rows("a varbinary(128)", []any{d.share.Token(req)}), nil
+	return tdstest.Rows("a varbinary(128)", []any{d.Share.Token(req)}), nil
 }

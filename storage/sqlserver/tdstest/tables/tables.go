@@ -26,11 +26,12 @@ import (
 
 // Tables are those of one double.
 type Tables struct {
+	Share *tdstest.Share // nil: payloads are plain varbinary(max)
+
 	t      testing.TB
 	conn   *sql.Conn
 	within bool // a transaction
 	known  map[string]rewritten
-	share  *tdstest.Share // nil: payloads are plain varbinary(max)
 }
 
 // New makes the tables, empty. With a folder, RawPayload is FILESTREAM, and the payloads that a
@@ -50,7 +51,7 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	d := &Tables{t: t, conn: conn, known: make(map[string]rewritten)}
 	d.make()
 	if folder != "" {
-		d.share = srv.Share(folder)
+		d.Share = srv.Share(folder)
 	}
 	srv.Handle(`^\s*/\* ingest: `, d.statement)
 	for marker, answer := range map[string]tdstest.HandlerFunc{
