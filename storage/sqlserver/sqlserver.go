@@ -60,6 +60,7 @@ type Catalog struct {
 	db      *sql.DB
 	patient *sql.DB // for statements that read or remove very many rows
 	policy  storage.Policy
+	sharing storage.Policy // of files, within a transaction
 	server  schema.Server
 	columns columns
 	plain   []string // tables that keep payloads in the row itself
@@ -78,7 +79,7 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalog{name: a.name, policy: settings.Retry}
+	c := &Catalog{name: a.name, policy: settings.Retry, sharing: sharing}
 	if c.policy.Attempts <= 0 {
 		c.policy = storage.Policy{Attempts: 12, First: 50 * time.Millisecond, Longest: 10 * time.Second}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage"
@@ -17,7 +18,7 @@ func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *in
 	return c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.db, func(t *tx) error {
 			b := &fileBatch{fileTx: fileTx{tx: t}, lease: lease, batch: batch}
-			return c.refused(filestream.Store(ctx, b, b, c.way.files, c.policy))
+			return c.refused(filestream.Store(ctx, b, b, c.way.files, c.sharing))
 		})
 	})
 }
@@ -30,7 +31,7 @@ func (c *Catalog) readFile(ctx context.Context, piece ingest.Piece, buffer []byt
 		return c.on(ctx, c.db, func(t *tx) error {
 			transaction := &fileTx{tx: t}
 			locate := func(context.Context) ([]byte, string, error) { return transaction.locate(piece) }
-			return c.refused(filestream.Load(ctx, transaction, locate, buffer, c.way.files, c.policy))
+			return c.refused(filestream.Load(ctx, transaction, locate, buffer, c.way.files, c.sharing))
 		})
 	})
 	if err != nil {
@@ -39,10 +40,15 @@ func (c *Catalog) readFile(ctx context.Context, piece ingest.Piece, buffer []byt
 	return buffer, nil
 }
 
-// refused explains an error of Windows, which explain would take for one of the network, whatever it is.
+// sharing is how long a transaction waits for files that are open elsewhere. It is short, because it has locks that others
+// wait for, above all on the atoms of its batch. After that it is rolled back, and the whole of it tried again, as often as any other.
+var sharing = storage.Policy{Attempts: 8, First: 20 * time.Millisecond, Longest: time.Second, Total: 5 * time.Second}
+
+// refused explains an error of Windows, which explain would take for one of the network, whatever it is. A file that
+// was open elsewhere until this transaction gave up may not be so for the next one.
 func (c *Catalog) refused(err error) error {
-	if _, ok := errors.AsType[*filestream.Error](err); ok {
-		return &fault{name: c.name, transient: storage.IsTransient(err), err: err}
+	if refusal, ok := errors.AsType[*filestream.Error](err); ok {
+		return &fault{name: c.name, transient: refusal.Transient(), err: err}
 	}
 	return err
 }

@@ -37,6 +37,7 @@ func newStreamed(t *testing.T) (*streamed, *Catalog) {
 	s.Handle("/* ingest: locate-payload */", s.locatePayload)
 	c := s.open(t)
 	c.way.files = s
+	c.sharing = storage.Policy{Attempts: 4, First: time.Millisecond}
 	return s, c
 }
 
@@ -167,14 +168,31 @@ func TestFilesBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.check(t, true, true)
-	begun := 0
+	if n := s.begun(); n != 1 {
+		t.Errorf("%d transactions for files that were busy for a moment", n)
+	}
+}
+
+// begun counts the transactions.
+func (s *streamed) begun() (n int) {
 	for _, entry := range s.Log() {
 		if entry.SQL == "BEGIN TRANSACTION" {
-			begun++
+			n++
 		}
 	}
-	if begun != 1 {
-		t.Errorf("%d transactions for files that were busy for a moment", begun)
+	return n
+}
+
+// Files that are busy for longer than a transaction should wait are another one's.
+func TestFilesBusyForLong(t *testing.T) {
+	s, c := newStreamed(t)
+	s.streams.Busy(10)
+	if err := s.record(t.Context(), c, true); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, true, true)
+	if n := s.begun(); n != 3 {
+		t.Errorf("%d transactions for ten refusals, with patience for four each", n)
 	}
 }
 

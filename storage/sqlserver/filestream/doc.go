@@ -24,7 +24,8 @@
 //   - While rows of an answer are unread, a file cannot be opened: Batch.Slots and [Locate] return
 //     when all are read, and nothing is opened before (Store, Load).
 //   - Opening never waits for whoever has the file. It is tried again, with growing pauses and an end,
-//     by the project's one loop for that (opener.open, storage.Do).
+//     by the project's one loop for that (opener.open, storage.Do). The end is soon, and counted from the transaction's
+//     beginning (opener.patience), because meanwhile others wait for its locks.
 //   - A file that is open for writing has the transaction's data locked: INSERT, UPDATE and
 //     DELETE are refused. They come before the first file is opened or after the last one is closed:
 //     Batch.Insert, Batch.Update.

@@ -3,6 +3,7 @@ package filestream
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hartonomous/ingest/storage"
 )
@@ -41,6 +42,7 @@ type opener struct {
 	files  Files
 	policy storage.Policy
 	token  []byte
+	begun  time.Time // when the transaction was
 }
 
 // with opens a file, has work done with it, and closes it, also when work fails or
@@ -60,7 +62,7 @@ func (o opener) with(ctx context.Context, path string, access Access, work func(
 }
 
 // open tries again, with growing pauses and an end, where the file is open elsewhere. Any other
-// error is the caller's at once: one that may pass calls for a new transaction.
+// error is the caller's at once: one that may pass calls for a new transaction. So does a file that stays open elsewhere.
 func (o opener) open(ctx context.Context, path string, access Access) (file Handle, err error) {
 	switch {
 	case len(o.token) == 0:
@@ -68,7 +70,7 @@ func (o opener) open(ctx context.Context, path string, access Access) (file Hand
 	case path == "":
 		return nil, ErrNoPath
 	}
-	busy := storage.Do(ctx, o.policy, func() error {
+	busy := storage.Do(ctx, o.patience(), func() error {
 		file, err = o.files.Open(path, access, o.token)
 		if refused, ok := errors.AsType[*Error](err); ok && refused.Busy() {
 			return err
@@ -79,4 +81,15 @@ func (o opener) open(ctx context.Context, path string, access Access) (file Hand
 		return nil, busy
 	}
 	return file, err
+}
+
+// patience is what the transaction's age leaves of the policy: at the least, one attempt.
+func (o opener) patience() storage.Policy {
+	p := o.policy
+	if p.Total > 0 {
+		if p.Total -= time.Since(o.begun); p.Total <= 0 {
+			p.Attempts = 1
+		}
+	}
+	return p
 }

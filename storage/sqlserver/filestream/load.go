@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hartonomous/ingest/storage"
 )
@@ -24,13 +25,14 @@ type Locate func(ctx context.Context) (token []byte, path string, err error)
 func Load(ctx context.Context, tx Transaction, locate Locate, buffer []byte, files Files, policy storage.Policy) error {
 	var token []byte
 	var path string
+	begun := time.Now()
 	return within(ctx, tx,
 		func() (err error) {
 			token, path, err = locate(ctx)
 			return err
 		},
 		func() error {
-			return opener{files, policy, token}.with(ctx, path, Read, func(file Handle) error {
+			return opener{files, policy, token, begun}.with(ctx, path, Read, func(file Handle) error {
 				return read(paced{ctx, file}, buffer)
 			})
 		},

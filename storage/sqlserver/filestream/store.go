@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hartonomous/ingest/storage"
 )
@@ -43,17 +44,19 @@ var (
 //
 // ctx is looked at before each step and each write of a few MiB; COMMIT is not cut short. policy
 // says how often an open that meets a sharing violation is tried again; the transaction
-// stays open meanwhile.
+// stays open meanwhile, with all its locks. Its Total is counted from the transaction's beginning, for all
+// files together.
 func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy storage.Policy) error {
 	var token []byte
 	var slots []Slot
+	begun := time.Now()
 	return within(ctx, tx,
 		func() error { return batch.Insert(ctx) },
 		func() (err error) {
 			token, slots, err = batch.Slots(ctx)
 			return err
 		},
-		func() error { return fill(ctx, opener{files, policy, token}, slots) },
+		func() error { return fill(ctx, opener{files, policy, token, begun}, slots) },
 		func() error { return batch.Update(ctx) },
 	)
 }

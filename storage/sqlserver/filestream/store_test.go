@@ -289,3 +289,17 @@ func TestLoadSizes(t *testing.T) {
 		w.check(t)
 	}
 }
+
+// A transaction that has waited for long for one file does not begin anew with the next.
+func TestPatience(t *testing.T) {
+	policy := storage.Policy{Attempts: 5, Total: time.Minute}
+	if p := (opener{policy: policy, begun: time.Now()}).patience(); p.Attempts != 5 || p.Total <= 0 || p.Total > time.Minute {
+		t.Errorf("at first: %+v", p)
+	}
+	if p := (opener{policy: policy, begun: time.Now().Add(-time.Hour)}).patience(); p.Attempts != 1 {
+		t.Errorf("after an hour: %+v", p)
+	}
+	if p := (opener{policy: storage.Policy{Attempts: 5}}).patience(); p.Attempts != 5 {
+		t.Errorf("without a Total: %+v", p)
+	}
+}
