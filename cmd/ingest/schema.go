@@ -201,6 +201,9 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	}
 	for _, name := range f.parts {
 		problem, err := schema.CheckPart(ctx, db, name, f.settings)
+		if err == nil && name == "filestream" {
+			err = p.filestreamCheck(ctx, db)
+		}
 		if err != nil {
 			return err
 		}
@@ -209,6 +212,26 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	}
 	if !ok {
 		return &codeError{exitFailed, fmt.Errorf("the database is not what this program needs")}
+	}
+	return nil
+}
+
+// filestreamCheck says what there is of all that FILESTREAM takes. What the client lacks is no fault of the database: T-SQL
+// writes payloads from there.
+func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
+	list, err := schema.CheckFilestream(ctx, db)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	for _, need := range append(list, sqlserver.FilestreamClient()) {
+		state := "ok: " + need.Found
+		if !need.OK {
+			state = need.Found + ": " + need.Do
+		} else {
+			need.Do = ""
+		}
+		p.emit(map[string]any{"event": "prerequisite", "name": need.Name, "ok": need.OK, "found": need.Found, "do": need.Do, "client": need.Client},
+			"%-20s %s\n", "filestream "+need.Name, state)
 	}
 	return nil
 }

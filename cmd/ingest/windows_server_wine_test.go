@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,7 @@ func (w *windows) filestream(t *testing.T) {
 	t.Run("main job", w.streamed)
 	t.Run("open elsewhere", w.busy)
 	t.Run("impossible", w.unstreamed)
+	t.Run("prerequisites", w.prerequisites)
 	for _, moment := range []struct {
 		name, match string
 		at          tdstest.Point
@@ -189,6 +191,45 @@ func (w *windows) unstreamed(t *testing.T) {
 		t.Errorf("%d files were read and %d written", reads, writes)
 	}
 	s.settled(t)
+}
+
+// prerequisites are listed with what the client has, and what the server says.
+func (w *windows) prerequisites(t *testing.T) {
+	s := newShared(t)
+	empty := func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(128), b int, c int, d int, e nvarchar(128)"), nil
+	}
+	for _, marker := range []string{"find-columns", "find-indexes", "find-keys"} { // as of a database without tables
+		s.Handle("/* ingest: "+marker+" */", empty)
+	}
+	s.Handle("/* ingest: check-part */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(400)", []any{"something is missing"}), nil
+	})
+	s.Handle("/* ingest: filestream */", func(req *tdstest.Request) (tdstest.Result, error) {
+		kind := "SQL"
+		if req.Session.Login().Integrated {
+			kind = "NTLM"
+		}
+		return tdstest.Rows("a int, b int, c nvarchar(256), d nvarchar(128), e nvarchar(260), f nvarchar(40), g nvarchar(40)",
+			[]any{1, 1, "MSSQLSERVER", "HartonomousFileStream", `D:\Data\fs`, kind, "TCP"}), nil
+	})
+	for _, test := range []struct{ address, hide, want string }{
+		{s.address(), "", "instance false, share true, filegroup true, login true, driver true, "},
+		{s.DSN(), "msoledbsql19,msoledbsql,sqlncli11=", "instance false, share true, filegroup true, login false, driver false, "},
+	} {
+		h := s.home(t, w, "auto")
+		h.flags[1] = test.address
+		h.env = append(h.env, "WINEDLLOVERRIDES="+test.hide)
+		got := ""
+		for _, line := range h.run(exitFailed, "schema", "check", "--with", "filestream").lines {
+			if line["event"] == "prerequisite" {
+				got += fmt.Sprint(line["name"], " ", line["ok"], ", ")
+			}
+		}
+		if got != test.want {
+			t.Errorf("got %s\nwant %s", got, test.want)
+		}
+	}
 }
 
 // killedStreaming has the program killed in the midst of its second batch, and then run again.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hartonomous/ingest/schema"
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
@@ -87,6 +88,22 @@ func (have conditions) missing() (all []string) {
 		all = append(all, have.noDriver.Error())
 	}
 	return all
+}
+
+// FilestreamClient says what there is, on this machine, of what it takes to open payloads as files. What it takes on the
+// server is schema.CheckFilestream's.
+func FilestreamClient() schema.Prerequisite {
+	have := schema.Prerequisite{Name: "driver", Client: true}
+	driver, err := filestream.Find()
+	if err == nil {
+		have.OK, have.Found = true, driver.DLL
+		return have
+	}
+	have.Found, have.Do = "none", "install Microsoft OLE DB Driver 19 for SQL Server, on this machine"
+	if runtime.GOOS != "windows" {
+		have.Found, have.Do = "this is "+runtime.GOOS, "run ingest on Windows"
+	}
+	return have
 }
 
 // choose returns an error if Win32 is asked for and cannot be.
