@@ -141,13 +141,26 @@ func (w *windows) streamed(t *testing.T) {
 	h.exported("tiny", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny.gguf"])
 	before, _ := s.opened(t)
 	h.want(h.run(exitDone, "verify", "--server"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
-	if after, writes := s.opened(t); after != before || writes != rows {
+	after, writes := s.opened(t)
+	if after != before || writes != rows {
 		t.Errorf("verify --server read %d files, and %d were written in all", after-before, writes)
 	}
 	s.settled(t)
 	if r := h.looked(w.sample, w.files); len(r.models) != 2 || r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}
+
+	// Damage in a row is found and mended, as a file as well.
+	var damaged int
+	s.Row(s.Server, `UPDATE LayerTensorSegments SET RawPayload = x'00' WHERE LayerTensorSegmentId = (SELECT MIN(s.LayerTensorSegmentId)
+		FROM LayerTensorSegments AS s INNER JOIN ModelLayers AS l ON l.LayerId = s.LayerId INNER JOIN Models AS m ON m.ModelId = l.ModelId
+		WHERE m.ModelName = 'tiny') RETURNING 1`, &damaged)
+	h.want(h.run(exitDamage, "verify"), map[string]int64{"damaged": 1})
+	h.want(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))), map[string]int64{"damaged": 0, "repaired": 1})
+	if _, repaired := s.opened(t); repaired != writes+1 {
+		t.Errorf("%d files were written to mend one payload", repaired-writes)
+	}
+	h.want(h.run(exitDone, "verify"), map[string]int64{"damaged": 0})
 }
 
 // busy has files be open elsewhere for a moment.

@@ -74,7 +74,10 @@ func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payloa
 	if err := storage.CheckPayload(piece, payload); err != nil {
 		return err
 	}
-	return c.place(ctx, piece, payload, ingest.Address{})
+	if c.way.files != nil {
+		return c.replaceFile(ctx, piece, payload)
+	}
+	return c.write(ctx, func(tx *tx) error { return tx.place(piece, payload, ingest.Address{}) })
 }
 
 // Relocate implements ingest.Keeper. A payload that lay in the row does so no longer.
@@ -82,34 +85,28 @@ func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address inge
 	if err := storage.CheckAddress(piece, address); err != nil {
 		return err
 	}
-	return c.place(ctx, piece, []byte{}, address)
+	return c.write(ctx, func(tx *tx) error { return tx.place(piece, []byte{}, address) })
 }
 
 // place changes one row, and what the other rows of its payload say of the place where it now lies.
-func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte, address ingest.Address) error {
+func (t *tx) place(piece ingest.Piece, payload []byte, address ingest.Address) error {
 	table, where, args := of(piece)
-	a := c.addressColumns(address)
+	a := t.c.addressColumns(address)
 	exactly, _ := a.exact.([]byte)
 	modified, known := a.modified.(time.Time)
 	args = append(args, typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, exactly, payload)
-	return c.write(ctx, func(tx *tx) error {
-		changed, err := tx.change(`/* ingest: place-payload */ UPDATE `+table+` SET BlobUri = @p5, BlobContainer = @p6, BlobName = @p7, BlobETag = @p8,
-			BlobSizeBytes = @p9, BlobLastModified = @p10, AddressExact = @p11, RawPayload = @p12`+where, args...)
-		if err == nil && changed == 0 {
-			err = storage.NoRow(piece)
-		}
-		if address.Name == "" || a.exact != nil {
-			return err
-		}
-		for _, table := range []string{`dbo.LayerTensorSegments`, `dbo.FileSegments`} {
-			if err == nil {
-				err = tx.exec(`/* ingest: place-shared */ UPDATE `+table+` SET BlobETag = @p2, BlobSizeBytes = @p3, BlobLastModified = @p4, AddressExact = NULL
-					WHERE AtomId = (SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1) AND BlobUri = @p5`,
-					piece.Digest[:], typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, typed(a.uri))
-			}
-		}
+	changed, err := t.change(`/* ingest: place-payload */ UPDATE `+table+` SET BlobUri = @p5, BlobContainer = @p6, BlobName = @p7, BlobETag = @p8,
+		BlobSizeBytes = @p9, BlobLastModified = @p10, AddressExact = @p11, RawPayload = @p12`+where, args...)
+	if err == nil && changed == 0 {
+		err = storage.NoRow(piece)
+	}
+	if err != nil || address.Name == "" || a.exact != nil {
 		return err
-	})
+	}
+	const set = ` SET BlobETag = @p2, BlobSizeBytes = @p3, BlobLastModified = @p4, AddressExact = NULL
+		WHERE AtomId = (SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1) AND BlobUri = @p5`
+	return t.do([]string{`/* ingest: place-shared */ UPDATE dbo.LayerTensorSegments` + set, `/* ingest: place-shared */ UPDATE dbo.FileSegments` + set},
+		piece.Digest[:], typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, typed(a.uri))
 }
 
 // typed is a text or NULL as a parameter: not every engine takes a NULL that has no type.

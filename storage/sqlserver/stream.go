@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -25,7 +26,10 @@ func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *in
 
 // readFile reads the payload of piece as a file.
 func (c *Catalog) readFile(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
-	size := int(max(piece.Bytes, 0)) // another program may have written anything
+	if piece.Bytes < 0 || piece.Bytes > math.MaxInt32 { // another program may have written anything
+		return nil, c.explain(fmt.Errorf("%w: its row says %d bytes", filestream.ErrSize, piece.Bytes))
+	}
+	size := int(piece.Bytes)
 	buffer = slices.Grow(buffer[:0], size)[:size]
 	err := c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.db, func(t *tx) error {
@@ -93,31 +97,76 @@ func (f *fileTx) token() (token []byte, err error) {
 
 // locate implements filestream.Locate for the payload of piece.
 func (f *fileTx) locate(piece ingest.Piece) (token []byte, path string, err error) {
-	table, where, args := of(piece)
-	found, bytes := false, int64(0)
+	bytes := int64(0)
 	err = f.ask(func() error {
-		err := f.each(func(rows *sql.Rows) error {
-			var name sql.NullString
-			err := rows.Scan(&name, &bytes)
-			path, found = name.String, true
-			return err
-		}, `/* ingest: locate-payload */ SELECT RawPayload.PathName(), COALESCE(DATALENGTH(RawPayload), 0) FROM `+table+where, args...)
-		if err != nil || bytes == 0 {
+		if path, bytes, err = f.path(piece); err != nil || bytes == 0 {
 			return err
 		}
 		token, err = f.token()
 		return err
 	})
-	switch {
-	case err != nil:
-		return nil, "", err
-	case !found:
-		return nil, "", storage.NoRow(piece)
-	case bytes == 0:
-		return nil, "", storage.NoPayload(piece)
+	if err == nil && bytes == 0 {
+		err = storage.NoPayload(piece)
 	}
-	return token, path, nil
+	return token, path, err
 }
+
+// path reads where the payload of piece can be opened, and how long it is.
+func (f *fileTx) path(piece ingest.Piece) (path string, bytes int64, err error) {
+	table, where, args := of(piece)
+	found := false
+	err = f.each(func(rows *sql.Rows) error {
+		var name sql.NullString
+		err := rows.Scan(&name, &bytes)
+		path, found = name.String, true
+		return err
+	}, `/* ingest: locate-payload */ SELECT RawPayload.PathName(), COALESCE(DATALENGTH(RawPayload), 0) FROM `+table+where, args...)
+	if err == nil && !found {
+		err = storage.NoRow(piece)
+	}
+	return path, bytes, err
+}
+
+// replaceFile is ReplacePayload for a payload that is written as a file.
+func (c *Catalog) replaceFile(ctx context.Context, piece ingest.Piece, payload []byte) error {
+	return c.again(ctx, c.policy, func() error {
+		return c.on(ctx, c.db, func(t *tx) error {
+			r := &replacement{fileTx: fileTx{tx: t}, piece: piece, payload: payload}
+			return c.refused(filestream.Store(ctx, r, r, c.way.files, c.sharing))
+		})
+	})
+}
+
+// replacement is a batch of one row, which is there already.
+type replacement struct {
+	fileTx
+	piece   ingest.Piece
+	payload []byte
+}
+
+var _ filestream.Batch = (*replacement)(nil)
+
+// Insert implements filestream.Batch: the row has an empty payload, and no address, from here on.
+func (r *replacement) Insert(context.Context) error {
+	return r.ask(func() error { return r.place(r.piece, []byte{}, ingest.Address{}) })
+}
+
+// Slots implements filestream.Batch.
+func (r *replacement) Slots(context.Context) (token []byte, slots []filestream.Slot, err error) {
+	err = r.ask(func() error {
+		path, _, err := r.path(r.piece)
+		if err != nil {
+			return err
+		}
+		slots = []filestream.Slot{{Path: path, Payload: r.payload}}
+		token, err = r.token()
+		return err
+	})
+	return token, slots, err
+}
+
+// Update implements filestream.Batch.
+func (r *replacement) Update(context.Context) error { return nil }
 
 // fileBatch is the T-SQL of a batch whose payloads are written as files.
 type fileBatch struct {

@@ -153,6 +153,15 @@ func (k *killTest) process(halt string) *exec.Cmd {
 	return c
 }
 
+// complete has a streamer take in the file to its end.
+func (k *killTest) complete() {
+	k.Helper()
+	c := k.process("")
+	if err := c.Run(); err != nil {
+		k.Fatalf("%v\n%s", err, c.Stderr)
+	}
+}
+
 // recorded compares the payloads that are there with the file, from its start, and returns how far they go.
 func (k *killTest) recorded() (bytes int64) {
 	k.Helper()
@@ -211,10 +220,7 @@ func TestFilesKilled(t *testing.T) {
 			if got := k.recorded(); got != 4*ingest.MinSegmentBytes {
 				t.Errorf("%d bytes are there, and the first batch has %d", got, 4*ingest.MinSegmentBytes)
 			}
-			c = k.process("")
-			if err := c.Run(); err != nil {
-				t.Fatalf("%v\n%s", err, c.Stderr)
-			}
+			k.complete()
 			if got := k.recorded(); got != int64(len(k.content)) {
 				t.Errorf("%d bytes are there, want %d", got, len(k.content))
 			}

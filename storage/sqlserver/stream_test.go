@@ -302,6 +302,7 @@ func TestFilesRead(t *testing.T) {
 		"longer":  {func(p *ingest.Piece) { p.Bytes = 1 }, filestream.ErrSize},
 		"shorter": {func(p *ingest.Piece) { p.Bytes = 3 }, filestream.ErrSize},
 		"absurd":  {func(p *ingest.Piece) { p.Bytes = -1 }, filestream.ErrSize},
+		"endless": {func(p *ingest.Piece) { p.Bytes = 1 << 60 }, filestream.ErrSize},
 		"no row":  {func(p *ingest.Piece) { p.Ordinal = 99 }, ingest.ErrNotFound},
 	} {
 		p := piece(1)
