@@ -57,6 +57,10 @@ func (w *checkedWriter) Write(text []byte) (int, error) {
 
 // run is the program but for its end. The first interrupt ends the context, so that
 // batches in hand are finished; the second ends the process at once.
+//
+// On Windows, Ctrl-C and Ctrl-Break are os.Interrupt. SIGTERM is what Go makes of a console that is closed, of
+// logging off, and, in a service, of the system's shutdown; while the program is at its end, Go has Windows wait, which Windows does
+// for some seconds. A batch that takes longer is done anew by the next run, as after a kill.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

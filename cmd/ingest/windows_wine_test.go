@@ -23,6 +23,7 @@ func TestWindowsProgram(t *testing.T) {
 	t.Run("payloads in rows", w.inRows)
 	t.Run("long paths", w.longPaths)
 	t.Run("killed", w.killed)
+	t.Run("on a console", w.console)
 	t.Run("FILESTREAM", w.filestream)
 }
 

@@ -1,0 +1,69 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// console has the program draw its bar on a console of Wine's, and stops it there with Ctrl-C: batches in hand are finished
+// and recorded. Closing the window, logging off and shutting down cannot be had without a desktop;
+// Go makes SIGTERM of them, which TestInterrupt sends.
+func (w *windows) console(t *testing.T) {
+	const size = 64 << 30 // of zeros, which take no room on the disk, and more time than the test has
+	folder := t.TempDir()
+	zeros := filepath.Join(folder, "zeros")
+	if err := errors.Join(os.WriteFile(zeros, nil, 0o644), os.Truncate(zeros, size)); err != nil {
+		t.Fatal(err)
+	}
+	h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"), store: filepath.Join(folder, "store")}}
+	h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog)}
+
+	ours, theirs := terminal(t)
+	run := h.command("models", windowsPath(zeros))
+	run.Stdin, run.Stdout, run.Stderr = theirs, theirs, theirs
+	run.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	shown := make(chan string)
+	var mu sync.Mutex
+	var drawn strings.Builder
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := ours.Read(buffer) // ends with an error once nobody has the terminal open
+			mu.Lock()
+			drawn.Write(buffer[:n])
+			mu.Unlock()
+			if err != nil {
+				shown <- drawn.String()
+				return
+			}
+		}
+	}()
+	h.until("a bar that has got on", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Contains(drawn.String(), "0/1 files") && strings.Contains(drawn.String(), "1%")
+	})
+	if _, err := ours.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	err := run.Wait()
+	text := <-shown
+	if run.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(text, "stopping") || !strings.Contains(text, "goes on") {
+		t.Fatalf("%v\n%q", err, text)
+	}
+	left := h.looked(folder, nil)
+	if left.open != 1 || left.recorded == 0 {
+		t.Errorf("%d models are open, %d bytes recorded", left.open, left.recorded)
+	}
+}
