@@ -11,7 +11,8 @@ It shows what is there and what it would change, and changes it only with -Yes:
   4. tables, filegroup, file and columns in the database, by: ingest schema apply --with filestream.
 
 What is right already is left alone, so that it can be repeated. It stops at the first error and says what to do.
-It needs Windows PowerShell 5.1, started as administrator, and a login with the role sysadmin. The project's own
+It needs Windows PowerShell 5.1, started as administrator, and a login with the role sysadmin. Where the computer lets no
+script run: powershell -ExecutionPolicy Bypass -File .\enable-filestream.ps1 ... The project's own
 checks cannot run it: they have no Windows.
 
 .PARAMETER Instance

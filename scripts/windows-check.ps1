@@ -11,7 +11,8 @@ An address without a database (sqlserver://HOST, sqlserver://HOST/INSTANCE) gets
 at the end. A database that the address names is used only with -Yes: it gets the tables of ingest if it lacks them,
 and the models that are taken in stay there, because there is no command to remove a complete model.
 
-The exit code is 1 if anything did not hold. Windows PowerShell 5.1 is enough.
+The exit code is 1 if anything did not hold. Windows PowerShell 5.1 is enough. Where the computer lets no script run:
+powershell -ExecutionPolicy Bypass -File .\windows-check.ps1 ...
 
 .PARAMETER Catalog
 Address of the server: sqlserver://HOST?database=NAME, sqlserver://HOST/INSTANCE, sqlserver://USER@HOST:PORT. Without a user,
@@ -268,6 +269,7 @@ $script:process = $null
 $script:models = @()
 $script:sums = @{}
 $script:recorded = [long]0
+$script:checked = $null
 try {
     [void](New-Item -ItemType Directory -Path $work)
     # In the environment, where nobody who lists processes sees a password.
@@ -319,7 +321,17 @@ try {
         [void](Invoke-Must $arguments)
     }
     Test-That 'schema check' {
-        [void](Invoke-Must (@('schema', 'check') + $parts))
+        $script:checked = Invoke-Ingest (@('schema', 'check') + $parts)
+        Assert ($script:checked.Code -eq 0) "exit code $($script:checked.Code)"
+    }
+    if ($null -ne $script:checked) {
+        foreach ($need in (Get-Events $script:checked 'prerequisite')) {
+            $state = [string]$need.found
+            if (-not $need.ok) {
+                $state = "MISSING: $($need.found): $($need.do)"
+            }
+            Add-Row "FILESTREAM, $($need.name)" 'told' $state
+        }
     }
     $inFiles = [int](Invoke-Sql $database "SELECT COUNT(*) FROM sys.columns WHERE is_filestream = 1 AND name = N'RawPayload' AND object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments'))")
     Add-Row 'columns of payloads that are FILESTREAM' 'told' "$inFiles of 2"

@@ -14,7 +14,10 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// recordFiles is record for payloads that are written as files.
+// recordFiles is record for payloads that are written as files. Of one file there is one batch at a time; several at once are those
+// of several files. A second batch of the same file could write its payloads beside the first one, but would have to commit
+// after it (the state of the file's hash is that of a beginning without a gap), so that a kill would cost both; and having locked atoms that
+// the first one comes to want, it would wait for that one, which waits for it, where no server sees the circle.
 func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
 	return c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.db, func(t *tx) error {

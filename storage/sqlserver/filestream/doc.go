@@ -41,6 +41,8 @@
 //   - A handle knows few calls and refuses all others, among them what an *os.File asks about a file
 //     that it is made of: handle has the calls that are allowed, and nothing else.
 //   - The DLL comes with a driver for SQL Server, by several names, and not with Windows: [Find].
+//   - While a transaction is open, others wait for its locks, and the server cannot collect old versions of files. The
+//     pipeline bounds a batch by bytes and time (ingest.Options), and the wait within it is what is said above.
 //   - A SQL login may not open files; the server does not say so before the first one is opened
 //     (access denied). [Error] says what to do, for this and for what else can be missing.
 //
@@ -49,7 +51,7 @@
 // that does not end.
 //
 // What is verified of this is the order, against a double of the server that refuses what the
-// documentation says is refused, and the calls, in a program for Windows under Wine with a
-// double of the driver that is compiled against Microsoft's header (testdata/msoledbsql.c). Neither is
-// SQL Server.
+// documentation says is refused (tdstest.FileStream, tdstest.Share), and the calls, in the program for Windows under Wine with a
+// double of the driver that is compiled against Microsoft's header (testdata/msoledbsql.c), and with a stand-in for the
+// package that logs in (testdata/ntlm.c). None of these is SQL Server.
 package filestream
