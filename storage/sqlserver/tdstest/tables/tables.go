@@ -42,8 +42,8 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() }) // before the server's own end, which may still roll back
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() { db.Close() })
+	t.Cleanup(srv.Close) // which comes first, and rolls back what is open
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		t.Fatal(err)
