@@ -46,11 +46,7 @@ func newWindows(t *testing.T) *windows {
 	}
 	folder := t.TempDir()
 	w := &windows{program: filepath.Join(folder, "ingest.exe"), sample: filepath.Join(folder, "models"), files: map[string][]byte{}}
-	build := exec.CommandContext(t.Context(), "go", "build", "-race=false", "-o", w.program, ".")
-	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	buildWindows(t, w.program)
 	// A copy: no program may change what the repository carries.
 	if err := os.CopyFS(w.sample, os.DirFS("../../scripts/sample/models")); err != nil {
 		t.Fatal(err)
@@ -63,6 +59,16 @@ func newWindows(t *testing.T) *windows {
 		w.files[name] = content
 	}
 	return w
+}
+
+// buildWindows builds the program for Windows, by more arguments if there are any.
+func buildWindows(t *testing.T, program string, args ...string) {
+	t.Helper()
+	build := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-race=false"}, args...), "-o", program, ".")...)
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 }
 
 // windowsPath is how Wine shows a path of Linux to its programs.
