@@ -26,3 +26,32 @@ func TestContractDouble(t *testing.T) {
 		catalogtest.Run(t, freshDouble)
 	}
 }
+
+// What gc says it removed is what is gone, whichever commit's answer is lost.
+func TestGCAfterALostCommit(t *testing.T) {
+	for skip := range 9 { // commits of four ranges, each looked for and then cleared, and of the look that finds no more
+		srv := tdstest.Start(t)
+		d := tables.New(t, srv, "")
+		c := open(t, srv.DSN())
+		err := c.write(t.Context(), func(tx *tx) error {
+			for i := range 10 {
+				digest := ingest.Sum([]byte{byte(i)})
+				if err := tx.exec(`/* ingest: test */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ByteSize) VALUES (@p1, N'model', N'ingest_segment', 5)`, digest[:]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := srv.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: tdstest.Commit, Skip: skip, Do: tdstest.Drop()})
+		if atoms, bytes, err := c.unreferenced(t.Context(), true, 3); err != nil || atoms != 10 || bytes != 50 || lost.Fired() != 1 {
+			t.Errorf("commit %d lost %d times: %d atoms of %d bytes were removed, %v", skip, lost.Fired(), atoms, bytes, err)
+		}
+		var left int
+		if d.Row(srv, `SELECT COUNT(*) FROM Atoms`, &left); left != 0 {
+			t.Errorf("commit %d lost: %d atoms are left", skip, left)
+		}
+	}
+}

@@ -118,6 +118,11 @@ func (d *Tables) payloadColumns(*tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"FileSegments"}), nil
 }
 
+// otherReferences is the one key to Atoms of a column that ingest does not write.
+func otherReferences(*tdstest.Request) (tdstest.Result, error) {
+	return tdstest.Rows("a nvarchar(300), b nvarchar(128), c nvarchar(128)", []any{"[ModelLayers]", "[LayerAtomId]", "[AtomId]"}), nil
+}
+
 func (d *Tables) token(req *tdstest.Request) (tdstest.Result, error) {
 	if d.Share == nil {
 		return tdstest.Result{}, tdstest.Errorf("the server has FILESTREAM switched off")

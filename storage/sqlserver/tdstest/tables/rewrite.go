@@ -58,11 +58,13 @@ var words = rules(
 	`(?s)\bUPDATE a SET (.*)\sFROM (\S+) AS a INNER JOIN (\(.*\) AS \w+)\s+ON (\w+\.\w+ = \w+\.\w+)$`, `UPDATE $2 AS a SET $1 FROM $3 WHERE $4`,
 	`(?s)\bUPDATE ([ab]) SET (.*)\sFROM (\S+) AS [ab]\s+WHERE `, `UPDATE $3 AS $1 SET $2 WHERE `,
 	`\bDELETE \w FROM `, `DELETE FROM `,
+	`(?s)\(SELECT TOP \((@\w+)\) (.*?)\) AS n$`, `(SELECT $2 LIMIT $1) AS n`,
 )
 
 // shapes are what only definitions have.
 var shapes = rules(
 	`(?s)^\s*IF .*\sIS NULL\s`, ``,
+	`(?s)^\s*IF NOT EXISTS .*?\sALTER TABLE`, `ALTER TABLE`,
 	`(?s)^\s*IF NOT EXISTS .*?\sCREATE INDEX`, `CREATE INDEX IF NOT EXISTS`,
 	`(?s)^\s*BEGIN\s(.*)\sEND\s*$`, `$1`,
 	`(\w+)\s+(?:bigint|int) IDENTITY\(1,1\) NOT NULL`, `$1 INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL`,
@@ -86,6 +88,7 @@ func definition(batch string) string {
 }
 
 var (
+	changed  = regexp.MustCompile(`; SELECT \(@@ROWCOUNT\)\s*$`) // the double adds that answer by itself
 	identity = regexp.MustCompile(`; SELECT \(SCOPE_IDENTITY\(\)\)\s*$`)
 	top      = regexp.MustCompile(`^\s*SELECT TOP \((@?\w+)\)`)
 	variable = regexp.MustCompile(`(?s)^\s*DECLARE (@\w+) \w+ = (.*?);`)
@@ -104,6 +107,7 @@ func rewrite(text string) rewritten {
 	if found := variable.FindStringSubmatch(text); found != nil {
 		text = strings.ReplaceAll(text[len(found[0]):], found[1], "("+found[2]+")")
 	}
+	text = changed.ReplaceAllString(text, "")
 	if at := identity.FindStringIndex(text); at != nil {
 		text, r.numbered = text[:at[0]], true
 	}
