@@ -25,7 +25,7 @@ func main() {
 	flag.Int64Var(&b.gib, "gib", 2, "size of the model, GiB")
 	flag.Int64Var(&b.large, "large", 5, "size of the model for the memory of a larger file, GiB; 0 leaves it out")
 	flag.IntVar(&b.rounds, "rounds", 5, "runs of each command")
-	flag.BoolVar(&b.blobs, "blobs", true, "measure uploads to a server that discards")
+	flag.BoolVar(&b.blobs, "blobs", true, "measure uploads to a server that discards, and to Azurite in memory")
 	flag.IntVar(&b.rows, "rows", 200_000, "rows for the catalogue; 0 leaves it out")
 	flag.Parse()
 	finish(b.run(context.Background()))
@@ -64,6 +64,9 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	if b.blobs {
 		if err := b.upload(ctx); err != nil {
+			return err
+		}
+		if err := b.uploadToAzurite(ctx); err != nil {
 			return err
 		}
 	}

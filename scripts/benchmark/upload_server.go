@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -10,11 +12,15 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/minio/crc64nvme"
 )
 
 // discardServer answers as Blob Storage does, so that it can be no slower than what it is sent: it reads every body
-// to its end and keeps nothing but sizes and headers. It prints its address and runs until its standard input ends.
+// to its end and keeps nothing but sizes and headers. When it is told to, it also checks sizes and CRC64, and refuses a payload
+// without one. It prints its address and runs until its standard input ends.
 func discardServer([]string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,6 +45,9 @@ type discard struct {
 	blocks map[string]int64 // by path and block id
 	bodies sync.Pool
 	tag    int64
+
+	check   bool
+	checked atomic.Int64 // bytes
 }
 
 func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +56,10 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-ms-version", "2024-11-04")
 	switch comp := query.Get("comp"); {
 	case r.Method == http.MethodDelete && r.URL.Path == "/":
-		d.reset() // not of the protocol: the benchmark begins a new round
+		d.reset(query.Get("check") == "true") // not of the protocol: the benchmark begins a new round
+		fallthrough
+	case r.Method == http.MethodGet && r.URL.Path == "/":
+		_, _ = fmt.Fprint(w, d.checked.Load())
 	case r.Method == http.MethodPut && query.Get("restype") == "container":
 		w.WriteHeader(http.StatusCreated)
 	case comp == "list":
@@ -58,7 +70,9 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPut && comp == "blocklist":
 		d.putBlockList(w, r)
 	case r.Method == http.MethodPut && comp == "":
-		d.created(w, r, d.swallow(r))
+		if size, ok := d.swallow(w, r); ok {
+			d.created(w, r, size)
+		}
 	case r.Method == http.MethodPut:
 		w.WriteHeader(http.StatusOK) // properties, metadata
 	default:
@@ -66,31 +80,55 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *discard) reset() {
+func (d *discard) reset(check bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.blobs, d.blocks = nil, nil
+	d.blobs, d.blocks, d.check = nil, nil, check
 }
 
-// swallow reads a body in large pieces, so that the server costs little of the cores that it shares.
-func (d *discard) swallow(r *http.Request) int64 {
+// swallow reads a body in large pieces, so that the server costs little of the cores that it shares. It answers itself
+// where the body is not what was announced.
+func (d *discard) swallow(w http.ResponseWriter, r *http.Request) (size int64, ok bool) {
+	d.mu.Lock()
+	check := d.check
+	d.mu.Unlock()
+	crc := crc64nvme.New()
 	buffer, _ := d.bodies.Get().(*[1 << 20]byte)
 	if buffer == nil {
 		buffer = new([1 << 20]byte)
 	}
 	defer d.bodies.Put(buffer)
-	var total int64
-	for {
-		n, err := r.Body.Read(buffer[:])
-		total += int64(n)
-		if err != nil {
-			return total
+	var err error
+	for err == nil {
+		var n int
+		n, err = r.Body.Read(buffer[:])
+		size += int64(n)
+		if check {
+			_, _ = crc.Write(buffer[:n])
 		}
 	}
+	if err != io.EOF || size != r.ContentLength {
+		w.WriteHeader(http.StatusBadRequest)
+		return size, false
+	}
+	if !check {
+		return size, true
+	}
+	d.checked.Add(size)
+	sum := base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, crc.Sum64()))
+	if sum != r.Header.Get("x-ms-content-crc64") {
+		w.Header().Set("x-ms-error-code", "Crc64Mismatch")
+		w.WriteHeader(http.StatusBadRequest)
+		return size, false
+	}
+	return size, true
 }
 
 func (d *discard) putBlock(w http.ResponseWriter, r *http.Request, id string) {
-	size := d.swallow(r)
+	size, ok := d.swallow(w, r)
+	if !ok {
+		return
+	}
 	d.mu.Lock()
 	if d.blocks == nil {
 		d.blocks = map[string]int64{}
