@@ -80,9 +80,32 @@ func TestContract(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			clearEnvironment(t)
 			storetest.Run(t, func(t *testing.T) ingest.Store {
-				return openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: layout})
+				s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: layout, BlockBytes: 1 << 20})
+				if p, ok := s.(*PositionStore); ok {
+					return struct {
+						*PositionStore
+						damager
+					}{p, damager{t, p.Store}}
+				}
+				return struct {
+					*Store
+					damager
+				}{s.(*Store), damager{t, s.(*Store)}}
 			})
 		})
+	}
+}
+
+// damager damages blobs as another program would, beside the store.
+type damager struct {
+	t *testing.T
+	s *Store
+}
+
+func (d damager) Damage(digest ingest.Digest, p []byte) {
+	d.t.Helper()
+	if _, err := plainClient(d.t).UploadBuffer(d.t.Context(), d.s.containerName(), payloadName(digest), p, nil); err != nil {
+		d.t.Fatal(err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,12 +96,16 @@ var stores = map[string]struct {
 		}}
 	}},
 	"keeps the memory": {"buffers", func() broken {
-		kept := map[ingest.Digest][]byte{}
+		var kept sync.Map // many put at once
 		return broken{put: func(m *storetest.Memory, ctx context.Context, digest ingest.Digest, p []byte) (ingest.Address, error) {
-			kept[digest] = p
+			kept.Store(digest, p)
 			return m.Put(ctx, digest, p)
 		}, get: func(_ *storetest.Memory, _ context.Context, digest ingest.Digest, _ ingest.Address, b []byte) ([]byte, error) {
-			return append(b[:0], kept[digest]...), nil
+			p, ok := kept.Load(digest)
+			if !ok {
+				return nil, ingest.ErrNoPayload
+			}
+			return append(b[:0], p.([]byte)...), nil
 		}}
 	}},
 	"ignores the buffer": {"buffers", func() broken {
@@ -184,10 +189,21 @@ func TestBroken(t *testing.T) {
 		t.Skip("it is run by TestSuiteNotices")
 	}
 	storetest.Run(t, func(*testing.T) ingest.Store {
+		if gifts[name] != "" {
+			return &gifted{flaw: name}
+		}
 		b := stores[name].store()
 		b.Memory = &storetest.Memory{}
 		return b
 	})
+}
+
+// runBroken runs the suite on one of the stores that break a promise.
+func runBroken(name string) (output string, err error) {
+	suite := exec.Command(os.Args[0], "-test.run=^TestBroken$", "-test.v")
+	suite.Env = append(os.Environ(), brokenStore+"="+name)
+	out, err := suite.CombinedOutput()
+	return string(out), err
 }
 
 // TestSuiteNotices: a suite that passes every store proves nothing.
@@ -195,10 +211,8 @@ func TestSuiteNotices(t *testing.T) {
 	for name, test := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			suite := exec.Command(os.Args[0], "-test.run=^TestBroken$", "-test.v")
-			suite.Env = append(os.Environ(), brokenStore+"="+name)
-			out, err := suite.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBroken/"+test.want) {
+			out, err := runBroken(name)
+			if err == nil || !strings.Contains(out, "--- FAIL: TestBroken/"+test.want) {
 				t.Errorf("%s passed %s: %v\n%s", name, test.want, err, out)
 			}
 		})

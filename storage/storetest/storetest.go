@@ -15,7 +15,7 @@ import (
 )
 
 // Run checks that a store keeps every promise of ingest.Store and, if it
-// satisfies them, of ingest.Sweeper and ingest.Claimer. open returns a store that
+// satisfies them, of ingest.Sweeper, Claimer, Placer, Prober, Announcer and FilePutter. open returns a store that
 // holds nothing yet, a new one at each call.
 func Run(t *testing.T, open func(t *testing.T) ingest.Store) {
 	for name, test := range map[string]func(*testing.T, ingest.Store){
@@ -29,6 +29,10 @@ func Run(t *testing.T, open func(t *testing.T) ingest.Store) {
 		"whole payloads": wholePayloads,
 		"sweep":          sweep,
 		"claim":          claim,
+		"place":          place,
+		"probe":          probe,
+		"announce":       announce,
+		"put file":       putFile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
