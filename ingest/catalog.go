@@ -97,7 +97,7 @@ type Keeper interface {
 	// their bytes, and, if remove is set, removes them. It counts references anew:
 	// another program may have deleted models.
 	Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error)
-	// Relocate notes that the payload of piece now lies at address. If the piece's own address has a name in a store, all
-	// rows with this digest and this address's URI are noted: they share the payload, and so its ETag.
+	// Relocate notes that the payload of piece now lies at address. If that has a name, all rows of this digest that say that
+	// theirs lies there, by its URI, are given its ETag, size and time as well: they share the payload.
 	Relocate(ctx context.Context, piece Piece, address Address) error
 }

@@ -137,7 +137,7 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer stop()
-	return errors.Join(err, announcer.Withdraw(last, identity))
+	return errors.Join(err, announcer.Withdraw(last, identity, s.since))
 }
 
 func (c *Collector) unfinished(ctx context.Context, lease Lease, sum *Collection) error {

@@ -10,8 +10,9 @@ import (
 )
 
 // Probe checks a file without reading its payloads, as far as the store can tell: that rows cover it, and that what
-// lies at each address has the size, digest, ETag and checksum of what was put. Payloads in rows are
-// read all the same, and those that were written again, for then nothing else is known of them. The store must be a Prober. Damage is found and repaired as by Verify.
+// lies at each address has the size, digest, ETag and checksum of what was put. Payloads in rows are read all the same,
+// and those that were written again, of which nothing else is known; if one is right, its rows are given the new ETag.
+// The store must be a Prober. Damage is found and repaired as by Verify.
 func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage)) error {
 	prober, ok := v.Payloads.Store.(Prober)
 	if !ok {

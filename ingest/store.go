@@ -47,13 +47,15 @@ type Sweeper interface {
 // A claim before gc has asked for the claims stops gc. A later one sees the announcement, and then no write is both
 // relied on and removed, however long either of the two sleeps between its steps. An announcement that a killed gc has
 // left costs writes and loses nothing; the next gc takes it back. The same goes for a gc that has lost its lease without
-// knowing, and the next run of its own catalogue.
+// knowing, and the next run of its own catalogue; but not if it sleeps in the midst of a Remove until a second gc of that
+// catalogue, which spares what it does not, has run to its end and a run after that has begun.
 type Announcer interface {
 	// Announce makes known, durably, that gc of this catalogue is about to remove payloads, and returns the store's own
 	// time of that: what was not written before is not to be removed.
 	Announce(ctx context.Context, catalog string) (since time.Time, err error)
-	// Withdraw takes the announcement back, once each Remove has been answered. None there is success.
-	Withdraw(ctx context.Context, catalog string) error
+	// Withdraw takes the announcement of that time back, once each Remove has been answered. One that is gone, or that a
+	// later gc has put in its place, is success, and the later one stays.
+	Withdraw(ctx context.Context, catalog string, since time.Time) error
 }
 
 // FilePutter is a store that takes a whole file as one payload, without holding all of it.

@@ -107,8 +107,8 @@ func (c *capped) Announce(ctx context.Context, catalog string) (time.Time, error
 	return c.store.(ingest.Announcer).Announce(ctx, catalog)
 }
 
-func (c *capped) Withdraw(ctx context.Context, catalog string) error {
-	return c.store.(ingest.Announcer).Withdraw(ctx, catalog)
+func (c *capped) Withdraw(ctx context.Context, catalog string, since time.Time) error {
+	return c.store.(ingest.Announcer).Withdraw(ctx, catalog, since)
 }
 
 // PutFile caps what is read of the file: a block that is sent a second time counts once.

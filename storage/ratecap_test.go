@@ -117,7 +117,7 @@ func TestCapPassesTheOtherVerbs(t *testing.T) {
 	if since, err := s.(ingest.Announcer).Announce(t.Context(), "x"); err != nil || since.IsZero() {
 		t.Error(since, err)
 	}
-	if err := s.(ingest.Announcer).Withdraw(t.Context(), "x"); err != nil {
+	if err := s.(ingest.Announcer).Withdraw(t.Context(), "x", time.Unix(1, 0)); err != nil {
 		t.Error(err)
 	}
 	if all, err := s.(ingest.Claimer).Claim(t.Context(), "x"); err != nil || len(all) != 1 {

@@ -70,8 +70,8 @@ func (r *retried) Announce(ctx context.Context, catalog string) (time.Time, erro
 	return again(ctx, r.policy, func() (time.Time, error) { return r.store.(ingest.Announcer).Announce(ctx, catalog) })
 }
 
-func (r *retried) Withdraw(ctx context.Context, catalog string) error {
-	return Do(ctx, r.policy, func() error { return r.store.(ingest.Announcer).Withdraw(ctx, catalog) })
+func (r *retried) Withdraw(ctx context.Context, catalog string, since time.Time) error {
+	return Do(ctx, r.policy, func() error { return r.store.(ingest.Announcer).Withdraw(ctx, catalog, since) })
 }
 
 func (r *retried) PutFile(ctx context.Context, digest ingest.Digest, file io.ReaderAt, size int64) (ingest.Address, error) {

@@ -195,7 +195,7 @@ func (p placing) Announce(context.Context, string) (time.Time, error) {
 	return time.Unix(1, 0), p.once("Announce")
 }
 
-func (p placing) Withdraw(context.Context, string) error { return p.once("Withdraw") }
+func (p placing) Withdraw(context.Context, string, time.Time) error { return p.once("Withdraw") }
 
 func (p placing) PutFile(_ context.Context, _ ingest.Digest, file io.ReaderAt, size int64) (ingest.Address, error) {
 	_, err := file.ReadAt(make([]byte, size), 0)
@@ -268,7 +268,7 @@ func TestRetryOfAbilities(t *testing.T) {
 		if since, err := s.(ingest.Announcer).Announce(t.Context(), "c"); err != nil || since != time.Unix(1, 0) {
 			t.Errorf("Announce: %v, %v", since, err)
 		}
-		if err := s.(ingest.Announcer).Withdraw(t.Context(), "c"); err != nil {
+		if err := s.(ingest.Announcer).Withdraw(t.Context(), "c", time.Unix(1, 0)); err != nil {
 			t.Errorf("Withdraw: %v", err)
 		}
 		if at, err := s.(ingest.FilePutter).PutFile(t.Context(), ingest.Digest{}, strings.NewReader("abc"), 3); err != nil || at.URI != "file" || p.calls["PutFile"] != 1 {

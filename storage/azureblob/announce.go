@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -23,14 +24,16 @@ func (s *Store) Announce(ctx context.Context, catalog string) (time.Time, error)
 	return written.Modified, nil
 }
 
-// Withdraw removes what Announce has written; see ingest.Announcer.
-func (s *Store) Withdraw(ctx context.Context, catalog string) error {
+// Withdraw removes what Announce has written; see ingest.Announcer. A later gc has waited for the lease of an earlier one, so
+// whole seconds tell them apart.
+func (s *Store) Withdraw(ctx context.Context, catalog string, since time.Time) error {
 	name := sweeps + escape(catalog)
-	_, err := s.container.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{})
+	ours := &blob.ModifiedAccessConditions{IfUnmodifiedSince: to.Ptr(since)}
+	_, err := s.container.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: ours}})
 	if err == nil {
 		return nil
 	}
-	if err = s.failed(ctx, "withdraw the announcement", name, err); isMissing(err) {
+	if err = s.failed(ctx, "withdraw the announcement", name, err); isMissing(err) || isTaken(err) {
 		return nil
 	}
 	return err

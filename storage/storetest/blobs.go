@@ -163,8 +163,21 @@ func announce(t *testing.T, s ingest.Store) {
 	if _, again := put(t, s, p); again.ETag != after.ETag {
 		t.Error("what was written after the announcement was put again")
 	}
+	q := payload(80_000, 24)
+	_, old := put(t, s, q)
+	if since, err = announcer.Announce(t.Context(), "catalog"); err != nil {
+		t.Fatal(err)
+	}
+	if err := announcer.Withdraw(t.Context(), "catalog", since.Add(-time.Minute)); err != nil {
+		t.Errorf("Withdraw of an earlier announcement: %v", err)
+	}
+	claimFirst(t, s)
+	if _, again := put(t, s, q); again.ETag == old.ETag {
+		t.Error("an earlier gc has taken back the announcement of a later one")
+	}
+	_, after = put(t, s, p)
 	for range 2 {
-		if err := announcer.Withdraw(t.Context(), "catalog"); err != nil {
+		if err := announcer.Withdraw(t.Context(), "catalog", since); err != nil {
 			t.Errorf("Withdraw: %v", err)
 		}
 	}

@@ -153,7 +153,7 @@ func (g *gifted) Announce(ctx context.Context, _ string) (time.Time, error) {
 	return g.sweeping, nil
 }
 
-func (g *gifted) Withdraw(context.Context, string) error {
+func (g *gifted) Withdraw(_ context.Context, _ string, since time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -161,6 +161,8 @@ func (g *gifted) Withdraw(context.Context, string) error {
 		return fmt.Errorf("there is nothing to withdraw")
 	case g.flaw == "withdraws nothing":
 		g.sweeping = time.Now()
+		return nil
+	case g.sweeping.After(since) && g.flaw != "withdraws any":
 		return nil
 	}
 	g.sweeping = time.Time{}
@@ -238,7 +240,7 @@ var gifts = map[string]string{
 	"mixes up files": "place", "keeps the first of a position": "place", "writes positions again": "place", "replaces elsewhere": "place",
 	"believes": "probe", "calls missing changed": "probe", "asks for no size": "probe", "asks for no digest": "probe", "asks for no ETag": "probe",
 	"relies on anything": "announce", "sweeps announcements": "announce", "announces long ago": "announce", "announces after the end": "announce",
-	"withdraws once": "announce", "withdraws nothing": "announce",
+	"withdraws once": "announce", "withdraws nothing": "announce", "withdraws any": "announce",
 	"takes any file": "put_file", "takes short files": "put_file", "leaves wrong files": "put_file",
 }
 
