@@ -213,7 +213,7 @@ func (w *windows) prerequisites(t *testing.T) {
 	empty := func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(128), b int, c int, d int, e nvarchar(128)"), nil
 	}
-	for _, marker := range []string{"find-columns", "find-indexes", "find-keys"} { // as of a database without tables
+	for _, marker := range []string{"find-columns", "find-defaults", "find-indexes", "find-keys"} { // as of a database without tables
 		s.Handle("/* ingest: "+marker+" */", empty)
 	}
 	s.Handle("/* ingest: check-part */", func(*tdstest.Request) (tdstest.Result, error) {
