@@ -113,7 +113,7 @@ func (b *bench) uploadToAzurite(ctx context.Context) error {
 			var address string
 			if address, stop, err = serve(exec.CommandContext(ctx, "scripts/azurite", "start", "--memory")); err != nil {
 				stop = func() {}
-				return fmt.Errorf("Azurite: %w", err)
+				return fmt.Errorf("start Azurite: %w", err)
 			}
 			c.command = u.command(address)
 			if err := makeContainer(ctx, address); err != nil {
