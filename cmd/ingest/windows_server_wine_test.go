@@ -129,7 +129,7 @@ func (w *windows) streamed(t *testing.T) {
 		t.Errorf("%d files were written and %d read for %d rows with %d bytes", writes, reads, rows, bytes)
 	}
 	for _, login := range s.Logins() {
-		if !login.Integrated || login.User != "" {
+		if !login.Integrated || login.User != "" || !strings.HasPrefix(login.Token, "NTLMSSP\x00\x01") {
 			t.Errorf("logged in as %+v", login)
 		}
 	}

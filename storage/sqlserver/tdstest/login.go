@@ -16,6 +16,7 @@ type Login struct {
 	Host       string // the client's
 	Server     string // as the client calls it
 	Integrated bool   // Windows authentication was asked for; it is taken at its word
+	Token      string // with which Windows authentication begins; empty for a SQL login
 	ReadOnly   bool   // application intent
 	PacketSize int
 }
@@ -127,6 +128,7 @@ const (
 	loginApp        = 48
 	loginServer     = 52
 	loginDatabase   = 68
+	loginToken      = 78
 	loginFixed      = 94
 )
 
@@ -142,7 +144,13 @@ func parseLogin(body []byte) (Login, bool) {
 		}
 		return body[start:end]
 	}
+	token := int(binary.LittleEndian.Uint16(body[loginToken:]))
+	tokenEnd := token + int(binary.LittleEndian.Uint16(body[loginToken+2:])) // in bytes, where the others are in characters
+	if token > len(body) || tokenEnd > len(body) {
+		return Login{}, false
+	}
 	return Login{
+		Token:      string(body[token:tokenEnd]),
 		User:       decodeUTF16(field(loginUser)),
 		Password:   decodeUTF16(unveil(field(loginPassword))),
 		Database:   decodeUTF16(field(loginDatabase)),

@@ -1,7 +1,8 @@
 // A stand-in for NTLM, which Wine has only where a part of Samba is installed: without it, no program under Wine can
-// log in as its user. Wine finds it as a security package of another vendor's (scripts/wine registers it), under
-// Negotiate, so that a program takes the same way as on Windows. It sends one message that says nothing: the
-// double of SQL Server takes a login that is integrated at its word.
+// log in as its user. (Where that part is installed, Wine takes it, and it asks for a domain.) Wine finds this one as
+// a security package of another vendor's, which scripts/wine registers, under Negotiate, so that a program takes the
+// same way as on Windows. It sends one message that says nothing: the double of SQL Server takes a login that is
+// integrated at its word.
 
 #define SECURITY_WIN32
 #include <windows.h>
