@@ -99,7 +99,7 @@ func FilestreamClient() schema.Prerequisite {
 		have.OK, have.Found = true, driver.DLL
 		return have
 	}
-	have.Found, have.Do = "none", "install Microsoft OLE DB Driver 19 for SQL Server, on this machine"
+	have.Found, have.Do = "none that can be used", err.Error()
 	if runtime.GOOS != "windows" {
 		have.Found, have.Do = "this is "+runtime.GOOS, "run ingest on Windows"
 	}
