@@ -15,8 +15,7 @@ import (
 func TestSamePath(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.start(jobRuns, "models", s.folder)
-	b.stop(c)
+	c := b.startAmid("models", s.folder)
 	if state := b.must("status").lines[0]["state"]; state != "running" {
 		t.Errorf("status says %v", state)
 	}
@@ -41,8 +40,7 @@ func TestSamePath(t *testing.T) {
 func TestTakenOver(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.start(rowsWritten, "models", s.folder, "--jobs", "1")
-	b.stop(c)
+	c := b.startAmid("models", s.folder, "--jobs", "1")
 	b.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	b.must("models", s.folder)
 	after := b.look(s.truth)
@@ -61,8 +59,7 @@ func TestTakenOver(t *testing.T) {
 func TestTakenOverByAnotherJob(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.start(rowsWritten, "models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
-	b.stop(c)
+	c := b.startAmid("models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
 	b.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	b.must("models", s.folder)
 	after := b.look(s.truth)
@@ -95,7 +92,7 @@ func (b box) exec(text string) {
 func TestElsewhere(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.start(rowsWritten, "models", s.folder)
+	c := b.startAmid("models", s.folder)
 	c.Process.Kill()
 	b.wait(c)
 	before := b.look(s.truth)
@@ -122,7 +119,7 @@ func TestElsewhere(t *testing.T) {
 func TestOtherPaths(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.start(rowsWritten, "models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
+	c := b.startAmid("models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
 	c.Process.Kill()
 	b.wait(c)
 	before := b.look(s.truth)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -22,11 +23,30 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 	return c
 }
 
-// What start waits for.
-const (
-	jobRuns     = `SELECT count(*) FROM IngestionJobs WHERE LeaseExpiresMs IS NOT NULL`
-	rowsWritten = `SELECT sum(RecordedBytes) FROM ModelFiles`
-)
+// rowsWritten is what start waits for.
+const rowsWritten = `SELECT sum(RecordedBytes) FROM ModelFiles`
+
+// startAmid starts a command and has it sleep when it has recorded something and a model is not complete. On a
+// machine with much to do a command may be done before it is put to sleep: then another one is started, from nothing.
+func (b box) startAmid(args ...string) *exec.Cmd {
+	b.Helper()
+	for range 10 {
+		c := b.start(rowsWritten, args...)
+		b.stop(c)
+		if b.query(`SELECT count(*) FROM Models WHERE State = 'open'`) > 0 {
+			return c
+		}
+		c.Process.Kill()
+		b.wait(c)
+		for _, path := range []string{b.catalog, b.catalog + "-wal", b.catalog + "-shm", b.store} {
+			if err := os.RemoveAll(path); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Fatal("it was done each time before it was put to sleep")
+	return nil
+}
 
 // query asks the catalogue for a number; 0 while there is none to ask.
 func (b box) query(text string) (n int64) {

@@ -21,8 +21,9 @@ func TestInterrupt(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			b := newBox(t, t.TempDir(), false)
-			c := b.start(rowsWritten, "models", s.folder, "--jobs", "1")
+			c := b.startAmid("models", s.folder, "--jobs", "1")
 			c.Process.Signal(signal)
+			c.Process.Signal(syscall.SIGCONT)
 			e := b.wait(c)
 			summary := e.event("summary")
 			if e.code != exitInterrupted || summary["interrupted"] != true {
@@ -55,9 +56,10 @@ func TestInterrupt(t *testing.T) {
 func TestInterruptTwice(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.start(rowsWritten, "models", s.folder, "--jobs", "1")
+	c := b.startAmid("models", s.folder, "--jobs", "1")
 	release := b.lock()
 	c.Process.Signal(syscall.SIGINT)
+	c.Process.Signal(syscall.SIGCONT)
 	time.Sleep(300 * time.Millisecond) // a second signal at once would be taken for the same one
 	c.Process.Signal(syscall.SIGINT)
 	e := b.wait(c)
