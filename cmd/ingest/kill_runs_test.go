@@ -91,7 +91,7 @@ func TestKillSQLServer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			k := newKiller(t, test.sources(t), test.inRows)
 			k.server = newServer(t)
-			k.patient = 10 * time.Second // each statement travels
+			k.patient = time.Minute
 			k.untilEnough(kills)
 		})
 	}
