@@ -13,7 +13,8 @@ import (
 // Collector removes from a store what no row of the catalogue refers to.
 type Collector struct {
 	Catalog Catalog
-	Store   Store // must be a Sweeper
+	// Store must be a Sweeper; nil looks at the rows alone, which may hold the payloads themselves.
+	Store Store
 	// OlderThan spares what was written more recently.
 	OlderThan time.Duration
 	// Remove is false to look only.
@@ -46,7 +47,7 @@ const sweepBatch = 1000
 // none can begin until it is done. A store that other catalogues use as well is refused.
 func (c *Collector) Collect(ctx context.Context, claim Claim, found func(Stray)) (sum Collection, err error) {
 	sweeper, ok := c.Store.(Sweeper)
-	if !ok {
+	if !ok && c.Store != nil {
 		return sum, errors.New("this store cannot list what lies in it")
 	}
 	if err := c.onlyOurs(ctx); err != nil {
@@ -96,11 +97,14 @@ func (c *Collector) onlyOurs(ctx context.Context) error {
 	case !slices.Contains(all, identity):
 		return fmt.Errorf("this catalogue (%s) has put nothing into this store, and cannot know what it is for: nothing is removed", identity)
 	case len(all) > 1:
-		return fmt.Errorf("%d catalogues keep payloads in this store, and this one (%s) knows only its own: nothing is removed; each has an entry "+
-			"under catalogs in the store: remove those of catalogues that are no more (%s)", len(all), identity, strings.Join(all, ", "))
+		return fmt.Errorf("%d catalogues have an entry in this store, and this one (%s) knows only its own payloads: nothing is removed; "+
+			"of a catalogue that is no more, or that has put nothing here, remove the entry from catalogs in the store (%s)", len(all), identity, strings.Join(all, ", "))
 	}
 	return nil
 }
+
+// announcedFor is how long a gc removes things after it has announced itself: stores heed announcements for longer.
+const announcedFor = 24 * time.Hour
 
 // guardEvery is how long the store and the lease may go unasked while things are removed.
 const guardEvery = time.Second
@@ -116,7 +120,7 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 		return err
 	}
 	var err error
-	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, c.Remove); err != nil {
+	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, c.Remove); err != nil || sweeper == nil {
 		return err
 	}
 	s := &sweep{Collector: c, sweeper: sweeper, lease: lease, sum: sum, found: found, limit: time.Now().Add(-c.OlderThan)}
@@ -128,6 +132,7 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 	if err != nil {
 		return err
 	}
+	s.announced = time.Now().Round(0) // a machine that is asleep counts, too
 	if s.since, err = announcer.Announce(ctx, identity); err != nil {
 		return err
 	}
@@ -137,7 +142,10 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer stop()
-	return errors.Join(err, announcer.Withdraw(last, identity, s.since))
+	if refusal := announcer.Withdraw(last, identity, s.since); refusal != nil {
+		s.refuse(Stray{Name: "the announcement of this gc"}, refusal)
+	}
+	return err
 }
 
 func (c *Collector) unfinished(ctx context.Context, lease Lease, sum *Collection) error {
@@ -169,6 +177,7 @@ type sweep struct {
 	found      func(Stray)
 	limit      time.Time // what was written later is spared
 	since      time.Time // of the announcement: what was not written before is spared; zero if there is none
+	announced  time.Time // the same by the wall clock of this machine
 	unanswered bool      // the store has not said what became of a Remove
 }
 
@@ -229,6 +238,9 @@ func (s *sweep) batch(ctx context.Context, batch []Stray) error {
 // take removes one thing, if it is to be. An error is the end of the sweep.
 func (s *sweep) take(ctx context.Context, stray Stray) error {
 	if s.Remove {
+		if !s.announced.IsZero() && time.Since(s.announced) > announcedFor {
+			return fmt.Errorf("gc has been at work for %s, and others need not heed it any longer: run it again for the rest", announcedFor)
+		}
 		err := s.sweeper.Remove(ctx, stray)
 		switch {
 		case err == nil:
@@ -239,16 +251,21 @@ func (s *sweep) take(ctx context.Context, stray Stray) error {
 			s.unanswered = true
 			return err
 		default:
-			s.sum.Refused++
-			if s.Refused != nil {
-				s.Refused(stray, err)
-			}
+			s.refuse(stray, err)
 			return nil
 		}
 	}
 	s.sum.add(stray)
 	s.found(stray)
 	return nil
+}
+
+// refuse notes what could not be removed.
+func (s *sweep) refuse(stray Stray, err error) {
+	s.sum.Refused++
+	if s.Refused != nil {
+		s.Refused(stray, err)
+	}
 }
 
 func (s *sweep) young(stray Stray) {

@@ -46,7 +46,8 @@ type Sweeper interface {
 //
 // A claim before gc has asked for the claims stops gc. A later one sees the announcement, and then no write is both
 // relied on and removed, however long either of the two sleeps between its steps. An announcement that a killed gc has
-// left costs writes and loses nothing; the next gc takes it back. The same goes for a gc that has lost its lease without
+// left costs writes until the next gc takes it back, or for two days: a gc removes nothing a day after it has announced itself, and
+// so nobody has to heed an announcement that is older. The same goes for a gc that has lost its lease without
 // knowing, and the next run of its own catalogue; but not if it sleeps in the midst of a Remove until a second gc of that
 // catalogue, which spares what it does not, has run to its end and a run after that has begun.
 type Announcer interface {

@@ -30,7 +30,7 @@ type filestreamState struct {
 const selectFilestream = `/* ingest: filestream */ SELECT COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamConfiguredLevel')), 0),
 	COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0), COALESCE(CONVERT(nvarchar(256), SERVERPROPERTY('FilestreamShareName')), N''),
 	COALESCE((SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id), N''),
-	COALESCE((SELECT TOP (1) physical_name FROM sys.database_files WHERE type = 2), N''),
+	COALESCE((SELECT TOP (1) f.physical_name FROM sys.database_files AS f INNER JOIN sys.filegroups AS g ON g.data_space_id = f.data_space_id WHERE f.type = 2 AND g.type = 'FD'), N''),
 	COALESCE(CONVERT(nvarchar(40), CONNECTIONPROPERTY('auth_scheme')), N''), COALESCE(CONVERT(nvarchar(40), CONNECTIONPROPERTY('net_transport')), N'')`
 
 // CheckFilestream says one by one what there is, on the server and in the database that db is, of what FILESTREAM

@@ -48,7 +48,7 @@ var parts = []part{
 		WHEN NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD') THEN N'the database has no FILESTREAM filegroup'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files AS f INNER JOIN sys.filegroups AS g ON g.data_space_id = f.data_space_id WHERE f.type = 2 AND g.type = 'FD') THEN N'the FILESTREAM filegroup has no file'
 		WHEN EXISTS (SELECT 1 FROM sys.columns WHERE object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments')) AND name = N'RawPayload' AND is_filestream = 0)
-			THEN N'RawPayload of a table that has rows is no FILESTREAM column: it is changed by ingest migrate'
+			THEN N'RawPayload of a table that has rows is no FILESTREAM column: payloads stay in varbinary(max) there, and are written by T-SQL'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.columns WHERE object_id = OBJECT_ID(N'dbo.Atoms') AND name = N'Payload' AND is_filestream = 1)
 			THEN N'Atoms has no FILESTREAM column Payload'
 		WHEN COL_LENGTH(N'dbo.Atoms', N'PayloadSize') IS NULL THEN N'Atoms has no column PayloadSize'

@@ -101,7 +101,7 @@ func Do(ctx context.Context, policy Policy, op func() error) error {
 			failed = time.Now()
 		}
 		pause := policy.pause(attempt, err)
-		if attempt >= policy.Attempts || time.Since(failed)+pause > policy.Total {
+		if attempt >= policy.Attempts || pause > policy.Total-time.Since(failed) { // a sum could overflow
 			return &GaveUpError{Attempts: attempt, Elapsed: time.Since(start), Err: err}
 		}
 		if ended := sleep(ctx, pause); ended != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -299,5 +300,18 @@ func TestRetryGivesNothingWithAnError(t *testing.T) {
 	}
 	if got, err := s.Get(t.Context(), digest, ingest.Address{Bytes: 7}, nil); err == nil || got != nil {
 		t.Errorf("Get: %q, %v", got, err)
+	}
+}
+
+// A wish to wait that is as long as can be said is not granted.
+func TestDoWithAnEndlessWish(t *testing.T) {
+	calls := 0
+	var gaveUp *storage.GaveUpError
+	err := storage.Do(t.Context(), storage.Policy{}, func() error {
+		calls++
+		return fault{transient: true, after: math.MaxInt64}
+	})
+	if !errors.As(err, &gaveUp) || calls != 1 {
+		t.Errorf("after %d calls: %v", calls, err)
 	}
 }

@@ -17,7 +17,7 @@ func newGC(p *program) *cobra.Command {
 		Short: "Remove payloads that no row refers to (shows them first; removes with --yes)",
 		Long: `Show what lies in the store and is needed by no row: payloads of runs that were killed between
 storing and recording, of models that were given up, and the remains of interrupted writes. With --yes
-they are removed. It runs alone: not while a job is running. What is too recent is spared and counted; what
+they are removed. Payloads in rows (--store row) go with the models that --unfinished gives up. It runs alone: not while a job is running. What is too recent is spared and counted; what
 cannot be removed (a blob under a lease, say) is named and passed over, and the exit code is then 3.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
@@ -52,18 +52,15 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	defer h.catalog.Close()
-	if p.store == inRows {
-		return usage("gc is for a store: payloads in rows go with their rows")
-	}
-	if h.store == nil {
-		store, err := p.storeName()
-		if err == nil && p.store != "" {
-			err = fmt.Errorf("this catalogue has put nothing into %s: nothing there is known to be garbage", ingest.Printable(store))
-		}
-		if err == nil {
-			p.printf("nothing to remove: this catalogue has put nothing into %s\n", ingest.Printable(store))
-		}
+	if err := p.wantStore(ctx, h); err != nil {
 		return err
+	}
+	if h.store == nil && p.store != inRows {
+		store, err := p.storeName()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n", ingest.Printable(store))
 	}
 	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
 	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}

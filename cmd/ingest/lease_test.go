@@ -115,6 +115,28 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// TestGiveUpInRows gives up a model of which a killed run has left payloads in rows.
+func TestGiveUpInRows(t *testing.T) {
+	s := sourcesForRows(t)
+	b := newBox(t, t.TempDir(), true)
+	c := b.startAmid("models", s.folder, "--jobs", "1")
+	c.Process.Kill()
+	b.wait(c)
+	before := b.look(s.truth)
+	e := b.must("gc")
+	if before.open != 1 || e.event("unfinished") == nil || b.look(s.truth).open != 1 {
+		t.Fatalf("%d models are open; gc says %v", before.open, e.lines)
+	}
+	b.must("gc", "--unfinished", "--yes")
+	if after := b.look(s.truth); after.open != 0 || len(after.models) != len(before.models)-1 {
+		t.Errorf("%d of %d models are open, and there were %d", after.open, len(after.models), len(before.models))
+	}
+	if e := b.must("gc", "--yes"); number(e.event("summary"), "atoms") != 0 {
+		t.Errorf("gc leaves rows behind: %v", e.lines)
+	}
+	b.must("models", s.folder)
+}
+
 // TestOtherPaths asks, right after a kill, for other paths that hold the same file: it goes on at once.
 func TestOtherPaths(t *testing.T) {
 	s := slowSources(t)

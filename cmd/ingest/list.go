@@ -20,13 +20,13 @@ func newList(p *program) *cobra.Command {
 }
 
 func (p *program) list(ctx context.Context) error {
-	h, err := p.open(ctx)
+	catalog, err := p.openToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer h.catalog.Close()
+	defer catalog.Close()
 	rows := [][]any{{"ID", "NAME", "STATE", "FILES", "SIZE", "TENSORS", "SEGMENTS", "STORED", "SHARED", "SHA-256"}}
-	for m, err := range h.catalog.Models(ctx) {
+	for m, err := range catalog.Models(ctx) {
 		if err != nil {
 			return err
 		}

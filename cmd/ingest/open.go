@@ -94,15 +94,31 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 	return catalog, nil
 }
 
-// open opens a catalogue that is there, and its store. One that was named and is not there is an error. A store
-// into which it has put nothing is left out, so that it is not searched, or repaired, in place of the right one.
-func (p *program) open(ctx context.Context) (*home, error) {
-	path, err := p.catalogPath()
+// wantCatalog refuses a catalogue that was named and is not there.
+func (p *program) wantCatalog() (path string, err error) {
+	if path, err = p.catalogPath(); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` makes one, and --catalog names another", ingest.Printable(path))
+	}
+	return path, nil
+}
+
+// openToRead opens a catalogue that is there, for what stands in its rows: the store may be out of reach.
+func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
+	path, err := p.wantCatalog()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no catalogue at %s: `ingest models` makes one, and --catalog names another", ingest.Printable(path))
+	return p.openCatalog(ctx, path)
+}
+
+// open opens a catalogue that is there, and its store. A store
+// into which it has put nothing is left out, so that it is not searched, or repaired, in place of the right one.
+func (p *program) open(ctx context.Context) (*home, error) {
+	if _, err := p.wantCatalog(); err != nil {
+		return nil, err
 	}
 	h, err := p.openNew(ctx)
 	if err != nil {
@@ -139,7 +155,12 @@ func (p *program) wantStore(ctx context.Context, h *home) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("this catalogue has put nothing into %s, or it is not there; it has put payloads into %s: --store names the one to look in", ingest.Printable(store), homesOf(used))
+	for _, u := range used {
+		if u.Home == store { // it was to know of the catalogue
+			return fmt.Errorf("this catalogue has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", ingest.Printable(store))
+		}
+	}
+	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in", ingest.Printable(store), homesOf(used))
 }
 
 // homesOf names stores for a person.

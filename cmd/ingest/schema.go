@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/schema"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
@@ -36,9 +38,23 @@ type partFlags struct {
 }
 
 func (f *partFlags) bind(c *cobra.Command) {
+	c.PreRunE = func(c *cobra.Command, _ []string) error { return f.check(c.Flags().Changed("retention-days")) }
 	c.Flags().StringSliceVar(&f.parts, "with", nil, "also this optional part: "+strings.Join(schema.PartNames(), ", "))
 	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server that FILESTREAM data goes to; it must not exist, the one above it must")
 	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history (default 365; history that is kept already stays as it is unless this is given)")
+}
+
+// check refuses what no server has, and what would be taken no notice of.
+func (f *partFlags) check(retention bool) error {
+	for _, name := range f.parts {
+		if !slices.Contains(schema.PartNames(), name) {
+			return usage("--with %s: want one of %s", ingest.Printable(name), strings.Join(schema.PartNames(), ", "))
+		}
+	}
+	if retention && (f.settings.RetentionDays < 1 || !slices.Contains(f.parts, "temporal")) {
+		return usage("--retention-days %d: want 1 or more, and --with temporal", f.settings.RetentionDays)
+	}
+	return nil
 }
 
 // printed returns the scripts of the parts that were named, or an error if the server cannot have one of them.

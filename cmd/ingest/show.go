@@ -29,20 +29,20 @@ MODEL is an id, a name, or the SHA-256 (or a unique prefix of it, six digits and
 }
 
 func (p *program) show(ctx context.Context, reference string, segments bool) error {
-	h, err := p.open(ctx)
+	catalog, err := p.openToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer h.catalog.Close()
-	m, err := ingest.FindModel(ctx, h.catalog, reference)
+	defer catalog.Close()
+	m, err := ingest.FindModel(ctx, catalog, reference)
 	if err != nil {
 		return err
 	}
 	p.showModel(m)
-	if err := p.showLayers(ctx, h.catalog, m); err != nil || !segments {
+	if err := p.showLayers(ctx, catalog, m); err != nil || !segments {
 		return err
 	}
-	return p.showSegments(ctx, h.catalog, m)
+	return p.showSegments(ctx, catalog, m)
 }
 
 func (p *program) showModel(m ingest.Summary) {

@@ -21,13 +21,13 @@ func newStatus(p *program) *cobra.Command {
 }
 
 func (p *program) status(ctx context.Context) error {
-	h, err := p.open(ctx)
+	catalog, err := p.openToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer h.catalog.Close()
+	defer catalog.Close()
 	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "PATHS"}}
-	for job, err := range h.catalog.AllJobs(ctx) {
+	for job, err := range catalog.AllJobs(ctx) {
 		if err != nil {
 			return err
 		}

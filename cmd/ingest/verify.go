@@ -87,6 +87,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	err = v.all(ctx, models)
 	stop()
 	verdict := v.finish(len(models))
+	if v.damaged > 0 && repair == "" {
+		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing again, from the file it came from")
+	}
 	if v.missing > 0 {
 		err = errors.Join(err, p.hintStores(ctx, h.catalog))
 	}
@@ -101,6 +104,9 @@ func modelsToVerify(ctx context.Context, library ingest.Library, args []string) 
 		m, err := ingest.FindModel(ctx, library, args[0])
 		if err == nil && m.State != ingest.ModelComplete {
 			err = fmt.Errorf("model %d is not complete: `ingest resume` goes on with it", m.ID)
+		}
+		if err == nil && len(m.Files) == 0 {
+			err = fmt.Errorf("model %d was written by another program: no digest is recorded by which it could be verified", m.ID)
 		}
 		return []ingest.Summary{m}, err
 	}
@@ -122,6 +128,7 @@ type verification struct {
 	verifier          ingest.Verifier
 	progress          *ingest.Progress
 	verified          int // models
+	foreign           int // models of other programs, of which no digest is recorded
 	damaged, repaired int
 	missing           int  // of damaged
 	probe             bool // ask the store instead of reading
@@ -131,7 +138,11 @@ type verification struct {
 func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 	var failed error
 	for _, m := range models {
-		if err := v.model(ctx, m); err != nil {
+		if len(m.Files) == 0 { // another program's
+			v.foreign++
+			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name, "reason": "no digest is recorded"},
+				"not verified  model %d  %s: another program wrote it, and no digest is recorded\n", m.ID, ingest.Printable(m.Name))
+		} else if err := v.model(ctx, m); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err))
 		} else {
 			v.verified++
@@ -214,8 +225,8 @@ func (v *verification) finish(models int) error {
 	if v.json {
 		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.verifier.Server == nil, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
-		if models > v.verified {
-			v.printf("%s could not be verified to the end\n", plural(models-v.verified, "model"))
+		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
+			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))
 		}
 		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"), human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
 	}

@@ -230,7 +230,7 @@ func (w *windows) inRows(t *testing.T) {
 	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
 	h.exported("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
 	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
-	h.run(exitUsage, "gc")
+	h.want(h.run(exitDone, "gc", "--yes"), map[string]int64{"payloads": 0, "atoms": 0})
 	if r := h.looked(w.sample, w.files); len(r.models) != 2 || r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}

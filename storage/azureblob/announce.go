@@ -39,6 +39,10 @@ func (s *Store) Withdraw(ctx context.Context, catalog string, since time.Time) e
 	return err
 }
 
+// announcementLife is how long an announcement counts: a gc that was killed has left it, and gc may not be let in to take it back.
+// No gc removes anything for as long (see ingest.Collector). Clocks may differ by a day.
+const announcementLife = 48 * time.Hour
+
 // heed learns when payloads were last announced to be removed.
 func (s *Store) heed(ctx context.Context) error {
 	var last time.Time
@@ -46,7 +50,7 @@ func (s *Store) heed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if at := item.Properties.LastModified; at != nil && at.After(last) {
+		if at := item.Properties.LastModified; at != nil && at.After(last) && time.Since(*at) < announcementLife {
 			last = *at
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -67,7 +66,7 @@ func (s *Store) staged(ctx context.Context, name string) (map[string]int64, erro
 // stage sends one block, and a second time if the container had to be made for it.
 func (s *Store) stage(ctx context.Context, name, id string, crc uint64, block []byte) error {
 	err := s.stageOnce(ctx, name, id, crc, block)
-	if !refused(err, bloberror.ContainerNotFound) {
+	if !s.mayMakeContainer(err) {
 		return err
 	}
 	if err := s.makeContainer(ctx); err != nil {

@@ -195,19 +195,20 @@ func isTransientStatus(status int) bool {
 	return status >= 500
 }
 
-// retryAfter reads the three headers that say how long to wait; the most exact one counts.
+// retryAfter reads the three headers that say how long to wait; the most exact one counts. More than a day is a day.
 func retryAfter(h http.Header) time.Duration {
+	const longest = 24 * time.Hour
 	for _, name := range []string{"retry-after-ms", "x-ms-retry-after-ms"} {
-		if n, err := strconv.Atoi(h.Get(name)); err == nil && n > 0 {
-			return time.Duration(n) * time.Millisecond
+		if n, err := strconv.ParseInt(h.Get(name), 10, 64); err == nil && n > 0 {
+			return time.Duration(min(n, longest.Milliseconds())) * time.Millisecond
 		}
 	}
 	text := h.Get("Retry-After")
-	if n, err := strconv.Atoi(text); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+		return time.Duration(min(n, int64(longest.Seconds()))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
+		return min(max(0, time.Until(at)), longest)
 	}
 	return 0
 }

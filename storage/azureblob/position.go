@@ -12,20 +12,21 @@ import (
 func (s *PositionStore) PutAt(ctx context.Context, position ingest.Position, digest ingest.Digest, payload []byte) (ingest.Address, error) {
 	ours := s.claimed()
 	u := newUpload(positionName(position), digest, payload, positionMetadata(position).with(metaCatalog, ours))
-	u.mayReplace = s.isOurs
+	u.mayRely = s.isOurs
 	return s.put(ctx, u)
 }
 
-// isOurs refuses to write over what this catalogue has not put there.
+const onlyOne = "catalogues count their models alike, so in the position layout each needs a container of its own"
+
+// isOurs refuses to rely on what this catalogue has not put there, and to write over it.
 func (s *PositionStore) isOurs(there *present) error {
-	const why = "catalogues count their models alike, so in the position layout each needs a container of its own"
 	switch owner := there.metadata.get(metaCatalog); owner {
 	case s.claimed():
 		return nil
 	case "":
-		return fmt.Errorf("%s was not put there by this catalogue: %s", there.URI, why)
+		return fmt.Errorf("%s was not put there by this catalogue: %s", there.URI, onlyOne)
 	default:
-		return fmt.Errorf("%s holds a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)), why)
+		return fmt.Errorf("%s holds a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)), onlyOne)
 	}
 }
 
@@ -43,12 +44,13 @@ func (s *PositionStore) ReplaceAt(ctx context.Context, address ingest.Address, d
 	m := metadata{}
 	if there != nil {
 		if _, ok := parsePosition(name); ok {
-			if err := s.isOurs(there); err != nil {
-				return ingest.Address{}, err
+			if owner := there.metadata.get(metaCatalog); owner != "" && owner != s.claimed() { // "": another program wrote over ours
+				return ingest.Address{}, s.isOurs(there)
 			}
 		}
 		m = there.metadata.renamed()
-	} else if position, ok := parsePosition(name); ok {
+	}
+	if position, ok := parsePosition(name); ok && m.get(metaCatalog) == "" {
 		m = positionMetadata(position).with(metaCatalog, s.claimed())
 	}
 	return s.send(ctx, newUpload(name, digest, payload, m), whileStill(there))

@@ -108,7 +108,7 @@ func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
 	}
 }
 
-// TestPositionsOfTwoCatalogues checks that one catalogue does not write over what another has put: both count from 1.
+// TestPositionsOfTwoCatalogues checks that one catalogue neither writes over what another has put nor relies on it: both count from 1.
 func TestPositionsOfTwoCatalogues(t *testing.T) {
 	clearEnvironment(t)
 	address := azurite(t) + "/" + newContainer()
@@ -119,10 +119,40 @@ func TestPositionsOfTwoCatalogues(t *testing.T) {
 		if _, err := s.Claim(t.Context(), catalog); err != nil {
 			t.Fatal(err)
 		}
-		payload := [][]byte{p, q}[i]
-		_, err := s.PutAt(t.Context(), at, ingest.Sum(payload), payload)
-		if (err == nil) != (i == 0) || i == 1 && !strings.Contains(err.Error(), "catalogue first") {
-			t.Errorf("%s: %v", catalog, err)
+		for _, payload := range [][]byte{p, q} {
+			_, err := s.PutAt(t.Context(), at, ingest.Sum(payload), payload)
+			if (err == nil) != (i == 0) || i == 1 && !strings.Contains(err.Error(), "catalogue first") {
+				t.Errorf("%s: %v", catalog, err)
+			}
 		}
+	}
+}
+
+// TestRepairOfWhatAnotherProgramWroteOver checks that a blob by position is mended although nothing in it says any longer whose it is.
+func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
+	clearEnvironment(t)
+	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: ByPosition}).(*PositionStore)
+	if _, err := s.Claim(t.Context(), "ours"); err != nil {
+		t.Fatal(err)
+	}
+	p := randomBytes(100, 8)
+	address, err := s.PutAt(t.Context(), ingest.Position{Model: 1, File: 1, Layer: 1}, ingest.Sum(p), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.container.NewBlockBlobClient(address.Name).UploadBuffer(t.Context(), []byte("another program's"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // afterwards it is ours again
+		if _, err := s.ReplaceAt(t.Context(), address, ingest.Sum(p), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Get(t.Context(), ingest.Sum(p), address, nil); err != nil || string(got) != string(p) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	there, err := s.head(t.Context(), address.Name)
+	if err != nil || there.metadata.get(metaCatalog) != s.claimed() || there.metadata.get(metaLayer) != "1" {
+		t.Errorf("its metadata is %v, %v", there.metadata, err)
 	}
 }

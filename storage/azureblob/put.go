@@ -34,8 +34,8 @@ type upload struct {
 	payload  []byte
 	crc      uint64
 	metadata metadata
-	// mayReplace, if not nil, is asked before a blob that holds something else is written over.
-	mayReplace func(*present) error
+	// mayRely, if not nil, is asked before a blob that is there is relied on, or written over.
+	mayRely func(*present) error
 }
 
 func newUpload(name string, digest ingest.Digest, payload []byte, m metadata) *upload {
@@ -69,13 +69,16 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 			if err != nil {
 				return ingest.Address{}, err
 			}
+			if there != nil && u.mayRely != nil {
+				if err := u.mayRely(there); err != nil {
+					return ingest.Address{}, err
+				}
+			}
 			if s.has(there, u.digest, int64(len(u.payload))) {
 				return there.Address, nil
 			}
-			if condition, err = u.over(there); err != nil {
-				return ingest.Address{}, err
-			}
-			if there == nil && contest > 2 && u.mayReplace == nil {
+			condition = whileStill(there)
+			if there == nil && contest > 2 && u.mayRely == nil {
 				// It is taken and not there: blocks that nobody committed lie under the name, which some services
 				// count as a blob. What another writer may put at this moment is the same payload.
 				condition = nil
@@ -87,16 +90,6 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 		}
 		look = true
 	}
-}
-
-// over returns the condition under which the upload may take the place of what is there.
-func (u *upload) over(there *present) (*blob.ModifiedAccessConditions, error) {
-	if there != nil && u.mayReplace != nil {
-		if err := u.mayReplace(there); err != nil {
-			return nil, err
-		}
-	}
-	return whileStill(there), nil
 }
 
 // whileStill is the condition that nobody has written since somebody looked.
@@ -116,16 +109,37 @@ func isTaken(err error) bool {
 	return refused(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet)
 }
 
-// send is one Put Blob, and a second one if the container had to be made for it.
+// send is one Put Blob, and a second one if the container had to be made for it. Where the service says that it received other
+// bytes, what it made of them is written over: whoever looks at it would take it for right.
 func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
-	address, err := s.sendOnce(ctx, u, condition)
-	if !refused(err, bloberror.ContainerNotFound) {
-		return address, err
+	for contest := 1; ; contest++ {
+		address, err := s.sendOnce(ctx, u, condition)
+		var other *otherBytesError
+		switch {
+		case errors.As(err, &other) && contest < maxContests:
+			condition = other.still
+		case errors.As(err, &other):
+			return ingest.Address{}, errors.Join(err, s.unsend(ctx, u.name, other.still))
+		case s.mayMakeContainer(err) && contest < maxContests:
+			if err := s.makeContainer(ctx); err != nil {
+				return ingest.Address{}, err
+			}
+		default:
+			return address, err
+		}
 	}
-	if err := s.makeContainer(ctx); err != nil {
-		return ingest.Address{}, err
+}
+
+// unsend removes what the service made of other bytes than were sent.
+func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAccessConditions) error {
+	_, err := s.container.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: still}})
+	if err == nil {
+		return nil
 	}
-	return s.sendOnce(ctx, u, condition)
+	if err = s.failed(ctx, "remove", name, err); isMissing(err) || isTaken(err) {
+		return nil
+	}
+	return err
 }
 
 func (s *Store) sendOnce(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
@@ -140,9 +154,28 @@ func (s *Store) sendOnce(ctx context.Context, u *upload, condition *blob.Modifie
 		return ingest.Address{}, s.failed(ctx, "store", u.name, err)
 	}
 	if err := s.received("store", u.name, answer.ContentCRC64, u.crc); err != nil {
-		return ingest.Address{}, err
+		other := &otherBytesError{error: err}
+		if answer.ETag != nil {
+			other.still = &blob.ModifiedAccessConditions{IfMatch: answer.ETag}
+		}
+		return ingest.Address{}, other
 	}
 	return s.address(u.name, int64(len(u.payload)), answer.ETag, answer.LastModified), nil
+}
+
+// otherBytesError says that the service received other bytes, and made a blob of them.
+type otherBytesError struct {
+	error
+	still *blob.ModifiedAccessConditions // that it is that blob; nil if the service did not say which
+}
+
+// Unwrap returns what is known of the bytes.
+func (e *otherBytesError) Unwrap() error { return e.error }
+
+// mayMakeContainer reports whether a write failed for want of the container, and it may be made. Once it was there, it is not made
+// again: with it went payloads, and the entries of catalogues that keep gc from the others.
+func (s *Store) mayMakeContainer(err error) bool {
+	return refused(err, bloberror.ContainerNotFound) && s.catalog.Load() == nil
 }
 
 // makeContainer makes the container, private. Another process may do so at the same time.

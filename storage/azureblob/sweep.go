@@ -2,19 +2,19 @@ package azureblob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// list yields the blobs whose names begin with prefix, page by page. A container that does not exist holds none. A
-// page is tried again here: whoever wraps the store cannot, for what was yielded cannot be taken back.
+// list yields the blobs whose names begin with prefix, page by page. A container that does not exist holds none, unless it was
+// there already. A page is tried again here: whoever wraps the store cannot, for what was yielded cannot be taken back.
 func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter.Seq2[*container.BlobItem, error] {
 	return func(yield func(*container.BlobItem, error) bool) {
 		options := &container.ListBlobsFlatOptions{Include: container.ListBlobsInclude{Metadata: withMetadata}}
@@ -27,7 +27,7 @@ func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter
 		for {
 			page, err := tried(ctx, s, func() (container.ListBlobsFlatResponse, error) { return s.page(ctx, options) })
 			if err != nil {
-				if !refused(err, bloberror.ContainerNotFound) {
+				if !s.mayMakeContainer(err) {
 					yield(nil, err)
 				}
 				return
@@ -46,14 +46,14 @@ func (s *Store) page(ctx context.Context, options *container.ListBlobsFlatOption
 	if err != nil {
 		return page, s.failed(ctx, "list", "", err)
 	}
+	if page.Segment == nil { // an answer without what was asked for is none
+		return page, &Error{Act: "list", URL: s.urlOf(""), transient: true, cause: errors.New("the answer is not a listing")}
+	}
 	return page, nil
 }
 
 // yieldPage reports whether the listing goes on.
 func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment, yield func(*container.BlobItem, error) bool) bool {
-	if segment == nil {
-		return true
-	}
 	for _, item := range segment.BlobItems {
 		if item.Name == nil || item.Properties == nil {
 			continue

@@ -49,7 +49,14 @@ var serverInList = regexp.MustCompile(`(^|;)\s*(server|data source|address|addr|
 
 // errAddress says what is wrong without showing any of it: what could not be parsed may
 // hold a password anywhere.
-var errAddress = errors.New("the catalogue's address cannot be read: want sqlserver://USER@HOST/INSTANCE?database=NAME, or a list of name=value as go-mssqldb takes it")
+var errAddress = errors.New("the catalogue's address cannot be read: want sqlserver://USER@HOST/INSTANCE?database=NAME (in a password / is %2F, @ is %40, ? is %3F), or a list of name=value as go-mssqldb takes it")
+
+// misread reports whether a URL was taken apart in the wrong place: a password with a slash in it ends the host for the parser,
+// and what follows, a part of the password, would be taken for an instance, and shown.
+func misread(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "sqlserver" && strings.Contains(u.Path, "@")
+}
 
 // parseAddress reads an address and completes it: encryption, timeouts, password.
 func parseAddress(text string, settings Settings) (*address, error) {
@@ -60,7 +67,7 @@ func parseAddress(text string, settings Settings) (*address, error) {
 		}
 	}
 	config, err := msdsn.Parse(text)
-	if err != nil {
+	if err != nil || misread(text) {
 		return nil, errAddress
 	}
 	a := &address{dsn: text, params: config.Parameters, silence: time.Minute}

@@ -160,6 +160,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 	}
 	for name, try := range map[string]func(*testing.T) error{
 		"no URL":             opening("sqlserver://u:" + pass + "@host:99999999?database=H"),
+		"a slash":            opening("sqlserver://u:123/" + pass + "@host?database=H"),
 		"a broken escape":    opening("sqlserver://u:" + pass + "%zz@host?database=H"),
 		"no database":        opening("sqlserver://u:" + pass + "@host"),
 		"a setting twice":    opening("sqlserver://u:" + pass + "@host?database=H&database=I"),

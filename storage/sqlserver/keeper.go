@@ -39,6 +39,14 @@ func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[
 		if err != nil {
 			return err
 		}
+		// A digest that got lost on the way would count as needed by nobody.
+		var asked int
+		if err := tx.one(`/* ingest: count-digests */ SELECT COUNT(*) FROM #ingest_digests`).Scan(&asked); err != nil {
+			return err
+		}
+		if asked != len(digests) {
+			return raceError(fmt.Sprintf("of %d digests sent, %d are there", len(digests), asked))
+		}
 		return tx.each(func(rows *sql.Rows) error {
 			var hash []byte
 			var name string

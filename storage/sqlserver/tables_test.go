@@ -1,9 +1,12 @@
 package sqlserver
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
@@ -53,5 +56,20 @@ func TestGCAfterALostCommit(t *testing.T) {
 		if d.Row(srv, `SELECT COUNT(*) FROM Atoms`, &left); left != 0 {
 			t.Errorf("commit %d lost: %d atoms are left", skip, left)
 		}
+	}
+}
+
+// Digests that a bulk copy lost without a word would be taken for garbage.
+func TestLostDigestsAreMissed(t *testing.T) {
+	srv := tdstest.Start(t)
+	tables.New(t, srv, "")
+	c, err := Open(t.Context(), srv.DSN(), Settings{Retry: storage.Policy{Attempts: 2, First: time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	srv.HandleBulk("#ingest_digests", func(*tdstest.Request, []tdstest.Column, [][]any) error { return nil })
+	if _, err := c.Referenced(t.Context(), []ingest.Digest{ingest.Sum(nil)}); err == nil || !strings.Contains(err.Error(), "of 1 digests sent, 0 are there") {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -87,13 +87,13 @@ func write(ctx context.Context, file Handle, payload []byte) error {
 			n = len(payload)
 		}
 		written, err := file.Write(payload[:n])
-		if err == nil && written != n {
+		if err == nil && written <= 0 {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
 			return err
 		}
-		payload = payload[n:]
+		payload = payload[written:] // after a part only, the next call says why: a volume is full
 	}
 	return file.Flush()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 )
@@ -22,8 +23,9 @@ type FileStream struct {
 
 	srv     *Server
 	tokens  map[string]grant
-	files   map[string][]byte // by path; nil is NULL
-	handles []*Handle         // open ones, of transactions that are not over
+	files   map[string][]byte       // by path; nil is NULL
+	changed map[string]*transaction // whose value it is, as long as that is not committed
+	handles []*Handle               // open ones, of transactions that are not over
 	busy    int
 }
 
@@ -37,7 +39,7 @@ var _ rules = (*FileStream)(nil)
 
 // FileStream turns FILESTREAM on.
 func (s *Server) FileStream() *FileStream {
-	fs := &FileStream{srv: s, tokens: make(map[string]grant), files: make(map[string][]byte)}
+	fs := &FileStream{srv: s, tokens: make(map[string]grant), files: make(map[string][]byte), changed: make(map[string]*transaction)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = append(s.rules, fs)
@@ -109,7 +111,7 @@ func (f *FileStream) Payload(name string) []byte { return f.files[filePath(name)
 
 func (f *FileStream) set(tran *transaction, path string, payload []byte) {
 	before := f.files[path]
-	f.files[path] = payload
+	f.files[path], f.changed[path] = payload, tran
 	tran.undo = append(tran.undo, func() { f.files[path] = before })
 }
 
@@ -149,6 +151,8 @@ func (f *FileStream) open(path string, access Access, token []byte) (*Handle, er
 	case !grant.integrated && !f.AnyLogin:
 		return nil, ErrAccessDenied
 	case payload == nil:
+		return nil, ErrFileNotFound
+	case f.changed[path] != nil && f.changed[path] != grant.tran: // a row that another transaction has, and nobody else sees
 		return nil, ErrFileNotFound
 	case f.busy > 0:
 		f.busy--
@@ -243,5 +247,6 @@ func (f *FileStream) ended(tran *transaction) {
 			delete(f.tokens, token)
 		}
 	}
+	maps.DeleteFunc(f.changed, func(_ string, by *transaction) bool { return by == tran })
 	f.handles = slices.DeleteFunc(f.handles, func(h *Handle) bool { return h.tran == tran })
 }

@@ -143,3 +143,27 @@ func TestFileStreamRefusals(t *testing.T) {
 		t.Errorf("%q after ROLLBACK", payload())
 	}
 }
+
+// A row that is not committed is nobody's but its transaction's.
+func TestFileOfAnotherTransaction(t *testing.T) {
+	db, fs, payload := payloads(t)
+	writer, stranger := begin(t, db), begin(t, db)
+	exec(t, writer, "/* insert */ INSERT")
+	path, token := look(t, writer)
+	_, another := look(t, stranger)
+	if _, err := fs.Open(path, tdstest.Write, another); err != tdstest.ErrFileNotFound {
+		t.Errorf("with the token of another transaction: %v", err)
+	}
+	handle, err := fs.Open(path, tdstest.Write, token)
+	must(t, err)
+	handle.Write([]byte("abc"))
+	must(t, handle.Close())
+	must(t, writer.Commit())
+	reader, err := fs.Open(path, tdstest.Read, another)
+	must(t, err)
+	if got, err := io.ReadAll(reader); string(got) != "abc" || err != nil || payload() != "abc" {
+		t.Errorf("after the commit %q is read, %v", got, err)
+	}
+	must(t, reader.Close())
+	must(t, stranger.Rollback())
+}

@@ -127,8 +127,28 @@ func (s *Share) open(tran *transaction) bool {
 var anyChange = regexp.MustCompile(dataChange.String() + "|" + metaChange.String() + "|" + savepoint.String())
 
 func (s *Share) statement(req *Request) error {
-	if tran := req.Session.tran; tran != nil && anyChange.MatchString(stripComments(req.SQL)) && s.open(tran) {
+	tran := req.Session.tran
+	if tran == nil || !anyChange.MatchString(stripComments(req.SQL)) {
+		return nil
+	}
+	if s.open(tran) {
 		return Errorf("FILESTREAM: data cannot be changed while a file is open")
+	}
+	return s.settle(tran) // the change comes after what was written, and may undo it
+}
+
+// settle makes what was written to files the values, as closing them does on the server.
+func (s *Share) settle(tran *transaction) error {
+	for i := range s.lent[tran] {
+		l := &s.lent[tran][i]
+		value, err := os.ReadFile(l.file)
+		if err == nil && !bytes.Equal(value, l.before) {
+			l.before = value
+			err = l.save(value)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -137,16 +157,7 @@ func (s *Share) commit(tran *transaction) error {
 	if s.open(tran) {
 		return Errorf("FILESTREAM: COMMIT while a file is open; the transaction is rolled back")
 	}
-	for _, l := range s.lent[tran] {
-		value, err := os.ReadFile(l.file)
-		if err == nil && !bytes.Equal(value, l.before) {
-			err = l.save(value)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.settle(tran)
 }
 
 func (s *Share) ended(tran *transaction) {

@@ -130,3 +130,28 @@ func TestShareLogin(t *testing.T) {
 	must(t, tx.Rollback())
 	l.empty(t)
 }
+
+// What a statement makes of a value that was written as a file before is what stays.
+func TestShareChangedAfterwards(t *testing.T) {
+	srv, db := start(t)
+	folder, value := t.TempDir(), []byte{}
+	share := srv.Share(folder)
+	srv.Handle("/* look */", func(req *tdstest.Request) (tdstest.Result, error) {
+		path := share.Lend(req, "row", value, func(v []byte) error { value = v; return nil })
+		return tdstest.Rows("path nvarchar(400), token varbinary(128)", []any{path, share.Token(req)}), nil
+	})
+	srv.Handle("/* empty */", func(*tdstest.Request) (tdstest.Result, error) {
+		value = []byte{}
+		return tdstest.Affected(1), nil
+	})
+	tx := begin(t, db)
+	look(t, tx)
+	must(t, os.WriteFile(filepath.Join(folder, "files", "row"), []byte("written"), 0o666))
+	exec(t, tx, "/* empty */ UPDATE t SET RawPayload = 0x")
+	must(t, tx.Commit())
+	srv.Do(func() {
+		if len(value) != 0 {
+			t.Errorf("%q is left of what was written before the change", value)
+		}
+	})
+}
