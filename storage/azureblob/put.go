@@ -130,8 +130,11 @@ func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAcc
 	}
 }
 
-// unsend removes what the service made of other bytes than were sent.
+// unsend removes what the service made of other bytes than were sent, if it is known which blob that is: another may lie there by now.
 func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAccessConditions) error {
+	if still == nil {
+		return nil
+	}
 	_, err := s.container.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: still}})
 	if err == nil {
 		return nil
