@@ -17,8 +17,9 @@ func newGC(p *program) *cobra.Command {
 		Short: "Remove payloads that no row refers to (shows them first; removes with --yes)",
 		Long: `Show what lies in the store and is needed by no row: payloads of runs that were killed between
 storing and recording, of models that were given up, and the remains of interrupted writes. With --yes
-they are removed. Payloads in rows (--store row) go with the models that --unfinished gives up. It runs alone: not while a job is running. What is too recent is spared and counted; what
-cannot be removed (a blob under a lease, say) is named and passed over, and the exit code is then 3.`,
+they are removed. Payloads in rows (--store row) go with the models that --unfinished gives up. It runs
+alone: not while a job is running. What is too recent is spared and counted; what cannot be removed (a blob
+under a lease, say) is named and passed over, and the exit code is then 3.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
