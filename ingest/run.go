@@ -108,7 +108,8 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 	}
 	work, end := r.workContext(ctx)
 	defer end()
-	if err = in.claim(work); err == nil {
+	// A gc of this catalogue that had the lease before may not know yet that it has lost it, and is seen now: see Announcer.
+	if err = ClaimStore(work, in.Catalog, in.Store); err == nil {
 		err = r.takeAll(work, found.Sources)
 	}
 	r.report.Interrupted = r.cutShort.Load()
@@ -176,14 +177,13 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 	return others, err
 }
 
-// claim tells the store, of a run that has its lease, whose payloads it is about to be given. A gc of this catalogue that had the
-// lease before may not know yet that it has lost it, and is seen now: see Announcer.
-func (in *Ingester) claim(ctx context.Context) error {
-	claimer, ok := in.Store.(Claimer)
+// ClaimStore tells store whose payloads it is about to be given. One that is no Claimer, nil too, need not know.
+func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
+	claimer, ok := store.(Claimer)
 	if !ok {
 		return nil
 	}
-	identity, err := in.Catalog.Identity(ctx)
+	identity, err := catalog.Identity(ctx)
 	if err == nil {
 		_, err = claimer.Claim(ctx, identity)
 	}

@@ -40,19 +40,6 @@ func (h *home) logWay(log *slog.Logger) {
 	}
 }
 
-// claim tells the store whose payloads it is about to be given, of a catalogue that it knows.
-func (h *home) claim(ctx context.Context) error {
-	claimer, ok := h.store.(ingest.Claimer)
-	if !ok {
-		return nil
-	}
-	identity, err := h.catalog.Identity(ctx)
-	if err == nil {
-		_, err = claimer.Claim(ctx, identity)
-	}
-	return err
-}
-
 // openNew opens what --catalog and --store name, and makes what is not there yet. This is, with openStore, the one
 // place that knows the drivers.
 func (p *program) openNew(ctx context.Context) (*home, error) {

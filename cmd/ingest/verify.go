@@ -60,7 +60,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
 		}
 		defer copied.Close()
-		if err := h.claim(ctx); err != nil {
+		if err := ingest.ClaimStore(ctx, h.catalog, h.store); err != nil {
 			return err
 		}
 	}
