@@ -28,7 +28,7 @@ func TestTakenOver(t *testing.T) {
 		t.Run(moment, func(t *testing.T) {
 			eachHome(t, func(t *testing.T, h *home) {
 				if moment == "before a payload" && h.memory == nil {
-					t.Skip("there is no such call in this home")
+					t.Skip("this home has no store, and so no Put")
 				}
 				takenOver(t, h, map[string]string{"before a payload": "Put", "before rows": "Record", "before completing": "Complete"}[moment])
 			})

@@ -12,7 +12,7 @@ import (
 // TestPeakMemory wants the program, with its defaults, to stay below 100 MiB over a file of 1 GiB.
 func TestPeakMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("writes 3 GiB")
+		t.Skip("-short was asked for, and it writes 3 GiB")
 	}
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 1<<30, 1)})
 	rows := []string{"--store", inRows, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "rows.db")}

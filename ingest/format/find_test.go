@@ -224,7 +224,7 @@ func TestFindSplits(t *testing.T) {
 
 func TestFindUnreadableFolder(t *testing.T) {
 	if os.Getuid() <= 0 {
-		t.Skip("root reads every folder, and Windows has other rights")
+		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
 	}
 	root := folder(t, map[string]string{"a.gguf": "", "closed/b.gguf": "", "z/c.gguf": ""})
 	if err := os.Chmod(filepath.Join(root, "closed"), 0); err != nil {
@@ -238,7 +238,7 @@ func TestFindUnreadableFolder(t *testing.T) {
 
 func TestFindOddNames(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no such names")
+		t.Skip("needs a system with such names, which Windows has not")
 	}
 	root := folder(t, map[string]string{"a\x1b[31m.gguf": "", "b\n\"'.gguf": "", "\xff\xfe.gguf": "", "% #?.gguf": ""})
 	found, err := Find(t.Context(), []string{root})

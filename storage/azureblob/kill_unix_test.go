@@ -29,7 +29,7 @@ func wrapped(t *testing.T, address string) ingest.FilePutter {
 func TestKilledChild(t *testing.T) {
 	address, path := os.Getenv("INGEST_TEST_KILL_ADDRESS"), os.Getenv("INGEST_TEST_KILL_FILE")
 	if address == "" {
-		t.Skip("runs only as the child of TestKill")
+		t.Skip("no upload is named for it: it runs only as the child of TestKill")
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {

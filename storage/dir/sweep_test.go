@@ -115,7 +115,7 @@ func TestSweepOfManyFiles(t *testing.T) {
 
 func TestSweepReportsAnUnreadableFolder(t *testing.T) {
 	if os.Getuid() <= 0 {
-		t.Skip("root reads every folder, and Windows has other rights")
+		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
 	}
 	s := open(t, t.TempDir())
 	put(t, s, nil)

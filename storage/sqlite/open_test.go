@@ -43,7 +43,7 @@ func TestOpenMakesWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "windows" {
-		t.Skip("permissions are others there")
+		t.Skip("Windows keeps no permission bits")
 	}
 	for name, want := range map[string]os.FileMode{path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600, filepath.Dir(path): 0o700} {
 		info, err := os.Stat(name)
@@ -194,7 +194,7 @@ func TestAFullDiskIsSaid(t *testing.T) {
 
 func TestAReadOnlyFileIsSaid(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
-		t.Skip("permissions do not bind this user")
+		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
 	}
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	if err := openAt(t, path).Close(); err != nil {
@@ -217,7 +217,7 @@ func TestAReadOnlyFileIsSaid(t *testing.T) {
 // file that readers share; where it does not, Open says so.
 func TestAReadOnlyCatalogueIsListed(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
-		t.Skip("permissions do not bind this user")
+		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
 	}
 	folder := t.TempDir()
 	path := filepath.Join(folder, "catalogue.db")

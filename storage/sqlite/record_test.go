@@ -104,7 +104,7 @@ func recordRows(tb testing.TB, path string, rows int64) float64 {
 // The log is folded into the database before it grows without bound, and is gone in the end.
 func TestTheLogIsBounded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("records many rows")
+		t.Skip("-short was asked for, and it records many rows")
 	}
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	c := openAt(t, path)

@@ -258,7 +258,7 @@ func TestTriggersAreNotCounted(t *testing.T) {
 // A database of Azure that was paused refuses logins until it has come back.
 func TestOpenOfAPausedDatabase(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it waits as long as such a server asks for: 20 s")
+		t.Skip("-short was asked for, and it waits as long as such a server asks for: 20 s")
 	}
 	t.Parallel()
 	d := newDouble(t)

@@ -186,7 +186,7 @@ var stores = map[string]struct {
 func TestBroken(t *testing.T) {
 	name := os.Getenv(brokenStore)
 	if name == "" {
-		t.Skip("it is run by TestSuiteNotices")
+		t.Skip("no broken store is named for it: it is run by TestSuiteNotices")
 	}
 	storetest.Run(t, func(*testing.T) ingest.Store {
 		if gifts[name] != "" {
