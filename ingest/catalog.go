@@ -65,6 +65,13 @@ type RowStore interface {
 	ReplacePayload(ctx context.Context, piece Piece, payload []byte) error
 }
 
+// TurnTaker is a RowStore that can write several batches of one file at once, each in a transaction of its own.
+type TurnTaker interface {
+	// RecordInTurn is RecordPayloads for a batch while those before it may still be being written. It asks turn when
+	// to begin and when to commit.
+	RecordInTurn(ctx context.Context, lease Lease, batch *Batch, turn *Turn) error
+}
+
 // Hasher is a catalogue whose server can hash the payloads in its rows where they lie.
 type Hasher interface {
 	// HashPayload returns the SHA-256 of the payload that the row of piece holds, and moves none of it. A

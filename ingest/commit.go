@@ -2,51 +2,88 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"time"
 )
 
-// commit writes the rows of each batch once all of it is stored, in file order.
+// commit writes the rows of the batches, each once all of it is stored. As many goroutines do so as there may be transactions;
+// the batches of the file are committed in its order all the same (Turn).
 func (t *intake) commit(ctx context.Context) error {
-	at := t.entry.Recorded
-	state := t.entry.HashState
-	for b := range t.batches {
-		select {
-		case <-b.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	for {
+		b, record, err := t.next(ctx)
+		if err != nil || b == nil {
+			return err
 		}
-		record := b.record(t.model, t.entry.ID, at, state)
-		record.Apart = t.rows != nil || t.placer != nil
-		if b.final {
-			record.Digest = Digest(t.hasher.Sum(nil)) // hash has seen the last slab: b is done
-			if err := t.checkWhole(ctx, record.Digest); err != nil {
-				return err
-			}
+		err = t.record(ctx, record, b)
+		b.turn.Settle(err)
+		if errors.Is(err, errBefore) { // what came before says why
+			return nil
 		}
-		if err := t.write(ctx, record); err != nil {
-			return fmt.Errorf("%s: record bytes %d to %d: %w", Printable(t.file.Path), record.From, record.To, err)
+		if err != nil {
+			return err
 		}
-		if t.rows != nil {
-			for _, s := range b.slabs {
-				t.release(s)
-			}
-		}
-		t.Progress.BytesRecorded.Add(record.To - record.From)
-		t.recorded.Add(record.To - record.From)
-		t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments", len(record.Segments), "final", b.final)
-		at, state = record.To, record.HashState
 	}
+}
+
+// next waits for the batch that follows, and until all of it is stored; nil at the end. One goroutine does so at a time,
+// so that they have the batches in file order.
+func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
+	t.following.Lock()
+	defer t.following.Unlock()
+	b, more := <-t.batches
+	if !more {
+		return nil, nil, nil
+	}
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	b.turn = t.turns.Next()
+	record := b.record(t.model, t.entry.ID, t.at, t.state)
+	record.Apart = t.rows != nil || t.placer != nil
+	if b.final {
+		record.Digest = Digest(t.hasher.Sum(nil)) // hash has seen the last slab: b is done
+	}
+	t.at, t.state = record.To, record.HashState
+	return b, record, nil
+}
+
+// record writes one batch.
+func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) error {
+	if b.final {
+		if err := t.checkWhole(ctx, record.Digest); err != nil {
+			return err
+		}
+	}
+	if err := t.write(ctx, record, b.turn); err != nil {
+		return fmt.Errorf("%s: record bytes %d to %d: %w", Printable(t.file.Path), record.From, record.To, err)
+	}
+	if t.rows != nil {
+		for _, s := range b.slabs {
+			t.release(s)
+		}
+	}
+	t.Progress.BytesRecorded.Add(record.To - record.From)
+	t.recorded.Add(record.To - record.From)
+	t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments", len(record.Segments), "final", b.final)
 	return nil
 }
 
-func (t *intake) write(ctx context.Context, record *Batch) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+// write has time for the batches before it as well, for which it may have to wait.
+func (t *intake) write(ctx context.Context, record *Batch, turn *Turn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout*time.Duration(t.Options.Transactions))
 	defer cancel()
-	if t.rows != nil {
+	switch {
+	case t.rows == nil:
+		return t.Catalog.Record(ctx, t.lease, record)
+	case t.Options.Transactions == 1:
 		return t.rows.RecordPayloads(ctx, t.lease, record)
+	default:
+		return t.rows.(TurnTaker).RecordInTurn(ctx, t.lease, record, turn)
 	}
-	return t.Catalog.Record(ctx, t.lease, record)
 }
 
 // checkWhole is asked before the last rows of a file are written: is it the file

@@ -28,13 +28,15 @@ type home struct {
 	path    string // of the catalogue
 	catalog ingest.Catalog
 	memory  *storetest.Memory // nil: payloads are in the catalogue's rows
+	// transactions are as many as a run may have at once; more than one make the catalogue a TurnTaker.
+	transactions int
 }
 
-// homes are the two homes of a payload.
+// homes are the two homes of a payload, and that in the rows once more for batches that are written at once.
 var homes = []struct {
 	name string
 	open func(t *testing.T) *home
-}{{"store", storeHome}, {"row", rowHome}}
+}{{"store", storeHome}, {"row", rowHome}, {"turns", turnsHome}}
 
 func eachHome(t *testing.T, test func(t *testing.T, h *home)) {
 	for _, kind := range homes {
@@ -44,6 +46,10 @@ func eachHome(t *testing.T, test func(t *testing.T, h *home)) {
 
 func rowHome(t *testing.T) *home {
 	return reopen(t, &home{path: filepath.Join(t.TempDir(), "catalogue.db")})
+}
+
+func turnsHome(t *testing.T) *home {
+	return reopen(t, &home{path: filepath.Join(t.TempDir(), "catalogue.db"), transactions: 3})
 }
 
 func storeHome(t *testing.T) *home {
@@ -60,7 +66,33 @@ func reopen(t *testing.T, h *home) *home {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { catalog.Close() })
-	return &home{h.path, catalog, h.memory}
+	again := &home{h.path, catalog, h.memory, h.transactions}
+	if h.transactions > 1 {
+		again.catalog = &inTurn{catalog, catalog}
+	}
+	return again
+}
+
+// recordVerb is the verb by which a run writes down what it stored.
+func (h *home) recordVerb() string {
+	switch {
+	case h.memory != nil:
+		return "Record"
+	case h.transactions > 1:
+		return "RecordInTurn"
+	default:
+		return "RecordPayloads"
+	}
+}
+
+// another is an empty home of the same kind.
+func (h *home) another(t *testing.T) *home {
+	t.Helper()
+	again := &home{path: filepath.Join(t.TempDir(), "catalogue.db"), transactions: h.transactions}
+	if h.memory != nil {
+		again.memory = &storetest.Memory{}
+	}
+	return reopen(t, again)
 }
 
 // store is what an Ingester of the home has for a Store.
@@ -76,6 +108,7 @@ func (h *home) payloads() ingest.Payloads {
 }
 
 func (h *home) ingester(options ingest.Options) *ingest.Ingester {
+	options.Transactions = h.transactions
 	return &ingest.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options, Progress: &ingest.Progress{}}
 }
 

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,7 @@ const recordTimeout = 2 * time.Minute
 //
 //	read ──slabs──> hash (the whole file, in order)
 //	  │ └─pieces──> work (each segment's digest, then the store)
-//	  └──batches──────────────────────> commit (rows, in file order)
+//	  └──batches──────────────────────> commit (rows, in file order; with payloads, several at once)
 //
 // Buffers come from the run's pool and go back when hash and work are done with
 // them (to the rows: when the transaction is done).
@@ -43,6 +44,11 @@ type intake struct {
 	slabs   chan *slab
 	pieces  chan piece
 	batches chan *batchInHand
+
+	following sync.Mutex // guards what follows, and the receiving end of batches
+	turns     Turns
+	at        int64  // where the batch that comes next begins
+	state     []byte // of the file's hash, there
 }
 
 // take reads the file from where its entry says to its end. It returns
@@ -59,7 +65,9 @@ func (t *intake) take(work context.Context) error {
 	for range t.Options.Workers {
 		group.Go(func() error { return t.work(ctx) })
 	}
-	group.Go(func() error { return t.commit(ctx) })
+	for range t.Options.Transactions {
+		group.Go(func() error { return t.commit(ctx) })
+	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -85,6 +93,7 @@ func (t *intake) begin(work context.Context) error {
 			return &SourceError{t.file.Path, -1, fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ErrIncomplete, err)}
 		}
 	}
+	t.at, t.state = t.entry.Recorded, t.entry.HashState
 	t.loan = t.pool.loan()
 	t.slabs = make(chan *slab, t.Options.Workers)
 	t.pieces = make(chan piece, t.Options.Workers)
@@ -161,11 +170,13 @@ func (t *intake) isFull(b *batchInHand) bool {
 }
 
 // lend gives the slab its buffer. Where payloads stay in memory until their
-// transaction, running out of buffers ends the batch: it is what gives them back.
+// transaction, running out of buffers ends the batch: it is what gives them back. So does its share of them.
 func (t *intake) lend(ctx context.Context, b *batchInHand, s *slab) (*batchInHand, error) {
 	if t.rows != nil {
-		if s.buffer = t.loan.try(); s.buffer != nil {
-			return b, nil
+		if len(b.slabs) < t.batchSlabs {
+			if s.buffer = t.loan.try(); s.buffer != nil {
+				return b, nil
+			}
 		}
 		if len(b.slabs) > 0 {
 			if err := t.hand(ctx, b); err != nil {
@@ -210,7 +221,7 @@ func (t *intake) spread(ctx context.Context, s *slab) error {
 }
 
 // hand closes the batch and gives it to commit. As the channel has no room, at
-// most two batches of a file are in flight: one being read, one being written.
+// most one batch more of a file is in flight than there may be transactions: the one being read.
 func (t *intake) hand(ctx context.Context, b *batchInHand) error {
 	b.settle()
 	select {

@@ -18,6 +18,9 @@ type Options struct {
 	// BatchTime is how long a batch collects segments before it is written; 2 s.
 	// With BatchBytes it bounds what is done again after a kill.
 	BatchTime time.Duration
+	// Transactions is how many batches of one file are written at once, where payloads go into rows of a catalogue that
+	// is a TurnTaker; 1. They share what is the most of one, so that a kill costs no more.
+	Transactions int
 	// Recheck reads files again that are complete and whose size and time did not change.
 	Recheck bool
 }
@@ -46,6 +49,15 @@ func (o Options) WithDefaults() Options {
 	orDefault(&o.BatchRows, 1000)
 	orDefault(&o.BatchBytes, 256<<20)
 	orDefault(&o.BatchTime, 2*time.Second)
+	orDefault(&o.Transactions, 1)
+	return o
+}
+
+// shared are the options for batches of which several are written at once.
+func (o Options) shared() Options {
+	o.BatchRows = max(1, o.BatchRows/o.Transactions)
+	o.BatchBytes = max(1, o.BatchBytes/int64(o.Transactions))
+	o.BatchTime = max(1, o.BatchTime/time.Duration(o.Transactions))
 	return o
 }
 

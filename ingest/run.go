@@ -76,7 +76,9 @@ type run struct {
 	inFlight flight[Digest]  // payloads
 	atHand   flight[string]  // paths and keys of models
 	slots    chan struct{}   // one for each file at a time
-	cutShort atomic.Bool     // something was left undone because of stop
+	// batchSlabs is the share of the buffers that a batch may hold to its commit.
+	batchSlabs int
+	cutShort   atomic.Bool // something was left undone because of stop
 
 	mu     sync.Mutex
 	report Report
@@ -137,6 +139,14 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		if r.rows, ok = in.Catalog.(RowStore); !ok {
 			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
 		}
+	}
+	if _, ok := r.rows.(TurnTaker); !ok {
+		r.Options.Transactions = 1
+	}
+	r.Options = r.Options.shared()
+	r.batchSlabs = number
+	if r.Options.Transactions > 1 { // those that are written, and the one that is read
+		r.batchSlabs = max(1, number/(r.Options.Transactions+1))
 	}
 	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
 	r.placer, _ = in.Store.(Placer)

@@ -91,15 +91,16 @@ func at(lines []string, i int) string {
 
 // frozen is a home as bytes, from which many tests begin.
 type frozen struct {
-	database []byte
-	rows     bool
-	payloads [][]byte
+	database     []byte
+	rows         bool
+	transactions int
+	payloads     [][]byte
 }
 
 // freeze closes the home's catalogue.
 func freeze(t *testing.T, h *home) frozen {
 	t.Helper()
-	f := frozen{rows: h.memory == nil}
+	f := frozen{rows: h.memory == nil, transactions: h.transactions}
 	if err := h.catalog.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func freeze(t *testing.T, h *home) frozen {
 // thaw makes a home like the one that was frozen.
 func (f frozen) thaw(t *testing.T) *home {
 	t.Helper()
-	h := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
+	h := &home{path: filepath.Join(t.TempDir(), "catalogue.db"), transactions: f.transactions}
 	write(t, h.path, f.database)
 	if !f.rows {
 		h.memory = &storetest.Memory{}

@@ -22,9 +22,11 @@ type intakeFlags struct {
 	segment byteSize
 	jobs    int
 	workers int
-	opaque  bool
-	recheck bool
-	dryRun  bool
+	// transactions are batches of a file that are written at once.
+	transactions int
+	opaque       bool
+	recheck      bool
+	dryRun       bool
 }
 
 func (f *intakeFlags) register(c *cobra.Command) {
@@ -32,6 +34,7 @@ func (f *intakeFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: by the number of processors)")
 	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: by the number of processors)")
+	flags.IntVar(&f.transactions, "transactions", 0, "with --store row in SQL Server: transactions at once for each file, each on a connection of its own")
 }
 
 func newModels(p *program) *cobra.Command {
@@ -103,10 +106,11 @@ func (f *intakeFlags) restore(options map[string]string) error {
 
 // settings are those of a run, checked.
 func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
-	if f.jobs < 0 || f.workers < 0 {
-		return ingest.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
+	if f.jobs < 0 || f.workers < 0 || f.transactions < 0 {
+		return ingest.Options{}, usage("--jobs %d, --workers %d, --transactions %d: want 0 or more", f.jobs, f.workers, f.transactions)
 	}
-	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers, Recheck: f.recheck}
+	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers,
+		Transactions: f.transactions, Recheck: f.recheck}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
 	}
@@ -135,6 +139,9 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 		return err
 	}
 	defer h.catalog.Close()
+	if _, can := h.catalog.(ingest.TurnTaker); f.transactions > 1 && (!can || h.store != nil) {
+		return usage("--transactions %d: several are for payloads in rows of SQL Server: --catalog sqlserver://HOST?database=NAME --store row", f.transactions)
+	}
 	h.logWay(p.log)
 	if err := p.warnOfLayout(ctx, h, claim.Options); err != nil {
 		return err

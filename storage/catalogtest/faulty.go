@@ -23,13 +23,17 @@ const (
 type Hook func(verb string, when Moment) error
 
 // Faulty returns inner with hook around each of its verbs. It is an
-// ingest.RowStore if inner is one. Close and Identity are inner's own.
+// ingest.RowStore if inner is one, and an ingest.TurnTaker. Close and Identity are inner's own.
 func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog {
 	c := &faulty{inner, hook}
-	if rows, ok := inner.(ingest.RowStore); ok {
-		return &faultyRows{c, rows}
+	rows, ok := inner.(ingest.RowStore)
+	if !ok {
+		return c
 	}
-	return c
+	if turns, ok := inner.(ingest.TurnTaker); ok {
+		return &faultyTurns{&faultyRows{c, rows}, turns}
+	}
+	return &faultyRows{c, rows}
 }
 
 type faulty struct {
@@ -40,6 +44,11 @@ type faulty struct {
 type faultyRows struct {
 	*faulty
 	rows ingest.RowStore
+}
+
+type faultyTurns struct {
+	*faultyRows
+	turns ingest.TurnTaker
 }
 
 // act runs a verb that has an answer between the two calls of the hook.
@@ -169,4 +178,8 @@ func (f *faultyRows) ReadPayload(ctx context.Context, piece ingest.Piece, buffer
 
 func (f *faultyRows) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
 	return effect(f.hook, "ReplacePayload", func() error { return f.rows.ReplacePayload(ctx, piece, payload) })
+}
+
+func (f *faultyTurns) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
+	return effect(f.hook, "RecordInTurn", func() error { return f.turns.RecordInTurn(ctx, lease, batch, turn) })
 }

@@ -2,6 +2,7 @@ package sqlserver
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,7 +64,8 @@ func newDouble(t *testing.T) *double {
 	})
 	d.Handle("/* ingest: hold */", one("a int", int64(1)))
 	d.Handle("/* ingest: fence */", affected(1))
-	d.Handle("/* ingest: recorded */", d.recorded)
+	d.Handle("/* ingest: look-at-file */", d.progress)
+	d.Handle("/* ingest: lock-file */", d.lockFile)
 	d.Handle("/* ingest: create-batch */", affected(0))
 	d.Handle("/* ingest: mark-present */", affected(0)) // fresh looks each time
 	d.Handle("/* ingest: add-atoms */", d.addAtoms)
@@ -123,10 +125,14 @@ func (d *double) batch(req *tdstest.Request, fresh bool) ([]batchRow, error) {
 	return all, nil
 }
 
-func (d *double) recorded(req *tdstest.Request) (tdstest.Result, error) {
+func (d *double) lockFile(req *tdstest.Request) (tdstest.Result, error) {
 	if err := req.Lock("file", 5*time.Second); err != nil { // as UPDLOCK does
 		return tdstest.Result{}, err
 	}
+	return d.progress(req)
+}
+
+func (d *double) progress(req *tdstest.Request) (tdstest.Result, error) {
 	f, _ := d.files.Get(theFile)
 	var digest any
 	if !f.digest.IsZero() {
@@ -136,7 +142,17 @@ func (d *double) recorded(req *tdstest.Request) (tdstest.Result, error) {
 }
 
 func (d *double) addAtoms(req *tdstest.Request) (tdstest.Result, error) {
-	rows, err := d.batch(req, true)
+	rows, err := d.batch(req, false)
+	if err != nil {
+		return tdstest.Result{}, err
+	}
+	slices.SortFunc(rows, func(a, b batchRow) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	for _, r := range rows {
+		if err := req.Lock("atom "+r.digest.String(), 5*time.Second); err != nil { // as UPDLOCK and HOLDLOCK do
+			return tdstest.Result{}, err
+		}
+	}
+	rows, err = d.batch(req, true)
 	made := int64(0)
 	for _, r := range rows {
 		if _, there := d.atoms.Get(r.digest); !there {

@@ -96,7 +96,7 @@ var passing = map[string]tdstest.Fault{
 	"deadlock victim":               {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Do: tdstest.Fail(tdstest.Err(1205))},
 	"deadlock late":                 {At: tdstest.AfterEffect, Match: "/* ingest: advance */", Do: tdstest.Fail(tdstest.Err(1205))},
 	"three deadlocks":               {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Times: 3, Do: tdstest.Fail(tdstest.Err(1205))},
-	"lock timeout":                  {At: tdstest.BeforeEffect, Match: "/* ingest: recorded */", Do: tdstest.Fail(tdstest.Err(1222))},
+	"lock timeout":                  {At: tdstest.BeforeEffect, Match: "/* ingest: lock-file */", Do: tdstest.Fail(tdstest.Err(1222))},
 	"throttled":                     {At: tdstest.BeforeEffect, Match: "/* ingest: hold */", Do: tdstest.Fail(tdstest.Err(40197))},
 	"another was first":             {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Do: tdstest.Fail(tdstest.Err(2627))},
 	"reset before a statement":      {At: tdstest.BeforeEffect, Match: "/* ingest: weigh-atoms */", Do: tdstest.Reset()},

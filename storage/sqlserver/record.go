@@ -12,56 +12,117 @@ import (
 
 // Record implements ingest.Recorder.
 func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	return c.record(ctx, lease, batch, false)
+	if err := storage.CheckBatch(batch, false); err != nil {
+		return err
+	}
+	return c.record(ctx, &recording{lease: lease, batch: batch})
 }
 
 // RecordPayloads implements ingest.RowStore. Each row has a payload of its own,
 // even where another holds the same bytes: readers of the table find there what
 // its contract promises them, and no row depends on the life of another model.
 func (c *Catalog) RecordPayloads(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	return c.record(ctx, lease, batch, true)
+	return c.RecordInTurn(ctx, lease, batch, nil)
 }
 
-func (c *Catalog) record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, payloads bool) error {
-	if err := storage.CheckBatch(batch, payloads); err != nil {
+// RecordInTurn implements ingest.TurnTaker.
+func (c *Catalog) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
+	if err := storage.CheckBatch(batch, true); err != nil {
 		return err
 	}
-	if payloads && c.way.files != nil {
-		return c.recordFiles(ctx, lease, batch)
+	r := &recording{lease: lease, batch: batch, turn: turn, payloads: true}
+	if c.way.files == nil {
+		return c.record(ctx, r)
 	}
-	return c.writeUnder(ctx, lease, func(tx *tx) error {
-		f, n, err := tx.enter(lease, batch, payloads)
-		if err != nil {
-			return err
-		}
-		return tx.advance(f, batch, n)
+	return c.inTurn(ctx, turn, func() error { return c.recordFiles(ctx, r) })
+}
+
+func (c *Catalog) record(ctx context.Context, r *recording) error {
+	return c.inTurn(ctx, r.turn, func() error {
+		return c.transact(ctx, c.db, under(r.lease, func(tx *tx) error {
+			if err := r.makeRows(tx); err != nil {
+				return err
+			}
+			return r.note(tx)
+		}))
 	})
 }
 
-// enter makes the rows of a batch, with their payloads or with empty ones. It returns how far the file had
-// got, and what was new.
-func (t *tx) enter(lease ingest.Lease, batch *ingest.Batch, payloads bool) (f storage.FileProgress, n storage.Added, err error) {
-	if f, err = t.recorded(lease, batch); err != nil {
-		return f, n, err
+// inTurn runs attempt, a transaction, until it succeeds or fails for good. That it has to make way for a batch before
+// this one is no failure of its own.
+func (c *Catalog) inTurn(ctx context.Context, turn *ingest.Turn, attempt func() error) error {
+	for {
+		err := c.again(ctx, c.policy, func() error {
+			if err := turn.Begin(ctx); err != nil {
+				return err
+			}
+			return attempt()
+		})
+		if !errors.Is(err, ingest.ErrOutOfTurn) {
+			return err
+		}
 	}
-	if err := f.Accepts(batch); err != nil {
-		return f, n, fmt.Errorf("file %d: %w", batch.File, err)
-	}
-	if len(batch.Segments) > 0 {
-		n, err = t.segments(batch, f.Recorded, payloads)
-	}
-	return f, n, err
 }
 
-// recorded reads the progress of the batch's file, which must be lease's to write. UPDLOCK
-// keeps the file's row until the commit: no other batch of this file is written meanwhile.
-func (t *tx) recorded(lease ingest.Lease, batch *ingest.Batch) (storage.FileProgress, error) {
+// recording is a batch on its way into the tables, within one transaction.
+type recording struct {
+	lease    ingest.Lease
+	batch    *ingest.Batch
+	turn     *ingest.Turn // may be nil
+	payloads bool         // go into the rows as parameters
+	added    storage.Added
+}
+
+// makeRows makes the rows of the batch, with their payloads or with empty ones.
+func (r *recording) makeRows(t *tx) error {
+	f, err := t.fileProgress(r.lease, r.batch, lookAtFile)
+	if err != nil {
+		return err
+	}
+	if len(r.batch.Segments) > 0 {
+		r.added, err = t.atoms(r.batch, f.Recorded)
+	}
+	if err != nil {
+		return err
+	}
+	r.turn.Locked()
+	if len(r.batch.Segments) > 0 {
+		return t.segments(r.batch, r.added, r.payloads)
+	}
+	return nil
+}
+
+// note notes how far the file has got, in its turn. From then on the file's row is locked until the commit.
+func (r *recording) note(t *tx) error {
+	if err := r.turn.End(t.ctx); err != nil {
+		return err
+	}
+	f, err := t.fileProgress(r.lease, r.batch, lockFile)
+	if err != nil {
+		return err
+	}
+	if err := f.Accepts(r.batch); err != nil {
+		return fmt.Errorf("file %d: %w", r.batch.File, err)
+	}
+	return t.advance(f, r.batch, r.added)
+}
+
+// How the progress of a file is read: to know which of a batch's rows may be there already, or to change it.
+const (
+	lookAtFile = `/* ingest: look-at-file */ ` + progressOf + `READCOMMITTEDLOCK` + ofFileInModel
+	lockFile   = `/* ingest: lock-file */ ` + progressOf + `UPDLOCK, ROWLOCK` + ofFileInModel
+
+	progressOf    = `SELECT m.IngestionJobId, f.ByteSize, f.RecordedBytes, f.ContentHash FROM dbo.ModelFiles AS f WITH (`
+	ofFileInModel = `) INNER JOIN dbo.Models AS m WITH (READCOMMITTEDLOCK) ON m.ModelId = f.ModelId
+		WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`
+)
+
+// fileProgress reads the progress of the batch's file, which must be lease's to write.
+func (t *tx) fileProgress(lease ingest.Lease, batch *ingest.Batch, how string) (storage.FileProgress, error) {
 	var f storage.FileProgress
 	var job sql.NullInt64
 	var digest []byte
-	err := t.one(`/* ingest: recorded */ SELECT m.IngestionJobId, f.ByteSize, f.RecordedBytes, f.ContentHash
-		FROM dbo.ModelFiles AS f WITH (UPDLOCK, ROWLOCK) INNER JOIN dbo.Models AS m WITH (READCOMMITTEDLOCK) ON m.ModelId = f.ModelId
-		WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`, int64(batch.File), int64(batch.Model)).Scan(&job, &f.Bytes, &f.Recorded, &digest)
+	err := t.one(how, int64(batch.File), int64(batch.Model)).Scan(&job, &f.Bytes, &f.Recorded, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, fmt.Errorf("file %d of model %d: %w", batch.File, batch.Model, ingest.ErrNotFound)
 	}
@@ -74,7 +135,7 @@ func (t *tx) recorded(lease ingest.Lease, batch *ingest.Batch) (storage.FileProg
 
 // advance notes how far the file has got. A batch that was there already
 // changes nothing: above all, it does not take the file back. RecordedBytes in the
-// condition is for an engine that takes no notice of the lock in recorded.
+// condition is for an engine that takes no notice of the lock of lockFile.
 func (t *tx) advance(f storage.FileProgress, batch *ingest.Batch, n storage.Added) error {
 	if n.Segments == 0 && f.Includes(batch) {
 		return nil

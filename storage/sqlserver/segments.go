@@ -92,45 +92,29 @@ const reconcile = `/* ingest: reconcile */ SELECT COUNT(*), COALESCE(SUM(CASE WH
 			INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.LayerId IS NULL) AS r
 	LEFT JOIN dbo.Atoms AS a ON a.ContentHash = r.ContentHash`
 
-// segments writes the segments of a batch that have no row; those that begin
-// before byte recorded are looked for first.
-func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (storage.Added, error) {
+// segments makes the rows of a batch whose atoms are there, n of them, and counts what is there then.
+func (t *tx) segments(batch *ingest.Batch, n storage.Added, payloads bool) error {
 	file := int64(batch.File)
-	if err := t.exec(createBatch); err != nil {
-		return storage.Added{}, err
-	}
-	if err := t.send(batch); err != nil {
-		return storage.Added{}, err
-	}
-	if batch.From < recorded {
-		if err := t.exec(markPresent, file); err != nil {
-			return storage.Added{}, err
-		}
-	}
-	n, err := t.atoms()
-	if err != nil {
-		return n, err
-	}
-	rows := n.Segments
+	rows, err := n.Segments, error(nil)
 	if payloads {
 		rows, err = t.rowsWithPayload(batch)
 	} else if rows > 0 {
 		rows, err = t.rows(file)
 	}
 	if err != nil {
-		return n, err
+		return err
 	}
 	var there, same, at int64
 	if err := t.one(reconcile, file).Scan(&there, &same, &at); err != nil {
-		return n, err
+		return err
 	}
 	if there != same {
-		return n, fmt.Errorf("segment at %d of file %d: %w", at, batch.File, storage.ErrOtherContent)
+		return fmt.Errorf("segment at %d of file %d: %w", at, batch.File, storage.ErrOtherContent)
 	}
 	if rows != n.Segments || there != int64(len(batch.Segments)) {
-		return n, raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.Segments, there, rows))
+		return raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.Segments, there, rows))
 	}
-	return n, nil
+	return nil
 }
 
 // send copies the batch into its temporary table.
@@ -151,8 +135,20 @@ func (t *tx) send(batch *ingest.Batch) error {
 	})
 }
 
-// atoms finds or makes the atoms of the new segments, and counts the references.
-func (t *tx) atoms() (n storage.Added, err error) {
+// atoms sends a batch, and finds or makes the atoms of those of its segments that have no row, for which it counts the references; those
+// that begin before byte recorded are looked for first.
+func (t *tx) atoms(batch *ingest.Batch, recorded int64) (n storage.Added, err error) {
+	if err := t.exec(createBatch); err != nil {
+		return n, err
+	}
+	if err := t.send(batch); err != nil {
+		return n, err
+	}
+	if batch.From < recorded {
+		if err := t.exec(markPresent, int64(batch.File)); err != nil {
+			return n, err
+		}
+	}
 	if err := t.do([]string{addAtoms, countAtoms}); err != nil {
 		return n, err
 	}

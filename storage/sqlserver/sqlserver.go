@@ -33,9 +33,10 @@ import (
 )
 
 var (
-	_ ingest.Catalog  = (*Catalog)(nil)
-	_ ingest.RowStore = (*Catalog)(nil)
-	_ ingest.Hasher   = (*Catalog)(nil)
+	_ ingest.Catalog   = (*Catalog)(nil)
+	_ ingest.RowStore  = (*Catalog)(nil)
+	_ ingest.TurnTaker = (*Catalog)(nil)
+	_ ingest.Hasher    = (*Catalog)(nil)
 )
 
 // Settings are what an address does not say. The zero value is right.
@@ -69,7 +70,7 @@ type Catalog struct {
 }
 
 // connections is how many verbs may be at work in the database at the same moment.
-const connections = 8
+const connections = 16
 
 // Open opens the database that address names, in any form that go-mssqldb takes:
 // sqlserver://, azuresql://, or a list of name=value. Its tables must be those that this

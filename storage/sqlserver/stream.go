@@ -14,16 +14,12 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// recordFiles is record for payloads that are written as files. Of one file there is one batch at a time; several at once are those
-// of several files. A second batch of the same file could write its payloads beside the first one, but would have to commit
-// after it (the state of the file's hash is that of a beginning without a gap), so that a kill would cost both; and having locked atoms that
-// the first one comes to want, it would wait for that one, which waits for it, where no server sees the circle.
-func (c *Catalog) recordFiles(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	return c.again(ctx, c.policy, func() error {
-		return c.on(ctx, c.db, func(t *tx) error {
-			b := &fileBatch{fileTx: fileTx{tx: t}, lease: lease, batch: batch}
-			return c.refused(filestream.Store(ctx, b, b, c.way.files, c.sharing))
-		})
+// recordFiles is one attempt at a batch whose payloads are written as files.
+func (c *Catalog) recordFiles(ctx context.Context, r *recording) error {
+	r.payloads = false // the rows are made with empty ones
+	return c.on(ctx, c.db, func(t *tx) error {
+		b := &fileBatch{fileTx: fileTx{tx: t}, recording: r}
+		return c.refused(filestream.Store(ctx, b, b, c.way.files, c.sharing))
 	})
 }
 
@@ -174,21 +170,18 @@ func (r *replacement) Update(context.Context) error { return nil }
 // fileBatch is the T-SQL of a batch whose payloads are written as files.
 type fileBatch struct {
 	fileTx
-	lease ingest.Lease
-	batch *ingest.Batch
-	file  storage.FileProgress
-	added storage.Added
+	*recording
 }
 
 var _ filestream.Batch = (*fileBatch)(nil)
 
 // Insert implements filestream.Batch.
 func (b *fileBatch) Insert(context.Context) error {
-	return b.ask(func() (err error) {
-		if err = b.hold(b.lease); err == nil {
-			b.file, b.added, err = b.enter(b.lease, b.batch, false)
+	return b.ask(func() error {
+		if err := b.hold(b.lease); err != nil {
+			return err
 		}
-		return err
+		return b.makeRows(b.tx)
 	})
 }
 
@@ -227,7 +220,7 @@ func (b *fileBatch) Slots(context.Context) (token []byte, slots []filestream.Slo
 // Update implements filestream.Batch.
 func (b *fileBatch) Update(context.Context) error {
 	return b.ask(func() error {
-		if err := b.advance(b.file, b.batch, b.added); err != nil {
+		if err := b.note(b.tx); err != nil {
 			return err
 		}
 		return b.fence(b.lease)
