@@ -144,11 +144,8 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		r.Options.Transactions = 1
 	}
 	r.Options = r.Options.shared()
-	r.batchSlabs = number
-	if r.Options.Transactions > 1 { // those that are written, and the one that is read
-		r.batchSlabs = max(1, number/(r.Options.Transactions+1))
-	}
-	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
+	r.batchSlabs = max(1, number/(r.Options.Transactions+1)) // one batch is read while the others are written
+	r.Options.Workers = min(options.Workers, number)         // more would wait for buffers
 	r.placer, _ = in.Store.(Placer)
 	r.pool = newPool(number, options.SegmentBytes)
 	r.slots = make(chan struct{}, options.Jobs)

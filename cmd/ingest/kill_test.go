@@ -22,6 +22,7 @@ type killer struct {
 	sources
 	random  *rand.Rand
 	opening time.Duration // how long the program takes to open the catalogue
+	with    []string      // flags of models
 	patient time.Duration // how long a run may last then; grows where runs get nowhere
 	kills   int           // of models
 	amid    int           // of those, how many came when the run had recorded something
@@ -44,11 +45,16 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond}
 }
 
+// models is the command that is killed.
+func (k *killer) models() []string {
+	return append([]string{"models", k.folder, "--jobs", "1"}, k.with...)
+}
+
 // undisturbed runs without a kill, for the rows that are wanted, and to learn how long that takes here.
 func (k *killer) undisturbed() rows {
 	k.Helper()
 	begun := time.Now()
-	k.must("models", k.folder, "--jobs", "1")
+	k.must(k.models()...)
 	took := time.Since(begun)
 	if k.server == nil { // where each statement travels, most of the time goes by before the first batch
 		took /= 3
@@ -130,7 +136,7 @@ func (k *killer) takeIn(enough int) {
 		if k.kills >= enough {
 			after = time.Hour
 		}
-		done, read, e := k.kill(after, "models", k.folder, "--jobs", "1")
+		done, read, e := k.kill(after, k.models()...)
 		// A look mends the catalogue's file as opening it does: every third run has to do that by itself.
 		if !done && k.random.IntN(3) == 0 {
 			looked = false

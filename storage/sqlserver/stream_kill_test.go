@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,13 +23,18 @@ import (
 )
 
 // What has the test binary be a process that takes in a file, with payloads written as files, and be killed at that: the
-// address of the double, its folder, the file, and after how many steps of what kind it stands still.
+// address of the double, its folder, the file, how many transactions it may have at once, and after how many steps of what kind it
+// stands still.
 const (
 	streamerVariable = "INGEST_TEST_STREAMER"
 	streamerFolder   = "INGEST_TEST_STREAMER_FOLDER"
 	streamerSource   = "INGEST_TEST_STREAMER_SOURCE"
+	streamerTurns    = "INGEST_TEST_STREAMER_TRANSACTIONS"
 	streamerHalt     = "INGEST_TEST_STREAMER_HALT"
 )
+
+// killRows are the rows of the batches that are written at once, together.
+const killRows = 4
 
 // streamer is that process.
 func streamer(address string) (code int) {
@@ -42,8 +49,12 @@ func streamer(address string) (code int) {
 		if err != nil {
 			return err
 		}
+		transactions, err := strconv.Atoi(os.Getenv(streamerTurns))
+		if err != nil {
+			return err
+		}
 		in := ingest.Ingester{Catalog: c, Home: ingest.HomeRows, Parse: format.Parser{}.Parse,
-			Options: ingest.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: 4, Jobs: 1}}
+			Options: ingest.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1, Transactions: transactions}}
 		report, err := in.Run(context.Background(), ingest.Claim{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
 			Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}, found)
 		if err == nil && len(report.Refused) > 0 {
@@ -62,11 +73,14 @@ func streamer(address string) (code int) {
 type folderFiles struct {
 	folder string
 	halt   string // the step at which to stand still for ever, and after how many such steps: "write 6"
+	mu     sync.Mutex
 	steps  map[string]int
 }
 
 // step says that the process stands still, once it does.
 func (f *folderFiles) step(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.steps == nil {
 		f.steps = make(map[string]int)
 	}
@@ -128,11 +142,12 @@ type killTest struct {
 	*tables.Tables
 	folder, source string
 	content        []byte
+	transactions   int
 }
 
-func newKillTest(t *testing.T) *killTest {
+func newKillTest(t *testing.T, transactions int) *killTest {
 	folder := t.TempDir()
-	k := &killTest{T: t, Server: tdstest.Start(t), folder: filepath.Join(folder, "share"), source: filepath.Join(folder, "source")}
+	k := &killTest{T: t, Server: tdstest.Start(t), folder: filepath.Join(folder, "share"), source: filepath.Join(folder, "source"), transactions: transactions}
 	k.Tables = tables.New(t, k.Server, k.folder)
 	k.Tables.Share.AnyLogin = true
 	for i := range 10*ingest.MinSegmentBytes/32 + 1 {
@@ -148,7 +163,8 @@ func newKillTest(t *testing.T) *killTest {
 // process is a streamer that has not begun yet.
 func (k *killTest) process(halt string) *exec.Cmd {
 	c := exec.CommandContext(k.Context(), os.Args[0])
-	c.Env = append(os.Environ(), streamerVariable+"="+k.DSN(), streamerFolder+"="+k.folder, streamerSource+"="+k.source, streamerHalt+"="+halt)
+	c.Env = append(os.Environ(), streamerVariable+"="+k.DSN(), streamerFolder+"="+k.folder, streamerSource+"="+k.source,
+		streamerTurns+"="+strconv.Itoa(k.transactions), streamerHalt+"="+halt)
 	c.Stderr = new(bytes.Buffer)
 	return c
 }
@@ -196,34 +212,38 @@ func (k *killTest) recorded() (bytes int64) {
 	return bytes
 }
 
-// TestFilesKilled kills the process that writes payloads as files, amid its second batch: nothing of that one is there, all
-// of the first, and the next run completes the file.
+// TestFilesKilled kills the process that writes payloads as files, in the midst of a batch: nothing of that one is there, all
+// of those before it, and the next run completes the file.
 func TestFilesKilled(t *testing.T) {
-	for _, halt := range []string{"open 5", "write 6", "flush 7", "close 8"} {
-		t.Run(halt, func(t *testing.T) {
-			t.Parallel()
-			k := newKillTest(t)
-			c := k.process(halt)
-			said, err := c.StdoutPipe()
-			if err == nil {
-				err = c.Start()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = io.ReadFull(said, make([]byte, len("halted")))
-			c.Process.Kill()
-			c.Wait()
-			if err != nil {
-				t.Fatalf("it did not come that far: %v\n%s", err, c.Stderr)
-			}
-			if got := k.recorded(); got != 4*ingest.MinSegmentBytes {
-				t.Errorf("%d bytes are there, and the first batch has %d", got, 4*ingest.MinSegmentBytes)
-			}
-			k.complete()
-			if got := k.recorded(); got != int64(len(k.content)) {
-				t.Errorf("%d bytes are there, want %d", got, len(k.content))
-			}
-		})
+	for _, transactions := range []int{1, 2} {
+		for step, number := range map[string]int{"open": 5, "write": 6, "flush": 7, "close": 8} {
+			t.Run(fmt.Sprint(transactions, " ", step), func(t *testing.T) {
+				t.Parallel()
+				k := newKillTest(t, transactions)
+				c := k.process(fmt.Sprint(step, " ", number))
+				said, err := c.StdoutPipe()
+				if err == nil {
+					err = c.Start()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = io.ReadFull(said, make([]byte, len("halted")))
+				c.Process.Kill()
+				c.Wait()
+				if err != nil {
+					t.Fatalf("it did not come that far: %v\n%s", err, c.Stderr)
+				}
+				rows := killRows / transactions
+				want := int64((number-1)/rows*rows) * ingest.MinSegmentBytes
+				if got := k.recorded(); got != want {
+					t.Errorf("%d bytes are there, and the batches before the one that was killed have %d", got, want)
+				}
+				k.complete()
+				if got := k.recorded(); got != int64(len(k.content)) {
+					t.Errorf("%d bytes are there, want %d", got, len(k.content))
+				}
+			})
+		}
 	}
 }

@@ -46,6 +46,9 @@
 //   - A SQL login may not open files; the server does not say so before the first one is opened
 //     (access denied). [Error] says what to do, for this and for what else can be missing.
 //
+// Several batches may be stored at the same time, each under a transaction, with a token, on a connection of its own. What they then owe each other
+// (whose rows are locked first, and who commits first) is the Batch's: ingest.Turn.
+//
 // A context that ends is seen between steps and between writes. It never cuts a COMMIT short,
 // whose answer would then be missing: that is also why a Transaction's methods get a context
 // that does not end.
