@@ -45,7 +45,7 @@ func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
 	record := b.record(t.model, t.entry.ID, t.at, t.state)
 	record.Apart = t.rows != nil || t.placer != nil
 	if b.final {
-		record.Digest = Digest(t.hasher.Sum(nil)) // hash has seen the last slab: b is done
+		record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
 	}
 	t.at, t.state = record.To, record.HashState
 	return b, record, nil

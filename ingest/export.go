@@ -2,12 +2,13 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+
+	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // Exporter writes stored files out again.
@@ -74,14 +75,14 @@ func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) erro
 	if err != nil {
 		return err
 	}
-	whole := sha256.New()
+	whole := sha256x2.New()
 	at := int64(0)
 	err = eachPiece(ctx, e.Catalog.Pieces(ctx, file.ID), l, e.Payloads.Read, func(f fetched) error {
+		f.hash(whole)
 		if reason := f.damage(at); reason != nil {
 			return fmt.Errorf("%s: %w; ingest verify lists all damage", f.Place(), reason)
 		}
 		at += f.Bytes
-		whole.Write(f.payload)
 		if e.Progress != nil {
 			e.Progress.BytesRecorded.Add(f.Bytes)
 		}
@@ -94,7 +95,7 @@ func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) erro
 	if at != file.Bytes {
 		return fmt.Errorf("rows cover %d of its %d bytes: %w", at, file.Bytes, ErrIncomplete)
 	}
-	if got := Digest(whole.Sum(nil)); got != file.Digest {
+	if got := Digest(whole.Sum()); got != file.Digest {
 		return &MismatchError{Want: file.Digest, Got: got}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"iter"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // Payloads reads payloads back from wherever their rows say that they are.
@@ -54,8 +56,8 @@ func (p Piece) Place() string {
 type fetched struct {
 	Piece
 	payload []byte
-	sum     Digest
-	err     error // the payload could not be read
+	sum     Digest // of the payload, once it was hashed
+	err     error  // the payload could not be read
 }
 
 // lender lends the buffers of a reading command.
@@ -76,7 +78,7 @@ func (o Options) lender(segmentBytes int64, payloads Payloads) (lender, error) {
 }
 
 // eachPiece reads the payloads of pieces, a few more at once than l has workers and never more than it has buffers,
-// hashes them, and calls visit with them in the order of pieces. What visit sees of a payload
+// and calls visit with them in the order of pieces. What visit sees of a payload
 // is gone once it returns. A payload that cannot be read is visited too, with its error.
 func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
 	read func(context.Context, Piece, []byte) ([]byte, error), visit func(fetched) error) error {
@@ -136,10 +138,17 @@ func fetchPiece(ctx context.Context, piece Piece, buffer []byte, read func(conte
 		f.err = fmt.Errorf("the catalogue gives it %d bytes, and its file segments of at most %d", piece.Bytes, len(buffer))
 		return f
 	}
-	if f.payload, f.err = read(ctx, piece, buffer); f.err == nil {
-		f.sum = Sum(f.payload)
-	}
+	f.payload, f.err = read(ctx, piece, buffer)
 	return f
+}
+
+// hash computes the payload's digest, and adds the payload to whole.
+func (f *fetched) hash(whole *sha256x2.Hash) {
+	if f.err == nil {
+		sum := sha256x2.New()
+		sha256x2.WriteBoth(whole, sum, f.payload)
+		f.sum = sum.Sum()
+	}
 }
 
 // atEnd takes the end of a file for a short payload, which its digest will tell.

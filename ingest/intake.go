@@ -2,11 +2,8 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"sync"
@@ -14,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // recordTimeout bounds one transaction. It runs on although the run is being
@@ -22,8 +21,8 @@ const recordTimeout = 2 * time.Minute
 
 // intake takes in one file:
 //
-//	read ──slabs──> hash (the whole file, in order)
-//	  │ └─pieces──> work (each segment's digest, then the store)
+//	read ──slabs──> hash ──pieces──> work (the store)
+//	  │             (the file and each segment, in order)
 //	  └──batches──────────────────────> commit (rows, in file order; with payloads, several at once)
 //
 // Buffers come from the run's pool and go back when hash and work are done with
@@ -36,7 +35,7 @@ type intake struct {
 	entry   FileEntry
 	source  *os.File
 	loan    *loan
-	hasher  hash.Hash
+	hasher  *sha256x2.Hash
 	stopped bool // the run was asked to stop before the file's end
 	// recorded counts the bytes of the whole model that have rows.
 	recorded *atomic.Int64
@@ -61,7 +60,7 @@ func (t *intake) take(work context.Context) error {
 	defer t.loan.close()
 	group, ctx := errgroup.WithContext(work)
 	group.Go(func() error { return t.read(ctx) })
-	group.Go(func() error { return t.hash() })
+	group.Go(func() error { return t.hash(ctx) })
 	for range t.Options.Workers {
 		group.Go(func() error { return t.work(ctx) })
 	}
@@ -82,13 +81,13 @@ func (t *intake) begin(work context.Context) error {
 	if t.source, err = OpenSource(t.file.Path); err != nil {
 		return &SourceError{t.file.Path, -1, err}
 	}
-	t.hasher = sha256.New()
+	t.hasher = sha256x2.New()
 	if t.entry.Recorded > 0 {
 		if err := t.checkContinued(work); err != nil {
 			t.source.Close()
 			return err
 		}
-		if err := t.hasher.(encoding.BinaryUnmarshaler).UnmarshalBinary(t.entry.HashState); err != nil {
+		if err := t.hasher.UnmarshalBinary(t.entry.HashState); err != nil {
 			t.source.Close()
 			return &SourceError{t.file.Path, -1, fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ErrIncomplete, err)}
 		}
@@ -104,7 +103,6 @@ func (t *intake) begin(work context.Context) error {
 // read is the only goroutine that touches the file.
 func (t *intake) read(ctx context.Context) error {
 	defer close(t.slabs)
-	defer close(t.pieces)
 	defer close(t.batches)
 	b, s := newBatch(), &slab{from: t.entry.Recorded, to: t.entry.Recorded}
 	for segment := range t.plan.From(t.entry.Recorded) {
@@ -156,8 +154,10 @@ func (t *intake) fill(ctx context.Context, b *batchInHand, s *slab) (*batchInHan
 		return b, err
 	}
 	b.add(s, t.rows != nil)
-	if err := t.spread(ctx, s); err != nil {
-		return b, err
+	select {
+	case t.slabs <- s:
+	case <-ctx.Done():
+		return b, context.Cause(ctx)
 	}
 	if s.to < t.file.Bytes && t.isFull(b) { // the last batch carries the file's digest, which is not known yet
 		return newBatch(), t.hand(ctx, b)
@@ -203,23 +203,6 @@ func (t *intake) readFull(s *slab) error {
 	return nil
 }
 
-// spread sends the slab to both hashes.
-func (t *intake) spread(ctx context.Context, s *slab) error {
-	select {
-	case t.slabs <- s:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	for i := range s.segments {
-		select {
-		case t.pieces <- piece{s, i}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
 // hand closes the batch and gives it to commit. As the channel has no room, at
 // most one batch more of a file is in flight than there may be transactions: the one being read.
 func (t *intake) hand(ctx context.Context, b *batchInHand) error {
@@ -240,10 +223,22 @@ func (t *intake) release(s *slab) {
 	}
 }
 
-func (t *intake) hash() error {
+// hash computes the digests of the file and of its segments, two at a time, and passes the segments on.
+func (t *intake) hash(ctx context.Context) error {
+	defer close(t.pieces)
 	for s := range t.slabs {
-		t.hasher.Write(s.buffer[:s.to-s.from])
-		state, err := t.hasher.(encoding.BinaryMarshaler).MarshalBinary()
+		for i := range s.segments {
+			p := piece{s, i}
+			segment := sha256x2.New()
+			sha256x2.WriteBoth(t.hasher, segment, p.payload())
+			s.segments[i].Digest = segment.Sum()
+			select {
+			case t.pieces <- p:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		state, err := t.hasher.MarshalBinary()
 		if err != nil {
 			return fmt.Errorf("the state of SHA-256: %w", err)
 		}
@@ -257,7 +252,6 @@ func (t *intake) hash() error {
 func (t *intake) work(ctx context.Context) error {
 	for p := range t.pieces {
 		r := &p.slab.segments[p.index]
-		r.Digest = Sum(p.payload())
 		if t.rows != nil {
 			r.Payload = p.payload()
 		} else if err := t.put(ctx, r, p.payload()); err != nil {

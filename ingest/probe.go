@@ -86,6 +86,7 @@ func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l *loa
 	}
 	defer l.put(buffer)
 	f := fetchPiece(ctx, piece, buffer, v.Payloads.Read)
+	f.sum = Sum(f.payload)
 	if reason = f.damage(piece.Offset); reason != nil || again == nil {
 		return reason, nil
 	}

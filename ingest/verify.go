@@ -2,11 +2,12 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // Verifier reads payloads back and hashes them.
@@ -44,8 +45,8 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 	if err != nil {
 		return err
 	}
-	whole, at, sound := sha256.New(), int64(0), true // sound: whole gets all the right bytes
-	var rewritten sync.Map                           // by offset: *RewrittenError
+	whole, at, sound := sha256x2.New(), int64(0), true // sound: whole gets all the right bytes
+	var rewritten sync.Map                             // by offset: *RewrittenError
 	read := func(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
 		payload, again, err := v.read(ctx, piece, buffer)
 		if again != nil {
@@ -61,6 +62,8 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 		if errors.Is(f.err, ErrUnreachable) {
 			return fmt.Errorf("%s: %w", f.Place(), f.err)
 		}
+		before := *whole
+		f.hash(whole)
 		reason := f.damage(f.Offset)
 		if reason == errSound {
 			reason, sound = nil, false
@@ -72,14 +75,14 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 			if err != nil {
 				return err
 			}
-			f.payload, sound = payload, sound && d.Repaired
+			*whole, sound = before, sound && d.Repaired
+			whole.Write(payload)
 		} else if again, ok := rewritten.LoadAndDelete(f.Offset); ok {
 			if err := v.note(ctx, f.Piece, again.(*RewrittenError)); err != nil {
 				return err
 			}
 		}
 		at = f.Offset + f.Bytes
-		whole.Write(f.payload)
 		if v.Progress != nil {
 			v.Progress.BytesRecorded.Add(f.Bytes)
 		}
@@ -90,7 +93,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 	}
 	if at != file.Bytes {
 		found(Damage{File: file, Reason: fmt.Errorf("rows cover %d of its %d bytes: %w", at, file.Bytes, ErrIncomplete)})
-	} else if got := Digest(whole.Sum(nil)); sound && got != file.Digest {
+	} else if got := Digest(whole.Sum()); sound && got != file.Digest {
 		found(Damage{File: file, Reason: &MismatchError{Want: file.Digest, Got: got}})
 	}
 	return nil

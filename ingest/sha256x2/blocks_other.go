@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package sha256x2
+
+func compressBoth(a, b *state, ofA, ofB []byte) { compressBothStd(a, b, ofA, ofB) }
+
+func compress(s *state, blocks []byte) { compressStd(s, blocks) }
