@@ -123,3 +123,11 @@ func plural(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
+
+// metadataObject is metadata as a field of an object: an empty object where there is none.
+func metadataObject(metadata json.RawMessage) json.RawMessage {
+	if len(metadata) == 0 {
+		return json.RawMessage("{}")
+	}
+	return metadata
+}

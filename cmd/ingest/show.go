@@ -48,7 +48,7 @@ func (p *program) show(ctx context.Context, reference string, segments bool) err
 func (p *program) showModel(m ingest.Summary) {
 	if p.json {
 		o := modelObject(m)
-		o["object"], o["metadata"] = "model", m.Metadata
+		o["object"], o["metadata"] = "model", metadataObject(m.Metadata)
 		p.printJSON(o)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -81,7 +82,8 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		v.verifier.Repair = copied
 	}
 	if server {
-		v.verifier.Server = hasher
+		v.hashed = &hashedThere{Hasher: hasher}
+		v.verifier.Server = v.hashed
 	}
 	stop := p.showProgress(v.progress)
 	err = v.all(ctx, models)
@@ -130,8 +132,23 @@ type verification struct {
 	verified          int // models
 	foreign           int // models of other programs, of which no digest is recorded
 	damaged, repaired int
-	missing           int  // of damaged
-	probe             bool // ask the store instead of reading
+	missing           int          // of damaged
+	probe             bool         // ask the store instead of reading
+	hashed            *hashedThere // with --server
+}
+
+// hashedThere counts the bytes that a server has hashed.
+type hashedThere struct {
+	ingest.Hasher
+	bytes atomic.Int64
+}
+
+func (h *hashedThere) HashPayload(ctx context.Context, piece ingest.Piece) (ingest.Digest, error) {
+	digest, err := h.Hasher.HashPayload(ctx, piece)
+	if err == nil {
+		h.bytes.Add(piece.Bytes)
+	}
+	return digest, err
 }
 
 // all verifies the models. One that cannot be verified does not stop the others.
@@ -215,15 +232,20 @@ func (v *verification) how() string {
 	switch {
 	case v.probe:
 		return "asked about"
-	case v.verifier.Server != nil:
-		return "hashed, what is in rows by the server"
+	case v.hashed != nil:
+		return fmt.Sprintf("hashed, %s of them by the server", human(v.hashed.bytes.Load()))
 	}
 	return "read"
 }
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.verifier.Server == nil, "bytes": v.progress.BytesRecorded.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		summary := map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.hashed == nil,
+			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": int64(0), "damaged": v.damaged, "repaired": v.repaired}
+		if v.hashed != nil {
+			summary["bytes_hashed_by_server"] = v.hashed.bytes.Load()
+		}
+		v.printJSON(summary)
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))

@@ -76,7 +76,7 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 		if errors.As(err, &broken) {
 			err = fmt.Errorf("refused as a GGUF file: %w", err)
 			if broken.Err == nil && !p.Opaque { // the file is to blame, not the disk or a cap
-				err = fmt.Errorf("%w (--opaque keeps it as a blob)", err)
+				err = fmt.Errorf("%w (`ingest models --opaque` keeps it as a blob)", err)
 			}
 		}
 		return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
