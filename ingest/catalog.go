@@ -67,8 +67,10 @@ type RowStore interface {
 
 // TurnTaker is a RowStore that can write several batches of one file at once, each in a transaction of its own.
 type TurnTaker interface {
-	// RecordInTurn is RecordPayloads for a batch while those before it may still be being written. It asks turn when
-	// to begin and when to commit.
+	RowStore
+	// RecordInTurn is RecordPayloads for a batch while those before it may still be being written. It calls Begin of turn before
+	// each attempt at the transaction, Locked when that has its locks, End before it notes how far the file has got, and RolledBack
+	// when an attempt has failed. After ErrOutOfTurn it makes another attempt, however many there have been.
 	RecordInTurn(ctx context.Context, lease Lease, batch *Batch, turn *Turn) error
 }
 

@@ -94,7 +94,7 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 type watched struct {
 	ingest.Catalog
 	ingest.RowStore
-	see func(*ingest.Batch)
+	see func(*ingest.Batch) // may be called by several goroutines
 }
 
 func (w *watched) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
@@ -105,6 +105,11 @@ func (w *watched) Record(ctx context.Context, lease ingest.Lease, batch *ingest.
 func (w *watched) RecordPayloads(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
 	w.see(batch)
 	return w.RowStore.RecordPayloads(ctx, lease, batch)
+}
+
+func (w *watched) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
+	w.see(batch)
+	return w.RowStore.(ingest.TurnTaker).RecordInTurn(ctx, lease, batch, turn)
 }
 
 // TestBuffersComeBack: many files that fail half way do not leave the run without buffers. There are six.

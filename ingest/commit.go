@@ -41,7 +41,7 @@ func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
 	}
-	b.turn = t.turns.Next()
+	b.turn = t.line.Next()
 	record := b.record(t.model, t.entry.ID, t.at, t.state)
 	record.Apart = t.rows != nil || t.placer != nil
 	if b.final {
@@ -55,6 +55,9 @@ func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
 func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) error {
 	if b.final {
 		if err := t.checkWhole(ctx, record.Digest); err != nil {
+			if errors.Is(b.turn.follow(ctx), errBefore) {
+				return errBefore
+			}
 			return err
 		}
 	}
@@ -72,17 +75,37 @@ func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) erro
 	return nil
 }
 
-// write has time for the batches before it as well, for which it may have to wait.
 func (t *intake) write(ctx context.Context, record *Batch, turn *Turn) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout*time.Duration(t.Options.Transactions))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	go func() {
+		if err := turn.follow(ctx); err != nil {
+			cancel(err)
+			return
+		}
+		select {
+		case <-time.After(recordTimeout):
+			cancel(errRecordTimeout)
+		case <-ctx.Done():
+		}
+	}()
+	err := t.send(ctx, record, turn)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
+}
+
+var errRecordTimeout = fmt.Errorf("the catalogue did not take a batch within %s", recordTimeout)
+
+func (t *intake) send(ctx context.Context, record *Batch, turn *Turn) error {
 	switch {
 	case t.rows == nil:
 		return t.Catalog.Record(ctx, t.lease, record)
-	case t.Options.Transactions == 1:
+	case t.turns == nil:
 		return t.rows.RecordPayloads(ctx, t.lease, record)
 	default:
-		return t.rows.(TurnTaker).RecordInTurn(ctx, t.lease, record, turn)
+		return t.turns.RecordInTurn(ctx, t.lease, record, turn)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
-// recordTimeout bounds one transaction. It runs on although the run is being
+// recordTimeout bounds one transaction, from when those before it are committed. It runs on although the run is being
 // stopped: what was stored shall be remembered.
 const recordTimeout = 2 * time.Minute
 
@@ -45,7 +45,7 @@ type intake struct {
 	batches chan *batchInHand
 
 	following sync.Mutex // guards what follows, and the receiving end of batches
-	turns     Turns
+	line      Turns
 	at        int64  // where the batch that comes next begins
 	state     []byte // of the file's hash, there
 }

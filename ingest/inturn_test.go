@@ -21,6 +21,9 @@ type inTurn struct {
 func (c *inTurn) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
 	for {
 		err := c.attempt(ctx, lease, batch, turn)
+		if err != nil {
+			turn.RolledBack()
+		}
 		if !errors.Is(err, ingest.ErrOutOfTurn) && !errors.Is(err, errDeadlock) {
 			return err
 		}

@@ -18,12 +18,15 @@ type Options struct {
 	// BatchTime is how long a batch collects segments before it is written; 2 s.
 	// With BatchBytes it bounds what is done again after a kill.
 	BatchTime time.Duration
-	// Transactions is how many batches of one file are written at once, where payloads go into rows of a catalogue that
-	// is a TurnTaker; 1. They share what is the most of one, so that a kill costs no more.
+	// Transactions is how many batches of one file are written at once; 1. More, up to MaxTransactions, are for payloads in rows
+	// of a catalogue that is a TurnTaker. They share what is the most of one, so that a kill costs no more.
 	Transactions int
 	// Recheck reads files again that are complete and whose size and time did not change.
 	Recheck bool
 }
+
+// MaxTransactions is the most that Options.Transactions may be.
+const MaxTransactions = 16
 
 // DefaultMemoryBytes is the cap of a run that names none.
 const DefaultMemoryBytes = 96 << 20
@@ -82,6 +85,9 @@ func (o Options) Check() error {
 	o = o.WithDefaults()
 	if o.SegmentBytes < MinSegmentBytes || o.SegmentBytes > MaxSegmentBytes {
 		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, MinSegmentBytes>>20, MaxSegmentBytes>>20)
+	}
+	if o.Transactions > MaxTransactions {
+		return fmt.Errorf("%d transactions at once: want at most %d", o.Transactions, MaxTransactions)
 	}
 	_, err := o.buffers(0)
 	return err

@@ -69,8 +69,9 @@ const graceTime = time.Minute
 type run struct {
 	*Ingester
 	lease    Lease
-	rows     RowStore // nil if payloads go to the store
-	placer   Placer   // nil if the store goes by digest alone
+	rows     RowStore  // nil if payloads go to the store
+	turns    TurnTaker // nil if batches of a file are written one at a time
+	placer   Placer    // nil if the store goes by digest alone
 	pool     *pool
 	stop     context.Context // done when no more is to be read
 	inFlight flight[Digest]  // payloads
@@ -140,8 +141,11 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
 		}
 	}
-	if _, ok := r.rows.(TurnTaker); !ok {
-		r.Options.Transactions = 1
+	if options.Transactions > 1 {
+		var ok bool
+		if r.turns, ok = r.rows.(TurnTaker); !ok {
+			return nil, fmt.Errorf("%d transactions at once for a file: only payloads in rows of a server are written so", options.Transactions)
+		}
 	}
 	r.Options = r.Options.shared()
 	r.batchSlabs = max(1, number/(r.Options.Transactions+1)) // one batch is read while the others are written

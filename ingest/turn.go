@@ -3,7 +3,9 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 )
 
 // Turns keep the batches of one file in its order while several are written at once, each in a transaction of its own.
@@ -11,6 +13,9 @@ import (
 // of a file is always its beginning. And it locks rows after those before it, because it could lock one that they want too
 // (an atom of the same content): they would wait for its lock, and it for their commit, and no server would see that
 // circle, of which one side is here. The zero value is ready for a file's first batch.
+//
+// Should a batch come to wait for a later one's lock all the same, or should it have to be written anew, then the later ones
+// make way (ErrOutOfTurn), and it goes alone: no circle is closed twice.
 type Turns struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed at each change
@@ -19,9 +24,10 @@ type Turns struct {
 
 // Turn is the place of one batch among those of its file. A nil Turn is that of a batch which is written alone.
 type Turn struct {
-	turns  *Turns
-	before *Turn // nil for the first, and once that is recorded
-	stage  stage
+	turns    *Turns
+	before   *Turn // nil for the first, and once that is recorded
+	stage    stage
+	attempts int
 }
 
 // stage is how far a batch got.
@@ -34,13 +40,12 @@ const (
 	failed                // it will not be
 )
 
-var (
-	// ErrOutOfTurn says that a batch before this one is being written anew, and may want what this one has locked. This
-	// one's transaction is to be rolled back, and begun again: Turn.Begin.
-	ErrOutOfTurn = errors.New("a batch before this one is being written anew")
+// turnPatience is how long a transaction stays open for those before it. Longer than they take, as a rule: all are
+// begun within moments, and have as much to write.
+const turnPatience = 20 * time.Second
 
-	errBefore = errors.New("a batch before this one could not be recorded")
-)
+// errBefore is the error of a batch that cannot be recorded because one before it was not.
+var errBefore = errors.New("a batch before this one could not be recorded")
 
 // Next returns the turn of the batch that follows.
 func (t *Turns) Next() *Turn {
@@ -50,19 +55,21 @@ func (t *Turns) Next() *Turn {
 	return t.last
 }
 
-// Begin waits until the batches before have their locks. It comes before each attempt at the transaction. An error says
-// that ctx ended, or that this batch cannot be recorded any more because one before it was not.
+// Begin waits until the batches before have their locks, and for a second attempt until they are recorded. It comes before each
+// attempt at the transaction. An error says that ctx ended, or that this batch cannot be recorded any more because one before it was not.
 func (t *Turn) Begin(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
 	t.reach(waiting)
-	return t.wait(ctx, func(before stage) (bool, error) { return before >= locked, nil })
+	t.attempts++
+	return t.wait(ctx, func(before stage) bool { return before == recorded || before == locked && t.attempts == 1 })
 }
 
-// Locked says that the transaction has every lock for which it might have to wait for a later batch.
+// Locked says that the transaction has every lock for which it might have to wait for a later batch, which may begin then.
+// In a second attempt it may not: the first one may have failed because of it.
 func (t *Turn) Locked() {
-	if t != nil {
+	if t != nil && t.attempts == 1 {
 		t.reach(locked)
 	}
 }
@@ -73,16 +80,27 @@ func (t *Turn) End(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	err := t.wait(ctx, func(before stage) (bool, error) {
-		if before == waiting {
-			return false, ErrOutOfTurn
-		}
-		return before == recorded, nil
+	inTime, cancel := context.WithTimeoutCause(ctx, turnPatience, ErrOutOfTurn)
+	defer cancel()
+	alone := false // the batch before is written anew
+	err := t.wait(inTime, func(before stage) bool {
+		alone = before == waiting
+		return alone || before == recorded
 	})
+	if err == nil && alone {
+		err = ErrOutOfTurn
+	}
 	if err != nil {
-		t.reach(waiting) // those after must not hold on to their locks either
+		t.RolledBack() // those after must not hold on to their locks either
 	}
 	return err
+}
+
+// RolledBack says that the transaction is no more, or will not be in a moment. Those after it make way.
+func (t *Turn) RolledBack() {
+	if t != nil {
+		t.reach(waiting)
+	}
 }
 
 // Settle says that the batch is recorded, or, with an error, that it will not be. Whoever asked for the turn calls it once, at its end.
@@ -92,6 +110,11 @@ func (t *Turn) Settle(err error) {
 	} else {
 		t.reach(recorded)
 	}
+}
+
+// follow waits until the batch before is recorded, or will not be: errBefore.
+func (t *Turn) follow(ctx context.Context) error {
+	return t.wait(ctx, func(before stage) bool { return before == recorded })
 }
 
 func (t *Turn) reach(s stage) {
@@ -107,34 +130,33 @@ func (t *Turn) reach(s stage) {
 	}
 }
 
-// wait asks ready about the batch before, until it says yes or there is an error.
-func (t *Turn) wait(ctx context.Context, ready func(before stage) (bool, error)) error {
+// wait asks ready about the batch before, until it says yes.
+func (t *Turn) wait(ctx context.Context, ready func(before stage) bool) error {
 	for {
-		done, changed, err := t.look(ready)
-		if done || err != nil {
-			return err
+		before, changed := t.look()
+		switch {
+		case before == failed:
+			return errBefore
+		case ready(before):
+			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("while the batch before was written: %w", context.Cause(ctx))
 		}
 	}
 }
 
-func (t *Turn) look(ready func(before stage) (bool, error)) (done bool, changed <-chan struct{}, err error) {
+// look returns how far the batch before has got, and what tells that something has changed.
+func (t *Turn) look() (before stage, changed <-chan struct{}) {
 	t.turns.mu.Lock()
 	defer t.turns.mu.Unlock()
-	before := recorded
-	if t.before != nil {
-		before = t.before.stage
-	}
-	if before == failed {
-		return false, nil, errBefore
-	}
 	if t.turns.changed == nil {
 		t.turns.changed = make(chan struct{})
 	}
-	done, err = ready(before)
-	return done, t.turns.changed, err
+	if t.before == nil {
+		return recorded, t.turns.changed
+	}
+	return t.before.stage, t.turns.changed
 }

@@ -3,8 +3,11 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
+	"weak"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -25,7 +28,7 @@ func step(ctx context.Context, method func(context.Context) error) (result func(
 	}
 }
 
-// wantStep compares what a step has come to with what is wanted: "waits", "" for success, or an error.
+// wantStep compares what a step has come to with what is wanted: "waits", nil for success, or an error.
 func wantStep(t *testing.T, what string, result func() (error, bool), want any) {
 	t.Helper()
 	err, done := result()
@@ -84,68 +87,91 @@ func TestTurnsBeginAndEndInOrder(t *testing.T) {
 	})
 }
 
-// A batch that is written anew must not wait for the locks of those after it, which wait for it.
+// A batch that is written anew must not wait for the locks of those after it, which wait for it. It goes alone then, and so do they.
 func TestTurnsMakeWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two, three := threeLocked(t)
 		ended3, ended2 := step(t.Context(), three.End), step(t.Context(), two.End)
 		wantStep(t, "the second's End", ended2, "waits")
-		wantStep(t, "the first's Begin", step(t.Context(), one.Begin), nil)
+		one.RolledBack()
 		wantStep(t, "the second's End", ended2, ingest.ErrOutOfTurn)
 		wantStep(t, "the third's End", ended3, ingest.ErrOutOfTurn) // it may have what the second wants, or the first
+		wantStep(t, "the first's Begin", step(t.Context(), one.Begin), nil)
 		begun3, begun2 := step(t.Context(), three.Begin), step(t.Context(), two.Begin)
-		wantStep(t, "the second's Begin", begun2, "waits")
 		one.Locked()
+		wantStep(t, "the second's Begin, while the first goes alone,", begun2, "waits")
+		wantStep(t, "the first's End", step(t.Context(), one.End), nil)
+		one.Settle(nil)
 		wantStep(t, "the second's Begin", begun2, nil)
-		wantStep(t, "the third's Begin", begun3, "waits")
 		two.Locked()
+		wantStep(t, "the third's Begin, while the second goes alone,", begun3, "waits")
+		wantStep(t, "the second's End", step(t.Context(), two.End), nil)
+		two.Settle(nil)
 		wantStep(t, "the third's Begin", begun3, nil)
 	})
 }
 
-// One that was written anew before the others came to their end has taken nothing from them.
-func TestTurnsGoOn(t *testing.T) {
+// No transaction is open for long: should the one before wait for a lock of this one's, that would never end.
+func TestTurnsArePatientForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one, two, _ := threeLocked(t)
-		wantStep(t, "the first's Begin", step(t.Context(), one.Begin), nil)
-		one.Locked()
-		ended2 := step(t.Context(), two.End)
+		one, two, three := threeLocked(t)
+		ended3, ended2 := step(t.Context(), three.End), step(t.Context(), two.End)
 		wantStep(t, "the second's End", ended2, "waits")
+		time.Sleep(time.Minute)
+		wantStep(t, "the second's End, after a minute,", ended2, ingest.ErrOutOfTurn)
+		wantStep(t, "the third's End, after a minute,", ended3, ingest.ErrOutOfTurn)
+		begun2 := step(t.Context(), two.Begin)
+		wantStep(t, "the second's Begin, while the first is at work,", begun2, "waits")
 		one.Settle(nil)
-		wantStep(t, "the second's End", ended2, nil)
+		wantStep(t, "the second's Begin", begun2, nil)
 	})
+}
+
+// Turns keep none of those that were recorded.
+func TestTurnsForget(t *testing.T) {
+	turns := &ingest.Turns{}
+	first := turns.Next()
+	gone := weak.Make(first)
+	first.Settle(nil)
+	first = nil
+	last := turns.Next()
+	last.Settle(nil)
+	runtime.GC()
+	if gone.Value() != nil {
+		t.Error("a turn that was settled is kept")
+	}
+	runtime.KeepAlive(turns)
 }
 
 func TestTurnsEndWithAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two, three := threeLocked(t)
-		ended2, begun3 := step(t.Context(), two.End), step(t.Context(), three.Begin)
+		ended2 := step(t.Context(), two.End)
 		one.Settle(errors.New("for good"))
-		err, done := ended2()
-		if !done || err == nil || errors.Is(err, ingest.ErrOutOfTurn) {
-			t.Errorf("the second's End after the first has failed: %v", err)
+		failure, done := ended2()
+		if !done || failure == nil || errors.Is(failure, ingest.ErrOutOfTurn) {
+			t.Errorf("the second's End after the first has failed: %v", failure)
 		}
-		two.Settle(err)
-		if again, done := begun3(); !done || !errors.Is(again, err) && again != nil {
-			t.Errorf("the third's Begin: %v", again)
-		}
-		if again := three.Begin(t.Context()); !errors.Is(again, err) {
-			t.Errorf("the third's Begin after the second has failed: %v", again)
-		}
+		two.Settle(failure)
+		wantStep(t, "the third's End", step(t.Context(), three.End), failure)
+		wantStep(t, "the third's Begin", step(t.Context(), three.Begin), failure)
 	})
 }
 
 func TestTurnsAreCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := &ingest.Turns{}
-		turns.Next()
-		two := turns.Next()
 		cause := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		begun := step(ctx, two.Begin)
+		turns := &ingest.Turns{}
+		turns.Next()
+		begun := step(ctx, turns.Next().Begin)
+		_, two, _ := threeLocked(t)
+		ended := step(ctx, two.End)
 		wantStep(t, "Begin", begun, "waits")
+		wantStep(t, "End", ended, "waits")
 		cancel(cause)
 		wantStep(t, "Begin", begun, cause)
+		wantStep(t, "End", ended, cause)
 	})
 }
 
@@ -153,6 +179,7 @@ func TestTurnsAreCancelled(t *testing.T) {
 func TestNoTurn(t *testing.T) {
 	var none *ingest.Turn
 	none.Locked()
+	none.RolledBack()
 	if err := errors.Join(none.Begin(t.Context()), none.End(t.Context())); err != nil {
 		t.Error(err)
 	}

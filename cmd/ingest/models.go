@@ -15,6 +15,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 // intakeFlags are the settings of models and resume.
@@ -114,6 +115,9 @@ func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
 	}
+	if f.transactions > 1 && (p.store != inRows || !sqlserver.IsAddress(p.catalog)) {
+		return options, usage("--transactions %d: several are for payloads in rows of SQL Server: --catalog sqlserver://HOST?database=NAME --store row", f.transactions)
+	}
 	return options.WithDefaults(), nil
 }
 
@@ -134,14 +138,12 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 	}
 	spareProcessor()
 	p.blobs.calls = options.Jobs * options.Workers
+	p.connections = options.Jobs*options.Transactions + 6
 	h, err := p.openNew(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.catalog.Close()
-	if _, can := h.catalog.(ingest.TurnTaker); f.transactions > 1 && (!can || h.store != nil) {
-		return usage("--transactions %d: several are for payloads in rows of SQL Server: --catalog sqlserver://HOST?database=NAME --store row", f.transactions)
-	}
 	h.logWay(p.log)
 	if err := p.warnOfLayout(ctx, h, claim.Options); err != nil {
 		return err

@@ -65,7 +65,7 @@ func (p *program) openNew(ctx context.Context) (*home, error) {
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if sqlserver.IsAddress(p.catalog) {
-		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream)})
+		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream), Connections: p.connections})
 		if err != nil {
 			return nil, err // not catalog: a nil pointer would make an interface that is not nil
 		}

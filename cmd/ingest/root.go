@@ -23,6 +23,7 @@ type program struct {
 	json, quiet    bool
 	logLevel       string
 	filestream     string
+	connections    int // to a server; 0: as many as it takes to look
 	memory         byteSize
 	blobs          storeFlags
 	log            *slog.Logger

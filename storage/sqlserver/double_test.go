@@ -70,6 +70,7 @@ func newDouble(t *testing.T) *double {
 	d.Handle("/* ingest: mark-present */", affected(0)) // fresh looks each time
 	d.Handle("/* ingest: add-atoms */", d.addAtoms)
 	d.Handle("/* ingest: count-atoms */", d.countAtoms)
+	d.Handle("/* ingest: place-atoms */", affected(0))
 	d.Handle("/* ingest: weigh-atoms */", d.weighAtoms)
 	d.Handle("/* ingest: new-segments */", d.newSegments)
 	d.Handle("/* ingest: add-tensor-", func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, true) })

@@ -136,7 +136,7 @@ func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads
 	t.Cleanup(injected.Release)
 	if fault.At == tdstest.AtLogin { // connections that are there already need none
 		c.db.SetMaxIdleConns(0)
-		c.db.SetMaxIdleConns(connections)
+		c.db.SetMaxIdleConns(defaultConnections)
 	}
 	go func() { // the server comes to life again when the client has given it up
 		select {
@@ -306,6 +306,9 @@ func TestLostRowsAreMissed(t *testing.T) {
 		table, err := req.Table("#ingest_batch")
 		if err != nil {
 			return err
+		}
+		for i := range rows { // what is not sent is NULL
+			rows[i] = append(rows[i], nil)
 		}
 		return req.Insert(table, rows[1:]...)
 	})

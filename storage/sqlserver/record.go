@@ -30,8 +30,8 @@ func (c *Catalog) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *i
 	if err := storage.CheckBatch(batch, true); err != nil {
 		return err
 	}
-	r := &recording{lease: lease, batch: batch, turn: turn, payloads: true}
-	if c.way.files == nil {
+	r := &recording{lease: lease, batch: batch, turn: turn, payloads: c.way.files == nil}
+	if r.payloads {
 		return c.record(ctx, r)
 	}
 	return c.inTurn(ctx, turn, func() error { return c.recordFiles(ctx, r) })
@@ -56,7 +56,11 @@ func (c *Catalog) inTurn(ctx context.Context, turn *ingest.Turn, attempt func() 
 			if err := turn.Begin(ctx); err != nil {
 				return err
 			}
-			return attempt()
+			err := attempt()
+			if err != nil {
+				turn.RolledBack()
+			}
+			return err
 		})
 		if !errors.Is(err, ingest.ErrOutOfTurn) {
 			return err
@@ -76,20 +80,14 @@ type recording struct {
 // makeRows makes the rows of the batch, with their payloads or with empty ones.
 func (r *recording) makeRows(t *tx) error {
 	f, err := t.fileProgress(r.lease, r.batch, lookAtFile)
-	if err != nil {
+	if err != nil || len(r.batch.Segments) == 0 {
 		return err
 	}
-	if len(r.batch.Segments) > 0 {
-		r.added, err = t.atoms(r.batch, f.Recorded)
-	}
-	if err != nil {
+	if r.added, err = t.atoms(r.batch, f.Recorded); err != nil {
 		return err
 	}
 	r.turn.Locked()
-	if len(r.batch.Segments) > 0 {
-		return t.segments(r.batch, r.added, r.payloads)
-	}
-	return nil
+	return t.segments(r.batch, r.added, r.payloads)
 }
 
 // note notes how far the file has got, in its turn. From then on the file's row is locked until the commit.

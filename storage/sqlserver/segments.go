@@ -9,7 +9,7 @@ import (
 )
 
 // createBatch makes the table that a batch is copied into. It is the session's own, and stays until the next batch, or until the
-// session is given back. New says that the segment has no row yet.
+// session is given back. New says that the segment has no row yet; AtomId is that of its content, once it is there.
 const createBatch = `/* ingest: create-batch */ DROP TABLE IF EXISTS #ingest_batch;
 CREATE TABLE #ingest_batch (
 	RowNo            int NOT NULL,
@@ -29,6 +29,7 @@ CREATE TABLE #ingest_batch (
 	BlobLastModified datetime2 NULL,
 	AddressExact     varbinary(max) NULL,
 	New              int NOT NULL,
+	AtomId           bigint NULL,
 	PRIMARY KEY (RowNo)
 )`
 
@@ -57,6 +58,10 @@ const countAtoms = `/* ingest: count-atoms */ UPDATE a SET ReferenceCount = a.Re
 	FROM dbo.Atoms AS a INNER JOIN (SELECT ContentHash, COUNT_BIG(*) AS Pieces FROM #ingest_batch WHERE New = 1 GROUP BY ContentHash) AS n
 	ON n.ContentHash = a.ContentHash`
 
+// placeAtoms notes the atoms. What comes after it reads no atom any more: a later batch of the file may have locked one, and wait for us.
+const placeAtoms = `/* ingest: place-atoms */ UPDATE #ingest_batch
+	SET AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = #ingest_batch.ContentHash)`
+
 // weighAtoms says what was new. An atom whose references are all of this batch was nobody's before:
 // just made, or left by a model that is gone. The counts cannot change now.
 const weighAtoms = `/* ingest: weigh-atoms */ SELECT COALESCE(SUM(n.Pieces), 0), COALESCE(SUM(n.Bytes), 0),
@@ -65,32 +70,32 @@ const weighAtoms = `/* ingest: weigh-atoms */ SELECT COALESCE(SUM(n.Pieces), 0),
 		FROM #ingest_batch WHERE New = 1 GROUP BY ContentHash) AS n ON n.ContentHash = a.ContentHash`
 
 // addTensorSegments and addFileSegments make the rows; @p2 is 0 for all, or the number of one
-// of which @p3 is the payload.
+// of which @p3 is the payload. LOOP JOIN is for the check of the foreign keys: another plan would go through all atoms, and through those
+// that a later batch has locked.
 const (
 	addTensorSegments = `INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
 			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
-		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset, b.ByteSize, a.AtomId,
+		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset, b.ByteSize, b.AtomId,
 			b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
 	addFileSegments = `INSERT INTO dbo.FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
 			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
-		SELECT @p1, b.SegmentOrdinal, b.ByteOffset, b.ByteSize, a.AtomId,
+		SELECT @p1, b.SegmentOrdinal, b.ByteOffset, b.ByteSize, b.AtomId,
 			b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
-	ofBatch  = ` FROM #ingest_batch AS b INNER JOIN dbo.Atoms AS a ON a.ContentHash = b.ContentHash WHERE b.New = 1 AND `
+	ofBatch  = ` FROM #ingest_batch AS b WHERE b.New = 1 AND `
 	ofTensor = `b.LayerId IS NOT NULL`
 	ofFile   = `b.LayerId IS NULL`
-	allRows  = ` ORDER BY b.RowNo`
-	oneRow   = ` AND b.RowNo = @p2`
+	allRows  = ` ORDER BY b.RowNo OPTION (LOOP JOIN)`
+	oneRow   = ` AND b.RowNo = @p2 OPTION (LOOP JOIN)`
 )
 
 // reconcile counts the segments of the batch that have a row, those of which the row is of the right atom, and says where the
-// first is of which it is not.
-const reconcile = `/* ingest: reconcile */ SELECT COUNT(*), COALESCE(SUM(CASE WHEN r.AtomId = a.AtomId THEN 1 ELSE 0 END), 0),
-		COALESCE(MIN(CASE WHEN r.AtomId = a.AtomId THEN NULL ELSE r.ByteOffset END), -1)
-	FROM (SELECT b.ContentHash, b.ByteOffset, s.AtomId FROM #ingest_batch AS b
-			INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
-		UNION ALL SELECT b.ContentHash, b.ByteOffset, s.AtomId FROM #ingest_batch AS b
-			INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.LayerId IS NULL) AS r
-	LEFT JOIN dbo.Atoms AS a ON a.ContentHash = r.ContentHash`
+// first is of which it is not. FORCESEEK, because a scan would come upon the rows of a later batch of the file, which waits for us.
+const reconcile = `/* ingest: reconcile */ SELECT COUNT(*), COALESCE(SUM(CASE WHEN r.AtomId = r.Want THEN 1 ELSE 0 END), 0),
+		COALESCE(MIN(CASE WHEN r.AtomId = r.Want THEN NULL ELSE r.ByteOffset END), -1)
+	FROM (SELECT b.AtomId AS Want, b.ByteOffset, s.AtomId FROM #ingest_batch AS b
+			INNER JOIN dbo.LayerTensorSegments AS s WITH (FORCESEEK) ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+		UNION ALL SELECT b.AtomId AS Want, b.ByteOffset, s.AtomId FROM #ingest_batch AS b
+			INNER JOIN dbo.FileSegments AS s WITH (FORCESEEK) ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.LayerId IS NULL) AS r`
 
 // segments makes the rows of a batch whose atoms are there, n of them, and counts what is there then.
 func (t *tx) segments(batch *ingest.Batch, n storage.Added, payloads bool) error {
@@ -109,12 +114,17 @@ func (t *tx) segments(batch *ingest.Batch, n storage.Added, payloads bool) error
 		return err
 	}
 	if there != same {
-		return fmt.Errorf("segment at %d of file %d: %w", at, batch.File, storage.ErrOtherContent)
+		return fmt.Errorf("%s: %w", segmentAt(at, batch), storage.ErrOtherContent)
 	}
 	if rows != n.Segments || there != int64(len(batch.Segments)) {
 		return raceError(fmt.Sprintf("of %d segments sent, %d to be new, %d rows are there and %d were made", len(batch.Segments), n.Segments, there, rows))
 	}
 	return nil
+}
+
+// segmentAt is a segment's name in messages.
+func segmentAt(offset int64, batch *ingest.Batch) string {
+	return fmt.Sprintf("segment at %d of file %d", offset, batch.File)
 }
 
 // send copies the batch into its temporary table.
@@ -149,7 +159,7 @@ func (t *tx) atoms(batch *ingest.Batch, recorded int64) (n storage.Added, err er
 			return n, err
 		}
 	}
-	if err := t.do([]string{addAtoms, countAtoms}); err != nil {
+	if err := t.do([]string{addAtoms, countAtoms, placeAtoms}); err != nil {
 		return n, err
 	}
 	var bytes int64
@@ -187,7 +197,7 @@ func (t *tx) rowsWithPayload(batch *ingest.Batch) (int64, error) {
 		}
 		n, err := t.change(query, int64(batch.File), i, s.Payload)
 		if err != nil {
-			return made, fmt.Errorf("segment at %d of file %d: %w", s.Offset, batch.File, err)
+			return made, fmt.Errorf("%s: %w", segmentAt(s.Offset, batch), err)
 		}
 		made += n
 	}

@@ -20,6 +20,7 @@
 package sqlserver
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -48,6 +49,9 @@ type Settings struct {
 	// connection is given up; 0 or less means a minute. A "connection timeout" in the address goes
 	// before it. Statements that may go through very many rows have an hour, whatever is said.
 	Stall time.Duration
+	// Connections is how many verbs may be at work in the database at the same moment; 0 means eight. A run has some for each of
+	// its transactions, and others for its lease, which is not to wait for them.
+	Connections int
 	// Password is for an address that has a user and no password. Empty means what
 	// INGEST_CATALOG_PASSWORD, or the file that INGEST_CATALOG_PASSWORD_FILE names, says.
 	Password string
@@ -69,8 +73,8 @@ type Catalog struct {
 	ready   bool // the database was there when it was opened
 }
 
-// connections is how many verbs may be at work in the database at the same moment.
-const connections = 16
+// defaultConnections is enough for files that are taken in one transaction at a time.
+const defaultConnections = 8
 
 // Open opens the database that address names, in any form that go-mssqldb takes:
 // sqlserver://, azuresql://, or a list of name=value. Its tables must be those that this
@@ -84,7 +88,7 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if c.policy.Attempts <= 0 {
 		c.policy = storage.Policy{Attempts: 12, First: 50 * time.Millisecond, Longest: 10 * time.Second}
 	}
-	if c.db, err = a.pool(connections); err != nil {
+	if c.db, err = a.pool(cmp.Or(settings.Connections, defaultConnections)); err != nil {
 		return nil, err
 	}
 	if c.patient, err = a.patient(); err != nil {

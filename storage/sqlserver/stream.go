@@ -16,7 +16,6 @@ import (
 
 // recordFiles is one attempt at a batch whose payloads are written as files.
 func (c *Catalog) recordFiles(ctx context.Context, r *recording) error {
-	r.payloads = false // the rows are made with empty ones
 	return c.on(ctx, c.db, func(t *tx) error {
 		b := &fileBatch{fileTx: fileTx{tx: t}, recording: r}
 		return c.refused(filestream.Store(ctx, b, b, c.way.files, c.sharing))
@@ -157,7 +156,7 @@ func (r *replacement) Slots(context.Context) (token []byte, slots []filestream.S
 		if err != nil {
 			return err
 		}
-		slots = []filestream.Slot{{Path: path, Payload: r.payload}}
+		slots = []filestream.Slot{{Name: r.piece.Place(), Path: path, Payload: r.payload}}
 		token, err = r.token()
 		return err
 	})
@@ -185,13 +184,14 @@ func (b *fileBatch) Insert(context.Context) error {
 	})
 }
 
-// newPaths finds the files of the batch's new rows.
+// newPaths finds the files of the batch's new rows, by their keys, as reconcile does.
 const newPaths = `/* ingest: new-paths */ SELECT b.RowNo, s.RawPayload.PathName()
-	FROM #ingest_batch AS b INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+	FROM #ingest_batch AS b INNER JOIN dbo.LayerTensorSegments AS s WITH (FORCESEEK) ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
 	WHERE b.New = 1
 	UNION ALL SELECT b.RowNo, s.RawPayload.PathName()
-	FROM #ingest_batch AS b INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
-	WHERE b.New = 1 AND b.LayerId IS NULL`
+	FROM #ingest_batch AS b INNER JOIN dbo.FileSegments AS s WITH (FORCESEEK) ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+	WHERE b.New = 1 AND b.LayerId IS NULL
+	ORDER BY RowNo`
 
 // Slots implements filestream.Batch.
 func (b *fileBatch) Slots(context.Context) (token []byte, slots []filestream.Slot, err error) {
@@ -202,7 +202,8 @@ func (b *fileBatch) Slots(context.Context) (token []byte, slots []filestream.Slo
 			if err := rows.Scan(&i, &path); err != nil {
 				return err
 			}
-			slots = append(slots, filestream.Slot{Path: path.String, Payload: b.batch.Segments[i].Payload})
+			segment := b.batch.Segments[i]
+			slots = append(slots, filestream.Slot{Name: segmentAt(segment.Offset, b.batch), Path: path.String, Payload: segment.Payload})
 			return nil
 		}, newPaths, int64(b.batch.File))
 		if err != nil || len(slots) == 0 {

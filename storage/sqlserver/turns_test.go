@@ -63,7 +63,7 @@ func eachWay(t *testing.T, test func(t *testing.T, d *double, c *Catalog)) {
 func TestPayloadsGoSideBySide(t *testing.T) {
 	var order []string
 	var mu sync.Mutex
-	second := make(chan struct{})
+	second, once := make(chan struct{}), sync.Once{}
 	note := func(what string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -88,7 +88,7 @@ func TestPayloadsGoSideBySide(t *testing.T) {
 	d.Handle("/* ingest: add-tensor-payload */", func(req *tdstest.Request) (tdstest.Result, error) {
 		if string(tdstest.Get[[]byte](req, "p3")) == "bb" { // the second one's last
 			note("payload 2")
-			close(second)
+			once.Do(func() { close(second) })
 		}
 		return d.addRows(req, true)
 	})
@@ -165,7 +165,7 @@ func TestTurnsOutlastFaults(t *testing.T) {
 func TestTurnsMakeWayForOneThatIsTriedAgain(t *testing.T) {
 	eachWay(t, func(t *testing.T, d *double, c *Catalog) {
 		var refuse sync.Once
-		locked := false // by the third one
+		locked := false // by the third one, in its first attempt
 		d.Handle("/* ingest: advance */", func(req *tdstest.Request) (result tdstest.Result, err error) {
 			if tdstest.Get[int64](req, "p6") == 6 {
 				refuse.Do(func() { err = tdstest.Err(1205) })

@@ -163,7 +163,7 @@ func (s *session) finish() error {
 		if err := s.rows.Scan(&path, &s.token); err != nil {
 			return err
 		}
-		s.slots = append(s.slots, Slot{path.String, []byte(s.contents[len(s.slots)])})
+		s.slots = append(s.slots, Slot{Path: path.String, Payload: []byte(s.contents[len(s.slots)])})
 	}
 	s.failed = s.failed || s.rows.Err() != nil
 	return s.rows.Err()

@@ -142,7 +142,7 @@ func TestStoreAndLoad(t *testing.T) {
 	payloads := map[string][]byte{"one": []byte("x"), "none": {}, "long": append(long, 1), "größe-😀": []byte("any name")}
 	batch := plain{token: s.token}
 	for _, name := range []string{"one", "none", "long", "größe-😀"} {
-		batch.slots = append(batch.slots, Slot{s.put("files", name, []byte("what was there before")), payloads[name]})
+		batch.slots = append(batch.slots, Slot{Path: s.put("files", name, []byte("what was there before")), Payload: payloads[name]})
 	}
 	must(t, Store(t.Context(), batch, batch, d, soon))
 	var want []string
@@ -238,7 +238,7 @@ func TestRefusals(t *testing.T) {
 
 func TestBusy(t *testing.T) {
 	s, d := newShare(t), found(t)
-	batch := plain{s.token, []Slot{{s.put("files", "a", nil), []byte("payload")}}}
+	batch := plain{s.token, []Slot{{Path: s.put("files", "a", nil), Payload: []byte("payload")}}}
 	s.busy(4)
 	must(t, Store(t.Context(), batch, batch, d, soon))
 	if log := s.log(); len(log) != 5 || !strings.HasPrefix(log[3], "32 1 0 ") {

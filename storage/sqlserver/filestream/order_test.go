@@ -62,7 +62,7 @@ func (s *session) follow(ctx context.Context, order []string) error {
 func (s *session) peek() {
 	var path string
 	if s.rows.Next() && s.rows.Scan(&path, &s.token) == nil {
-		s.slots = append(s.slots, Slot{path, []byte(s.contents[0])})
+		s.slots = append(s.slots, Slot{Path: path, Payload: []byte(s.contents[0])})
 	}
 }
 

@@ -26,6 +26,7 @@ type Batch interface {
 
 // Slot is a payload and where it goes.
 type Slot struct {
+	Name    string // for messages
 	Path    string // as the server's PathName() gave it
 	Payload []byte
 }
@@ -63,10 +64,10 @@ func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy
 
 // fill writes the payloads, one file at a time.
 func fill(ctx context.Context, files opener, slots []Slot) error {
-	for i, slot := range slots {
+	for _, slot := range slots {
 		err := files.with(ctx, slot.Path, Write, func(file Handle) error { return write(ctx, file, slot.Payload) })
 		if err != nil {
-			return fmt.Errorf("payload %d of %d: %w", i+1, len(slots), err)
+			return fmt.Errorf("%s: %w", slot.Name, err)
 		}
 	}
 	return nil

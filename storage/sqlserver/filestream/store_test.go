@@ -200,7 +200,7 @@ func TestNULL(t *testing.T) {
 	w := newWorld("x", "y")
 	w.slots[1].Path = ""
 	err := works["store"](t.Context(), w)
-	if !errors.Is(err, ErrNoPath) || !strings.Contains(err.Error(), "payload 2 of 2") {
+	if !errors.Is(err, ErrNoPath) || !strings.Contains(err.Error(), "payload 1: ") {
 		t.Error(err)
 	}
 	w.check(t)

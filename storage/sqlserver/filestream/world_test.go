@@ -28,7 +28,7 @@ type world struct {
 func newWorld(payloads ...string) *world {
 	w := &world{content: map[string][]byte{}}
 	for i, payload := range payloads {
-		w.slots = append(w.slots, Slot{fmt.Sprint("file", i), []byte(payload)})
+		w.slots = append(w.slots, Slot{Name: fmt.Sprint("payload ", i), Path: fmt.Sprint("file", i), Payload: []byte(payload)})
 	}
 	return w
 }

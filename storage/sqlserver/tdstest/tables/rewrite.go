@@ -43,7 +43,7 @@ var words = rules(
 	`--[^\n]*`, ``,
 	`\bdbo\.`, ``,
 	`\bN'`, `'`,
-	` WITH \([A-Z, ]+\)`, ``,
+	` (?:WITH|OPTION) \([A-Z, ]+\)`, ``,
 	`\bCOUNT_BIG\(`, `COUNT(`,
 	`\bDATALENGTH\(`, `LENGTH(`,
 	`\bNEWID\(\)`, `HEX(RANDOMBLOB(16))`,
