@@ -63,7 +63,9 @@ type fetched struct {
 // lender lends the buffers of a reading command.
 type lender struct {
 	*loan
-	workers int
+	payloads Payloads
+	workers  int
+	rows     chan struct{} // a place for each payload that may be read from a row at the same time: its driver holds it several times
 }
 
 // lender lends buffers for reading what was recorded in segments of this size, and lies where payloads says.
@@ -74,7 +76,26 @@ func (o Options) lender(segmentBytes int64, payloads Payloads) (lender, error) {
 	if err != nil {
 		return lender{}, err
 	}
-	return lender{newPool(number, o.SegmentBytes).loan(), o.Workers}, nil
+	l := lender{loan: newPool(number, o.SegmentBytes).loan(), payloads: payloads, workers: o.Workers}
+	l.rows = make(chan struct{}, max(1, number/(1+rowCopies)-1))
+	if payloads.copies() > 0 { // one place is counted already; and one buffer fewer is for what a driver keeps besides
+		l.loan = newPool(max(minBuffers, number-(cap(l.rows)-1)*rowCopies-1), o.SegmentBytes).loan()
+	}
+	return l, nil
+}
+
+// read is Payloads.Read within what memory there is.
+func (l lender) read(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+	if !piece.inRow() {
+		return l.payloads.Read(ctx, piece, buffer)
+	}
+	select {
+	case l.rows <- struct{}{}:
+		defer func() { <-l.rows }()
+		return l.payloads.Read(ctx, piece, buffer)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // eachPiece reads the payloads of pieces, a few more at once than l has workers and never more than it has buffers,

@@ -145,10 +145,19 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string, done 
 		return nil, err
 	}
 	var parts differences
+	at := int64(0)
+	gone := func(to int64) error {
+		return &SourceError{path, at, fmt.Errorf("the catalogue has lost the rows of bytes %d to %d, so that the file cannot be given back: %w: delete its model (DELETE FROM Models WHERE ModelId = %d), and take it in again",
+			at, to, ErrIncomplete, stored.Model)}
+	}
 	for piece, err := range r.Catalog.Pieces(ctx, stored.ID) {
 		if err != nil {
 			return nil, err
 		}
+		if piece.Offset != at {
+			return nil, gone(piece.Offset)
+		}
+		at += piece.Bytes
 		if r.stop.Err() != nil {
 			return nil, ErrInterrupted
 		}
@@ -162,6 +171,9 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string, done 
 		if Digest(sum.Sum(nil)) != piece.Digest {
 			parts.add(piece)
 		}
+	}
+	if at != stored.Bytes {
+		return nil, gone(stored.Bytes)
 	}
 	return parts.list(), nil
 }

@@ -44,7 +44,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 		}
 		at = piece.Offset + piece.Bytes
 		group.Go(func() error {
-			reason, err := v.probe(probing, prober, piece, l.loan)
+			reason, err := v.probe(probing, prober, piece, l)
 			v.count(piece)
 			if probing.Err() != nil { // what was not probed because of the end is not damaged
 				return probing.Err()
@@ -73,7 +73,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 }
 
 // probe returns what is wrong with a piece, and an error if that could not be told.
-func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l *loan) (reason, err error) {
+func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l lender) (reason, err error) {
 	var again *RewrittenError
 	if !piece.inRow() {
 		if reason = prober.Probe(ctx, piece.Digest, piece.Address); !errors.As(reason, &again) {
@@ -85,7 +85,7 @@ func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l *loa
 		return nil, err
 	}
 	defer l.put(buffer)
-	f := fetchPiece(ctx, piece, buffer, v.Payloads.Read)
+	f := fetchPiece(ctx, piece, buffer, l.read)
 	f.sum = Sum(f.payload)
 	if reason = f.damage(piece.Offset); reason != nil || again == nil {
 		return reason, nil

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,5 +143,26 @@ func TestRecheckStops(t *testing.T) {
 	wantInterrupted(t, h, report, err)
 	if report.BytesRead != 0 || len(report.Skipped) != 0 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestRecheckFindsLostRows: a file of which rows are gone is not called unchanged.
+func TestRecheckFindsLostRows(t *testing.T) {
+	for name, row := range map[string]int{"first": 0, "middle": 2, "last": 4} {
+		t.Run(name, func(t *testing.T) {
+			h := storeHome(t)
+			path := blob(t, filepath.Join(t.TempDir(), "blob"), 5*mib, 1)
+			h.take(t, file(path))
+			h.change(t, `DELETE FROM FileSegments WHERE FileSegmentId = ?`, h.pieces(t, h.models(t)[0].Files[0])[row].RowID)
+			options := few
+			options.Recheck = true
+			report, err := run(t, t.Context(), h.ingester(options), file(path))
+			if err != nil || len(report.Skipped) != 0 {
+				t.Fatalf("%+v, %v", report, err)
+			}
+			if reason := refusal(t, report, path); !errors.Is(reason, ingest.ErrIncomplete) || !strings.Contains(reason.Error(), fmt.Sprintf("bytes %d to %d", row*mib, (row+1)*mib)) {
+				t.Errorf("reason %v", reason)
+			}
+		})
 	}
 }

@@ -107,7 +107,7 @@ func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report,
 	r.Log.Info("job begun", "job", r.lease.Job, "continued", r.lease.Continued, "sources", len(found.Sources))
 	r.report = Report{Job: r.lease.Job, Continued: r.lease.Continued, Skipped: found.Skipped, Refused: found.Refused}
 	for _, other := range others {
-		r.report.Warnings = append(r.report.Warnings, Note{in.Home, fmt.Errorf("this catalogue has put payloads into %s before: what needs them has to be given that store", Printable(other))})
+		r.report.Warnings = append(r.report.Warnings, Note{in.Home, fmt.Errorf("this catalogue has put payloads into %s before: what needs them has to be given that store (--store)", Printable(other))})
 	}
 	work, end := r.workContext(ctx)
 	defer end()
@@ -157,11 +157,15 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 }
 
 // claimStore tells the store that this catalogue refers to it, before it does. Where it had not done so yet, it returns
-// the other stores that the catalogue's jobs have put payloads into.
+// the other homes that the catalogue's jobs have put payloads into. The rows are a home as well, and need not be told.
 func (in *Ingester) claimStore(ctx context.Context) (others []string, err error) {
 	claimer, ok := in.Store.(Claimer)
 	if !ok {
-		return nil, nil
+		used, err := usedHomes(ctx, in.Catalog)
+		if err != nil || slices.ContainsFunc(used, func(u UsedStore) bool { return u.Home == in.Home }) {
+			return nil, err
+		}
+		return homesOf(used), nil
 	}
 	identity, err := in.Catalog.Identity(ctx)
 	if err != nil {
@@ -174,7 +178,7 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 	if slices.Contains(all, identity) {
 		return nil, nil
 	}
-	used, err := UsedStores(ctx, in.Catalog)
+	used, err := usedHomes(ctx, in.Catalog)
 	if err != nil {
 		return nil, err
 	}
@@ -182,10 +186,17 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 		if u.Home == in.Home { // it was to know of the catalogue: this is another one in its place
 			return nil, fmt.Errorf("job %d has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", u.Job, Printable(u.Home))
 		}
-		others = append(others, u.Home)
 	}
 	_, err = claimer.Claim(ctx, identity)
-	return others, err
+	return homesOf(used), err
+}
+
+// homesOf are their names alone.
+func homesOf(used []UsedStore) (homes []string) {
+	for _, u := range used {
+		homes = append(homes, u.Home)
+	}
+	return homes
 }
 
 // ClaimStore tells store whose payloads it is about to be given. One that is no Claimer, nil too, need not know.
@@ -210,14 +221,19 @@ type UsedStore struct {
 // UsedStores returns the stores that the catalogue's jobs have put payloads into, each once, in the order of
 // their first use. The catalogue's own rows are not among them.
 func UsedStores(ctx context.Context, jobs Jobs) ([]UsedStore, error) {
-	var used []UsedStore
+	used, err := usedHomes(ctx, jobs)
+	return slices.DeleteFunc(used, func(u UsedStore) bool { return u.Home == HomeRows }), err
+}
+
+// usedHomes are the stores, and the rows.
+func usedHomes(ctx context.Context, jobs Jobs) (used []UsedStore, err error) {
 	for job, err := range jobs.AllJobs(ctx) {
 		if err != nil {
 			return nil, err
 		}
 		home := job.Options[OptionStore]
 		known := slices.ContainsFunc(used, func(u UsedStore) bool { return u.Home == home })
-		if home != "" && home != HomeRows && !known {
+		if home != "" && !known {
 			used = append(used, UsedStore{home, job.ID})
 		}
 	}

@@ -111,6 +111,26 @@ func TestTurnsMakeWay(t *testing.T) {
 	})
 }
 
+// Nobody begins beside a batch that is written anew.
+func TestTurnsGoAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := &ingest.Turns{}
+		one, two := turns.Next(), turns.Next()
+		for range 2 {
+			if err := one.Begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			one.RolledBack()
+		}
+		wantStep(t, "the first's Begin", step(t.Context(), one.Begin), nil)
+		one.Locked()
+		begun2 := step(t.Context(), two.Begin)
+		wantStep(t, "the second's Begin, which is its first,", begun2, "waits")
+		one.Settle(nil)
+		wantStep(t, "the second's Begin", begun2, nil)
+	})
+}
+
 // No transaction is open for long: should the one before wait for a lock of this one's, that would never end.
 func TestTurnsArePatientForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -48,7 +48,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 	whole, at, sound := sha256x2.New(), int64(0), true // sound: whole gets all the right bytes
 	var rewritten sync.Map                             // by offset: *RewrittenError
 	read := func(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
-		payload, again, err := v.read(ctx, piece, buffer)
+		payload, again, err := v.read(ctx, piece, buffer, l)
 		if again != nil {
 			rewritten.Store(piece.Offset, again)
 		}
@@ -104,7 +104,7 @@ var errSound = errors.New("sound")
 
 // read returns the payload of piece, or an error that says what is known of it without reading. What was written again since
 // its row was is read in any case, and said to be so: the store was asked first, so that a write that comes later is not missed.
-func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte) (payload []byte, again *RewrittenError, err error) {
+func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte, l lender) (payload []byte, again *RewrittenError, err error) {
 	prober, probes := v.Payloads.Store.(Prober)
 	switch {
 	case v.Server != nil && piece.inRow():
@@ -115,11 +115,11 @@ func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte) (payloa
 	case probes && !piece.inRow():
 		err = prober.Probe(ctx, piece.Digest, piece.Address)
 		if errors.As(err, &again) || v.Server == nil {
-			payload, err = v.Payloads.Read(ctx, piece, buffer)
+			payload, err = l.read(ctx, piece, buffer)
 			return payload, again, err
 		}
 	default:
-		payload, err = v.Payloads.Read(ctx, piece, buffer)
+		payload, err = l.read(ctx, piece, buffer)
 		return payload, nil, err
 	}
 	if err == nil {

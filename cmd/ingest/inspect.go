@@ -35,7 +35,7 @@ func (p *program) inspect(ctx context.Context, path string) error {
 	file := &m.Files[0]
 	if p.json {
 		p.printJSON(map[string]any{"object": "file", "name": m.Name, "path": path, "format": file.Format, "architecture": m.Architecture, "bytes": file.Bytes,
-			"parameters": m.Parameters(), "tensors": len(file.Tensors), "metadata": metadataObject(m.Metadata), "warnings": append([]string{}, file.Warnings...)})
+			"parameters": m.Parameters(), "tensors": len(file.Tensors), "metadata": metadataObject(m.Metadata), "warnings": list(file.Warnings)})
 	} else {
 		p.table([][]any{{"file", path}, {"format", file.Format}, {"name", m.Name}, {"architecture", m.Architecture}, {"size", fmt.Sprintf("%d (%s)", file.Bytes, human(file.Bytes))},
 			{"parameters", m.Parameters()}, {"tensors", len(file.Tensors)}})

@@ -75,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "\ningest: stopping: what is in hand is being finished (interrupt again to stop at once)")
 		cancel(ingest.ErrInterrupted)
 		<-signals
-		fmt.Fprintln(stderr, "ingest: stopped at once; what was recorded is kept")
+		fmt.Fprintln(stderr, "ingest: stopped at once; what was recorded is kept: `ingest resume`, or the same command, goes on")
 		os.Exit(exitInterrupted)
 	}()
 	out := &checkedWriter{Writer: stdout}

@@ -35,7 +35,7 @@ func (f *intakeFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: by the number of processors)")
 	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: by the number of processors)")
-	flags.IntVar(&f.transactions, "transactions", 0, "with --store row in SQL Server: transactions at once for each file, each on a connection of its own")
+	flags.IntVar(&f.transactions, "transactions", 0, fmt.Sprintf("with --store row in SQL Server: transactions at once for each file, each on a connection of its own; 1 to %d (default 1)", ingest.MaxTransactions))
 }
 
 func newModels(p *program) *cobra.Command {

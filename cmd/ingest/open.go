@@ -147,7 +147,7 @@ func (p *program) wantStore(ctx context.Context, h *home) error {
 			return fmt.Errorf("this catalogue has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", ingest.Printable(store))
 		}
 	}
-	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in", ingest.Printable(store), homesOf(used))
+	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in, and --store row its own rows", ingest.Printable(store), homesOf(used))
 }
 
 // homesOf names stores for a person.

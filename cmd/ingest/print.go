@@ -124,6 +124,9 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// list is a list as a field of an object: an empty one is no null.
+func list(items []string) []string { return append([]string{}, items...) }
+
 // metadataObject is metadata as a field of an object: an empty object where there is none.
 func metadataObject(metadata json.RawMessage) json.RawMessage {
 	if len(metadata) == 0 {

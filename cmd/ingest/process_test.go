@@ -23,17 +23,17 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 	return c
 }
 
-// rowsWritten is what start waits for.
-const rowsWritten = `SELECT sum(RecordedBytes) FROM ModelFiles`
+// amidFile counts the files that are recorded in part.
+const amidFile = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
 
-// startAmid starts a command and has it sleep when it has recorded something and a model is not complete. On a
-// machine with much to do a command may be done before it is put to sleep: then another one is started, from nothing.
+// startAmid starts a command and has it sleep in the midst of a file, of several batches. On a
+// machine with much to do a command may be done with it before it is put to sleep: then another one is started, from nothing.
 func (b box) startAmid(args ...string) *exec.Cmd {
 	b.Helper()
 	for range 10 {
-		c := b.start(rowsWritten, args...)
+		c := b.start(`SELECT (`+amidFile+`) + (SELECT count(*) FROM IngestionJobs WHERE Status <> 'open')`, args...)
 		b.stop(c)
-		if b.query(`SELECT count(*) FROM Models WHERE State = 'open'`) > 0 {
+		if b.query(amidFile) > 0 {
 			return c
 		}
 		c.Process.Kill()

@@ -39,7 +39,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Take model files of many gigabytes into a database, and out again",
 		Long: `Take model files of many gigabytes into a database, and out again, byte for byte.
 
-A run that is stopped, however, goes on when it is started again.
+However a run is stopped, it goes on when it is started again.
 
 ` + exitCodes,
 		Version:       version(),

@@ -182,7 +182,7 @@ func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 		p.emit(map[string]any{"event": "current", "step": report.Applied}, "%snothing to do: the database has all %d steps\n", comment(dryRun), report.Applied)
 	}
 	for _, t := range report.Left {
-		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": t.Lacks, "different": t.Different},
+		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": list(t.Lacks), "different": list(t.Different)},
 			"%s%s is not as it should be: %s\n", comment(dryRun), t.Name, wrongIn(t))
 	}
 }
@@ -212,7 +212,7 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known}, "the database has step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
 	}
 	for _, t := range checked.Tables {
-		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing, "lacks": t.Lacks, "different": t.Different},
+		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing, "lacks": list(t.Lacks), "different": list(t.Different)},
 			"%-20s %s\n", t.Name, orOK(wrongIn(t)))
 	}
 	for _, name := range f.parts {

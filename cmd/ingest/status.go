@@ -68,7 +68,7 @@ func jobState(job ingest.Job) string {
 }
 
 func jobObject(job ingest.Job) map[string]any {
-	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": job.Paths, "started": job.Started.UTC(),
+	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths), "started": job.Started.UTC(),
 		"problems": append([]ingest.Problem{}, job.Problems...)}
 	if !job.Completed.IsZero() {
 		o["completed"] = job.Completed.UTC()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -73,10 +74,20 @@ func (p *program) storeName() (string, error) {
 	return "dir:" + path, err
 }
 
+// isFolder reports whether an address looks like a path: it begins as one of this system or of Windows, or names a folder that is there.
+func isFolder(address string) bool {
+	drive := len(address) > 2 && address[1] == ':' && (address[2] == '\\' || address[2] == '/')
+	info, err := os.Stat(address)
+	return drive || filepath.IsAbs(address) || err == nil && info.IsDir()
+}
+
 // checkStore refuses an address that openStore cannot open.
 func checkStore(address string) error {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows || isBlobs(address) {
 		return nil
+	}
+	if isFolder(address) {
+		return usage("--store %s: want dir: before a folder: dir:%s", ingest.Printable(address), ingest.Printable(address))
 	}
 	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
 }

@@ -89,7 +89,10 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	err = v.all(ctx, models)
 	stop()
 	verdict := v.finish(len(models))
-	if v.damaged > 0 && repair == "" {
+	if v.rowsGone > 0 {
+		fmt.Fprintln(p.stderr, "ingest: hint: rows that are gone cannot be repaired: delete the model (DELETE FROM Models WHERE ModelId = its number), and take its file in again")
+	}
+	if v.damaged > v.rowsGone && repair == "" {
 		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing again, from the file it came from")
 	}
 	if v.missing > 0 {
@@ -133,6 +136,7 @@ type verification struct {
 	foreign           int // models of other programs, of which no digest is recorded
 	damaged, repaired int
 	missing           int          // of damaged
+	rowsGone          int          // of damaged, those of which rows are gone
 	probe             bool         // ask the store instead of reading
 	hashed            *hashedThere // with --server
 }
@@ -204,6 +208,9 @@ func (v *verification) found(m ingest.Summary, d ingest.Damage) {
 		v.missing++
 	default:
 		v.damaged++
+		if errors.Is(d.Reason, ingest.ErrIncomplete) {
+			v.rowsGone++
+		}
 	}
 	place := "the file as a whole"
 	if d.Piece.Bytes > 0 {

@@ -46,7 +46,8 @@ const markPresent = `/* ingest: mark-present */ UPDATE b SET New = 0 FROM #inges
 // processes which bring the same hash the second waits here, and then sees it, where both
 // would block each other if they only read. They go through the hashes in their order, as a rule, so they meet at
 // the first one that they share; otherwise one of them is a deadlock's victim, and its batch is tried again. An engine without these locks refuses the second
-// one's row (2627), and its batch is tried again.
+// one's row (2627), and its batch is tried again. As long as there are few atoms, most places are in the same gap between
+// two hashes, which is what is locked: then a batch waits here for those before it, and writes its payloads alone.
 const addAtoms = `/* ingest: add-atoms */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
 	SELECT n.ContentHash, N'model', N'ingest_segment', 0, n.ByteSize
 	FROM (SELECT ContentHash, MIN(ByteSize) AS ByteSize FROM #ingest_batch WHERE New = 1 GROUP BY ContentHash) AS n

@@ -203,6 +203,64 @@ func TestTurnsMakeWayForOneThatIsTriedAgain(t *testing.T) {
 	})
 }
 
+// No batch waits for ever for a lock of a later one, although nothing that is read after the locks should want one.
+func TestTurnsOutlastALockThatWasNotForeseen(t *testing.T) {
+	eachWay(t, func(t *testing.T, d *double, c *Catalog) {
+		wanted := "atom " + threeBatches()[1].Segments[1].Digest.String() // the second batch's
+		d.Handle("/* ingest: reconcile */", func(req *tdstest.Request) (tdstest.Result, error) {
+			rows, err := d.batch(req, false)
+			if err == nil && rows[0].offset == 0 {
+				_ = req.Wait(func() bool { return false }, 300*time.Millisecond) // its payloads took a while
+				err = req.Lock(wanted, 5*time.Second)
+			}
+			if err != nil {
+				return tdstest.Result{}, err
+			}
+			return d.reconcile(req)
+		})
+		if failed := recordAtOnce(t.Context(), c); errors.Join(failed[:]...) != nil {
+			t.Fatal(failed)
+		}
+		d.check(t, true, true)
+	})
+}
+
+// All connections are lost while two batches have files open, as when the process is killed.
+func TestTurnsKilled(t *testing.T) {
+	s, c := newStreamed(t)
+	var mu sync.Mutex
+	writes, both := 0, make(chan struct{})
+	ctx, kill := context.WithCancel(t.Context())
+	s.step = func(step string) error {
+		if step != "write" {
+			return nil
+		}
+		mu.Lock()
+		if writes++; writes == 2 {
+			close(both)
+		}
+		mu.Unlock()
+		<-both
+		kill()
+		return ctx.Err()
+	}
+	go func() {
+		<-both
+		for _, session := range s.Sessions() {
+			s.Kill(session.ID)
+		}
+	}()
+	if failed := recordAtOnce(ctx, c); failed[0] == nil || failed[1] == nil || failed[2] == nil {
+		t.Errorf("some were recorded: %v", failed)
+	}
+	s.check(t, true, false)
+	s.step = nil
+	if failed := recordAtOnce(t.Context(), c); errors.Join(failed[:]...) != nil {
+		t.Fatal(failed)
+	}
+	s.check(t, true, true)
+}
+
 // What comes after a batch that cannot be recorded is not recorded either, and what comes before it is.
 func TestTurnsAfterAFailure(t *testing.T) {
 	for bad := range 3 {

@@ -24,8 +24,8 @@
 //   - While rows of an answer are unread, a file cannot be opened: Batch.Slots and [Locate] return
 //     when all are read, and nothing is opened before (Store, Load).
 //   - Opening never waits for whoever has the file. It is tried again, with growing pauses and an end,
-//     by the project's one loop for that (opener.open, storage.Do). The end is soon, and counted from the transaction's
-//     beginning (opener.patience), because meanwhile others wait for its locks.
+//     by the project's one loop for that (opener.open, storage.Do). The end is soon, and counted from when the
+//     rows are made (opener.patience), because meanwhile others wait for its locks.
 //   - A file that is open for writing has the transaction's data locked: INSERT, UPDATE and
 //     DELETE are refused. They come before the first file is opened or after the last one is closed:
 //     Batch.Insert, Batch.Update.
@@ -42,7 +42,8 @@
 //     that it is made of: handle has the calls that are allowed, and nothing else.
 //   - The DLL comes with a driver for SQL Server, by several names, and not with Windows: [Find].
 //   - While a transaction is open, others wait for its locks, and the server cannot collect old versions of files. The
-//     pipeline bounds a batch by bytes and time (ingest.Options), and the wait within it is what is said above.
+//     pipeline bounds a batch by bytes and time (ingest.Options); the wait for files is what is said above; and for batches before it a
+//     batch waits with an open transaction for some seconds only (ingest.Turn.End).
 //   - A SQL login may not open files; the server does not say so before the first one is opened
 //     (access denied). [Error] says what to do, for this and for what else can be missing.
 //

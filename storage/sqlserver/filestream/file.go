@@ -42,7 +42,7 @@ type opener struct {
 	files  Files
 	policy storage.Policy
 	token  []byte
-	begun  time.Time // when the transaction was
+	begun  time.Time // when its rows were made
 }
 
 // with opens a file, has work done with it, and closes it, also when work fails or

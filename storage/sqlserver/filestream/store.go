@@ -45,15 +45,16 @@ var (
 //
 // ctx is looked at before each step and each write of a few MiB; COMMIT is not cut short. policy
 // says how often an open that meets a sharing violation is tried again; the transaction
-// stays open meanwhile, with all its locks. Its Total is counted from the transaction's beginning, for all
+// stays open meanwhile, with all its locks. Its Total is counted from when the rows are made, for all
 // files together.
 func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy storage.Policy) error {
 	var token []byte
 	var slots []Slot
-	begun := time.Now()
+	var begun time.Time
 	return within(ctx, tx,
 		func() error { return batch.Insert(ctx) },
 		func() (err error) {
+			begun = time.Now() // for its rows it may have waited, and nobody for it
 			token, slots, err = batch.Slots(ctx)
 			return err
 		},
