@@ -35,7 +35,7 @@ type stage int
 
 const (
 	waiting  stage = iota // it has no transaction, or one that does not have all its locks
-	locked                // its transaction waits for no lock that a later batch could have
+	locked                // its transaction should have to wait for no lock that a later batch has
 	recorded              // it has been committed
 	failed                // it will not be
 )

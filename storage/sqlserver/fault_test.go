@@ -129,16 +129,10 @@ func TestFaultsThatPass(t *testing.T) {
 	}
 }
 
-// outlast records the batch in spite of a fault after which the same call succeeds.
-func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads bool) {
-	t.Helper()
-	injected := d.Inject(fault)
+// revive has the server come to life again when the client has given it up.
+func revive(t *testing.T, injected *tdstest.Injected) {
 	t.Cleanup(injected.Release)
-	if fault.At == tdstest.AtLogin { // connections that are there already need none
-		c.db.SetMaxIdleConns(0)
-		c.db.SetMaxIdleConns(defaultConnections)
-	}
-	go func() { // the server comes to life again when the client has given it up
+	go func() {
 		select {
 		case <-injected.Struck():
 		case <-t.Context().Done():
@@ -146,6 +140,17 @@ func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads
 		time.Sleep(1200 * time.Millisecond)
 		injected.Release()
 	}()
+}
+
+// outlast records the batch in spite of a fault after which the same call succeeds.
+func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads bool) {
+	t.Helper()
+	injected := d.Inject(fault)
+	if fault.At == tdstest.AtLogin { // connections that are there already need none
+		c.db.SetMaxIdleConns(0)
+		c.db.SetMaxIdleConns(defaultConnections)
+	}
+	revive(t, injected)
 	for range 2 { // and once more, as a caller may
 		if err := d.record(t.Context(), c, payloads); err != nil {
 			t.Fatal(err)

@@ -140,15 +140,7 @@ func TestTurnsOutlastFaults(t *testing.T) {
 					fault := fault
 					fault.Skip, fault.Rows = skip, min(fault.Rows, 1)
 					injected := d.Inject(fault)
-					t.Cleanup(injected.Release)
-					go func() { // the server comes to life again when the client has given it up
-						select {
-						case <-injected.Struck():
-						case <-t.Context().Done():
-						}
-						time.Sleep(1200 * time.Millisecond)
-						injected.Release()
-					}()
+					revive(t, injected)
 					for range 2 {
 						if failed := recordAtOnce(t.Context(), c); errors.Join(failed[:]...) != nil {
 							t.Fatal(failed)
