@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type address struct {
 	silence time.Duration
 	// integrated says that the login is the one that the program runs under.
 	integrated bool
+	// login is what to say of the login where the server cannot be had; empty where the address says all of it.
+	login string
 }
 
 // IsAddress reports whether text is meant as the address of a SQL Server: a URL, or a list of name=value as go-mssqldb takes it.
@@ -125,6 +128,9 @@ func loopback(host string) bool {
 // addPassword completes an address that has a user and no password. Without a user,
 // or with Microsoft Entra's ways that need none, there is nothing to complete.
 func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
+	if a.integrated && runtime.GOOS != "windows" {
+		a.login = "no user was given, and a login of Windows is not to be had here: sqlserver://USER@HOST?database=NAME, and the password in " + passwordVariable
+	}
 	if config.User == "" || config.Password != "" {
 		return nil
 	}
@@ -141,6 +147,8 @@ func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
 	}
 	if password != "" {
 		a.dsn = withPassword(a.dsn, password)
+	} else if config.Parameters["fedauth"] == "" {
+		a.login = "no password was given for user " + config.User + ": put it into " + passwordVariable + ", or into a file that " + passwordFileVariable + " names"
 	}
 	return nil
 }

@@ -220,3 +220,25 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		t.Error("a server that has too much to do is not given time")
 	}
 }
+
+// Where the server cannot be had, it is said what the address does not say of the login.
+func TestLoginThatIsLeftOut(t *testing.T) {
+	t.Setenv(passwordVariable, "")
+	t.Setenv(passwordFileVariable, "")
+	for address, want := range map[string]string{
+		"sqlserver://somebody@127.0.0.1:1?database=d":                                "no password was given for user somebody",
+		"sqlserver://somebody:secret@127.0.0.1:1?database=d":                         "",
+		"sqlserver://somebody@127.0.0.1:1?database=d&fedauth=ActiveDirectoryDefault": "",
+	} {
+		a, err := parseAddress(address, Settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == "" && a.login != "" || !strings.HasPrefix(a.login, want) {
+			t.Errorf("%s: %q, want %q", address, a.login, want)
+		}
+	}
+	if _, err := Open(t.Context(), "sqlserver://somebody@127.0.0.1:1?database=d&dial+timeout=1", Settings{}); err == nil || !strings.Contains(err.Error(), passwordVariable) {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -101,6 +101,9 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if f, ok := errors.AsType[*fault](err); ok && f.after > 0 { // a database of Azure that was paused takes a minute or two to come back
 		err = storage.Do(ctx, c.policy, look)
 	}
+	if err != nil && a.login != "" {
+		err = fmt.Errorf("%w (%s)", err, a.login)
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
