@@ -12,7 +12,7 @@ type Options struct {
 	SegmentBytes int64 // most bytes of a segment; DefaultSegmentBytes
 	MemoryBytes  int64 // what the whole process may hold; DefaultMemoryBytes
 	Jobs         int   // files at once; 1, or 2 where there are four processors and more
-	Workers      int   // goroutines that hash and store the segments of one file; four for each processor, at most 16, and as many as buffers
+	Workers      int   // goroutines that store the segments of one file; four for each processor, at most 16, and as many as buffers
 	BatchRows    int   // most rows of a transaction; 1,000
 	BatchBytes   int64 // most bytes of a transaction; 256 MiB
 	// BatchTime is how long a batch collects segments before it is written; 2 s.
