@@ -76,12 +76,11 @@ func (o Options) lender(segmentBytes int64, payloads Payloads) (lender, error) {
 	if err != nil {
 		return lender{}, err
 	}
-	l := lender{loan: newPool(number, o.SegmentBytes).loan(), payloads: payloads, workers: o.Workers}
-	l.rows = make(chan struct{}, max(1, number/(1+rowCopies)-1))
+	places := max(1, number/(1+rowCopies)-1)
 	if payloads.copies() > 0 { // one place is counted already; and one buffer fewer is for what a driver keeps besides
-		l.loan = newPool(max(minBuffers, number-(cap(l.rows)-1)*rowCopies-1), o.SegmentBytes).loan()
+		number = max(minBuffers, number-(places-1)*rowCopies-1)
 	}
-	return l, nil
+	return lender{newPool(number, o.SegmentBytes).loan(), payloads, o.Workers, make(chan struct{}, places)}, nil
 }
 
 // read is Payloads.Read within what memory there is.

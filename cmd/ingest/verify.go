@@ -82,8 +82,8 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		v.verifier.Repair = copied
 	}
 	if server {
-		v.hashed = &hashedThere{Hasher: hasher}
-		v.verifier.Server = v.hashed
+		v.hashed.Hasher = hasher
+		v.verifier.Server = &v.hashed
 	}
 	stop := p.showProgress(v.progress)
 	err = v.all(ctx, models)
@@ -135,10 +135,10 @@ type verification struct {
 	verified          int // models
 	foreign           int // models of other programs, of which no digest is recorded
 	damaged, repaired int
-	missing           int          // of damaged
-	rowsGone          int          // of damaged, those of which rows are gone
-	probe             bool         // ask the store instead of reading
-	hashed            *hashedThere // with --server
+	missing           int         // of damaged
+	rowsGone          int         // of damaged, those of which rows are gone
+	probe             bool        // ask the store instead of reading
+	hashed            hashedThere // by the server, with --server
 }
 
 // hashedThere counts the bytes that a server has hashed.
@@ -239,7 +239,7 @@ func (v *verification) how() string {
 	switch {
 	case v.probe:
 		return "asked about"
-	case v.hashed != nil:
+	case v.verifier.Server != nil:
 		return fmt.Sprintf("hashed, %s of them by the server", human(v.hashed.bytes.Load()))
 	}
 	return "read"
@@ -247,12 +247,8 @@ func (v *verification) how() string {
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		summary := map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.hashed == nil,
-			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": int64(0), "damaged": v.damaged, "repaired": v.repaired}
-		if v.hashed != nil {
-			summary["bytes_hashed_by_server"] = v.hashed.bytes.Load()
-		}
-		v.printJSON(summary)
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.verifier.Server == nil,
+			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.hashed.bytes.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))
