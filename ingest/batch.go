@@ -14,7 +14,7 @@ type slab struct {
 	batch    *batchInHand
 	buffer   []byte
 	from, to int64
-	segments []Recorded
+	segments []NewSegment
 	state    []byte // of the file's hash after byte to
 	users    atomic.Int32
 }
@@ -76,7 +76,7 @@ func (b *batchInHand) add(s *slab, untilCommit bool) {
 // which is that of an empty file.
 func (b *batchInHand) record(model ModelID, file FileID, from int64, state []byte) *Batch {
 	r := &Batch{Model: model, File: file, From: from, To: from, HashState: state,
-		Segments: make([]Recorded, 0, b.rows)}
+		Segments: make([]NewSegment, 0, b.rows)}
 	for _, s := range b.slabs {
 		r.Segments = append(r.Segments, s.segments...)
 		r.To, r.HashState = s.to, s.state

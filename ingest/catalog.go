@@ -11,9 +11,9 @@ import (
 // commit whose answer was lost is an ordinary event.
 type Catalog interface {
 	Jobs
-	Recorder
-	Library
-	Keeper
+	Writer
+	Reader
+	Maintenance
 	// Identity names this database among all others, for as long as it exists.
 	Identity(ctx context.Context) (string, error)
 	Close() error
@@ -22,7 +22,7 @@ type Catalog interface {
 // Recorder writes down what was stored. Every call names a lease, and the
 // transaction that would change something under a lease that was lost fails
 // with ErrLeaseLost and changes nothing.
-type Recorder interface {
+type Writer interface {
 	// Begin finds or makes the rows of a model: the model, its files, one layer a
 	// tensor. It makes no row for a segment.
 	//
@@ -50,7 +50,7 @@ type Recorder interface {
 	// Attach makes a complete model known by one more name, with files, each
 	// of which is complete already in this or in another model and holds no tensors
 	// (those that the model has already are not copied; weights of another model are refused). It is how a manifest joins weights that are stored.
-	Attach(ctx context.Context, lease Lease, model ModelID, name Naming, files []FileID) error
+	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
 }
 
 // RowStore is a catalogue that can keep payloads in its own rows: FILESTREAM,
@@ -60,9 +60,9 @@ type RowStore interface {
 	RecordPayloads(ctx context.Context, lease Lease, batch *Batch) error
 	// ReadPayload reads the payload that the row of piece holds into buffer, which
 	// is grown if it must be.
-	ReadPayload(ctx context.Context, piece Piece, buffer []byte) ([]byte, error)
+	ReadPayload(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error)
 	// ReplacePayload writes the payload of a piece that was found damaged.
-	ReplacePayload(ctx context.Context, piece Piece, payload []byte) error
+	ReplacePayload(ctx context.Context, piece StoredSegment, payload []byte) error
 }
 
 // TurnTaker is a RowStore that can write several batches of one file at once, each in a transaction of its own.
@@ -78,12 +78,12 @@ type TurnTaker interface {
 type Hasher interface {
 	// HashPayload returns the SHA-256 of the payload that the row of piece holds, and moves none of it. A
 	// row without one is ErrNoPayload, wrapped.
-	HashPayload(ctx context.Context, piece Piece) (Digest, error)
+	HashPayload(ctx context.Context, piece StoredSegment) (Digest, error)
 }
 
 // Library reads what was recorded. Sequences end at the first error; breaking
 // off early releases what they hold.
-type Library interface {
+type Reader interface {
 	// Models yields all models, complete or not, by ID, without their metadata.
 	Models(ctx context.Context) iter.Seq2[Summary, error]
 	// Model returns one; ErrNotFound, wrapped, if there is none.
@@ -91,14 +91,14 @@ type Library interface {
 	// Layers yields a model's tensors by index.
 	Layers(ctx context.Context, id ModelID) iter.Seq2[Layer, error]
 	// Pieces yields a file's recorded segments in file order.
-	Pieces(ctx context.Context, file FileID) iter.Seq2[Piece, error]
+	Segments(ctx context.Context, file FileID) iter.Seq2[StoredSegment, error]
 	// Unchanged returns the complete file that was read from this path when it had this
 	// size and modification time; ErrNotFound, wrapped, if there is none.
 	Unchanged(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
 }
 
 // Keeper is what gc and verify ask beyond reading.
-type Keeper interface {
+type Maintenance interface {
 	// Referenced returns, of at most 1,000 digests, those that a row needs from a store, with the names under which the
 	// store has them by the rows, each once, in no order; "" is of rows that give no name.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
@@ -108,5 +108,5 @@ type Keeper interface {
 	Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error)
 	// Relocate notes that the payload of piece now lies at address. If that has a name, all rows of this digest that say that
 	// theirs lies there, by its URI, are given its ETag, size and time as well: they share the payload.
-	Relocate(ctx context.Context, piece Piece, address Address) error
+	Relocate(ctx context.Context, piece StoredSegment, address Address) error
 }

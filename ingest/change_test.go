@@ -71,8 +71,8 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 	if reason := refusal(t, report, path); !errors.Is(reason, ingest.ErrChanged) {
 		t.Errorf("reason %v", reason)
 	}
-	if len(report.Taken) != 2 || len(report.Refused) != 1 {
-		t.Errorf("taken %v, refused %v", report.Taken, report.Refused)
+	if len(report.Ingested) != 2 || len(report.Refused) != 1 {
+		t.Errorf("taken %v, refused %v", report.Ingested, report.Refused)
 	}
 	for _, m := range h.models(t) {
 		if m.State != ingest.ModelComplete || m.Files[0].Path == path {
@@ -168,7 +168,7 @@ func TestUnreadable(t *testing.T) {
 		return m, err
 	}
 	report, err := run(t, t.Context(), ingester, sources...)
-	if err != nil || len(report.Taken) != 1 || len(report.Refused) != len(sources)-1 {
+	if err != nil || len(report.Ingested) != 1 || len(report.Refused) != len(sources)-1 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	for _, source := range sources {
@@ -194,7 +194,7 @@ func TestOneFileOfAModelFails(t *testing.T) {
 		return nil
 	}}
 	report, err := run(t, t.Context(), in, source)
-	if err != nil || len(report.Refused) != 2 || len(report.Taken) != 0 {
+	if err != nil || len(report.Refused) != 2 || len(report.Ingested) != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	for _, i := range []int{0, 2} {

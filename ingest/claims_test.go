@@ -51,7 +51,7 @@ func TestClaims(t *testing.T) {
 func refusedClaim(t *testing.T, h *home, path string, want ingest.Digest) *ingest.MismatchError {
 	t.Helper()
 	report, err := run(t, t.Context(), h.ingester(few), claimed(path, want))
-	if err != nil || len(report.Taken)+len(report.Skipped) != 0 {
+	if err != nil || len(report.Ingested)+len(report.Skipped) != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	reason := refusal(t, report, path)

@@ -43,7 +43,7 @@ func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
 	}
 	b.turn = t.line.Next()
 	record := b.record(t.model, t.entry.ID, t.at, t.state)
-	record.Apart = t.rows != nil || t.placer != nil
+	record.Unshared = t.rows != nil || t.placer != nil
 	if b.final {
 		record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
 	}
@@ -115,7 +115,7 @@ func (t *intake) checkWhole(ctx context.Context, got Digest) error {
 	if err := t.checkUnchanged(); err != nil {
 		return err
 	}
-	if want := t.file.Claim; !want.IsZero() && want != got {
+	if want := t.file.Expected; !want.IsZero() && want != got {
 		return &SourceError{t.file.Path, -1, &MismatchError{Want: want, Got: got}}
 	}
 	return nil

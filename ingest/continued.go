@@ -10,8 +10,8 @@ import (
 // checkContinued compares the last segment that was recorded with the file: size and time can agree although
 // a file was replaced, and then the rest of one would be joined to the beginning of another.
 func (t *intake) checkContinued(ctx context.Context) error {
-	var last Piece
-	for piece, err := range t.Catalog.Pieces(ctx, t.entry.ID) {
+	var last StoredSegment
+	for piece, err := range t.Catalog.Segments(ctx, t.entry.ID) {
 		if err != nil {
 			return err
 		}

@@ -12,8 +12,8 @@ var (
 	ErrNoPayload = errors.New("payload is missing")
 	// ErrUnreachable: the store did not answer, or not to this credential. It says nothing of a payload.
 	ErrUnreachable = errors.New("the store cannot be asked")
-	// ErrSpared: what was to be removed is another write than the one that was looked at.
-	ErrSpared = errors.New("it was written again since it was listed, and is spared")
+	// ErrModified: what was to be removed is another write than the one that was looked at.
+	ErrModified = errors.New("it was written again since it was listed, and is spared")
 	// ErrLeaseLost: another process works on the job, because this one did not renew in time.
 	ErrLeaseLost = errors.New("the job was taken over by another process")
 	// ErrBusy: another process works on it now; see BusyError for who.

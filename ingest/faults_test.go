@@ -199,7 +199,7 @@ func TestRenewalFails(t *testing.T) {
 	claim := claim()
 	claim.TTL = 30 * time.Millisecond
 	report, err := runAs(t, t.Context(), in, claim, file(blob(t, filepath.Join(t.TempDir(), "blob"), 2*mib, 1)))
-	if err != nil || len(report.Taken) != 1 {
+	if err != nil || len(report.Ingested) != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -211,7 +211,7 @@ func TestRefusalAmongFaults(t *testing.T) {
 	good := create(t, filepath.Join(folder, "good"), tiny(1))
 	bad := copied(t, good, filepath.Join(folder, "bad"))
 	damage(t, bad.Files[0].Path, 1000)
-	bad.Files[0].Claim = sum(t, good)
+	bad.Files[0].Expected = sum(t, good)
 	h := rowHome(t)
 	h.take(t, file(good))
 	base := freeze(t, h)

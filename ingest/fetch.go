@@ -19,7 +19,7 @@ type Payloads struct {
 }
 
 // Read returns the payload of piece, in buffer if it fits. It does not check the digest.
-func (p Payloads) Read(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+func (p Payloads) Read(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error) {
 	switch {
 	case piece.inRow() && p.Rows != nil:
 		return p.Rows.ReadPayload(ctx, piece, buffer)
@@ -42,10 +42,10 @@ func (p Payloads) copies() int64 {
 
 // inRow reports whether the payload lies in the row itself, or should: one without an
 // address lies nowhere else.
-func (p Piece) inRow() bool { return p.InRow || p.Address.URI == "" }
+func (p StoredSegment) inRow() bool { return p.InRow || p.Address.URI == "" }
 
 // Place says where a piece lies, in words for a person.
-func (p Piece) Place() string {
+func (p StoredSegment) Place() string {
 	if p.Layer == 0 {
 		return fmt.Sprintf("bytes %d to %d (outside of tensors)", p.Offset, p.Offset+p.Bytes)
 	}
@@ -54,7 +54,7 @@ func (p Piece) Place() string {
 
 // fetched is a piece with what was read for it.
 type fetched struct {
-	Piece
+	StoredSegment
 	payload []byte
 	sum     Digest // of the payload, once it was hashed
 	err     error  // the payload could not be read
@@ -84,7 +84,7 @@ func (o Options) lender(segmentBytes int64, payloads Payloads) (lender, error) {
 }
 
 // read is Payloads.Read within what memory there is.
-func (l lender) read(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+func (l lender) read(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error) {
 	if !piece.inRow() {
 		return l.payloads.Read(ctx, piece, buffer)
 	}
@@ -100,8 +100,8 @@ func (l lender) read(ctx context.Context, piece Piece, buffer []byte) ([]byte, e
 // eachPiece reads the payloads of pieces, a few more at once than l has workers and never more than it has buffers,
 // and calls visit with them in the order of pieces. What visit sees of a payload
 // is gone once it returns. A payload that cannot be read is visited too, with its error.
-func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
-	read func(context.Context, Piece, []byte) ([]byte, error), visit func(fetched) error) error {
+func eachPiece(ctx context.Context, pieces iter.Seq2[StoredSegment, error], l lender,
+	read func(context.Context, StoredSegment, []byte) ([]byte, error), visit func(fetched) error) error {
 	type promise struct {
 		buffer []byte
 		kept   chan fetched
@@ -148,8 +148,8 @@ func eachPiece(ctx context.Context, pieces iter.Seq2[Piece, error], l lender,
 	return group.Wait()
 }
 
-func fetchPiece(ctx context.Context, piece Piece, buffer []byte, read func(context.Context, Piece, []byte) ([]byte, error)) fetched {
-	f := fetched{Piece: piece}
+func fetchPiece(ctx context.Context, piece StoredSegment, buffer []byte, read func(context.Context, StoredSegment, []byte) ([]byte, error)) fetched {
+	f := fetched{StoredSegment: piece}
 	if !piece.inRow() && piece.Address.Bytes != piece.Bytes {
 		f.err = fmt.Errorf("the catalogue gives it %d bytes in the file and %d in the store", piece.Bytes, piece.Address.Bytes)
 		return f

@@ -28,7 +28,7 @@ func (e *AmbiguousError) Error() string {
 // FindModel returns the model that reference means: its id, one of its names, or
 // the SHA-256 (or a unique prefix of at least 6 digits) of one of its files. A name goes before a digest. One that
 // fits several is an *AmbiguousError; one that fits none is ErrNotFound, wrapped.
-func FindModel(ctx context.Context, library Library, reference string) (Summary, error) {
+func FindModel(ctx context.Context, library Reader, reference string) (Summary, error) {
 	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
 		if m, err := library.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
 			return m, err

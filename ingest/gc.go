@@ -23,7 +23,7 @@ type Collector struct {
 	// so that their payloads become free.
 	Unfinished bool
 	// Refused, if not nil, is told of each thing that could not be removed, and why. The others go on.
-	Refused func(Stray, error)
+	Refused func(Object, error)
 }
 
 // Collection is what a Collector found, and removed if it was to.
@@ -45,7 +45,7 @@ const sweepBatch = 1000
 // Collect looks for garbage, calls found for each thing in the store that no row needs, and
 // removes it if Remove is set. It runs alone: while any other job is live, the error is a *BusyError, and
 // none can begin until it is done. A store that other catalogues use as well is refused.
-func (c *Collector) Collect(ctx context.Context, claim Claim, found func(Stray)) (sum Collection, err error) {
+func (c *Collector) Collect(ctx context.Context, claim JobRequest, found func(Object)) (sum Collection, err error) {
 	sweeper, ok := c.Store.(Sweeper)
 	if !ok && c.Store != nil {
 		return sum, errors.New("this store cannot list what lies in it")
@@ -53,7 +53,7 @@ func (c *Collector) Collect(ctx context.Context, claim Claim, found func(Stray))
 	if err := c.onlyOurs(ctx); err != nil {
 		return sum, err
 	}
-	claim.Alone = true
+	claim.Exclusive = true
 	lease, err := c.Catalog.Open(ctx, claim)
 	if err != nil {
 		return sum, err
@@ -115,7 +115,7 @@ func (c *Collector) guard(ctx context.Context, lease Lease) error {
 	return errors.Join(c.Catalog.Renew(ctx, lease), c.onlyOurs(ctx))
 }
 
-func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, sum *Collection, found func(Stray)) error {
+func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, sum *Collection, found func(Object)) error {
 	if err := c.unfinished(ctx, lease, sum); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer stop()
 	if refusal := announcer.Withdraw(last, identity, s.since); refusal != nil {
-		s.refuse(Stray{Name: "the announcement of this gc"}, refusal)
+		s.refuse(Object{Name: "the announcement of this gc"}, refusal)
 	}
 	return err
 }
@@ -174,7 +174,7 @@ type sweep struct {
 	sweeper    Sweeper
 	lease      Lease
 	sum        *Collection
-	found      func(Stray)
+	found      func(Object)
 	limit      time.Time // what was written later is spared
 	since      time.Time // of the announcement: what was not written before is spared; zero if there is none
 	announced  time.Time // the same by the wall clock of this machine
@@ -182,7 +182,7 @@ type sweep struct {
 }
 
 func (s *sweep) all(ctx context.Context) error {
-	var batch []Stray
+	var batch []Object
 	for stray, err := range s.sweeper.Sweep(ctx) {
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ func (s *sweep) all(ctx context.Context) error {
 }
 
 // batch asks the rows for what was listed, then who else may need it, and removes what nobody does.
-func (s *sweep) batch(ctx context.Context, batch []Stray) error {
+func (s *sweep) batch(ctx context.Context, batch []Object) error {
 	var digests []Digest
 	for _, stray := range batch {
 		if !stray.Digest.IsZero() {
@@ -236,7 +236,7 @@ func (s *sweep) batch(ctx context.Context, batch []Stray) error {
 }
 
 // take removes one thing, if it is to be. An error is the end of the sweep.
-func (s *sweep) take(ctx context.Context, stray Stray) error {
+func (s *sweep) take(ctx context.Context, stray Object) error {
 	if s.Remove {
 		if !s.announced.IsZero() && time.Since(s.announced) > announcedFor {
 			return fmt.Errorf("gc has been at work for %s, and others need not heed it any longer: run it again for the rest", announcedFor)
@@ -244,7 +244,7 @@ func (s *sweep) take(ctx context.Context, stray Stray) error {
 		err := s.sweeper.Remove(ctx, stray)
 		switch {
 		case err == nil:
-		case errors.Is(err, ErrSpared):
+		case errors.Is(err, ErrModified):
 			s.young(stray)
 			return nil
 		case errors.Is(err, ErrUnreachable), ctx.Err() != nil:
@@ -261,19 +261,19 @@ func (s *sweep) take(ctx context.Context, stray Stray) error {
 }
 
 // refuse notes what could not be removed.
-func (s *sweep) refuse(stray Stray, err error) {
+func (s *sweep) refuse(stray Object, err error) {
 	s.sum.Refused++
 	if s.Refused != nil {
 		s.Refused(stray, err)
 	}
 }
 
-func (s *sweep) young(stray Stray) {
+func (s *sweep) young(stray Object) {
 	s.sum.Young++
 	s.sum.YoungBytes += stray.Bytes
 }
 
-func (sum *Collection) add(stray Stray) {
+func (sum *Collection) add(stray Object) {
 	if stray.Digest.IsZero() {
 		sum.Remains++
 	} else {

@@ -17,7 +17,7 @@ import (
 )
 
 // sweepClaim asks for the job of a gc.
-func sweepClaim() ingest.Claim {
+func sweepClaim() ingest.JobRequest {
 	c := someoneElse()
 	c.Pipeline, c.Source = "gc", "gc"
 	return c
@@ -28,7 +28,7 @@ func (h *home) collect(t *testing.T, c ingest.Collector) (ingest.Collection, []s
 	t.Helper()
 	c.Catalog, c.Store = h.catalog, h.store()
 	var found []string
-	sum, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { found = append(found, s.Name) })
+	sum, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Object) { found = append(found, s.Name) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestCollectForeign(t *testing.T) {
 	h.memory.Leave("half", noise(7, 1))
 	for _, remove := range []bool{false, true} {
 		c := ingest.Collector{Catalog: h.catalog, Store: h.memory, Remove: remove}
-		if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) { t.Error("something was found") }); err == nil {
+		if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Object) { t.Error("something was found") }); err == nil {
 			t.Error("a foreign store was swept")
 		}
 	}
@@ -152,13 +152,13 @@ func TestCollectAlone(t *testing.T) {
 	must(t, err)
 	c := ingest.Collector{Catalog: h.catalog, Store: h.memory, Remove: true}
 	var busy *ingest.BusyError
-	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {}); !errors.As(err, &busy) || busy.Job != lease.Job {
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Object) {}); !errors.As(err, &busy) || busy.Job != lease.Job {
 		t.Errorf("while a job is live: %v", err)
 	}
 	must(t, h.catalog.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete}))
 	began, patient := false, claim()
-	patient.Gone = nil
-	_, err = c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {
+	patient.HolderDead = nil
+	_, err = c.Collect(t.Context(), sweepClaim(), func(ingest.Object) {
 		began = true
 		if _, err := runAs(t, t.Context(), h.ingester(few), patient, source); !errors.Is(err, ingest.ErrBusy) {
 			t.Errorf("a run while it sweeps: %v", err)
@@ -185,7 +185,7 @@ func TestCollectOnlyOurs(t *testing.T) {
 		}
 	}
 	c := ingest.Collector{Catalog: h[0].catalog, Store: store, Remove: true}
-	if _, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { t.Errorf("found %v", s) }); err == nil || !strings.Contains(err.Error(), "2 catalogues") {
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Object) { t.Errorf("found %v", s) }); err == nil || !strings.Contains(err.Error(), "2 catalogues") {
 		t.Errorf("a store of two catalogues: %v", err)
 	}
 	late := storeHome(t)
@@ -199,7 +199,7 @@ func TestCollectOnlyOurs(t *testing.T) {
 		}
 		return nil
 	}}}
-	if _, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { t.Errorf("found %v", s) }); err == nil || late.memory.Payloads() != 1 {
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Object) { t.Errorf("found %v", s) }); err == nil || late.memory.Payloads() != 1 {
 		t.Errorf("another catalogue came while it was swept: %v, %d payloads", err, late.memory.Payloads())
 	}
 }
@@ -226,17 +226,17 @@ func TestCollectFails(t *testing.T) {
 	}}
 	fault = fmt.Errorf("half: %w", ingest.ErrUnreachable)
 	c = ingest.Collector{Catalog: h.catalog, Store: failing, Remove: true}
-	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {}); !errors.Is(err, ingest.ErrUnreachable) || len(h.names(t)) != 2 {
+	if _, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Object) {}); !errors.Is(err, ingest.ErrUnreachable) || len(h.names(t)) != 2 {
 		t.Errorf("ended with %v, left %v", err, h.names(t))
 	}
 	fault = errFault
 	var refused []string
-	c.Refused = func(s ingest.Stray, err error) {
+	c.Refused = func(s ingest.Object, err error) {
 		if refused = append(refused, s.Name); !errors.Is(err, errFault) {
 			t.Errorf("%s was refused with %v", s.Name, err)
 		}
 	}
-	sum, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Stray) {})
+	sum, err := c.Collect(t.Context(), sweepClaim(), func(ingest.Object) {})
 	if err != nil || sum.Refused != 1 || sum.Remains != 1 || !slices.Equal(refused, h.names(t)) {
 		t.Errorf("%+v, %v, refused %v, left %v", sum, err, refused, h.names(t))
 	}
@@ -258,13 +258,13 @@ func TestCollectSpares(t *testing.T) {
 		"young": {Store: h.memory, OlderThan: time.Hour},
 		"written again": {Store: &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
 			if call.Verb == "Remove" {
-				return fmt.Errorf("remove: %w", ingest.ErrSpared)
+				return fmt.Errorf("remove: %w", ingest.ErrModified)
 			}
 			return nil
 		}}},
 	} {
 		c.Catalog, c.Remove = h.catalog, true
-		sum, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Stray) { t.Errorf("%s: found %s", name, s.Name) })
+		sum, err := c.Collect(t.Context(), sweepClaim(), func(s ingest.Object) { t.Errorf("%s: found %s", name, s.Name) })
 		if err != nil || sum.Young != 1 || sum.YoungBytes != 10 || sum.Payloads+sum.Bytes+sum.Refused != 0 {
 			t.Errorf("%s: %+v, %v", name, sum, err)
 		}

@@ -17,7 +17,7 @@ var ThisProcess = sync.OnceValue(func() Holder {
 // Gone reports whether h is known to have ended: it ran on this machine, since its last start
 // and in the same container, and no such process is there now. A holder elsewhere is
 // never known to be gone; its lease lapses.
-func (h Holder) Gone() bool {
+func (h Holder) Dead() bool {
 	if h.Host != ThisProcess().Host {
 		return false
 	}

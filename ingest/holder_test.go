@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 
 // TestHolderGone: a process is gone once it has ended, and whoever has its number then is another one.
 func TestHolderGone(t *testing.T) {
-	if ThisProcess().Gone() {
+	if ThisProcess().Dead() {
 		t.Error("this process is gone")
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -36,28 +36,28 @@ func TestHolderGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	holder := Holder{Host: ThisProcess().Host, Process: child.Process.Pid, Started: processStarted(child.Process.Pid)}
-	if holder.Started == 0 || holder.Gone() {
+	if holder.Started == 0 || holder.Dead() {
 		t.Errorf("%+v is there, and counts as gone", holder)
 	}
 	elsewhere, another := holder, holder
 	elsewhere.Host += "x"
 	another.Started--
-	if elsewhere.Gone() || !another.Gone() {
-		t.Errorf("one elsewhere is gone: %v; one with the number of another: %v", elsewhere.Gone(), another.Gone())
+	if elsewhere.Dead() || !another.Dead() {
+		t.Errorf("one elsewhere is gone: %v; one with the number of another: %v", elsewhere.Dead(), another.Dead())
 	}
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !holder.Gone(); time.Sleep(time.Millisecond) { // it has ended, and nobody has asked how
+	for deadline := time.Now().Add(10 * time.Second); !holder.Dead(); time.Sleep(time.Millisecond) { // it has ended, and nobody has asked how
 		if time.Now().After(deadline) {
 			t.Fatal("a process that was killed and not reaped does not count as gone")
 		}
 	}
 	_ = child.Wait() // it was killed
-	if !holder.Gone() || elsewhere.Gone() {
-		t.Errorf("after its end: gone here %v, elsewhere %v", holder.Gone(), elsewhere.Gone())
+	if !holder.Dead() || elsewhere.Dead() {
+		t.Errorf("after its end: gone here %v, elsewhere %v", holder.Dead(), elsewhere.Dead())
 	}
-	if (Holder{}).Gone() {
+	if (Holder{}).Dead() {
 		t.Error("nobody is gone")
 	}
 }

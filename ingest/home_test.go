@@ -113,9 +113,9 @@ func (h *home) ingester(options ingest.Options) *ingest.Ingester {
 }
 
 // claim asks for the one job of a test.
-func claim() ingest.Claim {
-	return ingest.Claim{Pipeline: "models", Source: "test", Paths: []string{"test"}, Holder: ingest.ThisProcess(),
-		TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}
+func claim() ingest.JobRequest {
+	return ingest.JobRequest{Pipeline: "models", Source: "test", Paths: []string{"test"}, Holder: ingest.ThisProcess(),
+		TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}
 }
 
 // run runs in over sources. A run that does not end is a failure, not a hang.
@@ -124,7 +124,7 @@ func run(t *testing.T, ctx context.Context, in *ingest.Ingester, sources ...inge
 	return runAs(t, ctx, in, claim(), sources...)
 }
 
-func runAs(t *testing.T, ctx context.Context, in *ingest.Ingester, claim ingest.Claim, sources ...ingest.Source) (*ingest.Report, error) {
+func runAs(t *testing.T, ctx context.Context, in *ingest.Ingester, claim ingest.JobRequest, sources ...ingest.Source) (*ingest.Report, error) {
 	t.Helper()
 	type result struct {
 		report *ingest.Report
@@ -185,10 +185,10 @@ func (h *home) models(t *testing.T) []ingest.Summary {
 }
 
 // pieces returns the segments of a file.
-func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.Piece {
+func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.StoredSegment {
 	t.Helper()
-	var all []ingest.Piece
-	for p, err := range h.catalog.Pieces(t.Context(), file.ID) {
+	var all []ingest.StoredSegment
+	for p, err := range h.catalog.Segments(t.Context(), file.ID) {
 		if err != nil {
 			t.Fatal(err)
 		}

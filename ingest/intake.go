@@ -126,7 +126,7 @@ func (t *intake) read(ctx context.Context) error {
 }
 
 func (s *slab) add(segment Segment, t *intake) {
-	r := Recorded{Segment: segment}
+	r := NewSegment{Segment: segment}
 	if segment.Tensor != NoTensor {
 		r.Layer = t.entry.Layers[segment.Tensor]
 		r.Type = t.file.Tensors[segment.Tensor].Type
@@ -263,7 +263,7 @@ func (t *intake) work(ctx context.Context) error {
 	return nil
 }
 
-func (t *intake) put(ctx context.Context, r *Recorded, payload []byte) error {
+func (t *intake) put(ctx context.Context, r *NewSegment, payload []byte) error {
 	leave, err := t.inFlight.enter(ctx, r.Digest)
 	if err != nil {
 		return err

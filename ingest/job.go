@@ -13,7 +13,7 @@ type Jobs interface {
 	// Open starts a job over a source, or continues the one over the same source that
 	// was left open, and leases it for claim.TTL. If a live process holds it,
 	// the error is a *BusyError.
-	Open(ctx context.Context, claim Claim) (Lease, error)
+	Open(ctx context.Context, claim JobRequest) (Lease, error)
 	// Renew prolongs the lease by its TTL from now; ErrLeaseLost if another has taken it over.
 	Renew(ctx context.Context, lease Lease) error
 	// CloseJob ends the lease. With outcome JobOpen the job stays to be continued.
@@ -25,7 +25,7 @@ type Jobs interface {
 }
 
 // Claim asks for a job.
-type Claim struct {
+type JobRequest struct {
 	Job      int64  // 0, or the job that is to be continued
 	Pipeline string // "models", "gc", ...
 	Source   string // the paths as given, made absolute, joined; one open job for each
@@ -34,9 +34,9 @@ type Claim struct {
 	Holder   Holder
 	TTL      time.Duration
 	// Alone asks that no other job be live, and none start, while this one is.
-	Alone bool
+	Exclusive bool
 	// Gone says whether a holder is known to have ended, so that its lease need not be waited for.
-	Gone func(Holder) bool
+	HolderDead func(Holder) bool
 }
 
 // Holder names a process: enough to say whether it still runs, on its own machine.

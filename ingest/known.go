@@ -67,7 +67,7 @@ func (r *run) attach(ctx context.Context, source *Source, into ModelID) error {
 		}
 		files[i] = stored.ID
 	}
-	return r.Catalog.Attach(ctx, r.lease, into, Naming{source.Name, source.URI}, files)
+	return r.Catalog.Attach(ctx, r.lease, into, Alias{source.Name, source.URI}, files)
 }
 
 // unchanged returns the stored file that f still is, or one without an ID.
@@ -77,7 +77,7 @@ func (r *run) unchanged(ctx context.Context, f SourceFile) (StoredFile, error) {
 		return StoredFile{}, &SourceError{f.Path, -1, err}
 	}
 	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
-	if errors.Is(err, ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Claim.IsZero() && f.Claim != stored.Digest) {
+	if errors.Is(err, ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() && f.Expected != stored.Digest) {
 		return StoredFile{}, nil
 	}
 	return stored, err
@@ -150,7 +150,7 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string, done 
 		return &SourceError{path, at, fmt.Errorf("the catalogue has lost the rows of bytes %d to %d, so that the file cannot be given back: %w: delete its model (DELETE FROM Models WHERE ModelId = %d), and take it in again",
 			at, to, ErrIncomplete, stored.Model)}
 	}
-	for piece, err := range r.Catalog.Pieces(ctx, stored.ID) {
+	for piece, err := range r.Catalog.Segments(ctx, stored.ID) {
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +184,7 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string, done 
 func (r *run) differing(ctx context.Context, want Digest, model *Model) []string {
 	var path string
 	for i := range model.Files {
-		if model.Files[i].Claim == want {
+		if model.Files[i].Expected == want {
 			path = model.Files[i].Path
 		}
 	}
@@ -208,7 +208,7 @@ type differences struct {
 	more  int
 }
 
-func (d *differences) add(p Piece) {
+func (d *differences) add(p StoredSegment) {
 	if len(d.named) >= 5 {
 		d.more++
 		return

@@ -14,10 +14,10 @@ import (
 )
 
 // someoneElse is the claim of another process on the same job.
-func someoneElse() ingest.Claim {
+func someoneElse() ingest.JobRequest {
 	c := claim()
 	c.Holder.Process++
-	c.Gone = nil
+	c.HolderDead = nil
 	return c
 }
 
@@ -68,7 +68,7 @@ func takenOver(t *testing.T, h *home, at string) {
 			time.Sleep(5 * time.Millisecond)
 			continue
 		}
-		if err != nil || !report.Continued || len(report.Taken) != 1 {
+		if err != nil || !report.Continued || len(report.Ingested) != 1 {
 			t.Fatalf("the second process: %+v, %v", report, err)
 		}
 		break
@@ -128,7 +128,7 @@ func TestLossIsNoticed(t *testing.T) {
 			in = h.ingester(few)
 			in.Catalog = &keeper{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore)}
 			report, err = runAs(t, t.Context(), in, claim, sources...)
-			if renewals := in.Catalog.(*keeper).renewing.Load(); err != nil || len(report.Taken) != 2 || renewals != 0 {
+			if renewals := in.Catalog.(*keeper).renewing.Load(); err != nil || len(report.Ingested) != 2 || renewals != 0 {
 				t.Errorf("%+v, %v; %d renewals after the end of the run", report, err, renewals)
 			}
 		})
@@ -189,8 +189,8 @@ func TestBusy(t *testing.T) {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	impatient := someoneElse()
-	impatient.Gone = func(holder ingest.Holder) bool { return holder == ingest.ThisProcess() }
-	if report, err = runAs(t, t.Context(), h.ingester(few), impatient, source); err != nil || len(report.Taken) != 1 {
+	impatient.HolderDead = func(holder ingest.Holder) bool { return holder == ingest.ThisProcess() }
+	if report, err = runAs(t, t.Context(), h.ingester(few), impatient, source); err != nil || len(report.Ingested) != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

@@ -52,7 +52,7 @@ func TestFewestBuffers(t *testing.T) {
 			in.Store = &seenStore{h.memory, see}
 		}
 		report, err := run(t, t.Context(), in, sources...)
-		if err != nil || len(report.Taken) != len(sources) {
+		if err != nil || len(report.Ingested) != len(sources) {
 			t.Fatalf("%+v, %v", report, err)
 		}
 		if len(buffers) == 0 || len(buffers) > 2 {
@@ -95,7 +95,7 @@ func TestManySmallTensors(t *testing.T) {
 			}
 		}}
 		report, err := run(t, t.Context(), in, file(path))
-		if err != nil || len(report.Taken) != 1 || report.BytesRead != fileBytes(t, path) {
+		if err != nil || len(report.Ingested) != 1 || report.BytesRead != fileBytes(t, path) {
 			t.Fatalf("%+v, %v", report, err)
 		}
 		m := onlyModel(t, h)
@@ -145,7 +145,7 @@ func hugeFile(t *testing.T) {
 	begun := time.Now()
 	report, err := in.Run(t.Context(), claim(), ingest.Found{Sources: []ingest.Source{file(path)}})
 	most := peak()
-	if err != nil || len(report.Taken) != 1 || report.BytesRead != f.Size() {
+	if err != nil || len(report.Ingested) != 1 || report.BytesRead != f.Size() {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	t.Logf("%d bytes in %s, memory at most %.1f MiB of %d", report.BytesRead, time.Since(begun).Round(time.Second), float64(most)/mib, memory/mib)

@@ -36,8 +36,8 @@ type File struct {
 	Format     string    // "gguf" or "opaque"
 	Bytes      int64     // size of the file when it was parsed
 	Modified   time.Time // modification time when it was parsed
-	Claim      Digest    // what its name or manifest promises; zero for none
-	ClaimBytes int64     // negative for none
+	Expected      Digest    // what its name or manifest promises; zero for none
+	ExpectedBytes int64     // negative for none
 	Tensors    []Tensor  // in the order of the file's own table
 	Warnings   []string  // what a person should know and what did not stop us
 }

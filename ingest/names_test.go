@@ -92,9 +92,9 @@ func TestSameContentJoins(t *testing.T) {
 				first, second := arrange(t, t.TempDir())
 				h.take(t, first...)
 				report := h.take(t, second...)
-				joined := slices.IndexFunc(report.Taken, func(o ingest.Outline) bool { return o.Joined })
-				if len(report.Taken) != len(second) || joined < 0 {
-					t.Errorf("taken %+v", report.Taken)
+				joined := slices.IndexFunc(report.Ingested, func(o ingest.Outline) bool { return o.Merged })
+				if len(report.Ingested) != len(second) || joined < 0 {
+					t.Errorf("taken %+v", report.Ingested)
 				}
 				m := onlyModel(t, h)
 				if len(m.Files) != 1 || m.BytesStored+m.BytesShared != m.Files[0].Bytes {
@@ -140,8 +140,8 @@ func TestTemplateLater(t *testing.T) {
 		later := blob(t, filepath.Join(folder, "later"), 333, 3)
 		source := named("m:a", weights, old, later)
 		report := h.take(t, source)
-		if report.BytesRead != 333 || len(report.Taken) != 1 || !report.Taken[0].Joined {
-			t.Errorf("read %d bytes, taken %+v", report.BytesRead, report.Taken)
+		if report.BytesRead != 333 || len(report.Ingested) != 1 || !report.Ingested[0].Merged {
+			t.Errorf("read %d bytes, taken %+v", report.BytesRead, report.Ingested)
 		}
 		m := onlyModel(t, h)
 		if got := filesOf(m, "m:a"); got != "later old weights" {

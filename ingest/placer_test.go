@@ -62,14 +62,14 @@ func TestPlacer(t *testing.T) {
 	in := h.ingester(few)
 	in.Store = store
 	report, err := run(t, t.Context(), in, source)
-	if err != nil || len(report.Taken) != 1 {
+	if err != nil || len(report.Ingested) != 1 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	v := ingest.Verifier{Catalog: h.catalog, Payloads: ingest.Payloads{Store: store}, Options: few}
 	m := h.models(t)[0]
 	pieces := 0
 	for _, f := range m.Files {
-		for p, err := range h.catalog.Pieces(t.Context(), f.ID) {
+		for p, err := range h.catalog.Segments(t.Context(), f.ID) {
 			must(t, err)
 			pieces++
 			payload, there := store.laid[p.Address.Name]
@@ -104,7 +104,7 @@ func TestProbe(t *testing.T) {
 	m := h.models(t)[0]
 	f := m.Files[0]
 	var names []string
-	for p, err := range h.catalog.Pieces(t.Context(), f.ID) {
+	for p, err := range h.catalog.Segments(t.Context(), f.ID) {
 		must(t, err)
 		names = append(names, p.Address.Name)
 	}

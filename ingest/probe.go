@@ -27,7 +27,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 	group, probing := errgroup.WithContext(ctx)
 	group.SetLimit(l.workers)
 	at := int64(0)
-	for piece, err := range v.Catalog.Pieces(ctx, file.ID) {
+	for piece, err := range v.Catalog.Segments(ctx, file.ID) {
 		if err != nil || probing.Err() != nil {
 			if failed := group.Wait(); err == nil {
 				err = failed
@@ -39,7 +39,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 		}
 		if piece.Offset != at {
 			mu.Lock()
-			found(Damage{File: file, Reason: fetched{Piece: piece}.damage(at)})
+			found(Damage{File: file, Reason: fetched{StoredSegment: piece}.damage(at)})
 			mu.Unlock()
 		}
 		at = piece.Offset + piece.Bytes
@@ -73,7 +73,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 }
 
 // probe returns what is wrong with a piece, and an error if that could not be told.
-func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l lender) (reason, err error) {
+func (v *Verifier) probe(ctx context.Context, prober Prober, piece StoredSegment, l lender) (reason, err error) {
 	var again *RewrittenError
 	if !piece.inRow() {
 		if reason = prober.Probe(ctx, piece.Digest, piece.Address); !errors.As(reason, &again) {
@@ -93,7 +93,7 @@ func (v *Verifier) probe(ctx context.Context, prober Prober, piece Piece, l lend
 	return nil, v.note(ctx, piece, again)
 }
 
-func (v *Verifier) count(piece Piece) {
+func (v *Verifier) count(piece StoredSegment) {
 	if v.Progress != nil {
 		v.Progress.BytesRecorded.Add(piece.Bytes)
 	}

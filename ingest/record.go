@@ -48,7 +48,7 @@ type FileEntry struct {
 type Batch struct {
 	Model    ModelID
 	File     FileID
-	Segments []Recorded
+	Segments []NewSegment
 	// From and To are the bytes of the file that the batch covers.
 	From, To int64
 	// HashState is the state of the file's SHA-256 after byte To.
@@ -57,11 +57,11 @@ type Batch struct {
 	Digest Digest
 	// Apart is set where each row has a payload of its own, in itself or by its position: none is shared, although its
 	// content is known.
-	Apart bool
+	Unshared bool
 }
 
 // Recorded is a segment on its way into the catalogue.
-type Recorded struct {
+type NewSegment struct {
 	Segment
 	Layer   LayerID // 0 for NoTensor
 	Type    string  // the tensor's type; empty for NoTensor
@@ -71,7 +71,7 @@ type Recorded struct {
 }
 
 // Piece is a recorded segment as it is read back.
-type Piece struct {
+type StoredSegment struct {
 	RowID   int64 // LayerTensorSegmentId, or FileSegmentId where Layer is 0
 	File    FileID
 	Layer   LayerID // 0 for bytes that belong to no tensor
@@ -85,14 +85,14 @@ type Piece struct {
 }
 
 // Naming is a name of a model and where it came from.
-type Naming struct {
+type Alias struct {
 	Name string `json:"name"`
 	URI  string `json:"uri"`
 }
 
 // Name is one of a model's names, and which of the model's files go by it.
 type Name struct {
-	Naming
+	Alias
 	Files []FileID
 }
 
@@ -126,7 +126,7 @@ type StoredFile struct {
 	Format   string
 	Bytes    int64
 	Modified time.Time
-	Claim    Digest
+	Expected    Digest
 	Digest   Digest // zero until the file is complete
 	Recorded int64  // bytes that have rows
 	Tensors  int64
@@ -165,7 +165,7 @@ func (m *Model) Key(plans []*Plan) Digest {
 		number(int64(len(f.Path)))
 		h.Write([]byte(f.Path))
 		number(f.Modified.UnixNano())
-		h.Write(f.Claim[:])
+		h.Write(f.Expected[:])
 		plan := plans[i].Digest()
 		h.Write(plan[:])
 	}

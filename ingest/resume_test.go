@@ -53,8 +53,8 @@ func TestResume(t *testing.T) {
 				t.Errorf("after %d records %d bytes were read again, at most %d may be", record, again, most)
 			}
 			// The last segment that was recorded is read once more, to see that the file is still the same.
-			looked := report.BytesRead - (size - report.Taken[0].Resumed)
-			if resumed := report.Taken[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > int64(h.transactions) && resumed == 0 {
+			looked := report.BytesRead - (size - report.Ingested[0].Resumed)
+			if resumed := report.Ingested[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > int64(h.transactions) && resumed == 0 {
 				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead, size)
 			}
 			if !report.Continued || report.BytesStored > clean.BytesStored {
@@ -92,7 +92,7 @@ func TestResumeOrBeginAnew(t *testing.T) {
 			}
 		}},
 		"claim": {false, func(t *testing.T, source *ingest.Source, _ *ingest.Options) {
-			source.Files[0].Claim = sum(t, source.Files[0].Path)
+			source.Files[0].Expected = sum(t, source.Files[0].Path)
 		}},
 		"segment size": {false, func(_ *testing.T, _ *ingest.Source, options *ingest.Options) { options.SegmentBytes = 2 * mib }},
 	} {
@@ -104,16 +104,16 @@ func TestResumeOrBeginAnew(t *testing.T) {
 			c.change(t, &source, &options)
 			in := h.ingester(options)
 			report, err := run(t, t.Context(), in, source)
-			if err != nil || len(report.Taken) != 1 {
+			if err != nil || len(report.Ingested) != 1 {
 				t.Fatalf("%+v, %v", report, err)
 			}
-			if resumed := report.Taken[0].Resumed > 0; resumed != c.resumes || resumed && report.BytesRead >= size {
-				t.Errorf("resumed at byte %d, %d read", report.Taken[0].Resumed, report.BytesRead)
+			if resumed := report.Ingested[0].Resumed > 0; resumed != c.resumes || resumed && report.BytesRead >= size {
+				t.Errorf("resumed at byte %d, %d read", report.Ingested[0].Resumed, report.BytesRead)
 			}
-			if in.Progress.BytesResumed.Load() != report.Taken[0].Resumed || in.Progress.BytesRecorded.Load() != fileBytes(t, source.Files[0].Path) {
+			if in.Progress.BytesResumed.Load() != report.Ingested[0].Resumed || in.Progress.BytesRecorded.Load() != fileBytes(t, source.Files[0].Path) {
 				t.Errorf("progress: %d resumed, %d recorded", in.Progress.BytesResumed.Load(), in.Progress.BytesRecorded.Load())
 			}
-			m, err := h.catalog.Model(t.Context(), report.Taken[0].Model)
+			m, err := h.catalog.Model(t.Context(), report.Ingested[0].Model)
 			must(t, err)
 			if m.State != ingest.ModelComplete || m.Files[0].Digest != sum(t, source.Files[0].Path) {
 				t.Errorf("model %+v", m)

@@ -35,7 +35,7 @@ type Ingester struct {
 type Report struct {
 	Job         int64
 	Continued   bool // the job was begun by an earlier run
-	Taken       []Outline
+	Ingested       []Outline
 	Skipped     []Note // files that are stored and did not change, and those left out on purpose
 	Refused     []Note // files that were refused or failed
 	Warnings    []Note
@@ -52,7 +52,7 @@ type Outline struct {
 	Name    string
 	Files   int
 	Bytes   int64
-	Joined  bool // its weights were stored already: it is one more name of a model
+	Merged  bool // its weights were stored already: it is one more name of a model
 	Resumed int64
 }
 
@@ -85,7 +85,7 @@ type run struct {
 // An error means that the run as a whole could not go on, because the store,
 // the catalogue or the lease failed; what was recorded is kept, and the job stays
 // open to be continued.
-func (in *Ingester) Run(ctx context.Context, claim Claim, found Found) (*Report, error) {
+func (in *Ingester) Run(ctx context.Context, claim JobRequest, found Found) (*Report, error) {
 	begun := time.Now()
 	r, err := in.prepare(ctx)
 	if err != nil {
@@ -218,5 +218,5 @@ func (r *run) sortReport() {
 	byPath := func(a, b Note) int { return strings.Compare(a.Path, b.Path) }
 	slices.SortStableFunc(r.report.Refused, byPath)
 	slices.SortStableFunc(r.report.Skipped, byPath)
-	slices.SortStableFunc(r.report.Taken, func(a, b Outline) int { return cmp.Compare(a.Model, b.Model) })
+	slices.SortStableFunc(r.report.Ingested, func(a, b Outline) int { return cmp.Compare(a.Model, b.Model) })
 }

@@ -39,9 +39,9 @@ type SourceFile struct {
 	Path string // absolute, cleaned
 	Role Role
 	// Claim is the digest that the file's name or its manifest promises; zero for none.
-	Claim Digest
+	Expected Digest
 	// ClaimBytes is the size that a manifest promises; negative for none.
-	ClaimBytes int64
+	ExpectedBytes int64
 }
 
 // Found is what a search of the given paths yields.

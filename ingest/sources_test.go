@@ -12,7 +12,7 @@ import (
 
 // file is a source of one file of weights, as a blob without a manifest is.
 func file(path string) ingest.Source {
-	return ingest.Source{URI: "test://" + filepath.Base(path), Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ClaimBytes: -1}}}
+	return ingest.Source{URI: "test://" + filepath.Base(path), Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}}}
 }
 
 // named is a source with a name, its weights first and then a template.
@@ -20,7 +20,7 @@ func named(name, weights string, templates ...string) ingest.Source {
 	source := file(weights)
 	source.Name, source.URI = name, "ollama://"+name
 	for _, path := range templates {
-		source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Template, ClaimBytes: -1})
+		source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Template, ExpectedBytes: -1})
 	}
 	return source
 }
@@ -28,7 +28,7 @@ func named(name, weights string, templates ...string) ingest.Source {
 // claimed is file with the digest that it should have.
 func claimed(path string, digest ingest.Digest) ingest.Source {
 	source := file(path)
-	source.Files[0].Claim = digest
+	source.Files[0].Expected = digest
 	return source
 }
 
@@ -104,7 +104,7 @@ func splits(t *testing.T, folder string) ingest.Source {
 		}
 		f.Tensors = []gguftest.Tensor{{Name: "a" + name[:7], Type: gguf.TypeF32, Shape: []uint64{300, 1000}}, {Name: "b" + name[:7], Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}
 		create(t, path, f)
-		source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Weights, ClaimBytes: -1})
+		source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Weights, ExpectedBytes: -1})
 	}
 	return source
 }

@@ -44,7 +44,7 @@ func TestReplacedInPlace(t *testing.T) {
 	must(t, os.WriteFile(path, noise(size, 2), 0o600))
 	must(t, os.Chtimes(path, when, when))
 	report, err := run(t, t.Context(), h.ingester(few), file(path))
-	if err != nil || len(report.Taken) != 0 || len(report.Refused) != 1 || !errors.Is(report.Refused[0].Reason, ingest.ErrChanged) {
+	if err != nil || len(report.Ingested) != 0 || len(report.Refused) != 1 || !errors.Is(report.Refused[0].Reason, ingest.ErrChanged) {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	h.take(t, file(path))

@@ -42,7 +42,7 @@ func (h *home) modelState(t *testing.T, m ingest.Summary) string {
 	for i, f := range m.Files {
 		files[f.ID] = i
 		fmt.Fprintf(&text, "file %d %s %s %s %d bytes, %d recorded, %s, claim %s, %d tensors, cut to %d\n",
-			f.Index, f.Role, f.Name, f.Format, f.Bytes, f.Recorded, f.Digest, f.Claim, f.Tensors, f.SegmentBytes)
+			f.Index, f.Role, f.Name, f.Format, f.Bytes, f.Recorded, f.Digest, f.Expected, f.Tensors, f.SegmentBytes)
 		for _, p := range h.pieces(t, f) {
 			fmt.Fprintf(&text, "piece %q %d at %d, %d bytes, %s %s %v\n", p.Tensor, p.Ordinal, p.Offset, p.Bytes, p.Digest, p.Address.URI, p.InRow)
 		}

@@ -29,10 +29,10 @@ type Store interface {
 type Sweeper interface {
 	// Sweep yields what lies in the store, in no order: payloads, and what
 	// interrupted writes have left behind (a zero Digest).
-	Sweep(ctx context.Context) iter.Seq2[Stray, error]
+	Sweep(ctx context.Context) iter.Seq2[Object, error]
 	// Remove deletes one of them. One that is gone already is success. One of which the store can tell that it was
-	// written again since Sweep saw it is left, and the error is ErrSpared, wrapped.
-	Remove(ctx context.Context, stray Stray) error
+	// written again since Sweep saw it is left, and the error is ErrModified, wrapped.
+	Remove(ctx context.Context, stray Object) error
 }
 
 // Announcer is a store in which others may come upon a payload, and rely on it, while gc is about to remove it. Without
@@ -116,7 +116,7 @@ type Address struct {
 }
 
 // Stray is something that lies in a store.
-type Stray struct {
+type Object struct {
 	Digest   Digest // zero for the remains of an interrupted write
 	Name     string // the store's own name for it
 	Bytes    int64

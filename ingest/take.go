@@ -175,13 +175,13 @@ func (r *run) complete(ctx context.Context, model *Model, id, into ModelID, resu
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
 	}
-	outline := Outline{Model: final, Name: model.Name, Files: len(model.Files), Joined: final != id, Resumed: resumed}
+	outline := Outline{Model: final, Name: model.Name, Files: len(model.Files), Merged: final != id, Resumed: resumed}
 	for i := range model.Files {
 		outline.Bytes += model.Files[i].Bytes
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Taken = append(r.report.Taken, outline)
+	r.report.Ingested = append(r.report.Ingested, outline)
 	return nil
 }
 

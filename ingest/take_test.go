@@ -34,8 +34,8 @@ func TestTakeInAndGiveBack(t *testing.T) {
 			all = append(all, source)
 		}
 		report := h.take(t, all...)
-		if len(report.Taken) != len(sources) || len(report.Skipped) != 0 {
-			t.Errorf("taken %v, skipped %v", report.Taken, report.Skipped)
+		if len(report.Ingested) != len(sources) || len(report.Skipped) != 0 {
+			t.Errorf("taken %v, skipped %v", report.Ingested, report.Skipped)
 		}
 		h.check(t)
 		h.giveBack(t)
@@ -111,8 +111,8 @@ func readNothing(t *testing.T, h *home, sources []ingest.Source) {
 	t.Helper()
 	before := h.state(t)
 	report := h.take(t, sources...)
-	if report.BytesRead != 0 || len(report.Taken) != 0 || len(report.Skipped) != len(sources) {
-		t.Errorf("the second run read %d bytes, took in %v, skipped %v", report.BytesRead, report.Taken, report.Skipped)
+	if report.BytesRead != 0 || len(report.Ingested) != 0 || len(report.Skipped) != len(sources) {
+		t.Errorf("the second run read %d bytes, took in %v, skipped %v", report.BytesRead, report.Ingested, report.Skipped)
 	}
 	wantState(t, h.state(t), before)
 }
@@ -167,7 +167,7 @@ func TestEqualPayloadsWait(t *testing.T) {
 		return nil
 	}}
 	report, err := run(t, t.Context(), in, a, b)
-	if err != nil || len(report.Taken) != 2 || h.memory.Counts().Written != 1 {
+	if err != nil || len(report.Ingested) != 2 || h.memory.Counts().Written != 1 {
 		t.Errorf("%+v, %v; %d payloads were written", report, err, h.memory.Counts().Written)
 	}
 }

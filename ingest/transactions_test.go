@@ -89,7 +89,7 @@ func TestTransactionsAtOnce(t *testing.T) {
 		}
 	}}
 	report, err := run(t, t.Context(), in, file(blob(t, filepath.Join(t.TempDir(), "blob"), 20*mib, 1)))
-	if err != nil || len(report.Taken) != 1 {
+	if err != nil || len(report.Ingested) != 1 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	h.check(t)
@@ -146,7 +146,7 @@ func TestTimeOfABatch(t *testing.T) {
 				begun := time.Now()
 				report, err := in.Run(t.Context(), claim(), ingest.Found{Sources: []ingest.Source{file(blob(t, filepath.Join(t.TempDir(), "blob"), 5*mib, 1))}})
 				if test.passes {
-					if err != nil || len(report.Taken) != 1 {
+					if err != nil || len(report.Ingested) != 1 {
 						t.Errorf("%+v, %v", report, err)
 					}
 					return

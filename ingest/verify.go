@@ -27,7 +27,7 @@ type Verifier struct {
 // Damage is one thing that is wrong with a stored file.
 type Damage struct {
 	File     StoredFile
-	Piece    Piece // zero where the file as a whole is wrong
+	Piece    StoredSegment // zero where the file as a whole is wrong
 	Reason   error
 	Repaired bool
 }
@@ -47,14 +47,14 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 	}
 	whole, at, sound := sha256x2.New(), int64(0), true // sound: whole gets all the right bytes
 	var rewritten sync.Map                             // by offset: *RewrittenError
-	read := func(ctx context.Context, piece Piece, buffer []byte) ([]byte, error) {
+	read := func(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error) {
 		payload, again, err := v.read(ctx, piece, buffer, l)
 		if again != nil {
 			rewritten.Store(piece.Offset, again)
 		}
 		return payload, err
 	}
-	err = eachPiece(ctx, v.Catalog.Pieces(ctx, file.ID), l, read, func(f fetched) error {
+	err = eachPiece(ctx, v.Catalog.Segments(ctx, file.ID), l, read, func(f fetched) error {
 		if f.Offset != at { // of a row that is missing no more is known than where it should be
 			found(Damage{File: file, Reason: f.damage(at)})
 			sound = false
@@ -69,7 +69,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 			reason, sound = nil, false
 		}
 		if reason != nil {
-			d := Damage{File: file, Piece: f.Piece, Reason: reason}
+			d := Damage{File: file, Piece: f.StoredSegment, Reason: reason}
 			payload, err := v.repair(ctx, &d)
 			found(d)
 			if err != nil {
@@ -78,7 +78,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 			*whole, sound = before, sound && d.Repaired
 			whole.Write(payload)
 		} else if again, ok := rewritten.LoadAndDelete(f.Offset); ok {
-			if err := v.note(ctx, f.Piece, again.(*RewrittenError)); err != nil {
+			if err := v.note(ctx, f.StoredSegment, again.(*RewrittenError)); err != nil {
 				return err
 			}
 		}
@@ -104,7 +104,7 @@ var errSound = errors.New("sound")
 
 // read returns the payload of piece, or an error that says what is known of it without reading. What was written again since
 // its row was is read in any case, and said to be so: the store was asked first, so that a write that comes later is not missed.
-func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte, l lender) (payload []byte, again *RewrittenError, err error) {
+func (v *Verifier) read(ctx context.Context, piece StoredSegment, buffer []byte, l lender) (payload []byte, again *RewrittenError, err error) {
 	prober, probes := v.Payloads.Store.(Prober)
 	switch {
 	case v.Server != nil && piece.inRow():
@@ -129,7 +129,7 @@ func (v *Verifier) read(ctx context.Context, piece Piece, buffer []byte, l lende
 }
 
 // note has the rows of a payload that was written again, and is right, say so.
-func (v *Verifier) note(ctx context.Context, piece Piece, again *RewrittenError) error {
+func (v *Verifier) note(ctx context.Context, piece StoredSegment, again *RewrittenError) error {
 	if err := v.Catalog.Relocate(ctx, piece, again.Now); err != nil {
 		return fmt.Errorf("%s is right, and was written again, which could not be noted: %w", piece.Place(), err)
 	}
@@ -156,7 +156,7 @@ func (v *Verifier) repair(ctx context.Context, d *Damage) ([]byte, error) {
 	return payload, nil
 }
 
-func (v *Verifier) replace(ctx context.Context, piece Piece, payload []byte) error {
+func (v *Verifier) replace(ctx context.Context, piece StoredSegment, payload []byte) error {
 	if piece.inRow() {
 		if v.Payloads.Rows == nil {
 			return errors.New("it lies in a row, and this catalogue keeps no payloads in rows")

@@ -29,7 +29,7 @@ func (h *home) change(t *testing.T, statement string, args ...any) {
 }
 
 // spoil puts payload in the place of a piece's; nil removes it.
-func (h *home) spoil(t *testing.T, p ingest.Piece, payload []byte) {
+func (h *home) spoil(t *testing.T, p ingest.StoredSegment, payload []byte) {
 	t.Helper()
 	if h.memory != nil {
 		h.memory.Damage(p.Digest, payload)
@@ -114,7 +114,7 @@ func TestVerifyAndRepair(t *testing.T) {
 	})
 }
 
-func wantDamage(t *testing.T, all []ingest.Damage, p ingest.Piece, missing, repaired bool) {
+func wantDamage(t *testing.T, all []ingest.Damage, p ingest.StoredSegment, missing, repaired bool) {
 	t.Helper()
 	if len(all) != 1 {
 		t.Fatalf("%d things are wrong, want one: %v", len(all), all)

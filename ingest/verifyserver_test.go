@@ -14,7 +14,7 @@ import (
 // hasher stands for a server that hashes what is in its rows.
 type hasher struct{ rows ingest.RowStore }
 
-func (h hasher) HashPayload(ctx context.Context, piece ingest.Piece) (ingest.Digest, error) {
+func (h hasher) HashPayload(ctx context.Context, piece ingest.StoredSegment) (ingest.Digest, error) {
 	payload, err := h.rows.ReadPayload(ctx, piece, nil)
 	return ingest.Sum(payload), err
 }
@@ -25,7 +25,7 @@ type unread struct {
 	t *testing.T
 }
 
-func (u unread) ReadPayload(_ context.Context, piece ingest.Piece, _ []byte) ([]byte, error) {
+func (u unread) ReadPayload(_ context.Context, piece ingest.StoredSegment, _ []byte) ([]byte, error) {
 	u.t.Errorf("payload %d was read", piece.Ordinal)
 	return nil, errFault
 }

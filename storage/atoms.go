@@ -25,7 +25,7 @@ type FileAtom struct {
 }
 
 // NewFileAtom describes a file of the model that goes by name.
-func NewFileAtom(name ingest.Naming, file *ingest.StoredFile, now time.Time) FileAtom {
+func NewFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) FileAtom {
 	atom := FileAtom{SourceURI: name.URI, SourceType: FileSource, PayloadLocator: file.Path}
 	meta := fileMetadata{
 		Name: name.Name, Bytes: file.Bytes, Path: file.Path, Registered: now.UTC().Format(time.RFC3339),

@@ -73,7 +73,7 @@ type Added struct {
 
 // Of returns what the rows of a batch have added to the store. The atoms alone do not tell, where none is shared.
 func (n Added) Of(batch *ingest.Batch) Added {
-	if batch.Apart {
+	if batch.Unshared {
 		n.Stored, n.Shared = n.Stored+n.Shared, 0
 	}
 	return n

@@ -14,7 +14,7 @@ func DigestColumn(d ingest.Digest) []byte {
 	return d[:]
 }
 
-// maxDigests is what the contract of ingest.Keeper lets Referenced be asked at once.
+// maxDigests is what the contract of ingest.Maintenance lets Referenced be asked at once.
 const maxDigests = 1000
 
 // CheckDigests refuses more digests than Referenced may be asked at once.

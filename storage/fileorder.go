@@ -8,18 +8,18 @@ import (
 
 // FetchPieces returns the pieces that follow last in its table, a page of them in file
 // order; none at the end. last is the zero value at first.
-type FetchPieces func(last ingest.Piece) ([]ingest.Piece, error)
+type FetchPieces func(last ingest.StoredSegment) ([]ingest.StoredSegment, error)
 
 // InFileOrder merges the pieces of a file that lie in two tables, those of tensors and the
 // others, into the order of the file. Each table is read a page at a time, when its turn
 // comes. An error ends the sequence.
-func InFileOrder(tensors, others FetchPieces) iter.Seq2[ingest.Piece, error] {
-	return func(yield func(ingest.Piece, error) bool) {
+func InFileOrder(tensors, others FetchPieces) iter.Seq2[ingest.StoredSegment, error] {
+	return func(yield func(ingest.StoredSegment, error) bool) {
 		sources := [2]*pieces{{fetch: tensors}, {fetch: others}}
 		for {
 			next, err := earliest(sources)
 			if err != nil {
-				yield(ingest.Piece{}, err)
+				yield(ingest.StoredSegment{}, err)
 				return
 			}
 			if next == nil {
@@ -35,13 +35,13 @@ func InFileOrder(tensors, others FetchPieces) iter.Seq2[ingest.Piece, error] {
 // pieces reads pieces ahead, a page at a time.
 type pieces struct {
 	fetch FetchPieces
-	page  []ingest.Piece
-	last  ingest.Piece
+	page  []ingest.StoredSegment
+	last  ingest.StoredSegment
 	ended bool
 }
 
 // head returns the next piece without taking it; nil at the end.
-func (p *pieces) head() (*ingest.Piece, error) {
+func (p *pieces) head() (*ingest.StoredSegment, error) {
 	if len(p.page) == 0 && !p.ended {
 		var err error
 		if p.page, err = p.fetch(p.last); err != nil {
@@ -55,7 +55,7 @@ func (p *pieces) head() (*ingest.Piece, error) {
 	return &p.page[0], nil
 }
 
-func (p *pieces) take() ingest.Piece {
+func (p *pieces) take() ingest.StoredSegment {
 	p.last, p.page = p.page[0], p.page[1:]
 	return p.last
 }

@@ -18,10 +18,10 @@ type table struct {
 	err     error // instead of the end
 }
 
-func (p *table) fetch(last ingest.Piece) (page []ingest.Piece, err error) {
+func (p *table) fetch(last ingest.StoredSegment) (page []ingest.StoredSegment, err error) {
 	p.reads++
 	for i := last.RowID; i < int64(len(p.offsets)) && len(page) < p.size; i++ {
-		page = append(page, ingest.Piece{RowID: i + 1, Offset: p.offsets[i]})
+		page = append(page, ingest.StoredSegment{RowID: i + 1, Offset: p.offsets[i]})
 	}
 	if len(page) == 0 {
 		return nil, p.err

@@ -57,7 +57,7 @@ func ParseJobMetadata(text string) (JobMetadata, error) {
 
 // Continue takes up claim. What it says of paths and options replaces what an earlier run
 // said; a resume by number says nothing.
-func (m *JobMetadata) Continue(claim ingest.Claim) {
+func (m *JobMetadata) Continue(claim ingest.JobRequest) {
 	if claim.Paths != nil {
 		m.Paths = claim.Paths
 	}

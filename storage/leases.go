@@ -9,7 +9,7 @@ import (
 )
 
 // CheckClaim refuses a claim whose lease would lapse at once: catalogues count in milliseconds.
-func CheckClaim(claim ingest.Claim) error {
+func CheckClaim(claim ingest.JobRequest) error {
 	if claim.TTL < time.Millisecond {
 		return fmt.Errorf("a lease of %s is too short", claim.TTL)
 	}
@@ -67,21 +67,21 @@ func (j *Leased) CheckOpen() error {
 
 // CheckTakeable refuses to give the job to claim while another holder's lease has to be
 // respected. The holder itself, having lost the answer, may ask again.
-func (j *Leased) CheckTakeable(claim ingest.Claim) error {
+func (j *Leased) CheckTakeable(claim ingest.JobRequest) error {
 	if j.Holder() == claim.Holder {
 		return nil
 	}
-	return j.Busy(claim.Gone)
+	return j.Busy(claim.HolderDead)
 }
 
 // InTheWay reports whether the job's lease has to be ended before claim can be met: its
 // holder is gone, or it lapsed and one of the two is to be alone. It returns the error of
 // Busy for one that is to be alone, or beside which claim is, and that is live.
-func (j *Leased) InTheWay(claim ingest.Claim) (bool, error) {
-	if claim.Gone != nil && claim.Gone(j.Holder()) {
+func (j *Leased) InTheWay(claim ingest.JobRequest) (bool, error) {
+	if claim.HolderDead != nil && claim.HolderDead(j.Holder()) {
 		return true, nil
 	}
-	if !claim.Alone && !j.Alone {
+	if !claim.Exclusive && !j.Alone {
 		return false, nil // even if it lapsed: nobody wants it
 	}
 	err := j.Busy(nil)

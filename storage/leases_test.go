@@ -70,13 +70,13 @@ func TestBusy(t *testing.T) {
 func TestCheckTakeable(t *testing.T) {
 	for name, test := range map[string]struct {
 		left  int64
-		claim ingest.Claim
+		claim ingest.JobRequest
 		taken bool
 	}{
-		"live":                 {1500, ingest.Claim{Holder: us}, false},
-		"live, holder gone":    {1500, ingest.Claim{Holder: us, Gone: gone}, true},
-		"the holder once more": {1500, ingest.Claim{Holder: them}, true},
-		"lapsed":               {0, ingest.Claim{Holder: us}, true},
+		"live":                 {1500, ingest.JobRequest{Holder: us}, false},
+		"live, holder gone":    {1500, ingest.JobRequest{Holder: us, HolderDead: gone}, true},
+		"the holder once more": {1500, ingest.JobRequest{Holder: them}, true},
+		"lapsed":               {0, ingest.JobRequest{Holder: us}, true},
 	} {
 		if err := leasedFor(test.left, false).CheckTakeable(test.claim); (err == nil) != test.taken {
 			t.Errorf("%s: error is %v", name, err)
@@ -88,18 +88,18 @@ func TestInTheWay(t *testing.T) {
 	for name, test := range map[string]struct {
 		left         int64
 		alone        bool // they are
-		claim        ingest.Claim
+		claim        ingest.JobRequest
 		inTheWay, ok bool
 	}{
-		"live beside it":                    {1500, false, ingest.Claim{}, false, true},
-		"lapsed beside it":                  {0, false, ingest.Claim{}, false, true},
-		"gone beside it":                    {1500, false, ingest.Claim{Gone: gone}, true, true},
-		"live, and the claim is alone":      {1500, false, ingest.Claim{Alone: true}, false, false},
-		"live, and they are alone":          {1500, true, ingest.Claim{}, false, false},
-		"lapsed, and the claim is alone":    {0, false, ingest.Claim{Alone: true}, true, true},
-		"lapsed, and they are alone":        {0, true, ingest.Claim{}, true, true},
-		"gone, and both would be alone":     {1500, true, ingest.Claim{Alone: true, Gone: gone}, true, true},
-		"live, not gone, and claimed alone": {1500, false, ingest.Claim{Alone: true, Gone: func(ingest.Holder) bool { return false }}, false, false},
+		"live beside it":                    {1500, false, ingest.JobRequest{}, false, true},
+		"lapsed beside it":                  {0, false, ingest.JobRequest{}, false, true},
+		"gone beside it":                    {1500, false, ingest.JobRequest{HolderDead: gone}, true, true},
+		"live, and the claim is alone":      {1500, false, ingest.JobRequest{Exclusive: true}, false, false},
+		"live, and they are alone":          {1500, true, ingest.JobRequest{}, false, false},
+		"lapsed, and the claim is alone":    {0, false, ingest.JobRequest{Exclusive: true}, true, true},
+		"lapsed, and they are alone":        {0, true, ingest.JobRequest{}, true, true},
+		"gone, and both would be alone":     {1500, true, ingest.JobRequest{Exclusive: true, HolderDead: gone}, true, true},
+		"live, not gone, and claimed alone": {1500, false, ingest.JobRequest{Exclusive: true, HolderDead: func(ingest.Holder) bool { return false }}, false, false},
 	} {
 		inTheWay, err := leasedFor(test.left, test.alone).InTheWay(test.claim)
 		if inTheWay != test.inTheWay || (err == nil) != test.ok {
@@ -119,7 +119,7 @@ func TestCheckOpen(t *testing.T) {
 
 func TestCheckClaim(t *testing.T) {
 	for ttl, ok := range map[time.Duration]bool{time.Millisecond: true, time.Millisecond - 1: false, 0: false, -time.Hour: false} {
-		if err := CheckClaim(ingest.Claim{TTL: ttl}); (err == nil) != ok {
+		if err := CheckClaim(ingest.JobRequest{TTL: ttl}); (err == nil) != ok {
 			t.Errorf("%s: error is %v", ttl, err)
 		}
 	}
@@ -127,15 +127,15 @@ func TestCheckClaim(t *testing.T) {
 
 func TestContinueKeepsWhatTheClaimDoesNotSay(t *testing.T) {
 	m := JobMetadata{Paths: []string{"/old"}, Options: map[string]string{"a": "old"}, Problems: []ingest.Problem{{Path: "/old"}}}
-	m.Continue(ingest.Claim{})
+	m.Continue(ingest.JobRequest{})
 	if len(m.Paths) != 1 || m.Paths[0] != "/old" || m.Options["a"] != "old" {
 		t.Errorf("a claim by number changed %+v", m)
 	}
-	m.Continue(ingest.Claim{Paths: []string{"/new"}})
+	m.Continue(ingest.JobRequest{Paths: []string{"/new"}})
 	if m.Paths[0] != "/new" || m.Options["a"] != "old" {
 		t.Errorf("a claim of paths: %+v", m)
 	}
-	m.Continue(ingest.Claim{Options: map[string]string{}})
+	m.Continue(ingest.JobRequest{Options: map[string]string{}})
 	if len(m.Options) != 0 || len(m.Problems) != 1 {
 		t.Errorf("a claim of no options: %+v", m)
 	}

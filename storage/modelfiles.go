@@ -20,7 +20,7 @@ type ModelFile struct {
 // of which bytes are missing is not that of a file.
 func (f *ModelFile) SetColumns(modified int64, claim, digest []byte) {
 	f.Modified = time.Unix(0, modified).UTC()
-	copy(f.Claim[:], claim)
+	copy(f.Expected[:], claim)
 	if f.State == ingest.ModelComplete || f.Recorded == f.Bytes {
 		copy(f.Digest[:], digest)
 	}
@@ -37,8 +37,8 @@ func (f *ModelFile) CheckWhole(rows, bytes int64) error {
 		return fmt.Errorf("its digest is not recorded: %w", ingest.ErrIncomplete)
 	case rows != f.Segments || bytes != f.Bytes:
 		return fmt.Errorf("%d rows of %d, with %d bytes of %d: %w", rows, f.Segments, bytes, f.Bytes, ingest.ErrIncomplete)
-	case !f.Claim.IsZero() && f.Claim != f.Digest:
-		return fmt.Errorf("its digest is %s, its name or manifest says %s: %w", f.Digest, f.Claim, ingest.ErrIncomplete)
+	case !f.Expected.IsZero() && f.Expected != f.Digest:
+		return fmt.Errorf("its digest is %s, its name or manifest says %s: %w", f.Digest, f.Expected, ingest.ErrIncomplete)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestSetColumns(t *testing.T) {
 	} {
 		f := ModelFile{StoredFile: ingest.StoredFile{Bytes: 9, Recorded: test.recorded}, State: test.state}
 		f.SetColumns(1_500_000_000_000_000_001, nil, digestA[:])
-		if f.Digest != test.want || !f.Claim.IsZero() || f.Modified.UnixNano() != 1_500_000_000_000_000_001 {
+		if f.Digest != test.want || !f.Expected.IsZero() || f.Modified.UnixNano() != 1_500_000_000_000_000_001 {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
@@ -39,14 +39,14 @@ func TestCheckWhole(t *testing.T) {
 		whole       bool
 	}{
 		"whole":              {func(*ModelFile) {}, 3, 9, true},
-		"without a claim":    {func(f *ModelFile) { f.Claim = ingest.Digest{} }, 3, 9, true},
+		"without a claim":    {func(f *ModelFile) { f.Expected = ingest.Digest{} }, 3, 9, true},
 		"bytes are missing":  {func(f *ModelFile) { f.Recorded = 8 }, 3, 9, false},
-		"no digest":          {func(f *ModelFile) { f.Digest, f.Claim = ingest.Digest{}, ingest.Digest{} }, 3, 9, false},
+		"no digest":          {func(f *ModelFile) { f.Digest, f.Expected = ingest.Digest{}, ingest.Digest{} }, 3, 9, false},
 		"a row is gone":      {func(*ModelFile) {}, 2, 9, false},
 		"a row is cut":       {func(*ModelFile) {}, 3, 8, false},
-		"claims another one": {func(f *ModelFile) { f.Claim = digestB }, 3, 9, false},
+		"claims another one": {func(f *ModelFile) { f.Expected = digestB }, 3, 9, false},
 	} {
-		f := ModelFile{StoredFile: ingest.StoredFile{Bytes: 9, Recorded: 9, Digest: digestA, Claim: digestA}, Segments: 3}
+		f := ModelFile{StoredFile: ingest.StoredFile{Bytes: 9, Recorded: 9, Digest: digestA, Expected: digestA}, Segments: 3}
 		test.change(&f)
 		if err := f.CheckWhole(test.rows, test.bytes); (err == nil) != test.whole || err != nil && !errors.Is(err, ingest.ErrIncomplete) {
 			t.Errorf("%s: error is %v", name, err)
@@ -123,13 +123,13 @@ func TestModelFilesWeights(t *testing.T) {
 }
 
 func TestNameRows(t *testing.T) {
-	first, second := ingest.Naming{Name: "first"}, ingest.Naming{Name: "second", URI: "ollama://second"}
+	first, second := ingest.Alias{Name: "first"}, ingest.Alias{Name: "second", URI: "ollama://second"}
 	var rows NameRows
 	rows.Add(4, first, 1)
 	rows.Add(4, first, 3)
 	rows.Add(6, second, 0)
 	rows.Add(7, first, 2)
-	want := []ingest.Name{{Naming: first, Files: []ingest.FileID{1, 3}}, {Naming: second}, {Naming: first, Files: []ingest.FileID{2}}}
+	want := []ingest.Name{{Alias: first, Files: []ingest.FileID{1, 3}}, {Alias: second}, {Alias: first, Files: []ingest.FileID{2}}}
 	if !reflect.DeepEqual(rows.Names, want) {
 		t.Errorf("%+v, want %+v", rows.Names, want)
 	}

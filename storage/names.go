@@ -10,9 +10,9 @@ type NameRows struct {
 
 // Add takes a row: the name's number, the name, and a file that goes by it, or 0 for a name
 // without files. The rows of a name follow each other.
-func (r *NameRows) Add(id int64, name ingest.Naming, file ingest.FileID) {
+func (r *NameRows) Add(id int64, name ingest.Alias, file ingest.FileID) {
 	if id != r.last {
-		r.Names, r.last = append(r.Names, ingest.Name{Naming: name}), id
+		r.Names, r.last = append(r.Names, ingest.Name{Alias: name}), id
 	}
 	if file != 0 {
 		n := &r.Names[len(r.Names)-1]

@@ -9,7 +9,7 @@ import (
 )
 
 func TestPieceErrorsSayWhichAndWhy(t *testing.T) {
-	piece := ingest.Piece{Ordinal: 3, Offset: 77, File: 9, Digest: ingest.Sum([]byte("right"))}
+	piece := ingest.StoredSegment{Ordinal: 3, Offset: 77, File: 9, Digest: ingest.Sum([]byte("right"))}
 	for name, test := range map[string]struct {
 		err error
 		is  error // nil for no sentinel

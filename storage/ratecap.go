@@ -83,11 +83,11 @@ func (c *capped) ReplaceAt(ctx context.Context, address ingest.Address, digest i
 	return c.store.(ingest.Placer).ReplaceAt(ctx, address, digest, payload)
 }
 
-func (c *capped) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
+func (c *capped) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return c.store.(ingest.Sweeper).Sweep(ctx)
 }
 
-func (c *capped) Remove(ctx context.Context, stray ingest.Stray) error {
+func (c *capped) Remove(ctx context.Context, stray ingest.Object) error {
 	return c.store.(ingest.Sweeper).Remove(ctx, stray)
 }
 

@@ -34,11 +34,11 @@ func (r *retried) Get(ctx context.Context, digest ingest.Digest, address ingest.
 	return again(ctx, r.policy, func() ([]byte, error) { return r.store.Get(ctx, digest, address, buffer) })
 }
 
-func (r *retried) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
+func (r *retried) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return r.store.(ingest.Sweeper).Sweep(ctx)
 }
 
-func (r *retried) Remove(ctx context.Context, stray ingest.Stray) error {
+func (r *retried) Remove(ctx context.Context, stray ingest.Object) error {
 	return Do(ctx, r.policy, func() error { return r.store.(ingest.Sweeper).Remove(ctx, stray) })
 }
 

@@ -212,7 +212,7 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 	var text strings.Builder
 	at, last := int64(0), int64(0)
 	var buffer []byte
-	for piece, err := range c.Pieces(context.Background(), f.ID) {
+	for piece, err := range c.Segments(context.Background(), f.ID) {
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -284,7 +284,7 @@ func (b *blobs) renew() (err error) {
 }
 
 // holds asks the service about the blob of a piece.
-func (b *blobs) holds(piece ingest.Piece) error {
+func (b *blobs) holds(piece ingest.StoredSegment) error {
 	return b.store.(ingest.Prober).Probe(context.Background(), piece.Digest, piece.Address)
 }
 

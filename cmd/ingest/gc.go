@@ -64,8 +64,8 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n", ingest.Printable(store))
 	}
 	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
-	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}
-	sum, err := collector.Collect(ctx, claim, func(s ingest.Stray) {
+	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}
+	sum, err := collector.Collect(ctx, claim, func(s ingest.Object) {
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(), human(s.Bytes), ingest.Printable(s.Name))
 		}
@@ -81,7 +81,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 }
 
 // printRefusal names what could not be removed.
-func (p *program) printRefusal(s ingest.Stray, err error) {
+func (p *program) printRefusal(s ingest.Object, err error) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "refused", "name": s.Name, "bytes": s.Bytes, "reason": err.Error()})
 		return

@@ -27,7 +27,7 @@ func (p *program) inspect(ctx context.Context, path string) error {
 		return err
 	}
 	parser := format.Parser{HeaderBytes: int64(p.memory) / headerShare, Part: true}
-	source := ingest.Source{Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ClaimBytes: -1}}}
+	source := ingest.Source{Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}}}
 	m, err := parser.Parse(ctx, source)
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) er
 	if err != nil {
 		return err
 	}
-	return p.takeIn(ctx, f, ingest.Claim{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options})
+	return p.takeIn(ctx, f, ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options})
 }
 
 // jobOptions are what a continuation of the job needs to know.
@@ -131,7 +131,7 @@ func spareProcessor() {
 }
 
 // takeIn runs one job and reports it.
-func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim) error {
+func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRequest) error {
 	options, err := p.settings(f)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.Claim
 	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
 		fmt.Fprintf(p.stderr, "ingest: there are no files under %s\n", ingest.Printable(strings.Join(claim.Paths, ", ")))
 	}
-	claim.Holder, claim.TTL, claim.Gone = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Gone
+	claim.Holder, claim.TTL, claim.HolderDead = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Dead
 	progress := &ingest.Progress{}
 	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Home: claim.Options[ingest.OptionStore], Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
@@ -198,7 +198,7 @@ func (f *intakeFlags) parser(p *program, options ingest.Options) format.Parser {
 
 // runWhenFree runs the job. If its last process was killed on another machine, the lease
 // has to lapse first; that is waited for once.
-func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, claim ingest.Claim, found ingest.Found) (*ingest.Report, error) {
+func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, claim ingest.JobRequest, found ingest.Found) (*ingest.Report, error) {
 	result, err := run.Run(ctx, claim, found)
 	var busy *ingest.BusyError
 	if result != nil || !errors.As(err, &busy) || busy.Holder.Host == ingest.ThisProcess().Host {

@@ -93,14 +93,14 @@ func harmless(text string) string {
 
 // printReport prints what a run did.
 func (p *program) printReport(r *ingest.Report) {
-	for _, m := range r.Taken {
+	for _, m := range r.Ingested {
 		verb := "taken in"
-		if m.Joined {
+		if m.Merged {
 			verb = "known"
 		}
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
-				"joined": m.Joined, "bytes_resumed": m.Resumed},
+				"joined": m.Merged, "bytes_resumed": m.Resumed},
 				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, ingest.Printable(m.Name), human(m.Bytes), plural(m.Files, "file"))
 		}
 	}
@@ -108,12 +108,12 @@ func (p *program) printReport(r *ingest.Report) {
 	p.printNotes("warning", r.Warnings)
 	p.printNotes("refused", r.Refused)
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Taken), "skipped": len(r.Skipped),
+		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested), "skipped": len(r.Skipped),
 			"refused": len(r.Refused), "bytes_read": r.BytesRead, "bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared,
 			"seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
 		return
 	}
-	p.printf("job %d: %s taken in, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n", r.Job, plural(len(r.Taken), "model"), len(r.Skipped),
+	p.printf("job %d: %s taken in, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n", r.Job, plural(len(r.Ingested), "model"), len(r.Skipped),
 		len(r.Refused), human(r.BytesRead), human(r.BytesStored), human(r.BytesShared), r.Elapsed.Round(10*time.Millisecond))
 }
 

@@ -49,7 +49,7 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 			failed = errors.Join(failed, err)
 			continue
 		}
-		err = p.takeIn(ctx, &each, ingest.Claim{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
+		err = p.takeIn(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
 		var coded *codeError
 		switch {
 		case err == nil:
@@ -116,7 +116,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		if err != nil {
 			return nil, err
 		}
-		if job.State == ingest.JobOpen && job.Pipeline == "models" && (!job.Live || job.Holder.Gone()) {
+		if job.State == ingest.JobOpen && job.Pipeline == "models" && (!job.Live || job.Holder.Dead()) {
 			jobs = append(jobs, job)
 		}
 	}

@@ -107,7 +107,7 @@ func plainJSON(value json.RawMessage) string {
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(value))
 }
 
-func (p *program) showLayers(ctx context.Context, library ingest.Library, m ingest.Summary) error {
+func (p *program) showLayers(ctx context.Context, library ingest.Reader, m ingest.Summary) error {
 	rows := [][]any{{"TENSOR", "KIND", "TYPE", "SHAPE", "OFFSET", "BYTES", "SEGMENTS"}}
 	for layer, err := range library.Layers(ctx, m.ID) {
 		if err != nil {
@@ -140,11 +140,11 @@ func fileName(m ingest.Summary, id ingest.FileID) string {
 	return ""
 }
 
-func (p *program) showSegments(ctx context.Context, library ingest.Library, m ingest.Summary) error {
+func (p *program) showSegments(ctx context.Context, library ingest.Reader, m ingest.Summary) error {
 	p.section()
 	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LIES IN"}}
 	for _, file := range m.Files {
-		for piece, err := range library.Pieces(ctx, file.ID) {
+		for piece, err := range library.Segments(ctx, file.ID) {
 			if err != nil {
 				return err
 			}

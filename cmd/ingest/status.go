@@ -60,7 +60,7 @@ func jobState(job ingest.Job) string {
 	switch {
 	case job.State != ingest.JobOpen:
 		return string(job.State)
-	case job.Live && !job.Holder.Gone():
+	case job.Live && !job.Holder.Dead():
 		return "running"
 	default:
 		return "interrupted"

@@ -104,7 +104,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	return errors.Join(verdict, err)
 }
 
-func modelsToVerify(ctx context.Context, library ingest.Library, args []string) ([]ingest.Summary, error) {
+func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, library, args[0])
 		if err == nil && m.State != ingest.ModelComplete {
@@ -147,7 +147,7 @@ type hashedThere struct {
 	bytes atomic.Int64
 }
 
-func (h *hashedThere) HashPayload(ctx context.Context, piece ingest.Piece) (ingest.Digest, error) {
+func (h *hashedThere) HashPayload(ctx context.Context, piece ingest.StoredSegment) (ingest.Digest, error) {
 	digest, err := h.Hasher.HashPayload(ctx, piece)
 	if err == nil {
 		h.bytes.Add(piece.Bytes)

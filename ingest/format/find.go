@@ -158,10 +158,10 @@ func plainSource(at place, name string) ingest.Source {
 // sourceFile makes a file that no manifest describes. What its name promises counts,
 // its own or that of the file that a link leads to.
 func sourceFile(at place) ingest.SourceFile {
-	file := ingest.SourceFile{Path: at.path, Role: ingest.Weights, ClaimBytes: -1}
+	file := ingest.SourceFile{Path: at.path, Role: ingest.Weights, ExpectedBytes: -1}
 	for _, path := range []string{at.path, at.real} {
 		if claim, ok := ollama.BlobDigest(filepath.Base(path)); ok {
-			file.Claim = claim
+			file.Expected = claim
 			break
 		}
 	}

@@ -121,11 +121,11 @@ func TestFindOllamaClaims(t *testing.T) {
 			t.Error(source.URI)
 		}
 		for i, l := range []layer{weights, projector, license, config} {
-			if file := source.Files[i]; file.Claim.String() != l.digest() || file.ClaimBytes != int64(len(l.content)) {
+			if file := source.Files[i]; file.Expected.String() != l.digest() || file.ExpectedBytes != int64(len(l.content)) {
 				t.Errorf("%+v does not carry what the manifest promises", file)
 			}
 		}
-		if last := source.Files[4]; !last.Claim.IsZero() || last.ClaimBytes != -1 {
+		if last := source.Files[4]; !last.Expected.IsZero() || last.ExpectedBytes != -1 {
 			t.Errorf("nobody promises anything of the manifest: %+v", last)
 		}
 	}

@@ -122,11 +122,11 @@ func TestFindClaimsFromNames(t *testing.T) {
 	}
 	claims := map[string]string{}
 	for _, source := range found.Sources {
-		if source.Files[0].ClaimBytes != -1 || source.Name != "" {
+		if source.Files[0].ExpectedBytes != -1 || source.Name != "" {
 			t.Errorf("%+v: no manifest promises a size or gives a name", source)
 		}
-		if !source.Files[0].Claim.IsZero() {
-			claims[filepath.Base(source.Files[0].Path)] = source.Files[0].Claim.String()
+		if !source.Files[0].Expected.IsZero() {
+			claims[filepath.Base(source.Files[0].Path)] = source.Files[0].Expected.String()
 		}
 	}
 	want := map[string]string{"sha256-" + weightsHex: weightsHex, "link.gguf": otherHex}

@@ -36,7 +36,7 @@ func TestFindRealOllamaStore(t *testing.T) {
 		t.Fatalf("%+v: want the one model", found.Sources)
 	}
 	files := found.Sources[0].Files
-	if len(files) != 2 || files[0].Role != ingest.Weights || files[0].ClaimBytes != 24 || files[1].Role != ingest.Manifest {
+	if len(files) != 2 || files[0].Role != ingest.Weights || files[0].ExpectedBytes != 24 || files[1].Role != ingest.Manifest {
 		t.Errorf("%+v: want weights and manifest", files)
 	}
 	if len(found.Refused) != 1 || !strings.HasSuffix(found.Refused[0].Reason.Error(),

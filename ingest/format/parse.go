@@ -91,9 +91,9 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 		return refuse(err)
 	}
 	file := ingest.File{Path: sf.Path, Role: sf.Role, Format: Opaque, Bytes: info.Size(), Modified: info.ModTime(),
-		Claim: sf.Claim, ClaimBytes: sf.ClaimBytes}
-	if sf.ClaimBytes >= 0 && sf.ClaimBytes != file.Bytes {
-		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes, sf.ClaimBytes))
+		Expected: sf.Expected, ExpectedBytes: sf.ExpectedBytes}
+	if sf.ExpectedBytes >= 0 && sf.ExpectedBytes != file.Bytes {
+		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes, sf.ExpectedBytes))
 	}
 	first, err := head(source)
 	if err != nil {

@@ -43,13 +43,13 @@ func (b *bench) catalog(ctx context.Context) error {
 func recordRows(ctx context.Context, catalog ingest.Catalog, rows int) (perSecond float64, err error) {
 	const segment = ingest.MinSegmentBytes
 	size := int64(rows) * segment
-	file := ingest.File{Path: "/rows", Role: ingest.Weights, Format: "gguf", Bytes: size, ClaimBytes: -1,
+	file := ingest.File{Path: "/rows", Role: ingest.Weights, Format: "gguf", Bytes: size, ExpectedBytes: -1,
 		Tensors: []ingest.Tensor{{Name: "t", Type: "F32", Shape: []uint64{uint64(size / 4)}, Elements: size / 4, Bytes: size, BlockElements: 1, BlockBytes: 4}}}
 	plan, err := ingest.NewPlan(&file, segment)
 	if err != nil {
 		return 0, err
 	}
-	lease, err := catalog.Open(ctx, ingest.Claim{Pipeline: "benchmark", Source: "rows", TTL: ingest.DefaultLease, Holder: ingest.ThisProcess()})
+	lease, err := catalog.Open(ctx, ingest.JobRequest{Pipeline: "benchmark", Source: "rows", TTL: ingest.DefaultLease, Holder: ingest.ThisProcess()})
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +60,7 @@ func recordRows(ctx context.Context, catalog ingest.Catalog, rows int) (perSecon
 	batch := &ingest.Batch{Model: entry.ID, File: entry.Files[0].ID, HashState: make([]byte, 108)}
 	begun := time.Now()
 	for s := range plan.All() {
-		r := ingest.Recorded{Segment: s, Layer: entry.Files[0].Layers[0], Type: "F32", Digest: numbered(s.Offset)}
+		r := ingest.NewSegment{Segment: s, Layer: entry.Files[0].Layers[0], Type: "F32", Digest: numbered(s.Offset)}
 		r.Address = ingest.Address{URI: "dir:sha256/00/" + r.Digest.String(), Bytes: s.Bytes}
 		batch.Segments = append(batch.Segments, r)
 		batch.To = s.End()

@@ -51,13 +51,13 @@ func hashModel(args []string) error {
 		return err
 	}
 	run := ingest.Ingester{Catalog: catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse}
-	claim := ingest.Claim{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease}
+	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease}
 	report, err := run.Run(ctx, claim, found)
 	if err != nil {
 		return err
 	}
-	if len(report.Taken) != 1 {
-		return fmt.Errorf("%d models taken in, %v refused", len(report.Taken), report.Refused)
+	if len(report.Ingested) != 1 {
+		return fmt.Errorf("%d models taken in, %v refused", len(report.Ingested), report.Refused)
 	}
 	return nil
 }

@@ -21,14 +21,14 @@ type observed struct {
 	sweep, before func()
 }
 
-func (o observed) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
+func (o observed) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	if o.sweep != nil {
 		o.sweep()
 	}
 	return o.Store.Sweep(ctx)
 }
 
-func (o observed) Remove(ctx context.Context, stray ingest.Stray) error {
+func (o observed) Remove(ctx context.Context, stray ingest.Object) error {
 	if o.before != nil {
 		o.before()
 	}
@@ -83,8 +83,8 @@ func (g *sweeper) collect(t *testing.T, before func()) (ingest.Collection, error
 	t.Helper()
 	c := g.Collector
 	c.Store = observed{g.store(), g.listing, before}
-	claim := ingest.Claim{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease}
-	return c.Collect(t.Context(), claim, func(ingest.Stray) {})
+	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease}
+	return c.Collect(t.Context(), claim, func(ingest.Object) {})
 }
 
 // relies claims the store for a catalogue and puts the payload: from then on it has a row.
@@ -237,7 +237,7 @@ func TestAnnouncementStays(t *testing.T) {
 		direct := g.Store
 		g.Store = openStore(t, throughHost(t, p.host)+container, Settings{})
 		var refused []string
-		g.Refused = func(s ingest.Stray, err error) { refused = append(refused, s.Name) }
+		g.Refused = func(s ingest.Object, err error) { refused = append(refused, s.Name) }
 		sum, err := g.collect(t, nil)
 		if (err != nil) != (fault.want == 1) || int(sum.Refused) != 1-fault.want || slices.Contains(refused, g.at.Name) != (fault.want == 0) {
 			t.Errorf("%s: %+v, refused %v, %v", name, sum, refused, err)

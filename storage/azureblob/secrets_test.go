@@ -125,7 +125,7 @@ func everyCall(t *testing.T, store ingest.Store) map[string]error {
 	_, said["Claim"] = s.Claim(t.Context(), "catalog")
 	_, said["PutFile"] = s.PutFile(t.Context(), digest, strings.NewReader("payload"), 7)
 	said["Probe"] = s.Probe(t.Context(), digest, ingest.Address{Bytes: 7})
-	said["Remove"] = s.Remove(t.Context(), ingest.Stray{Name: payloadName(digest), Modified: time.Now(), Tag: "0x1"})
+	said["Remove"] = s.Remove(t.Context(), ingest.Object{Name: payloadName(digest), Modified: time.Now(), Tag: "0x1"})
 	_, said["Announce"] = s.Announce(t.Context(), "catalog")
 	said["Withdraw"] = s.Withdraw(t.Context(), "catalog", time.Now())
 	for _, err := range s.Sweep(t.Context()) {

@@ -72,11 +72,11 @@ func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment, yiel
 // Sweep yields the payloads in the container, of both layouts; see ingest.Sweeper. It ends at the first error. Blobs under
 // names that the store does not give, or by position without the digest that it writes beside each, are not ours: they are
 // not yielded. An interrupted write leaves nothing but the blocks of a large file, which the service removes by itself.
-func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
-	return func(yield func(ingest.Stray, error) bool) {
+func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+	return func(yield func(ingest.Object, error) bool) {
 		for item, err := range s.list(ctx, "", true) {
 			if err != nil {
-				yield(ingest.Stray{}, err)
+				yield(ingest.Object{}, err)
 				return
 			}
 			if stray, ours := stray(item); ours && !yield(stray, nil) {
@@ -86,8 +86,8 @@ func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
 	}
 }
 
-func stray(item *container.BlobItem) (ingest.Stray, bool) {
-	stray := ingest.Stray{Name: *item.Name, Tag: plainTag(item.Properties.ETag)}
+func stray(item *container.BlobItem) (ingest.Object, bool) {
+	stray := ingest.Object{Name: *item.Name, Tag: plainTag(item.Properties.ETag)}
 	digest, ours := payloadDigest(stray.Name)
 	if !ours {
 		if _, ours = parsePosition(stray.Name); ours {
@@ -106,7 +106,7 @@ func stray(item *container.BlobItem) (ingest.Stray, bool) {
 }
 
 // Remove deletes a payload, if it is still the write that Sweep saw; see ingest.Sweeper.
-func (s *Store) Remove(ctx context.Context, stray ingest.Stray) error {
+func (s *Store) Remove(ctx context.Context, stray ingest.Object) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *Store) Remove(ctx context.Context, stray ingest.Stray) error {
 		case looked != nil:
 			return looked
 		case there != nil:
-			return fmt.Errorf("%s: %w", there.URI, ingest.ErrSpared)
+			return fmt.Errorf("%s: %w", there.URI, ingest.ErrModified)
 		}
 		return nil
 	}

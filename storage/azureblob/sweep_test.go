@@ -18,16 +18,16 @@ func TestRemoveSparesWhatWasWrittenAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := ingest.Stray{Digest: ingest.Sum(p), Name: a.Name, Bytes: a.Bytes, Modified: a.Modified, Tag: a.ETag}
+	seen := ingest.Object{Digest: ingest.Sum(p), Name: a.Name, Bytes: a.Bytes, Modified: a.Modified, Tag: a.ETag}
 	if a, err = s.Replace(t.Context(), ingest.Sum(p), p); err != nil { // within the same second
 		t.Fatal(err)
 	}
-	if err := s.Remove(t.Context(), seen); !errors.Is(err, ingest.ErrSpared) {
+	if err := s.Remove(t.Context(), seen); !errors.Is(err, ingest.ErrModified) {
 		t.Fatalf("Remove of another write: %v", err)
 	}
 	wantStored(t, s, a, p)
 	for _, name := range []string{"", "x", "catalogs/first", "sweeps/first", "1/2/3.tmp", a.Name + "x"} {
-		if err := s.Remove(t.Context(), ingest.Stray{Name: name, Modified: time.Now(), Tag: a.ETag}); !errors.Is(err, errNoName) {
+		if err := s.Remove(t.Context(), ingest.Object{Name: name, Modified: time.Now(), Tag: a.ETag}); !errors.Is(err, errNoName) {
 			t.Errorf("Remove %q: %v", name, err)
 		}
 	}

@@ -17,7 +17,7 @@ var abandonTests = []test{
 			_, err := r.Model(t.Context(), e.ID)
 			wantIs(t, err, ingest.ErrNotFound)
 		}
-		wantIs(t, fails(r.Pieces(t.Context(), e.Files[0].ID)), ingest.ErrNotFound)
+		wantIs(t, fails(r.Segments(t.Context(), e.Files[0].ID)), ingest.ErrNotFound)
 		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
 		atoms, bytes, err := r.Unreferenced(t.Context(), false)
 		must(t, err)
@@ -62,18 +62,18 @@ var attachTests = []test{
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template 2", ingest.Template)))
 		template := r.summary(b).Files[1]
 		for range 2 {
-			must(t, r.Attach(t.Context(), r.lease, a, ingest.Naming{Name: "c", URI: "ollama://c"}, []ingest.FileID{template.ID}))
+			must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c", URI: "ollama://c"}, []ingest.FileID{template.ID}))
 			s := r.summary(a)
 			want(t, "files", len(s.Files), 3)
 			want(t, "digest", s.Files[2].Digest, template.Digest)
 			want(t, "path", s.Files[2].Path, template.Path)
 			want(t, "names", len(s.Names), 2)
-			want(t, "name", s.Names[1].Naming, ingest.Naming{Name: "c", URI: "ollama://c"})
+			want(t, "name", s.Names[1].Alias, ingest.Alias{Name: "c", URI: "ollama://c"})
 			want(t, "files of the name", len(s.Names[1].Files), 2)
 			want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
 			want(t, "template of the name", s.Names[1].Files[1], s.Files[2].ID)
 			want(t, "files of the first name", len(s.Names[0].Files), 2)
-			want(t, "pieces", len(list(t, r.Pieces(t.Context(), s.Files[2].ID))), 1)
+			want(t, "pieces", len(list(t, r.Segments(t.Context(), s.Files[2].ID))), 1)
 		}
 		want(t, "files of the other model", len(r.summary(b).Files), 2)
 		r.check()
@@ -83,7 +83,7 @@ var attachTests = []test{
 		a := r.take(newWork("a", gguf("/a.gguf", "a"), small("/t1", "template", ingest.Template)))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template)))
 		own := r.summary(a).Files[1].ID
-		must(t, r.Attach(t.Context(), r.lease, a, ingest.Naming{Name: "c"}, []ingest.FileID{own, r.summary(b).Files[1].ID}))
+		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c"}, []ingest.FileID{own, r.summary(b).Files[1].ID}))
 		s := r.summary(a)
 		want(t, "files", len(s.Files), 2)
 		want(t, "files of the name", len(s.Names[1].Files), 2)
@@ -94,7 +94,7 @@ var attachTests = []test{
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("a", gguf("/a.gguf", "a"), small("/t1", "template 1", ingest.Template)))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template 2", ingest.Template)))
-		must(t, r.Attach(t.Context(), r.lease, a, ingest.Naming{Name: "a", URI: "new"}, []ingest.FileID{r.summary(b).Files[1].ID}))
+		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "a", URI: "new"}, []ingest.FileID{r.summary(b).Files[1].ID}))
 		s := r.summary(a)
 		want(t, "names", len(s.Names), 1)
 		want(t, "URI", s.Names[0].URI, "new")
@@ -105,9 +105,9 @@ var attachTests = []test{
 	{name: "an alias without files", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("a", gguf("/a.gguf", "a")))
-		must(t, r.Attach(t.Context(), r.lease, a, ingest.Naming{Name: hostile, URI: hostile}, nil))
+		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: hostile, URI: hostile}, nil))
 		s := r.summary(a)
-		want(t, "name", s.Names[1].Naming, ingest.Naming{Name: hostile, URI: hostile})
+		want(t, "name", s.Names[1].Alias, ingest.Alias{Name: hostile, URI: hostile})
 		want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
 	}},
 	{name: "weights of another model are not shared, its own are", run: func(t *testing.T, db Database) {
@@ -115,7 +115,7 @@ var attachTests = []test{
 		a := r.take(newWork("a", gguf("/a.gguf", "a")))
 		b := r.take(newWork("b", small("/w", "template", ingest.Weights), small("/t", "template", ingest.Template)))
 		s := r.summary(b)
-		name := ingest.Naming{Name: "c"}
+		name := ingest.Alias{Name: "c"}
 		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID, s.Files[0].ID}), "another model's weights")
 		want(t, "files", len(r.summary(a).Files), 1)
 		want(t, "names", len(r.summary(a).Names), 1)
@@ -130,7 +130,7 @@ var attachTests = []test{
 		a := r.take(newWork("a", gguf("/a.gguf", "a")))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t1", "template 1", ingest.Template)))
 		open := r.fill(newWork("o", small("/t2", "template 2", ingest.Template)))
-		good, name := r.summary(b).Files[1].ID, ingest.Naming{Name: "c"}
+		good, name := r.summary(b).Files[1].ID, ingest.Alias{Name: "c"}
 		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, r.summary(b).Files[0].ID}), "a file with tensors")
 		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, open.Files[0].ID}), ingest.ErrIncomplete)
 		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, 4711}), ingest.ErrNotFound)

@@ -57,7 +57,7 @@ var aloneTests = []test{
 		c := db(t)
 		start(t, c, "/a")
 		ask := alone("gc", 2)
-		ask.Gone = func(h ingest.Holder) bool { return h == holder(1) }
+		ask.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
 		_, err := c.Open(t.Context(), ask)
 		must(t, err)
 	}},
@@ -71,8 +71,8 @@ var aloneTests = []test{
 	}},
 }
 
-func alone(source string, process int) ingest.Claim {
+func alone(source string, process int) ingest.JobRequest {
 	c := claim(source, process)
-	c.Pipeline, c.Alone = "gc", true
+	c.Pipeline, c.Exclusive = "gc", true
 	return c
 }

@@ -47,7 +47,7 @@ func TestFaultyFailsBeforeOrAfterTheEffect(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := faulty.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour})
+		_, err := faulty.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour})
 		if !errors.Is(err, errHook) {
 			t.Fatalf("error is %v", err)
 		}
@@ -72,15 +72,15 @@ func TestFaultyKeepsWhatTheCatalogueCanDo(t *testing.T) {
 type liar struct {
 	ingest.Catalog
 	model  ingest.Summary
-	pieces []ingest.Piece
+	pieces []ingest.StoredSegment
 }
 
 func (l liar) Models(context.Context) iter.Seq2[ingest.Summary, error] {
 	return func(yield func(ingest.Summary, error) bool) { yield(l.model, nil) }
 }
 
-func (l liar) Pieces(context.Context, ingest.FileID) iter.Seq2[ingest.Piece, error] {
-	return func(yield func(ingest.Piece, error) bool) {
+func (l liar) Segments(context.Context, ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
+	return func(yield func(ingest.StoredSegment, error) bool) {
 		for _, p := range l.pieces {
 			if !yield(p, nil) {
 				return
@@ -100,7 +100,7 @@ func TestCheckFinds(t *testing.T) {
 		"a missing end":     {func(l *liar) { l.pieces = l.pieces[:1] }, "its segments end at 5"},
 		"a wrong count":     {func(l *liar) { l.model.Segments = 3 }, "has 2 segments and says 3"},
 		"no digest":         {func(l *liar) { l.model.Files[0].Digest = ingest.Digest{} }, "is not whole"},
-		"a false claim":     {func(l *liar) { l.model.Files[0].Claim = b }, "is not whole"},
+		"a false claim":     {func(l *liar) { l.model.Files[0].Expected = b }, "is not whole"},
 		"no payload":        {func(l *liar) { l.pieces[1].Digest = b }, "has a row and no payload"},
 		"no name":           {func(l *liar) { l.model.Names = nil }, "has no name"},
 		"a stranger's file": {func(l *liar) { l.model.Names[0].Files[0] = 9 }, "speaks of file 9"},
@@ -109,7 +109,7 @@ func TestCheckFinds(t *testing.T) {
 			l := liar{
 				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2, Names: []ingest.Name{{Files: []ingest.FileID{7}}},
 					Files: []ingest.StoredFile{{ID: 7, Model: 1, Bytes: 8, Recorded: 8, Digest: a}}},
-				pieces: []ingest.Piece{{File: 7, Bytes: 5, Digest: a}, {File: 7, Offset: 5, Bytes: 3, Digest: a}},
+				pieces: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a}, {File: 7, Offset: 5, Bytes: 3, Digest: a}},
 			}
 			c.spoil(&l)
 			err := catalogtest.Check(t.Context(), l, func(d ingest.Digest) bool { return d == a })

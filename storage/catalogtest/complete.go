@@ -11,7 +11,7 @@ var completeTests = []test{
 	{name: "a whole model is complete", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m:latest", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
-		w.model.Files[0].Claim = w.sources[0].digest()
+		w.model.Files[0].Expected = w.sources[0].digest()
 		id := r.take(w)
 		s := r.summary(id)
 		want(t, "state", s.State, ingest.ModelComplete)
@@ -21,7 +21,7 @@ var completeTests = []test{
 		for i, f := range s.Files {
 			src := w.sources[i]
 			want(t, "file", f, ingest.StoredFile{ID: f.ID, Model: id, Index: i, Role: src.Role, Name: f.Name, Path: src.Path, Format: src.Format,
-				Bytes: src.Bytes, Modified: changed, Claim: w.model.Files[i].Claim, Digest: src.digest(), Recorded: src.Bytes,
+				Bytes: src.Bytes, Modified: changed, Expected: w.model.Files[i].Expected, Digest: src.digest(), Recorded: src.Bytes,
 				Tensors: int64(len(src.Tensors)), SegmentBytes: ingest.MinSegmentBytes})
 		}
 		want(t, "names", len(s.Names), 1)
@@ -56,7 +56,7 @@ var completeTests = []test{
 	{name: "a file that is not what it claims is not complete", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf("/m.gguf", "m")
-		s.Claim = ingest.Sum([]byte("something else"))
+		s.Expected = ingest.Sum([]byte("something else"))
 		e := r.fill(newWork("m", s))
 		_, err := r.Complete(t.Context(), r.lease, e.ID, 0)
 		wantIs(t, err, ingest.ErrIncomplete)
@@ -111,7 +111,7 @@ var mergeTests = []test{
 		want(t, "files", len(s.Files), 3)
 		want(t, "moved file", s.Files[2].ID, e.Files[1].ID)
 		want(t, "names", len(s.Names), 2)
-		want(t, "name", s.Names[1].Naming, ingest.Naming{Name: "two", URI: "ollama://two"})
+		want(t, "name", s.Names[1].Alias, ingest.Alias{Name: "two", URI: "ollama://two"})
 		want(t, "files of the new name", len(s.Names[1].Files), 2)
 		want(t, "weights of the new name", s.Names[1].Files[0], s.Files[0].ID)
 		want(t, "template of the new name", s.Names[1].Files[1], e.Files[1].ID)
@@ -141,7 +141,7 @@ var mergeTests = []test{
 		e := r.begin(w)
 		b := ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: w.sources[0].Bytes, Digest: w.sources[0].digest(), HashState: []byte("x")}
 		for segment := range plan.All() {
-			piece := ingest.Recorded{Segment: segment, Digest: ingest.Sum([]byte{byte(len(b.Segments))})}
+			piece := ingest.NewSegment{Segment: segment, Digest: ingest.Sum([]byte{byte(len(b.Segments))})}
 			if segment.Tensor != ingest.NoTensor {
 				piece.Layer, piece.Type = e.Files[0].Layers[segment.Tensor], "F16"
 			}
@@ -182,7 +182,7 @@ var mergeTests = []test{
 			want(t, "index", l.Index, i)
 		}
 		want(t, "file of the last", layers[5].File, e.Files[1].ID)
-		want(t, "pieces of the projector", int64(len(list(t, r.Pieces(t.Context(), e.Files[1].ID)))), projector.plan().Count())
+		want(t, "pieces of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID)))), projector.plan().Count())
 		r.check()
 	}},
 	{name: "files alone go into the model that is named", run: func(t *testing.T, db Database) {

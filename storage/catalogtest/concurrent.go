@@ -44,7 +44,7 @@ var concurrentTests = []test{
 			c := db(t)
 			group.Go(func() (err error) {
 				ask := claim("/a", 10+i)
-				ask.Gone = func(ingest.Holder) bool { return true }
+				ask.HolderDead = func(ingest.Holder) bool { return true }
 				leases[i], err = c.Open(ctx, ask)
 				return err
 			})

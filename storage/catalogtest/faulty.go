@@ -92,7 +92,7 @@ func sequence[T any](hook Hook, verb string, items iter.Seq2[T, error]) iter.Seq
 	}
 }
 
-func (f *faulty) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
+func (f *faulty) Open(ctx context.Context, claim ingest.JobRequest) (ingest.Lease, error) {
 	return act(f.hook, "Open", func() (ingest.Lease, error) { return f.Catalog.Open(ctx, claim) })
 }
 
@@ -128,7 +128,7 @@ func (f *faulty) Abandon(ctx context.Context, lease ingest.Lease, model ingest.M
 	return effect(f.hook, "Abandon", func() error { return f.Catalog.Abandon(ctx, lease, model) })
 }
 
-func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Naming, files []ingest.FileID) error {
+func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
 	return effect(f.hook, "Attach", func() error { return f.Catalog.Attach(ctx, lease, model, name, files) })
 }
 
@@ -144,8 +144,8 @@ func (f *faulty) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest
 	return sequence(f.hook, "Layers", f.Catalog.Layers(ctx, id))
 }
 
-func (f *faulty) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
-	return sequence(f.hook, "Pieces", f.Catalog.Pieces(ctx, file))
+func (f *faulty) Segments(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
+	return sequence(f.hook, "Pieces", f.Catalog.Segments(ctx, file))
 }
 
 func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
@@ -164,7 +164,7 @@ func (f *faulty) Unreferenced(ctx context.Context, remove bool) (atoms, bytes in
 	return counts[0], counts[1], err
 }
 
-func (f *faulty) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
+func (f *faulty) Relocate(ctx context.Context, piece ingest.StoredSegment, address ingest.Address) error {
 	return effect(f.hook, "Relocate", func() error { return f.Catalog.Relocate(ctx, piece, address) })
 }
 
@@ -172,11 +172,11 @@ func (f *faultyRows) RecordPayloads(ctx context.Context, lease ingest.Lease, bat
 	return effect(f.hook, "RecordPayloads", func() error { return f.rows.RecordPayloads(ctx, lease, batch) })
 }
 
-func (f *faultyRows) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+func (f *faultyRows) ReadPayload(ctx context.Context, piece ingest.StoredSegment, buffer []byte) ([]byte, error) {
 	return act(f.hook, "ReadPayload", func() ([]byte, error) { return f.rows.ReadPayload(ctx, piece, buffer) })
 }
 
-func (f *faultyRows) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
+func (f *faultyRows) ReplacePayload(ctx context.Context, piece ingest.StoredSegment, payload []byte) error {
 	return effect(f.hook, "ReplacePayload", func() error { return f.rows.ReplacePayload(ctx, piece, payload) })
 }
 

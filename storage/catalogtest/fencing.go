@@ -23,7 +23,7 @@ var fencingTests = []test{
 			"Record":   old.Record(t.Context(), r.lease, batches[1]),
 			"again":    old.Record(t.Context(), r.lease, batches[0]),
 			"Abandon":  old.Abandon(t.Context(), r.lease, e.ID),
-			"Attach":   old.Attach(t.Context(), r.lease, complete, ingest.Naming{Name: "x"}, nil),
+			"Attach":   old.Attach(t.Context(), r.lease, complete, ingest.Alias{Name: "x"}, nil),
 			"CloseJob": old.CloseJob(t.Context(), r.lease, ingest.Outcome{State: ingest.JobComplete}),
 		}
 		_, refused["Begin"] = old.Begin(t.Context(), r.lease, w.model, w.plans)
@@ -76,7 +76,7 @@ var fencingTests = []test{
 func takeOver(t *testing.T, c ingest.Catalog, source string, process int) ingest.Lease {
 	t.Helper()
 	ask := claim(source, process)
-	ask.Gone = func(ingest.Holder) bool { return true }
+	ask.HolderDead = func(ingest.Holder) bool { return true }
 	lease, err := c.Open(t.Context(), ask)
 	must(t, err)
 	return lease

@@ -42,7 +42,7 @@ func gguf(path, content string) source {
 			BlockElements: n * block / bytes, BlockBytes: block}
 	}
 	return source{content: content, File: ingest.File{
-		Path: path, Role: ingest.Weights, Format: "gguf", Bytes: 10*mib + 300, Modified: changed, ClaimBytes: -1,
+		Path: path, Role: ingest.Weights, Format: "gguf", Bytes: 10*mib + 300, Modified: changed, ExpectedBytes: -1,
 		Tensors: []ingest.Tensor{
 			tensor("blk.0.attn_q.weight", "Q4_K", 4*mib, 144*14564, 144, 256, 14564),
 			tensor("shared.embd", "F16", 4096, 3*mib, 2, 1024, 1536),
@@ -52,7 +52,7 @@ func gguf(path, content string) source {
 
 // small is a file of one segment without tensors, such as a template.
 func small(path, content string, role ingest.Role) source {
-	s := source{content: content, File: ingest.File{Path: path, Role: role, Format: "opaque", Bytes: int64(len(content)), Modified: changed, ClaimBytes: -1}}
+	s := source{content: content, File: ingest.File{Path: path, Role: role, Format: "opaque", Bytes: int64(len(content)), Modified: changed, ExpectedBytes: -1}}
 	return s
 }
 
@@ -101,7 +101,7 @@ func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.B
 			list = append(list, &ingest.Batch{Model: e.ID, File: e.Files[file].ID, From: segment.Offset})
 		}
 		b, d := list[len(list)-1], s.segmentDigest(segment)
-		r := ingest.Recorded{Segment: segment, Digest: d, Address: address(d, segment.Bytes)}
+		r := ingest.NewSegment{Segment: segment, Digest: d, Address: address(d, segment.Bytes)}
 		if segment.Tensor != ingest.NoTensor {
 			r.Layer, r.Type = e.Files[file].Layers[segment.Tensor], s.Tensors[segment.Tensor].Type
 		}
@@ -146,8 +146,8 @@ func holder(process int) ingest.Holder {
 	return ingest.Holder{Host: "host", Process: process, Started: 7}
 }
 
-func claim(source string, process int) ingest.Claim {
-	return ingest.Claim{Pipeline: "models", Source: source, Paths: []string{source}, Holder: holder(process), TTL: long}
+func claim(source string, process int) ingest.JobRequest {
+	return ingest.JobRequest{Pipeline: "models", Source: source, Paths: []string{source}, Holder: holder(process), TTL: long}
 }
 
 // start opens a job of its own in c.

@@ -56,7 +56,7 @@ func unwrap(c ingest.Catalog) ingest.Catalog {
 // checkFile returns the number of segments of the file, and what is wrong with it.
 func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f ingest.StoredFile, stored func(ingest.Digest) bool) (int64, error) {
 	segments, at := int64(0), int64(0)
-	for piece, err := range c.Pieces(ctx, f.ID) {
+	for piece, err := range c.Segments(ctx, f.ID) {
 		if err != nil {
 			return segments, err
 		}
@@ -72,7 +72,7 @@ func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f inges
 	if at != f.Recorded || f.Model != m.ID {
 		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, recorded are %d", f.ID, m.ID, at, f.Recorded)
 	}
-	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Claim.IsZero() && f.Claim != f.Digest) {
+	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Expected.IsZero() && f.Expected != f.Digest) {
 		return segments, fmt.Errorf("file %d of complete model %d is not whole: %+v", f.ID, m.ID, f)
 	}
 	return segments, nil

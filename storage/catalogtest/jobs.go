@@ -53,7 +53,7 @@ var jobTests = []test{
 		a := start(t, c, "/a")
 		byNumber := claim("/a", 2)
 		byNumber.Job = a.lease.Job
-		for _, ask := range []ingest.Claim{claim("/a", 2), byNumber} {
+		for _, ask := range []ingest.JobRequest{claim("/a", 2), byNumber} {
 			_, err := c.Open(t.Context(), ask)
 			wantIs(t, err, ingest.ErrBusy)
 			var busy *ingest.BusyError
@@ -113,7 +113,7 @@ var jobTests = []test{
 		a := start(t, c, "/a")
 		ask := claim("/a", 2)
 		var asked ingest.Holder
-		ask.Gone = func(h ingest.Holder) bool { asked = h; return true }
+		ask.HolderDead = func(h ingest.Holder) bool { asked = h; return true }
 		lease, err := c.Open(t.Context(), ask)
 		must(t, err)
 		want(t, "asked after", asked, holder(1))
@@ -130,7 +130,7 @@ var jobTests = []test{
 		other, err := c.Open(t.Context(), claim("/c", 3))
 		must(t, err)
 		ask := claim("/b", 2)
-		ask.Gone = func(h ingest.Holder) bool { return h == holder(1) }
+		ask.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
 		lease, err := c.Open(t.Context(), ask)
 		must(t, err)
 		e, err := c.Begin(t.Context(), lease, w.model, w.plans)
@@ -154,7 +154,7 @@ var jobTests = []test{
 		_, err := c.Open(t.Context(), claim("/b", 2))
 		must(t, err)
 		ask := claim("/b", 3)
-		ask.Gone = func(h ingest.Holder) bool { return h == holder(1) }
+		ask.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
 		_, err = c.Open(t.Context(), ask)
 		wantIs(t, err, ingest.ErrBusy)
 		must(t, c.Renew(t.Context(), gone.lease))
@@ -163,7 +163,7 @@ var jobTests = []test{
 		c := db(t)
 		start(t, c, "/a")
 		ask := claim("/a", 2)
-		ask.Gone = func(ingest.Holder) bool { return false }
+		ask.HolderDead = func(ingest.Holder) bool { return false }
 		_, err := c.Open(t.Context(), ask)
 		wantIs(t, err, ingest.ErrBusy)
 	}},
@@ -175,7 +175,7 @@ var jobTests = []test{
 		must(t, err)
 		problems := []ingest.Problem{{Path: hostile, Reason: "read " + hostile}, {Path: "/y", Reason: "short"}}
 		must(t, c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobOpen, Problems: problems}))
-		again, err := c.Open(t.Context(), ingest.Claim{Job: lease.Job, Holder: holder(2), TTL: long})
+		again, err := c.Open(t.Context(), ingest.JobRequest{Job: lease.Job, Holder: holder(2), TTL: long})
 		must(t, err)
 		want(t, "continued", again.Continued, true)
 		job, err := c.Job(t.Context(), lease.Job)
@@ -199,7 +199,7 @@ var jobTests = []test{
 			if b.lease.Job == a.lease.Job || b.lease.Continued {
 				t.Fatalf("lease is %+v", b.lease)
 			}
-			_, err = c.Open(t.Context(), ingest.Claim{Job: a.lease.Job, Holder: holder(1), TTL: long})
+			_, err = c.Open(t.Context(), ingest.JobRequest{Job: a.lease.Job, Holder: holder(1), TTL: long})
 			wantError(t, err, "continuing a job that has ended")
 		}
 	}},
@@ -216,7 +216,7 @@ var jobTests = []test{
 		c := db(t)
 		_, err := c.Job(t.Context(), 99)
 		wantIs(t, err, ingest.ErrNotFound)
-		_, err = c.Open(t.Context(), ingest.Claim{Job: 99, Holder: holder(1), TTL: long})
+		_, err = c.Open(t.Context(), ingest.JobRequest{Job: 99, Holder: holder(1), TTL: long})
 		wantIs(t, err, ingest.ErrNotFound)
 		wantIs(t, c.Renew(t.Context(), ingest.Lease{Job: 99, Token: 1, TTL: long}), ingest.ErrLeaseLost)
 	}},

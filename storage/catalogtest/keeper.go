@@ -69,12 +69,12 @@ var keeperTests = []test{
 		id := r.take(newWork("a", gguf("/a.gguf", "a")))
 		file := r.summary(id).Files[0].ID
 		to := ingest.Address{URI: "https://x/" + hostile, Container: "c", Name: "n", ETag: "e", Bytes: 5, Modified: changed}
-		for i, piece := range list(t, r.Pieces(t.Context(), file)) {
+		for i, piece := range list(t, r.Segments(t.Context(), file)) {
 			for range 2 {
 				must(t, r.Relocate(t.Context(), piece, to))
 			}
 			piece.Address = to
-			want(t, "piece", list(t, r.Pieces(t.Context(), file))[i], piece)
+			want(t, "piece", list(t, r.Segments(t.Context(), file))[i], piece)
 		}
 		r.check()
 	}},
@@ -82,11 +82,11 @@ var keeperTests = []test{
 		r := start(t, db(t), "/a")
 		r.take(newWork("a", gguf("/a.gguf", "a")))
 		r.take(newWork("b", gguf("/b.gguf", "b")))
-		pieces := func() (one, two ingest.Piece) { // of the same content
+		pieces := func() (one, two ingest.StoredSegment) { // of the same content
 			t.Helper()
 			files := list(t, r.Models(t.Context()))
-			for _, one := range list(t, r.Pieces(t.Context(), files[0].Files[0].ID)) {
-				for _, two := range list(t, r.Pieces(t.Context(), files[1].Files[0].ID)) {
+			for _, one := range list(t, r.Segments(t.Context(), files[0].Files[0].ID)) {
+				for _, two := range list(t, r.Segments(t.Context(), files[1].Files[0].ID)) {
 					if one.Digest == two.Digest {
 						return one, two
 					}
@@ -127,7 +127,7 @@ var keeperTests = []test{
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"))
 		e := r.fill(w)
-		pieces := list(t, r.Pieces(t.Context(), e.Files[0].ID))
+		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID))
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
 		r.take(newWork("b", gguf("/b.gguf", "b"))) // its rows may have the same numbers
 		for _, piece := range pieces {

@@ -112,7 +112,7 @@ func retryEffect(do func() error) error {
 	return do()
 }
 
-func (p patient) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
+func (p patient) Open(ctx context.Context, claim ingest.JobRequest) (ingest.Lease, error) {
 	return retry(func() (ingest.Lease, error) { return p.Catalog.Open(ctx, claim) })
 }
 
@@ -140,7 +140,7 @@ func (p patient) Abandon(ctx context.Context, lease ingest.Lease, model ingest.M
 	return retryEffect(func() error { return p.Catalog.Abandon(ctx, lease, model) })
 }
 
-func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Naming, files []ingest.FileID) error {
+func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
 	return retryEffect(func() error { return p.Catalog.Attach(ctx, lease, model, name, files) })
 }
 
@@ -152,7 +152,7 @@ func (p patient) Unreferenced(ctx context.Context, remove bool) (atoms, bytes in
 	return atoms, bytes, err
 }
 
-func (p patient) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
+func (p patient) Relocate(ctx context.Context, piece ingest.StoredSegment, address ingest.Address) error {
 	return retryEffect(func() error { return p.Catalog.Relocate(ctx, piece, address) })
 }
 
@@ -165,7 +165,7 @@ func result(t *testing.T, c ingest.Catalog) string {
 		text += fmt.Sprintf("%s %s %s %d %d %d\n", s.Name, s.State, s.Architecture, s.Segments, s.BytesStored, s.BytesShared)
 		for _, f := range s.Files {
 			text += fmt.Sprintf("  file %d %s %s %d %s\n", f.Index, f.Role, f.Path, f.Recorded, f.Digest.Short())
-			for piece, err := range c.Pieces(t.Context(), f.ID) {
+			for piece, err := range c.Segments(t.Context(), f.ID) {
 				must(t, err)
 				text += fmt.Sprintf("    %d %d %s %s %s\n", piece.Offset, piece.Bytes, piece.Digest.Short(), piece.Tensor, piece.Address.URI)
 			}

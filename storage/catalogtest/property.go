@@ -178,7 +178,7 @@ func (m *machine) reopen(rt *rapid.T) {
 		m.lost = append(m.lost, m.lease)
 	}
 	ask := claim("/property", 100+len(m.lost))
-	ask.Gone = func(ingest.Holder) bool { return true }
+	ask.HolderDead = func(ingest.Holder) bool { return true }
 	var err error
 	m.lease, err = m.c.Open(m.t.Context(), ask)
 	m.must(rt, err)

@@ -20,13 +20,13 @@ var recordTests = []test{
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.fill(w)
 		s := w.sources[0]
-		pieces := list(t, r.Pieces(t.Context(), e.Files[0].ID))
+		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID))
 		want(t, "pieces", int64(len(pieces)), s.plan().Count())
 		i := 0
 		for segment := range s.plan().All() {
 			p, d := pieces[i], s.segmentDigest(segment)
 			i++
-			expected := ingest.Piece{RowID: p.RowID, File: e.Files[0].ID, Ordinal: segment.Ordinal, Offset: segment.Offset,
+			expected := ingest.StoredSegment{RowID: p.RowID, File: e.Files[0].ID, Ordinal: segment.Ordinal, Offset: segment.Offset,
 				Bytes: segment.Bytes, Digest: d, Address: address(d, segment.Bytes)}
 			if segment.Tensor != ingest.NoTensor {
 				expected.Layer, expected.Tensor = e.Files[0].Layers[segment.Tensor], s.Tensors[segment.Tensor].Name
@@ -77,7 +77,7 @@ var recordTests = []test{
 		before := r.snapshot(e.ID)
 		for i := range first.Segments {
 			b := *first
-			b.Segments = append([]ingest.Recorded(nil), b.Segments...)
+			b.Segments = append([]ingest.NewSegment(nil), b.Segments...)
 			b.Segments[i].Digest = ingest.Sum([]byte("other bytes"))
 			wantError(t, r.Record(t.Context(), r.lease, &b), "other bytes for a segment")
 			want(t, "counts", r.snapshot(e.ID), before)
@@ -116,7 +116,7 @@ var recordTests = []test{
 			"an unknown model":        func(b *ingest.Batch) { b.Model += 1000 },
 		} {
 			b := *s.batches(e, 0, 3, 0)[1]
-			b.Segments = append([]ingest.Recorded(nil), b.Segments...)
+			b.Segments = append([]ingest.NewSegment(nil), b.Segments...)
 			spoil(&b)
 			wantError(t, r.Record(t.Context(), r.lease, &b), name)
 			want(t, "after "+name+" counts", r.snapshot(e.ID), before)
@@ -141,7 +141,7 @@ var recordTests = []test{
 		id := r.take(w)
 		f := r.summary(id).Files[1]
 		want(t, "digest", f.Digest, ingest.Sum(nil))
-		want(t, "pieces", len(list(t, r.Pieces(t.Context(), f.ID))), 0)
+		want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID))), 0)
 		r.check()
 	}},
 	{name: "an empty file without its digest is not whole", run: func(t *testing.T, db Database) {
@@ -164,7 +164,7 @@ var recordTests = []test{
 		w := newWork("b", gguf("/b.gguf", "b"))
 		e := r.begin(w)
 		for _, b := range w.sources[0].batches(e, 0, 2, 0) {
-			b.Apart = true
+			b.Unshared = true
 			for range 2 {
 				must(t, r.Record(t.Context(), r.lease, b))
 			}

@@ -22,7 +22,7 @@ func payload(seed byte, size int64) ([]byte, ingest.Digest) {
 // withPayloads is b as RecordPayloads wants it: real bytes, and no address.
 func withPayloads(b *ingest.Batch) *ingest.Batch {
 	filled := *b
-	filled.Segments = append([]ingest.Recorded(nil), b.Segments...)
+	filled.Segments = append([]ingest.NewSegment(nil), b.Segments...)
 	for i := range filled.Segments {
 		s := &filled.Segments[i]
 		seed := s.Digest[0]
@@ -60,7 +60,7 @@ var rowTests = []test{
 		e := r.fillRows(w)
 		var buffer []byte
 		for _, f := range e.Files {
-			for piece, err := range r.Pieces(t.Context(), f.ID) {
+			for piece, err := range r.Segments(t.Context(), f.ID) {
 				must(t, err)
 				want(t, "in the row", piece.InRow, true)
 				buffer, err = r.rows().ReadPayload(t.Context(), piece, buffer)
@@ -76,7 +76,7 @@ var rowTests = []test{
 	{name: "a buffer that is large enough is used", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
+		piece := list(t, r.Segments(t.Context(), e.Files[0].ID))[0]
 		buffer := make([]byte, 3, 100)
 		got, err := r.rows().ReadPayload(t.Context(), piece, buffer)
 		must(t, err)
@@ -85,7 +85,7 @@ var rowTests = []test{
 	{name: "many read payloads at once", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m")))
-		pieces := list(t, r.Pieces(t.Context(), e.Files[0].ID))
+		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID))
 		group, ctx := errgroup.WithContext(t.Context())
 		for range 6 {
 			group.Go(func() error {
@@ -107,7 +107,7 @@ var rowTests = []test{
 	{name: "a cancelled read ends", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
+		piece := list(t, r.Segments(t.Context(), e.Files[0].ID))[0]
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := r.rows().ReadPayload(ctx, piece, nil)
@@ -117,7 +117,7 @@ var rowTests = []test{
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
 		for _, f := range e.Files {
-			for _, piece := range list(t, r.Pieces(t.Context(), f.ID)) {
+			for _, piece := range list(t, r.Segments(t.Context(), f.ID)) {
 				needed, err := r.Referenced(t.Context(), []ingest.Digest{piece.Digest})
 				must(t, err)
 				want(t, "needed", len(needed[piece.Digest]), 0)
@@ -149,27 +149,27 @@ var rowTests = []test{
 	{name: "a damaged payload is replaced by the right one only", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m")))
-		for i, piece := range list(t, r.Pieces(t.Context(), e.Files[0].ID)) {
+		for i, piece := range list(t, r.Segments(t.Context(), e.Files[0].ID)) {
 			right, err := r.rows().ReadPayload(t.Context(), piece, nil)
 			must(t, err)
 			wantError(t, r.rows().ReplacePayload(t.Context(), piece, append([]byte{right[0] ^ 1}, right[1:]...)), "another payload")
 			for range 2 {
 				must(t, r.rows().ReplacePayload(t.Context(), piece, right))
 			}
-			want(t, "piece", list(t, r.Pieces(t.Context(), e.Files[0].ID))[i], withoutAddress(piece))
+			want(t, "piece", list(t, r.Segments(t.Context(), e.Files[0].ID))[i], withoutAddress(piece))
 		}
 		r.check()
 	}},
 	{name: "a payload moves out of its row and back in", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
+		piece := list(t, r.Segments(t.Context(), e.Files[0].ID))[0]
 		right, err := r.rows().ReadPayload(t.Context(), piece, nil)
 		must(t, err)
 		to := address(piece.Digest, piece.Bytes)
 		to.Modified = to.Modified.Truncate(time.Second) // as blobs have it, and every column holds it whole
 		must(t, r.Relocate(t.Context(), piece, to))
-		moved := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
+		moved := list(t, r.Segments(t.Context(), e.Files[0].ID))[0]
 		want(t, "in the row", moved.InRow, false)
 		want(t, "address", moved.Address, to)
 		_, err = r.rows().ReadPayload(t.Context(), moved, nil)
@@ -178,13 +178,13 @@ var rowTests = []test{
 		must(t, err)
 		want(t, "needed", strings.Join(needed[piece.Digest], "|"), moved.Address.Name)
 		must(t, r.rows().ReplacePayload(t.Context(), moved, right))
-		want(t, "in the row", list(t, r.Pieces(t.Context(), e.Files[0].ID))[0].InRow, true)
+		want(t, "in the row", list(t, r.Segments(t.Context(), e.Files[0].ID))[0].InRow, true)
 		r.check()
 	}},
 	{name: "a piece that is no more is not found", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Pieces(t.Context(), e.Files[0].ID))[0]
+		piece := list(t, r.Segments(t.Context(), e.Files[0].ID))[0]
 		right, err := r.rows().ReadPayload(t.Context(), piece, nil)
 		must(t, err)
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
@@ -200,8 +200,8 @@ var rowTests = []test{
 		to := r.fillRows(newWork("n", small("/l", "license", ingest.License)))
 		_, err = r.Complete(t.Context(), r.lease, to.ID, 0)
 		must(t, err)
-		must(t, r.Attach(t.Context(), r.lease, to.ID, ingest.Naming{Name: "x"}, []ingest.FileID{from.Files[0].ID}))
-		copied := list(t, r.Pieces(t.Context(), r.summary(to.ID).Files[1].ID))[0]
+		must(t, r.Attach(t.Context(), r.lease, to.ID, ingest.Alias{Name: "x"}, []ingest.FileID{from.Files[0].ID}))
+		copied := list(t, r.Segments(t.Context(), r.summary(to.ID).Files[1].ID))[0]
 		got, err := r.rows().ReadPayload(t.Context(), copied, nil)
 		must(t, err)
 		want(t, "digest", ingest.Sum(got), copied.Digest)
@@ -210,7 +210,7 @@ var rowTests = []test{
 }
 
 // withoutAddress is a piece whose payload was put into its row.
-func withoutAddress(p ingest.Piece) ingest.Piece {
+func withoutAddress(p ingest.StoredSegment) ingest.StoredSegment {
 	p.Address, p.InRow = ingest.Address{}, true
 	return p
 }

@@ -19,7 +19,7 @@ type scripted struct {
 // process is who runs it: another one finds the first gone.
 func script(t *testing.T, c ingest.Catalog, process int) error {
 	ask := claim("/script", process)
-	ask.Gone = func(h ingest.Holder) bool { return h != ask.Holder }
+	ask.HolderDead = func(h ingest.Holder) bool { return h != ask.Holder }
 	lease, err := c.Open(t.Context(), ask)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *scripted) join() error {
 	if err != nil {
 		return err
 	}
-	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Naming{Name: "three"}, []ingest.FileID{template.ID})
+	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Alias{Name: "three"}, []ingest.FileID{template.ID})
 }
 
 func (s *scripted) giveUp() error {
@@ -106,7 +106,7 @@ func (s *scripted) move() error {
 	if err != nil {
 		return err
 	}
-	for piece, err := range s.Pieces(s.Context(), template.ID) {
+	for piece, err := range s.Segments(s.Context(), template.ID) {
 		if err != nil {
 			return err
 		}

@@ -45,11 +45,11 @@ func (w work) payloadBatches(e *ingest.Entry, file int) (all []*ingest.Batch) {
 // wantPayloads reads back what batches have put into the rows of a file.
 func (r *run) wantPayloads(file ingest.FileID, batches []*ingest.Batch) {
 	r.Helper()
-	var segments []ingest.Recorded
+	var segments []ingest.NewSegment
 	for _, b := range batches {
 		segments = append(segments, b.Segments...)
 	}
-	pieces := list(r.T, r.Pieces(r.Context(), file))
+	pieces := list(r.T, r.Segments(r.Context(), file))
 	want(r.T, "segments", len(pieces), len(segments))
 	for i, piece := range pieces {
 		got, err := r.rows().ReadPayload(r.Context(), piece, nil)
@@ -67,7 +67,7 @@ func wantBeginnings(ctx context.Context, c ingest.Catalog) error {
 			return err
 		}
 		at := int64(0)
-		for piece, err := range c.Pieces(ctx, model.Files[0].ID) {
+		for piece, err := range c.Segments(ctx, model.Files[0].ID) {
 			if err != nil {
 				return err
 			}
@@ -152,7 +152,7 @@ var turnTests = []test{
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.begin(w)
 		ask := claim("/a", 2)
-		ask.Gone = func(ingest.Holder) bool { return true }
+		ask.HolderDead = func(ingest.Holder) bool { return true }
 		_, err := r.Open(t.Context(), ask)
 		must(t, err)
 		failed := r.recordAtOnce(t.Context(), w.payloadBatches(e, 0))

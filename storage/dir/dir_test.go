@@ -225,7 +225,7 @@ func TestLinkedFanOutIsRefused(t *testing.T) {
 	for stray := range s.Sweep(t.Context()) {
 		t.Errorf("Sweep went through a linked folder: %v", stray)
 	}
-	if err := s.Remove(t.Context(), ingest.Stray{Digest: digest, Name: payloadName(digest)}); err == nil {
+	if err := s.Remove(t.Context(), ingest.Object{Digest: digest, Name: payloadName(digest)}); err == nil {
 		t.Error("Remove went through a linked folder")
 	}
 }

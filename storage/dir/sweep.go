@@ -21,25 +21,25 @@ const sweepChunk = 512
 // ingest.Sweeper. It ends at the first error. Files under names that the store
 // does not give are not ours: they are not yielded. A write that another
 // process is busy with is yielded too: its Modified tells it from an old one.
-func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
-	return func(yield func(ingest.Stray, error) bool) {
+func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+	return func(yield func(ingest.Object, error) bool) {
 		if !s.sweepPayloads(ctx, yield) {
 			return
 		}
-		s.sweepFolder(ctx, s.folder(temporaries), yield, func(name string) (ingest.Stray, bool) {
-			return ingest.Stray{Name: temporaries + "/" + name}, isTemporary(name)
+		s.sweepFolder(ctx, s.folder(temporaries), yield, func(name string) (ingest.Object, bool) {
+			return ingest.Object{Name: temporaries + "/" + name}, isTemporary(name)
 		})
 	}
 }
 
 // sweepPayloads reports whether the sweep goes on.
-func (s *Store) sweepPayloads(ctx context.Context, yield func(ingest.Stray, error) bool) bool {
+func (s *Store) sweepPayloads(ctx context.Context, yield func(ingest.Object, error) bool) bool {
 	for i := range 256 {
 		fanOut := fmt.Sprintf("%02x", i)
 		path := filepath.Join(s.folder(payloads), fanOut)
-		more := s.sweepFolder(ctx, path, yield, func(name string) (ingest.Stray, bool) {
+		more := s.sweepFolder(ctx, path, yield, func(name string) (ingest.Object, bool) {
 			digest, ok := payloadDigest(fanOut, name)
-			return ingest.Stray{Digest: digest, Name: payloads + "/" + fanOut + "/" + name}, ok
+			return ingest.Object{Digest: digest, Name: payloads + "/" + fanOut + "/" + name}, ok
 		})
 		if !more {
 			return false
@@ -49,8 +49,8 @@ func (s *Store) sweepPayloads(ctx context.Context, yield func(ingest.Stray, erro
 }
 
 // sweepFolder yields the regular files of one folder that parse knows.
-func (s *Store) sweepFolder(ctx context.Context, path string, yield func(ingest.Stray, error) bool,
-	parse func(name string) (ingest.Stray, bool)) bool {
+func (s *Store) sweepFolder(ctx context.Context, path string, yield func(ingest.Object, error) bool,
+	parse func(name string) (ingest.Object, bool)) bool {
 	if !foldersAreReal(filepath.Dir(path), path) {
 		return true
 	}
@@ -59,13 +59,13 @@ func (s *Store) sweepFolder(ctx context.Context, path string, yield func(ingest.
 		return true
 	}
 	if err != nil {
-		yield(ingest.Stray{}, fmt.Errorf("sweep: %w", err))
+		yield(ingest.Object{}, fmt.Errorf("sweep: %w", err))
 		return false
 	}
 	defer f.Close()
 	for {
 		if err := ctx.Err(); err != nil {
-			yield(ingest.Stray{}, err)
+			yield(ingest.Object{}, err)
 			return false
 		}
 		entries, err := f.ReadDir(sweepChunk)
@@ -78,14 +78,14 @@ func (s *Store) sweepFolder(ctx context.Context, path string, yield func(ingest.
 			return true
 		}
 		if err != nil {
-			yield(ingest.Stray{}, fmt.Errorf("sweep: %w", err))
+			yield(ingest.Object{}, fmt.Errorf("sweep: %w", err))
 			return false
 		}
 	}
 }
 
-func yieldEntry(entry fs.DirEntry, yield func(ingest.Stray, error) bool,
-	parse func(name string) (ingest.Stray, bool)) bool {
+func yieldEntry(entry fs.DirEntry, yield func(ingest.Object, error) bool,
+	parse func(name string) (ingest.Object, bool)) bool {
 	stray, ours := parse(entry.Name())
 	if !ours || !entry.Type().IsRegular() {
 		return true
@@ -95,7 +95,7 @@ func yieldEntry(entry fs.DirEntry, yield func(ingest.Stray, error) bool,
 		return true // renamed or removed since the folder was read
 	}
 	if err != nil {
-		yield(ingest.Stray{}, fmt.Errorf("sweep: %w", err))
+		yield(ingest.Object{}, fmt.Errorf("sweep: %w", err))
 		return false
 	}
 	stray.Bytes, stray.Modified = info.Size(), info.ModTime()
@@ -105,7 +105,7 @@ func yieldEntry(entry fs.DirEntry, yield func(ingest.Stray, error) bool,
 // Remove deletes a payload or a temporary file; see ingest.Sweeper. It refuses
 // any name that Sweep does not yield. That the name is gone is not made durable:
 // after a power cut the file may be back, and the next gc finds it.
-func (s *Store) Remove(ctx context.Context, stray ingest.Stray) error {
+func (s *Store) Remove(ctx context.Context, stray ingest.Object) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *Store) Remove(ctx context.Context, stray ingest.Stray) error {
 }
 
 // strayPath returns where stray lies, if the store could have named it so.
-func (s *Store) strayPath(stray ingest.Stray) (string, error) {
+func (s *Store) strayPath(stray ingest.Object) (string, error) {
 	if name, ok := strings.CutPrefix(stray.Name, temporaries+"/"); ok && stray.Digest.IsZero() && isTemporary(name) {
 		return filepath.Join(s.folder(temporaries), name), nil
 	}

@@ -33,7 +33,7 @@ func TestSweepYieldsWhatIsOurs(t *testing.T) {
 			write(name)
 		}
 	}
-	found := map[string]ingest.Stray{}
+	found := map[string]ingest.Object{}
 	for stray, err := range s.Sweep(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ func TestRemoveRefusesOtherNames(t *testing.T) {
 	if err := os.WriteFile(outside, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, stray := range []ingest.Stray{
+	for _, stray := range []ingest.Object{
 		{}, {Name: "."}, {Name: "tmp"}, {Name: "tmp/"}, {Name: "tmp/.."}, {Name: "sha256"},
 		{Name: "tmp/../../17-0123456789abcdef"}, {Name: "../17-0123456789abcdef"}, {Name: outside},
 		{Name: "tmp/../" + payloadName(digest)}, {Name: payloadName(digest)},

@@ -10,10 +10,10 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Attach implements ingest.Recorder. The model's weights go by every name of
+// Attach implements ingest.Writer. The model's weights go by every name of
 // it; files says which others go by this one. A name that the model has already means
 // these files from now on.
-func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Naming, files []ingest.FileID) error {
+func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
 	return c.write(ctx, func(tx *tx) error {
 		if err := tx.hold(lease); err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Begin implements ingest.Recorder.
+// Begin implements ingest.Writer.
 func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
 	if len(plans) != len(model.Files) {
 		return nil, fmt.Errorf("model of %d files with %d plans", len(model.Files), len(plans))
@@ -82,7 +82,7 @@ func (t *tx) takeUp(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry
 	for i := range entry.Files {
 		files[i] = entry.Files[i].ID
 	}
-	return t.name(entry.ID, ingest.Naming{Name: model.Name, URI: model.URI}, files)
+	return t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
 }
 
 // progress reads how far each file of an unfinished model got.
@@ -161,7 +161,7 @@ func (t *tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.P
 		}
 		tensors += len(model.Files[i].Tensors)
 	}
-	return entry, t.name(entry.ID, ingest.Naming{Name: model.Name, URI: model.URI}, files)
+	return entry, t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
 }
 
 func (t *tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *ingest.Plan) (ingest.FileID, error) {
@@ -169,12 +169,12 @@ func (t *tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *inge
 		(ModelId, FileIdx, Role, Format, FileName, SourcePath, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		model, index, f.Role, f.Format, filepath.Base(f.Path), f.Path, f.Bytes, f.Modified.UnixNano(),
-		storage.DigestColumn(f.Claim), plan.SegmentBytes(), len(f.Tensors))
+		storage.DigestColumn(f.Expected), plan.SegmentBytes(), len(f.Tensors))
 	return ingest.FileID(id), err
 }
 
 // name makes the model known by a name, and the name mean exactly these files.
-func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileID) error {
+func (t *tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
 	var id int64
 	err := t.one(`INSERT INTO ModelNames (ModelId, Name, SourceUri) VALUES (?, ?, ?)
 		ON CONFLICT (ModelId, Name) DO UPDATE SET SourceUri = excluded.SourceUri RETURNING ModelNameId`,

@@ -62,7 +62,7 @@ func (c *Catalog) row(t *testing.T, query string) string {
 func TestRowsSayWhatTheContractSays(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.Claim{Pipeline: "models", Source: "/models", Paths: []string{"/models"}, TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/models", Paths: []string{"/models"}, TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 func TestASmallFileIsOneAtom(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.Claim{Source: "/t", TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/t", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestASmallFileIsOneAtom(t *testing.T) {
 	}
 	b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: 5, Digest: ingest.Sum([]byte("hello")), HashState: []byte("x")}
 	for s := range plan.All() {
-		b.Segments = append(b.Segments, ingest.Recorded{Segment: s, Digest: b.Digest, Payload: []byte("hello")})
+		b.Segments = append(b.Segments, ingest.NewSegment{Segment: s, Digest: b.Digest, Payload: []byte("hello")})
 	}
 	if err := c.RecordPayloads(ctx, lease, b); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestASmallFileIsOneAtom(t *testing.T) {
 func TestCompleteCountsTheRows(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.Claim{Source: "/m", TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestCompleteCountsTheRows(t *testing.T) {
 func TestUnreferencedCountsAnew(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.Claim{Source: "/m", TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

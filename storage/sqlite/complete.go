@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Complete implements ingest.Recorder. What became of a model that went into
+// Complete implements ingest.Writer. What became of a model that went into
 // another is kept, so asking again gives the same answer.
 func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
 	var id ingest.ModelID
@@ -139,14 +139,14 @@ func (t *tx) finish(lease ingest.Lease, model ingest.ModelID, files storage.Mode
 	return err
 }
 
-func (t *tx) firstName(model ingest.ModelID) (ingest.Naming, error) {
-	var name ingest.Naming
+func (t *tx) firstName(model ingest.ModelID) (ingest.Alias, error) {
+	var name ingest.Alias
 	err := t.one(`SELECT Name, SourceUri FROM ModelNames WHERE ModelId = ? ORDER BY ModelNameId LIMIT 1`, model).Scan(&name.Name, &name.URI)
 	return name, err
 }
 
 // finishFile makes the file's atom and remembers where it was read from. The state of its hash is done with.
-func (t *tx) finishFile(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) error {
+func (t *tx) finishFile(lease ingest.Lease, name ingest.Alias, f *storage.ModelFile) error {
 	var err error
 	if f.Atom, err = t.fileAtom(lease, name, f); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (t *tx) rememberPath(f *storage.ModelFile, id ingest.FileID) error {
 
 // fileAtom finds or makes the atom of a whole file. That of a file which is one
 // segment is there already, and becomes the file's as well.
-func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) (int64, error) {
+func (t *tx) fileAtom(lease ingest.Lease, name ingest.Alias, f *storage.ModelFile) (int64, error) {
 	a := storage.NewFileAtom(name, &f.StoredFile, time.Now())
 	fresh, err := t.exec(`INSERT OR IGNORE INTO Atoms (ContentHash, Modality, SourceType, ByteSize) VALUES (?, 'model', ?, ?)`,
 		f.Digest[:], storage.SegmentSource, f.Bytes)

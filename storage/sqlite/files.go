@@ -40,7 +40,7 @@ func (t *tx) names(model ingest.ModelID) ([]ingest.Name, error) {
 	var names storage.NameRows
 	err := t.each(func(rows *sql.Rows) error {
 		var id int64
-		var name ingest.Naming
+		var name ingest.Alias
 		var f sql.NullInt64
 		if err := rows.Scan(&id, &name.Name, &name.URI, &f); err != nil {
 			return err

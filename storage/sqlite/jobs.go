@@ -17,7 +17,7 @@ const leasedColumns = `IngestionJobId, coalesce(Status, ''), LeaseHolder, LeaseT
 // Alone job, or of which the Alone one stands in the way, is ended: its holder,
 // should it wake up, finds ErrLeaseLost. So is the lease of every job whose holder is
 // Gone, as Begin would wait for it to lapse. claim.Gone must not use the catalogue.
-func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
+func (c *Catalog) Open(ctx context.Context, claim ingest.JobRequest) (ingest.Lease, error) {
 	if err := storage.CheckClaim(claim); err != nil {
 		return ingest.Lease{}, err
 	}
@@ -50,7 +50,7 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 }
 
 // claimed finds the job that claim would continue; nil if it starts one.
-func (t *tx) claimed(claim ingest.Claim) (*storage.Leased, error) {
+func (t *tx) claimed(claim ingest.JobRequest) (*storage.Leased, error) {
 	var job storage.Leased
 	if claim.Job == 0 {
 		err := t.one(`SELECT `+leasedColumns+` FROM IngestionJobs
@@ -72,7 +72,7 @@ func (t *tx) claimed(claim ingest.Claim) (*storage.Leased, error) {
 
 // makeWay ends the leases of holders that are gone, and the lapsed ones of jobs
 // that may not run beside claim; it refuses if one of these is live.
-func (t *tx) makeWay(claim ingest.Claim, own *storage.Leased) error {
+func (t *tx) makeWay(claim ingest.JobRequest, own *storage.Leased) error {
 	var id int64
 	if own != nil {
 		id = own.Job
@@ -103,16 +103,16 @@ func (t *tx) makeWay(claim ingest.Claim, own *storage.Leased) error {
 	return nil
 }
 
-func (t *tx) startJob(claim ingest.Claim) (int64, error) {
+func (t *tx) startJob(claim ingest.JobRequest) (int64, error) {
 	meta := storage.JobMetadata{Paths: claim.Paths, Options: claim.Options}
 	return t.insert(`INSERT INTO IngestionJobs
 		(PipelineName, SourceUri, Status, Metadata, StartedAt, LeaseHolder, LeaseToken, LeaseExpiresMs, LeaseAlone)
 		VALUES (?, ?, 'open', ?, `+nowText+`, ?, 1, `+nowMs+` + ?, ?)`,
-		claim.Pipeline, claim.Source, meta.Encode(), storage.FormatHolder(claim.Holder), claim.TTL.Milliseconds(), claim.Alone)
+		claim.Pipeline, claim.Source, meta.Encode(), storage.FormatHolder(claim.Holder), claim.TTL.Milliseconds(), claim.Exclusive)
 }
 
 // continueJob leases a job to a new holder.
-func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease) error {
+func (t *tx) continueJob(claim ingest.JobRequest, lease ingest.Lease) error {
 	meta, err := t.jobMetadata(lease.Job)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease) error {
 	meta.Continue(claim)
 	_, err = t.exec(`UPDATE IngestionJobs SET Metadata = ?, LeaseHolder = ?, LeaseToken = ?,
 		LeaseExpiresMs = `+nowMs+` + ?, LeaseAlone = ? WHERE IngestionJobId = ?`,
-		meta.Encode(), storage.FormatHolder(claim.Holder), lease.Token, lease.TTL.Milliseconds(), claim.Alone, lease.Job)
+		meta.Encode(), storage.FormatHolder(claim.Holder), lease.Token, lease.TTL.Milliseconds(), claim.Exclusive, lease.Job)
 	return err
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Referenced implements ingest.Keeper. It asks the rows, not the counts.
+// Referenced implements ingest.Maintenance. It asks the rows, not the counts.
 func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if err := storage.CheckDigests(digests); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ const references = `(SELECT count(*) FROM LayerTensorSegments s WHERE s.AtomId =
 	+ (SELECT count(*) FROM FileSegments s WHERE s.AtomId = Atoms.AtomId)
 	+ (SELECT count(*) FROM ModelFiles f WHERE f.FileAtomId = Atoms.AtomId)`
 
-// Unreferenced implements ingest.Keeper. With remove it also corrects the counts
+// Unreferenced implements ingest.Maintenance. With remove it also corrects the counts
 // of the atoms that stay.
 func (c *Catalog) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {
 	within := c.read

@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Models implements ingest.Library. It leaves the metadata out, which may be megabytes.
+// Models implements ingest.Reader. It leaves the metadata out, which may be megabytes.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	return storage.Paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
 		err = c.read(ctx, func(tx *tx) error {
@@ -33,7 +33,7 @@ func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	})
 }
 
-// Model implements ingest.Library.
+// Model implements ingest.Reader.
 func (c *Catalog) Model(ctx context.Context, id ingest.ModelID) (s ingest.Summary, err error) {
 	err = c.read(ctx, func(tx *tx) error {
 		s, err = tx.summary(id, "coalesce(Config, '')")
@@ -71,7 +71,7 @@ func (t *tx) summary(id ingest.ModelID, metadata string) (ingest.Summary, error)
 	return s, err
 }
 
-// Layers implements ingest.Library.
+// Layers implements ingest.Reader.
 func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error] {
 	return storage.Paged(func(last ingest.Layer) (page []ingest.Layer, err error) {
 		after := last.Index
@@ -111,7 +111,7 @@ func scanLayer(rows *sql.Rows) (ingest.Layer, error) {
 	return l, err
 }
 
-// Unchanged implements ingest.Library. FilePaths knows complete models only.
+// Unchanged implements ingest.Reader. FilePaths knows complete models only.
 func (c *Catalog) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
 	f, err := scanFile(c.reader.QueryRowContext(ctx, selectFiles+`JOIN FilePaths p ON p.ModelFileId = f.ModelFileId
 		WHERE p.SourcePath = ? AND p.ByteSize = ? AND p.ModifiedNs = ?`, path, bytes, modified))

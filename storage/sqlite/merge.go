@@ -43,7 +43,7 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files stora
 		for i := range n.Files {
 			n.Files[i] = became[n.Files[i]]
 		}
-		if err := t.name(target, n.Naming, append(present.Weights(), n.Files...)); err != nil {
+		if err := t.name(target, n.Alias, append(present.Weights(), n.Files...)); err != nil {
 			return err
 		}
 	}
@@ -63,7 +63,7 @@ func (t *tx) reuseFile(lease ingest.Lease, f, twin *storage.ModelFile) error {
 }
 
 // moveFile makes a file the last one of target, and its tensors target's last ones.
-func (t *tx) moveFile(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile, target ingest.ModelID) error {
+func (t *tx) moveFile(lease ingest.Lease, name ingest.Alias, f *storage.ModelFile, target ingest.ModelID) error {
 	err := t.all([]string{
 		`UPDATE ModelFiles SET ModelId = ?2, FileIdx = (SELECT coalesce(max(FileIdx), -1) + 1 FROM ModelFiles WHERE ModelId = ?2)
 			WHERE ModelFileId = ?1`,
@@ -93,7 +93,7 @@ func (t *tx) drop(model ingest.ModelID) error {
 	}, model)
 }
 
-// Abandon implements ingest.Recorder. A model that another job left behind may
+// Abandon implements ingest.Writer. A model that another job left behind may
 // be removed, one that a live job works on may not.
 func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	return c.write(ctx, func(tx *tx) error {

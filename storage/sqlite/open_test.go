@@ -39,7 +39,7 @@ func refuses(t *testing.T, path, what string) {
 func TestOpenMakesWhatIsMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "one", "two", "catalogue.db")
 	c := openAt(t, path)
-	if _, err := c.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour}); err != nil {
+	if _, err := c.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "windows" {
@@ -178,7 +178,7 @@ func TestAFullDiskIsSaid(t *testing.T) {
 		}
 	}
 	limit("1") // as many as there are
-	claim := ingest.Claim{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
+	claim := ingest.JobRequest{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
 	_, err := c.Open(t.Context(), claim)
 	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), c.path) {
 		t.Fatalf("error is %v", err)
@@ -205,7 +205,7 @@ func TestAReadOnlyFileIsSaid(t *testing.T) {
 	}
 	c, err := Open(t.Context(), path)
 	if err == nil {
-		_, err = c.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour})
+		_, err = c.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour})
 		_ = c.Close()
 	}
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "read-only") {
@@ -268,7 +268,7 @@ func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		started := time.Now()
-		_, err := b.Open(ctx, ingest.Claim{Source: "x", TTL: time.Hour})
+		_, err := b.Open(ctx, ingest.JobRequest{Source: "x", TTL: time.Hour})
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) > 10*time.Second {
 			t.Errorf("after %s error is %v", time.Since(started), err)
 		}
@@ -277,7 +277,7 @@ func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Open(t.Context(), ingest.Claim{Source: "x", TTL: time.Hour}); err != nil {
+	if _, err := b.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -330,7 +330,7 @@ func TestFileTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			claim := ingest.Claim{Pipeline: "models", Source: "/m", TTL: time.Minute}
+			claim := ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Minute}
 			lease, err := c.Open(t.Context(), claim)
 			if err != nil {
 				t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 
 // row names the table of a piece and finds its row there. A number can be given
 // out again when a model is removed, so the row must also hold what the piece says.
-func row(piece ingest.Piece) (table, where string, args []any) {
+func row(piece ingest.StoredSegment) (table, where string, args []any) {
 	const content = ` AND AtomId = (SELECT AtomId FROM Atoms WHERE ContentHash = ?)`
 	if piece.Layer == 0 {
 		return `FileSegments`, ` WHERE FileSegmentId = ? AND ModelFileId = ? AND SegmentOrdinal = ?` + content,
@@ -29,7 +29,7 @@ func row(piece ingest.Piece) (table, where string, args []any) {
 
 // ReadPayload implements ingest.RowStore. The payload goes from SQLite's memory
 // straight into buffer: as the column of a row, the driver would make a copy of it first.
-func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.StoredSegment, buffer []byte) ([]byte, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	buffer = buffer[:0]
@@ -93,15 +93,15 @@ func (b *buffers) remove(number int64) {
 
 // ReplacePayload implements ingest.RowStore. From then on the payload lies in
 // the row, wherever it lay before.
-func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
+func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.StoredSegment, payload []byte) error {
 	if err := storage.CheckPayload(piece, payload); err != nil {
 		return err
 	}
 	return c.place(ctx, piece, payload, ingest.Address{})
 }
 
-// Relocate implements ingest.Keeper. A payload that lay in the row does so no longer.
-func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
+// Relocate implements ingest.Maintenance. A payload that lay in the row does so no longer.
+func (c *Catalog) Relocate(ctx context.Context, piece ingest.StoredSegment, address ingest.Address) error {
 	if err := storage.CheckAddress(piece, address); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address inge
 
 const setAddress = ` SET BlobUri = ?, BlobContainer = ?, BlobName = ?, BlobETag = ?, BlobSizeBytes = ?, BlobLastModified = ?`
 
-func (c *Catalog) place(ctx context.Context, piece ingest.Piece, payload []byte, address ingest.Address) error {
+func (c *Catalog) place(ctx context.Context, piece ingest.StoredSegment, payload []byte, address ingest.Address) error {
 	return c.write(ctx, func(tx *tx) error {
 		table, where, args := row(piece)
 		a := addressColumns(address)

@@ -11,10 +11,10 @@ import (
 )
 
 // withPayload is a catalogue with a payload of a megabyte, and its piece.
-func withPayload(t *testing.T) (*Catalog, ingest.Piece) {
+func withPayload(t *testing.T) (*Catalog, ingest.StoredSegment) {
 	t.Helper()
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
-	lease, err := c.Open(t.Context(), ingest.Claim{Source: "/m", TTL: time.Hour})
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,14 +30,14 @@ func withPayload(t *testing.T) (*Catalog, ingest.Piece) {
 			t.Fatal(err)
 		}
 	}
-	for piece, err := range c.Pieces(t.Context(), e.Files[0].ID) {
+	for piece, err := range c.Segments(t.Context(), e.Files[0].ID) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c, piece
 	}
 	t.Fatal("no piece")
-	return nil, ingest.Piece{}
+	return nil, ingest.StoredSegment{}
 }
 
 // A payload is copied once, into the buffer of who asks.

@@ -11,12 +11,12 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Pieces implements ingest.Library. The segments of tensors and the others are
+// Pieces implements ingest.Reader. The segments of tensors and the others are
 // in two tables: each is read in file order, and the two are merged.
-func (c *Catalog) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
+func (c *Catalog) Segments(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
 	return storage.InFileOrder(
-		func(last ingest.Piece) ([]ingest.Piece, error) { return c.tensorPieces(ctx, file, last) },
-		func(last ingest.Piece) ([]ingest.Piece, error) { return c.otherPieces(ctx, file, last) },
+		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) { return c.tensorPieces(ctx, file, last) },
+		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) { return c.otherPieces(ctx, file, last) },
 	)
 }
 
@@ -37,11 +37,11 @@ const selectOtherPieces = `SELECT s.FileSegmentId, 0, '', ` + pieceColumns + `
 		FROM FileSegments s CROSS JOIN Atoms a ON a.AtomId = s.AtomId
 		WHERE s.ModelFileId = ?1 AND ?2 IS NOT NULL AND s.SegmentOrdinal > ?3 ORDER BY s.SegmentOrdinal LIMIT ?4`
 
-func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ingest.StoredSegment) ([]ingest.StoredSegment, error) {
 	return c.piecesOf(ctx, file, selectTensorPieces, last.Layer, last.Ordinal)
 }
 
-func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last ingest.StoredSegment) ([]ingest.StoredSegment, error) {
 	after := last.Ordinal
 	if last.RowID == 0 {
 		after = -1
@@ -51,7 +51,7 @@ func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last inge
 
 // piecesOf reads a page. That the file still exists is asked each time, so that
 // a sequence over one that is removed meanwhile ends with an error.
-func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string, layer ingest.LayerID, after int) (page []ingest.Piece, err error) {
+func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string, layer ingest.LayerID, after int) (page []ingest.StoredSegment, err error) {
 	err = c.read(ctx, func(tx *tx) error {
 		var there int
 		err := tx.one(`SELECT 1 FROM ModelFiles WHERE ModelFileId = ?`, file).Scan(&there)
@@ -71,8 +71,8 @@ func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string
 	return page, err
 }
 
-func scanPiece(rows *sql.Rows) (ingest.Piece, error) {
-	var p ingest.Piece
+func scanPiece(rows *sql.Rows) (ingest.StoredSegment, error) {
+	var p ingest.StoredSegment
 	var digest []byte
 	var uri, container, name, etag, modified sql.NullString
 	err := rows.Scan(&p.RowID, &p.Layer, &p.Tensor, &digest, &p.Ordinal, &p.Offset, &p.Bytes,

@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Record implements ingest.Recorder.
+// Record implements ingest.Writer.
 func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
 	return c.record(ctx, lease, batch, false)
 }

@@ -42,7 +42,7 @@ func (f flatFile) batches(e *ingest.Entry, rows int) iter.Seq[*ingest.Batch] {
 		b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, HashState: make([]byte, 108)}
 		for s := range f.plan.All() {
 			d := ingest.Sum(fmt.Appendf(nil, "%s %d", f.Path, s.Ordinal))
-			b.Segments = append(b.Segments, ingest.Recorded{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32", Digest: d,
+			b.Segments = append(b.Segments, ingest.NewSegment{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32", Digest: d,
 				Address: ingest.Address{URI: fmt.Sprintf("dir:%x/%x", d[:1], d[:]), Bytes: s.Bytes}})
 			b.To = s.End()
 			if b.To == f.Bytes {
@@ -78,7 +78,7 @@ func recordRows(tb testing.TB, path string, rows int64) float64 {
 			tb.Error(err)
 		}
 	}()
-	lease, err := c.Open(ctx, ingest.Claim{Pipeline: "models", Source: "bench", TTL: time.Minute})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "bench", TTL: time.Minute})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func (w *segmentWriter) prepare(b *bulk) error {
 
 // write makes the rows of a segment. One that was recorded has them, unless
 // another program removed them: they are made again, but were counted then.
-func (w *segmentWriter) write(s *ingest.Recorded, recorded bool) error {
+func (w *segmentWriter) write(s *ingest.NewSegment, recorded bool) error {
 	if recorded {
 		there, err := w.exists(s)
 		if err != nil || there {
@@ -113,7 +113,7 @@ func (w *segmentWriter) write(s *ingest.Recorded, recorded bool) error {
 }
 
 // exists reports whether the segment has a row, which must be of the same content.
-func (w *segmentWriter) exists(s *ingest.Recorded) (bool, error) {
+func (w *segmentWriter) exists(s *ingest.NewSegment) (bool, error) {
 	var row []driver.Value
 	var err error
 	if s.Layer == 0 {
@@ -133,7 +133,7 @@ func (w *segmentWriter) exists(s *ingest.Recorded) (bool, error) {
 // atom finds or makes the segment's atom and counts the reference. shared says
 // that another row refers to it: one that none does was left by a model that is
 // gone, or tells of a file that only its path is known of.
-func (w *segmentWriter) atom(s *ingest.Recorded) (id int64, shared bool, err error) {
+func (w *segmentWriter) atom(s *ingest.NewSegment) (id int64, shared bool, err error) {
 	fresh, id, err := w.insertAtom.exec(s.Digest[:], s.Bytes, w.now)
 	if err != nil || fresh == 1 {
 		return id, false, err
@@ -152,7 +152,7 @@ func (w *segmentWriter) atom(s *ingest.Recorded) (id int64, shared bool, err err
 	return id, shared, nil
 }
 
-func (w *segmentWriter) insert(s *ingest.Recorded, atom int64) error {
+func (w *segmentWriter) insert(s *ingest.NewSegment, atom int64) error {
 	var payload driver.Value
 	if w.payloads {
 		payload = s.Payload

@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Begin implements ingest.Recorder.
+// Begin implements ingest.Writer.
 func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
 	if len(plans) != len(model.Files) {
 		return nil, fmt.Errorf("model of %d files with %d plans", len(model.Files), len(plans))
@@ -89,7 +89,7 @@ func (t *tx) takeUp(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry
 			return err
 		}
 	}
-	return t.name(entry.ID, ingest.Naming{Name: model.Name, URI: model.URI}, files)
+	return t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
 }
 
 // progress reads how far each file of an unfinished model got.
@@ -152,7 +152,7 @@ func (t *tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.P
 		}
 		entry.Files[i].ID = files[i]
 	}
-	if err := t.name(entry.ID, ingest.Naming{Name: model.Name, URI: model.URI}, files); err != nil {
+	if err := t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files); err != nil {
 		return nil, err
 	}
 	return entry, t.newLayers(entry, model)
@@ -199,13 +199,13 @@ func (t *tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *inge
 			FileName, FileNameExact, SourcePath, SourcePathExact, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
 		VALUES (@p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12, @p13, @p14, @p15)`,
 		model, index, role, roleExact, format, formatExact, name, nameExact, path, pathExact,
-		f.Bytes, f.Modified.UnixNano(), storage.DigestColumn(f.Claim), plan.SegmentBytes(), len(f.Tensors))
+		f.Bytes, f.Modified.UnixNano(), storage.DigestColumn(f.Expected), plan.SegmentBytes(), len(f.Tensors))
 	return ingest.FileID(id), err
 }
 
 // name makes the model known by a name, and the name mean exactly these files. The locks on
 // the name, there or not, last until the commit.
-func (t *tx) name(model ingest.ModelID, name ingest.Naming, files []ingest.FileID) error {
+func (t *tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
 	uri, uriExact := t.c.columns.fit("ModelNames.SourceUri", name.URI)
 	var id int64
 	err := t.one(`/* ingest: find-name */ SELECT ModelNameId FROM dbo.ModelNames WITH (UPDLOCK, HOLDLOCK) WHERE ModelId = @p1 AND NameHash = @p2`,

@@ -24,7 +24,7 @@ func BenchmarkRecord(b *testing.B) {
 	ctx := context.Background()
 	for b.Loop() {
 		c := p.handle(b).(handle).Catalog
-		lease, err := c.Open(ctx, ingest.Claim{Pipeline: "models", Source: fmt.Sprint("bench ", time.Now().UnixNano()), TTL: time.Hour})
+		lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: fmt.Sprint("bench ", time.Now().UnixNano()), TTL: time.Hour})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func recordAll(b *testing.B, c *Catalog, lease ingest.Lease, e *ingest.Entry, pl
 		binary.LittleEndian.PutUint64(seed[:], uint64(s.Ordinal))
 		binary.LittleEndian.PutUint64(seed[8:], uint64(e.ID))
 		digest := ingest.Sum(seed[:])
-		batch.Segments = append(batch.Segments, ingest.Recorded{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32", Digest: digest,
+		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32", Digest: digest,
 			Address: ingest.Address{URI: fmt.Sprintf("dir:%x/%x", digest[:1], digest[:]), Bytes: s.Bytes}})
 		if len(batch.Segments) < benchSize {
 			continue

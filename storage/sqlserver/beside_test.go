@@ -15,22 +15,22 @@ func TestLapsedLeaseIsRenewedMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := fresh(t)
 			c, other := db(t), db(t)
-			open := func(c ingest.Catalog, source string, claim ingest.Claim) (ingest.Lease, error) {
+			open := func(c ingest.Catalog, source string, claim ingest.JobRequest) (ingest.Lease, error) {
 				claim.Pipeline, claim.Source = "models", source
 				return c.Open(t.Context(), claim)
 			}
-			if _, err := open(c, "/c", ingest.Claim{TTL: 20 * time.Millisecond}); err != nil {
+			if _, err := open(c, "/c", ingest.JobRequest{TTL: 20 * time.Millisecond}); err != nil {
 				t.Fatal(err)
 			}
-			lapsed, err := open(c, "/a", ingest.Claim{Holder: ingest.Holder{Host: "one", Process: 1}, TTL: 20 * time.Millisecond})
+			lapsed, err := open(c, "/a", ingest.JobRequest{Holder: ingest.Holder{Host: "one", Process: 1}, TTL: 20 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(60 * time.Millisecond)
 			lapsed.TTL = time.Hour
 			renewals := 0
-			claim := ingest.Claim{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour, Alone: alone}
-			claim.Gone = func(ingest.Holder) bool { // asked of the job of /c at least, between the reading of /a's lease and its change
+			claim := ingest.JobRequest{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour, Exclusive: alone}
+			claim.HolderDead = func(ingest.Holder) bool { // asked of the job of /c at least, between the reading of /a's lease and its change
 				renewals++
 				if err := other.Renew(t.Context(), lapsed); err != nil {
 					t.Error(err)

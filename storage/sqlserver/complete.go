@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Complete implements ingest.Recorder. What became of a model that went into
+// Complete implements ingest.Writer. What became of a model that went into
 // another is kept, so asking again gives the same answer.
 func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
 	var id ingest.ModelID
@@ -145,15 +145,15 @@ func (t *tx) finish(lease ingest.Lease, model ingest.ModelID, files storage.Mode
 	return t.exec(`/* ingest: complete-key */ INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`, key[:], int64(model))
 }
 
-func (t *tx) firstName(model ingest.ModelID) (ingest.Naming, error) {
+func (t *tx) firstName(model ingest.ModelID) (ingest.Alias, error) {
 	var name, uri exact
 	err := t.one(`/* ingest: first-name */ SELECT TOP (1) Name, NameExact, SourceUri, SourceUriExact FROM dbo.ModelNames WHERE ModelId = @p1 ORDER BY ModelNameId`,
 		int64(model)).Scan(&name.text, &name.bytes, &uri.text, &uri.bytes)
-	return ingest.Naming{Name: name.String(), URI: uri.String()}, err
+	return ingest.Alias{Name: name.String(), URI: uri.String()}, err
 }
 
 // finishFile makes the file's atom and remembers where it was read from. The state of its hash is done with.
-func (t *tx) finishFile(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) error {
+func (t *tx) finishFile(lease ingest.Lease, name ingest.Alias, f *storage.ModelFile) error {
 	var err error
 	if f.Atom, err = t.fileAtom(lease, name, f); err != nil {
 		return err
@@ -180,7 +180,7 @@ func (t *tx) rememberPath(f *storage.ModelFile, id ingest.FileID) error {
 
 // fileAtom finds or makes the atom of a whole file. That of a file which is one
 // segment is there already, and becomes the file's as well. The locks are those of addAtoms.
-func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile) (int64, error) {
+func (t *tx) fileAtom(lease ingest.Lease, name ingest.Alias, f *storage.ModelFile) (int64, error) {
 	digest := f.Digest[:]
 	fresh, err := t.change(`/* ingest: add-file-atom */ INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
 		SELECT @p1, N'model', N'ingest_segment', 0, @p2
@@ -204,7 +204,7 @@ func (t *tx) fileAtom(lease ingest.Lease, name ingest.Naming, f *storage.ModelFi
 
 // describe says in the atom what the file is, if nobody has said so before. A path that is too
 // long for PayloadLocator is NULL there: half of it would be another file.
-func (t *tx) describe(name ingest.Naming, f *storage.ModelFile, fresh bool) (bool, error) {
+func (t *tx) describe(name ingest.Alias, f *storage.ModelFile, fresh bool) (bool, error) {
 	cols := t.c.columns
 	a := storage.NewFileAtom(name, &f.StoredFile, time.Now())
 	uri, uriExact := cols.fit("Atoms.SourceUri", a.SourceURI)

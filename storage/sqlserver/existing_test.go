@@ -279,7 +279,7 @@ func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.Claim{Pipeline: "models", Source: "/models", TTL: time.Minute})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/models", TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
 	}
 	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, Digest: ingest.Sum([]byte("file")), HashState: []byte("x")}
 	for s := range plan.All() {
-		r := ingest.Recorded{Segment: s, Digest: ingest.Sum([]byte{byte(s.Offset >> 6)}), Address: ingest.Address{URI: "dir:x", Bytes: s.Bytes}}
+		r := ingest.NewSegment{Segment: s, Digest: ingest.Sum([]byte{byte(s.Offset >> 6)}), Address: ingest.Address{URI: "dir:x", Bytes: s.Bytes}}
 		if s.Tensor != ingest.NoTensor {
 			r.Layer, r.Type = e.Files[0].Layers[s.Tensor], "F32"
 		}

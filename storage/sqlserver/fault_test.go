@@ -22,7 +22,7 @@ func theBatch(payloads bool) *ingest.Batch {
 		if n := len(b.Segments); n > 0 {
 			at = b.Segments[n-1].End()
 		}
-		r := ingest.Recorded{Segment: ingest.Segment{Tensor: tensor, Ordinal: ordinal, Offset: at, Bytes: int64(len(text)), First: at, Count: 2},
+		r := ingest.NewSegment{Segment: ingest.Segment{Tensor: tensor, Ordinal: ordinal, Offset: at, Bytes: int64(len(text)), First: at, Count: 2},
 			Layer: layer, Digest: ingest.Sum([]byte(text)), Address: ingest.Address{URI: "dir:" + text, Bytes: int64(len(text))}}
 		if layer != 0 {
 			r.Type = "F32"

@@ -46,7 +46,7 @@ func (t *tx) names(model ingest.ModelID) ([]ingest.Name, error) {
 		if err := rows.Scan(&id, &name.text, &name.bytes, &uri.text, &uri.bytes, &f); err != nil {
 			return err
 		}
-		names.Add(id, ingest.Naming{Name: name.String(), URI: uri.String()}, ingest.FileID(f.Int64))
+		names.Add(id, ingest.Alias{Name: name.String(), URI: uri.String()}, ingest.FileID(f.Int64))
 		return nil
 	}, `/* ingest: names */ SELECT n.ModelNameId, n.Name, n.NameExact, n.SourceUri, n.SourceUriExact, f.ModelFileId FROM dbo.ModelNames AS n
 		LEFT JOIN dbo.ModelNameFiles AS nf ON nf.ModelNameId = n.ModelNameId

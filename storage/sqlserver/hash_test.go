@@ -14,7 +14,7 @@ import (
 func TestHashPayload(t *testing.T) {
 	database := take(t)
 	c := database.handle(t).(handle).Catalog
-	lease, err := c.Open(t.Context(), ingest.Claim{Pipeline: "models", Source: "hash", TTL: time.Hour})
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "hash", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,13 +31,13 @@ func TestHashPayload(t *testing.T) {
 	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, HashState: []byte("x"), Digest: ingest.Sum([]byte("file"))}
 	for s := range plan.All() {
 		payload := bytes.Repeat([]byte{0, 1, 2, 0xff}, size/4+1)[:s.Bytes]
-		batch.Segments = append(batch.Segments, ingest.Recorded{Segment: s, Digest: ingest.Sum(payload), Payload: payload})
+		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Digest: ingest.Sum(payload), Payload: payload})
 	}
 	if err := c.RecordPayloads(t.Context(), lease, batch); err != nil {
 		t.Fatal(err)
 	}
-	var pieces []ingest.Piece
-	for piece, err := range c.Pieces(t.Context(), e.Files[0].ID) {
+	var pieces []ingest.StoredSegment
+	for piece, err := range c.Segments(t.Context(), e.Files[0].ID) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ IF @got < 0 THROW 51003, N'the lock of jobs was not to be had: a deadlock, or th
 // lost the answer, gets it anew. A lapsed lease that stands in the way of an
 // Alone job, or of which the Alone one stands in the way, is ended: its holder,
 // should it wake up, finds ErrLeaseLost. claim.Gone must not use the catalogue.
-func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, error) {
+func (c *Catalog) Open(ctx context.Context, claim ingest.JobRequest) (ingest.Lease, error) {
 	if err := storage.CheckClaim(claim); err != nil {
 		return ingest.Lease{}, err
 	}
@@ -63,7 +63,7 @@ func (c *Catalog) Open(ctx context.Context, claim ingest.Claim) (ingest.Lease, e
 }
 
 // claimed finds the job that claim would continue; nil if it starts one.
-func (t *tx) claimed(claim ingest.Claim) (*storage.Leased, error) {
+func (t *tx) claimed(claim ingest.JobRequest) (*storage.Leased, error) {
 	var job storage.Leased
 	if claim.Job == 0 {
 		err := t.one(`/* ingest: claimed-source */ `+selectLeased+`
@@ -86,7 +86,7 @@ func (t *tx) claimed(claim ingest.Claim) (*storage.Leased, error) {
 
 // makeWay ends the leases of holders that are gone, and the lapsed ones of jobs
 // that may not run beside claim; it refuses if one of these is live.
-func (t *tx) makeWay(claim ingest.Claim, own *storage.Leased) error {
+func (t *tx) makeWay(claim ingest.JobRequest, own *storage.Leased) error {
 	var id int64
 	if own != nil {
 		id = own.Job
@@ -137,7 +137,7 @@ func nullInt(n *int64) sql.NullInt64 {
 	return sql.NullInt64{Int64: *n, Valid: true}
 }
 
-func (t *tx) startJob(claim ingest.Claim) (int64, error) {
+func (t *tx) startJob(claim ingest.JobRequest) (int64, error) {
 	source, sourceExact := t.c.columns.fit("IngestionJobs.SourceUri", claim.Source)
 	meta := storage.JobMetadata{Paths: claim.Paths, Options: claim.Options}
 	text, textExact := t.c.columns.fit("IngestionJobs.Metadata", meta.Encode())
@@ -145,7 +145,7 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 			StartedAt, LeaseHolder, LeaseToken, LeaseExpires, LeaseAlone)
 		VALUES (@p1, @p2, @p3, N'open', `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`, @p5,
 			SYSUTCDATETIME(), @p6, 1, DATEADD(millisecond, @p7, SYSUTCDATETIME()), @p8)`,
-		claim.Pipeline, source, sourceExact, text, textExact, storage.FormatHolder(claim.Holder), milliseconds(claim.TTL), claim.Alone)
+		claim.Pipeline, source, sourceExact, text, textExact, storage.FormatHolder(claim.Holder), milliseconds(claim.TTL), claim.Exclusive)
 	if err != nil {
 		return 0, err
 	}
@@ -158,7 +158,7 @@ func (t *tx) startJob(claim ingest.Claim) (int64, error) {
 func milliseconds(ttl time.Duration) int32 { return int32(min(ttl.Milliseconds(), 1<<31-1)) }
 
 // continueJob leases a job to a new holder.
-func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease, job *storage.Leased) error {
+func (t *tx) continueJob(claim ingest.JobRequest, lease ingest.Lease, job *storage.Leased) error {
 	meta, err := t.jobMetadata(lease.Job)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (t *tx) continueJob(claim ingest.Claim, lease ingest.Lease, job *storage.Le
 	return t.changeLease(job, `/* ingest: continue-job */ UPDATE dbo.IngestionJobs
 		SET Metadata = `+t.c.columns.json("IngestionJobs.Metadata", "@p4")+`, MetadataExact = @p5, LeaseHolder = @p6, LeaseToken = @p2 + 1,
 			LeaseExpires = DATEADD(millisecond, @p7, SYSUTCDATETIME()), LeaseAlone = @p8`,
-		text, textExact, storage.FormatHolder(claim.Holder), milliseconds(lease.TTL), claim.Alone)
+		text, textExact, storage.FormatHolder(claim.Holder), milliseconds(lease.TTL), claim.Exclusive)
 }
 
 func (t *tx) jobMetadata(job int64) (storage.JobMetadata, error) {

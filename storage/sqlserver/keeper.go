@@ -14,7 +14,7 @@ import (
 const createDigests = `/* ingest: create-digests */ DROP TABLE IF EXISTS #ingest_digests;
 CREATE TABLE #ingest_digests (ContentHash binary(32) NOT NULL)`
 
-// Referenced implements ingest.Keeper. It asks the rows, not the counts. A name that its column does not hold whole counts as none,
+// Referenced implements ingest.Maintenance. It asks the rows, not the counts. A name that its column does not hold whole counts as none,
 // which keeps whatever has the digest.
 func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if err := storage.CheckDigests(digests); err != nil {
@@ -87,7 +87,7 @@ const references = `((SELECT COUNT_BIG(*) FROM dbo.LayerTensorSegments AS s WHER
 // at which the server would lock the whole table.
 const atomsAtOnce = 2000
 
-// Unreferenced implements ingest.Keeper. With remove it also corrects the counts of the atoms that stay,
+// Unreferenced implements ingest.Maintenance. With remove it also corrects the counts of the atoms that stay,
 // those apart to which rows of other programs refer: whether these were counted is not ours to know. It goes
 // through the atoms in bounded transactions, so what it did until an error stays done.
 func (c *Catalog) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {

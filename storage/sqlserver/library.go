@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Models implements ingest.Library.
+// Models implements ingest.Reader.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	return storage.Paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
 		err = c.read(ctx, func(tx *tx) error {
@@ -39,7 +39,7 @@ func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	})
 }
 
-// Model implements ingest.Library.
+// Model implements ingest.Reader.
 func (c *Catalog) Model(ctx context.Context, id ingest.ModelID) (s ingest.Summary, err error) {
 	err = c.read(ctx, func(tx *tx) error {
 		if s, err = tx.summary(id); err == nil {
@@ -92,7 +92,7 @@ func (t *tx) summary(id ingest.ModelID) (ingest.Summary, error) {
 	return s, err
 }
 
-// Layers implements ingest.Library.
+// Layers implements ingest.Reader.
 func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error] {
 	return storage.Paged(func(last ingest.Layer) (page []ingest.Layer, err error) {
 		after := last.Index
@@ -142,7 +142,7 @@ func scanLayer(rows *sql.Rows) (ingest.Layer, error) {
 	return l, nil
 }
 
-// Unchanged implements ingest.Library.
+// Unchanged implements ingest.Reader.
 func (c *Catalog) Unchanged(ctx context.Context, path string, bytes, modified int64) (found ingest.StoredFile, err error) {
 	err = c.read(ctx, func(tx *tx) error {
 		f, err := scanFile(tx.one(`/* ingest: unchanged */ SELECT `+fileColumns+`INNER JOIN dbo.FilePaths AS p ON p.ModelFileId = f.ModelFileId

@@ -12,7 +12,7 @@ import (
 func TestPayloadsAreNotCopied(t *testing.T) {
 	const pieces, size = 3, 32 << 20
 	c := take(t).handle(t).(handle).Catalog
-	lease, err := c.Open(t.Context(), ingest.Claim{Pipeline: "models", Source: "memory", TTL: time.Hour})
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "memory", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestPayloadsAreNotCopied(t *testing.T) {
 	for s := range plan.All() {
 		payload[0] = byte(s.Ordinal)
 		batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, From: s.Offset, To: s.End(), HashState: []byte("x"),
-			Segments: []ingest.Recorded{{Segment: s, Digest: ingest.Sum(payload), Payload: payload}}}
+			Segments: []ingest.NewSegment{{Segment: s, Digest: ingest.Sum(payload), Payload: payload}}}
 		if s.End() == f.Bytes {
 			batch.Digest = ingest.Sum([]byte("file"))
 		}

@@ -46,7 +46,7 @@ func (t *tx) merge(lease ingest.Lease, model, target ingest.ModelID, files stora
 		for i := range n.Files {
 			n.Files[i] = became[n.Files[i]]
 		}
-		if err := t.name(target, n.Naming, append(present.Weights(), n.Files...)); err != nil {
+		if err := t.name(target, n.Alias, append(present.Weights(), n.Files...)); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func (t *tx) reuseFile(lease ingest.Lease, f, twin *storage.ModelFile) error {
 }
 
 // moveFile makes a file the last one of target, and its tensors target's last ones.
-func (t *tx) moveFile(lease ingest.Lease, name ingest.Naming, f *storage.ModelFile, target ingest.ModelID) error {
+func (t *tx) moveFile(lease ingest.Lease, name ingest.Alias, f *storage.ModelFile, target ingest.ModelID) error {
 	err := t.do([]string{
 		`/* ingest: move-file */ UPDATE dbo.ModelFiles SET ModelId = @p2,
 			FileIdx = (SELECT COALESCE(MAX(x.FileIdx), -1) + 1 FROM dbo.ModelFiles AS x WHERE x.ModelId = @p2) WHERE ModelFileId = @p1`,
@@ -95,7 +95,7 @@ func (t *tx) drop(model ingest.ModelID) error {
 	}, int64(model))
 }
 
-// Abandon implements ingest.Recorder. A model that another job left behind may
+// Abandon implements ingest.Writer. A model that another job left behind may
 // be removed, one that a live job works on may not.
 func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	return c.writeLong(ctx, lease, func(tx *tx) error {

@@ -12,7 +12,7 @@ import (
 
 // of names the table of a piece and finds its row there. A number can be given
 // out again when a model is removed, so the row must also hold what the piece says.
-func of(piece ingest.Piece) (table, where string, args []any) {
+func of(piece ingest.StoredSegment) (table, where string, args []any) {
 	const content = ` AND AtomId = (SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p4)`
 	if piece.Layer == 0 {
 		return `dbo.FileSegments`, ` WHERE FileSegmentId = @p1 AND ModelFileId = @p2 AND SegmentOrdinal = @p3` + content,
@@ -23,7 +23,7 @@ func of(piece ingest.Piece) (table, where string, args []any) {
 }
 
 // ReadPayload implements ingest.RowStore.
-func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.StoredSegment, buffer []byte) ([]byte, error) {
 	if c.way.files != nil {
 		return c.readFile(ctx, piece, buffer)
 	}
@@ -50,7 +50,7 @@ func (c *Catalog) ReadPayload(ctx context.Context, piece ingest.Piece, buffer []
 }
 
 // HashPayload implements ingest.Hasher. HASHBYTES takes payloads of any size since SQL Server 2016, the oldest that will do.
-func (c *Catalog) HashPayload(ctx context.Context, piece ingest.Piece) (digest ingest.Digest, err error) {
+func (c *Catalog) HashPayload(ctx context.Context, piece ingest.StoredSegment) (digest ingest.Digest, err error) {
 	table, where, args := of(piece)
 	err = c.read(ctx, func(tx *tx) error {
 		var bytes int64
@@ -70,7 +70,7 @@ func (c *Catalog) HashPayload(ctx context.Context, piece ingest.Piece) (digest i
 
 // ReplacePayload implements ingest.RowStore. From then on the payload lies in
 // the row, wherever it lay before.
-func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payload []byte) error {
+func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.StoredSegment, payload []byte) error {
 	if err := storage.CheckPayload(piece, payload); err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func (c *Catalog) ReplacePayload(ctx context.Context, piece ingest.Piece, payloa
 	return c.write(ctx, func(tx *tx) error { return tx.place(piece, payload, ingest.Address{}) })
 }
 
-// Relocate implements ingest.Keeper. A payload that lay in the row does so no longer.
-func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address ingest.Address) error {
+// Relocate implements ingest.Maintenance. A payload that lay in the row does so no longer.
+func (c *Catalog) Relocate(ctx context.Context, piece ingest.StoredSegment, address ingest.Address) error {
 	if err := storage.CheckAddress(piece, address); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (c *Catalog) Relocate(ctx context.Context, piece ingest.Piece, address inge
 }
 
 // place changes one row, and what the other rows of its payload say of the place where it now lies.
-func (t *tx) place(piece ingest.Piece, payload []byte, address ingest.Address) error {
+func (t *tx) place(piece ingest.StoredSegment, payload []byte, address ingest.Address) error {
 	table, where, args := of(piece)
 	a := t.c.addressColumns(address)
 	exactly, _ := a.exact.([]byte)

@@ -10,12 +10,12 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Pieces implements ingest.Library. The segments of tensors and the others are
+// Pieces implements ingest.Reader. The segments of tensors and the others are
 // in two tables: each is read in file order, and the two are merged.
-func (c *Catalog) Pieces(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.Piece, error] {
+func (c *Catalog) Segments(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
 	return storage.InFileOrder(
-		func(last ingest.Piece) ([]ingest.Piece, error) { return c.tensorPieces(ctx, file, last) },
-		func(last ingest.Piece) ([]ingest.Piece, error) { return c.otherPieces(ctx, file, last) },
+		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) { return c.tensorPieces(ctx, file, last) },
+		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) { return c.otherPieces(ctx, file, last) },
 	)
 }
 
@@ -24,7 +24,7 @@ const pieceColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize,
 
 // tensorPieces returns the pieces after last, which may lie in the midst of a
 // layer. Layers by their offset, and the segments of each, come out of the indexes in file order.
-func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ingest.StoredSegment) ([]ingest.StoredSegment, error) {
 	return c.piecesOf(ctx, file, `/* ingest: tensor-pieces */ DECLARE @from bigint = COALESCE((SELECT ByteOffset FROM dbo.ModelLayers WHERE LayerId = @p2), -1);
 		SELECT TOP (@p4) s.LayerTensorSegmentId, l.LayerId, l.LayerName, l.LayerNameExact, `+pieceColumns+`
 		FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId INNER JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
@@ -33,7 +33,7 @@ func (c *Catalog) tensorPieces(ctx context.Context, file ingest.FileID, last ing
 		ORDER BY l.ByteOffset, l.LayerId, s.SegmentOrdinal`, last.Layer, last.Ordinal)
 }
 
-func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last ingest.Piece) ([]ingest.Piece, error) {
+func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last ingest.StoredSegment) ([]ingest.StoredSegment, error) {
 	after := last.Ordinal
 	if last.RowID == 0 {
 		after = -1
@@ -45,7 +45,7 @@ func (c *Catalog) otherPieces(ctx context.Context, file ingest.FileID, last inge
 
 // piecesOf reads a page. That the file still exists is asked each time, so that
 // a sequence over one that is removed meanwhile ends with an error.
-func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string, layer ingest.LayerID, after int) (page []ingest.Piece, err error) {
+func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string, layer ingest.LayerID, after int) (page []ingest.StoredSegment, err error) {
 	err = c.read(ctx, func(tx *tx) error {
 		page = page[:0]
 		there, err := tx.there(`/* ingest: file-there */ SELECT 1 FROM dbo.ModelFiles WHERE ModelFileId = @p1`, int64(file))
@@ -65,8 +65,8 @@ func (c *Catalog) piecesOf(ctx context.Context, file ingest.FileID, query string
 	return page, err
 }
 
-func scanPiece(rows *sql.Rows) (ingest.Piece, error) {
-	var p ingest.Piece
+func scanPiece(rows *sql.Rows) (ingest.StoredSegment, error) {
+	var p ingest.StoredSegment
 	var digest []byte
 	var tensor exact
 	var a scannedAddress

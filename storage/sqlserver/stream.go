@@ -23,7 +23,7 @@ func (c *Catalog) recordFiles(ctx context.Context, r *recording) error {
 }
 
 // readFile reads the payload of piece as a file.
-func (c *Catalog) readFile(ctx context.Context, piece ingest.Piece, buffer []byte) ([]byte, error) {
+func (c *Catalog) readFile(ctx context.Context, piece ingest.StoredSegment, buffer []byte) ([]byte, error) {
 	if piece.Bytes < 0 || piece.Bytes > math.MaxInt32 { // another program may have written anything
 		return nil, c.explain(fmt.Errorf("%w: its row says %d bytes", filestream.ErrSize, piece.Bytes))
 	}
@@ -94,7 +94,7 @@ func (f *fileTx) token() (token []byte, err error) {
 }
 
 // locate implements filestream.Locate for the payload of piece.
-func (f *fileTx) locate(piece ingest.Piece) (token []byte, path string, err error) {
+func (f *fileTx) locate(piece ingest.StoredSegment) (token []byte, path string, err error) {
 	bytes := int64(0)
 	err = f.ask(func() error {
 		if path, bytes, err = f.path(piece); err != nil || bytes == 0 {
@@ -110,7 +110,7 @@ func (f *fileTx) locate(piece ingest.Piece) (token []byte, path string, err erro
 }
 
 // path reads where the payload of piece can be opened, and how long it is.
-func (f *fileTx) path(piece ingest.Piece) (path string, bytes int64, err error) {
+func (f *fileTx) path(piece ingest.StoredSegment) (path string, bytes int64, err error) {
 	table, where, args := of(piece)
 	found := false
 	err = f.each(func(rows *sql.Rows) error {
@@ -126,7 +126,7 @@ func (f *fileTx) path(piece ingest.Piece) (path string, bytes int64, err error) 
 }
 
 // replaceFile is ReplacePayload for a payload that is written as a file.
-func (c *Catalog) replaceFile(ctx context.Context, piece ingest.Piece, payload []byte) error {
+func (c *Catalog) replaceFile(ctx context.Context, piece ingest.StoredSegment, payload []byte) error {
 	return c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.db, func(t *tx) error {
 			r := &replacement{fileTx: fileTx{tx: t}, piece: piece, payload: payload}
@@ -138,7 +138,7 @@ func (c *Catalog) replaceFile(ctx context.Context, piece ingest.Piece, payload [
 // replacement is a batch of one row, which is there already.
 type replacement struct {
 	fileTx
-	piece   ingest.Piece
+	piece   ingest.StoredSegment
 	payload []byte
 }
 

@@ -55,8 +55,8 @@ func streamer(address string) (code int) {
 		}
 		in := ingest.Ingester{Catalog: c, Home: ingest.HomeRows, Parse: format.Parser{}.Parse,
 			Options: ingest.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1, Transactions: transactions}}
-		report, err := in.Run(context.Background(), ingest.Claim{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
-			Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, Gone: ingest.Holder.Gone}, found)
+		report, err := in.Run(context.Background(), ingest.JobRequest{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
+			Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}, found)
 		if err == nil && len(report.Refused) > 0 {
 			err = report.Refused[0].Reason
 		}
@@ -192,7 +192,7 @@ func (k *killTest) recorded() (bytes int64) {
 		if err != nil {
 			k.Fatal(err)
 		}
-		for piece, err := range c.Pieces(k.Context(), model.Files[0].ID) {
+		for piece, err := range c.Segments(k.Context(), model.Files[0].ID) {
 			if err != nil {
 				k.Fatal(err)
 			}

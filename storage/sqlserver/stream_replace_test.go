@@ -21,7 +21,7 @@ func TestFilesReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for piece, err := range c.Pieces(t.Context(), model.Files[0].ID) {
+	for piece, err := range c.Segments(t.Context(), model.Files[0].ID) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -283,9 +283,9 @@ func TestFilesRead(t *testing.T) {
 	if err := s.record(t.Context(), c, true); err != nil {
 		t.Fatal(err)
 	}
-	piece := func(i int) ingest.Piece {
+	piece := func(i int) ingest.StoredSegment {
 		r := theBatch(true).Segments[i]
-		return ingest.Piece{RowID: 1, File: theFile, Layer: r.Layer, Ordinal: r.Ordinal, Bytes: r.Bytes, Digest: r.Digest}
+		return ingest.StoredSegment{RowID: 1, File: theFile, Layer: r.Layer, Ordinal: r.Ordinal, Bytes: r.Bytes, Digest: r.Digest}
 	}
 	for i, r := range theBatch(true).Segments {
 		s.streams.Busy(i % 2)
@@ -296,14 +296,14 @@ func TestFilesRead(t *testing.T) {
 		}
 	}
 	for name, wrong := range map[string]struct {
-		change func(*ingest.Piece)
+		change func(*ingest.StoredSegment)
 		err    error
 	}{
-		"longer":  {func(p *ingest.Piece) { p.Bytes = 1 }, filestream.ErrSize},
-		"shorter": {func(p *ingest.Piece) { p.Bytes = 3 }, filestream.ErrSize},
-		"absurd":  {func(p *ingest.Piece) { p.Bytes = -1 }, filestream.ErrSize},
-		"endless": {func(p *ingest.Piece) { p.Bytes = 1 << 60 }, filestream.ErrSize},
-		"no row":  {func(p *ingest.Piece) { p.Ordinal = 99 }, ingest.ErrNotFound},
+		"longer":  {func(p *ingest.StoredSegment) { p.Bytes = 1 }, filestream.ErrSize},
+		"shorter": {func(p *ingest.StoredSegment) { p.Bytes = 3 }, filestream.ErrSize},
+		"absurd":  {func(p *ingest.StoredSegment) { p.Bytes = -1 }, filestream.ErrSize},
+		"endless": {func(p *ingest.StoredSegment) { p.Bytes = 1 << 60 }, filestream.ErrSize},
+		"no row":  {func(p *ingest.StoredSegment) { p.Ordinal = 99 }, ingest.ErrNotFound},
 	} {
 		p := piece(1)
 		wrong.change(&p)

@@ -9,9 +9,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-func strays(t *testing.T, sweeper ingest.Sweeper) []ingest.Stray {
+func strays(t *testing.T, sweeper ingest.Sweeper) []ingest.Object {
 	t.Helper()
-	var all []ingest.Stray
+	var all []ingest.Object
 	for stray, err := range sweeper.Sweep(t.Context()) {
 		if err != nil {
 			t.Fatalf("Sweep: %v", err)
@@ -63,12 +63,12 @@ func sweepEnds(t *testing.T, sweeper ingest.Sweeper) {
 	if !errors.Is(last, context.Canceled) {
 		t.Errorf("Sweep with a cancelled context ended with %v", last)
 	}
-	if err := sweeper.Remove(ctx, ingest.Stray{Name: "x"}); !errors.Is(err, context.Canceled) {
+	if err := sweeper.Remove(ctx, ingest.Object{Name: "x"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Remove with a cancelled context: %v", err)
 	}
 }
 
-func removeOne(t *testing.T, s ingest.Store, sweeper ingest.Sweeper, stray ingest.Stray, p []byte) {
+func removeOne(t *testing.T, s ingest.Store, sweeper ingest.Sweeper, stray ingest.Object, p []byte) {
 	for _, state := range []string{"is there", "is gone"} {
 		if err := sweeper.Remove(t.Context(), stray); err != nil {
 			t.Fatalf("Remove of a payload that %s: %v", state, err)

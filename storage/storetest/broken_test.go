@@ -25,8 +25,8 @@ type broken struct {
 	put     func(m *storetest.Memory, ctx context.Context, digest ingest.Digest, p []byte) (ingest.Address, error)
 	replace func(m *storetest.Memory, ctx context.Context, digest ingest.Digest, p []byte) (ingest.Address, error)
 	get     func(m *storetest.Memory, ctx context.Context, digest ingest.Digest, at ingest.Address, b []byte) ([]byte, error)
-	remove  func(m *storetest.Memory, stray ingest.Stray) error
-	sweep   func(m *storetest.Memory) iter.Seq2[ingest.Stray, error]
+	remove  func(m *storetest.Memory, stray ingest.Object) error
+	sweep   func(m *storetest.Memory) iter.Seq2[ingest.Object, error]
 	claim   func(m *storetest.Memory, catalog string) ([]string, error)
 }
 
@@ -51,14 +51,14 @@ func (b broken) Get(ctx context.Context, digest ingest.Digest, at ingest.Address
 	return b.Memory.Get(ctx, digest, at, buffer)
 }
 
-func (b broken) Remove(ctx context.Context, stray ingest.Stray) error {
+func (b broken) Remove(ctx context.Context, stray ingest.Object) error {
 	if b.remove != nil && ctx.Err() == nil {
 		return b.remove(b.Memory, stray)
 	}
 	return b.Memory.Remove(ctx, stray)
 }
 
-func (b broken) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
+func (b broken) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	if b.sweep != nil && ctx.Err() == nil {
 		return b.sweep(b.Memory)
 	}
@@ -164,7 +164,7 @@ var stores = map[string]struct {
 		}}
 	}},
 	"removes once": {"sweep", func() broken {
-		return broken{remove: func(m *storetest.Memory, stray ingest.Stray) error {
+		return broken{remove: func(m *storetest.Memory, stray ingest.Object) error {
 			before := m.Payloads()
 			err := m.Remove(context.Background(), stray)
 			if m.Payloads() == before {
@@ -174,8 +174,8 @@ var stores = map[string]struct {
 		}}
 	}},
 	"sweeps nothing": {"sweep", func() broken {
-		return broken{sweep: func(*storetest.Memory) iter.Seq2[ingest.Stray, error] {
-			return func(func(ingest.Stray, error) bool) {}
+		return broken{sweep: func(*storetest.Memory) iter.Seq2[ingest.Object, error] {
+			return func(func(ingest.Object, error) bool) {}
 		}}
 	}},
 	"knows the last claim alone": {"claim", func() broken {

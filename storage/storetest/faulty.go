@@ -85,8 +85,8 @@ func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.A
 var errNoAbility = errors.New("the store behind storetest.Faulty cannot do this")
 
 // Sweep satisfies ingest.Sweeper.
-func (f *Faulty) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
-	return func(yield func(ingest.Stray, error) bool) {
+func (f *Faulty) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+	return func(yield func(ingest.Object, error) bool) {
 		stopped := false
 		err := f.around(ctx, Call{Verb: "Sweep"}, func() error {
 			sweeper, ok := f.Store.(ingest.Sweeper)
@@ -102,13 +102,13 @@ func (f *Faulty) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
 			return nil
 		})
 		if err != nil && !stopped {
-			yield(ingest.Stray{}, err)
+			yield(ingest.Object{}, err)
 		}
 	}
 }
 
 // Remove satisfies ingest.Sweeper.
-func (f *Faulty) Remove(ctx context.Context, stray ingest.Stray) error {
+func (f *Faulty) Remove(ctx context.Context, stray ingest.Object) error {
 	return f.around(ctx, Call{Verb: "Remove", Digest: stray.Digest}, func() error {
 		sweeper, ok := f.Store.(ingest.Sweeper)
 		if !ok {

@@ -96,19 +96,19 @@ func (g *gifted) Damage(digest ingest.Digest, p []byte) {
 	g.stored[digest.String()] = write{payload: append([]byte(nil), p...), modified: time.Now()}
 }
 
-func (g *gifted) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
-	return func(yield func(ingest.Stray, error) bool) {
+func (g *gifted) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+	return func(yield func(ingest.Object, error) bool) {
 		g.mu.Lock()
-		var all []ingest.Stray
+		var all []ingest.Object
 		for name, w := range g.stored {
-			all = append(all, ingest.Stray{Digest: w.digest, Name: name, Bytes: int64(len(w.payload)), Modified: w.modified, Tag: w.tag})
+			all = append(all, ingest.Object{Digest: w.digest, Name: name, Bytes: int64(len(w.payload)), Modified: w.modified, Tag: w.tag})
 		}
 		if g.flaw == "sweeps announcements" && !g.sweeping.IsZero() {
-			all = append(all, ingest.Stray{Digest: ingest.Sum(nil), Name: "sweeping", Modified: g.sweeping})
+			all = append(all, ingest.Object{Digest: ingest.Sum(nil), Name: "sweeping", Modified: g.sweeping})
 		}
 		g.mu.Unlock()
 		if err := ctx.Err(); err != nil {
-			yield(ingest.Stray{}, err)
+			yield(ingest.Object{}, err)
 			return
 		}
 		for _, s := range all {
@@ -119,14 +119,14 @@ func (g *gifted) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
 	}
 }
 
-func (g *gifted) Remove(ctx context.Context, stray ingest.Stray) error {
+func (g *gifted) Remove(ctx context.Context, stray ingest.Object) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if w, ok := g.stored[stray.Name]; ok && w.tag != stray.Tag {
-		return ingest.ErrSpared
+		return ingest.ErrModified
 	}
 	delete(g.stored, stray.Name)
 	return nil

@@ -145,18 +145,18 @@ func (m *Memory) Get(ctx context.Context, digest ingest.Digest, address ingest.A
 }
 
 // Sweep satisfies ingest.Sweeper.
-func (m *Memory) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
-	return func(yield func(ingest.Stray, error) bool) {
+func (m *Memory) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+	return func(yield func(ingest.Object, error) bool) {
 		m.mu.Lock()
 		m.counts.Sweep++
 		stored := maps.Clone(m.stored)
 		m.mu.Unlock()
 		if err := ctx.Err(); err != nil {
-			yield(ingest.Stray{}, err)
+			yield(ingest.Object{}, err)
 			return
 		}
 		for name, k := range stored {
-			stray := ingest.Stray{Digest: k.digest, Name: name, Bytes: int64(len(k.payload)), Modified: k.modified}
+			stray := ingest.Object{Digest: k.digest, Name: name, Bytes: int64(len(k.payload)), Modified: k.modified}
 			if !yield(stray, ctx.Err()) || ctx.Err() != nil {
 				return
 			}
@@ -165,7 +165,7 @@ func (m *Memory) Sweep(ctx context.Context) iter.Seq2[ingest.Stray, error] {
 }
 
 // Remove satisfies ingest.Sweeper.
-func (m *Memory) Remove(ctx context.Context, stray ingest.Stray) error {
+func (m *Memory) Remove(ctx context.Context, stray ingest.Object) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Remove++

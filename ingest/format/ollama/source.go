@@ -32,7 +32,7 @@ func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []in
 	for _, layer := range layers {
 		blob, err := lookup(layer.Digest)
 		if err == nil {
-			source.Files = append(source.Files, ingest.SourceFile{Path: blob, Role: layer.Role, Claim: layer.Digest, ClaimBytes: layer.Size})
+			source.Files = append(source.Files, ingest.SourceFile{Path: blob, Role: layer.Role, Expected: layer.Digest, ExpectedBytes: layer.Size})
 			continue
 		}
 		reason := fmt.Errorf("%s: %w", name, missingBlob(layer, err))
@@ -45,7 +45,7 @@ func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []in
 	if useless != nil {
 		return ingest.Source{}, missing, useless
 	}
-	source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Manifest, ClaimBytes: -1})
+	source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Manifest, ExpectedBytes: -1})
 	return source, missing, nil
 }
 
