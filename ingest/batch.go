@@ -38,7 +38,6 @@ type batchInHand struct {
 	rows    int
 	bytes   int64
 	final   bool // the file ends with it
-	turn    *Turn
 	pending atomic.Int64
 	done    chan struct{} // closed when all of it is hashed and stored
 }

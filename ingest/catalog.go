@@ -65,15 +65,6 @@ type RowStore interface {
 	ReplacePayload(ctx context.Context, piece StoredSegment, payload []byte) error
 }
 
-// TurnTaker is a RowStore that can write several batches of one file at once, each in a transaction of its own.
-type TurnTaker interface {
-	RowStore
-	// RecordInTurn is RecordPayloads for a batch while those before it may still be being written. It calls Begin of turn before
-	// each attempt at the transaction, Locked when that has its locks, End before it notes how far the file has got, and RolledBack
-	// when an attempt has failed. After ErrOutOfTurn it makes another attempt, however many there have been.
-	RecordInTurn(ctx context.Context, lease Lease, batch *Batch, turn *Turn) error
-}
-
 // Hasher is a catalogue whose server can hash the payloads in its rows where they lie.
 type Hasher interface {
 	// HashPayload returns the SHA-256 of the payload that the row of piece holds, and moves none of it. A

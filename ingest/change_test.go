@@ -107,11 +107,6 @@ func (w *watched) RecordPayloads(ctx context.Context, lease ingest.Lease, batch 
 	return w.RowStore.RecordPayloads(ctx, lease, batch)
 }
 
-func (w *watched) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
-	w.see(batch)
-	return w.RowStore.(ingest.TurnTaker).RecordInTurn(ctx, lease, batch, turn)
-}
-
 // TestBuffersComeBack: many files that fail half way do not leave the run without buffers. There are six.
 func TestBuffersComeBack(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {

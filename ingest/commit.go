@@ -2,66 +2,38 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 )
 
-// commit writes the rows of the batches, each once all of it is stored. As many goroutines do so as there may be transactions;
-// the batches of the file are committed in its order all the same (Turn).
+// commit writes the rows of the batches in file order, each once all of it is stored.
 func (t *intake) commit(ctx context.Context) error {
-	for {
-		b, record, err := t.next(ctx)
-		if err != nil || b == nil {
+	at, state := t.entry.Recorded, t.entry.HashState
+	for b := range t.batches {
+		select {
+		case <-b.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		record := b.record(t.model, t.entry.ID, at, state)
+		record.Unshared = t.rows != nil || t.placer != nil
+		if b.final {
+			record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
+			if err := t.checkWhole(record.Digest); err != nil {
+				return err
+			}
+		}
+		if err := t.record(ctx, record, b); err != nil {
 			return err
 		}
-		err = t.record(ctx, record, b)
-		b.turn.Settle(err)
-		if errors.Is(err, errBefore) { // what came before says why
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+		at, state = record.To, record.HashState
 	}
-}
-
-// next waits for the batch that follows, and until all of it is stored; nil at the end. One goroutine does so at a time,
-// so that they have the batches in file order.
-func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
-	t.following.Lock()
-	defer t.following.Unlock()
-	b, more := <-t.batches
-	if !more {
-		return nil, nil, nil
-	}
-	select {
-	case <-b.done:
-	case <-ctx.Done():
-		return nil, nil, context.Cause(ctx)
-	}
-	b.turn = t.line.Next()
-	record := b.record(t.model, t.entry.ID, t.at, t.state)
-	record.Unshared = t.rows != nil || t.placer != nil
-	if b.final {
-		record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
-	}
-	t.at, t.state = record.To, record.HashState
-	return b, record, nil
+	return nil
 }
 
 // record writes one batch.
 func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) error {
-	if b.final {
-		if err := t.checkWhole(ctx, record.Digest); err != nil {
-			if errors.Is(b.turn.follow(ctx), errBefore) {
-				return errBefore
-			}
-			return err
-		}
-	}
-	if err := t.write(ctx, record, b.turn); err != nil {
+	if err := t.write(ctx, record); err != nil {
 		return fmt.Errorf("%s: record bytes %d to %d: %w", Printable(t.file.Path), record.From, record.To, err)
 	}
 	if t.rows != nil {
@@ -75,21 +47,14 @@ func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) erro
 	return nil
 }
 
-func (t *intake) write(ctx context.Context, record *Batch, turn *Turn) error {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	go func() {
-		if err := turn.follow(ctx); err != nil {
-			cancel(err)
-			return
-		}
-		select {
-		case <-time.After(recordTimeout):
-			cancel(errRecordTimeout)
-		case <-ctx.Done():
-		}
-	}()
-	err := t.send(ctx, record, turn)
+func (t *intake) write(ctx context.Context, record *Batch) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errRecordTimeout)
+	defer cancel()
+	send := t.Catalog.Record
+	if t.rows != nil {
+		send = t.rows.RecordPayloads
+	}
+	err := send(ctx, t.lease, record)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}
@@ -98,20 +63,9 @@ func (t *intake) write(ctx context.Context, record *Batch, turn *Turn) error {
 
 var errRecordTimeout = fmt.Errorf("the catalogue did not take a batch within %s", recordTimeout)
 
-func (t *intake) send(ctx context.Context, record *Batch, turn *Turn) error {
-	switch {
-	case t.rows == nil:
-		return t.Catalog.Record(ctx, t.lease, record)
-	case t.turns == nil:
-		return t.rows.RecordPayloads(ctx, t.lease, record)
-	default:
-		return t.turns.RecordInTurn(ctx, t.lease, record, turn)
-	}
-}
-
 // checkWhole is asked before the last rows of a file are written: is it the file
 // that it claims to be, and the one that was there when we began?
-func (t *intake) checkWhole(ctx context.Context, got Digest) error {
+func (t *intake) checkWhole(got Digest) error {
 	if err := t.checkUnchanged(); err != nil {
 		return err
 	}

@@ -26,9 +26,6 @@ var (
 	ErrOverlap = errors.New("tensors overlap or lie outside of the file")
 	// ErrChanged: a file grew, shrank or was written while it was read.
 	ErrChanged = errors.New("the file changed while it was read; nothing of it is recorded as complete: run again when it is at rest")
-	// ErrOutOfTurn: a batch before this one is written anew, or takes long, and may want what this one has locked. This
-	// one's transaction is to be rolled back, and begun again: Turn.Begin.
-	ErrOutOfTurn = errors.New("it makes way for a batch before it")
 	// ErrInterrupted: the run was asked to stop, and stopped at the end of a batch.
 	ErrInterrupted = errors.New("interrupted")
 )

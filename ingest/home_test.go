@@ -28,15 +28,13 @@ type home struct {
 	path    string // of the catalogue
 	catalog ingest.Catalog
 	memory  *storetest.Memory // nil: payloads are in the catalogue's rows
-	// transactions are as many as a run may have at once; more than one make the catalogue a TurnTaker.
-	transactions int
 }
 
-// homes are the two homes of a payload, and that in the rows once more for batches that are written at once.
+// homes are the two homes of a payload.
 var homes = []struct {
 	name string
 	open func(t *testing.T) *home
-}{{"store", storeHome}, {"row", rowHome}, {"turns", turnsHome}}
+}{{"store", storeHome}, {"row", rowHome}}
 
 func eachHome(t *testing.T, test func(t *testing.T, h *home)) {
 	for _, kind := range homes {
@@ -46,10 +44,6 @@ func eachHome(t *testing.T, test func(t *testing.T, h *home)) {
 
 func rowHome(t *testing.T) *home {
 	return reopen(t, &home{path: filepath.Join(t.TempDir(), "catalogue.db")})
-}
-
-func turnsHome(t *testing.T) *home {
-	return reopen(t, &home{path: filepath.Join(t.TempDir(), "catalogue.db"), transactions: 3})
 }
 
 func storeHome(t *testing.T) *home {
@@ -66,29 +60,21 @@ func reopen(t *testing.T, h *home) *home {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { catalog.Close() })
-	again := &home{h.path, catalog, h.memory, h.transactions}
-	if h.transactions > 1 {
-		again.catalog = &inTurn{catalog, catalog}
-	}
-	return again
+	return &home{h.path, catalog, h.memory}
 }
 
 // recordVerb is the verb by which a run writes down what it stored.
 func (h *home) recordVerb() string {
-	switch {
-	case h.memory != nil:
+	if h.memory != nil {
 		return "Record"
-	case h.transactions > 1:
-		return "RecordInTurn"
-	default:
-		return "RecordPayloads"
 	}
+	return "RecordPayloads"
 }
 
 // another is an empty home of the same kind.
 func (h *home) another(t *testing.T) *home {
 	t.Helper()
-	again := &home{path: filepath.Join(t.TempDir(), "catalogue.db"), transactions: h.transactions}
+	again := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
 	if h.memory != nil {
 		again.memory = &storetest.Memory{}
 	}
@@ -108,7 +94,6 @@ func (h *home) payloads() ingest.Payloads {
 }
 
 func (h *home) ingester(options ingest.Options) *ingest.Ingester {
-	options.Transactions = h.transactions
 	return &ingest.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options, Progress: &ingest.Progress{}}
 }
 

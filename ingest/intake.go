@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,15 +14,14 @@ import (
 	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
-// recordTimeout bounds one transaction, from when those before it are committed. It runs on although the run is being
-// stopped: what was stored shall be remembered.
+// recordTimeout bounds one transaction. It also applies during shutdown, so that stored segments still get their rows.
 const recordTimeout = 2 * time.Minute
 
 // intake takes in one file:
 //
 //	read ──slabs──> hash ──pieces──> work (the store)
 //	  │             (the file and each segment, in order)
-//	  └──batches──────────────────────> commit (rows, in file order; with payloads, several at once)
+//	  └──batches──────────────────────> commit (rows, in file order)
 //
 // Buffers come from the run's pool and go back when hash and work are done with
 // them (to the rows: when the transaction is done).
@@ -43,11 +41,6 @@ type intake struct {
 	slabs   chan *slab
 	pieces  chan piece
 	batches chan *batchInHand
-
-	following sync.Mutex // guards what follows, and the receiving end of batches
-	line      Turns
-	at        int64  // where the batch that comes next begins
-	state     []byte // of the file's hash, there
 }
 
 // take reads the file from where its entry says to its end. It returns
@@ -64,9 +57,7 @@ func (t *intake) take(work context.Context) error {
 	for range t.Options.Workers {
 		group.Go(func() error { return t.work(ctx) })
 	}
-	for range t.Options.Transactions {
-		group.Go(func() error { return t.commit(ctx) })
-	}
+	group.Go(func() error { return t.commit(ctx) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -92,7 +83,6 @@ func (t *intake) begin(work context.Context) error {
 			return &SourceError{t.file.Path, -1, fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ErrIncomplete, err)}
 		}
 	}
-	t.at, t.state = t.entry.Recorded, t.entry.HashState
 	t.loan = t.pool.loan()
 	t.slabs = make(chan *slab, t.Options.Workers)
 	t.pieces = make(chan piece, t.Options.Workers)
@@ -173,7 +163,7 @@ func (t *intake) isFull(b *batchInHand) bool {
 // transaction, running out of buffers ends the batch: it is what gives them back. So does its share of them.
 func (t *intake) lend(ctx context.Context, b *batchInHand, s *slab) (*batchInHand, error) {
 	if t.rows != nil {
-		if len(b.slabs) < t.batchSlabs {
+		if len(b.slabs) < t.batchBuffers {
 			if s.buffer = t.loan.try(); s.buffer != nil {
 				return b, nil
 			}
@@ -204,7 +194,7 @@ func (t *intake) readFull(s *slab) error {
 }
 
 // hand closes the batch and gives it to commit. As the channel has no room, at
-// most one batch more of a file is in flight than there may be transactions: the one being read.
+// most two batches of a file are in flight: one being read and one being written.
 func (t *intake) hand(ctx context.Context, b *batchInHand) error {
 	b.settle()
 	select {

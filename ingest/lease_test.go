@@ -165,10 +165,6 @@ type keeper struct {
 	renewing atomic.Int64
 }
 
-func (k *keeper) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
-	return k.RowStore.(ingest.TurnTaker).RecordInTurn(ctx, lease, batch, turn)
-}
-
 func (k *keeper) Renew(ctx context.Context, lease ingest.Lease) error {
 	k.renewing.Add(1)
 	defer k.renewing.Add(-1)

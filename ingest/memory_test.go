@@ -86,12 +86,11 @@ func TestManySmallTensors(t *testing.T) {
 		options := few
 		options.BatchRows = 100
 		in := h.ingester(options)
-		rows := options.BatchRows / max(1, h.transactions) // those of one are shared by all
 		var batches atomic.Int64
 		in.Catalog = &watched{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore), see: func(b *ingest.Batch) {
 			batches.Add(1)
-			if len(b.Segments) > rows {
-				t.Errorf("a batch of %d rows, at most %d were asked for", len(b.Segments), rows)
+			if len(b.Segments) > options.BatchRows {
+				t.Errorf("a batch of %d rows, at most %d were asked for", len(b.Segments), options.BatchRows)
 			}
 		}}
 		report, err := run(t, t.Context(), in, file(path))
@@ -99,7 +98,7 @@ func TestManySmallTensors(t *testing.T) {
 			t.Fatalf("%+v, %v", report, err)
 		}
 		m := onlyModel(t, h)
-		if most := m.Segments/int64(rows) + 5; batches.Load() > most {
+		if most := m.Segments/int64(options.BatchRows) + 5; batches.Load() > most {
 			t.Errorf("%d batches for %d segments, at most %d are needed", batches.Load(), m.Segments, most)
 		}
 		h.check(t)

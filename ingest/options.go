@@ -18,15 +18,9 @@ type Options struct {
 	// BatchTime is how long a batch collects segments before it is written; 2 s.
 	// With BatchBytes it bounds what is done again after a kill.
 	BatchTime time.Duration
-	// Transactions is how many batches of one file are written at once; 1. More, up to MaxTransactions, are for payloads in rows
-	// of a catalogue that is a TurnTaker. They share what is the most of one, so that a kill costs no more.
-	Transactions int
 	// Recheck reads files again that are complete and whose size and time did not change.
 	Recheck bool
 }
-
-// MaxTransactions is the most that Options.Transactions may be.
-const MaxTransactions = 16
 
 // DefaultMemoryBytes is the cap of a run that names none.
 const DefaultMemoryBytes = 96 << 20
@@ -52,15 +46,6 @@ func (o Options) WithDefaults() Options {
 	orDefault(&o.BatchRows, 1000)
 	orDefault(&o.BatchBytes, 256<<20)
 	orDefault(&o.BatchTime, 2*time.Second)
-	orDefault(&o.Transactions, 1)
-	return o
-}
-
-// shared are the options for batches of which several are written at once.
-func (o Options) shared() Options {
-	o.BatchRows = max(1, o.BatchRows/o.Transactions)
-	o.BatchBytes = max(1, o.BatchBytes/int64(o.Transactions))
-	o.BatchTime = max(1, o.BatchTime/time.Duration(o.Transactions))
 	return o
 }
 
@@ -85,9 +70,6 @@ func (o Options) Check() error {
 	o = o.WithDefaults()
 	if o.SegmentBytes < MinSegmentBytes || o.SegmentBytes > MaxSegmentBytes {
 		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, MinSegmentBytes>>20, MaxSegmentBytes>>20)
-	}
-	if o.Transactions > MaxTransactions {
-		return fmt.Errorf("%d transactions at once: want at most %d", o.Transactions, MaxTransactions)
 	}
 	_, err := o.buffers(0)
 	return err

@@ -54,7 +54,7 @@ func TestResume(t *testing.T) {
 			}
 			// The last segment that was recorded is read once more, to see that the file is still the same.
 			looked := report.BytesRead - (size - report.Ingested[0].Resumed)
-			if resumed := report.Ingested[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > int64(h.transactions) && resumed == 0 {
+			if resumed := report.Ingested[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > 0 && resumed == 0 {
 				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead, size)
 			}
 			if !report.Continued || report.BytesStored > clean.BytesStored {

@@ -35,7 +35,7 @@ type Ingester struct {
 type Report struct {
 	Job         int64
 	Continued   bool // the job was begun by an earlier run
-	Ingested       []Outline
+	Ingested    []Outline
 	Skipped     []Note // files that are stored and did not change, and those left out on purpose
 	Refused     []Note // files that were refused or failed
 	Warnings    []Note
@@ -63,17 +63,16 @@ const graceTime = time.Minute
 type run struct {
 	*Ingester
 	lease    Lease
-	rows     RowStore  // nil if payloads go to the store
-	turns    TurnTaker // nil if batches of a file are written one at a time
-	placer   Placer    // nil if the store goes by digest alone
+	rows     RowStore // nil if payloads go to the store
+	placer   Placer   // nil if the store goes by digest alone
 	pool     *pool
 	stop     context.Context // done when no more is to be read
 	inFlight flight[Digest]  // payloads
 	atHand   flight[string]  // paths and keys of models
 	slots    chan struct{}   // one for each file at a time
-	// batchSlabs is the share of the buffers that a batch may hold to its commit.
-	batchSlabs int
-	cutShort   atomic.Bool // something was left undone because of stop
+	// batchBuffers is how many buffers a batch may hold to its commit.
+	batchBuffers int
+	cutShort     atomic.Bool // something was left undone because of stop
 
 	mu     sync.Mutex
 	report Report
@@ -135,15 +134,8 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
 		}
 	}
-	if options.Transactions > 1 {
-		var ok bool
-		if r.turns, ok = r.rows.(TurnTaker); !ok {
-			return nil, fmt.Errorf("%d transactions at once for a file: only payloads in rows of a server are written so", options.Transactions)
-		}
-	}
-	r.Options = r.Options.shared()
-	r.batchSlabs = max(1, number/(r.Options.Transactions+1)) // one batch is read while the others are written
-	r.Options.Workers = min(options.Workers, number)         // more would wait for buffers
+	r.batchBuffers = max(1, number/2)                // one batch is read while another is written
+	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
 	r.placer, _ = in.Store.(Placer)
 	r.pool = newPool(number, options.SegmentBytes)
 	r.slots = make(chan struct{}, options.Jobs)

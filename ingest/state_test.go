@@ -91,16 +91,15 @@ func at(lines []string, i int) string {
 
 // frozen is a home as bytes, from which many tests begin.
 type frozen struct {
-	database     []byte
-	rows         bool
-	transactions int
-	payloads     [][]byte
+	database []byte
+	rows     bool
+	payloads [][]byte
 }
 
 // freeze closes the home's catalogue.
 func freeze(t *testing.T, h *home) frozen {
 	t.Helper()
-	f := frozen{rows: h.memory == nil, transactions: h.transactions}
+	f := frozen{rows: h.memory == nil}
 	if err := h.catalog.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +123,7 @@ func freeze(t *testing.T, h *home) frozen {
 // thaw makes a home like the one that was frozen.
 func (f frozen) thaw(t *testing.T) *home {
 	t.Helper()
-	h := &home{path: filepath.Join(t.TempDir(), "catalogue.db"), transactions: f.transactions}
+	h := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
 	write(t, h.path, f.database)
 	if !f.rows {
 		h.memory = &storetest.Memory{}

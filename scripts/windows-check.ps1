@@ -336,9 +336,9 @@ try {
     $inFiles = [int](Invoke-Sql $database "SELECT COUNT(*) FROM sys.columns WHERE is_filestream = 1 AND name = N'RawPayload' AND object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments'))")
     Add-Row 'columns of payloads that are FILESTREAM' 'told' "$inFiles of 2"
 
-    # The main job, with several transactions at once: in which order they lock, no check of ours has seen on a SQL Server.
-    Test-That 'models --store row --transactions 4 --jobs 2' {
-        $summary = Get-Event (Invoke-Must @('models', $Source, '--transactions', '4', '--jobs', '2')) 'summary'
+    # The main job.
+    Test-That 'models --store row --jobs 2' {
+        $summary = Get-Event (Invoke-Must @('models', $Source, '--jobs', '2')) 'summary'
         Assert ($summary.taken + $summary.skipped -gt 0) 'nothing was taken in'
         Assert ($summary.refused -eq 0) "$($summary.refused) refused"
         "$($summary.taken) taken in, $($summary.skipped) there before, $($summary.bytes_read) bytes in $([math]::Round($summary.seconds, 1)) s"
@@ -414,7 +414,7 @@ try {
             Test-That "models --filestream $way" {
                 $one = Join-Path $work "$way.bin"
                 New-RandomFile $one 24
-                $taken = Get-Event (Invoke-Must @('models', $one, '--filestream', $way, '--segment-size', '1MiB', '--transactions', '4')) 'taken'
+                $taken = Get-Event (Invoke-Must @('models', $one, '--filestream', $way, '--segment-size', '1MiB')) 'taken'
                 $back = Join-Path $work "$way.out"
                 [void](Invoke-Must @('export', [string]$taken.id, '-o', $back))
                 Assert ((Get-Sum $back) -eq (Get-Sum $one)) 'other bytes came back'
@@ -429,7 +429,7 @@ try {
     $size = (Get-Item -LiteralPath $big).Length
     Test-That 'a run is killed in the middle' {
         # Start-Process joins arguments as they are: what may hold a space is quoted here.
-        $script:process = Start-Process -FilePath $program -ArgumentList @('models', ('"' + $big + '"'), '--transactions', '2', '--json') -PassThru -NoNewWindow `
+        $script:process = Start-Process -FilePath $program -ArgumentList @('models', ('"' + $big + '"'), '--json') -PassThru -NoNewWindow `
             -RedirectStandardOutput (Join-Path $work 'killed.stdout') -RedirectStandardError (Join-Path $work 'killed.stderr')
         $early = $true
         try {
@@ -450,7 +450,7 @@ try {
     }
     Test-That 'models goes on where it was' {
         Assert ($script:recorded -gt 0) 'nothing was killed'
-        $run = Invoke-Must @('models', $big, '--transactions', '2')
+        $run = Invoke-Must @('models', $big)
         $summary = Get-Event $run 'summary'
         $taken = Get-Event $run 'taken'
         Assert ([bool]$summary.continued) 'it began anew'

@@ -92,9 +92,6 @@ func TestKillSQLServer(t *testing.T) {
 			k := newKiller(t, test.sources(t), test.inRows)
 			k.server = newServer(t)
 			k.patient = time.Minute
-			if test.inRows {
-				k.with = []string{"--transactions", "3"}
-			}
 			k.untilEnough(kills)
 		})
 	}

@@ -22,7 +22,6 @@ type killer struct {
 	sources
 	random  *rand.Rand
 	opening time.Duration // how long the program takes to open the catalogue
-	with    []string      // flags of models
 	patient time.Duration // how long a run may last then; grows where runs get nowhere
 	kills   int           // of models
 	amid    int           // of those, how many came when the run had recorded something
@@ -47,7 +46,7 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 
 // models is the command that is killed.
 func (k *killer) models() []string {
-	return append([]string{"models", k.folder, "--jobs", "1"}, k.with...)
+	return []string{"models", k.folder, "--jobs", "1"}
 }
 
 // undisturbed runs without a kill, for the rows that are wanted, and to learn how long that takes here.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
-	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 // intakeFlags are the settings of models and resume.
@@ -23,11 +22,9 @@ type intakeFlags struct {
 	segment byteSize
 	jobs    int
 	workers int
-	// transactions are batches of a file that are written at once.
-	transactions int
-	opaque       bool
-	recheck      bool
-	dryRun       bool
+	opaque  bool
+	recheck bool
+	dryRun  bool
 }
 
 func (f *intakeFlags) register(c *cobra.Command) {
@@ -35,7 +32,6 @@ func (f *intakeFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: by the number of processors)")
 	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: by the number of processors)")
-	flags.IntVar(&f.transactions, "transactions", 0, fmt.Sprintf("with --store row in SQL Server: transactions at once for each file, each on a connection of its own; 1 to %d (default 1)", ingest.MaxTransactions))
 }
 
 func newModels(p *program) *cobra.Command {
@@ -107,16 +103,13 @@ func (f *intakeFlags) restore(options map[string]string) error {
 
 // settings are those of a run, checked.
 func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
-	if f.jobs < 0 || f.workers < 0 || f.transactions < 0 {
-		return ingest.Options{}, usage("--jobs %d, --workers %d, --transactions %d: want 0 or more", f.jobs, f.workers, f.transactions)
+	if f.jobs < 0 || f.workers < 0 {
+		return ingest.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
 	}
 	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers,
-		Transactions: f.transactions, Recheck: f.recheck}
+		Recheck: f.recheck}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
-	}
-	if f.transactions > 1 && (p.store != inRows || !sqlserver.IsAddress(p.catalog)) {
-		return options, usage("--transactions %d: several are for payloads in rows of SQL Server: --catalog sqlserver://HOST?database=NAME --store row", f.transactions)
 	}
 	return options.WithDefaults(), nil
 }
@@ -138,7 +131,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRe
 	}
 	spareProcessor()
 	p.blobs.calls = options.Jobs * options.Workers
-	p.connections = options.Jobs*options.Transactions + 6
+	p.connections = options.Jobs + 6
 	h, err := p.openNew(ctx)
 	if err != nil {
 		return err

@@ -23,7 +23,6 @@ import (
 // verifies calls and order; SQL Server on Windows it is not.
 func (w *windows) filestream(t *testing.T) {
 	t.Run("main job", w.streamed)
-	t.Run("several transactions", w.atOnce)
 	t.Run("open elsewhere", w.busy)
 	t.Run("impossible", w.unstreamed)
 	t.Run("prerequisites", w.prerequisites)
@@ -163,42 +162,6 @@ func (w *windows) streamed(t *testing.T) {
 		t.Errorf("%d files were written to mend one payload", repaired-writes)
 	}
 	h.want(h.run(exitDone, "verify"), map[string]int64{"damaged": 0})
-}
-
-// atOnce has a file be written by several transactions. In the double, which gives each the whole database, they take turns.
-func (w *windows) atOnce(t *testing.T) {
-	s := newShared(t)
-	h := s.home(t, w, "win32")
-	path := filepath.Join(t.TempDir(), "noise.gguf")
-	if err := noise("noise", 12<<20, 7)(path); err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.want(h.run(exitDone, "models", windowsPath(path), "--segment-size", "1MiB", "--memory", "51MiB", "--transactions", "3"), map[string]int64{"taken": 1})
-	s.settled(t)
-	rows, bytes := s.payloads()
-	if _, writes := s.opened(t); writes != rows || bytes != len(content) {
-		t.Errorf("%d files were written for %d rows with %d bytes", writes, rows, bytes)
-	}
-	within, most := map[int]bool{}, 0 // connections on which a transaction was begun, and is not over
-	for _, entry := range s.Log() {
-		switch entry.SQL {
-		case "BEGIN TRANSACTION":
-			within[entry.Session] = true
-		case "COMMIT TRANSACTION", "ROLLBACK TRANSACTION":
-			delete(within, entry.Session)
-		}
-		most = max(most, len(within))
-	}
-	if most < 2 {
-		t.Errorf("%d transactions at most were begun at once", most)
-	}
-	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0})
-	h.exported("noise", filepath.Join(t.TempDir(), "restored.gguf"), content)
-	s.settled(t)
 }
 
 // busy has files be open elsewhere for a moment.

@@ -44,9 +44,6 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 // Rows runs the contract of ingest.RowStore, which the catalogues must satisfy.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, rowTests, fresh) }
 
-// Turns runs the contract of ingest.TurnTaker, which the catalogues must satisfy.
-func Turns(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, turnTests, fresh) }
-
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

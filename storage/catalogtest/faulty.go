@@ -23,15 +23,12 @@ const (
 type Hook func(verb string, when Moment) error
 
 // Faulty returns inner with hook around each of its verbs. It is an
-// ingest.RowStore if inner is one, and an ingest.TurnTaker. Close and Identity are inner's own.
+// ingest.RowStore if inner is one. Close and Identity are inner's own.
 func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog {
 	c := &faulty{inner, hook}
 	rows, ok := inner.(ingest.RowStore)
 	if !ok {
 		return c
-	}
-	if turns, ok := inner.(ingest.TurnTaker); ok {
-		return &faultyTurns{&faultyRows{c, rows}, turns}
 	}
 	return &faultyRows{c, rows}
 }
@@ -44,11 +41,6 @@ type faulty struct {
 type faultyRows struct {
 	*faulty
 	rows ingest.RowStore
-}
-
-type faultyTurns struct {
-	*faultyRows
-	turns ingest.TurnTaker
 }
 
 // act runs a verb that has an answer between the two calls of the hook.
@@ -178,8 +170,4 @@ func (f *faultyRows) ReadPayload(ctx context.Context, piece ingest.StoredSegment
 
 func (f *faultyRows) ReplacePayload(ctx context.Context, piece ingest.StoredSegment, payload []byte) error {
 	return effect(f.hook, "ReplacePayload", func() error { return f.rows.ReplacePayload(ctx, piece, payload) })
-}
-
-func (f *faultyTurns) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
-	return effect(f.hook, "RecordInTurn", func() error { return f.turns.RecordInTurn(ctx, lease, batch, turn) })
 }

@@ -47,8 +47,6 @@ func unwrap(c ingest.Catalog) ingest.Catalog {
 		return f.Catalog
 	case *faultyRows:
 		return f.Catalog
-	case *faultyTurns:
-		return f.Catalog
 	}
 	return c
 }

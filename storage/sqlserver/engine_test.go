@@ -110,5 +110,3 @@ func open(t *testing.T, address string) *Catalog {
 func TestContract(t *testing.T) { catalogtest.Run(t, fresh) }
 
 func TestRows(t *testing.T) { catalogtest.Rows(t, fresh) }
-
-func TestTurns(t *testing.T) { catalogtest.Turns(t, fresh) }

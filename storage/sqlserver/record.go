@@ -22,23 +22,18 @@ func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.
 // even where another holds the same bytes: readers of the table find there what
 // its contract promises them, and no row depends on the life of another model.
 func (c *Catalog) RecordPayloads(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	return c.RecordInTurn(ctx, lease, batch, nil)
-}
-
-// RecordInTurn implements ingest.TurnTaker.
-func (c *Catalog) RecordInTurn(ctx context.Context, lease ingest.Lease, batch *ingest.Batch, turn *ingest.Turn) error {
 	if err := storage.CheckBatch(batch, true); err != nil {
 		return err
 	}
-	r := &recording{lease: lease, batch: batch, turn: turn, payloads: c.way.files == nil}
+	r := &recording{lease: lease, batch: batch, payloads: c.way.files == nil}
 	if r.payloads {
 		return c.record(ctx, r)
 	}
-	return c.inTurn(ctx, turn, func() error { return c.recordFiles(ctx, r) })
+	return c.again(ctx, c.policy, func() error { return c.recordFiles(ctx, r) })
 }
 
 func (c *Catalog) record(ctx context.Context, r *recording) error {
-	return c.inTurn(ctx, r.turn, func() error {
+	return c.again(ctx, c.policy, func() error {
 		return c.transact(ctx, c.db, under(r.lease, func(tx *tx) error {
 			if err := r.makeRows(tx); err != nil {
 				return err
@@ -48,32 +43,11 @@ func (c *Catalog) record(ctx context.Context, r *recording) error {
 	})
 }
 
-// inTurn runs attempt, a transaction, until it succeeds or fails for good. That it has to make way for a batch before
-// this one is no failure of its own.
-func (c *Catalog) inTurn(ctx context.Context, turn *ingest.Turn, attempt func() error) error {
-	for {
-		err := c.again(ctx, c.policy, func() error {
-			if err := turn.Begin(ctx); err != nil {
-				return err
-			}
-			err := attempt()
-			if err != nil {
-				turn.RolledBack()
-			}
-			return err
-		})
-		if !errors.Is(err, ingest.ErrOutOfTurn) {
-			return err
-		}
-	}
-}
-
 // recording is a batch on its way into the tables, within one transaction.
 type recording struct {
 	lease    ingest.Lease
 	batch    *ingest.Batch
-	turn     *ingest.Turn // may be nil
-	payloads bool         // go into the rows as parameters
+	payloads bool // go into the rows as parameters
 	added    storage.Added
 }
 
@@ -86,15 +60,11 @@ func (r *recording) makeRows(t *tx) error {
 	if r.added, err = t.atoms(r.batch, f.Recorded); err != nil {
 		return err
 	}
-	r.turn.Locked()
 	return t.segments(r.batch, r.added, r.payloads)
 }
 
-// note notes how far the file has got, in its turn. From then on the file's row is locked until the commit.
+// note notes how far the file has got. From then on the file's row is locked until the commit.
 func (r *recording) note(t *tx) error {
-	if err := r.turn.End(t.ctx); err != nil {
-		return err
-	}
 	f, err := t.fileProgress(r.lease, r.batch, lockFile)
 	if err != nil {
 		return err

@@ -34,10 +34,9 @@ import (
 )
 
 var (
-	_ ingest.Catalog   = (*Catalog)(nil)
-	_ ingest.RowStore  = (*Catalog)(nil)
-	_ ingest.TurnTaker = (*Catalog)(nil)
-	_ ingest.Hasher    = (*Catalog)(nil)
+	_ ingest.Catalog  = (*Catalog)(nil)
+	_ ingest.RowStore = (*Catalog)(nil)
+	_ ingest.Hasher   = (*Catalog)(nil)
 )
 
 // Settings are what an address does not say. The zero value is right.

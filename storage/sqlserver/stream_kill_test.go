@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,13 +22,11 @@ import (
 )
 
 // What has the test binary be a process that takes in a file, with payloads written as files, and be killed at that: the
-// address of the double, its folder, the file, how many transactions it may have at once, and after how many steps of what kind it
-// stands still.
+// address of the double, its folder, the file, and after how many steps of what kind it stands still.
 const (
 	streamerVariable = "INGEST_TEST_STREAMER"
 	streamerFolder   = "INGEST_TEST_STREAMER_FOLDER"
 	streamerSource   = "INGEST_TEST_STREAMER_SOURCE"
-	streamerTurns    = "INGEST_TEST_STREAMER_TRANSACTIONS"
 	streamerHalt     = "INGEST_TEST_STREAMER_HALT"
 )
 
@@ -49,12 +46,8 @@ func streamer(address string) (code int) {
 		if err != nil {
 			return err
 		}
-		transactions, err := strconv.Atoi(os.Getenv(streamerTurns))
-		if err != nil {
-			return err
-		}
 		in := ingest.Ingester{Catalog: c, Home: ingest.HomeRows, Parse: format.Parser{}.Parse,
-			Options: ingest.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1, Transactions: transactions}}
+			Options: ingest.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1}}
 		report, err := in.Run(context.Background(), ingest.JobRequest{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
 			Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}, found)
 		if err == nil && len(report.Refused) > 0 {
@@ -142,12 +135,11 @@ type killTest struct {
 	*tables.Tables
 	folder, source string
 	content        []byte
-	transactions   int
 }
 
-func newKillTest(t *testing.T, transactions int) *killTest {
+func newKillTest(t *testing.T) *killTest {
 	folder := t.TempDir()
-	k := &killTest{T: t, Server: tdstest.Start(t), folder: filepath.Join(folder, "share"), source: filepath.Join(folder, "source"), transactions: transactions}
+	k := &killTest{T: t, Server: tdstest.Start(t), folder: filepath.Join(folder, "share"), source: filepath.Join(folder, "source")}
 	k.Tables = tables.New(t, k.Server, k.folder)
 	k.Tables.Share.AnyLogin = true
 	for i := range 10*ingest.MinSegmentBytes/32 + 1 {
@@ -164,7 +156,7 @@ func newKillTest(t *testing.T, transactions int) *killTest {
 func (k *killTest) process(halt string) *exec.Cmd {
 	c := exec.CommandContext(k.Context(), os.Args[0])
 	c.Env = append(os.Environ(), streamerVariable+"="+k.DSN(), streamerFolder+"="+k.folder, streamerSource+"="+k.source,
-		streamerTurns+"="+strconv.Itoa(k.transactions), streamerHalt+"="+halt)
+		streamerHalt+"="+halt)
 	c.Stderr = new(bytes.Buffer)
 	return c
 }
@@ -215,35 +207,32 @@ func (k *killTest) recorded() (bytes int64) {
 // TestFilesKilled kills the process that writes payloads as files, in the midst of a batch: nothing of that one is there, all
 // of those before it, and the next run completes the file.
 func TestFilesKilled(t *testing.T) {
-	for _, transactions := range []int{1, 2} {
-		for step, number := range map[string]int{"open": 5, "write": 6, "flush": 7, "close": 8} {
-			t.Run(fmt.Sprint(transactions, " ", step), func(t *testing.T) {
-				t.Parallel()
-				k := newKillTest(t, transactions)
-				c := k.process(fmt.Sprint(step, " ", number))
-				said, err := c.StdoutPipe()
-				if err == nil {
-					err = c.Start()
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, err = io.ReadFull(said, make([]byte, len("halted")))
-				c.Process.Kill()
-				c.Wait()
-				if err != nil {
-					t.Fatalf("it did not come that far: %v\n%s", err, c.Stderr)
-				}
-				rows := killRows / transactions
-				want := int64((number-1)/rows*rows) * ingest.MinSegmentBytes
-				if got := k.recorded(); got != want {
-					t.Errorf("%d bytes are there, and the batches before the one that was killed have %d", got, want)
-				}
-				k.complete()
-				if got := k.recorded(); got != int64(len(k.content)) {
-					t.Errorf("%d bytes are there, want %d", got, len(k.content))
-				}
-			})
-		}
+	for step, number := range map[string]int{"open": 5, "write": 6, "flush": 7, "close": 8} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			k := newKillTest(t)
+			c := k.process(fmt.Sprint(step, " ", number))
+			said, err := c.StdoutPipe()
+			if err == nil {
+				err = c.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.ReadFull(said, make([]byte, len("halted")))
+			c.Process.Kill()
+			c.Wait()
+			if err != nil {
+				t.Fatalf("it did not come that far: %v\n%s", err, c.Stderr)
+			}
+			want := int64((number-1)/killRows*killRows) * ingest.MinSegmentBytes
+			if got := k.recorded(); got != want {
+				t.Errorf("%d bytes are there, and the batches before the one that was killed have %d", got, want)
+			}
+			k.complete()
+			if got := k.recorded(); got != int64(len(k.content)) {
+				t.Errorf("%d bytes are there, want %d", got, len(k.content))
+			}
+		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // A payload that is damaged in its row is written anew as a file, under the transaction that takes away the row's address.
 func TestFilesReplaced(t *testing.T) {
-	k := newKillTest(t, 1)
+	k := newKillTest(t)
 	k.complete()
 	c := open(t, k.DSN())
 	files := &folderFiles{folder: k.folder}

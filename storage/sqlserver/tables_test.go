@@ -25,7 +25,6 @@ func freshDouble(t *testing.T) catalogtest.Database {
 // Under the race detector it is the part about payloads in rows only; scripts/test runs it once more without.
 func TestContractDouble(t *testing.T) {
 	catalogtest.Rows(t, freshDouble)
-	catalogtest.Turns(t, freshDouble)
 	if !underRace {
 		catalogtest.Run(t, freshDouble)
 	}
