@@ -101,3 +101,15 @@ type Maintenance interface {
 	// theirs lies there, by its URI, are given its ETag, size and time as well: they share the payload.
 	Relocate(ctx context.Context, piece StoredSegment, address Address) error
 }
+
+// RowPayloads reads and writes payloads that are kept in the catalogue's own rows: FILESTREAM, varbinary(max), a BLOB.
+type RowPayloads interface {
+	// ReadPayload fills into with the payload that the row of s holds. One of another size is a *SizeError, a row without
+	// one ErrNoPayload, wrapped.
+	ReadPayload(ctx context.Context, s StoredSegment, into []byte) error
+	// ReplacePayload writes the payload of a segment that was found damaged into its row.
+	ReplacePayload(ctx context.Context, lease Lease, s StoredSegment, payload []byte) error
+	// HashPayload returns the SHA-256 of the payload that the row of s holds, as the server computes it: none of it travels. A
+	// row without one is ErrNoPayload, wrapped; a catalogue without a server errors.ErrUnsupported.
+	HashPayload(ctx context.Context, s StoredSegment) (Digest, error)
+}

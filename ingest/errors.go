@@ -85,3 +85,13 @@ func Printable(text string) string {
 	}
 	return quoted
 }
+
+// SizeError says that a payload is there and has the wrong size: it is damaged, not missing.
+type SizeError struct {
+	Name      string // of the payload, as the store or catalogue names it
+	Want, Got int64  // bytes; Got is negative where only the difference is known
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("%s is damaged: it holds %d bytes, and %d were stored", e.Name, e.Got, e.Want)
+}

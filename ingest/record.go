@@ -171,3 +171,6 @@ func (m *Model) Key(plans []*Plan) Digest {
 	}
 	return Digest(h.Sum(nil))
 }
+
+// InStore reports whether the payload is in a store. One that is in no store is in its row, or should be.
+func (s StoredSegment) InStore() bool { return !s.InRow && s.Address.URI != "" }

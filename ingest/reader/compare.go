@@ -1,0 +1,72 @@
+package reader
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"iter"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Segments is what Compare asks of a catalogue.
+type Segments interface {
+	Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error]
+}
+
+// Compare reads source, a copy of the stored file at path, and returns the segments whose SHA-256 is not the recorded one,
+// in file order. It reads through buffer, whatever the rows say of sizes, and calls read with each count of bytes. A source that
+// ends early differs in all that it lacks. Errors are *ingest.SourceError: rows that do not cover the file
+// (ingest.ErrIncomplete), and a source that cannot be read.
+func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path string, source io.ReaderAt, buffer []byte,
+	read func(bytes int64)) ([]ingest.StoredSegment, error) {
+	var differing []ingest.StoredSegment
+	at := int64(0)
+	for s, err := range rows.Segments(ctx, file.ID, 0) {
+		if err != nil {
+			return nil, err
+		}
+		if s.Offset != at {
+			return nil, &ingest.SourceError{Path: path, Offset: at, Err: gap(at, s.Offset)}
+		}
+		same, n, err := matches(ctx, s, source, buffer)
+		read(n)
+		if err != nil {
+			return nil, &ingest.SourceError{Path: path, Offset: at + n, Err: err}
+		}
+		if !same {
+			differing = append(differing, s)
+		}
+		at += s.Bytes
+	}
+	if at != file.Bytes {
+		return nil, &ingest.SourceError{Path: path, Offset: at, Err: gap(at, file.Bytes)}
+	}
+	return differing, nil
+}
+
+// Matches reports whether source has, where s is, the bytes that were recorded for it, and how many bytes it read.
+func Matches(ctx context.Context, s ingest.StoredSegment, source io.ReaderAt) (bool, int64, error) {
+	return matches(ctx, s, source, make([]byte, 64<<10))
+}
+
+func matches(ctx context.Context, s ingest.StoredSegment, source io.ReaderAt, buffer []byte) (bool, int64, error) {
+	sum := sha256.New()
+	n := int64(0)
+	for n < s.Bytes {
+		if ctx.Err() != nil {
+			return false, n, context.Cause(ctx)
+		}
+		part := buffer[:min(int64(len(buffer)), s.Bytes-n)]
+		got, err := source.ReadAt(part, s.Offset+n)
+		sum.Write(part[:got])
+		n += int64(got)
+		if err == io.EOF && n < s.Bytes {
+			return false, n, nil
+		}
+		if err != nil && err != io.EOF {
+			return false, n, err
+		}
+	}
+	return ingest.Digest(sum.Sum(nil)) == s.Digest, n, nil
+}

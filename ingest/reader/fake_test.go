@@ -1,0 +1,172 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+)
+
+const kib = 1 << 10
+
+// world is a catalogue and a store with one file in them. Every second segment is in its row.
+type world struct {
+	content  []byte
+	file     ingest.StoredFile
+	rows     []ingest.StoredSegment
+	inRow    map[int64][]byte
+	inStore  map[ingest.Digest][]byte
+	attested bool
+	stat     map[int64]error // by offset
+	get      func(ingest.Digest) error
+
+	mu       sync.Mutex
+	got      int // calls of Get and ReadPayload
+	replaced map[int64]ingest.Address
+}
+
+// newWorld stores a file of so many bytes in segments of at most 4 KiB.
+func newWorld(t *testing.T, bytes int) *world {
+	t.Helper()
+	w := &world{inRow: map[int64][]byte{}, inStore: map[ingest.Digest][]byte{}, stat: map[int64]error{}, replaced: map[int64]ingest.Address{}}
+	random := rand.New(rand.NewPCG(1, uint64(bytes)))
+	for range bytes {
+		w.content = append(w.content, byte(random.Uint32()))
+	}
+	w.file = ingest.StoredFile{ID: 7, Name: "a.gguf", Bytes: int64(bytes), SegmentBytes: 4 * kib, Digest: ingest.Sum(w.content)}
+	for at, i := 0, 0; at < bytes; i++ {
+		n := min(bytes-at, 1+random.IntN(4*kib))
+		payload := append([]byte(nil), w.content[at:at+n]...)
+		s := ingest.StoredSegment{RowID: int64(i + 1), File: 7, Layer: 3, Tensor: "t", Ordinal: i, Offset: int64(at), Bytes: int64(n), Digest: ingest.Sum(payload)}
+		if i%2 == 0 {
+			s.Address = ingest.Address{URI: fmt.Sprintf("fake:%d", i), Bytes: int64(n), ETag: "1"}
+			w.inStore[s.Digest] = payload
+		} else {
+			s.InRow = true
+			w.inRow[s.RowID] = payload
+		}
+		w.rows = append(w.rows, s)
+		at += n
+	}
+	return w
+}
+
+// reader reads with a pool in which a few segments have room.
+func (w *world) reader(t *testing.T) *Reader {
+	pool := buffer.New(24 * kib)
+	t.Cleanup(func() {
+		l := pool.Lease()
+		defer l.Close()
+		if l.Try(pool.Limit()) == nil {
+			t.Error("buffers did not come back")
+		}
+	})
+	return &Reader{Catalog: w, Store: w, Pool: pool, Workers: 3, Progress: &ingest.Progress{}}
+}
+
+func (w *world) Segments(_ context.Context, _ ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error] {
+	return func(yield func(ingest.StoredSegment, error) bool) {
+		for _, s := range w.rows {
+			if s.Offset+s.Bytes > from && !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (w *world) called() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got++
+}
+
+func fill(into, payload []byte, ok bool) error {
+	if !ok {
+		return fmt.Errorf("fake: %w", ingest.ErrNoPayload)
+	}
+	if len(into) != len(payload) {
+		return &ingest.SizeError{Name: "fake", Want: int64(len(into)), Got: int64(len(payload))}
+	}
+	copy(into, payload)
+	return nil
+}
+
+func (w *world) ReadPayload(_ context.Context, s ingest.StoredSegment, into []byte) error {
+	w.called()
+	payload, ok := w.inRow[s.RowID]
+	return fill(into, payload, ok)
+}
+
+func (w *world) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.Digest, error) {
+	payload, ok := w.inRow[s.RowID]
+	if !ok {
+		return ingest.Digest{}, ingest.ErrNoPayload
+	}
+	return ingest.Sum(payload), nil
+}
+
+func (w *world) ReplacePayload(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, payload []byte) error {
+	w.inRow[s.RowID] = append([]byte(nil), payload...)
+	return nil
+}
+
+func (w *world) Relocate(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, address ingest.Address) error {
+	w.replaced[s.Offset] = address
+	return nil
+}
+
+func (w *world) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, offset int64, into []byte) error {
+	w.called()
+	if w.get != nil {
+		if err := w.get(digest); err != nil {
+			return err
+		}
+	}
+	if offset != 0 {
+		return errors.New("a part was asked for")
+	}
+	payload, ok := w.inStore[digest]
+	return fill(into, payload, ok)
+}
+
+func (w *world) Stat(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	for _, s := range w.rows {
+		if s.Digest == digest && w.stat[s.Offset] != nil {
+			return false, w.stat[s.Offset]
+		}
+	}
+	if _, ok := w.inStore[digest]; !ok {
+		return false, ingest.ErrNoPayload
+	}
+	return w.attested, nil
+}
+
+func (w *world) Replace(_ context.Context, digest ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error) {
+	w.inStore[digest] = append([]byte(nil), payload...)
+	address.ETag = "2"
+	return address, nil
+}
+
+// spoil changes the payload of row i; nil removes it.
+func (w *world) spoil(i int, change func([]byte) []byte) {
+	s := w.rows[i]
+	if s.InStore() {
+		if p := change(append([]byte(nil), w.inStore[s.Digest]...)); p != nil {
+			w.inStore[s.Digest] = p
+		} else {
+			delete(w.inStore, s.Digest)
+		}
+		return
+	}
+	if p := change(append([]byte(nil), w.inRow[s.RowID]...)); p != nil {
+		w.inRow[s.RowID] = p
+	} else {
+		delete(w.inRow, s.RowID)
+	}
+}

@@ -1,0 +1,143 @@
+package reader
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/sha256x2"
+)
+
+var (
+	_ io.ReaderAt = (*File)(nil)
+	_ io.WriterTo = (*File)(nil)
+)
+
+// File is a stored file that is being read. Its methods may be called by many goroutines.
+type File struct {
+	ctx    context.Context // of Open: io.ReaderAt and io.WriterTo have no room for one
+	reader *Reader
+	stored ingest.StoredFile
+
+	mu      sync.Mutex
+	segment ingest.StoredSegment // that ReadAt read last
+	payload []byte               // its bytes, checked
+}
+
+// Open begins to read a file. Nothing is held until a method is called, and nothing has to be closed but for ReadAt,
+// which keeps the segment that it read last until Close.
+func (r *Reader) Open(ctx context.Context, file ingest.StoredFile) *File {
+	return &File{ctx: ctx, reader: r, stored: file}
+}
+
+// Size returns the file's size in bytes.
+func (f *File) Size() int64 { return f.stored.Bytes }
+
+// WriteTo writes the whole file to w, in order. Each segment has its SHA-256 before it is written; that the whole has its
+// own is known at the end, and the error is an *ingest.MismatchError if not.
+func (f *File) WriteTo(w io.Writer) (int64, error) {
+	if f.stored.Digest.IsZero() {
+		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again, which goes on where it stopped",
+			ingest.Printable(f.stored.Name))
+	}
+	whole := sha256x2.New()
+	n, err := f.write(w, 0, f.stored.Bytes, whole)
+	if err == nil {
+		if got := ingest.Digest(whole.Sum()); got != f.stored.Digest {
+			err = &ingest.MismatchError{Want: f.stored.Digest, Got: got}
+		}
+	}
+	return n, err
+}
+
+// WriteRange writes the bytes from from to to, not included, to w. Each segment that they touch has its SHA-256 before
+// any of it is written.
+func (f *File) WriteRange(w io.Writer, from, to int64) (int64, error) {
+	if from < 0 || to < from || to > f.stored.Bytes {
+		return 0, fmt.Errorf("bytes %d to %d of %s, which has %d: %w", from, to, ingest.Printable(f.stored.Name), f.stored.Bytes, io.EOF)
+	}
+	return f.write(w, from, to, nil)
+}
+
+func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written int64, err error) {
+	if from == to {
+		return 0, nil
+	}
+	p, err := f.reader.pass(f.stored, from, to)
+	if err != nil {
+		return 0, err
+	}
+	at := from
+	err = p.each(f.ctx, func(s fetched) error {
+		if s.Offset != at && (at != from || s.Offset > at || s.Offset+s.Bytes <= at) { // only the first may begin earlier
+			return gap(at, s.Offset)
+		}
+		s.hash(whole)
+		if reason := s.damage(); reason != nil {
+			return fmt.Errorf("%s: %w; ingest verify lists all damage", s.Place(), reason)
+		}
+		part := s.payload[at-s.Offset : min(to-s.Offset, s.Bytes)]
+		n, err := w.Write(part)
+		written += int64(n)
+		at += int64(len(part))
+		f.reader.count(int64(len(part)))
+		return err
+	})
+	if err == nil && at != to {
+		err = fmt.Errorf("rows cover %d of its %d bytes: %w", at, f.stored.Bytes, ingest.ErrIncomplete)
+	}
+	return written, err
+}
+
+// ReadAt implements io.ReaderAt. It reads and checks each segment that the bytes touch, and keeps the last one: reading on
+// from there costs no second read of it.
+func (f *File) ReadAt(p []byte, offset int64) (n int, err error) {
+	if offset < 0 {
+		return 0, fmt.Errorf("read %s at byte %d", ingest.Printable(f.stored.Name), offset)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for n < len(p) {
+		at := offset + int64(n)
+		if at >= f.stored.Bytes {
+			return n, io.EOF
+		}
+		if err := f.load(at); err != nil {
+			return n, err
+		}
+		n += copy(p[n:], f.payload[at-f.segment.Offset:])
+	}
+	return n, nil
+}
+
+// load makes the segment that holds the byte at at the last one.
+func (f *File) load(at int64) error {
+	if f.payload != nil && f.segment.Offset <= at && at < f.segment.Offset+f.segment.Bytes {
+		return nil
+	}
+	p, err := f.reader.pass(f.stored, at, at+1)
+	if err != nil {
+		return err
+	}
+	found := false
+	err = p.each(f.ctx, func(s fetched) error {
+		if s.Offset > at || s.Offset+s.Bytes <= at {
+			return gap(at, s.Offset)
+		}
+		s.hash(nil)
+		if reason := s.damage(); reason != nil {
+			return fmt.Errorf("%s: %w", s.Place(), reason)
+		}
+		f.segment, f.payload, found = s.StoredSegment, append(f.payload[:0], s.payload...), true
+		return nil
+	})
+	if err == nil && !found {
+		err = gap(at, f.stored.Bytes)
+	}
+	if err != nil {
+		f.payload = nil
+	}
+	return err
+}

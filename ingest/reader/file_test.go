@@ -1,0 +1,178 @@
+package reader
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// spoils are the ways in which a payload goes bad.
+var spoils = map[string]func([]byte) []byte{
+	"damaged":   func(p []byte) []byte { p[len(p)/2] ^= 1; return p },
+	"truncated": func(p []byte) []byte { return p[:len(p)-1] },
+	"longer":    func(p []byte) []byte { return append(p, 0) },
+	"missing":   func([]byte) []byte { return nil },
+}
+
+func TestWriteTo(t *testing.T) {
+	for _, size := range []int{0, 1, 4 * kib, 100*kib + 3} {
+		w := newWorld(t, size)
+		r := w.reader(t)
+		var out bytes.Buffer
+		n, err := r.Open(t.Context(), w.file).WriteTo(&out)
+		if err != nil || n != int64(size) || !bytes.Equal(out.Bytes(), w.content) || r.Progress.BytesRecorded.Load() != int64(size) {
+			t.Errorf("%d bytes: wrote %d of %d, %v", size, n, out.Len(), err)
+		}
+	}
+}
+
+// A damaged segment ends the file before any of it is written, whatever is wrong with it and wherever it is stored.
+func TestWriteToDamaged(t *testing.T) {
+	for name, spoil := range spoils {
+		for _, i := range []int{0, 1, 6, 7} {
+			w := newWorld(t, 50*kib)
+			w.spoil(i, spoil)
+			var out bytes.Buffer
+			n, err := w.reader(t).Open(t.Context(), w.file).WriteTo(&out)
+			if err == nil || !strings.Contains(err.Error(), w.rows[i].Place()) || errors.Is(err, ingest.ErrNoPayload) != (name == "missing") {
+				t.Errorf("%s %d: %v", name, i, err)
+			}
+			if n != w.rows[i].Offset || !bytes.Equal(out.Bytes(), w.content[:n]) {
+				t.Errorf("%s %d: %d bytes were written, the segment begins at %d", name, i, n, w.rows[i].Offset)
+			}
+		}
+	}
+}
+
+func TestWriteToOtherFile(t *testing.T) {
+	w := newWorld(t, 9*kib)
+	w.file.Digest[0]++
+	var mismatch *ingest.MismatchError
+	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); !errors.As(err, &mismatch) || mismatch.Want != w.file.Digest {
+		t.Errorf("a file whose segments are right and whose digest is another: %v", err)
+	}
+	w.file.Digest = ingest.Digest{}
+	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); err == nil || !strings.Contains(err.Error(), "not complete") {
+		t.Errorf("a file that is not complete: %v", err)
+	}
+}
+
+// A stopped reader says that it was stopped, and calls nothing damaged.
+func TestWriteToStopped(t *testing.T) {
+	w := newWorld(t, 90*kib)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.get = func(ingest.Digest) error { cancel(); return ctx.Err() }
+	if _, err := w.reader(t).Open(ctx, w.file).WriteTo(io.Discard); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "damage") {
+		t.Errorf("stopped: %v", err)
+	}
+	full := errors.New("disk full")
+	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(), newWorld(t, 90*kib).file).WriteTo(iotest.TruncateWriter(failing{full}, 0)); err != nil {
+		t.Errorf("a writer that takes nothing: %v", err)
+	}
+	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(), newWorld(t, 90*kib).file).WriteTo(failing{full}); !errors.Is(err, full) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestWriteRange(t *testing.T) {
+	w := newWorld(t, 60*kib)
+	f := w.reader(t).Open(t.Context(), w.file)
+	for range 300 {
+		from := rand.Int64N(w.file.Bytes + 1)
+		to := from + rand.Int64N(w.file.Bytes-from+1)
+		var out bytes.Buffer
+		n, err := f.WriteRange(&out, from, to)
+		if err != nil || n != to-from || !bytes.Equal(out.Bytes(), w.content[from:to]) {
+			t.Fatalf("bytes %d to %d: %d of %d, %v", from, to, n, to-from, err)
+		}
+	}
+	// Only the segments that the bytes touch are read.
+	before := w.got
+	s := w.rows[5]
+	if _, err := f.WriteRange(io.Discard, s.Offset, s.Offset+s.Bytes); err != nil || w.got != before+1 {
+		t.Errorf("one segment: %d were read, %v", w.got-before, err)
+	}
+	for _, bad := range [][2]int64{{-1, 3}, {3, 2}, {0, w.file.Bytes + 1}, {1 << 62, 1 << 62}} {
+		if _, err := f.WriteRange(io.Discard, bad[0], bad[1]); err == nil {
+			t.Errorf("bytes %v were written", bad)
+		}
+	}
+}
+
+func TestReadAt(t *testing.T) {
+	w := newWorld(t, 60*kib)
+	f := w.reader(t).Open(t.Context(), w.file)
+	for range 300 {
+		offset := rand.Int64N(w.file.Bytes)
+		p := make([]byte, rand.IntN(9*kib))
+		n, err := f.ReadAt(p, offset)
+		want := w.content[offset:min(int(offset)+len(p), len(w.content))]
+		if !bytes.Equal(p[:n], want) || (n < len(p)) != (err == io.EOF) || err != nil && err != io.EOF {
+			t.Fatalf("%d bytes at %d: %d, %v", len(p), offset, n, err)
+		}
+	}
+	all := make([]byte, w.file.Bytes)
+	if err := iotest.TestReader(io.NewSectionReader(f, 0, f.Size()), w.content); err != nil {
+		t.Error(err)
+	}
+	before := w.got
+	for i := range all {
+		if _, err := f.ReadAt(all[i:i+1], int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(all, w.content) || w.got-before > len(w.rows) {
+		t.Errorf("byte by byte %d segments were read, there are %d", w.got-before, len(w.rows))
+	}
+	w.spoil(3, spoils["damaged"])
+	if n, err := f.ReadAt(make([]byte, 10), w.rows[3].Offset-5); n != 5 || err == nil || !strings.Contains(err.Error(), w.rows[3].Place()) {
+		t.Errorf("across damage: %d, %v", n, err)
+	}
+	if _, err := f.ReadAt(make([]byte, 1), -1); err == nil {
+		t.Error("a byte before the first was read")
+	}
+}
+
+// Rows say what they like; no more than the pool has is taken for them, and what they hide is an error.
+func TestHostileRows(t *testing.T) {
+	for name, change := range map[string]func(*world){
+		"a huge segment":       func(w *world) { w.rows[4].Bytes = 1 << 60 },
+		"a negative segment":   func(w *world) { w.rows[4].Bytes = -1 },
+		"an empty segment":     func(w *world) { w.rows[4].Bytes = 0 },
+		"another size stored":  func(w *world) { w.rows[4].Address.Bytes++ },
+		"a gap":                func(w *world) { w.rows = append(w.rows[:4:4], w.rows[5:]...) },
+		"the end is missing":   func(w *world) { w.rows = w.rows[:len(w.rows)-1] },
+		"the start is missing": func(w *world) { w.rows = w.rows[1:] },
+		"an overlap":           func(w *world) { w.rows[4].Offset -= 3 },
+		"huge segments":        func(w *world) { w.file.SegmentBytes = 1 << 50 },
+		"no segment size":      func(w *world) { w.file.SegmentBytes = 0 },
+		"more than the pool":   func(w *world) { w.file.SegmentBytes = 32 << 20 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 40*kib)
+			change(w)
+			r := w.reader(t)
+			var out bytes.Buffer
+			n, err := r.Open(t.Context(), w.file).WriteTo(&out)
+			if err == nil || n > int64(len(w.content)) || !bytes.Equal(out.Bytes(), w.content[:n]) {
+				t.Errorf("%d bytes were written, %v", n, err)
+			}
+			damages := 0
+			v := &Verifier{Reader: r}
+			if err := v.Verify(t.Context(), w.file, func(Damage) { damages++ }); err == nil && damages == 0 {
+				t.Error("verify found nothing")
+			}
+		})
+	}
+}
