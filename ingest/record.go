@@ -126,7 +126,7 @@ type StoredFile struct {
 	Format   string
 	Bytes    int64
 	Modified time.Time
-	Expected    Digest
+	Expected Digest
 	Digest   Digest // zero until the file is complete
 	Recorded int64  // bytes that have rows
 	Tensors  int64

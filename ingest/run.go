@@ -35,7 +35,7 @@ type Ingester struct {
 type Report struct {
 	Job         int64
 	Continued   bool // the job was begun by an earlier run
-	Ingested       []Outline
+	Ingested    []Outline
 	Skipped     []Note // files that are stored and did not change, and those left out on purpose
 	Refused     []Note // files that were refused or failed
 	Warnings    []Note
