@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hartonomous/ingest/ingest/sha256x2"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // recordTimeout bounds one transaction, from when those before it are committed. It runs on although the run is being
@@ -78,8 +79,12 @@ func (t *intake) take(work context.Context) error {
 
 func (t *intake) begin(work context.Context) error {
 	var err error
-	if t.source, err = OpenSource(t.file.Path); err != nil {
+	if t.source, err = source.Open(t.file.Path, t.file.Root); err != nil {
 		return &SourceError{t.file.Path, -1, err}
+	}
+	if err := t.checkUnchanged(); err != nil {
+		t.source.Close()
+		return err
 	}
 	t.hasher = sha256x2.New()
 	if t.entry.Recorded > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 func newVerify(p *program) *cobra.Command {
@@ -57,7 +58,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	var copied *os.File
 	if repair != "" {
-		if copied, err = ingest.OpenSource(repair); err != nil {
+		if copied, err = source.Open(repair, ""); err != nil {
 			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
 		}
 		defer copied.Close()
