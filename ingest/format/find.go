@@ -18,7 +18,8 @@ import (
 //
 //   - An Ollama models folder, at any depth, gives a source for each manifest, and one for each blob that no manifest names.
 //   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. One part stands for all.
-//   - Any other regular file is a source of its own. Hidden and unfinished files are skipped.
+//   - Any other regular file is a source of its own. Files that are hidden or unfinished, keys, logs and histories are
+//     skipped in a folder.
 //
 // It looks at names and reads manifests, nothing else. Whatever cannot be taken
 // in is noted and the rest goes on, so the error is that of ctx. The order of the
@@ -66,11 +67,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-var (
-	errNothingThere = errors.New("there is no such file or folder")
-	errUnfinished   = errors.New("an unfinished download")
-	errHidden       = errors.New("hidden")
-)
+var errNothingThere = errors.New("there is no such file or folder")
 
 // find searches one of the given paths. That path, and no other, may be a link to anywhere.
 func (f *finder) find(path string) error {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -187,17 +186,17 @@ func (w *walk) folder(at place) error {
 
 func (w *walk) entry(folder place, name string) error {
 	path := filepath.Join(folder.path, name)
-	switch {
-	case strings.HasPrefix(name, "."):
-		w.skip(path, errHidden)
-		return nil
-	case isUnfinished(name):
-		w.skip(path, errUnfinished)
+	if reason := excluded(name); reason != nil {
+		w.skip(path, reason)
 		return nil
 	}
 	at, err := w.tree.look(folder, name)
 	if err != nil {
 		w.refuse(path, err)
+		return nil
+	}
+	if at.info.IsDir() && filepath.Base(folder.real) == blobsFolder && temporaryFolder.MatchString(name) {
+		w.skip(path, errTemporary)
 		return nil
 	}
 	if at.real != filepath.Join(folder.real, name) {
@@ -217,14 +216,4 @@ func (w *walk) take(at place) error {
 	}
 	w.add(at)
 	return nil
-}
-
-// Ollama's unfinished blobs are sha256-<hex>-partial, and -partial-0 and so on for their pieces.
-var partial = regexp.MustCompile(`-partial(-[0-9]+)?$`)
-
-var unfinished = []string{".part", ".partial", ".crdownload", ".incomplete", ".tmp", ".download", ".aria2"}
-
-func isUnfinished(name string) bool {
-	name = strings.ToLower(name)
-	return partial.MatchString(name) || slices.Contains(unfinished, filepath.Ext(name))
 }
