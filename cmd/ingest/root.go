@@ -34,6 +34,7 @@ refused or failed (each is named); 4 damage found; 130 interrupted, can be resum
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{stdout: stdout, stderr: stderr, memory: ingest.DefaultMemoryBytes}
+	showVersion := false
 	root := &cobra.Command{
 		Use:   "ingest",
 		Short: "Take model files of many gigabytes into a database, and out again",
@@ -42,13 +43,23 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 However a run is stopped, it goes on when it is started again.
 
 ` + exitCodes,
-		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 		SuggestionsMinimumDistance: 2,
 		Args:                       knownCommand,
-		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE:          func(*cobra.Command, []string) error { return p.setUp() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if showVersion {
+				return p.version()
+			}
+			return c.Help()
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if showVersion {
+				return nil
+			}
+			return p.setUp()
+		},
 	}
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the program's version, as the command does")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -64,24 +75,9 @@ However a run is stopped, it goes on when it is started again.
 	flags.Var(&p.memory, "memory", "most memory that the process may hold")
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads get into rows of SQL Server: win32 (as files, through OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
-	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p), newSchema(p))
+	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p), newSchema(p), newVersion(p))
 	asUsage(root)
 	return root
-}
-
-// version is what the Go tool noted when it built the program: a tag, or the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(text, s.Value[:min(12, len(s.Value))]) {
-			text += " " + s.Value
-		}
-	}
-	return text + " " + info.GoVersion
 }
 
 // knownCommand is asked about what stands in the place of a command and is none.
