@@ -59,13 +59,9 @@ func FindModel(ctx context.Context, reader Reader, reference string) (Summary, e
 
 // digestReference reads a reference as the beginning of a SHA-256. contentOnly is set if it cannot mean a name.
 func digestReference(reference string) (prefix DigestPrefix, isPrefix, contentOnly bool) {
-	lower := strings.ToLower(reference)
-	digits, named := strings.CutPrefix(lower, "sha256:")
-	if !named {
-		digits = strings.TrimPrefix(digits, "sha256-")
-	}
-	prefix, isPrefix = ParseDigestPrefix(digits)
-	return prefix, isPrefix, isPrefix && (named || len(prefix) == maxPrefix)
+	prefix, err := ParseDigestPrefix(reference)
+	said := strings.HasPrefix(strings.ToLower(reference), "sha256:")
+	return prefix, err == nil, err == nil && (said || len(prefix) == 2*len(Digest{}))
 }
 
 func ambiguous(ctx context.Context, reader Reader, reference string, fitting []ModelID) error {

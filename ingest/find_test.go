@@ -39,7 +39,7 @@ func TestFindModel(t *testing.T) {
 		"sha256-" + whole(a)[:8]:          "a",
 		ingest.Sum(nil).String():          "", // a name, and no content
 		"sha256:" + whole(b)[:5]:          "",
-		"sha256:sha256-" + whole(b):       "",
+		"sha512:" + whole(b):              "",
 		"sha256:" + whole(b):              "b",
 		"sha256-" + whole(b):              "b",
 		strings.ToUpper(whole(c)):         "c",
