@@ -29,32 +29,38 @@ func (e *AmbiguousError) Error() string {
 // to anything; fewer digits alone mean a name first. If several models fit, the error is an *AmbiguousError; if none
 // does, it is ErrNotFound, wrapped.
 func FindModel(ctx context.Context, reader Reader, reference string) (Summary, error) {
+	m, _, err := FindNamed(ctx, reader, reference)
+	return m, err
+}
+
+// FindNamed is FindModel that says as well whether reference is a name of the model.
+func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary, byName bool, err error) {
 	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
 		if m, err := reader.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
-			return m, err
+			return m, false, err
 		}
 	}
 	prefix, isPrefix, contentOnly := digestReference(reference)
 	var fitting []ModelID
-	var err error
 	if !contentOnly {
 		fitting, err = modelsNamed(ctx, reader, reference)
+		byName = len(fitting) > 0
 	}
 	if err == nil && len(fitting) == 0 && isPrefix {
 		fitting, err = modelsWithDigest(ctx, reader, prefix)
 	}
-	if err != nil {
-		return Summary{}, err
-	}
 	switch {
+	case err != nil:
+		return Summary{}, false, err
 	case len(fitting) == 1:
-		return reader.Model(ctx, fitting[0])
+		m, err = reader.Model(ctx, fitting[0])
+		return m, byName, err
 	case len(fitting) > 1:
-		return Summary{}, ambiguous(ctx, reader, reference, fitting)
+		return Summary{}, byName, ambiguous(ctx, reader, reference, fitting)
 	case contentOnly:
-		return Summary{}, fmt.Errorf("model %q: %w: no file has this SHA-256 (a model that is named like one goes by its id)", reference, ErrNotFound)
+		return Summary{}, false, fmt.Errorf("model %q: %w: no file has this SHA-256 (a model that is named like one goes by its id)", reference, ErrNotFound)
 	}
-	return Summary{}, fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference, ErrNotFound, minPrefix)
+	return Summary{}, false, fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference, ErrNotFound, minPrefix)
 }
 
 // digestReference reads a reference as the beginning of a SHA-256. contentOnly is set if it cannot mean a name.

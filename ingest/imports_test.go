@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"ingest":                           {"ingest/sha256x2", "ingest/source"},
 	"ingest/sha256x2":                  {},
 	"ingest/source":                    {},
+	"ingest/remove":                    {"ingest"},
 	"ingest/format":                    {"ingest", "ingest/format/", "ingest/source"},
 	"ingest/format/gguf":               {},
 	"ingest/format/gguf/gguftest":      {"ingest/format/gguf"},
