@@ -8,7 +8,7 @@ import (
 )
 
 // dryRun prints what models would take in. It opens neither catalogue nor store.
-func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) error {
+func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) error {
 	options, err := p.settings(f)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // errOwn is why the program's own files are skipped.
-var errOwn = errors.New("the catalogue or the store in use")
+var errInUse = errors.New("the catalogue or the store in use")
 
 // find searches paths for models, and leaves out the catalogue and the store in use: they
 // change while they are read, and closing a file of SQLite's would drop the locks on it.
@@ -22,7 +22,7 @@ func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error
 	if err != nil {
 		return found, err
 	}
-	own, err := p.ownPaths()
+	own, err := p.pathsInUse()
 	if err != nil {
 		return found, err
 	}
@@ -30,7 +30,7 @@ func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error
 		for _, file := range source.Files {
 			for _, o := range own {
 				if o.holds(file.Path) {
-					found.Skipped = append(found.Skipped, ingest.Note{Path: o.path, Reason: errOwn})
+					found.Skipped = append(found.Skipped, ingest.Note{Path: o.path, Reason: errInUse})
 					return true
 				}
 			}
@@ -43,12 +43,12 @@ func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error
 }
 
 // ownPath is a file or a folder that the program itself writes to.
-type ownPath struct {
+type pathInUse struct {
 	path string
 	info os.FileInfo
 }
 
-func (p *program) ownPaths() ([]ownPath, error) {
+func (p *program) pathsInUse() ([]pathInUse, error) {
 	catalog, err := p.catalogPath()
 	if err != nil {
 		return nil, err
@@ -57,20 +57,20 @@ func (p *program) ownPaths() ([]ownPath, error) {
 	if folder, ok := strings.CutPrefix(p.storeURL(catalog), "dir:"); ok {
 		paths = append(paths, folder)
 	}
-	var own []ownPath
+	var own []pathInUse
 	for _, path := range paths {
 		if path, err = filepath.Abs(path); err != nil {
 			return nil, err
 		}
 		if info, err := os.Stat(path); err == nil {
-			own = append(own, ownPath{path, info})
+			own = append(own, pathInUse{path, info})
 		}
 	}
 	return own, nil
 }
 
 // holds reports whether the path is o or lies in it, by whatever way it is reached.
-func (o ownPath) holds(path string) bool {
+func (o pathInUse) holds(path string) bool {
 	if path == o.path { // without a look at it: some systems let nobody open what SQLite has mapped
 		return true
 	}

@@ -53,7 +53,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	if h.store == nil && p.store != inRows {

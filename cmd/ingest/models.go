@@ -19,7 +19,7 @@ import (
 )
 
 // intakeFlags are the settings of models and resume.
-type intakeFlags struct {
+type ingestFlags struct {
 	segment byteSize
 	jobs    int
 	workers int
@@ -30,7 +30,7 @@ type intakeFlags struct {
 	dryRun       bool
 }
 
-func (f *intakeFlags) register(c *cobra.Command) {
+func (f *ingestFlags) register(c *cobra.Command) {
 	f.segment = ingest.DefaultSegmentBytes
 	flags := c.Flags()
 	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: by the number of processors)")
@@ -39,7 +39,7 @@ func (f *intakeFlags) register(c *cobra.Command) {
 }
 
 func newModels(p *program) *cobra.Command {
-	f := &intakeFlags{}
+	f := &ingestFlags{}
 	c := &cobra.Command{
 		Use:   "models PATH...",
 		Short: "Take in model files and folders",
@@ -63,7 +63,7 @@ paths left undone is continued.
 	return c
 }
 
-func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) error {
+func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) error {
 	for i, path := range paths {
 		if path == "" {
 			return usage("an empty PATH (a variable that is not set?)")
@@ -84,17 +84,17 @@ func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) er
 	if err != nil {
 		return err
 	}
-	return p.takeIn(ctx, f, ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options})
+	return p.runModels(ctx, f, ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options})
 }
 
 // jobOptions are what a continuation of the job needs to know.
-func (p *program) jobOptions(f *intakeFlags) (map[string]string, error) {
+func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
 		"recheck": strconv.FormatBool(f.recheck), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
 }
 
-func (f *intakeFlags) restore(options map[string]string) error {
+func (f *ingestFlags) restore(options map[string]string) error {
 	if text, ok := options["segment-size"]; ok {
 		if err := f.segment.Set(text); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (f *intakeFlags) restore(options map[string]string) error {
 }
 
 // settings are those of a run, checked.
-func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
+func (p *program) settings(f *ingestFlags) (ingest.Options, error) {
 	if f.jobs < 0 || f.workers < 0 || f.transactions < 0 {
 		return ingest.Options{}, usage("--jobs %d, --workers %d, --transactions %d: want 0 or more", f.jobs, f.workers, f.transactions)
 	}
@@ -131,7 +131,7 @@ func spareProcessor() {
 }
 
 // takeIn runs one job and reports it.
-func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRequest) error {
+func (p *program) runModels(ctx context.Context, f *ingestFlags, claim ingest.JobRequest) error {
 	options, err := p.settings(f)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRe
 		return err
 	}
 	defer h.catalog.Close()
-	h.logWay(p.log)
+	h.logPayloadMode(p.log)
 	if err := p.warnOfLayout(ctx, h, claim.Options); err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRe
 }
 
 // warnOfLayout says so where earlier runs have named blobs otherwise: their rows and payloads stay as they are.
-func (p *program) warnOfLayout(ctx context.Context, h *home, options map[string]string) error {
+func (p *program) warnOfLayout(ctx context.Context, h *env, options map[string]string) error {
 	if !isBlobs(p.store) {
 		return nil
 	}
@@ -192,7 +192,7 @@ func (p *program) warnOfLayout(ctx context.Context, h *home, options map[string]
 const headerShare = 6
 
 // parser shares that memory among the headers that are read at once.
-func (f *intakeFlags) parser(p *program, options ingest.Options) format.Parser {
+func (f *ingestFlags) parser(p *program, options ingest.Options) format.Parser {
 	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / headerShare / int64(options.Jobs)}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func newResume(p *program) *cobra.Command {
-	f := &intakeFlags{}
+	f := &ingestFlags{}
 	c := &cobra.Command{
 		Use:   "resume [JOB]",
 		Short: "Continue what was interrupted",
@@ -27,7 +27,7 @@ func newResume(p *program) *cobra.Command {
 	return c
 }
 
-func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) error {
+func (p *program) resume(ctx context.Context, f *ingestFlags, args []string) error {
 	jobs, err := p.resumable(ctx, args)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 			failed = errors.Join(failed, err)
 			continue
 		}
-		err = p.takeIn(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
+		err = p.runModels(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
 		var coded *codeError
 		switch {
 		case err == nil:
@@ -69,7 +69,7 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 
 // restore gives a continuation the settings of its job. Its store must be the job's: a model whose payloads lay in
 // two stores could be read from neither.
-func (p *program) restore(f *intakeFlags, job ingest.Job) error {
+func (p *program) restore(f *ingestFlags, job ingest.Job) error {
 	if err := f.restore(job.Options); err != nil {
 		return fmt.Errorf("job %d: %w", job.ID, err)
 	}

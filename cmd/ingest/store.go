@@ -39,7 +39,7 @@ func (f *storeFlags) check() error {
 }
 
 // unheeded refuses settings that a store at address, which is none of blobs, would take no notice of.
-func (f *storeFlags) unheeded(address string) error {
+func (f *storeFlags) rejectUnused(address string) error {
 	if isBlobs(address) {
 		return nil
 	}

@@ -49,7 +49,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	hasher, hashes := h.catalog.(ingest.Hasher)
