@@ -22,7 +22,7 @@ import (
 // inRows is the --store that keeps payloads in the catalogue's own rows.
 const inRows = ingest.HomeRows
 
-// home is an open catalogue and where its payloads live.
+// env is an open catalogue and its store.
 type env struct {
 	catalog ingest.Catalog
 	store   ingest.Store // nil with --store row
@@ -33,7 +33,7 @@ func (h *env) payloads() ingest.Payloads {
 	return ingest.Payloads{Store: h.store, Rows: rows}
 }
 
-// logWay says how payloads get into the catalogue's rows, where there is more than one way.
+// logPayloadMode logs how payloads are written to the catalogue's rows, if there is more than one mode.
 func (h *env) logPayloadMode(log *slog.Logger) {
 	if server, ok := h.catalog.(interface{ PayloadWay() string }); ok && h.store == nil {
 		log.Info(server.PayloadWay())
@@ -81,13 +81,13 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 	return catalog, nil
 }
 
-// wantCatalog refuses a catalogue that was named and is not there.
+// requireCatalog refuses a catalogue that was named and does not exist.
 func (p *program) requireCatalog() (path string, err error) {
 	if path, err = p.catalogPath(); err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` makes one, and --catalog names another", ingest.Printable(path))
+		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` creates one, --catalog names another", ingest.Printable(path))
 	}
 	return path, nil
 }
@@ -129,7 +129,7 @@ func (p *program) open(ctx context.Context) (*env, error) {
 	return h, nil
 }
 
-// wantStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
+// requireStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
 func (p *program) requireStore(ctx context.Context, h *env) error {
 	if h.store != nil || p.store == inRows {
 		return nil

@@ -11,10 +11,10 @@ import (
 func newVersion(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:               "version",
-		Short:             "Print the program's version, commit, Go version and platform",
+		Short:             "Print version, commit, Go version and platform",
 		Example:           "  ingest version --json",
 		Args:              cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // whatever the other settings are
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // other settings do not matter
 		RunE:              func(*cobra.Command, []string) error { return p.version() },
 	}
 }
@@ -33,7 +33,7 @@ func (p *program) version() error {
 	return nil
 }
 
-// build says from what, with what and for what the program was built.
+// build is how the program was built.
 type build struct {
 	Version  string `json:"version"` // a tag, or (devel)
 	Commit   string `json:"commit"`  // empty if it is not known
@@ -42,7 +42,7 @@ type build struct {
 	Platform string `json:"platform"` // GOOS/GOARCH
 }
 
-// buildOf reads what the Go tool noted in the program.
+// buildOf reads what the Go tool recorded in the program.
 func buildOf(info *debug.BuildInfo) build {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
