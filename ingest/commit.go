@@ -3,7 +3,10 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
+
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // commit writes the rows of the batches in file order, each once all of it is stored.
@@ -80,11 +83,11 @@ func (t *intake) checkUnchanged() error {
 	if err != nil {
 		return &SourceError{t.file.Path, -1, err}
 	}
-	named, err := os.Stat(t.file.Path)
+	named, err := source.Stat(t.file.Path, t.file.Root)
 	if err != nil {
 		return &SourceError{t.file.Path, -1, fmt.Errorf("%w (%w)", ErrChanged, err)}
 	}
-	for _, info := range []os.FileInfo{open, named} {
+	for _, info := range []fs.FileInfo{open, named} {
 		if info.Size() != t.file.Bytes || !info.ModTime().Equal(t.file.Modified) || !os.SameFile(open, info) {
 			return &SourceError{t.file.Path, -1, fmt.Errorf("%d bytes of %s have become %d of %s: %w",
 				t.file.Bytes, t.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"), ErrChanged)}

@@ -23,6 +23,27 @@ func TestParseDigest(t *testing.T) {
 	}
 }
 
+func TestDigestPrefix(t *testing.T) {
+	hexits := Sum(nil).String()
+	for text, want := range map[string][2]string{
+		"e3b0c4":           {"e3b0c4" + strings.Repeat("0", 58), "e3b0c4" + strings.Repeat("f", 58)},
+		"ABCDEF0":          {"abcdef0" + strings.Repeat("0", 57), "abcdef0" + strings.Repeat("f", 57)},
+		hexits:             {hexits, hexits},
+		"sha256:E3b0c4":    {"e3b0c4" + strings.Repeat("0", 58), "e3b0c4" + strings.Repeat("f", 58)},
+		"sha256-" + hexits: {hexits, hexits},
+		"sha256:":          {},
+		"e3b0c":            {},
+		hexits + "0":       {},
+		"e3b0cg":           {},
+		"":                 {},
+	} {
+		p, err := ParseDigestPrefix(text)
+		if (err == nil) != (want[0] != "") || err == nil && (p.First().String() != want[0] || p.Last().String() != want[1]) {
+			t.Errorf("%s: %s, %v", text, p, err)
+		}
+	}
+}
+
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		`C:\models\"a".gguf`: `C:\models\"a".gguf`,

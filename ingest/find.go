@@ -1,15 +1,14 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
-
-// minPrefix is the fewest digits of a SHA-256 that are taken for one.
-const minPrefix = 6
 
 // AmbiguousError: a reference fits several models.
 type AmbiguousError struct {
@@ -25,61 +24,89 @@ func (e *AmbiguousError) Error() string {
 	return text + ": name one by its id"
 }
 
-// FindModel returns the model that reference means: its id, one of its names, or
-// the SHA-256 (or a unique prefix of at least 6 digits) of one of its files. A name goes before a digest. One that
-// fits several is an *AmbiguousError; one that fits none is ErrNotFound, wrapped.
-func FindModel(ctx context.Context, library Reader, reference string) (Summary, error) {
+// FindModel returns the model that reference means: its id, one of its names, or the SHA-256 of one of its files or the
+// beginning of it. 64 digits, and sha256: before 6 to 64 digits, mean content and never a name, which anybody can give
+// to anything; fewer digits alone mean a name first. If several models fit, the error is an *AmbiguousError; if none
+// does, it is ErrNotFound, wrapped.
+func FindModel(ctx context.Context, reader Reader, reference string) (Summary, error) {
+	m, _, err := FindNamed(ctx, reader, reference)
+	return m, err
+}
+
+// FindNamed is FindModel that says as well whether reference is a name of the model.
+func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary, byName bool, err error) {
 	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
-		if m, err := library.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
-			return m, err
+		if m, err := reader.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
+			return m, false, err
 		}
 	}
-	var named, hashed []Summary
-	for m, err := range library.Models(ctx) {
+	prefix, isPrefix, contentOnly := digestReference(reference)
+	var fitting []ModelID
+	if !contentOnly {
+		fitting, err = modelsNamed(ctx, reader, reference)
+		byName = len(fitting) > 0
+	}
+	if err == nil && len(fitting) == 0 && isPrefix {
+		fitting, err = modelsWithDigest(ctx, reader, prefix)
+	}
+	switch {
+	case err != nil:
+		return Summary{}, false, err
+	case len(fitting) == 1:
+		m, err = reader.Model(ctx, fitting[0])
+		return m, byName, err
+	case len(fitting) > 1:
+		return Summary{}, byName, ambiguous(ctx, reader, reference, fitting)
+	case contentOnly:
+		return Summary{}, false, fmt.Errorf("model %q: %w: no file has this SHA-256 (a model that is named like one goes by its id)", reference, ErrNotFound)
+	}
+	return Summary{}, false, fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference, ErrNotFound, minPrefix)
+}
+
+// digestReference reads a reference as the beginning of a SHA-256. contentOnly is set if it cannot mean a name.
+func digestReference(reference string) (prefix DigestPrefix, isPrefix, contentOnly bool) {
+	prefix, err := ParseDigestPrefix(reference)
+	said := strings.HasPrefix(strings.ToLower(reference), "sha256:")
+	return prefix, err == nil, err == nil && (said || len(prefix) == 2*len(Digest{}))
+}
+
+func ambiguous(ctx context.Context, reader Reader, reference string, fitting []ModelID) error {
+	several := &AmbiguousError{Reference: reference}
+	for _, id := range fitting {
+		m, err := reader.Model(ctx, id)
 		if err != nil {
-			return Summary{}, err
+			return err
 		}
-		switch {
-		case m.hasName(reference):
-			named = append(named, m)
-		case m.hasDigest(reference):
-			hashed = append(hashed, m)
-		}
+		several.Models = append(several.Models, m)
 	}
-	if len(named) == 0 {
-		named = hashed
-	}
-	switch len(named) {
-	case 0:
-		return Summary{}, fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference, ErrNotFound, minPrefix)
-	case 1:
-		return library.Model(ctx, named[0].ID) // with its metadata
-	default:
-		return Summary{}, &AmbiguousError{reference, named}
-	}
+	return several
 }
 
-func (m *Summary) hasName(name string) bool {
-	if m.Name == name {
-		return true
-	}
-	for _, n := range m.Names {
-		if n.Name == name {
-			return true
-		}
-	}
-	return false
+// modelsNamed returns the models that have this name, by ID.
+func modelsNamed(ctx context.Context, reader Reader, name string) ([]ModelID, error) {
+	return modelsThat(ctx, reader, func(m *Summary) bool {
+		return m.Name == name || slices.ContainsFunc(m.Names, func(n Name) bool { return n.Name == name })
+	})
 }
 
-func (m *Summary) hasDigest(prefix string) bool {
-	prefix = strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(prefix), "sha256:"), "sha256-")
-	if len(prefix) < minPrefix {
-		return false
-	}
-	for _, f := range m.Files {
-		if !f.Digest.IsZero() && strings.HasPrefix(f.Digest.String(), prefix) {
-			return true
+// modelsWithDigest returns the models that have a file whose digest begins with prefix, by ID.
+func modelsWithDigest(ctx context.Context, reader Reader, prefix DigestPrefix) ([]ModelID, error) {
+	first, last := prefix.First(), prefix.Last()
+	return modelsThat(ctx, reader, func(m *Summary) bool {
+		return slices.ContainsFunc(m.Files, func(f StoredFile) bool {
+			return !f.Digest.IsZero() && bytes.Compare(f.Digest[:], first[:]) >= 0 && bytes.Compare(f.Digest[:], last[:]) <= 0
+		})
+	})
+}
+
+func modelsThat(ctx context.Context, reader Reader, fits func(*Summary) bool) (ids []ModelID, err error) {
+	for m, err := range reader.Models(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if fits(&m) {
+			ids = append(ids, m.ID)
 		}
 	}
-	return false
+	return ids, nil
 }

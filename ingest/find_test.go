@@ -22,6 +22,7 @@ func TestFindModel(t *testing.T) {
 	h.take(t, named("alias", a, license), named("12345678", c))
 	h.take(t, named("alias", b))
 	h.take(t, named(sum(t, a).String()[:8], c)) // a name like a digest
+	h.take(t, named(sum(t, a).String(), c), named("sha256:"+sum(t, b).String()[:10], c), named(ingest.Sum(nil).String(), c))
 	id := map[string]ingest.ModelID{}
 	for _, m := range h.models(t) {
 		id[m.Files[0].Name] = m.ID
@@ -31,7 +32,14 @@ func TestFindModel(t *testing.T) {
 		fmt.Sprint(id["b"]):               "b",
 		"llama:7b":                        "a",
 		"12345678":                        "c",
-		whole(a):                          "a",
+		whole(a):                          "a", // and not the impostor that has this name
+		"sha256:" + whole(b)[:10]:         "b",
+		"sha256:" + whole(a)[:8]:          "a",
+		"SHA256:" + whole(a)[:6]:          "a",
+		"sha256-" + whole(a)[:8]:          "a",
+		ingest.Sum(nil).String():          "", // a name, and no content
+		"sha256:" + whole(b)[:5]:          "",
+		"sha512:" + whole(b):              "",
 		"sha256:" + whole(b):              "b",
 		"sha256-" + whole(b):              "b",
 		strings.ToUpper(whole(c)):         "c",

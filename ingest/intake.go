@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hartonomous/ingest/ingest/sha256x2"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // recordTimeout bounds one transaction. It also applies during shutdown, so that stored segments still get their rows.
@@ -69,8 +70,12 @@ func (t *intake) take(work context.Context) error {
 
 func (t *intake) begin(work context.Context) error {
 	var err error
-	if t.source, err = OpenSource(t.file.Path); err != nil {
+	if t.source, err = source.Open(t.file.Path, t.file.Root); err != nil {
 		return &SourceError{t.file.Path, -1, err}
+	}
+	if err := t.checkUnchanged(); err != nil {
+		t.source.Close()
+		return err
 	}
 	t.hasher = sha256x2.New()
 	if t.entry.Recorded > 0 {

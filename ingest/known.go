@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync/atomic"
+
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // known finds out which files of source are stored and have not changed since, by size
@@ -34,7 +37,7 @@ func (r *run) known(ctx context.Context, source *Source) (into ModelID, missing 
 		}
 		if !r.Options.Recheck {
 			bytes += f.Bytes
-		} else if err := r.recheck(ctx, f, source.Files[i].Path); err != nil {
+		} else if err := r.recheck(ctx, f, source.Files[i]); err != nil {
 			return 0, *source, err
 		}
 	}
@@ -72,10 +75,15 @@ func (r *run) attach(ctx context.Context, source *Source, into ModelID) error {
 
 // unchanged returns the stored file that f still is, or one without an ID.
 func (r *run) unchanged(ctx context.Context, f SourceFile) (StoredFile, error) {
-	info, err := os.Stat(f.Path)
+	info, err := source.Stat(f.Path, f.Root)
 	if err != nil {
 		return StoredFile{}, &SourceError{f.Path, -1, err}
 	}
+	return r.storedAs(ctx, f, info)
+}
+
+// storedAs returns the stored file that f is if it has the size and time of info, or one without an ID.
+func (r *run) storedAs(ctx context.Context, f SourceFile, info fs.FileInfo) (StoredFile, error) {
 	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
 	if errors.Is(err, ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() && f.Expected != stored.Digest) {
 		return StoredFile{}, nil
@@ -121,23 +129,34 @@ func (r *run) skip(path string, into ModelID) {
 	r.report.Skipped = append(r.report.Skipped, Note{path, fmt.Errorf("stored already as model %d, and unchanged", into)})
 }
 
-// recheck reads the file at path again and compares each segment with what was recorded.
-func (r *run) recheck(ctx context.Context, stored StoredFile, path string) error {
-	parts, err := r.compare(ctx, stored, path, &r.Progress.BytesRecorded)
+// recheck reads the file f again and compares each segment with what was recorded.
+func (r *run) recheck(ctx context.Context, stored StoredFile, f SourceFile) error {
+	file, err := source.Open(f.Path, f.Root)
+	if err != nil {
+		return &SourceError{f.Path, -1, err}
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return &SourceError{f.Path, -1, err}
+	}
+	opened, err := r.storedAs(ctx, f, info)
+	if err != nil {
+		return err
+	}
+	if opened.ID != stored.ID {
+		return &SourceError{f.Path, -1, ErrChanged}
+	}
+	parts, err := r.compare(ctx, stored, file, f.Path, &r.Progress.BytesRecorded)
 	if err == nil && len(parts) > 0 {
-		err = &SourceError{path, -1, &MismatchError{Want: stored.Digest, Parts: parts}}
+		err = &SourceError{f.Path, -1, &MismatchError{Want: stored.Digest, Parts: parts}}
 	}
 	return err
 }
 
-// compare reads the file at path and names the pieces of stored from which it differs. It adds
-// what it has compared to done, and takes one of the run's buffers, however large the pieces are.
-func (r *run) compare(ctx context.Context, stored StoredFile, path string, done *atomic.Int64) ([]string, error) {
-	source, err := OpenSource(path)
-	if err != nil {
-		return nil, &SourceError{path, -1, err}
-	}
-	defer source.Close()
+// compare reads the file, which was found at path, and names the segments of stored from which it differs. It adds
+// what it has compared to done, and takes one of the run's buffers, however large the segments are.
+func (r *run) compare(ctx context.Context, stored StoredFile, file *os.File, path string, done *atomic.Int64) ([]string, error) {
 	l := r.pool.loan()
 	defer l.close()
 	buffer, err := l.get(ctx)
@@ -162,7 +181,7 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string, done 
 			return nil, ErrInterrupted
 		}
 		sum := sha256.New()
-		n, err := io.CopyBuffer(sum, io.NewSectionReader(source, piece.Offset, piece.Bytes), buffer)
+		n, err := io.CopyBuffer(sum, io.NewSectionReader(file, piece.Offset, piece.Bytes), buffer)
 		r.Progress.BytesRead.Add(n)
 		if err != nil {
 			return nil, &SourceError{path, piece.Offset + n, err}
@@ -182,11 +201,18 @@ func (r *run) compare(ctx context.Context, stored StoredFile, path string, done 
 // those of content that the catalogue has under that digest. It returns nothing
 // where there is none, or no telling.
 func (r *run) differing(ctx context.Context, want Digest, model *Model) []string {
+	var file *os.File
 	var path string
 	for i := range model.Files {
-		if model.Files[i].Expected == want {
-			path = model.Files[i].Path
+		if f := &model.Files[i]; f.Expected == want && file == nil {
+			path = f.Path
+			if file, _ = source.Open(f.Path, f.Root); file != nil {
+				defer file.Close()
+			}
 		}
+	}
+	if file == nil { // the mismatch itself is reported in any case
+		return nil
 	}
 	for summary, err := range r.Catalog.Models(ctx) {
 		if err != nil {
@@ -194,7 +220,7 @@ func (r *run) differing(ctx context.Context, want Digest, model *Model) []string
 		}
 		for _, f := range summary.Files {
 			if f.Digest == want && summary.State == ModelComplete {
-				parts, _ := r.compare(ctx, f, path, new(atomic.Int64)) // the mismatch itself is reported in any case
+				parts, _ := r.compare(ctx, f, file, path, new(atomic.Int64)) // as above
 				return parts
 			}
 		}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -69,4 +70,34 @@ func (r *run) close(work context.Context, failure error) error {
 		return err
 	}
 	return nil
+}
+
+// RunJob opens a job, has work done while it holds the job's lease, and closes the job: as complete if work succeeds, as
+// failed if it does not. A job that was interrupted stays open. The context of work ends with ctx, and when the lease is
+// lost.
+func RunJob(ctx context.Context, jobs Jobs, request JobRequest, log *slog.Logger, work func(context.Context, Lease) error) error {
+	lease, err := jobs.Open(ctx, request)
+	if err != nil {
+		return err
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	end := holdLease(held, jobs, lease, log, cancel)
+	err = work(held, lease)
+	if cause := context.Cause(held); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w (%w)", cause, err)
+	}
+	end()
+	outcome := Outcome{State: JobComplete}
+	if err != nil {
+		outcome = Outcome{State: JobFailed, Problems: []Problem{{"", err.Error()}}}
+	}
+	if errors.Is(err, ErrInterrupted) {
+		outcome.State = JobOpen
+	}
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer stop()
+	if closing := jobs.CloseJob(last, lease, outcome); closing != nil && !errors.Is(closing, ErrLeaseLost) {
+		err = errors.Join(err, closing)
+	}
+	return err
 }

@@ -32,6 +32,7 @@ type Details struct {
 // File is one file of a Model, parsed but not read.
 type File struct {
 	Path          string
+	Root          string // as in SourceFile
 	Role          Role
 	Format        string    // "gguf" or "opaque"
 	Bytes         int64     // size of the file when it was parsed

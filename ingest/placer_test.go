@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -110,7 +111,7 @@ func TestProbe(t *testing.T) {
 	}
 	store.laid[names[1]][7]++
 	delete(store.laid, names[3])
-	source, err := ingest.OpenSource(path)
+	source, err := os.Open(path)
 	must(t, err)
 	defer source.Close()
 	for _, repair := range []bool{false, true} {

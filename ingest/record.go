@@ -22,6 +22,8 @@ type ModelState string
 const (
 	ModelOpen     ModelState = "open"
 	ModelComplete ModelState = "complete"
+	// ModelRemoving is a model whose rows are being removed: list, show, rm and gc alone know it.
+	ModelRemoving ModelState = "removing"
 )
 
 // Entry is what Begin found or made.

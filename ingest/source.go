@@ -1,10 +1,5 @@
 package ingest
 
-import (
-	"fmt"
-	"os"
-)
-
 // Role says what a file is to its model.
 type Role string
 
@@ -37,10 +32,13 @@ type Source struct {
 // SourceFile is one file of a Source.
 type SourceFile struct {
 	Path string // absolute, cleaned
+	// Root is the real path of the given folder that holds the file; links in Path do not lead out of it when the file is
+	// opened (see package source). If it is empty, Path may be a link to any file.
+	Root string
 	Role Role
-	// Claim is the digest that the file's name or its manifest promises; zero for none.
+	// Expected is the digest that the file's name or its manifest promises; zero for none.
 	Expected Digest
-	// ClaimBytes is the size that a manifest promises; negative for none.
+	// ExpectedBytes is the size that a manifest promises; negative for none.
 	ExpectedBytes int64
 }
 
@@ -57,30 +55,4 @@ type Found struct {
 type Note struct {
 	Path   string
 	Reason error
-}
-
-// OpenSource opens a regular file for reading. A folder, a device or a pipe is
-// an error: opening a pipe could wait for ever.
-func OpenSource(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is %s, not a regular file", kindOf(info.Mode()))
-	}
-	return os.Open(path)
-}
-
-func kindOf(mode os.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "a folder"
-	case mode&os.ModeNamedPipe != 0:
-		return "a pipe"
-	case mode&os.ModeSocket != 0:
-		return "a socket"
-	default:
-		return "a device"
-	}
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // count adds the sources' sizes to what the run has to do, and returns them.
@@ -72,7 +73,7 @@ func (r *run) countDone(files int, left int64, err error) {
 func (s *Source) bytes() int64 {
 	n := int64(0)
 	for _, f := range s.Files {
-		if info, err := os.Stat(f.Path); err == nil {
+		if info, err := source.Stat(f.Path, f.Root); err == nil {
 			n += info.Size()
 		}
 	}

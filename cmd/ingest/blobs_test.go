@@ -29,7 +29,7 @@ func TestBlobs(t *testing.T) {
 				t.Errorf("%v bytes are said to be shared", shared)
 			}
 			other := map[string]string{"content": "position", "position": "content"}[layout]
-			if e := b.run("models", s.path("a.gguf"), "--store", store[1], "--blob-layout", other); e.code != exitDone || !strings.Contains(e.stderr, "in the layout "+layout) {
+			if e := b.run("models", s.path("a.gguf"), "--store", store[1], "--blob-layout", other); e.code != exitDone || !strings.Contains(e.stderr, "used the blob layout "+layout) {
 				t.Errorf("another layout: exit code %d\n%s", e.code, e.stderr)
 			}
 			b.must(with("verify")...)

@@ -7,8 +7,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// dryRun prints what models would take in. It opens neither catalogue nor store.
-func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) error {
+// dryRun prints what models would ingest. It opens neither catalogue nor store.
+func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) error {
 	options, err := p.settings(f)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (p *program) dryRun(ctx context.Context, f *intakeFlags, paths []string) er
 	return nil
 }
 
-// printPlan prints one line for each file of a model that would be taken in.
+// printPlan prints one line for each file of a model.
 func (p *program) printPlan(model *ingest.Model, segmentBytes int64) error {
 	for i := range model.Files {
 		file := &model.Files[i]
@@ -48,10 +48,11 @@ func (p *program) printPlan(model *ingest.Model, segmentBytes int64) error {
 		if err != nil {
 			return err
 		}
-		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role, "format": file.Format,
-			"bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count()},
-			"would take  %s  %s  %s (%d tensors, %d segments)\n",
-			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path), len(file.Tensors), plan.Count())
+		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role,
+			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count()},
+			"would ingest  %s  %s  %s (%d tensors, %d segments)\n",
+			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path), len(file.Tensors),
+			plan.Count())
 	}
 	return nil
 }

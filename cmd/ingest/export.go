@@ -19,27 +19,27 @@ func newExport(p *program) *cobra.Command {
 	var force, weights bool
 	c := &cobra.Command{
 		Use:   "export MODEL -o FILE",
-		Short: "Write a model's file again, checked against its SHA-256",
-		Long: `Write a model's file again, checked against its SHA-256 while it is written. A model of several
-files is written into a folder, each file under its own name: that of an Ollama model has its
-template, licences and manifest there too, unless --weights is given.
+		Short: "Write a model's files, checked against their SHA-256",
+		Long: `Write a model's files, each checked against its SHA-256 while it is written. A model of several
+files is written to a folder, each file under its own name. An Ollama model has a template,
+licences and a manifest as well; --weights leaves them out.
 
-MODEL is an id, a name, or the SHA-256 (or a unique prefix of it, six digits and more) of one of the model's files.`,
+` + modelArgument,
 		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",
 		Args:    needs("MODEL", cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if to == "" {
-				return usage("where to? name a file, or a folder, with -o")
+				return usage("-o is missing: name a file, or a folder for a model of several files")
 			}
 			if to == "-" {
-				return usage("-o -: a file that is checked while it is written cannot be taken back from stdout; ./- names a file")
+				return usage("-o -: stdout cannot be taken back if the file turns out to be damaged; ./- names a file")
 			}
 			return p.export(c.Context(), args[0], to, force, weights)
 		},
 	}
-	c.Flags().StringVarP(&to, "output", "o", "", "file to write; a folder for a model of several files")
-	c.Flags().BoolVar(&force, "force", false, "replace a file that exists")
-	c.Flags().BoolVar(&weights, "weights", false, "write the weights alone")
+	c.Flags().StringVarP(&to, "output", "o", "", "file to write, or a folder for a model of several files")
+	c.Flags().BoolVar(&force, "force", false, "replace an existing file")
+	c.Flags().BoolVar(&weights, "weights", false, "write the weights only")
 	return c
 }
 
@@ -53,7 +53,7 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	if err != nil {
 		return err
 	}
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	if weights {
@@ -71,7 +71,8 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	progress.FilesTotal.Store(int64(len(m.Files)))
 	stop := p.showProgress(progress)
 	defer stop()
-	e := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: progress}
+	e := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Progress: progress,
+		Options: ingest.Options{MemoryBytes: int64(p.memory)}}
 	for i, file := range m.Files {
 		if err := e.Export(ctx, file, targets[i], force); err != nil {
 			return err
@@ -85,28 +86,29 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	return nil
 }
 
-// exportTargets gives each file of the model its path.
+// exportTargets returns the path for each file of the model.
 func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	info, err := os.Stat(to)
 	isFolder := err == nil && info.IsDir()
 	if err == nil && !isFolder && !info.Mode().IsRegular() {
-		return nil, usage("%s is a device or a pipe, which --force would replace by a file: name another one", ingest.Printable(to))
+		return nil, usage("%s is a device or a pipe: name a file or a folder", ingest.Printable(to))
 	}
 	if len(m.Files) == 1 && !isFolder {
 		if _, err := os.Stat(filepath.Dir(to)); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no folder %s to write to", ingest.Printable(filepath.Dir(to)))
+			return nil, fmt.Errorf("folder %s does not exist", ingest.Printable(filepath.Dir(to)))
 		}
 		return []string{to}, nil
 	}
 	if err == nil && !isFolder {
-		return nil, usage("%s is a file, and model %d has %d files: name a folder", ingest.Printable(to), m.ID, len(m.Files))
+		return nil, usage("%s is a file, and model %d has %d files: name a folder",
+			ingest.Printable(to), m.ID, len(m.Files))
 	}
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return nil, err
 	}
 	targets, used := make([]string, len(m.Files)), map[string]bool{}
 	for i, f := range m.Files {
-		name := filepath.Base(filepath.Clean("/" + f.Name)) // a name from the database does not lead out of the folder
+		name := filepath.Base(filepath.Clean("/" + f.Name)) // a name from the database must not lead out of the folder
 		if name == string(filepath.Separator) || used[name] {
 			name = fmt.Sprintf("%d-%s", i, f.Digest)
 		}

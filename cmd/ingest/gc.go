@@ -14,12 +14,13 @@ func newGC(p *program) *cobra.Command {
 	var g gcFlags
 	c := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove payloads that no row refers to (shows them first; removes with --yes)",
-		Long: `Show what lies in the store and is needed by no row: payloads of runs that were killed between
-storing and recording, of models that were given up, and the remains of interrupted writes. With --yes
-they are removed. Payloads in rows (--store row) go with the models that --unfinished gives up. It runs
-alone: not while a job is running. What is too recent is spared and counted; what cannot be removed (a blob
-under a lease, say) is named and passed over, and the exit code is then 3.`,
+		Short: "Delete payloads that no row refers to (lists them; deletes with --yes)",
+		Long: `List what is in the store and no row needs, and delete it with --yes: payloads of removed models, of
+unfinished models, of runs that were killed between storing and recording, and the remains of
+interrupted writes. Payloads in rows (--store row) go with their models.
+
+gc runs alone: not while a job is running. It keeps and counts what is too recent. It names what it
+cannot delete, such as a blob under a lease, and continues; the exit code is then 3.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -29,9 +30,10 @@ under a lease, say) is named and passed over, and the exit code is then 3.`,
 			return p.gc(c.Context(), g)
 		},
 	}
-	c.Flags().BoolVar(&g.yes, "yes", false, "remove what is shown")
-	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also give up models that were begun and not completed")
-	c.Flags().DurationVar(&g.olderThan, "older-than", 0, "spare what was written more recently (default a day for blobs, nothing for a folder)")
+	c.Flags().BoolVar(&g.yes, "yes", false, "delete what is listed")
+	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also remove models that were not completed")
+	c.Flags().DurationVar(&g.olderThan, "older-than", 0, "keep objects newer than this (default a day for blobs, 0 for "+
+		"a folder)")
 	return c
 }
 
@@ -53,7 +55,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	if h.store == nil && p.store != inRows {

@@ -14,7 +14,7 @@ import (
 func newInspect(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:     "inspect FILE",
-		Short:   "Show what a file holds, without taking it in",
+		Short:   "Show what a file contains, without ingesting it",
 		Example: "  ingest inspect model.gguf",
 		Args:    needs("FILE", cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.inspect(c.Context(), args[0]) },
@@ -34,11 +34,13 @@ func (p *program) inspect(ctx context.Context, path string) error {
 	}
 	file := &m.Files[0]
 	if p.json {
-		p.printJSON(map[string]any{"object": "file", "name": m.Name, "path": path, "format": file.Format, "architecture": m.Architecture, "bytes": file.Bytes,
-			"parameters": m.Parameters(), "tensors": len(file.Tensors), "metadata": metadataObject(m.Metadata), "warnings": list(file.Warnings)})
+		p.printJSON(map[string]any{"object": "file", "name": m.Name, "path": path, "format": file.Format,
+			"architecture": m.Architecture, "bytes": file.Bytes, "parameters": m.Parameters(),
+			"tensors": len(file.Tensors), "metadata": metadataObject(m.Metadata), "warnings": list(file.Warnings)})
 	} else {
-		p.table([][]any{{"file", path}, {"format", file.Format}, {"name", m.Name}, {"architecture", m.Architecture}, {"size", fmt.Sprintf("%d (%s)", file.Bytes, human(file.Bytes))},
-			{"parameters", m.Parameters()}, {"tensors", len(file.Tensors)}})
+		p.table([][]any{{"file", path}, {"format", file.Format}, {"name", m.Name}, {"architecture", m.Architecture},
+			{"size", fmt.Sprintf("%d (%s)", file.Bytes, human(file.Bytes))}, {"parameters", m.Parameters()},
+			{"tensors", len(file.Tensors)}})
 		for _, warning := range file.Warnings {
 			fmt.Fprintln(p.stdout, "warning:", ingest.Printable(warning))
 		}
@@ -55,8 +57,8 @@ func (p *program) inspectTensors(file *ingest.File) {
 	rows := [][]any{{"TENSOR", "TYPE", "SHAPE", "OFFSET", "BYTES"}}
 	for i, t := range file.Tensors {
 		if p.json {
-			p.printJSON(map[string]any{"object": "tensor", "index": i, "name": t.Name, "type": t.Type, "shape": shape(t.Shape), "elements": t.Elements,
-				"offset": t.Offset, "bytes": t.Bytes})
+			p.printJSON(map[string]any{"object": "tensor", "index": i, "name": t.Name, "type": t.Type,
+				"shape": shape(t.Shape), "elements": t.Elements, "offset": t.Offset, "bytes": t.Bytes})
 			continue
 		}
 		rows = p.flush(append(rows, []any{t.Name, t.Type, fmt.Sprint(t.Shape), t.Offset, t.Bytes}))

@@ -22,7 +22,7 @@ func TestSamePath(t *testing.T) {
 	for _, args := range [][]string{{"models", s.folder}, {"resume", "1"}, {"gc", "--yes"}} {
 		e := b.run(args...)
 		who := fmt.Sprintf("is being worked on by process %d on ", c.Process.Pid)
-		if e.code != exitFailed || !strings.Contains(e.stderr, who) || !strings.Contains(e.stderr, "hint: wait until it has ended") {
+		if e.code != exitFailed || !strings.Contains(e.stderr, who) || !strings.Contains(e.stderr, "hint: wait for the other process to end") {
 			t.Errorf("%s: exit code %d, want %q\n%s", args[0], e.code, who, e.stderr)
 		}
 	}
@@ -107,7 +107,7 @@ func TestElsewhere(t *testing.T) {
 	}
 	lease(1500*time.Millisecond + 4*time.Since(begun)) // the slower the machine, the later the lease is looked at
 	e := b.must("models", s.folder)
-	if !strings.Contains(e.stderr, "by process 1 on elsewhere") || !strings.Contains(e.stderr, "waiting for it to end or lapse") {
+	if !strings.Contains(e.stderr, "by process 1 on elsewhere") || !strings.Contains(e.stderr, "waiting for the lease to end") {
 		t.Errorf("stderr says %q", e.stderr)
 	}
 	if read := number(e.event("summary"), "bytes_read"); read != s.bytes-before.recorded+before.again {
@@ -165,7 +165,7 @@ func TestOtherPipeline(t *testing.T) {
 	if e := b.must("resume"); len(e.lines) != 0 {
 		t.Errorf("resume took up gc: %v", e.lines)
 	}
-	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 was a gc") {
+	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 is a gc") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	b.must("gc", "--yes") // goes on with it

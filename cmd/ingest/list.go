@@ -12,7 +12,7 @@ import (
 func newList(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "List the models, with size, tensors, segments and what sharing has saved",
+		Short:   "List models with their size, tensors, segments and shared bytes",
 		Example: "  ingest list\n  ingest list --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context()) },
@@ -39,8 +39,8 @@ func (p *program) list(ctx context.Context) error {
 			digest = m.Files[0].Digest.Short()
 		}
 		names := strings.Join(append([]string{m.Name}, otherNames(m)...), ", ")
-		rows = p.flush(append(rows, []any{m.ID, names, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors, m.Segments,
-			human(m.BytesStored), human(m.BytesShared), digest}))
+		rows = p.flush(append(rows, []any{m.ID, names, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors,
+			m.Segments, human(m.BytesStored), human(m.BytesShared), digest}))
 	}
 	if !p.json {
 		p.table(rows)
@@ -71,10 +71,11 @@ func modelObject(m ingest.Summary) map[string]any {
 	names := []string{m.Name}
 	files := make([]map[string]any, len(m.Files))
 	for i, f := range m.Files {
-		files[i] = map[string]any{"name": f.Name, "role": f.Role, "format": f.Format, "sha256": f.Digest, "bytes": f.Bytes,
-			"bytes_recorded": f.Recorded, "tensors": f.Tensors, "path": f.Path}
+		files[i] = map[string]any{"name": f.Name, "role": f.Role, "format": f.Format, "sha256": f.Digest,
+			"bytes": f.Bytes, "bytes_recorded": f.Recorded, "tensors": f.Tensors, "path": f.Path}
 	}
-	return map[string]any{"id": m.ID, "name": m.Name, "names": append(names, otherNames(m)...), "type": m.Type, "architecture": m.Architecture,
-		"parameters": m.Parameters, "state": m.State, "job": m.Job, "files": files, "bytes": totalBytes(m), "tensors": m.Tensors,
-		"segments": m.Segments, "bytes_stored": m.BytesStored, "bytes_shared": m.BytesShared, "ingested": m.Ingested.UTC()}
+	return map[string]any{"id": m.ID, "name": m.Name, "names": append(names, otherNames(m)...), "type": m.Type,
+		"architecture": m.Architecture, "parameters": m.Parameters, "state": m.State, "job": m.Job, "files": files,
+		"bytes": totalBytes(m), "tensors": m.Tensors, "segments": m.Segments, "bytes_stored": m.BytesStored,
+		"bytes_shared": m.BytesShared, "ingested": m.Ingested.UTC()}
 }

@@ -1,4 +1,4 @@
-// Command ingest takes model files of many gigabytes into a database, and out again.
+// Command ingest moves model files of many gigabytes into a database, and back out bit for bit.
 package main
 
 import (
@@ -22,7 +22,7 @@ const (
 	exitInterrupted = 130
 )
 
-// codeError ends the program with a code. Its message, if it has one, was not printed yet.
+// codeError ends the program with an exit code. Its message, if it has one, is still to be printed.
 type codeError struct {
 	code int
 	err  error
@@ -41,7 +41,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// checkedWriter remembers the first error: what was printed to nobody was not done.
+// checkedWriter keeps the first error: a command whose output is lost has failed.
 type checkedWriter struct {
 	io.Writer
 	err error
@@ -55,27 +55,28 @@ func (w *checkedWriter) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// run is the program but for its end. The first interrupt ends the context, so that
-// batches in hand are finished; the second ends the process at once.
+// run is main without os.Exit. The first interrupt ends the context, so that pending batches are committed; the second
+// ends the process at once.
 //
-// On Windows, Ctrl-C and Ctrl-Break are os.Interrupt. SIGTERM is what Go makes of a console that is closed, of
-// logging off, and, in a service, of the system's shutdown; while the program is at its end, Go has Windows wait, which Windows does
-// for some seconds. A batch that takes longer is done anew by the next run, as after a kill.
+// On Windows, Ctrl-C and Ctrl-Break are os.Interrupt. Go turns a closed console, a logoff and, in a service, a shutdown
+// into SIGTERM, and delays Windows while the program handles it. Windows waits for some seconds. The next run repeats
+// a batch that takes longer, as after a kill.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // as nohup does, and a shell for what it starts in the background
+		if !signal.Ignored(s) { // nohup ignores signals, and so does a shell for background jobs
 			signal.Notify(signals, s)
 		}
 	}
 	go func() {
 		<-signals
-		fmt.Fprintln(stderr, "\ningest: stopping: what is in hand is being finished (interrupt again to stop at once)")
+		fmt.Fprintln(stderr, "\ningest: stopping after the pending batches (interrupt again to stop at once)")
 		cancel(ingest.ErrInterrupted)
 		<-signals
-		fmt.Fprintln(stderr, "ingest: stopped at once; what was recorded is kept: `ingest resume`, or the same command, goes on")
+		fmt.Fprintln(stderr,
+			"ingest: stopped; recorded batches are kept: `ingest resume` or the same command continues")
 		os.Exit(exitInterrupted)
 	}()
 	out := &checkedWriter{Writer: stdout}

@@ -17,8 +17,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 )
 
-// intakeFlags are the settings of models and resume.
-type intakeFlags struct {
+// ingestFlags are the flags of models and resume.
+type ingestFlags struct {
 	segment byteSize
 	jobs    int
 	workers int
@@ -27,23 +27,24 @@ type intakeFlags struct {
 	dryRun  bool
 }
 
-func (f *intakeFlags) register(c *cobra.Command) {
+func (f *ingestFlags) register(c *cobra.Command) {
 	f.segment = ingest.DefaultSegmentBytes
 	flags := c.Flags()
-	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: by the number of processors)")
-	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: by the number of processors)")
+	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: as many as processors allow)")
+	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: as many as processors allow)")
 }
 
 func newModels(p *program) *cobra.Command {
-	f := &intakeFlags{}
+	f := &ingestFlags{}
 	c := &cobra.Command{
 		Use:   "models PATH...",
-		Short: "Take in model files and folders",
-		Long: `Take in model files and folders: GGUF files, split GGUF files, an Ollama models folder or its
-blobs folder, or any other file, which is kept as it is.
+		Short: "Ingest model files and folders",
+		Long: `Ingest model files and folders: GGUF files, split GGUF files, an Ollama models folder or its blobs
+folder, or any other file, which is stored as it is.
 
-A file that is stored already and has not changed is not read. What an earlier run over the same
-paths left undone is continued.
+A stored file that has not changed is not read again. The command resumes an interrupted run over the
+same paths. It skips hidden files, unfinished downloads, keys, logs and histories in a folder; a file
+that you name is ingested.
 
 ` + exitCodes,
 		Example: `  ingest models ~/.ollama/models
@@ -52,20 +53,22 @@ paths left undone is continued.
 		RunE: func(c *cobra.Command, paths []string) error { return p.models(c.Context(), f, paths) },
 	}
 	f.register(c)
-	c.Flags().Var(&f.segment, "segment-size", "most bytes of a segment, 1MiB to 64MiB")
-	c.Flags().BoolVar(&f.opaque, "opaque", false, "keep a damaged GGUF file as a blob instead of refusing it")
-	c.Flags().BoolVar(&f.recheck, "recheck", false, "read source files again that have not changed, and compare them with the recorded digests (verify checks the store)")
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what is there to be taken in, stored already or not; read headers only and write nothing")
+	c.Flags().Var(&f.segment, "segment-size", "maximum size of a segment, 1MiB to 64MiB")
+	c.Flags().BoolVar(&f.opaque, "opaque", false, "store a damaged GGUF file as a blob instead of refusing it")
+	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
+		"recorded digests (verify checks the store)")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list what would be ingested, stored already or not; read headers "+
+		"only, and write nothing")
 	return c
 }
 
-func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) error {
+func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) error {
 	for i, path := range paths {
 		if path == "" {
-			return usage("an empty PATH (a variable that is not set?)")
+			return usage("PATH is empty: is a variable unset?")
 		}
 		if strings.Contains(path, "://") {
-			return usage("PATH %s: want a file or a folder, no address", redact(path))
+			return usage("PATH %s: want a file or a folder, not a URL", redact(path))
 		}
 		absolute, err := filepath.Abs(path)
 		if err != nil {
@@ -80,17 +83,18 @@ func (p *program) models(ctx context.Context, f *intakeFlags, paths []string) er
 	if err != nil {
 		return err
 	}
-	return p.takeIn(ctx, f, ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options})
+	request := ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options}
+	return p.runModels(ctx, f, request)
 }
 
-// jobOptions are what a continuation of the job needs to know.
-func (p *program) jobOptions(f *intakeFlags) (map[string]string, error) {
+// jobOptions are what resuming the job needs to know.
+func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
 		"recheck": strconv.FormatBool(f.recheck), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
 }
 
-func (f *intakeFlags) restore(options map[string]string) error {
+func (f *ingestFlags) restore(options map[string]string) error {
 	if text, ok := options["segment-size"]; ok {
 		if err := f.segment.Set(text); err != nil {
 			return err
@@ -101,8 +105,8 @@ func (f *intakeFlags) restore(options map[string]string) error {
 	return nil
 }
 
-// settings are those of a run, checked.
-func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
+// settings returns the options of a run, checked.
+func (p *program) settings(f *ingestFlags) (ingest.Options, error) {
 	if f.jobs < 0 || f.workers < 0 {
 		return ingest.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
 	}
@@ -114,17 +118,17 @@ func (p *program) settings(f *intakeFlags) (ingest.Options, error) {
 	return options.WithDefaults(), nil
 }
 
-// spareProcessor lets one more goroutine run than there are processors. A thread that waits in a direct write keeps
-// its processor from other goroutines until the runtime takes it away, which is late: on two processors a durable run took 2.6 s
-// without and 2.4 s with it, medians of twelve. The price: the runtime no longer follows a quota that changes.
+// spareProcessor lets one more goroutine run than there are processors. A thread that waits in a direct write keeps its
+// processor until the runtime takes it away, which is late: on two processors a durable run took 2.6 s without this
+// and 2.4 s with it, medians of twelve. The price: the runtime no longer follows a quota that changes.
 func spareProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 }
 
-// takeIn runs one job and reports it.
-func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRequest) error {
+// runModels runs a job of models and prints its report.
+func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.JobRequest) error {
 	options, err := p.settings(f)
 	if err != nil {
 		return err
@@ -137,22 +141,23 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRe
 		return err
 	}
 	defer h.catalog.Close()
-	h.logWay(p.log)
-	if err := p.warnOfLayout(ctx, h, claim.Options); err != nil {
+	h.logPayloadMode(p.log)
+	if err := p.warnOfLayout(ctx, h, request.Options); err != nil {
 		return err
 	}
-	found, err := p.find(ctx, claim.Paths)
+	found, err := p.find(ctx, request.Paths)
 	if err != nil {
 		return err
 	}
 	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
-		fmt.Fprintf(p.stderr, "ingest: there are no files under %s\n", ingest.Printable(strings.Join(claim.Paths, ", ")))
+		fmt.Fprintf(p.stderr, "ingest: no files under %s\n", ingest.Printable(strings.Join(request.Paths, ", ")))
 	}
-	claim.Holder, claim.TTL, claim.HolderDead = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Dead
+	request.Holder, request.TTL, request.HolderDead = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Dead
 	progress := &ingest.Progress{}
-	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Home: claim.Options[ingest.OptionStore], Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
+	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Home: request.Options[ingest.OptionStore],
+		Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
-	result, err := p.runWhenFree(ctx, &run, claim, found)
+	result, err := p.runWhenFree(ctx, &run, request, found)
 	stop()
 	if result == nil {
 		return err
@@ -161,8 +166,8 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRe
 	return outcome(result, err)
 }
 
-// warnOfLayout says so where earlier runs have named blobs otherwise: their rows and payloads stay as they are.
-func (p *program) warnOfLayout(ctx context.Context, h *home, options map[string]string) error {
+// warnOfLayout warns if earlier runs used another blob layout. Their rows and payloads stay as they are.
+func (p *program) warnOfLayout(ctx context.Context, h *env, options map[string]string) error {
 	if !isBlobs(p.store) {
 		return nil
 	}
@@ -170,49 +175,51 @@ func (p *program) warnOfLayout(ctx context.Context, h *home, options map[string]
 		if err != nil {
 			return err
 		}
-		before := job.Options["blob-layout"]
-		if job.Options[ingest.OptionStore] == options[ingest.OptionStore] && before != "" && before != options["blob-layout"] {
-			fmt.Fprintf(p.stderr, "ingest: warning: job %d has put payloads into this store in the layout %s, and this run uses %s: what is known by content is stored a second time, and counted as shared\n",
-				job.ID, before, options["blob-layout"])
+		store, before, now := job.Options[ingest.OptionStore], job.Options["blob-layout"], options["blob-layout"]
+		if store == options[ingest.OptionStore] && before != "" && before != now {
+			fmt.Fprintf(p.stderr, "ingest: warning: job %d used the blob layout %s in this store, and this run uses "+
+				"%s: content that is present is stored again, and counted as shared\n", job.ID, before, now)
 			return nil
 		}
 	}
 	return nil
 }
 
-// headerShare is the part of the memory that headers may take: its reciprocal. In the pipeline's own form and in the
-// catalogue's rows each takes about as much again.
+// headerShare is the divisor of --memory that gives the memory for headers. The pipeline and the catalogue's rows each
+// take about as much again.
 const headerShare = 6
 
-// parser shares that memory among the headers that are read at once.
-func (f *intakeFlags) parser(p *program, options ingest.Options) format.Parser {
+// parser divides that memory among the headers that are read at once.
+func (f *ingestFlags) parser(p *program, options ingest.Options) format.Parser {
 	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / headerShare / int64(options.Jobs)}
 }
 
-// runWhenFree runs the job. If its last process was killed on another machine, the lease
-// has to lapse first; that is waited for once.
-func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, claim ingest.JobRequest, found ingest.Found) (*ingest.Report, error) {
-	result, err := run.Run(ctx, claim, found)
+// runWhenFree runs the job. If a process of another machine holds the lease, it waits once for the lease to expire:
+// that process may have been killed.
+func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, request ingest.JobRequest,
+	found ingest.Found) (*ingest.Report, error) {
+	result, err := run.Run(ctx, request, found)
 	var busy *ingest.BusyError
 	if result != nil || !errors.As(err, &busy) || busy.Holder.Host == ingest.ThisProcess().Host {
-		return result, err // a process of this machine that is known to run is not waited for
+		return result, err // a process of this machine that holds the lease is running
 	}
-	fmt.Fprintf(p.stderr, "ingest: %v; waiting for it to end or lapse\n", err)
+	fmt.Fprintf(p.stderr, "ingest: %v; waiting for the lease to end\n", err)
 	select {
 	case <-time.After(busy.Until + time.Second):
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return run.Run(ctx, claim, found)
+	return run.Run(ctx, request, found)
 }
 
 // outcome turns a report into an exit code.
 func outcome(result *ingest.Report, err error) error {
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w\nWhat was recorded is kept: `ingest resume %d` goes on", err, result.Job)
+		return fmt.Errorf("%w\nRecorded batches are kept: `ingest resume %d` continues", err, result.Job)
 	case result.Interrupted:
-		return &codeError{exitInterrupted, fmt.Errorf("interrupted; what was stored is recorded: `ingest resume %d`, or the same command, goes on", result.Job)}
+		return &codeError{exitInterrupted, fmt.Errorf("interrupted; stored segments are recorded: "+
+			"`ingest resume %d` or the same command continues", result.Job)}
 	case len(result.Refused) > 0:
 		return &codeError{code: exitSomeRefused}
 	default:

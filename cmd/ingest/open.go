@@ -22,19 +22,19 @@ import (
 // inRows is the --store that keeps payloads in the catalogue's own rows.
 const inRows = ingest.HomeRows
 
-// home is an open catalogue and where its payloads live.
-type home struct {
+// env is an open catalogue and its store.
+type env struct {
 	catalog ingest.Catalog
 	store   ingest.Store // nil with --store row
 }
 
-func (h *home) payloads() ingest.Payloads {
+func (h *env) payloads() ingest.Payloads {
 	rows, _ := h.catalog.(ingest.RowStore)
 	return ingest.Payloads{Store: h.store, Rows: rows}
 }
 
-// logWay says how payloads get into the catalogue's rows, where there is more than one way.
-func (h *home) logWay(log *slog.Logger) {
+// logPayloadMode logs how payloads are written to the catalogue's rows, if there is more than one mode.
+func (h *env) logPayloadMode(log *slog.Logger) {
 	if server, ok := h.catalog.(interface{ PayloadWay() string }); ok && h.store == nil {
 		log.Info(server.PayloadWay())
 	}
@@ -42,14 +42,14 @@ func (h *home) logWay(log *slog.Logger) {
 
 // openNew opens what --catalog and --store name, and makes what is not there yet. This is, with openStore, the one
 // place that knows the drivers.
-func (p *program) openNew(ctx context.Context) (*home, error) {
+func (p *program) openNew(ctx context.Context) (*env, error) {
 	catalogPath, err := p.catalogPath()
 	if err != nil {
 		return nil, err
 	}
-	h := &home{}
+	h := &env{}
 	storeURL := p.storeURL(catalogPath)
-	if err := p.blobs.unheeded(storeURL); err != nil {
+	if err := p.blobs.rejectUnused(storeURL); err != nil {
 		return nil, err
 	}
 	if h.catalog, err = p.openCatalog(ctx, catalogPath); err != nil {
@@ -81,20 +81,20 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 	return catalog, nil
 }
 
-// wantCatalog refuses a catalogue that was named and is not there.
-func (p *program) wantCatalog() (path string, err error) {
+// requireCatalog refuses a catalogue that was named and does not exist.
+func (p *program) requireCatalog() (path string, err error) {
 	if path, err = p.catalogPath(); err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` makes one, and --catalog names another", ingest.Printable(path))
+		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` creates one, --catalog names another", ingest.Printable(path))
 	}
 	return path, nil
 }
 
 // openToRead opens a catalogue that is there, for what stands in its rows: the store may be out of reach.
 func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
-	path, err := p.wantCatalog()
+	path, err := p.requireCatalog()
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
 
 // open opens a catalogue that is there, and its store. A store
 // into which it has put nothing is left out, so that it is not searched, or repaired, in place of the right one.
-func (p *program) open(ctx context.Context) (*home, error) {
-	if _, err := p.wantCatalog(); err != nil {
+func (p *program) open(ctx context.Context) (*env, error) {
+	if _, err := p.requireCatalog(); err != nil {
 		return nil, err
 	}
 	h, err := p.openNew(ctx)
@@ -129,8 +129,8 @@ func (p *program) open(ctx context.Context) (*home, error) {
 	return h, nil
 }
 
-// wantStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
-func (p *program) wantStore(ctx context.Context, h *home) error {
+// requireStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
+func (p *program) requireStore(ctx context.Context, h *env) error {
 	if h.store != nil || p.store == inRows {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// emit prints one thing: as a line of JSON with --json, else as a person's line.
+// emit prints one thing: a line of JSON with --json, otherwise a line for a person.
 func (p *program) emit(object any, format string, args ...any) {
 	if p.json {
 		p.printJSON(object)
@@ -25,19 +25,19 @@ func (p *program) emit(object any, format string, args ...any) {
 func (p *program) printJSON(object any) {
 	text, err := json.Marshal(object)
 	if err != nil {
-		panic(err) // every object printed here is one of ours, of plain values
+		panic(err) // all objects printed here are ours, of plain values
 	}
 	fmt.Fprintf(p.stdout, "%s\n", text)
 }
 
-// section leaves a line free before the next table.
+// section prints an empty line before the next table.
 func (p *program) section() {
 	if !p.json {
 		fmt.Fprintln(p.stdout)
 	}
 }
 
-// table prints rows in columns, the first row being the heading.
+// table prints rows in columns. The first row is the heading.
 func (p *program) table(rows [][]any) {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -62,12 +62,13 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 			continue
 		}
 		if p.json || !p.quiet {
-			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Reason.Error()}, "%s  %s\n", event, noteText(note))
+			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Reason.Error()},
+				"%s  %s\n", event, noteText(note))
 		}
 	}
 }
 
-// noteText names the path once: some reasons begin with it.
+// noteText names the path once: some reasons start with it.
 func noteText(note ingest.Note) string {
 	if _, ok := note.Reason.(*ingest.SourceError); ok || note.Path == "" {
 		return harmless(note.Reason.Error())
@@ -75,8 +76,7 @@ func noteText(note ingest.Note) string {
 	return ingest.Printable(note.Path) + ": " + harmless(note.Reason.Error())
 }
 
-// harmless escapes what a terminal would act on, line ends aside: an error of the system's
-// holds names as they are.
+// harmless escapes what a terminal would act on, except line ends. Errors of the system contain names as they are.
 func harmless(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
@@ -94,27 +94,29 @@ func harmless(text string) string {
 // printReport prints what a run did.
 func (p *program) printReport(r *ingest.Report) {
 	for _, m := range r.Ingested {
-		verb := "taken in"
+		verb := "ingested"
 		if m.Merged {
-			verb = "known"
+			verb = "present"
 		}
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
-				"joined": m.Merged, "bytes_resumed": m.Resumed},
-				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, ingest.Printable(m.Name), human(m.Bytes), plural(m.Files, "file"))
+				"joined": m.Merged, "bytes_resumed": m.Resumed}, "%s  model %d  %s  (%s in %s)\n",
+				verb, m.Model, ingest.Printable(m.Name), human(m.Bytes), plural(m.Files, "file"))
 		}
 	}
 	p.printNotes("skipped", r.Skipped)
 	p.printNotes("warning", r.Warnings)
 	p.printNotes("refused", r.Refused)
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested), "skipped": len(r.Skipped),
-			"refused": len(r.Refused), "bytes_read": r.BytesRead, "bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared,
+		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested),
+			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
+			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared,
 			"seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
 		return
 	}
-	p.printf("job %d: %s taken in, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n", r.Job, plural(len(r.Ingested), "model"), len(r.Skipped),
-		len(r.Refused), human(r.BytesRead), human(r.BytesStored), human(r.BytesShared), r.Elapsed.Round(10*time.Millisecond))
+	p.printf("job %d: %s ingested, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n",
+		r.Job, plural(len(r.Ingested), "model"), len(r.Skipped), len(r.Refused), human(r.BytesRead),
+		human(r.BytesStored), human(r.BytesShared), r.Elapsed.Round(10*time.Millisecond))
 }
 
 func plural(n int, noun string) string {
@@ -124,10 +126,10 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// list is a list as a field of an object: an empty one is no null.
+// list is a list as a field of an object: an empty list rather than null.
 func list(items []string) []string { return append([]string{}, items...) }
 
-// metadataObject is metadata as a field of an object: an empty object where there is none.
+// metadataObject is metadata as a field of an object: an empty object if there is none.
 func metadataObject(metadata json.RawMessage) json.RawMessage {
 	if len(metadata) == 0 {
 		return json.RawMessage("{}")

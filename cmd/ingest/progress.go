@@ -19,7 +19,7 @@ const (
 	lineEvery = 10 * time.Second
 )
 
-// showProgress draws the counters until the returned function is called, which draws them a last time.
+// showProgress draws the counters until stop is called, which draws them for the last time.
 func (p *program) showProgress(progress *ingest.Progress) (stop func()) {
 	if p.quiet {
 		return func() {}
@@ -51,20 +51,21 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// bar draws a bar on a terminal. It begins where an earlier run has stopped, without
-// counting that as speed.
+// bar draws a bar on a terminal. A resumed run starts where the earlier one stopped, and does not count those bytes as
+// speed.
 func (p *program) bar(progress *ingest.Progress) func(last bool) {
 	var bar *progressbar.ProgressBar
 	return func(last bool) {
 		total := progress.BytesTotal.Load()
 		if bar == nil {
-			bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
-				progressbar.OptionUseIECUnits(true), progressbar.OptionSetWidth(24), progressbar.OptionSetPredictTime(true),
-				progressbar.OptionThrottle(0), progressbar.OptionFullWidth())
+			bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr),
+				progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionUseIECUnits(true),
+				progressbar.OptionSetWidth(24), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(0),
+				progressbar.OptionFullWidth())
 		}
 		bar.ChangeMax64(max(total, 1))
 		bar.Describe(describe(progress))
-		bar.Set64(min(progress.BytesRecorded.Load(), max(total, 1))) // a bar that cannot be drawn is no reason to stop
+		bar.Set64(min(progress.BytesRecorded.Load(), max(total, 1))) // an error of drawing does not stop the run
 		if last {
 			bar.Exit()
 			fmt.Fprintln(p.stderr)
@@ -81,12 +82,12 @@ func describe(progress *ingest.Progress) string {
 	return text
 }
 
-// lines writes a plain line where stderr is no terminal.
+// lines writes plain lines if stderr is not a terminal.
 func (p *program) lines(progress *ingest.Progress) func(last bool) {
 	begun := time.Now()
 	return func(last bool) {
 		if last && time.Since(begun) < lineEvery {
-			return // the summary says it all
+			return // the summary is enough
 		}
 		done, total := progress.BytesRecorded.Load(), progress.BytesTotal.Load()
 		fresh := done - progress.BytesResumed.Load()
@@ -95,6 +96,7 @@ func (p *program) lines(progress *ingest.Progress) func(last bool) {
 		if rate > 0 {
 			left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
 		}
-		fmt.Fprintf(p.stderr, "ingest: %s of %s, %s/s, %s left, %s\n", human(done), human(total), human(int64(rate)), left, describe(progress))
+		fmt.Fprintf(p.stderr, "ingest: %s of %s, %s/s, %s left, %s\n",
+			human(done), human(total), human(int64(rate)), left, describe(progress))
 	}
 }

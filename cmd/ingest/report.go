@@ -9,8 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// report prints why the program ends, with a hint where the cure is known, and
-// returns its exit code.
+// report prints the error that ends the program, with a hint if the cure is known, and returns the exit code.
 func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
@@ -36,9 +35,9 @@ func report(err error, stderr io.Writer) int {
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, ingest.ErrBusy):
-		return "wait until it has ended, or watch it with `ingest status`"
+		return "wait for the other process to end; `ingest status` shows it"
 	case errors.Is(err, ingest.ErrLeaseLost):
-		return "this process was stopped or cut off for so long that another one took over; `ingest status` shows which"
+		return "this process was stopped or cut off for longer than its lease; `ingest status` shows who took over"
 	default:
 		return ""
 	}

@@ -12,11 +12,11 @@ import (
 )
 
 func newResume(p *program) *cobra.Command {
-	f := &intakeFlags{}
+	f := &ingestFlags{}
 	c := &cobra.Command{
 		Use:   "resume [JOB]",
-		Short: "Continue what was interrupted",
-		Long: `Continue a job that was interrupted, or, without an argument, all of them.
+		Short: "Resume interrupted jobs",
+		Long: `Resume an interrupted job, or all of them if no job is given.
 
 ` + exitCodes,
 		Example: "  ingest resume\n  ingest resume 7",
@@ -27,13 +27,13 @@ func newResume(p *program) *cobra.Command {
 	return c
 }
 
-func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) error {
+func (p *program) resume(ctx context.Context, f *ingestFlags, args []string) error {
 	jobs, err := p.resumable(ctx, args)
 	if err != nil {
 		return err
 	}
 	if len(jobs) == 0 {
-		p.printf("nothing was interrupted\n")
+		p.printf("no job is interrupted\n")
 	}
 	refused := false
 	var failed error
@@ -49,7 +49,8 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 			failed = errors.Join(failed, err)
 			continue
 		}
-		err = p.takeIn(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source, Paths: job.Paths, Options: job.Options})
+		err = p.runModels(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source,
+			Paths: job.Paths, Options: job.Options})
 		var coded *codeError
 		switch {
 		case err == nil:
@@ -57,7 +58,7 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 			refused = true
 		case ctx.Err() != nil:
 			return err
-		default: // the other jobs may fare better
+		default: // the other jobs may succeed
 			failed = errors.Join(failed, fmt.Errorf("job %d: %w", job.ID, err))
 		}
 	}
@@ -67,9 +68,9 @@ func (p *program) resume(ctx context.Context, f *intakeFlags, args []string) err
 	return failed
 }
 
-// restore gives a continuation the settings of its job. Its store must be the job's: a model whose payloads lay in
-// two stores could be read from neither.
-func (p *program) restore(f *intakeFlags, job ingest.Job) error {
+// restore applies the settings of the job that is resumed. The store must be the job's: a model whose payloads are in
+// two stores can be read from neither.
+func (p *program) restore(f *ingestFlags, job ingest.Job) error {
 	if err := f.restore(job.Options); err != nil {
 		return fmt.Errorf("job %d: %w", job.ID, err)
 	}
@@ -85,12 +86,12 @@ func (p *program) restore(f *intakeFlags, job ingest.Job) error {
 	}
 	store, err := p.storeName()
 	if err == nil && store != named {
-		err = usage("job %d puts its payloads into %s: leave --store out, or name that one", job.ID, ingest.Printable(named))
+		err = usage("job %d uses the store %s: omit --store, or name that store", job.ID, ingest.Printable(named))
 	}
 	return err
 }
 
-// resumable returns the job that args name, or all that are open and not being worked on.
+// resumable returns the job that args name, or all open jobs that no process works on.
 func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, error) {
 	h, err := p.open(ctx)
 	if err != nil {
@@ -100,14 +101,15 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 	if len(args) == 1 {
 		id, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil {
-			return nil, usage("job %q: want a number; `ingest status` lists them", args[0])
+			return nil, usage("job %q: want a number; `ingest status` lists the jobs", args[0])
 		}
 		job, err := h.catalog.Job(ctx, id)
 		if err == nil && job.Pipeline != "models" {
-			err = fmt.Errorf("job %d was a %s: run it again instead", id, job.Pipeline)
+			err = fmt.Errorf("job %d is a %s: run that command again", id, job.Pipeline)
 		}
 		if err == nil && job.State != ingest.JobOpen {
-			err = fmt.Errorf("job %d is %s: there is nothing to continue (`ingest models` on the same paths tries again what was refused)", id, job.State)
+			err = fmt.Errorf("job %d is %s and cannot be resumed: `ingest models` with the same paths retries "+
+				"refused files", id, job.State)
 		}
 		return []ingest.Job{job}, err
 	}

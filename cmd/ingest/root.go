@@ -16,75 +16,75 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
-// program is what all commands share: the common flags and where to print.
+// program holds what all commands share: the common flags, and where to print.
 type program struct {
 	stdout, stderr io.Writer
 	catalog, store string
 	json, quiet    bool
 	logLevel       string
 	filestream     string
-	connections    int // to a server; 0: as many as it takes to look
+	connections    int // to a server; 0: enough for reading
 	memory         byteSize
 	blobs          storeFlags
 	log            *slog.Logger
 }
 
-const exitCodes = `Exit codes: 0 all done; 1 the command failed; 2 usage; 3 done, but some files were
-refused or failed (each is named); 4 damage found; 130 interrupted, can be resumed.`
+const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
+failed, and each is named; 4 damage found; 130 interrupted, can be resumed.`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{stdout: stdout, stderr: stderr, memory: ingest.DefaultMemoryBytes}
+	showVersion := false
 	root := &cobra.Command{
 		Use:   "ingest",
-		Short: "Take model files of many gigabytes into a database, and out again",
-		Long: `Take model files of many gigabytes into a database, and out again, byte for byte.
+		Short: "Move model files of many gigabytes into a database, and back out",
+		Long: `Move model files of many gigabytes into a database, and back out bit for bit.
 
-However a run is stopped, it goes on when it is started again.
+Interrupted runs resume when you run the same command again.
 
 ` + exitCodes,
-		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 		SuggestionsMinimumDistance: 2,
 		Args:                       knownCommand,
-		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE:          func(*cobra.Command, []string) error { return p.setUp() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if showVersion {
+				return p.version()
+			}
+			return c.Help()
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if showVersion {
+				return nil
+			}
+			return p.setUp()
+		},
 	}
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print what the command version prints")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("%w\nRun `%s --help` for the flags", err, c.CommandPath())
+		return usage("%w\n`%s --help` lists the flags", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
-	// The variables are looked up later: as defaults, the help would print them with their secrets.
-	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH, or sqlserver://HOST?database=NAME (default a file in your data folder; env INGEST_CATALOG)")
-	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
-	flags.BoolVar(&p.json, "json", false, "print one JSON object a line")
-	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print no progress and no summary, only errors")
+	// setUp reads the variables: as defaults, the help would print them with their secrets.
+	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH, or sqlserver://HOST?database=NAME "+
+		"(default a file in your data folder; env INGEST_CATALOG)")
+	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the "+
+		"catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
+	flags.BoolVar(&p.json, "json", false, "print one JSON object per line")
+	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print errors only: no progress and no summary")
 	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
-	flags.Var(&p.memory, "memory", "most memory that the process may hold")
-	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads get into rows of SQL Server: win32 (as files, through OpenSqlFilestream), tsql or auto")
+	flags.Var(&p.memory, "memory", "memory limit")
+	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
+		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
-	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newVerify(p), newGC(p), newSchema(p))
+	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p),
+		newVerify(p), newGC(p), newSchema(p), newVersion(p))
 	asUsage(root)
 	return root
 }
 
-// version is what the Go tool noted when it built the program: a tag, or the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(text, s.Value[:min(12, len(s.Value))]) {
-			text += " " + s.Value
-		}
-	}
-	return text + " " + info.GoVersion
-}
-
-// knownCommand is asked about what stands in the place of a command and is none.
+// knownCommand refuses a command that does not exist, and suggests one.
 func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -96,7 +96,7 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q%s", args[0], hint)
 }
 
-// needs is check, with a word for what is missing if nothing is given.
+// needs is check, with a message that names the argument if there is none.
 func needs(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -106,12 +106,12 @@ func needs(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// asUsage makes wrong numbers of arguments usage errors, with their exit code.
+// asUsage turns a wrong number of arguments into a usage error, with its exit code.
 func asUsage(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return usage("%w\nRun `%s --help` for what it takes", err, c.CommandPath())
+				return usage("%w\n`%s --help` shows the arguments", err, c.CommandPath())
 			}
 			return nil
 		}
@@ -127,7 +127,7 @@ func (p *program) setUp() error {
 		return usage("--log-level %q: want debug, info, warn or error", p.logLevel)
 	}
 	if p.memory <= 0 {
-		return usage("--memory %s: want more than nothing", p.memory.String())
+		return usage("--memory %s: must be positive", p.memory.String())
 	}
 	if !slices.Contains(sqlserver.Ways(), sqlserver.Way(p.filestream)) {
 		return usage("--filestream %q: want win32, tsql or auto", p.filestream)
@@ -141,13 +141,13 @@ func (p *program) setUp() error {
 		return err
 	}
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
-	// The cap is on what the system sees, which is more than the collector does: the program's own
-	// text, and what the embedded database allocates by itself, come to about 24 MiB.
+	// --memory limits what the system sees. The collector does not see the program's code and what SQLite allocates:
+	// about 24 MiB.
 	debug.SetMemoryLimit(max(int64(p.memory)-24<<20, int64(p.memory)/2))
 	return nil
 }
 
-// printf writes a person's line to stdout, unless --quiet or --json asks for none.
+// printf writes a line for a person to stdout, unless --quiet or --json is set.
 func (p *program) printf(format string, args ...any) {
 	if !p.quiet && !p.json {
 		fmt.Fprintf(p.stdout, format, args...)

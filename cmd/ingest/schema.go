@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -17,11 +17,11 @@ import (
 func newSchema(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schema",
-		Short: "Make, change and check the tables of a SQL Server catalogue",
-		Long: `Make, change and check the tables of a SQL Server or Azure SQL catalogue.
+		Short: "Create, change and check the tables of a SQL Server catalogue",
+		Long: `Create, change and check the tables of a SQL Server or Azure SQL catalogue.
 
-The SQLite catalogue sees to its own tables; a database on a server is changed only when it is asked for.
-What is there is never renamed, dropped or given another meaning.`,
+A SQLite catalogue maintains its own tables. A database on a server changes only when you run schema apply, which
+never renames, drops or reinterprets what is there.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usage("want `ingest schema apply`, `check` or `print`")
@@ -31,7 +31,7 @@ What is there is never renamed, dropped or given another meaning.`,
 	return c
 }
 
-// partFlags name optional parts, and what the one for FILESTREAM has to know.
+// partFlags name optional parts, and hold their settings.
 type partFlags struct {
 	parts    []string
 	settings schema.PartSettings
@@ -39,12 +39,14 @@ type partFlags struct {
 
 func (f *partFlags) bind(c *cobra.Command) {
 	c.PreRunE = func(c *cobra.Command, _ []string) error { return f.check(c.Flags().Changed("retention-days")) }
-	c.Flags().StringSliceVar(&f.parts, "with", nil, "also this optional part: "+strings.Join(schema.PartNames(), ", "))
-	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server that FILESTREAM data goes to; it must not exist, the one above it must")
-	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history (default 365; history that is kept already stays as it is unless this is given)")
+	c.Flags().StringSliceVar(&f.parts, "with", nil, "optional parts: "+strings.Join(schema.PartNames(), ", "))
+	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server for FILESTREAM data; it must "+
+		"not exist, and its parent must")
+	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history "+
+		"(default 365, or what an existing part has)")
 }
 
-// check refuses what no server has, and what would be taken no notice of.
+// check refuses parts that do not exist, and settings that have no effect.
 func (f *partFlags) check(retention bool) error {
 	for _, name := range f.parts {
 		if !slices.Contains(schema.PartNames(), name) {
@@ -52,12 +54,12 @@ func (f *partFlags) check(retention bool) error {
 		}
 	}
 	if retention && (f.settings.RetentionDays < 1 || !slices.Contains(f.parts, "temporal")) {
-		return usage("--retention-days %d: want 1 or more, and --with temporal", f.settings.RetentionDays)
+		return usage("--retention-days %d: want 1 or more, with --with temporal", f.settings.RetentionDays)
 	}
 	return nil
 }
 
-// printed returns the scripts of the parts that were named, or an error if the server cannot have one of them.
+// printed returns the scripts of the parts. A part that the server cannot have is an error.
 func (f *partFlags) printed(server schema.Server) ([]string, error) {
 	all := make([]string, len(f.parts))
 	for i, name := range f.parts {
@@ -73,15 +75,16 @@ func newSchemaApply(p *program) *cobra.Command {
 	var f partFlags
 	var dryRun bool
 	c := &cobra.Command{
-		Use:     "apply",
-		Short:   "Bring the database to what this program needs",
-		Example: "  ingest schema apply --catalog 'sqlserver://host?database=Hartonomous'\n  ingest schema apply --dry-run\n  ingest schema apply --with query-store",
-		Args:    cobra.NoArgs,
+		Use:   "apply",
+		Short: "Create and update the tables that this program needs",
+		Example: "  ingest schema apply --catalog 'sqlserver://host?database=Hartonomous'\n" +
+			"  ingest schema apply --dry-run\n  ingest schema apply --with query-store",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.withSchema(func(db *sql.DB) error { return p.schemaApply(c.Context(), db, f, dryRun) })
 		},
 	}
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "print the script, and change nothing")
 	f.bind(c)
 	return c
 }
@@ -90,7 +93,7 @@ func newSchemaCheck(p *program) *cobra.Command {
 	var f partFlags
 	c := &cobra.Command{
 		Use:     "check",
-		Short:   "Say table by table what is there, missing or different (exit code 1 if anything is)",
+		Short:   "Report missing and different tables (exit code 1 if there are any)",
 		Example: "  ingest schema check",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -105,7 +108,7 @@ func newSchemaPrint(p *program) *cobra.Command {
 	var f partFlags
 	c := &cobra.Command{
 		Use:     "print",
-		Short:   "Print the SQL: for the server that --catalog names, or for any",
+		Short:   "Print the SQL for the server of --catalog, or for any server",
 		Example: "  ingest schema print > catalogue.sql",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -127,7 +130,7 @@ func newSchemaPrint(p *program) *cobra.Command {
 
 func (p *program) withSchema(do func(*sql.DB) error) error {
 	if !sqlserver.IsAddress(p.catalog) {
-		return usage("--catalog: want sqlserver://HOST?database=NAME (the SQLite catalogue sees to its own tables)")
+		return usage("--catalog: want sqlserver://HOST?database=NAME (a SQLite catalogue maintains its own tables)")
 	}
 	return sqlserver.UseSchema(p.catalog, sqlserver.Settings{}, do)
 }
@@ -137,7 +140,7 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	if err != nil {
 		return err
 	}
-	parts, err := f.printed(server) // before anything is changed: one that cannot be had is not found out after the steps
+	parts, err := f.printed(server) // before anything changes: finds a part that the server cannot have
 	if err != nil {
 		return err
 	}
@@ -146,7 +149,7 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 		act = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Preview(ctx, db) }
 	}
 	report, err := act(ctx, db)
-	if report != nil { // what was done until an error stands
+	if report != nil { // with an error, it has the steps until then
 		p.schemaReport(report, dryRun, err == nil)
 	}
 	if err != nil {
@@ -158,7 +161,8 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 				return err
 			}
 		}
-		p.emit(map[string]any{"event": verbOf(dryRun), "part": name, "sql": parts[i]}, "%s%s part %s\n", comment(dryRun), verbOf(dryRun), name)
+		p.emit(map[string]any{"event": verbOf(dryRun), "part": name, "sql": parts[i]},
+			"%s%s part %s\n", comment(dryRun), verbOf(dryRun), name)
 		if dryRun && !p.json {
 			p.printf("%s\n", parts[i])
 		}
@@ -166,7 +170,7 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	return nil
 }
 
-// schemaReport says what was done, or would be. What --dry-run prints is a script: all else in it is a comment.
+// schemaReport prints what was done, or would be. With --dry-run, the output is a script: the rest is comments.
 func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 	for _, choice := range report.Server.Choices() {
 		p.emit(map[string]string{"event": "server", "text": choice}, "%s%s\n", comment(dryRun), choice)
@@ -179,15 +183,16 @@ func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 		}
 	}
 	if len(report.Steps) == 0 && whole {
-		p.emit(map[string]any{"event": "current", "step": report.Applied}, "%snothing to do: the database has all %d steps\n", comment(dryRun), report.Applied)
+		p.emit(map[string]any{"event": "current", "step": report.Applied},
+			"%snothing to do: the database has all %d steps\n", comment(dryRun), report.Applied)
 	}
 	for _, t := range report.Left {
-		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": list(t.Lacks), "different": list(t.Different)},
-			"%s%s is not as it should be: %s\n", comment(dryRun), t.Name, wrongIn(t))
+		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": list(t.Lacks),
+			"different": list(t.Different)}, "%s%s differs: %s\n", comment(dryRun), t.Name, wrongIn(t))
 	}
 }
 
-// comment begins a line of a script that is no statement.
+// comment starts a line of a script that is not a statement.
 func comment(dryRun bool) string {
 	if dryRun {
 		return "-- "
@@ -209,11 +214,12 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	}
 	ok := checked.OK()
 	if checked.Applied < checked.Known {
-		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known}, "the database has step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
+		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known},
+			"the database has step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
 	}
 	for _, t := range checked.Tables {
-		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing, "lacks": list(t.Lacks), "different": list(t.Different)},
-			"%-20s %s\n", t.Name, orOK(wrongIn(t)))
+		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing,
+			"lacks": list(t.Lacks), "different": list(t.Different)}, "%-20s %s\n", t.Name, orOK(wrongIn(t)))
 	}
 	for _, name := range f.parts {
 		problem, err := schema.CheckPart(ctx, db, name, f.settings)
@@ -224,16 +230,18 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 			return err
 		}
 		ok = ok && problem == ""
-		p.emit(map[string]any{"event": "part", "name": name, "ok": problem == "", "problem": problem}, "%-20s %s\n", name, orOK(problem))
+		p.emit(map[string]any{"event": "part", "name": name, "ok": problem == "", "problem": problem},
+			"%-20s %s\n", name, orOK(problem))
 	}
 	if !ok {
-		return &codeError{exitFailed, fmt.Errorf("the database is not what this program needs")}
+		return &codeError{exitFailed, errors.New("the schema is not what this program needs: `ingest schema apply` adds " +
+			"what is missing")}
 	}
 	return nil
 }
 
-// filestreamCheck says what there is of all that FILESTREAM takes. What the client lacks is no fault of the database: T-SQL
-// writes payloads from there.
+// filestreamCheck prints the state of each prerequisite of FILESTREAM. What the client lacks is not an error of the
+// database: T-SQL writes payloads from there.
 func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
 	list, err := schema.CheckFilestream(ctx, db)
 	if err != nil || len(list) == 0 {
@@ -246,13 +254,13 @@ func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
 		} else {
 			need.Do = ""
 		}
-		p.emit(map[string]any{"event": "prerequisite", "name": need.Name, "ok": need.OK, "found": need.Found, "do": need.Do, "client": need.Client},
-			"%-20s %s\n", "filestream "+need.Name, state)
+		p.emit(map[string]any{"event": "prerequisite", "name": need.Name, "ok": need.OK, "found": need.Found,
+			"do": need.Do, "client": need.Client}, "%-20s %s\n", "filestream "+need.Name, state)
 	}
 	return nil
 }
 
-// wrongIn says what is wrong in a table; nothing if all is as it should be.
+// wrongIn lists what is wrong with a table; empty if nothing is.
 func wrongIn(t schema.Table) string {
 	if t.Missing {
 		return "missing"
@@ -276,7 +284,7 @@ func (p *program) schemaPrint(server schema.Server, f partFlags) error {
 	if err != nil {
 		return err
 	}
-	parts, err := f.printed(server) // before anything is printed: half a script looks like one
+	parts, err := f.printed(server) // before anything is printed: half a script looks like a whole one
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,10 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
+// modelArgument explains MODEL in the help of the commands that take one.
+const modelArgument = `MODEL is an id, a name, or the SHA-256 of one of the model's files: all 64 digits, or the first
+six or more. A short prefix can also be a name: write sha256: before it to look up content only.`
+
 func newShow(p *program) *cobra.Command {
 	segments := false
 	c := &cobra.Command{
@@ -19,12 +23,12 @@ func newShow(p *program) *cobra.Command {
 		Short: "Show a model's files, names, metadata, tensors and segments",
 		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments.
 
-MODEL is an id, a name, or the SHA-256 (or a unique prefix of it, six digits and more) of one of the model's files.`,
+` + modelArgument,
 		Example: "  ingest show llama3:latest\n  ingest show 7 --segments",
 		Args:    needs("MODEL", cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.show(c.Context(), args[0], segments) },
 	}
-	c.Flags().BoolVar(&segments, "segments", false, "list each segment with its digest and where it lies")
+	c.Flags().BoolVar(&segments, "segments", false, "list each segment with its digest and location")
 	return c
 }
 
@@ -52,8 +56,9 @@ func (p *program) showModel(m ingest.Summary) {
 		p.printJSON(o)
 		return
 	}
-	p.table([][]any{{"model", m.ID}, {"name", m.Name}, {"other names", strings.Join(otherNames(m), ", ")}, {"type", m.Type}, {"architecture", m.Architecture},
-		{"parameters", m.Parameters}, {"state", string(m.State)}, {"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}})
+	p.table([][]any{{"model", m.ID}, {"name", m.Name}, {"other names", strings.Join(otherNames(m), ", ")},
+		{"type", m.Type}, {"architecture", m.Architecture}, {"parameters", m.Parameters}, {"state", string(m.State)},
+		{"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}})
 	p.section()
 	rows := [][]any{{"FILE", "ROLE", "FORMAT", "BYTES", "SHA-256", "NAMES"}}
 	for _, f := range m.Files {
@@ -61,7 +66,8 @@ func (p *program) showModel(m ingest.Summary) {
 		if f.Digest.IsZero() {
 			digest = fmt.Sprintf("(%s recorded)", human(f.Recorded))
 		}
-		rows = append(rows, []any{f.Name, string(f.Role), f.Format, f.Bytes, digest, strings.Join(namesOf(m, f.ID), ", ")})
+		names := strings.Join(namesOf(m, f.ID), ", ")
+		rows = append(rows, []any{f.Name, string(f.Role), f.Format, f.Bytes, digest, names})
 	}
 	p.table(rows)
 	var metadata map[string]json.RawMessage
@@ -71,7 +77,7 @@ func (p *program) showModel(m ingest.Summary) {
 	}
 }
 
-// namesOf returns by which of the model's names a file goes.
+// namesOf returns the names of the model that include a file.
 func namesOf(m ingest.Summary, file ingest.FileID) []string {
 	var names []string
 	for _, n := range m.Names {
@@ -84,7 +90,7 @@ func namesOf(m ingest.Summary, file ingest.FileID) []string {
 	return names
 }
 
-// printMetadata prints the keys of a JSON object in their order, a line each.
+// printMetadata prints the keys of a JSON object in order, one per line.
 func (p *program) printMetadata(object json.RawMessage) {
 	decoder := json.NewDecoder(strings.NewReader(string(object)))
 	decoder.Token() // the opening brace
@@ -102,24 +108,25 @@ func (p *program) printMetadata(object json.RawMessage) {
 	}
 }
 
-// plainJSON writes <, > and & as themselves, which JSON in a web page may not.
+// plainJSON writes <, > and & as they are. encoding/json escapes them for web pages.
 func plainJSON(value json.RawMessage) string {
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(value))
 }
 
-func (p *program) showLayers(ctx context.Context, library ingest.Reader, m ingest.Summary) error {
+func (p *program) showLayers(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
 	rows := [][]any{{"TENSOR", "KIND", "TYPE", "SHAPE", "OFFSET", "BYTES", "SEGMENTS"}}
-	for layer, err := range library.Layers(ctx, m.ID) {
+	for layer, err := range reader.Layers(ctx, m.ID) {
 		if err != nil {
 			return err
 		}
 		if p.json {
-			p.printJSON(map[string]any{"object": "tensor", "index": layer.Index, "name": layer.Name, "kind": layer.Kind, "type": layer.Type, "shape": shape(layer.Shape),
-				"elements": layer.Elements, "offset": layer.Offset, "bytes": layer.Bytes, "segments": layer.Segments, "file": fileName(m, layer.File)})
+			p.printJSON(map[string]any{"object": "tensor", "index": layer.Index, "name": layer.Name, "kind": layer.Kind,
+				"type": layer.Type, "shape": shape(layer.Shape), "elements": layer.Elements, "offset": layer.Offset,
+				"bytes": layer.Bytes, "segments": layer.Segments, "file": fileName(m, layer.File)})
 			continue
 		}
-		rows = append(rows, []any{layer.Name, layer.Kind, layer.Type, fmt.Sprint(layer.Shape), layer.Offset, layer.Bytes, layer.Segments})
-		rows = p.flush(rows)
+		rows = p.flush(append(rows, []any{layer.Name, layer.Kind, layer.Type, fmt.Sprint(layer.Shape), layer.Offset,
+			layer.Bytes, layer.Segments}))
 	}
 	if !p.json && m.Tensors > 0 {
 		p.section()
@@ -128,7 +135,7 @@ func (p *program) showLayers(ctx context.Context, library ingest.Reader, m inges
 	return nil
 }
 
-// shape makes a scalar's shape an empty list, not null.
+// shape makes a scalar's shape an empty list rather than null.
 func shape(dimensions []uint64) []uint64 { return append([]uint64{}, dimensions...) }
 
 func fileName(m ingest.Summary, id ingest.FileID) string {
@@ -140,28 +147,30 @@ func fileName(m ingest.Summary, id ingest.FileID) string {
 	return ""
 }
 
-func (p *program) showSegments(ctx context.Context, library ingest.Reader, m ingest.Summary) error {
+func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
 	p.section()
-	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LIES IN"}}
+	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LOCATION"}}
 	for _, file := range m.Files {
-		for piece, err := range library.Segments(ctx, file.ID) {
+		for segment, err := range reader.Segments(ctx, file.ID) {
 			if err != nil {
 				return err
 			}
-			where := piece.Address.URI
-			if piece.InRow {
+			where := segment.Address.URI
+			if segment.InRow {
 				where = "row"
 			}
 			if p.json {
-				p.printJSON(map[string]any{"object": "segment", "file": file.Name, "tensor": piece.Tensor, "ordinal": piece.Ordinal, "offset": piece.Offset,
-					"bytes": piece.Bytes, "sha256": piece.Digest, "uri": where})
+				p.printJSON(map[string]any{"object": "segment", "file": file.Name, "tensor": segment.Tensor,
+					"ordinal": segment.Ordinal, "offset": segment.Offset, "bytes": segment.Bytes,
+					"sha256": segment.Digest, "uri": where})
 				continue
 			}
-			owner := piece.Tensor
-			if piece.Layer == 0 {
+			owner := segment.Tensor
+			if segment.Layer == 0 {
 				owner = "(" + filepath.Base(file.Name) + ")"
 			}
-			rows = p.flush(append(rows, []any{owner, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, where}))
+			rows = p.flush(append(rows, []any{owner, segment.Ordinal, segment.Offset, segment.Bytes, segment.Digest,
+				where}))
 		}
 	}
 	if !p.json {
@@ -170,7 +179,7 @@ func (p *program) showSegments(ctx context.Context, library ingest.Reader, m ing
 	return nil
 }
 
-// flush prints a long table in parts, so that it is never held as a whole.
+// flush prints a long table in parts, to bound its memory.
 func (p *program) flush(rows [][]any) [][]any {
 	if len(rows) < 1000 {
 		return rows

@@ -29,7 +29,7 @@ func TestInterrupt(t *testing.T) {
 			if e.code != exitInterrupted || summary["interrupted"] != true {
 				t.Fatalf("exit code %d, summary %v\n%s", e.code, summary, e.stderr)
 			}
-			for _, want := range []string{"stopping: what is in hand is being finished", "`ingest resume 1`, or the same command, goes on"} {
+			for _, want := range []string{"stopping after the pending batches", "`ingest resume 1` or the same command continues"} {
 				if !strings.Contains(e.stderr, want) {
 					t.Errorf("stderr says not %q:\n%s", want, e.stderr)
 				}
@@ -64,7 +64,7 @@ func TestInterruptTwice(t *testing.T) {
 	c.Process.Signal(syscall.SIGINT)
 	e := b.wait(c)
 	release()
-	if e.code != exitInterrupted || !strings.Contains(e.stderr, "stopped at once") || e.event("summary") != nil {
+	if e.code != exitInterrupted || !strings.Contains(e.stderr, "ingest: stopped;") || e.event("summary") != nil {
 		t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
 	}
 	b.look(s.truth)

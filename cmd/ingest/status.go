@@ -13,7 +13,7 @@ import (
 func newStatus(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:     "status",
-		Short:   "Show jobs: running, interrupted, failed (and why), complete",
+		Short:   "List jobs: running, interrupted, failed and why, complete",
 		Example: "  ingest status\n  ingest status --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.status(c.Context()) },
@@ -35,7 +35,8 @@ func (p *program) status(ctx context.Context) error {
 			p.printJSON(jobObject(job))
 			continue
 		}
-		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline, strings.Join(job.Paths, " ")})
+		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline,
+			strings.Join(job.Paths, " ")})
 		for _, problem := range job.Problems {
 			rows = append(rows, []any{"", "", "", "", "  " + problemText(problem)})
 		}
@@ -46,7 +47,7 @@ func (p *program) status(ctx context.Context) error {
 	return nil
 }
 
-// problemText names the path once: some reasons begin with it.
+// problemText names the path once: some reasons start with it.
 func problemText(problem ingest.Problem) string {
 	path := ingest.Printable(problem.Path)
 	if path == "" || strings.HasPrefix(problem.Reason, path) {
@@ -55,7 +56,7 @@ func problemText(problem ingest.Problem) string {
 	return path + ": " + problem.Reason
 }
 
-// jobState is the state as a person wants it: an open job is running, or was interrupted.
+// jobState is the state for a person: an open job is running or interrupted.
 func jobState(job ingest.Job) string {
 	switch {
 	case job.State != ingest.JobOpen:
@@ -68,8 +69,8 @@ func jobState(job ingest.Job) string {
 }
 
 func jobObject(job ingest.Job) map[string]any {
-	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths), "started": job.Started.UTC(),
-		"problems": append([]ingest.Problem{}, job.Problems...)}
+	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths),
+		"started": job.Started.UTC(), "problems": append([]ingest.Problem{}, job.Problems...)}
 	if !job.Completed.IsZero() {
 		o["completed"] = job.Completed.UTC()
 	}

@@ -38,8 +38,8 @@ func (f *storeFlags) check() error {
 	return nil
 }
 
-// unheeded refuses settings that a store at address, which is none of blobs, would take no notice of.
-func (f *storeFlags) unheeded(address string) error {
+// rejectUnused refuses settings of blobs if the store at address does not hold blobs.
+func (f *storeFlags) rejectUnused(address string) error {
 	if isBlobs(address) {
 		return nil
 	}
@@ -52,9 +52,10 @@ func (f *storeFlags) unheeded(address string) error {
 }
 
 func (f *storeFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.layout, "blob-layout", string(azureblob.ByContent), "how blobs are named: content (by digest) or position (by model, layer and ordinal)")
+	flags.StringVar(&f.layout, "blob-layout", string(azureblob.ByContent), "how blobs are named: content (by digest) or "+
+		"position (by model, layer and ordinal)")
 	flags.StringVar(&f.tier, "tier", "", "access tier of blobs: hot, cool, cold or archive (default the account's own)")
-	flags.Float64Var(&f.capMbps, "cap-mbps", 0, "most megabits a second to and from a store of blobs (0: no cap)")
+	flags.Float64Var(&f.capMbps, "cap-mbps", 0, "limit in megabits per second to and from a store of blobs (0: no limit)")
 }
 
 // storeName is the store's address as it is kept in a job: without secrets, and independent of

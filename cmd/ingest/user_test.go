@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestUnreadable has a folder and a file that the user may not read: each is named, and the rest goes on.
+// TestUnreadable has a folder and a file that the user may not read: each is named, and the rest goes on. A file in a
+// folder that the user may enter and not list is read by its name.
 // Nobody is kept from reading by the superuser's rights, so that one becomes another user for it.
 func TestUnreadable(t *testing.T) {
 	top, err := os.MkdirTemp("", "ingest-test")
@@ -20,7 +21,8 @@ func TestUnreadable(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(top) })
 	models, home := filepath.Join(top, "models"), filepath.Join(top, "home")
 	secret, closed := filepath.Join(models, "secret"), filepath.Join(models, "closed.gguf")
-	for _, folder := range []string{home, secret} {
+	unlisted := filepath.Join(top, "unlisted")
+	for _, folder := range []string{home, secret, unlisted} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +32,10 @@ func TestUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	modes := map[string]os.FileMode{top: 0o755, home: 0o777, closed: 0, secret: 0}
+	if err := tuned("named", 1<<20, 2, 2)(filepath.Join(unlisted, "named.gguf")); err != nil {
+		t.Fatal(err)
+	}
+	modes := map[string]os.FileMode{top: 0o755, home: 0o777, closed: 0, secret: 0, unlisted: 0o711}
 	for path, mode := range modes {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
@@ -38,7 +43,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	t.Cleanup(func() { os.Chmod(secret, 0o700) })
 	b := newBox(t, home, false)
-	c := b.command("models", models)
+	c := b.command("models", models, filepath.Join(unlisted, "named.gguf"))
 	if os.Getuid() == 0 {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
@@ -46,14 +51,17 @@ func TestUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := b.wait(c)
-	if e.code != exitSomeRefused || e.event("taken")["name"] != "open.gguf" {
-		t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
-	}
-	refused := map[any]string{}
+	refused, taken := map[any]string{}, map[any]bool{}
 	for _, line := range e.lines {
+		if line["event"] == "taken" {
+			taken[line["name"]] = true
+		}
 		if line["event"] == "refused" {
 			refused[line["path"]] = line["reason"].(string)
 		}
+	}
+	if e.code != exitSomeRefused || !taken["open.gguf"] || !taken["named"] {
+		t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
 	}
 	if len(refused) != 2 || !strings.Contains(refused[secret], "permission denied") || !strings.Contains(refused[closed], "permission denied") {
 		t.Errorf("refused: %v", refused)

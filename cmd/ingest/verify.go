@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 func newVerify(p *program) *cobra.Command {
@@ -17,22 +18,23 @@ func newVerify(p *program) *cobra.Command {
 	var read, server bool
 	c := &cobra.Command{
 		Use:   "verify [MODEL]",
-		Short: "Read payloads back and hash them; say which segment is damaged or missing",
-		Long: `Read every payload of a model, or of all complete models, and compare it with its SHA-256. Each
-segment that is damaged or missing is named with its tensor. With --repair, the good bytes are written
-again from a copy of the file. A store of blobs is asked about each blob instead, unless --read is given:
-that it is there, of the right size and digest by its metadata, and not written since. This proves nothing
-of bytes that the service itself has lost. A blob that was written since is read back. With --server, SQL Server hashes the payloads in
-its rows, and none of them travels; that together they make the file is then known from their rows alone.
+		Short: "Check stored payloads, and repair damaged ones",
+		Long: `Verify reads every stored segment of a model, or of all complete models, compares its SHA-256, and
+reports damaged or missing segments by tensor. --repair writes them again from a copy of the file.
+
+Of a store of blobs, verify reads metadata only, unless you give --read: each blob must be there, with
+the right size and digest, and not overwritten. That does not find bytes that the service lost. A blob
+that was overwritten is read. With --server, SQL Server hashes the payloads in its rows, and none of
+them is transferred; that they add up to the file is then known from their rows only.
 
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair, read, server) },
 	}
-	c.Flags().BoolVar(&read, "read", false, "read blobs back and hash them, instead of asking the store about them")
-	c.Flags().BoolVar(&server, "server", false, "have the server hash the payloads in its rows, instead of reading them")
-	c.Flags().StringVar(&repair, "repair", "", "a good copy of the model's file; of a model of several files, of the one that is damaged")
+	c.Flags().BoolVar(&read, "read", false, "read blobs and hash them, instead of their metadata")
+	c.Flags().BoolVar(&server, "server", false, "let the server hash the payloads in its rows, instead of reading them")
+	c.Flags().StringVar(&repair, "repair", "", "an intact copy of the model's file, or of the damaged one of several")
 	return c
 }
 
@@ -41,14 +43,14 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return usage("--read and --server: want one of them")
 	}
 	if repair != "" && len(args) == 0 {
-		return usage("--repair needs the MODEL that the file is of")
+		return usage("--repair needs the MODEL of the file")
 	}
 	h, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	hasher, hashes := h.catalog.(ingest.Hasher)
@@ -57,7 +59,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	var copied *os.File
 	if repair != "" {
-		if copied, err = ingest.OpenSource(repair); err != nil {
+		if copied, err = source.Open(repair, ""); err != nil {
 			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
 		}
 		defer copied.Close()

@@ -59,7 +59,7 @@ func (w *windows) console(t *testing.T) {
 	}
 	err := run.Wait()
 	text := <-shown
-	if run.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(text, "stopping") || !strings.Contains(text, "goes on") {
+	if run.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(text, "stopping") || !strings.Contains(text, "the same command continues") {
 		t.Fatalf("%v\n%q", err, text)
 	}
 	left := h.looked(folder, nil)

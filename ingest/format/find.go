@@ -11,19 +11,21 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/ollama"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // Find searches paths, which are files or folders, for models:
 //
 //   - An Ollama models folder, at any depth, gives a source for each manifest, and one for each blob that no manifest names.
 //   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. One part stands for all.
-//   - Any other regular file is a source of its own. Hidden and unfinished files are skipped.
+//   - Any other regular file is a source of its own. Files that are hidden or unfinished, keys, logs and histories are
+//     skipped in a folder.
 //
 // It looks at names and reads manifests, nothing else. Whatever cannot be taken
 // in is noted and the rest goes on, so the error is that of ctx. The order of the
 // results depends on what is there, not on how it was found.
 func Find(ctx context.Context, paths []string) (ingest.Found, error) {
-	f := finder{ctx: ctx, plain: map[string]place{}, known: map[string]bool{}, models: map[string]ingest.Source{}, names: map[string]string{}}
+	f := finder{ctx: ctx, given: treeOf(paths), plain: map[string]place{}, known: map[string]bool{}, models: map[string]ingest.Source{}, names: map[string]string{}}
 	for _, path := range paths {
 		if err := f.find(path); err != nil {
 			return ingest.Found{}, err
@@ -36,6 +38,7 @@ func Find(ctx context.Context, paths []string) (ingest.Found, error) {
 // what is reached in two ways is found once.
 type finder struct {
 	ctx     context.Context
+	given   tree
 	plain   map[string]place         // files that are a source, or a part of a split one
 	known   map[string]bool          // blobs that a manifest names
 	models  map[string]ingest.Source // by manifest and name
@@ -64,11 +67,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-var (
-	errNothingThere = errors.New("there is no such file or folder")
-	errUnfinished   = errors.New("an unfinished download")
-	errHidden       = errors.New("hidden")
-)
+var errNothingThere = errors.New("there is no such file or folder")
 
 // find searches one of the given paths. That path, and no other, may be a link to anywhere.
 func (f *finder) find(path string) error {
@@ -86,16 +85,20 @@ func (f *finder) find(path string) error {
 		f.refuse(path, err)
 		return nil
 	}
-	at := place{path: path, real: realPath(path), info: info}
-	if !info.IsDir() && !info.Mode().IsRegular() {
-		f.refuse(path, notAFile(info.Mode()))
-		return nil
+	at := place{path: path, real: source.Real(path), info: info}
+	at.root = at.real
+	if !info.IsDir() {
+		if err := source.CheckRegular(info.Mode()); err != nil {
+			f.refuse(path, err)
+			return nil
+		}
+		at.root = filepath.Dir(at.real) // the file may be a link that the user named
 	}
 	if part, ok := partOf(at); ok {
 		return f.ollamaPart(at, part)
 	}
 	if info.IsDir() {
-		return f.walkAll(tree{at.real}, at)
+		return f.walkAll(at)
 	}
 	return f.file(at)
 }
@@ -158,7 +161,7 @@ func plainSource(at place, name string) ingest.Source {
 // sourceFile makes a file that no manifest describes. What its name promises counts,
 // its own or that of the file that a link leads to.
 func sourceFile(at place) ingest.SourceFile {
-	file := ingest.SourceFile{Path: at.path, Role: ingest.Weights, ExpectedBytes: -1}
+	file := ingest.SourceFile{Path: at.path, Root: at.root, Role: ingest.Weights, ExpectedBytes: -1}
 	for _, path := range []string{at.path, at.real} {
 		if claim, ok := ollama.BlobDigest(filepath.Base(path)); ok {
 			file.Expected = claim

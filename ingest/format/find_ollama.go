@@ -12,6 +12,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/ollama"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // The two folders of an Ollama models folder.
@@ -72,8 +73,8 @@ func partOf(at place) (ollamaPart, bool) {
 
 // ollamaPart takes in a part of a models folder that was given by its own name.
 func (f *finder) ollamaPart(at place, part ollamaPart) error {
-	models := place{path: part.models, real: realPath(part.models)}
-	w := &walk{finder: f, tree: tree{models.real, at.real}, visited: map[string]bool{}}
+	models := folderAt(part.models)
+	w := &walk{finder: f, tree: append(tree{models.real}, f.given...), visited: map[string]bool{}}
 	return w.all(func() error { return w.ollama(models, part) })
 }
 
@@ -140,7 +141,7 @@ func (w *walk) eachManifest(folder place, path string, take func(at place, path 
 		case at.info.Mode().IsRegular() && depth == manifestDepth:
 			take(at, below)
 		case !at.info.IsDir() && !at.info.Mode().IsRegular():
-			w.refuse(at.path, notAFile(at.info.Mode()))
+			w.refuse(at.path, source.CheckRegular(at.info.Mode()))
 		default:
 			w.skip(at.path, errors.New("not at manifests/<host>/<namespace>/<model>/<tag>, so no manifest"))
 		}
@@ -165,7 +166,7 @@ func (f *finder) manifest(s shelf, at place, path string) {
 	}
 	// Ollama may keep the manifest as a blob too.
 	s.each(ingest.Sum(text), func(blob place) { f.known[blob.key()] = true })
-	source, missing, err := parsed.Source(name, at.path, s.find)
+	source, missing, err := parsed.Source(name, ingest.SourceFile{Path: at.path, Root: at.root}, s.find)
 	f.refused = append(f.refused, missing...)
 	if err != nil {
 		if len(missing) == 0 {
@@ -177,7 +178,7 @@ func (f *finder) manifest(s shelf, at place, path string) {
 }
 
 func readManifest(at place) ([]byte, *ollama.Manifest, error) {
-	file, err := ingest.OpenSource(at.path)
+	file, err := source.Open(at.path, at.root)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -206,24 +207,22 @@ func (s shelf) each(digest ingest.Digest, use func(place)) {
 }
 
 // find is an ollama.Lookup.
-func (s shelf) find(digest ingest.Digest) (string, error) {
+func (s shelf) find(digest ingest.Digest) (ingest.SourceFile, error) {
 	names := ollama.BlobNames(digest)
 	for _, name := range names {
 		at, err := s.tree.look(s.blobs, name)
-		switch {
-		case err == nil && at.info.Mode().IsRegular():
-			return at.path, nil
-		case err == nil:
-			return at.path, notAFile(at.info.Mode())
-		case !errors.Is(err, fs.ErrNotExist):
-			return at.path, withoutPath(err)
+		if err == nil {
+			err = source.CheckRegular(at.info.Mode())
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return ingest.SourceFile{Path: at.path, Root: at.root}, withoutPath(err)
 		}
 	}
 	path := filepath.Join(s.blobs.path, names[0])
 	if unfinished, err := s.tree.look(s.blobs, names[0]+"-partial"); err == nil {
-		return path, fmt.Errorf("%w, %s", errUnfinished, ingest.Printable(unfinished.path))
+		return ingest.SourceFile{Path: path}, fmt.Errorf("%w, %s", errUnfinished, ingest.Printable(unfinished.path))
 	}
-	return path, fs.ErrNotExist
+	return ingest.SourceFile{Path: path}, fs.ErrNotExist
 }
 
 // nameOfBlob returns the name of the model whose weights a blob is, by the
@@ -235,7 +234,7 @@ func (f *finder) nameOfBlob(at place) string {
 	if !ok || filepath.Base(folder) != blobsFolder {
 		return ""
 	}
-	models := place{path: filepath.Dir(folder), real: realPath(filepath.Dir(folder))}
+	models := folderAt(filepath.Dir(folder))
 	t := tree{models.real}
 	manifests, err := lookFolder(t, models, manifestsFolder)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // splitName is how the parts of a split GGUF are named: part 1 of 3 of "x" is x-00001-of-00003.gguf.
@@ -49,20 +50,21 @@ func (f *finder) siblings(at place) error {
 	if err != nil {
 		return f.ctx.Err() // the part that was given says then that the others are missing
 	}
-	folder := place{path: set.folder, real: realPath(set.folder)}
-	t := tree{folder.real, filepath.Dir(at.real)}
+	folder := folderAt(set.folder)
+	t := append(tree{folder.real, filepath.Dir(at.real)}, f.given...)
 	for _, entry := range entries {
 		path := filepath.Join(set.folder, entry.Name())
 		if other, _, ok := parseSplit(path); !ok || other != set {
 			continue
 		}
 		part, err := t.look(folder, entry.Name())
+		if err == nil {
+			err = source.CheckRegular(part.info.Mode())
+		}
 		switch {
 		case path == at.path:
 		case err != nil:
 			f.refuse(path, err)
-		case !part.info.Mode().IsRegular():
-			f.refuse(path, notAFile(part.info.Mode()))
 		default:
 			f.add(part)
 		}

@@ -111,6 +111,40 @@ func TestFindFolder(t *testing.T) {
 	expect(t, "refused", refused, nil)
 }
 
+// TestFindPrivate: what is private, or no part of a model, is left out of a folder, and taken when it is named itself.
+func TestFindPrivate(t *testing.T) {
+	files, notes, named, sources := map[string]string{}, []string{}, []string{}, []string{}
+	for name, reason := range map[string]error{
+		"id_ed25519": errKey, "id_rsa.pub": errKey, "ID_ECDSA": errKey, "server.PEM": errKey, "a.key": errKey, "token": errKey, "stored_tokens": errKey,
+		"history": errHistory, "python_history": errHistory, "a.history": errHistory,
+		"server.log": errLog, "server.log.1": errLog, "a.log-2026-08-01.gz": errLog, "Server.LOG": errLog,
+		"sha256-1122334455": errTemporary,
+	} {
+		files[name] = ""
+		notes = append(notes, name+": "+reason.Error())
+		named, sources = append(named, name), append(sources, "weights "+name)
+	}
+	taken := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf", "12/34.bin", "sha256-a1", "sha256-" + strings.Repeat("1", 64)}
+	for _, name := range taken {
+		files[name] = ""
+	}
+	files["m/blobs/1164794173/x.safetensors"], files["m/manifests/"] = "", ""
+	notes = append(notes, "m/blobs/1164794173: "+errTemporary.Error())
+	root := folder(t, files)
+	found, skipped, refused := find(t, root, ".")
+	expect(t, "refused", refused, nil)
+	slices.Sort(notes)
+	slices.Sort(skipped)
+	expect(t, "skipped", skipped, notes)
+	if len(found) != len(taken) {
+		t.Errorf("%v is not %v", found, taken)
+	}
+	found, skipped, _ = find(t, root, named...)
+	slices.Sort(sources)
+	expect(t, "sources", found, sources)
+	expect(t, "skipped", skipped, nil)
+}
+
 func TestFindClaimsFromNames(t *testing.T) {
 	root := folder(t, map[string]string{
 		"sha256-" + weightsHex: "", "x/sha256-" + strings.ToUpper(weightsHex): "", "x/sha256-" + weightsHex + ".gguf": "", "x/" + weightsHex: "",

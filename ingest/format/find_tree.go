@@ -6,19 +6,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // place is a file or folder as the search came upon it.
 type place struct {
 	path string      // as a person sees it: below the given path, with links in it
 	real string      // without links
+	root string      // a folder without links that holds real, and that opening path must not leave
 	info fs.FileInfo // of what a link leads to
+}
+
+// folderAt is a folder that no search came upon: it holds what was given.
+func folderAt(path string) place {
+	real := source.Real(path)
+	return place{path: path, real: real, root: real}
 }
 
 // key is the same for every way to one file.
@@ -50,31 +56,55 @@ func (p place) better(than place) bool {
 	return p.path < than.path
 }
 
-// realPath resolves links. Where the system cannot (some mount points of
-// Windows), the path stands for itself.
-func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
-}
-
-// tree is the real folders that a search must not leave.
+// tree is the real files and folders that a search must not leave.
 type tree []string
 
-func (t tree) contains(real string) bool {
-	for _, root := range t {
-		rel, err := filepath.Rel(root, real)
-		if err == nil && filepath.IsLocal(rel) {
-			return true
+// treeOf returns the tree of the given paths: a link in one of them may lead into another. The blobs of a Hugging Face
+// repository belong to its snapshots, which hold links to them.
+func treeOf(paths []string) (t tree) {
+	for _, path := range paths {
+		if path, err := filepath.Abs(path); err == nil {
+			real := source.Real(path)
+			t = append(t, real)
+			if blobs := blobsBeside(real); blobs != "" {
+				t = append(t, blobs)
+			}
 		}
 	}
-	return false
+	return t
+}
+
+// blobsBeside returns the blobs folder beside the snapshots folder that holds real; empty if there is none.
+func blobsBeside(real string) string {
+	for folder := real; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if filepath.Base(folder) == "snapshots" {
+			blobs := filepath.Join(filepath.Dir(folder), blobsFolder)
+			if info, err := os.Lstat(blobs); err == nil && info.IsDir() {
+				return blobs
+			}
+		}
+	}
+	return ""
+}
+
+// root returns the folder of the tree that holds the real path of a file.
+func (t tree) root(real string) (root string, ok bool) {
+	for _, root := range t {
+		rel, err := filepath.Rel(root, real)
+		if err != nil || !filepath.IsLocal(rel) {
+			continue
+		}
+		if rel == "." {
+			root = filepath.Dir(real)
+		}
+		return root, true
+	}
+	return "", false
 }
 
 // look finds out what name is in folder, and follows it if it is a link within the tree.
 func (t tree) look(folder place, name string) (place, error) {
-	at := place{path: filepath.Join(folder.path, name), real: filepath.Join(folder.real, name)}
+	at := place{path: filepath.Join(folder.path, name), real: filepath.Join(folder.real, name), root: folder.root}
 	info, err := os.Lstat(at.path)
 	if err != nil {
 		return at, err
@@ -90,10 +120,11 @@ func (t tree) look(folder place, name string) (place, error) {
 	if err != nil {
 		return at, fmt.Errorf("a symbolic link that cannot be followed: %w", withoutPath(err))
 	}
-	if !t.contains(real) {
-		return at, fmt.Errorf("a symbolic link that leads out of the given folder, to %s", ingest.Printable(real))
+	root, ok := t.root(real)
+	if !ok {
+		return at, &source.OutsideError{Target: real}
 	}
-	at.real = real
+	at.real, at.root = real, root
 	at.info, err = os.Lstat(real)
 	return at, err
 }
@@ -107,8 +138,8 @@ type walk struct {
 }
 
 // walkAll takes in a folder and all below it.
-func (f *finder) walkAll(t tree, root place) error {
-	w := &walk{finder: f, tree: t, visited: map[string]bool{}}
+func (f *finder) walkAll(root place) error {
+	w := &walk{finder: f, tree: f.given, visited: map[string]bool{}}
 	return w.all(func() error { return w.folder(root) })
 }
 
@@ -155,17 +186,17 @@ func (w *walk) folder(at place) error {
 
 func (w *walk) entry(folder place, name string) error {
 	path := filepath.Join(folder.path, name)
-	switch {
-	case strings.HasPrefix(name, "."):
-		w.skip(path, errHidden)
-		return nil
-	case isUnfinished(name):
-		w.skip(path, errUnfinished)
+	if reason := excluded(name); reason != nil {
+		w.skip(path, reason)
 		return nil
 	}
 	at, err := w.tree.look(folder, name)
 	if err != nil {
 		w.refuse(path, err)
+		return nil
+	}
+	if at.info.IsDir() && filepath.Base(folder.real) == blobsFolder && temporaryFolder.MatchString(name) {
+		w.skip(path, errTemporary)
 		return nil
 	}
 	if at.real != filepath.Join(folder.real, name) {
@@ -176,38 +207,13 @@ func (w *walk) entry(folder place, name string) error {
 }
 
 func (w *walk) take(at place) error {
-	switch mode := at.info.Mode(); {
-	case mode.IsDir():
+	if at.info.IsDir() {
 		return w.folder(at)
-	case mode.IsRegular():
-		w.add(at)
-	default:
-		w.refuse(at.path, notAFile(mode))
 	}
+	if err := source.CheckRegular(at.info.Mode()); err != nil {
+		w.refuse(at.path, err)
+		return nil
+	}
+	w.add(at)
 	return nil
-}
-
-// notAFile says what is there in place of a file. Such things are never opened:
-// opening a pipe can wait for ever, and opening a device can do anything.
-func notAFile(mode fs.FileMode) error {
-	what := "neither a file nor a folder"
-	switch {
-	case mode&fs.ModeNamedPipe != 0:
-		what = "a pipe"
-	case mode&fs.ModeSocket != 0:
-		what = "a socket"
-	case mode&fs.ModeDevice != 0:
-		what = "a device"
-	}
-	return fmt.Errorf("it is %s, not a file", what)
-}
-
-// Ollama's unfinished blobs are sha256-<hex>-partial, and -partial-0 and so on for their pieces.
-var partial = regexp.MustCompile(`-partial(-[0-9]+)?$`)
-
-var unfinished = []string{".part", ".partial", ".crdownload", ".incomplete", ".tmp", ".download", ".aria2"}
-
-func isUnfinished(name string) bool {
-	name = strings.ToLower(name)
-	return partial.MatchString(name) || slices.Contains(unfinished, filepath.Ext(name))
 }

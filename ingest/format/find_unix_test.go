@@ -28,9 +28,9 @@ func TestFindOpensNoPipes(t *testing.T) {
 	expect(t, "sources", sources, []string{"weights a.gguf"})
 	expect(t, "skipped", skipped, nil)
 	expect(t, "refused", refused, []string{
-		"models/blobs/sha256-" + weightsHex + ": it is a pipe, not a file",
-		"models/manifests/registry.ollama.ai/library/m/t: it is a pipe, not a file", "pipe: it is a pipe, not a file",
-		"socket: it is a socket, not a file", "to pipe: it is a pipe, not a file", "x-00001-of-00002.gguf: it is a pipe, not a file"})
+		"models/blobs/sha256-" + weightsHex + ": it is a pipe, not a regular file",
+		"models/manifests/registry.ollama.ai/library/m/t: it is a pipe, not a regular file", "pipe: it is a pipe, not a regular file",
+		"socket: it is a socket, not a regular file", "to pipe: it is a pipe, not a regular file", "x-00001-of-00002.gguf: it is a pipe, not a regular file"})
 	_, _, refused = find(t, "/", "dev/null")
-	expect(t, "refused", refused, []string{"dev/null: it is a device, not a file"})
+	expect(t, "refused", refused, []string{"dev/null: it is a device, not a regular file"})
 }

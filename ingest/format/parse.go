@@ -11,6 +11,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // The formats, as Models.ModelType and ModelFiles.Format have them.
@@ -81,28 +82,28 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 		}
 		return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
 	}
-	source, err := ingest.OpenSource(sf.Path)
+	opened, err := source.Open(sf.Path, sf.Root)
 	if err != nil {
 		return refuse(err)
 	}
-	defer source.Close()
-	info, err := source.Stat()
+	defer opened.Close()
+	info, err := opened.Stat()
 	if err != nil {
 		return refuse(err)
 	}
-	file := ingest.File{Path: sf.Path, Role: sf.Role, Format: Opaque, Bytes: info.Size(), Modified: info.ModTime(),
+	file := ingest.File{Path: sf.Path, Root: sf.Root, Role: sf.Role, Format: Opaque, Bytes: info.Size(), Modified: info.ModTime(),
 		Expected: sf.Expected, ExpectedBytes: sf.ExpectedBytes}
 	if sf.ExpectedBytes >= 0 && sf.ExpectedBytes != file.Bytes {
 		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes, sf.ExpectedBytes))
 	}
-	first, err := head(source)
+	first, err := head(opened)
 	if err != nil {
 		return refuse(err)
 	}
 	if !gguf.Sniff(first) && (p.Opaque || !saysGGUF(sf.Path)) {
 		return file, nil, nil
 	}
-	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(stoppable{ctx, source}, file.Bytes)
+	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(stoppable{ctx, opened}, file.Bytes)
 	var broken *gguf.Error
 	if p.Opaque && errors.As(err, &broken) && broken.Err == nil { // the file is to blame, not the disk or a cap
 		file.Warnings = append(file.Warnings, fmt.Sprintf("kept as a blob: %v", err))
@@ -139,9 +140,9 @@ func (s stoppable) ReadAt(p []byte, offset int64) (int, error) {
 }
 
 // head returns the first bytes of a file, as many as it takes to tell what it is.
-func head(source *os.File) ([]byte, error) {
+func head(file *os.File) ([]byte, error) {
 	first := make([]byte, 16)
-	n, err := source.ReadAt(first, 0)
+	n, err := file.ReadAt(first, 0)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}

@@ -106,30 +106,34 @@ func TestSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	lookup := func(gone ...string) Lookup {
-		return func(d ingest.Digest) (string, error) {
+		return func(d ingest.Digest) (ingest.SourceFile, error) {
 			for _, hex := range gone {
 				if hex == d.String() {
-					return "want-" + hex, &fs.PathError{Op: "lstat", Path: hex, Err: fs.ErrNotExist}
+					return ingest.SourceFile{Path: "want-" + hex}, &fs.PathError{Op: "lstat", Path: hex, Err: fs.ErrNotExist}
 				}
 			}
-			return "blob-" + d.String(), nil
+			return ingest.SourceFile{Path: "blob-" + d.String(), Root: "root"}, nil
 		}
 	}
-	source, missing, err := m.Source("n:t", "manifest", lookup())
+	own := ingest.SourceFile{Path: "manifest", Root: "root"}
+	source, missing, err := m.Source("n:t", own, lookup())
 	var paths []string
 	for _, file := range source.Files {
 		paths = append(paths, string(file.Role)+" "+file.Path)
+		if file.Root != "root" {
+			t.Errorf("%s has root %q", file.Path, file.Root)
+		}
 	}
 	want := []string{"weights blob-" + hexA, "adapter blob-" + hexC, "license blob-" + hexB, "manifest manifest"}
 	if err != nil || len(missing) != 0 || !reflect.DeepEqual(paths, want) || source.Name != "n:t" || source.URI != "ollama://n:t" {
 		t.Errorf("%+v, %v, %v", source, missing, err)
 	}
-	source, missing, err = m.Source("n:t", "manifest", lookup(hexB, hexC))
+	source, missing, err = m.Source("n:t", own, lookup(hexB, hexC))
 	if err != nil || len(source.Files) != 2 || len(missing) != 2 || missing[0].Path != "want-"+hexC ||
 		missing[1].Reason.Error() != "n:t: license blob sha256-"+hexB+" named by the manifest is missing" {
 		t.Errorf("%+v, %v, %v", source, missing, err)
 	}
-	_, missing, err = m.Source("n:t", "manifest", lookup(hexA, hexB))
+	_, missing, err = m.Source("n:t", own, lookup(hexA, hexB))
 	if len(missing) != 2 || missing[0].Path != "want-"+hexA || !errors.Is(missing[0].Reason, ErrNoWeights) || errors.Is(missing[1].Reason, ErrNoWeights) {
 		t.Errorf("%+v: want each missing blob", missing)
 	}
@@ -137,7 +141,7 @@ func TestSource(t *testing.T) {
 		t.Errorf("without weights: %v", err)
 	}
 	denied := errors.New("denied")
-	_, _, err = m.Source("n:t", "manifest", func(ingest.Digest) (string, error) { return "", denied })
+	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) { return ingest.SourceFile{}, denied })
 	if !errors.Is(err, ErrNoWeights) || !errors.Is(err, denied) || strings.Contains(err.Error(), "is missing") {
 		t.Errorf("with weights that cannot be had: %v", err)
 	}
@@ -221,7 +225,9 @@ func FuzzParseManifest(f *testing.F) {
 
 // usable checks the source that a manifest makes: each file once, weights first, the manifest last.
 func usable(t *testing.T, m *Manifest) {
-	source, _, err := m.Source("n:t", "manifest", func(d ingest.Digest) (string, error) { return BlobNames(d)[0], nil })
+	source, _, err := m.Source("n:t", ingest.SourceFile{Path: "manifest"}, func(d ingest.Digest) (ingest.SourceFile, error) {
+		return ingest.SourceFile{Path: BlobNames(d)[0]}, nil
+	})
 	if err != nil {
 		return
 	}

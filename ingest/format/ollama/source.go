@@ -9,18 +9,18 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Lookup finds the blob of a digest. With an error it returns the path where the
+// Lookup finds the blob of a digest: its Path and Root. With an error it returns the path where the
 // blob ought to be; fs.ErrNotExist, wrapped, if it is not there.
-type Lookup func(digest ingest.Digest) (path string, err error)
+type Lookup func(digest ingest.Digest) (ingest.SourceFile, error)
 
 // ErrNoWeights: a manifest names no weights, or they are not there.
 var ErrNoWeights = errors.New("the model's weights are not there")
 
-// Source makes a source of a manifest, whose own file is at path. Weights come
+// Source makes a source of a manifest, whose own file is at the Path and Root of own. Weights come
 // first, the manifest last. A note names each blob that is missing. Without some
 // of its weights a model is no use: then the error is ErrNoWeights, wrapped, and
 // if there are no notes the manifest names no weights. Any other blob is left out.
-func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []ingest.Note, error) {
+func (m *Manifest) Source(name string, own ingest.SourceFile, lookup Lookup) (ingest.Source, []ingest.Note, error) {
 	layers := slices.Clone(m.Layers)
 	slices.SortStableFunc(layers, func(a, b Layer) int { return rank(a.Role) - rank(b.Role) })
 	if len(layers) == 0 || layers[0].Role != ingest.Weights {
@@ -32,7 +32,8 @@ func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []in
 	for _, layer := range layers {
 		blob, err := lookup(layer.Digest)
 		if err == nil {
-			source.Files = append(source.Files, ingest.SourceFile{Path: blob, Role: layer.Role, Expected: layer.Digest, ExpectedBytes: layer.Size})
+			blob.Role, blob.Expected, blob.ExpectedBytes = layer.Role, layer.Digest, layer.Size
+			source.Files = append(source.Files, blob)
 			continue
 		}
 		reason := fmt.Errorf("%s: %w", name, missingBlob(layer, err))
@@ -40,12 +41,13 @@ func (m *Manifest) Source(name, path string, lookup Lookup) (ingest.Source, []in
 			reason = fmt.Errorf("%s: %w: %w", name, ErrNoWeights, missingBlob(layer, err))
 			useless = errors.Join(useless, reason)
 		}
-		missing = append(missing, ingest.Note{Path: blob, Reason: reason})
+		missing = append(missing, ingest.Note{Path: blob.Path, Reason: reason})
 	}
 	if useless != nil {
 		return ingest.Source{}, missing, useless
 	}
-	source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Manifest, ExpectedBytes: -1})
+	own.Role, own.ExpectedBytes = ingest.Manifest, -1
+	source.Files = append(source.Files, own)
 	return source, missing, nil
 }
 

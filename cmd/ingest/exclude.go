@@ -12,25 +12,25 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 )
 
-// errOwn is why the program's own files are skipped.
-var errOwn = errors.New("the catalogue or the store in use")
+// errInUse says why the program's own files are skipped.
+var errInUse = errors.New("the catalogue or the store in use")
 
-// find searches paths for models, and leaves out the catalogue and the store in use: they
-// change while they are read, and closing a file of SQLite's would drop the locks on it.
+// find searches paths for models. It leaves out the catalogue and the store in use: they change while they are read,
+// and closing a file of SQLite's drops the locks on it.
 func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error) {
 	found, err := format.Find(ctx, paths)
 	if err != nil {
 		return found, err
 	}
-	own, err := p.ownPaths()
+	inUse, err := p.pathsInUse()
 	if err != nil {
 		return found, err
 	}
 	found.Sources = slices.DeleteFunc(found.Sources, func(source ingest.Source) bool {
 		for _, file := range source.Files {
-			for _, o := range own {
-				if o.holds(file.Path) {
-					found.Skipped = append(found.Skipped, ingest.Note{Path: o.path, Reason: errOwn})
+			for _, used := range inUse {
+				if used.holds(file.Path) {
+					found.Skipped = append(found.Skipped, ingest.Note{Path: used.path, Reason: errInUse})
 					return true
 				}
 			}
@@ -42,13 +42,13 @@ func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error
 	return found, nil
 }
 
-// ownPath is a file or a folder that the program itself writes to.
-type ownPath struct {
+// pathInUse is a file or a folder that the program writes to.
+type pathInUse struct {
 	path string
 	info os.FileInfo
 }
 
-func (p *program) ownPaths() ([]ownPath, error) {
+func (p *program) pathsInUse() ([]pathInUse, error) {
 	catalog, err := p.catalogPath()
 	if err != nil {
 		return nil, err
@@ -57,30 +57,30 @@ func (p *program) ownPaths() ([]ownPath, error) {
 	if folder, ok := strings.CutPrefix(p.storeURL(catalog), "dir:"); ok {
 		paths = append(paths, folder)
 	}
-	var own []ownPath
+	var inUse []pathInUse
 	for _, path := range paths {
 		if path, err = filepath.Abs(path); err != nil {
 			return nil, err
 		}
 		if info, err := os.Stat(path); err == nil {
-			own = append(own, ownPath{path, info})
+			inUse = append(inUse, pathInUse{path, info})
 		}
 	}
-	return own, nil
+	return inUse, nil
 }
 
-// holds reports whether the path is o or lies in it, by whatever way it is reached.
-func (o ownPath) holds(path string) bool {
-	if path == o.path { // without a look at it: some systems let nobody open what SQLite has mapped
+// holds reports whether path is p or is within it, whatever links lead there.
+func (p pathInUse) holds(path string) bool {
+	if path == p.path { // some systems refuse to open what SQLite has mapped
 		return true
 	}
 	path, err := filepath.EvalSymlinks(path)
 	for err == nil {
-		if info, err := os.Stat(path); err == nil && os.SameFile(info, o.info) {
+		if info, err := os.Stat(path); err == nil && os.SameFile(info, p.info) {
 			return true
 		}
 		parent := filepath.Dir(path)
-		if parent == path || !o.info.IsDir() {
+		if parent == path || !p.info.IsDir() {
 			break
 		}
 		path = parent

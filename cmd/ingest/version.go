@@ -1,0 +1,53 @@
+package main
+
+import (
+	"cmp"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersion(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "Print version, commit, Go version and platform",
+		Example:           "  ingest version --json",
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // other settings do not matter
+		RunE:              func(*cobra.Command, []string) error { return p.version() },
+	}
+}
+
+func (p *program) version() error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	b := buildOf(info)
+	state := ""
+	if b.Modified {
+		state = " (modified)"
+	}
+	p.emit(b, "ingest %s\ncommit %s%s\n%s %s\n", b.Version, cmp.Or(b.Commit, "unknown"), state, b.Go, b.Platform)
+	return nil
+}
+
+// build is how the program was built.
+type build struct {
+	Version  string `json:"version"` // a tag, or (devel)
+	Commit   string `json:"commit"`  // empty if it is not known
+	Modified bool   `json:"modified"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"` // GOOS/GOARCH
+}
+
+// buildOf reads what the Go tool recorded in the program.
+func buildOf(info *debug.BuildInfo) build {
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	return build{cmp.Or(info.Main.Version, "(devel)"), settings["vcs.revision"], settings["vcs.modified"] == "true",
+		cmp.Or(info.GoVersion, runtime.Version()), runtime.GOOS + "/" + runtime.GOARCH}
+}

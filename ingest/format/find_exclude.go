@@ -1,0 +1,70 @@
+package format
+
+import (
+	"errors"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Why a search leaves a file or a folder out. What the user names is taken all the same, unless it is unfinished.
+var (
+	errUnfinished = errors.New("an unfinished download")
+	errHidden     = errors.New("hidden")
+	errKey        = errors.New("a key or a credential")
+	errHistory    = errors.New("a history")
+	errLog        = errors.New("a log")
+	errTemporary  = errors.New("a temporary file of Ollama's")
+)
+
+// excluded returns why a search leaves out what has this name, nil if it does not. Folders that hold models hold private
+// files as well: ~/.ollama has a key and the history of what was asked, ~/.cache/huggingface a token.
+func excluded(name string) error {
+	name = strings.ToLower(name)
+	switch {
+	case strings.HasPrefix(name, "."):
+		return errHidden
+	case isUnfinished(name):
+		return errUnfinished
+	case isKey(name):
+		return errKey
+	case historyName.MatchString(name):
+		return errHistory
+	case logName.MatchString(name):
+		return errLog
+	case temporaryBlob.MatchString(name):
+		return errTemporary
+	}
+	return nil
+}
+
+// Ollama's unfinished blobs are sha256-<hex>-partial, and -partial-0 and so on for their pieces.
+var partial = regexp.MustCompile(`-partial(-[0-9]+)?$`)
+
+var unfinished = []string{".part", ".partial", ".crdownload", ".incomplete", ".tmp", ".download", ".aria2"}
+
+func isUnfinished(name string) bool {
+	name = strings.ToLower(name)
+	return partial.MatchString(name) || slices.Contains(unfinished, filepath.Ext(name))
+}
+
+var (
+	keyExtensions = []string{".key", ".pem", ".p12", ".pfx", ".ppk", ".jks", ".keystore", ".kdbx"}
+	credentials   = []string{"token", "stored_tokens", "credentials", "credentials.json", "authorized_keys", "known_hosts"}
+	historyName   = regexp.MustCompile(`(^|[._-])history$`)
+	logName       = regexp.MustCompile(`\.log([.-][0-9]+)*(\.(gz|bz2|xz|zst))?$`)
+)
+
+// isKey reports whether a name, in lower case, is that of a key (id_ed25519, id_rsa.pub, server.pem) or a credential.
+func isKey(name string) bool {
+	extension := filepath.Ext(name)
+	return strings.HasPrefix(name, "id_") && !slices.Contains(modelExtensions, extension) ||
+		slices.Contains(keyExtensions, extension) || slices.Contains(credentials, name)
+}
+
+// Ollama writes a blob as sha256-<number> before it knows its digest, and collects the files of a model in blobs/<number>.
+var (
+	temporaryBlob   = regexp.MustCompile(`^sha256-[0-9]{1,20}$`)
+	temporaryFolder = regexp.MustCompile(`^[0-9]+$`)
+)

@@ -1,0 +1,128 @@
+// Package remove removes models, and names of models, from a catalogue, and gives names another text.
+//
+// A Plan says what removing would do, so that a person can agree to it; Run does that and nothing else. Payloads that
+// nothing needs any longer stay in their store until gc deletes them.
+package remove
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Catalog is what a catalogue must be able to do.
+type Catalog interface {
+	ingest.Jobs
+	ingest.Reader
+	// Removal, Remove, RemoveName and Rename are as in ingest.Maintenance.
+	Removal(ctx context.Context, model ingest.ModelID) (ingest.Removal, error)
+	Remove(ctx context.Context, lease ingest.Lease, model ingest.ModelID, cascade bool) error
+	RemoveName(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name string) error
+	Rename(ctx context.Context, lease ingest.Lease, model ingest.ModelID, from, to string) error
+}
+
+// Plan is what removing some models does.
+type Plan struct {
+	Models     []ingest.Removal // go as a whole
+	Names      []Name           // go alone: their models have others
+	references []string
+}
+
+// Name is a name that goes.
+type Name struct {
+	Name  string
+	Model ingest.Summary
+}
+
+// Left returns the names that the model keeps.
+func (n Name) Left(plan *Plan) []string {
+	return slices.DeleteFunc(namesOf(&n.Model), func(name string) bool {
+		return slices.ContainsFunc(plan.Names, func(o Name) bool { return o.Name == name && o.Model.ID == n.Model.ID })
+	})
+}
+
+// NewPlan finds out what removing the models that references mean would do. A reference that is one of several names of
+// a model means that name alone; all names of a model together mean the model.
+func NewPlan(ctx context.Context, catalog Catalog, references []string) (*Plan, error) {
+	var order []ingest.ModelID
+	models, whole, names := map[ingest.ModelID]ingest.Summary{}, map[ingest.ModelID]bool{}, map[ingest.ModelID][]string{}
+	var unknown error
+	for _, reference := range references {
+		m, byName, err := ingest.FindNamed(ctx, catalog, reference)
+		if err != nil {
+			unknown = errors.Join(unknown, err)
+			continue
+		}
+		if _, ok := models[m.ID]; !ok {
+			models[m.ID] = m
+			order = append(order, m.ID)
+		}
+		if !byName || m.State == ingest.ModelRemoving {
+			whole[m.ID] = true
+		} else if !slices.Contains(names[m.ID], reference) {
+			names[m.ID] = append(names[m.ID], reference)
+		}
+	}
+	if unknown != nil {
+		return nil, unknown
+	}
+	plan := &Plan{references: references}
+	for _, id := range order {
+		m := models[id]
+		if !whole[id] && len(names[id]) < len(namesOf(&m)) {
+			for _, name := range names[id] {
+				plan.Names = append(plan.Names, Name{name, m})
+			}
+			continue
+		}
+		removal, err := catalog.Removal(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		plan.Models = append(plan.Models, removal)
+	}
+	return plan, nil
+}
+
+// namesOf returns the model's names, each once.
+func namesOf(m *ingest.Summary) []string {
+	names := []string{m.Name}
+	for _, n := range m.Names {
+		if !slices.Contains(names, n.Name) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// Refusal returns why the plan cannot be carried out without removing rows of other programs; nil if it can.
+func (p *Plan) Refusal() error {
+	var all error
+	for _, m := range p.Models {
+		if len(m.Foreign) > 0 {
+			all = errors.Join(all, &ingest.ForeignRowsError{Model: m.Model.ID, Rows: m.Foreign})
+		}
+	}
+	return all
+}
+
+// Freed returns how many bytes of payloads nothing needs once the plan is carried out, at least: what only models of the
+// plan share comes on top.
+func (p *Plan) Freed() (bytes int64) {
+	for _, m := range p.Models {
+		bytes += m.Freed
+	}
+	return bytes
+}
+
+// covers reports whether carrying out other removes nothing that p does not.
+func (p *Plan) covers(other *Plan) bool {
+	sameName := func(a, b Name) bool { return a.Name == b.Name && a.Model.ID == b.Model.ID }
+	sameModel := func(a, b ingest.Removal) bool {
+		return a.Model.ID == b.Model.ID && slices.Equal(namesOf(&a.Model), namesOf(&b.Model)) &&
+			slices.EqualFunc(a.Foreign, b.Foreign, func(a, b ingest.ForeignRows) bool { return a.Table == b.Table && a.Column == b.Column })
+	}
+	return slices.EqualFunc(p.Names, other.Names, sameName) && slices.EqualFunc(p.Models, other.Models, sameModel)
+}

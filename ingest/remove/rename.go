@@ -1,0 +1,88 @@
+package remove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// CheckName refuses a name that would not lead back to its model: commands read it as an id or a SHA-256.
+func CheckName(name string) error {
+	_, err := strconv.ParseInt(name, 10, 64)
+	prefix, notDigest := ingest.ParseDigestPrefix(name)
+	switch {
+	case strings.TrimSpace(name) == "":
+		return errors.New("a name cannot be empty")
+	case err == nil:
+		return fmt.Errorf("name %s: commands take a number for a model's id: choose a name with a letter", name)
+	case notDigest == nil && (len(prefix) == 2*len(ingest.Digest{}) || strings.HasPrefix(strings.ToLower(name), "sha256:")):
+		return fmt.Errorf("name %s: commands take it for a SHA-256: choose another name", name)
+	}
+	return nil
+}
+
+// Renamer gives a name of a model another text.
+type Renamer struct {
+	Catalog Catalog
+	Log     *slog.Logger
+}
+
+// Rename gives the name that reference is of a model, or its only name, the text to, as the job that request asks for. It
+// returns the model as it was and the name that it had. A name that another model has is refused.
+func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, reference, to string) (m ingest.Summary, from string, err error) {
+	if err := CheckName(to); err != nil {
+		return m, "", err
+	}
+	err = ingest.RunJob(ctx, r.Catalog, request, r.Log, func(ctx context.Context, lease ingest.Lease) error {
+		if m, from, err = r.find(ctx, reference); err != nil {
+			return err
+		}
+		if err := r.checkFree(ctx, m, from, to); err != nil {
+			return err
+		}
+		return r.Catalog.Rename(ctx, lease, m.ID, from, to)
+	})
+	return m, from, err
+}
+
+func (r *Renamer) find(ctx context.Context, reference string) (m ingest.Summary, from string, err error) {
+	m, byName, err := ingest.FindNamed(ctx, r.Catalog, reference)
+	if err != nil || byName {
+		return m, reference, err
+	}
+	names := namesOf(&m)
+	if len(names) > 1 {
+		return m, "", fmt.Errorf("model %d has %d names: say which one to change: %q", m.ID, len(names), names)
+	}
+	return m, names[0], nil
+}
+
+// checkFree refuses a name that is taken.
+func (r *Renamer) checkFree(ctx context.Context, m ingest.Summary, from, to string) error {
+	if from == to {
+		return nil
+	}
+	if slices.Contains(namesOf(&m), to) {
+		return fmt.Errorf("model %d has the name %q already: `ingest rm %s` removes the other one", m.ID, to, from)
+	}
+	other, byName, err := ingest.FindNamed(ctx, r.Catalog, to)
+	var several *ingest.AmbiguousError
+	switch {
+	case errors.Is(err, ingest.ErrNotFound), err == nil && !byName:
+		return nil
+	case errors.As(err, &several):
+		if !byName {
+			return nil
+		}
+		return fmt.Errorf("%d models have the name %q already: choose another", len(several.Models), to)
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("model %d has the name %q already: choose another, or rename that one first", other.ID, to)
+}

@@ -1,0 +1,66 @@
+package remove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// ErrChanged: the catalogue is no longer what the plan was made for.
+var ErrChanged = errors.New("the catalogue changed after this was shown, and nothing was removed: run rm again")
+
+// Remover carries out a plan.
+type Remover struct {
+	Catalog Catalog
+	// Cascade also removes the rows of other programs that refer to the models.
+	Cascade bool
+	Log     *slog.Logger
+	// RemovedName and Removed are told of each thing that is gone.
+	RemovedName func(Name)
+	Removed     func(ingest.Removal)
+}
+
+// Run does what plan says, as the job that request asks for. It runs alone: while any other job is live, the error is an
+// *ingest.BusyError, and none starts until it is done. A model that gains rows of other programs while Run is at work is
+// left, and the others go on. A removal that is cut short is finished by the next one of the model, or by gc.
+func (r *Remover) Run(ctx context.Context, request ingest.JobRequest, plan *Plan) error {
+	if err := plan.Refusal(); err != nil && !r.Cascade {
+		return err
+	}
+	request.Exclusive = true
+	return ingest.RunJob(ctx, r.Catalog, request, r.Log, func(ctx context.Context, lease ingest.Lease) error {
+		now, err := NewPlan(ctx, r.Catalog, plan.references)
+		if err != nil {
+			return err
+		}
+		if !plan.covers(now) {
+			return ErrChanged
+		}
+		return r.all(ctx, lease, now)
+	})
+}
+
+func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {
+	for _, n := range plan.Names {
+		if err := r.Catalog.RemoveName(ctx, lease, n.Model.ID, n.Name); err != nil {
+			return fmt.Errorf("name %q of model %d: %w", n.Name, n.Model.ID, err)
+		}
+		r.RemovedName(n)
+	}
+	var refused error
+	for _, m := range plan.Models {
+		var foreign *ingest.ForeignRowsError
+		switch err := r.Catalog.Remove(ctx, lease, m.Model.ID, r.Cascade); {
+		case errors.As(err, &foreign):
+			refused = errors.Join(refused, err)
+		case err != nil:
+			return errors.Join(refused, fmt.Errorf("model %d is not removed completely: `ingest rm %d` or `ingest gc --yes` finishes it: %w", m.Model.ID, m.Model.ID, err))
+		default:
+			r.Removed(m)
+		}
+	}
+	return refused
+}
