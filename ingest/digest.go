@@ -59,3 +59,31 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
+
+// DigestPrefix is the beginning of a digest: 6 to 64 lower-case hexadecimal digits.
+type DigestPrefix string
+
+// minPrefix is the fewest digits of a SHA-256 that are taken for one.
+const minPrefix = 6
+
+// ParseDigestPrefix reads 6 to 64 hexadecimal digits, in either case, behind sha256:, sha256- or nothing.
+func ParseDigestPrefix(text string) (DigestPrefix, error) {
+	hexits := strings.ToLower(text)
+	hexits = strings.TrimPrefix(strings.TrimPrefix(hexits, "sha256:"), "sha256-")
+	if len(hexits) < minPrefix || len(hexits) > 2*sha256.Size || strings.Trim(hexits, "0123456789abcdef") != "" {
+		return "", fmt.Errorf("%q is not the beginning of a SHA-256: want %d to %d hexadecimal digits", text, minPrefix, 2*sha256.Size)
+	}
+	return DigestPrefix(hexits), nil
+}
+
+// First returns the least digest that begins so.
+func (p DigestPrefix) First() Digest { return p.fill("0") }
+
+// Last returns the greatest one.
+func (p DigestPrefix) Last() Digest { return p.fill("f") }
+
+func (p DigestPrefix) fill(digit string) (d Digest) {
+	text := string(p) + strings.Repeat(digit, max(0, 2*sha256.Size-len(p)))
+	_, _ = hex.Decode(d[:], []byte(text[:2*sha256.Size])) // it holds digits alone
+	return d
+}

@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// minPrefix is the fewest digits of a SHA-256 that are taken for one.
-const minPrefix = 6
-
 // AmbiguousError: a reference fits several models.
 type AmbiguousError struct {
 	Reference string

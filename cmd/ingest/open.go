@@ -29,8 +29,7 @@ type home struct {
 }
 
 func (h *home) payloads() ingest.Payloads {
-	rows, _ := h.catalog.(ingest.RowStore)
-	return ingest.Payloads{Store: h.store, Rows: rows}
+	return ingest.Payloads{Store: h.store, Rows: h.catalog}
 }
 
 // logWay says how payloads get into the catalogue's rows, where there is more than one way.

@@ -144,7 +144,7 @@ func (p *program) showSegments(ctx context.Context, library ingest.Reader, m ing
 	p.section()
 	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LIES IN"}}
 	for _, file := range m.Files {
-		for piece, err := range library.Segments(ctx, file.ID) {
+		for piece, err := range library.Segments(ctx, file.ID, 0) {
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,35 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Removal is what removing a model would do.
+type Removal struct {
+	Model   Summary       // with the names and files that go
+	Freed   int64         // bytes of payloads that only this model needs
+	Shared  int64         // bytes of payloads that other models need as well, and that stay
+	Foreign []ForeignRows // what refers to the model from tables of other programs
+}
+
+// ForeignRows are rows of another program's table that refer to a model by a foreign key, or to rows that do.
+type ForeignRows struct {
+	Table, Column string
+	Refers        string // the table that the column refers to
+	Rows          int64
+}
+
+// ForeignRowsError says why a model cannot be removed: rows of other programs refer to it.
+type ForeignRowsError struct {
+	Model ModelID
+	Rows  []ForeignRows
+}
+
+func (e *ForeignRowsError) Error() string {
+	var list []string
+	for _, r := range e.Rows {
+		list = append(list, fmt.Sprintf("%d of %s (by %s, to %s)", r.Rows, r.Table, r.Column, r.Refers))
+	}
+	return fmt.Sprintf("rows of other programs refer to model %d: %s; --cascade removes them as well", e.Model, strings.Join(list, ", "))
+}
