@@ -5,21 +5,21 @@ import (
 	"iter"
 )
 
-// Catalog is the whole of what the program asks of a database. Each verb below
-// is one transaction, or a read; none leaves half of its effect, Unreferenced apart. Each may be
-// called again after an error, whether or not the first call took effect: a
-// commit whose answer was lost is an ordinary event.
+// Catalog is the whole of what the program asks of a database. Each verb below is a read, or one transaction that
+// leaves nothing half done; those that remove rows are several, which can be cut short and repeated. Each may be called
+// again after an error, whether or not the first call took effect: a commit whose answer was lost is an ordinary event.
 type Catalog interface {
 	Jobs
 	Writer
 	Reader
 	Maintenance
+	RowPayloads
 	// Identity names this database among all others, for as long as it exists.
 	Identity(ctx context.Context) (string, error)
 	Close() error
 }
 
-// Recorder writes down what was stored. Every call names a lease, and the
+// Writer writes down what was stored. Every call names a lease, and the
 // transaction that would change something under a lease that was lost fails
 // with ErrLeaseLost and changes nothing.
 type Writer interface {
@@ -33,7 +33,8 @@ type Writer interface {
 
 	// Record writes the rows of a batch of stored segments, and how far the file
 	// has got with them. A segment that has a row already is left as it is, and
-	// counted once. An atom that exists is referred to, not made again.
+	// counted once. An atom that exists is referred to, not made again. With InRows, the
+	// payloads commit together with their rows.
 	Record(ctx context.Context, lease Lease, batch *Batch) error
 
 	// Complete closes a model: every file must be recorded to its end, under a
@@ -53,63 +54,65 @@ type Writer interface {
 	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
 }
 
-// RowStore is a catalogue that can keep payloads in its own rows: FILESTREAM,
-// varbinary(max), a BLOB. Rows and payloads of a batch commit together.
-type RowStore interface {
-	// RecordPayloads is Record for a batch whose segments carry their Payload.
-	RecordPayloads(ctx context.Context, lease Lease, batch *Batch) error
-	// ReadPayload reads the payload that the row of piece holds into buffer, which
-	// is grown if it must be.
-	ReadPayload(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error)
-	// ReplacePayload writes the payload of a piece that was found damaged.
-	ReplacePayload(ctx context.Context, piece StoredSegment, payload []byte) error
+// RowPayloads are the payloads that a catalogue keeps in its own rows: FILESTREAM, varbinary(max), a BLOB.
+type RowPayloads interface {
+	// ReadPayload fills into with the payload that the row of a segment holds, all of it. One that has another size is a
+	// *SizeError, and a row without one is ErrNoPayload, wrapped. It does not check the digest.
+	ReadPayload(ctx context.Context, segment StoredSegment, into []byte) error
+	// ReplacePayload puts a payload into the row of a segment, in place of a damaged one or of an address. One that does not
+	// have the segment's digest is refused.
+	ReplacePayload(ctx context.Context, lease Lease, segment StoredSegment, payload []byte) error
+	// HashPayload has the server hash the payload that the row of a segment holds, and moves none of it. A row without
+	// one is ErrNoPayload, wrapped; where there is no server, the error is errors.ErrUnsupported, wrapped.
+	HashPayload(ctx context.Context, segment StoredSegment) (Digest, error)
 }
 
-// Hasher is a catalogue whose server can hash the payloads in its rows where they lie.
-type Hasher interface {
-	// HashPayload returns the SHA-256 of the payload that the row of piece holds, and moves none of it. A
-	// row without one is ErrNoPayload, wrapped.
-	HashPayload(ctx context.Context, piece StoredSegment) (Digest, error)
-}
-
-// Library reads what was recorded. Sequences end at the first error; breaking
+// Reader reads what was recorded. Sequences end at the first error; breaking
 // off early releases what they hold.
 type Reader interface {
-	// Models yields all models, complete or not, by ID, without their metadata.
+	// Models yields all models, whatever their state, by ID, without their metadata.
 	Models(ctx context.Context) iter.Seq2[Summary, error]
 	// Model returns one; ErrNotFound, wrapped, if there is none.
 	Model(ctx context.Context, id ModelID) (Summary, error)
 	// Layers yields a model's tensors by index.
 	Layers(ctx context.Context, id ModelID) iter.Seq2[Layer, error]
-	// Pieces yields a file's recorded segments in file order.
-	Segments(ctx context.Context, file FileID) iter.Seq2[StoredSegment, error]
+	// Segments yields a file's recorded segments in file order, those that end after byte from; 0 is for all.
+	Segments(ctx context.Context, file FileID, from int64) iter.Seq2[StoredSegment, error]
+	// LastSegment returns the recorded segment that ends last in the file; ErrNotFound, wrapped, if there is none.
+	LastSegment(ctx context.Context, file FileID) (StoredSegment, error)
 	// Unchanged returns the complete file that was read from this path when it had this
 	// size and modification time; ErrNotFound, wrapped, if there is none.
 	Unchanged(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
+	// ModelsNamed returns the models that go by a name, by ID. Like the two below, it leaves out those that are being removed.
+	ModelsNamed(ctx context.Context, name string) ([]ModelID, error)
+	// ModelsWithDigest returns the models with a file, recorded to its end, whose digest begins so, by ID.
+	ModelsWithDigest(ctx context.Context, prefix DigestPrefix) ([]ModelID, error)
+	// FileWithDigest returns a file of a complete model with this digest; ErrNotFound, wrapped, if there is none.
+	FileWithDigest(ctx context.Context, digest Digest) (StoredFile, error)
 }
 
-// Keeper is what gc and verify ask beyond reading.
+// Maintenance is what gc, verify, rm and rename ask beyond reading. Verbs that write name a lease, as those of Writer do.
 type Maintenance interface {
 	// Referenced returns, of at most 1,000 digests, those that a row needs from a store, with the names under which the
 	// store has them by the rows, each once, in no order; "" is of rows that give no name.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
-	// Unreferenced counts the atoms of segments that no row refers to any longer and
-	// their bytes, and, if remove is set, removes them. It counts references anew:
-	// another program may have deleted models.
-	Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error)
-	// Relocate notes that the payload of piece now lies at address. If that has a name, all rows of this digest that say that
-	// theirs lies there, by its URI, are given its ETag, size and time as well: they share the payload.
-	Relocate(ctx context.Context, piece StoredSegment, address Address) error
-}
-
-// RowPayloads reads and writes payloads that are kept in the catalogue's own rows: FILESTREAM, varbinary(max), a BLOB.
-type RowPayloads interface {
-	// ReadPayload fills into with the payload that the row of s holds. One of another size is a *SizeError, a row without
-	// one ErrNoPayload, wrapped.
-	ReadPayload(ctx context.Context, s StoredSegment, into []byte) error
-	// ReplacePayload writes the payload of a segment that was found damaged into its row.
-	ReplacePayload(ctx context.Context, lease Lease, s StoredSegment, payload []byte) error
-	// HashPayload returns the SHA-256 of the payload that the row of s holds, as the server computes it: none of it travels. A
-	// row without one is ErrNoPayload, wrapped; a catalogue without a server errors.ErrUnsupported.
-	HashPayload(ctx context.Context, s StoredSegment) (Digest, error)
+	// Unreferenced counts the atoms of segments that no row refers to any longer and their bytes. With remove, it first
+	// finishes the removals that were cut short, removes these atoms, and corrects the reference counts of the others: another
+	// program may have deleted models. It needs a lease to remove alone.
+	Unreferenced(ctx context.Context, lease Lease, remove bool) (atoms, bytes int64, err error)
+	// Relocate notes that the payload of a segment is now at address. If that has a name, all rows of this digest that say that
+	// theirs is there, by its URI, are given its ETag, size and time as well: they share the payload.
+	Relocate(ctx context.Context, lease Lease, segment StoredSegment, address Address) error
+	// Removal returns what Remove would do.
+	Removal(ctx context.Context, model ModelID) (Removal, error)
+	// Remove removes a model. It marks the model, in state ModelRemoving, in which nothing finds it by name or content and
+	// nothing is continued or merged into it; then it deletes the rows in bounded transactions. A call that was cut short is
+	// finished by the next one, or by Unreferenced. A model that is not there is success. One that a live job works on is a
+	// *BusyError. If rows of other programs refer to the model, the error is a *ForeignRowsError and nothing changes, or, with
+	// cascade, they are removed first.
+	Remove(ctx context.Context, lease Lease, model ModelID, cascade bool) error
+	// RemoveName takes a name from a model. One that it does not have is success; its only one stays.
+	RemoveName(ctx context.Context, lease Lease, model ModelID, name string) error
+	// Rename gives a name of a model another text. A name that the model does not have is ErrNotFound, wrapped.
+	Rename(ctx context.Context, lease Lease, model ModelID, from, to string) error
 }

@@ -59,7 +59,7 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 	good := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), 3*mib, 3)), file(blob(t, filepath.Join(folder, "z"), 3*mib, 4))}
 	in := h.ingester(few)
 	var batches atomic.Int64
-	in.Catalog = &watched{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore), see: func(b *ingest.Batch) {
+	in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
 		if b.To-b.From > 0 && b.From >= 4*mib && batches.Add(1) == 1 { // only the changing file is so large
 			change(t, path)
 		}
@@ -93,18 +93,12 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 // watched is a catalogue that shows each batch before it is recorded.
 type watched struct {
 	ingest.Catalog
-	ingest.RowStore
 	see func(*ingest.Batch) // may be called by several goroutines
 }
 
 func (w *watched) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
 	w.see(batch)
 	return w.Catalog.Record(ctx, lease, batch)
-}
-
-func (w *watched) RecordPayloads(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	w.see(batch)
-	return w.RowStore.RecordPayloads(ctx, lease, batch)
 }
 
 // TestBuffersComeBack: many files that fail half way do not leave the run without buffers. There are six.
@@ -119,7 +113,7 @@ func TestBuffersComeBack(t *testing.T) {
 			begins[ingest.Sum(noise(mib, uint64(i)))] = path
 			sources = append(sources, file(path))
 		}
-		in.Catalog = &watched{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore), see: func(b *ingest.Batch) {
+		in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
 			if path, ok := begins[b.Segments[0].Digest]; ok { // no buffer holds the end yet
 				must(t, os.Truncate(path, 12*mib+5))
 			}

@@ -19,7 +19,8 @@ func (t *intake) commit(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		record := b.record(t.model, t.entry.ID, at, state)
-		record.Unshared = t.rows != nil || t.placer != nil
+		record.InRows = t.Store == nil
+		record.Unshared = record.InRows || t.placer != nil
 		if b.final {
 			record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
 			if err := t.checkWhole(record.Digest); err != nil {
@@ -39,7 +40,7 @@ func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) erro
 	if err := t.write(ctx, record); err != nil {
 		return fmt.Errorf("%s: record bytes %d to %d: %w", Printable(t.file.Path), record.From, record.To, err)
 	}
-	if t.rows != nil {
+	if record.InRows {
 		for _, s := range b.slabs {
 			t.release(s)
 		}
@@ -53,11 +54,7 @@ func (t *intake) record(ctx context.Context, record *Batch, b *batchInHand) erro
 func (t *intake) write(ctx context.Context, record *Batch) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errRecordTimeout)
 	defer cancel()
-	send := t.Catalog.Record
-	if t.rows != nil {
-		send = t.rows.RecordPayloads
-	}
-	err := send(ctx, t.lease, record)
+	err := t.Catalog.Record(ctx, t.lease, record)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}

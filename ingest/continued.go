@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -10,12 +11,9 @@ import (
 // checkContinued compares the last segment that was recorded with the file: size and time can agree although
 // a file was replaced, and then the rest of one would be joined to the beginning of another.
 func (t *intake) checkContinued(ctx context.Context) error {
-	var last StoredSegment
-	for piece, err := range t.Catalog.Segments(ctx, t.entry.ID) {
-		if err != nil {
-			return err
-		}
-		last = piece
+	last, err := t.Catalog.LastSegment(ctx, t.entry.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
 	}
 	if last.Offset+last.Bytes != t.entry.Recorded {
 		return &SourceError{t.file.Path, t.entry.Recorded, fmt.Errorf("rows of what was recorded before this byte are gone: %w: it is begun anew by the next run", ErrIncomplete)}

@@ -30,6 +30,13 @@ var (
 	ErrInterrupted = errors.New("interrupted")
 )
 
+// SizeError says that a payload does not have the size that its row gives it.
+type SizeError struct{ Want, Got int64 }
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("the payload has %d bytes, and should have %d", e.Got, e.Want)
+}
+
 // RewrittenError says that a payload was written again since its row was. Whether by us or by another, only reading tells.
 type RewrittenError struct {
 	Was string  // the ETag that the row has
@@ -84,14 +91,4 @@ func Printable(text string) string {
 		return text
 	}
 	return quoted
-}
-
-// SizeError says that a payload is there and has the wrong size: it is damaged, not missing.
-type SizeError struct {
-	Name      string // of the payload, as the store or catalogue names it
-	Want, Got int64  // bytes; Got is negative where only the difference is known
-}
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s is damaged: it holds %d bytes, and %d were stored", e.Name, e.Got, e.Want)
 }

@@ -77,7 +77,7 @@ func (e *Exporter) write(ctx context.Context, file StoredFile, to *os.File) erro
 	}
 	whole := sha256x2.New()
 	at := int64(0)
-	err = eachPiece(ctx, e.Catalog.Segments(ctx, file.ID), l, l.read, func(f fetched) error {
+	err = eachPiece(ctx, e.Catalog.Segments(ctx, file.ID, 0), l, l.read, func(f fetched) error {
 		f.hash(whole)
 		if reason := f.damage(at); reason != nil {
 			return fmt.Errorf("%s: %w; ingest verify lists all damage", f.Place(), reason)

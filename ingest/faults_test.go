@@ -111,7 +111,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 		}
 		delete(failed, "")
 		t.Log(failed)
-		verbs := []string{h.recordVerb()}
+		verbs := []string{"Record"}
 		if h.memory != nil {
 			verbs = append(verbs, "Claim", "Put")
 		}
@@ -236,7 +236,7 @@ func TestRefusalAmongFaults(t *testing.T) {
 		}
 	}
 	t.Log(failed)
-	for _, verb := range []string{"Abandon", "Models", "Pieces"} {
+	for _, verb := range []string{"Abandon", "Models", "Segments"} {
 		if failed[verb] == 0 {
 			t.Errorf("no call of %s has failed", verb)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,15 +15,16 @@ import (
 
 // Payloads reads payloads back from wherever their rows say that they are.
 type Payloads struct {
-	Store Store    // nil if there is none
-	Rows  RowStore // nil if the catalogue keeps no payloads
+	Store Store       // nil if there is none
+	Rows  RowPayloads // nil if the catalogue keeps no payloads
 }
 
 // Read returns the payload of piece, in buffer if it fits. It does not check the digest.
 func (p Payloads) Read(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error) {
 	switch {
 	case piece.inRow() && p.Rows != nil:
-		return p.Rows.ReadPayload(ctx, piece, buffer)
+		buffer = slices.Grow(buffer[:0], int(piece.Bytes))[:piece.Bytes]
+		return buffer, p.Rows.ReadPayload(ctx, piece, buffer)
 	case piece.inRow():
 		return nil, fmt.Errorf("%w: it lies in a row, and this catalogue keeps no payloads in rows", ErrNoPayload)
 	case p.Store == nil:

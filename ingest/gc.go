@@ -120,7 +120,7 @@ func (c *Collector) collect(ctx context.Context, lease Lease, sweeper Sweeper, s
 		return err
 	}
 	var err error
-	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, c.Remove); err != nil || sweeper == nil {
+	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, lease, c.Remove); err != nil || sweeper == nil {
 		return err
 	}
 	s := &sweep{Collector: c, sweeper: sweeper, lease: lease, sum: sum, found: found, limit: time.Now().Add(-c.OlderThan)}

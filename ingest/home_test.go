@@ -63,14 +63,6 @@ func reopen(t *testing.T, h *home) *home {
 	return &home{h.path, catalog, h.memory}
 }
 
-// recordVerb is the verb by which a run writes down what it stored.
-func (h *home) recordVerb() string {
-	if h.memory != nil {
-		return "Record"
-	}
-	return "RecordPayloads"
-}
-
 // another is an empty home of the same kind.
 func (h *home) another(t *testing.T) *home {
 	t.Helper()
@@ -90,7 +82,7 @@ func (h *home) store() ingest.Store {
 }
 
 func (h *home) payloads() ingest.Payloads {
-	return ingest.Payloads{Store: h.store(), Rows: h.catalog.(ingest.RowStore)}
+	return ingest.Payloads{Store: h.store(), Rows: h.catalog}
 }
 
 func (h *home) ingester(options ingest.Options) *ingest.Ingester {
@@ -173,7 +165,7 @@ func (h *home) models(t *testing.T) []ingest.Summary {
 func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.StoredSegment {
 	t.Helper()
 	var all []ingest.StoredSegment
-	for p, err := range h.catalog.Segments(t.Context(), file.ID) {
+	for p, err := range h.catalog.Segments(t.Context(), file.ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -148,7 +148,7 @@ func (t *intake) fill(ctx context.Context, b *batchInHand, s *slab) (*batchInHan
 	if err := t.readFull(s); err != nil {
 		return b, err
 	}
-	b.add(s, t.rows != nil)
+	b.add(s, t.Store == nil)
 	select {
 	case t.slabs <- s:
 	case <-ctx.Done():
@@ -167,7 +167,7 @@ func (t *intake) isFull(b *batchInHand) bool {
 // lend gives the slab its buffer. Where payloads stay in memory until their
 // transaction, running out of buffers ends the batch: it is what gives them back. So does its share of them.
 func (t *intake) lend(ctx context.Context, b *batchInHand, s *slab) (*batchInHand, error) {
-	if t.rows != nil {
+	if t.Store == nil {
 		if len(b.slabs) < t.batchBuffers {
 			if s.buffer = t.loan.try(); s.buffer != nil {
 				return b, nil
@@ -247,7 +247,7 @@ func (t *intake) hash(ctx context.Context) error {
 func (t *intake) work(ctx context.Context) error {
 	for p := range t.pieces {
 		r := &p.slab.segments[p.index]
-		if t.rows != nil {
+		if t.Store == nil {
 			r.Payload = p.payload()
 		} else if err := t.put(ctx, r, p.payload()); err != nil {
 			return fmt.Errorf("%s: store bytes %d to %d: %w", Printable(t.file.Path), r.Offset, r.End(), err)

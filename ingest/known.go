@@ -169,7 +169,7 @@ func (r *run) compare(ctx context.Context, stored StoredFile, file *os.File, pat
 		return &SourceError{path, at, fmt.Errorf("the catalogue has lost the rows of bytes %d to %d, so that the file cannot be given back: %w: delete its model (DELETE FROM Models WHERE ModelId = %d), and take it in again",
 			at, to, ErrIncomplete, stored.Model)}
 	}
-	for piece, err := range r.Catalog.Segments(ctx, stored.ID) {
+	for piece, err := range r.Catalog.Segments(ctx, stored.ID, 0) {
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ func TestTakenOver(t *testing.T) {
 				if moment == "before a payload" && h.memory == nil {
 					t.Skip("this home has no store, and so no Put")
 				}
-				takenOver(t, h, map[string]string{"before a payload": "Put", "before rows": h.recordVerb(), "before completing": "Complete"}[moment])
+				takenOver(t, h, map[string]string{"before a payload": "Put", "before rows": "Record", "before completing": "Complete"}[moment])
 			})
 		})
 	}
@@ -126,7 +126,7 @@ func TestLossIsNoticed(t *testing.T) {
 			}
 			h.check(t)
 			in = h.ingester(few)
-			in.Catalog = &keeper{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore)}
+			in.Catalog = &keeper{Catalog: h.catalog}
 			report, err = runAs(t, t.Context(), in, claim, sources...)
 			if renewals := in.Catalog.(*keeper).renewing.Load(); err != nil || len(report.Ingested) != 2 || renewals != 0 {
 				t.Errorf("%+v, %v; %d renewals after the end of the run", report, err, renewals)
@@ -161,7 +161,6 @@ func (c *cutOff) Unchanged(ctx context.Context, _ string, _, _ int64) (ingest.St
 // keeper is a catalogue whose renewals take long.
 type keeper struct {
 	ingest.Catalog
-	ingest.RowStore
 	renewing atomic.Int64
 }
 

@@ -43,7 +43,7 @@ func TestFewestBuffers(t *testing.T) {
 				buffers[uintptr(unsafe.Pointer(unsafe.SliceData(payload)))] = true
 			}
 		}
-		in.Catalog = &watched{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore), see: func(b *ingest.Batch) {
+		in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
 			for _, s := range b.Segments {
 				see(s.Payload)
 			}
@@ -87,7 +87,7 @@ func TestManySmallTensors(t *testing.T) {
 		options.BatchRows = 100
 		in := h.ingester(options)
 		var batches atomic.Int64
-		in.Catalog = &watched{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore), see: func(b *ingest.Batch) {
+		in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
 			batches.Add(1)
 			if len(b.Segments) > options.BatchRows {
 				t.Errorf("a batch of %d rows, at most %d were asked for", len(b.Segments), options.BatchRows)

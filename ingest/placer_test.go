@@ -70,7 +70,7 @@ func TestPlacer(t *testing.T) {
 	m := h.models(t)[0]
 	pieces := 0
 	for _, f := range m.Files {
-		for p, err := range h.catalog.Segments(t.Context(), f.ID) {
+		for p, err := range h.catalog.Segments(t.Context(), f.ID, 0) {
 			must(t, err)
 			pieces++
 			payload, there := store.laid[p.Address.Name]
@@ -105,7 +105,7 @@ func TestProbe(t *testing.T) {
 	m := h.models(t)[0]
 	f := m.Files[0]
 	var names []string
-	for p, err := range h.catalog.Segments(t.Context(), f.ID) {
+	for p, err := range h.catalog.Segments(t.Context(), f.ID, 0) {
 		must(t, err)
 		names = append(names, p.Address.Name)
 	}

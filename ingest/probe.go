@@ -27,7 +27,7 @@ func (v *Verifier) Probe(ctx context.Context, file StoredFile, found func(Damage
 	group, probing := errgroup.WithContext(ctx)
 	group.SetLimit(l.workers)
 	at := int64(0)
-	for piece, err := range v.Catalog.Segments(ctx, file.ID) {
+	for piece, err := range v.Catalog.Segments(ctx, file.ID, 0) {
 		if err != nil || probing.Err() != nil {
 			if failed := group.Wait(); err == nil {
 				err = failed

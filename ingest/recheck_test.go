@@ -134,7 +134,7 @@ func TestRecheckStops(t *testing.T) {
 	options.Recheck = true
 	in := h.ingester(options)
 	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, _ catalogtest.Moment) error {
-		if verb == "Pieces" {
+		if verb == "Segments" {
 			cancel()
 		}
 		return nil

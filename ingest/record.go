@@ -46,7 +46,7 @@ type FileEntry struct {
 }
 
 // Batch is a run of one file's segments, one after the other in file order
-// without a gap, all of them durable (or, for RecordPayloads, carrying their bytes).
+// without a gap, all of them durable (or, with InRows, carrying their bytes).
 type Batch struct {
 	Model    ModelID
 	File     FileID
@@ -57,7 +57,9 @@ type Batch struct {
 	HashState []byte
 	// Digest is the SHA-256 of the whole file, set in its last batch.
 	Digest Digest
-	// Apart is set where each row has a payload of its own, in itself or by its position: none is shared, although its
+	// InRows says that each segment carries its Payload, and that it goes into its row.
+	InRows bool
+	// Unshared is set where each row has a payload of its own, in itself or by its position: none is shared, although its
 	// content is known.
 	Unshared bool
 }
@@ -69,7 +71,7 @@ type NewSegment struct {
 	Type    string  // the tensor's type; empty for NoTensor
 	Digest  Digest
 	Address Address
-	Payload []byte // for RecordPayloads only
+	Payload []byte // with InRows only
 }
 
 // Piece is a recorded segment as it is read back.

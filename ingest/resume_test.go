@@ -21,7 +21,7 @@ func breakOff(t *testing.T, h *home, source ingest.Source, record int64) int64 {
 	in := h.ingester(few)
 	var records atomic.Int64
 	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
-		if verb == h.recordVerb() && when == catalogtest.Before && records.Add(1) > record {
+		if verb == "Record" && when == catalogtest.Before && records.Add(1) > record {
 			return errFault
 		}
 		return nil

@@ -18,8 +18,7 @@ import (
 // Ingester takes in models. Its fields are set once, before Run.
 type Ingester struct {
 	Catalog Catalog
-	// Store is where payloads go; nil puts them into the catalogue's own rows,
-	// for which the catalogue must be a RowStore.
+	// Store is where payloads go; nil puts them into the catalogue's own rows.
 	Store Store
 	// Home names the store among others. An unfinished model is continued only with the same one.
 	Home string
@@ -63,8 +62,7 @@ const graceTime = time.Minute
 type run struct {
 	*Ingester
 	lease    Lease
-	rows     RowStore // nil if payloads go to the store
-	placer   Placer   // nil if the store goes by digest alone
+	placer   Placer // nil if the store goes by digest alone
 	pool     *pool
 	stop     context.Context // done when no more is to be read
 	inFlight flight[Digest]  // payloads
@@ -127,12 +125,6 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	}
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
-	}
-	if in.Store == nil {
-		var ok bool
-		if r.rows, ok = in.Catalog.(RowStore); !ok {
-			return nil, errors.New("this catalogue cannot keep payloads in its rows: name a store")
-		}
 	}
 	r.batchBuffers = max(1, number/2)                // one batch is read while another is written
 	r.Options.Workers = min(options.Workers, number) // more would wait for buffers

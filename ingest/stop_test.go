@@ -130,7 +130,7 @@ func TestStopAt(t *testing.T) {
 				}
 				verb := verb
 				if verb == "Record" {
-					verb = h.recordVerb()
+					verb = "Record"
 				}
 				sources := manySources(t)
 				ctx, cancel := context.WithCancel(t.Context())

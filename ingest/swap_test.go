@@ -90,7 +90,7 @@ func TestSwappedWhileRead(t *testing.T) {
 			in := h.ingester(few)
 			var once sync.Once
 			outside := t.TempDir()
-			in.Catalog = &watched{Catalog: h.catalog, RowStore: h.catalog.(ingest.RowStore), see: func(*ingest.Batch) {
+			in.Catalog = &watched{Catalog: h.catalog, see: func(*ingest.Batch) {
 				once.Do(func() { s.swap(t, source.Files[0].Path, outside) })
 			}}
 			report, err := run(t, t.Context(), in, source)

@@ -171,12 +171,3 @@ func TestEqualPayloadsWait(t *testing.T) {
 		t.Errorf("%+v, %v; %d payloads were written", report, err, h.memory.Counts().Written)
 	}
 }
-
-// TestNoHome: without a store the catalogue has to keep payloads itself.
-func TestNoHome(t *testing.T) {
-	in := rowHome(t).ingester(few)
-	in.Catalog = struct{ ingest.Catalog }{in.Catalog}
-	if report, err := run(t, t.Context(), in); err == nil || report != nil {
-		t.Errorf("a run without a home for payloads: %+v, %v", report, err)
-	}
-}

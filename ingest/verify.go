@@ -20,8 +20,13 @@ type Verifier struct {
 	Repair io.ReaderAt
 	// Server, if not nil, hashes the payloads in rows, so that Verify need not read them. Of what lies in a
 	// store that is a Prober, it asks the store. The digest of a file as a whole is then not known.
-	Server   Hasher
+	Server   PayloadHasher
 	Progress *Progress // may be nil; BytesRecorded counts bytes verified
+}
+
+// PayloadHasher hashes payloads in rows where they are: a catalogue with a server.
+type PayloadHasher interface {
+	HashPayload(ctx context.Context, segment StoredSegment) (Digest, error)
 }
 
 // Damage is one thing that is wrong with a stored file.
@@ -54,7 +59,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 		}
 		return payload, err
 	}
-	err = eachPiece(ctx, v.Catalog.Segments(ctx, file.ID), l, read, func(f fetched) error {
+	err = eachPiece(ctx, v.Catalog.Segments(ctx, file.ID, 0), l, read, func(f fetched) error {
 		if f.Offset != at { // of a row that is missing no more is known than where it should be
 			found(Damage{File: file, Reason: f.damage(at)})
 			sound = false
@@ -130,7 +135,8 @@ func (v *Verifier) read(ctx context.Context, piece StoredSegment, buffer []byte,
 
 // note has the rows of a payload that was written again, and is right, say so.
 func (v *Verifier) note(ctx context.Context, piece StoredSegment, again *RewrittenError) error {
-	if err := v.Catalog.Relocate(ctx, piece, again.Now); err != nil {
+	err := v.underLease(ctx, func(lease Lease) error { return v.Catalog.Relocate(ctx, lease, piece, again.Now) })
+	if err != nil {
 		return fmt.Errorf("%s is right, and was written again, which could not be noted: %w", piece.Place(), err)
 	}
 	return nil
@@ -149,19 +155,20 @@ func (v *Verifier) repair(ctx context.Context, d *Damage) ([]byte, error) {
 		d.Reason = fmt.Errorf("%w; the file given for repair does not have the right bytes there", d.Reason)
 		return nil, nil
 	}
-	if err := v.replace(ctx, d.Piece, payload); err != nil {
+	err := v.underLease(ctx, func(lease Lease) error { return v.replace(ctx, lease, d.Piece, payload) })
+	if err != nil {
 		return nil, fmt.Errorf("repair %s: %w", d.Piece.Place(), err)
 	}
 	d.Repaired = true
 	return payload, nil
 }
 
-func (v *Verifier) replace(ctx context.Context, piece StoredSegment, payload []byte) error {
+func (v *Verifier) replace(ctx context.Context, lease Lease, piece StoredSegment, payload []byte) error {
 	if piece.inRow() {
 		if v.Payloads.Rows == nil {
 			return errors.New("it lies in a row, and this catalogue keeps no payloads in rows")
 		}
-		return v.Payloads.Rows.ReplacePayload(ctx, piece, payload)
+		return v.Payloads.Rows.ReplacePayload(ctx, lease, piece, payload)
 	}
 	if v.Payloads.Store == nil {
 		return fmt.Errorf("it lies in a store (%s): name it with --store", piece.Address.URI)
@@ -176,5 +183,21 @@ func (v *Verifier) replace(ctx context.Context, piece StoredSegment, payload []b
 	if err != nil || address == piece.Address {
 		return err
 	}
-	return v.Catalog.Relocate(ctx, piece, address)
+	return v.Catalog.Relocate(ctx, lease, piece, address)
+}
+
+// underLease runs write under a job of its own: a gc neither begins nor is at work as long as it takes.
+func (v *Verifier) underLease(ctx context.Context, write func(Lease) error) error {
+	holder := ThisProcess()
+	lease, err := v.Catalog.Open(ctx, JobRequest{Pipeline: "verify", Source: holder.String(), Holder: holder, TTL: DefaultLease, HolderDead: Holder.Dead})
+	if err != nil {
+		return err
+	}
+	outcome := Outcome{State: JobComplete}
+	if err = write(lease); err != nil {
+		outcome = Outcome{State: JobFailed, Problems: []Problem{{"", err.Error()}}}
+	}
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer stop()
+	return errors.Join(err, v.Catalog.CloseJob(last, lease, outcome))
 }

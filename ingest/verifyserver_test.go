@@ -12,22 +12,23 @@ import (
 )
 
 // hasher stands for a server that hashes what is in its rows.
-type hasher struct{ rows ingest.RowStore }
+type hasher struct{ rows ingest.RowPayloads }
 
 func (h hasher) HashPayload(ctx context.Context, piece ingest.StoredSegment) (ingest.Digest, error) {
-	payload, err := h.rows.ReadPayload(ctx, piece, nil)
+	payload := make([]byte, piece.Bytes)
+	err := h.rows.ReadPayload(ctx, piece, payload)
 	return ingest.Sum(payload), err
 }
 
-// unread is a RowStore whose payloads may not be read.
+// unread are rows whose payloads may not be read.
 type unread struct {
-	ingest.RowStore
+	ingest.RowPayloads
 	t *testing.T
 }
 
-func (u unread) ReadPayload(_ context.Context, piece ingest.StoredSegment, _ []byte) ([]byte, error) {
+func (u unread) ReadPayload(_ context.Context, piece ingest.StoredSegment, _ []byte) error {
 	u.t.Errorf("payload %d was read", piece.Ordinal)
-	return nil, errFault
+	return errFault
 }
 
 // probed is a store whose payloads may not be read, and that tells without.

@@ -29,8 +29,7 @@ type env struct {
 }
 
 func (h *env) payloads() ingest.Payloads {
-	rows, _ := h.catalog.(ingest.RowStore)
-	return ingest.Payloads{Store: h.store, Rows: rows}
+	return ingest.Payloads{Store: h.store, Rows: h.catalog}
 }
 
 // logPayloadMode logs how payloads are written to the catalogue's rows, if there is more than one mode.

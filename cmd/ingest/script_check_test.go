@@ -142,7 +142,7 @@ func payloadOf(ts *testscript.TestScript, tensor, ordinal string) string {
 	for m, err := range catalog.Models(context.Background()) {
 		ts.Check(err)
 		for _, f := range m.Files {
-			for piece, err := range catalog.Segments(context.Background(), f.ID) {
+			for piece, err := range catalog.Segments(context.Background(), f.ID, 0) {
 				ts.Check(err)
 				if piece.Tensor == tensor && strconv.Itoa(piece.Ordinal) == ordinal {
 					return payloadPath(filepath.Join(filepath.Dir(path), "store"), piece.Digest)

@@ -151,7 +151,7 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 	p.section()
 	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LOCATION"}}
 	for _, file := range m.Files {
-		for segment, err := range reader.Segments(ctx, file.ID) {
+		for segment, err := range reader.Segments(ctx, file.ID, 0) {
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/source"
+	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 func newVerify(p *program) *cobra.Command {
@@ -53,8 +54,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
-	hasher, hashes := h.catalog.(ingest.Hasher)
-	if server && !hashes {
+	if server && !sqlserver.IsAddress(p.catalog) {
 		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: verify without --server")
 	}
 	var copied *os.File
@@ -84,7 +84,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		v.verifier.Repair = copied
 	}
 	if server {
-		v.hashed.Hasher = hasher
+		v.hashed.catalog = h.catalog
 		v.verifier.Server = &v.hashed
 	}
 	stop := p.showProgress(v.progress)
@@ -145,12 +145,12 @@ type verification struct {
 
 // hashedThere counts the bytes that a server has hashed.
 type hashedThere struct {
-	ingest.Hasher
-	bytes atomic.Int64
+	catalog ingest.Catalog
+	bytes   atomic.Int64
 }
 
 func (h *hashedThere) HashPayload(ctx context.Context, piece ingest.StoredSegment) (ingest.Digest, error) {
-	digest, err := h.Hasher.HashPayload(ctx, piece)
+	digest, err := h.catalog.HashPayload(ctx, piece)
 	if err == nil {
 		h.bytes.Add(piece.Bytes)
 	}

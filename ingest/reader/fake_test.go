@@ -91,7 +91,7 @@ func fill(into, payload []byte, ok bool) error {
 		return fmt.Errorf("fake: %w", ingest.ErrNoPayload)
 	}
 	if len(into) != len(payload) {
-		return &ingest.SizeError{Name: "fake", Want: int64(len(into)), Got: int64(len(payload))}
+		return &ingest.SizeError{Want: int64(len(into)), Got: int64(len(payload))}
 	}
 	copy(into, payload)
 	return nil

@@ -13,17 +13,18 @@ import (
 
 // fake is a catalogue of models in memory. It fails what is done without its one lease.
 type fake struct {
-	t       *testing.T
-	models  []ingest.Summary
-	foreign map[ingest.ModelID][]ingest.ForeignRows
-	busy    error
-	opened  ingest.JobRequest
-	live    bool
-	outcome ingest.Outcome
-	did     []string
-	onOpen  func()
-	onStep  func(context.Context) error // before each change
-	lost    bool                        // the lease
+	ingest.Reader // nil: what else it has is not asked for
+	t             *testing.T
+	models        []ingest.Summary
+	foreign       map[ingest.ModelID][]ingest.ForeignRows
+	busy          error
+	opened        ingest.JobRequest
+	live          bool
+	outcome       ingest.Outcome
+	did           []string
+	onOpen        func()
+	onStep        func(context.Context) error // before each change
+	lost          bool                        // the lease
 }
 
 func (f *fake) Open(_ context.Context, request ingest.JobRequest) (ingest.Lease, error) {

@@ -17,9 +17,9 @@ var abandonTests = []test{
 			_, err := r.Model(t.Context(), e.ID)
 			wantIs(t, err, ingest.ErrNotFound)
 		}
-		wantIs(t, fails(r.Segments(t.Context(), e.Files[0].ID)), ingest.ErrNotFound)
+		wantIs(t, fails(r.Segments(t.Context(), e.Files[0].ID, 0)), ingest.ErrNotFound)
 		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
-		atoms, bytes, err := r.Unreferenced(t.Context(), false)
+		atoms, bytes, err := r.Unreferenced(t.Context(), r.lease, false)
 		must(t, err)
 		want(t, "atoms left over", atoms, w.sources[0].plan().Count()-3)
 		want(t, "bytes left over", bytes, w.sources[0].Bytes-3*mib)
@@ -73,7 +73,7 @@ var attachTests = []test{
 			want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
 			want(t, "template of the name", s.Names[1].Files[1], s.Files[2].ID)
 			want(t, "files of the first name", len(s.Names[0].Files), 2)
-			want(t, "pieces", len(list(t, r.Segments(t.Context(), s.Files[2].ID))), 1)
+			want(t, "pieces", len(list(t, r.Segments(t.Context(), s.Files[2].ID, 0))), 1)
 		}
 		want(t, "files of the other model", len(r.summary(b).Files), 2)
 		r.check()

@@ -20,7 +20,7 @@ var beginTests = []test{
 			if f.Recorded != 0 || len(f.HashState) != 0 || !f.Digest.IsZero() {
 				t.Fatalf("file is %+v", f)
 			}
-			want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID))), 0)
+			want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID, 0))), 0)
 		}
 		s := r.summary(e.ID)
 		want(t, "state", s.State, ingest.ModelOpen)
@@ -140,7 +140,7 @@ var beginTests = []test{
 		}
 		want(t, "tensor", list(t, r.Layers(t.Context(), got.ID))[0].Name, hostile)
 		found := false
-		for piece, err := range r.Segments(t.Context(), got.Files[0].ID) {
+		for piece, err := range r.Segments(t.Context(), got.Files[0].ID, 0) {
 			must(t, err)
 			found = found || piece.Tensor == hostile
 		}
@@ -175,7 +175,7 @@ var beginTests = []test{
 			want(t, "index", l.Index, i)
 			want(t, "ID", l.ID, e.Files[0].Layers[i])
 		}
-		want(t, "pieces", len(list(t, r.Segments(t.Context(), e.Files[0].ID))), 2500)
+		want(t, "pieces", len(list(t, r.Segments(t.Context(), e.Files[0].ID, 0))), 2500)
 		r.check()
 	}},
 }

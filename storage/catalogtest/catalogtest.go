@@ -41,7 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
-// Rows runs the contract of ingest.RowStore, which the catalogues must satisfy.
+// Rows runs the contract of ingest.RowPayloads, and of Record for payloads in rows.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, rowTests, fresh) }
 
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {

@@ -57,17 +57,6 @@ func TestFaultyFailsBeforeOrAfterTheEffect(t *testing.T) {
 	}
 }
 
-func TestFaultyKeepsWhatTheCatalogueCanDo(t *testing.T) {
-	hook := func(string, catalogtest.Moment) error { return nil }
-	if _, ok := catalogtest.Faulty(open(t), hook).(ingest.RowStore); !ok {
-		t.Error("it keeps no payloads in its rows any more")
-	}
-	plain := struct{ ingest.Catalog }{open(t)}
-	if _, ok := catalogtest.Faulty(plain, hook).(ingest.RowStore); ok {
-		t.Error("it keeps payloads in its rows, and the catalogue does not")
-	}
-}
-
 // liar is a catalogue of one model whose pieces are not as they must be.
 type liar struct {
 	ingest.Catalog
@@ -79,7 +68,7 @@ func (l liar) Models(context.Context) iter.Seq2[ingest.Summary, error] {
 	return func(yield func(ingest.Summary, error) bool) { yield(l.model, nil) }
 }
 
-func (l liar) Segments(context.Context, ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
+func (l liar) Segments(context.Context, ingest.FileID, int64) iter.Seq2[ingest.StoredSegment, error] {
 	return func(yield func(ingest.StoredSegment, error) bool) {
 		for _, p := range l.pieces {
 			if !yield(p, nil) {

@@ -151,7 +151,7 @@ var mergeTests = []test{
 		id, err := r.Complete(t.Context(), r.lease, e.ID, 0)
 		must(t, err)
 		want(t, "model", id, old)
-		atoms, _, err := r.Unreferenced(t.Context(), true)
+		atoms, _, err := r.Unreferenced(t.Context(), r.lease, true)
 		must(t, err)
 		want(t, "atoms left over", atoms, int64(len(b.Segments)))
 		r.check()
@@ -182,7 +182,7 @@ var mergeTests = []test{
 			want(t, "index", l.Index, i)
 		}
 		want(t, "file of the last", layers[5].File, e.Files[1].ID)
-		want(t, "pieces of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID)))), projector.plan().Count())
+		want(t, "pieces of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID, 0)))), projector.plan().Count())
 		r.check()
 	}},
 	{name: "files alone go into the model that is named", run: func(t *testing.T, db Database) {

@@ -22,25 +22,12 @@ const (
 // it before its first item and after its last.
 type Hook func(verb string, when Moment) error
 
-// Faulty returns inner with hook around each of its verbs. It is an
-// ingest.RowStore if inner is one. Close and Identity are inner's own.
-func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog {
-	c := &faulty{inner, hook}
-	rows, ok := inner.(ingest.RowStore)
-	if !ok {
-		return c
-	}
-	return &faultyRows{c, rows}
-}
+// Faulty returns inner with hook around each of its verbs. Close and Identity are inner's own.
+func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog { return &faulty{inner, hook} }
 
 type faulty struct {
 	ingest.Catalog
 	hook Hook
-}
-
-type faultyRows struct {
-	*faulty
-	rows ingest.RowStore
 }
 
 // act runs a verb that has an answer between the two calls of the hook.
@@ -136,38 +123,70 @@ func (f *faulty) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest
 	return sequence(f.hook, "Layers", f.Catalog.Layers(ctx, id))
 }
 
-func (f *faulty) Segments(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
-	return sequence(f.hook, "Pieces", f.Catalog.Segments(ctx, file))
+func (f *faulty) Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error] {
+	return sequence(f.hook, "Segments", f.Catalog.Segments(ctx, file, from))
+}
+
+func (f *faulty) LastSegment(ctx context.Context, file ingest.FileID) (ingest.StoredSegment, error) {
+	return act(f.hook, "LastSegment", func() (ingest.StoredSegment, error) { return f.Catalog.LastSegment(ctx, file) })
 }
 
 func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
 	return act(f.hook, "Unchanged", func() (ingest.StoredFile, error) { return f.Catalog.Unchanged(ctx, path, bytes, modified) })
 }
 
+func (f *faulty) ModelsNamed(ctx context.Context, name string) ([]ingest.ModelID, error) {
+	return act(f.hook, "ModelsNamed", func() ([]ingest.ModelID, error) { return f.Catalog.ModelsNamed(ctx, name) })
+}
+
+func (f *faulty) ModelsWithDigest(ctx context.Context, prefix ingest.DigestPrefix) ([]ingest.ModelID, error) {
+	return act(f.hook, "ModelsWithDigest", func() ([]ingest.ModelID, error) { return f.Catalog.ModelsWithDigest(ctx, prefix) })
+}
+
+func (f *faulty) FileWithDigest(ctx context.Context, digest ingest.Digest) (ingest.StoredFile, error) {
+	return act(f.hook, "FileWithDigest", func() (ingest.StoredFile, error) { return f.Catalog.FileWithDigest(ctx, digest) })
+}
+
 func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string, error) { return f.Catalog.Referenced(ctx, digests) })
 }
 
-func (f *faulty) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {
+func (f *faulty) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
 	counts, err := act(f.hook, "Unreferenced", func() ([2]int64, error) {
-		atoms, bytes, err := f.Catalog.Unreferenced(ctx, remove)
+		atoms, bytes, err := f.Catalog.Unreferenced(ctx, lease, remove)
 		return [2]int64{atoms, bytes}, err
 	})
 	return counts[0], counts[1], err
 }
 
-func (f *faulty) Relocate(ctx context.Context, piece ingest.StoredSegment, address ingest.Address) error {
-	return effect(f.hook, "Relocate", func() error { return f.Catalog.Relocate(ctx, piece, address) })
+func (f *faulty) Relocate(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment, address ingest.Address) error {
+	return effect(f.hook, "Relocate", func() error { return f.Catalog.Relocate(ctx, lease, segment, address) })
 }
 
-func (f *faultyRows) RecordPayloads(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	return effect(f.hook, "RecordPayloads", func() error { return f.rows.RecordPayloads(ctx, lease, batch) })
+func (f *faulty) Removal(ctx context.Context, model ingest.ModelID) (ingest.Removal, error) {
+	return act(f.hook, "Removal", func() (ingest.Removal, error) { return f.Catalog.Removal(ctx, model) })
 }
 
-func (f *faultyRows) ReadPayload(ctx context.Context, piece ingest.StoredSegment, buffer []byte) ([]byte, error) {
-	return act(f.hook, "ReadPayload", func() ([]byte, error) { return f.rows.ReadPayload(ctx, piece, buffer) })
+func (f *faulty) Remove(ctx context.Context, lease ingest.Lease, model ingest.ModelID, cascade bool) error {
+	return effect(f.hook, "Remove", func() error { return f.Catalog.Remove(ctx, lease, model, cascade) })
 }
 
-func (f *faultyRows) ReplacePayload(ctx context.Context, piece ingest.StoredSegment, payload []byte) error {
-	return effect(f.hook, "ReplacePayload", func() error { return f.rows.ReplacePayload(ctx, piece, payload) })
+func (f *faulty) RemoveName(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name string) error {
+	return effect(f.hook, "RemoveName", func() error { return f.Catalog.RemoveName(ctx, lease, model, name) })
+}
+
+func (f *faulty) Rename(ctx context.Context, lease ingest.Lease, model ingest.ModelID, from, to string) error {
+	return effect(f.hook, "Rename", func() error { return f.Catalog.Rename(ctx, lease, model, from, to) })
+}
+
+func (f *faulty) ReadPayload(ctx context.Context, segment ingest.StoredSegment, into []byte) error {
+	return effect(f.hook, "ReadPayload", func() error { return f.Catalog.ReadPayload(ctx, segment, into) })
+}
+
+func (f *faulty) ReplacePayload(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment, payload []byte) error {
+	return effect(f.hook, "ReplacePayload", func() error { return f.Catalog.ReplacePayload(ctx, lease, segment, payload) })
+}
+
+func (f *faulty) HashPayload(ctx context.Context, segment ingest.StoredSegment) (ingest.Digest, error) {
+	return act(f.hook, "HashPayload", func() (ingest.Digest, error) { return f.Catalog.HashPayload(ctx, segment) })
 }

@@ -28,9 +28,7 @@ var fencingTests = []test{
 		}
 		_, refused["Begin"] = old.Begin(t.Context(), r.lease, w.model, w.plans)
 		_, refused["Complete"] = old.Complete(t.Context(), r.lease, e.ID, 0)
-		if rows, ok := old.(ingest.RowStore); ok {
-			refused["RecordPayloads"] = rows.RecordPayloads(t.Context(), r.lease, withPayloads(batches[1]))
-		}
+		refused["Record in rows"] = old.Record(t.Context(), r.lease, withPayloads(batches[1]))
 		for verb, err := range refused {
 			t.Run(verb, func(t *testing.T) { wantIs(t, err, ingest.ErrLeaseLost) })
 		}

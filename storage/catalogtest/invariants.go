@@ -27,6 +27,9 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 		if err != nil {
 			return errors.Join(append(found, err)...)
 		}
+		if model.State == ingest.ModelRemoving { // of which some rows are gone
+			continue
+		}
 		segments := int64(0)
 		for _, f := range model.Files {
 			n, err := checkFile(ctx, c, &model, f, stored)
@@ -42,10 +45,7 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 }
 
 func unwrap(c ingest.Catalog) ingest.Catalog {
-	switch f := c.(type) {
-	case *faulty:
-		return f.Catalog
-	case *faultyRows:
+	if f, ok := c.(*faulty); ok {
 		return f.Catalog
 	}
 	return c
@@ -54,7 +54,7 @@ func unwrap(c ingest.Catalog) ingest.Catalog {
 // checkFile returns the number of segments of the file, and what is wrong with it.
 func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f ingest.StoredFile, stored func(ingest.Digest) bool) (int64, error) {
 	segments, at := int64(0), int64(0)
-	for piece, err := range c.Segments(ctx, f.ID) {
+	for piece, err := range c.Segments(ctx, f.ID, 0) {
 		if err != nil {
 			return segments, err
 		}

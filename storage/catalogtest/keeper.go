@@ -48,7 +48,7 @@ var keeperTests = []test{
 		e := r.fill(w)
 		counted := func(remove bool, atoms, bytes int64) {
 			t.Helper()
-			gotAtoms, gotBytes, err := r.Unreferenced(t.Context(), remove)
+			gotAtoms, gotBytes, err := r.Unreferenced(t.Context(), r.lease, remove)
 			must(t, err)
 			want(t, "atoms", gotAtoms, atoms)
 			want(t, "bytes", gotBytes, bytes)
@@ -69,12 +69,12 @@ var keeperTests = []test{
 		id := r.take(newWork("a", gguf("/a.gguf", "a")))
 		file := r.summary(id).Files[0].ID
 		to := ingest.Address{URI: "https://x/" + hostile, Container: "c", Name: "n", ETag: "e", Bytes: 5, Modified: changed}
-		for i, piece := range list(t, r.Segments(t.Context(), file)) {
+		for i, piece := range list(t, r.Segments(t.Context(), file, 0)) {
 			for range 2 {
-				must(t, r.Relocate(t.Context(), piece, to))
+				must(t, r.Relocate(t.Context(), r.lease, piece, to))
 			}
 			piece.Address = to
-			want(t, "piece", list(t, r.Segments(t.Context(), file))[i], piece)
+			want(t, "piece", list(t, r.Segments(t.Context(), file, 0))[i], piece)
 		}
 		r.check()
 	}},
@@ -85,8 +85,8 @@ var keeperTests = []test{
 		pieces := func() (one, two ingest.StoredSegment) { // of the same content
 			t.Helper()
 			files := list(t, r.Models(t.Context()))
-			for _, one := range list(t, r.Segments(t.Context(), files[0].Files[0].ID)) {
-				for _, two := range list(t, r.Segments(t.Context(), files[1].Files[0].ID)) {
+			for _, one := range list(t, r.Segments(t.Context(), files[0].Files[0].ID, 0)) {
+				for _, two := range list(t, r.Segments(t.Context(), files[1].Files[0].ID, 0)) {
 					if one.Digest == two.Digest {
 						return one, two
 					}
@@ -104,22 +104,22 @@ var keeperTests = []test{
 		one, two := pieces()
 		changed := changed.Truncate(time.Second) // as blobs have it, and every column holds it whole
 		here := ingest.Address{URI: "https://x/here", Container: "x", Name: "here", ETag: "1", Bytes: one.Bytes, Modified: changed}
-		must(t, r.Relocate(t.Context(), one, here))
-		must(t, r.Relocate(t.Context(), two, here))
+		must(t, r.Relocate(t.Context(), r.lease, one, here))
+		must(t, r.Relocate(t.Context(), r.lease, two, here))
 		again := here
 		again.ETag, again.Modified = "2", changed.Add(time.Hour)
-		must(t, r.Relocate(t.Context(), one, again))
+		must(t, r.Relocate(t.Context(), r.lease, one, again))
 		one, two = pieces()
 		want(t, "the one", one.Address, again)
 		want(t, "the other", two.Address, again)
 		want(t, "names", named(one.Digest), "here")
 		there := ingest.Address{URI: "https://x/there", Container: "x", Name: "there", ETag: "3", Bytes: one.Bytes, Modified: changed}
-		must(t, r.Relocate(t.Context(), two, there))
+		must(t, r.Relocate(t.Context(), r.lease, two, there))
 		one, two = pieces()
 		want(t, "the one that stays", one.Address, again)
 		want(t, "the other that goes", two.Address, there)
 		want(t, "names", named(one.Digest), "here there")
-		must(t, r.Relocate(t.Context(), two, ingest.Address{URI: "dir:x", Bytes: two.Bytes}))
+		must(t, r.Relocate(t.Context(), r.lease, two, ingest.Address{URI: "dir:x", Bytes: two.Bytes}))
 		want(t, "names", named(one.Digest), " here")
 		r.check()
 	}},
@@ -127,11 +127,11 @@ var keeperTests = []test{
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"))
 		e := r.fill(w)
-		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID))
+		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
 		r.take(newWork("b", gguf("/b.gguf", "b"))) // its rows may have the same numbers
 		for _, piece := range pieces {
-			wantIs(t, r.Relocate(t.Context(), piece, ingest.Address{URI: "moved"}), ingest.ErrNotFound)
+			wantIs(t, r.Relocate(t.Context(), r.lease, piece, ingest.Address{URI: "moved"}), ingest.ErrNotFound)
 		}
 	}},
 }

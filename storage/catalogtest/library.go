@@ -17,7 +17,7 @@ var libraryTests = []test{
 		_, err := c.Model(t.Context(), 1)
 		wantIs(t, err, ingest.ErrNotFound)
 		wantIs(t, fails(c.Layers(t.Context(), 1)), ingest.ErrNotFound)
-		wantIs(t, fails(c.Segments(t.Context(), 1)), ingest.ErrNotFound)
+		wantIs(t, fails(c.Segments(t.Context(), 1, 0)), ingest.ErrNotFound)
 		_, err = c.Unchanged(t.Context(), "/m.gguf", 1, 1)
 		wantIs(t, err, ingest.ErrNotFound)
 		must(t, Check(t.Context(), c, nil))
@@ -46,9 +46,9 @@ var libraryTests = []test{
 		r.take(newWork("b", gguf("/b.gguf", "b")))
 		for model, err := range r.Models(t.Context()) {
 			must(t, err)
-			for piece, err := range r.Segments(t.Context(), model.Files[0].ID) {
+			for piece, err := range r.Segments(t.Context(), model.Files[0].ID, 0) {
 				must(t, err)
-				must(t, r.Relocate(t.Context(), piece, ingest.Address{URI: "moved", Bytes: piece.Bytes}))
+				must(t, r.Relocate(t.Context(), r.lease, piece, ingest.Address{URI: "moved", Bytes: piece.Bytes}))
 				must(t, r.Renew(t.Context(), r.lease))
 			}
 		}
@@ -62,7 +62,7 @@ var libraryTests = []test{
 			for range r.Models(t.Context()) {
 				break
 			}
-			for range r.Segments(t.Context(), file) {
+			for range r.Segments(t.Context(), file, 0) {
 				break
 			}
 			for range r.Layers(t.Context(), id) {
@@ -78,7 +78,7 @@ var libraryTests = []test{
 		cancel()
 		wantIs(t, fails(r.Models(ctx)), context.Canceled)
 		wantIs(t, fails(r.Layers(ctx, id)), context.Canceled)
-		wantIs(t, fails(r.Segments(ctx, r.summary(id).Files[0].ID)), context.Canceled)
+		wantIs(t, fails(r.Segments(ctx, r.summary(id).Files[0].ID, 0)), context.Canceled)
 		wantIs(t, fails(r.AllJobs(ctx)), context.Canceled)
 	}},
 	{name: "layers say what the tensors are", run: func(t *testing.T, db Database) {

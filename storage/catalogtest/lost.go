@@ -13,7 +13,7 @@ var errInjected = errors.New("injected")
 
 // writes are the verbs that change something.
 var writes = map[string]bool{"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true, "Complete": true,
-	"Abandon": true, "Attach": true, "Unreferenced": true, "Relocate": true}
+	"Abandon": true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true, "Remove": true, "RemoveName": true, "Rename": true}
 
 var lostTests = []test{
 	{name: "every answer is lost once and asked for again", many: func(t *testing.T, fresh func(t *testing.T) Database) {
@@ -144,16 +144,28 @@ func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.Mo
 	return retryEffect(func() error { return p.Catalog.Attach(ctx, lease, model, name, files) })
 }
 
-func (p patient) Unreferenced(ctx context.Context, remove bool) (atoms, bytes int64, err error) {
-	atoms, bytes, err = p.Catalog.Unreferenced(ctx, remove)
+func (p patient) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
+	atoms, bytes, err = p.Catalog.Unreferenced(ctx, lease, remove)
 	if errors.Is(err, errInjected) {
-		return p.Catalog.Unreferenced(ctx, remove)
+		return p.Catalog.Unreferenced(ctx, lease, remove)
 	}
 	return atoms, bytes, err
 }
 
-func (p patient) Relocate(ctx context.Context, piece ingest.StoredSegment, address ingest.Address) error {
-	return retryEffect(func() error { return p.Catalog.Relocate(ctx, piece, address) })
+func (p patient) Relocate(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment, address ingest.Address) error {
+	return retryEffect(func() error { return p.Catalog.Relocate(ctx, lease, segment, address) })
+}
+
+func (p patient) Remove(ctx context.Context, lease ingest.Lease, model ingest.ModelID, cascade bool) error {
+	return retryEffect(func() error { return p.Catalog.Remove(ctx, lease, model, cascade) })
+}
+
+func (p patient) RemoveName(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name string) error {
+	return retryEffect(func() error { return p.Catalog.RemoveName(ctx, lease, model, name) })
+}
+
+func (p patient) Rename(ctx context.Context, lease ingest.Lease, model ingest.ModelID, from, to string) error {
+	return retryEffect(func() error { return p.Catalog.Rename(ctx, lease, model, from, to) })
 }
 
 // result is what a catalogue holds, without the numbers that its history has an influence on.
@@ -165,7 +177,7 @@ func result(t *testing.T, c ingest.Catalog) string {
 		text += fmt.Sprintf("%s %s %s %d %d %d\n", s.Name, s.State, s.Architecture, s.Segments, s.BytesStored, s.BytesShared)
 		for _, f := range s.Files {
 			text += fmt.Sprintf("  file %d %s %s %d %s\n", f.Index, f.Role, f.Path, f.Recorded, f.Digest.Short())
-			for piece, err := range c.Segments(t.Context(), f.ID) {
+			for piece, err := range c.Segments(t.Context(), f.ID, 0) {
 				must(t, err)
 				text += fmt.Sprintf("    %d %d %s %s %s\n", piece.Offset, piece.Bytes, piece.Digest.Short(), piece.Tensor, piece.Address.URI)
 			}

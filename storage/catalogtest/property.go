@@ -163,9 +163,9 @@ func (m *machine) abandon(rt *rapid.T) {
 
 // collect removes what nobody refers to; then nothing of the kind is left.
 func (m *machine) collect(rt *rapid.T) {
-	_, _, err := m.c.Unreferenced(m.t.Context(), true)
+	_, _, err := m.c.Unreferenced(m.t.Context(), m.lease, true)
 	m.must(rt, err)
-	atoms, bytes, err := m.c.Unreferenced(m.t.Context(), false)
+	atoms, bytes, err := m.c.Unreferenced(m.t.Context(), m.lease, false)
 	m.must(rt, err)
 	if atoms != 0 || bytes != 0 {
 		rt.Fatalf("%d atoms of %d bytes are left after all were removed", atoms, bytes)

@@ -20,7 +20,7 @@ var recordTests = []test{
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.fill(w)
 		s := w.sources[0]
-		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID))
+		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
 		want(t, "pieces", int64(len(pieces)), s.plan().Count())
 		i := 0
 		for segment := range s.plan().All() {
@@ -141,7 +141,7 @@ var recordTests = []test{
 		id := r.take(w)
 		f := r.summary(id).Files[1]
 		want(t, "digest", f.Digest, ingest.Sum(nil))
-		want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID))), 0)
+		want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID, 0))), 0)
 		r.check()
 	}},
 	{name: "an empty file without its digest is not whole", run: func(t *testing.T, db Database) {

@@ -97,7 +97,7 @@ func (s *scripted) giveUp() error {
 }
 
 func (s *scripted) collect() error {
-	_, _, err := s.Unreferenced(s.Context(), true)
+	_, _, err := s.Unreferenced(s.Context(), s.lease, true)
 	return err
 }
 
@@ -106,11 +106,11 @@ func (s *scripted) move() error {
 	if err != nil {
 		return err
 	}
-	for piece, err := range s.Segments(s.Context(), template.ID) {
+	for piece, err := range s.Segments(s.Context(), template.ID, 0) {
 		if err != nil {
 			return err
 		}
-		if err := s.Relocate(s.Context(), piece, ingest.Address{URI: "moved"}); err != nil {
+		if err := s.Relocate(s.Context(), s.lease, piece, ingest.Address{URI: "moved"}); err != nil {
 			return err
 		}
 	}

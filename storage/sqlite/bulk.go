@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // bulk executes a few statements many times, straight on the driver: through
@@ -25,9 +25,9 @@ type statement struct {
 	row  []driver.Value
 }
 
-// bulk calls do, which must not use the transaction otherwise.
-func (t *tx) bulk(do func(*bulk) error) error {
-	return t.conn.Raw(func(raw any) (err error) {
+// inBulk calls do, which must not use the transaction otherwise.
+func inBulk(t *sqlcatalog.Tx, do func(*bulk) error) error {
+	return t.Conn.Raw(func(raw any) (err error) {
 		b := &bulk{conn: raw.(driver.Conn)}
 		defer func() {
 			for _, s := range b.stmts {
@@ -86,29 +86,27 @@ func (s *statement) first(args ...driver.Value) ([]driver.Value, error) {
 	return s.row, errors.Join(err, rows.Close())
 }
 
-// newLayers makes a row for each tensor of a file; their indexes begin at first.
-func (t *tx) newLayers(model ingest.ModelID, file ingest.FileID, first int, tensors []ingest.Tensor) ([]ingest.LayerID, error) {
-	ids := make([]ingest.LayerID, 0, len(tensors))
-	err := t.bulk(func(b *bulk) error {
+// AddLayers implements sqlcatalog.Dialect.
+func (d *dialect) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.Model) error {
+	return inBulk(t, func(b *bulk) error {
 		insert, err := b.prepare(`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype,
 			QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
-		for i := range tensors {
-			s := &tensors[i]
-			_, id, err := insert.exec(int64(model), int64(first+i), s.Name, storage.LayerKind(s.Name), storage.TensorShape(s.Shape),
-				storage.TensorDtype(s.Type), s.Type, storage.LayerParameters(s), s.Elements, int64(file), s.Offset, s.Bytes)
+		for l := range sqlcatalog.Layers(model) {
+			f := &entry.Files[l.File]
+			_, id, err := insert.exec(int64(entry.ID), int64(l.Index), l.Name, l.Kind, l.Shape, l.Dtype, l.Type, l.Parameters, l.Elements,
+				int64(f.ID), l.Offset, l.Bytes)
 			if err == nil {
-				err = t.ctx.Err()
+				err = t.Context.Err()
 			}
 			if err != nil {
 				return err
 			}
-			ids = append(ids, ingest.LayerID(id))
+			f.Layers = append(f.Layers, ingest.LayerID(id))
 		}
 		return nil
 	})
-	return ids, err
 }

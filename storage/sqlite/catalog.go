@@ -23,21 +23,25 @@ import (
 	"sync"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-var (
-	_ ingest.Catalog  = (*Catalog)(nil)
-	_ ingest.RowStore = (*Catalog)(nil)
-)
+var _ ingest.Catalog = (*Catalog)(nil)
 
 // Catalog is an open database. Its methods may be called by many goroutines.
 type Catalog struct {
-	path   string
-	file   os.FileInfo // of path, when it was opened
-	writer *sql.DB     // one connection
-	reader *sql.DB
-	// reading is held while a payload is read: SQLite holds all of it meanwhile.
-	reading sync.Mutex
+	*sqlcatalog.Catalog
+	*connections
+}
+
+// connections are those to the database.
+type connections struct {
+	path    string
+	file    os.FileInfo // of path, when it was opened
+	writer  *sql.DB     // one connection
+	reader  *sql.DB
+	verbs   *sqlcatalog.Catalog
+	reading sync.Mutex // held while a payload is read: SQLite has all of it in memory then
 }
 
 // readers is how many sequences and lookups may read at the same moment.
@@ -61,14 +65,16 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("catalogue %s: %w", path, err)
 	}
-	c := &Catalog{path: path}
+	c := &connections{path: path}
+	c.verbs = sqlcatalog.New(&dialect{c})
 	if err = c.connect(ctx); err == nil {
 		c.file, err = os.Stat(path)
 	}
+	catalog := &Catalog{c.verbs, c}
 	if err != nil {
-		return nil, errors.Join(c.explain(err), c.Close())
+		return nil, errors.Join(c.explain(err), catalog.Close())
 	}
-	return c, nil
+	return catalog, nil
 }
 
 // create makes an empty file, which to SQLite is an empty database, so that
@@ -94,7 +100,7 @@ func create(path string) error {
 	return f.Close()
 }
 
-func (c *Catalog) connect(ctx context.Context) error {
+func (c *connections) connect(ctx context.Context) error {
 	c.writer = pool(c.path, writerPragmas, 1)
 	if err := c.enterWAL(ctx); err != nil {
 		return err
@@ -106,12 +112,8 @@ func (c *Catalog) connect(ctx context.Context) error {
 	return nil
 }
 
-// Identity implements ingest.Catalog. A copy of the file is the same catalogue.
-func (c *Catalog) Identity(ctx context.Context) (string, error) {
-	var id string
-	err := c.reader.QueryRowContext(ctx, `SELECT Identity FROM CatalogIdentity`).Scan(&id)
-	return id, c.explain(err)
-}
+// Audit looks for rows that contradict each other, on one state of the database, and joins what it finds into the error.
+func (c *Catalog) Audit(ctx context.Context) error { return c.Catalog.Audit(ctx, more) }
 
 // Close implements ingest.Catalog. The last one to close folds the write-ahead
 // log into the database.

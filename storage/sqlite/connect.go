@@ -11,6 +11,8 @@ import (
 	"time"
 
 	driver "modernc.org/sqlite"
+
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // patience is how long a statement waits for another process's transaction.
@@ -51,8 +53,16 @@ func pool(path string, pragmas []string, connections int) *sql.DB {
 var engine = func() *driver.Driver {
 	e := new(driver.Driver)
 	e.MustRegisterFunction("payload_into", &driver.FunctionImpl{NArgs: 2, Scalar: payloadInto, VolatileArgs: true})
+	e.MustRegisterFunction("key_of", &driver.FunctionImpl{NArgs: 2, Scalar: keyOf, Deterministic: true})
 	return e
 }()
+
+// keyOf is the SQL function key_of(text, text): the SHA-256 by which SQL Server's tables know two texts.
+func keyOf(_ *driver.FunctionContext, args []databasedriver.Value) (databasedriver.Value, error) {
+	first, _ := args[0].(string)
+	second, _ := args[1].(string)
+	return sqlcatalog.Hash(first, second), nil
+}
 
 // connector opens connections to a database, as dsn names it.
 type connector string
@@ -79,7 +89,7 @@ func dsn(path string, pragmas []string) string {
 
 // enterWAL switches a new database to write-ahead mode, which the file then
 // remembers. The switch does not wait for locks as statements do.
-func (c *Catalog) enterWAL(ctx context.Context) error {
+func (c *connections) enterWAL(ctx context.Context) error {
 	for deadline := time.Now().Add(patience); ; {
 		var mode string
 		err := c.writer.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)

@@ -21,7 +21,7 @@ var hints = map[int]string{
 }
 
 // explain adds to an error which database it was, and the cure if we know one.
-func (c *Catalog) explain(err error) error {
+func (c *connections) explain(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -41,3 +41,9 @@ func code(err error) int {
 }
 
 func isBusy(err error) bool { return code(err) == codes.SQLITE_BUSY }
+
+// Refused implements sqlcatalog.Dialect.
+func (c *connections) Refused(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code() == codes.SQLITE_CONSTRAINT_FOREIGNKEY
+}

@@ -26,11 +26,12 @@ func withPayload(t *testing.T) (*Catalog, ingest.StoredSegment) {
 	payload := make([]byte, flatSegment)
 	for b := range f.batches(e, 1) {
 		b.Segments[0].Payload, b.Segments[0].Digest, b.Segments[0].Address = payload, ingest.Sum(payload), ingest.Address{}
-		if err := c.RecordPayloads(t.Context(), lease, b); err != nil {
+		b.InRows = true
+		if err := c.Record(t.Context(), lease, b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for piece, err := range c.Segments(t.Context(), e.Files[0].ID) {
+	for piece, err := range c.Segments(t.Context(), e.Files[0].ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +48,7 @@ func TestReadPayloadAllocatesNoSecondPayload(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 10 {
-		if _, err := c.ReadPayload(t.Context(), piece, buffer); err != nil {
+		if err := c.ReadPayload(t.Context(), piece, buffer); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // The statements of Record. Each is executed once for a segment, so what they
@@ -35,31 +35,31 @@ type segmentWriter struct {
 	selectTensorSegment, insertTensorSegment *statement
 	selectFileSegment, insertFileSegment     *statement
 	file                                     ingest.FileID
-	payloads                                 bool
+	inRows                                   bool
 	now                                      driver.Value // CreatedAt: its default costs a seventh of the whole when it is worked out for each row
-	added                                    storage.Added
+	added                                    sqlcatalog.Added
 }
 
-// segments writes the segments of a batch that have no row; those that begin
-// before byte recorded are looked for first.
-func (t *tx) segments(batch *ingest.Batch, recorded int64, payloads bool) (storage.Added, error) {
+// writeSegments writes the segments of a batch that have no row; those that begin before byte recorded are looked for first.
+func writeSegments(t *sqlcatalog.Tx, r *sqlcatalog.Recording, recorded int64) (sqlcatalog.Added, error) {
 	var now string
-	if err := t.one(`SELECT ` + nowText).Scan(&now); err != nil {
-		return storage.Added{}, err
+	if err := one(t, `SELECT `+nowText).Scan(&now); err != nil {
+		return sqlcatalog.Added{}, err
 	}
-	w := &segmentWriter{file: batch.File, payloads: payloads, now: now}
-	err := t.bulk(func(b *bulk) error {
+	batch := r.Batch
+	w := &segmentWriter{file: batch.File, inRows: batch.InRows, now: now}
+	err := inBulk(t, func(b *bulk) error {
 		if err := w.prepare(b); err != nil {
 			return err
 		}
 		for i := range batch.Segments {
 			s := &batch.Segments[i]
-			err := t.ctx.Err()
+			err := t.Context.Err()
 			if err == nil {
 				err = w.write(s, s.Offset < recorded)
 			}
 			if err != nil {
-				return fmt.Errorf("segment at %d of file %d: %w", s.Offset, batch.File, err)
+				return fmt.Errorf("%s: %w", r.Name(s), err)
 			}
 		}
 		return nil
@@ -125,7 +125,7 @@ func (w *segmentWriter) exists(s *ingest.NewSegment) (bool, error) {
 		return false, err
 	}
 	if digest, _ := row[0].([]byte); !bytes.Equal(digest, s.Digest[:]) {
-		return false, storage.ErrOtherContent
+		return false, sqlcatalog.ErrOtherContent
 	}
 	return true, nil
 }
@@ -154,7 +154,7 @@ func (w *segmentWriter) atom(s *ingest.NewSegment) (id int64, shared bool, err e
 
 func (w *segmentWriter) insert(s *ingest.NewSegment, atom int64) error {
 	var payload driver.Value
-	if w.payloads {
+	if w.inRows {
 		payload = s.Payload
 	}
 	a := addressColumns(s.Address)

@@ -221,12 +221,12 @@ func withPassword(dsn, password string) string {
 // try again, and the other application may not.
 const sessionSettings = `/* ingest: session */ SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
 
-// pool opens at most n connections, which are given up when the server is silent for longer than the address allows.
-func (a *address) pool(n int) (*sql.DB, error) { return a.open(n, a.silence) }
+// patience is how long the server may be silent in statements that may take an hour. What the address says of a timeout is
+// not meant for them: where .NET reads it, it is for logging in.
+func (a *address) patience() time.Duration { return max(a.silence, time.Hour) }
 
-// patient is a pool of one connection, for statements that may take an hour. What the address says of a timeout is not meant for them:
-// where .NET reads it, it is for logging in.
-func (a *address) patient() (*sql.DB, error) { return a.open(1, max(a.silence, time.Hour)) }
+// patient is a pool of one connection for such statements.
+func (a *address) patient() (*sql.DB, error) { return a.open(1, a.patience()) }
 
 func (a *address) open(n int, silence time.Duration) (*sql.DB, error) {
 	connector, err := azuread.NewConnector(a.silent(silence))

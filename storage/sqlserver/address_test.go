@@ -14,6 +14,7 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 
 	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
@@ -54,7 +55,7 @@ func TestAddresses(t *testing.T) {
 			if strings.HasPrefix(c.address, "azuresql") && config.Parameters["fedauth"] == "" {
 				t.Error("no way of Microsoft Entra was chosen")
 			}
-			db, err := a.pool(1)
+			db, err := a.patient()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,13 +191,16 @@ func TestPasswordIsNeverShown(t *testing.T) {
 }
 
 func TestWhatIsTriedAgain(t *testing.T) {
-	c := &Catalog{name: "x"}
+	c := &engine{name: "x"}
 	for _, one := range []struct {
 		err  error
 		want bool
 	}{
 		{mssql.Error{Number: 1205, Class: 13}, true},
 		{mssql.Error{Number: 40501, Class: 16}, true},
+		{mssql.Error{Number: 701, Class: 17}, true},
+		{mssql.Error{Number: 8645, Class: 17}, true},
+		{mssql.Error{Number: 7139, Class: 16}, false},
 		{mssql.Error{Number: 2627, Class: 14}, true},
 		{mssql.Error{Number: 547, Class: 16}, false},
 		{mssql.Error{Number: 229, Class: 14}, false},
@@ -205,14 +209,14 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{mssql.Error{Message: "no active transaction"}, true},
 		{context.Canceled, false},
 		{errors.New("else"), false},
-		{raceError("x"), true},
+		{sqlcatalog.RaceError("x"), true},
 	} {
 		if got := storage.IsTransient(c.explain(one.err)); got != one.want {
 			t.Errorf("%v: tried again is %t, want %t", one.err, got, one.want)
 		}
 	}
 	moving := mssql.Error{Number: 4060, Class: 11}
-	if storage.IsTransient(c.explain(moving)) || !storage.IsTransient((&Catalog{ready: true}).explain(moving)) {
+	if storage.IsTransient(c.explain(moving)) || !storage.IsTransient((&engine{ready: true}).explain(moving)) {
 		t.Error("a database that was open may be moving; one that never was has another name")
 	}
 	var f *fault

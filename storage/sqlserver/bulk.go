@@ -8,7 +8,7 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // bulkRows is how many rows travel between two looks at the context.
@@ -17,18 +17,18 @@ const bulkRows = 256
 // bulk copies rows into a temporary table, and makes sure that as many arrived. It goes
 // straight to the driver, through which a row is not taken apart a second time. A copy that is
 // broken off leaves the connection in the midst of a message: it is thrown away.
-func (t *tx) bulk(table string, columns []string, rows iter.Seq[[]any]) error {
-	err := t.conn.Raw(func(raw any) error {
+func bulk(t *sqlcatalog.Tx, table string, columns []string, rows iter.Seq[[]any]) error {
+	err := t.Conn.Raw(func(raw any) error {
 		conn, ok := raw.(*mssql.Conn)
 		if !ok {
 			return fmt.Errorf("bulk copy through a %T", raw)
 		}
 		// A context of its own: the one of the verb is looked at between rows, where stopping is safe.
-		copying := conn.CreateBulkContext(context.WithoutCancel(t.ctx), table, columns)
+		copying := conn.CreateBulkContext(context.WithoutCancel(t.Context), table, columns)
 		sent := int64(0)
 		for row := range rows {
-			if sent%bulkRows == 0 && t.ctx.Err() != nil {
-				return t.ctx.Err()
+			if sent%bulkRows == 0 && t.Context.Err() != nil {
+				return t.Context.Err()
 			}
 			if err := copying.AddRow(row); err != nil {
 				return err
@@ -41,10 +41,12 @@ func (t *tx) bulk(table string, columns []string, rows iter.Seq[[]any]) error {
 		}
 		return err
 	})
-	return t.doubt(err)
+	return t.Doubt(err)
 }
 
-const createLayers = `/* ingest: create-layers */ DROP TABLE IF EXISTS #ingest_layers;
+// createLayers makes the table that layers are copied into. A model is begun once in a long while, and with so many
+// statements that one more compiled does not matter: the table is dropped again.
+var createLayers = sqlcatalog.Own("create-layers", `DROP TABLE IF EXISTS #ingest_layers;
 CREATE TABLE #ingest_layers (
 	ModelFileId      bigint NOT NULL,
 	LayerIdx         int NOT NULL,
@@ -59,57 +61,47 @@ CREATE TABLE #ingest_layers (
 	ParameterCount   bigint NOT NULL,
 	ByteOffset       bigint NOT NULL,
 	ByteSize         bigint NOT NULL
-)`
+)`)
 
 var layerColumns = []string{"ModelFileId", "LayerIdx", "LayerName", "LayerNameExact", "LayerType", "TensorShape", "TensorShapeExact",
 	"TensorDtype", "QuantizationType", "Parameters", "ParameterCount", "ByteOffset", "ByteSize"}
 
-// newLayers makes a row for each tensor of the model's files. Their indexes run on over the files.
-func (t *tx) newLayers(entry *ingest.Entry, model *ingest.Model) error {
-	tensors := 0
+var addLayers = sqlcatalog.Own("add-layers", `INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
+		TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
+	SELECT @p1, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape}, TensorDtype, QuantizationType, {column ModelLayers.Parameters}, ParameterCount,
+		ModelFileId, ByteOffset, ByteSize
+	FROM #ingest_layers ORDER BY LayerIdx`)
+
+// AddLayers implements sqlcatalog.Dialect.
+func (c *engine) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.Model) error {
+	tensors := int64(0)
 	for i := range model.Files {
-		tensors += len(model.Files[i].Tensors)
+		tensors += int64(len(model.Files[i].Tensors))
 	}
-	if tensors == 0 {
-		return nil
-	}
-	if err := t.exec(createLayers); err != nil {
-		return err
-	}
-	if err := t.bulk("#ingest_layers", layerColumns, t.c.layerRows(entry, model)); err != nil {
-		return err
-	}
-	n, err := t.change(`/* ingest: add-layers */ INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
-			TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
-		SELECT @p1, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
-			TensorDtype, QuantizationType, `+t.c.columns.json("ModelLayers.Parameters", "Parameters")+`, ParameterCount, ModelFileId, ByteOffset, ByteSize
-		FROM #ingest_layers ORDER BY LayerIdx`, int64(entry.ID))
-	if err != nil {
-		return err
-	}
-	if n != int64(tensors) {
-		return fmt.Errorf("%d layers were made of %d tensors", n, tensors)
-	}
-	for i := range entry.Files {
-		f := &entry.Files[i]
-		if f.Layers, err = t.layers(f.ID, len(model.Files[i].Tensors)); err != nil {
+	if tensors > 0 {
+		if err := t.Exec(createLayers); err != nil {
 			return err
 		}
+		if err := bulk(t, "#ingest_layers", layerColumns, c.layerRows(entry, model)); err != nil {
+			return err
+		}
+		n, err := t.Change(addLayers, entry.ID)
+		if err != nil {
+			return err
+		}
+		if n != tensors {
+			return fmt.Errorf("%d layers were made of %d tensors", n, tensors)
+		}
 	}
-	return nil
+	return t.ReadLayers(entry, model)
 }
 
 // layerRows are the tensors of all files as #ingest_layers has them.
-func (c *Catalog) layerRows(entry *ingest.Entry, model *ingest.Model) iter.Seq[[]any] {
+func (c *engine) layerRows(entry *ingest.Entry, model *ingest.Model) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
-		index := int64(0)
-		for i := range model.Files {
-			for j := range model.Files[i].Tensors {
-				row := append([]any{int64(entry.Files[i].ID), index}, c.layerRow(&model.Files[i].Tensors[j])...)
-				if !yield(row) {
-					return
-				}
-				index++
+		for l := range sqlcatalog.Layers(model) {
+			if !yield(c.layerRow(int64(entry.Files[l.File].ID), &l)) {
+				return
 			}
 		}
 	}
@@ -117,15 +109,15 @@ func (c *Catalog) layerRows(entry *ingest.Entry, model *ingest.Model) iter.Seq[[
 
 // layerRow is what a tensor says of itself. A shape that is too long for its column is
 // NULL there: half of a JSON array is none.
-func (c *Catalog) layerRow(s *ingest.Tensor) []any {
-	name, nameExact := c.columns.fit("ModelLayers.LayerName", s.Name)
-	shape, shapeExact := c.columns.fit("ModelLayers.TensorShape", storage.TensorShape(s.Shape))
-	row := []any{name, orNull(nameExact), storage.LayerKind(s.Name), shape, orNull(shapeExact),
-		cut(storage.TensorDtype(s.Type), 20), cut(s.Type, 20), storage.LayerParameters(s), s.Elements, s.Offset, s.Bytes}
+func (c *engine) layerRow(file int64, l *sqlcatalog.Layer) []any {
+	name, nameExact := c.columns.fit("ModelLayers.LayerName", l.Name)
+	fitting, shapeExact := c.columns.fit("ModelLayers.TensorShape", l.Shape)
+	var shape any = fitting
 	if shapeExact != nil {
-		row[3] = nil
+		shape = nil
 	}
-	return row
+	return []any{file, int64(l.Index), name, orNull(nameExact), l.Kind, shape, orNull(shapeExact), cut(l.Dtype, 20), cut(l.Type, 20), l.Parameters,
+		l.Elements, l.Offset, l.Bytes}
 }
 
 // orNull is a value for a bulk copy, which takes a NULL from nil alone.

@@ -2,6 +2,7 @@ package sqlserver
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ type segment struct {
 	digest                      ingest.Digest
 	kind, uri                   string
 	payload                     string
+	counted                     bool // its atom
 }
 
 type progress struct {
@@ -66,12 +68,10 @@ func newDouble(t *testing.T) *double {
 	d.Handle("/* ingest: fence */", affected(1))
 	d.Handle("/* ingest: look-at-file */", d.progress)
 	d.Handle("/* ingest: lock-file */", d.lockFile)
-	d.Handle("/* ingest: create-batch */", affected(0))
-	d.Handle("/* ingest: mark-present */", affected(0)) // fresh looks each time
+	d.Handle("/* ingest: clear-batch */", affected(0))
+	d.Handle("/* ingest: mark-present */", affected(0)) // what is there is looked at each time
 	d.Handle("/* ingest: add-atoms */", d.addAtoms)
 	d.Handle("/* ingest: count-atoms */", d.countAtoms)
-	d.Handle("/* ingest: place-atoms */", affected(0))
-	d.Handle("/* ingest: weigh-atoms */", d.weighAtoms)
 	d.Handle("/* ingest: new-segments */", d.newSegments)
 	d.Handle("/* ingest: add-tensor-", func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, true) })
 	d.Handle("/* ingest: add-file-", func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, false) })
@@ -164,33 +164,51 @@ func (d *double) addAtoms(req *tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Affected(made), err
 }
 
+// countAtoms counts and weighs the atoms of what the batch made, which is all that is not counted yet.
 func (d *double) countAtoms(req *tdstest.Request) (tdstest.Result, error) {
-	rows, err := d.batch(req, true)
+	rows, err := d.batch(req, false)
+	slices.SortFunc(rows, func(a, b batchRow) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	pieces := map[ingest.Digest]int64{}
+	var all, stored, made int64
 	for _, r := range rows {
+		if row, _ := d.segments.Get(r.place); row.counted {
+			continue
+		}
+		if err := req.Lock("atom "+r.digest.String(), 5*time.Second); err != nil { // as an update does
+			return tdstest.Result{}, err
+		}
 		n, _ := d.atoms.Get(r.digest)
 		d.atoms.Put(req, r.digest, n+1)
-	}
-	return tdstest.Affected(int64(len(rows))), err
-}
-
-func (d *double) weighAtoms(req *tdstest.Request) (tdstest.Result, error) {
-	rows, err := d.batch(req, true)
-	pieces := map[ingest.Digest]int64{}
-	var all, stored int64
-	for _, r := range rows {
 		pieces[r.digest]++
-		all += r.bytes
+		all, made = all+r.bytes, made+1
+		row, _ := d.segments.Get(r.place)
+		row.counted = true
+		d.segments.Put(req, r.place, row)
 	}
 	for _, r := range rows {
-		if n, _ := d.atoms.Get(r.digest); n == pieces[r.digest] {
+		if n, _ := d.atoms.Get(r.digest); pieces[r.digest] > 0 && n == pieces[r.digest] {
 			stored += r.bytes
 			pieces[r.digest] = -1
 		}
 	}
-	return tdstest.Rows("a bigint, b bigint, c bigint", []any{int64(len(rows)), all, stored}), err
+	return tdstest.Rows("a bigint, b bigint, c bigint", []any{made, all, stored}), err
+}
+
+// lockRows waits for who is making the batch's rows, as a unique index does.
+func (d *double) lockRows(req *tdstest.Request) error {
+	rows, err := d.batch(req, false)
+	for _, r := range rows {
+		if err == nil {
+			err = req.Lock(fmt.Sprint("row ", r.place), 5*time.Second)
+		}
+	}
+	return err
 }
 
 func (d *double) newSegments(req *tdstest.Request) (tdstest.Result, error) {
+	if err := d.lockRows(req); err != nil {
+		return tdstest.Result{}, err
+	}
 	rows, err := d.batch(req, true)
 	var numbers [][]any
 	for _, r := range rows {
@@ -201,6 +219,9 @@ func (d *double) newSegments(req *tdstest.Request) (tdstest.Result, error) {
 
 // addRows stands for the statements that add all rows, and for those that add one with its payload.
 func (d *double) addRows(req *tdstest.Request, tensors bool) (tdstest.Result, error) {
+	if err := d.lockRows(req); err != nil {
+		return tdstest.Result{}, err
+	}
 	rows, err := d.batch(req, true)
 	made := int64(0)
 	single := bytes.Contains([]byte(req.SQL), []byte("-payload */"))

@@ -13,13 +13,16 @@ import (
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // transientNumbers are the errors after which the same call may succeed. Beside what Microsoft
-// lists for Azure SQL: deadlock victim, lock request timed out, no lock left, the two of a
-// unique index, by which one of two that make the same row at once is told to look again, and those named below.
+// lists for Azure SQL: deadlock victim, lock request timed out, no lock left, no memory for the query or a latch that
+// took too long (701, 845, 8645, 8651), the two of a unique index, by which one of two that make the same row at once
+// is told to look again, and those named below.
 var transientNumbers = map[int32]bool{
-	233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
+	701: true, 845: true, 8645: true, 8651: true, 10936: true, 233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
 	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true, 49920: true,
 	temporalConflict: true, duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
 }
@@ -35,11 +38,12 @@ const (
 )
 
 // throttled are the errors of a server that has too much to do, which asks for ten seconds.
-var throttled = map[int32]bool{10928: true, 10929: true, 40501: true, 40613: true, 49918: true, 49919: true, 49920: true}
+var throttled = map[int32]bool{701: true, 8645: true, 8651: true, 10936: true, 10928: true, 10929: true, 40501: true, 40613: true, 49918: true, 49919: true, 49920: true}
 
 // hints say what to do about what the server says.
 var hints = map[int32]string{
-	229:        "the login lacks a permission: it needs SELECT, INSERT, UPDATE and DELETE on the tables of schema dbo",
+	229:        "the login lacks a permission: make it a member of the role that `ingest schema apply --with role` makes",
+	7139:       "replication or change data capture takes shorter values only: EXEC sp_configure 'max text repl size', -1, then RECONFIGURE",
 	262:        "the login may not do this: let a member of db_owner run `ingest schema apply`",
 	1088:       "the login may not change a table: let a member of db_owner run `ingest schema apply`",
 	2760:       "the login may make no tables in schema dbo: let a member of db_owner run `ingest schema apply`",
@@ -89,7 +93,7 @@ func (f *fault) Transient() bool { return f.transient }
 func (f *fault) RetryAfter() time.Duration { return f.after }
 
 // explain adds to an error what the catalogue knows of it.
-func (c *Catalog) explain(err error) error {
+func (c *engine) explain(err error) error {
 	var known *fault
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -168,22 +172,18 @@ func broken(err error) bool {
 	return strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "connection reset") || strings.Contains(err.Error(), "broken pipe")
 }
 
-// raceError says that another process was quicker: the verb has to look again.
-type raceError string
-
-func (e raceError) Error() string { return string(e) }
-
 func raced(err error) bool {
-	var race raceError
+	var race sqlcatalog.RaceError
 	return errors.As(err, &race)
 }
 
 // duplicate reports whether a unique index refused a row.
-func duplicate(err error) bool {
-	for _, n := range serverErrors(err) {
-		if n == duplicateKey || n == duplicateIndex {
-			return true
-		}
-	}
-	return false
+func duplicate(err error) bool { return has(err, duplicateKey, duplicateIndex) }
+
+// has reports whether the server reported one of the numbers.
+func has(err error, numbers ...int32) bool {
+	return slices.ContainsFunc(serverErrors(err), func(n int32) bool { return slices.Contains(numbers, n) })
 }
+
+// Refused implements sqlcatalog.Dialect.
+func (c *engine) Refused(err error) bool { return has(err, keyConflict) }

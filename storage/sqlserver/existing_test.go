@@ -261,7 +261,7 @@ func TestExistingDatabase(t *testing.T) {
 			if _, err := db.Exec(`DELETE FROM dbo.Models WHERE ModelId = @p1`, int64(taken)); err != nil {
 				t.Error(err)
 			}
-			if atoms, _, err := c.Unreferenced(t.Context(), false); err != nil || atoms == 0 {
+			if atoms, _, err := c.Unreferenced(t.Context(), ingest.Lease{}, false); err != nil || atoms == 0 {
 				t.Errorf("after a model was deleted %d atoms are unreferenced, %v", atoms, err)
 			}
 		})

@@ -28,16 +28,16 @@ func TestHashPayload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, HashState: []byte("x"), Digest: ingest.Sum([]byte("file"))}
+	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, InRows: true, HashState: []byte("x"), Digest: ingest.Sum([]byte("file"))}
 	for s := range plan.All() {
 		payload := bytes.Repeat([]byte{0, 1, 2, 0xff}, size/4+1)[:s.Bytes]
 		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Digest: ingest.Sum(payload), Payload: payload})
 	}
-	if err := c.RecordPayloads(t.Context(), lease, batch); err != nil {
+	if err := c.Record(t.Context(), lease, batch); err != nil {
 		t.Fatal(err)
 	}
 	var pieces []ingest.StoredSegment
-	for piece, err := range c.Segments(t.Context(), e.Files[0].ID) {
+	for piece, err := range c.Segments(t.Context(), e.Files[0].ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestHashPayload(t *testing.T) {
 			t.Errorf("a damaged payload has %s, %v, want %s", got, err, ingest.Sum(damage))
 		}
 	}
-	if err := c.Relocate(t.Context(), pieces[0], ingest.Address{URI: "dir:x", Bytes: size}); err != nil {
+	if err := c.Relocate(t.Context(), lease, pieces[0], ingest.Address{URI: "dir:x", Bytes: size}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNoPayload) || storage.IsTransient(err) {

@@ -28,14 +28,14 @@ func TestPayloadsAreNotCopied(t *testing.T) {
 	payload := make([]byte, size)
 	for s := range plan.All() {
 		payload[0] = byte(s.Ordinal)
-		batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, From: s.Offset, To: s.End(), HashState: []byte("x"),
+		batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, From: s.Offset, To: s.End(), InRows: true, HashState: []byte("x"),
 			Segments: []ingest.NewSegment{{Segment: s, Digest: ingest.Sum(payload), Payload: payload}}}
 		if s.End() == f.Bytes {
 			batch.Digest = ingest.Sum([]byte("file"))
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if err := c.RecordPayloads(t.Context(), lease, batch); err != nil {
+		if err := c.Record(t.Context(), lease, batch); err != nil {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)

@@ -25,7 +25,7 @@ type exactAddress struct {
 	Modified  time.Time `json:"modified,omitzero"`
 }
 
-func (c *Catalog) addressColumns(a ingest.Address) addressRow {
+func (c *engine) addressColumns(a ingest.Address) addressRow {
 	row := addressRow{bytes: a.Bytes}
 	whole := true
 	text := func(column, value string) any { // as both tables hold it: a row may go to either
@@ -50,7 +50,7 @@ func (c *Catalog) addressColumns(a ingest.Address) addressRow {
 }
 
 // resolution is what a datetime2 tells apart: 100 ns, and a microsecond where PostgreSQL keeps it.
-func (c *Catalog) resolution() time.Duration {
+func (c *engine) resolution() time.Duration {
 	if c.server.Product == "Babelfish" {
 		return time.Microsecond
 	}

@@ -1,22 +1,23 @@
 // Package sqlserver is the catalogue in SQL Server, Azure SQL Database and what speaks
 // their language: the tables of the Hartonomous database, which another application reads
 // and writes as well, and beside them the columns and tables that ingest adds (package
-// schema makes them; Open does not).
+// schema makes them; Open does not). The verbs are those of package sqlcatalog; this is its dialect.
 //
-// Each verb that writes is one transaction at READ COMMITTED (Unreferenced, of gc, is several). What must not change
+// Each verb that writes is a transaction at READ COMMITTED. What must not change
 // between reading it and the commit is locked where it is read, with hints that the
 // statements explain; and where a lock would not do on every engine, a unique index
 // refuses the second of two equal rows, and the verb is tried again. The last statement
 // of a transaction under a lease is its fence: it locks the row of the job, if the lease
 // still holds, for the time of the commit alone.
 //
-// A batch of rows travels as one bulk copy into a temporary table. Statements over whole
-// sets then make the rows of it, and count at the end that each row which was sent is there. Payloads
-// for rows follow one by one: as files, where the columns are FILESTREAM and the client can (package
-// filestream), and else as parameters of a statement.
+// A batch of rows travels as one bulk copy into a temporary table, which belongs to the connection and is used
+// again. Atoms that are missing are made next, with no reference, outside of the transaction. Within
+// it, statements over whole sets make the rows, with their payloads: as files, where the columns are FILESTREAM and the client
+// can (package filestream), and else as parameters of a statement. Only then are the references counted, which
+// locks the atoms: others wait for them as long as it takes to commit, and not as long as payloads take to travel.
 //
-// Whatever fails on a connection, the connection is thrown away, and the server rolls back
-// what it was in. Errors that may pass are tried again, all in one place (storage.Do).
+// Connections are kept: their temporary tables and settings last. If anything fails on a connection, it is
+// closed, and the server rolls back what it was in. Errors that may pass are tried again, all in one place (storage.Do).
 package sqlserver
 
 import (
@@ -31,13 +32,10 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/schema"
 	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-var (
-	_ ingest.Catalog  = (*Catalog)(nil)
-	_ ingest.RowStore = (*Catalog)(nil)
-	_ ingest.Hasher   = (*Catalog)(nil)
-)
+var _ ingest.Catalog = (*Catalog)(nil)
 
 // Settings are what an address does not say. The zero value is right.
 type Settings struct {
@@ -60,9 +58,16 @@ type Settings struct {
 
 // Catalog is an open database. Its methods may be called by many goroutines.
 type Catalog struct {
+	*sqlcatalog.Catalog
+	engine *engine
+}
+
+// engine is the dialect of a database.
+type engine struct {
 	name    string // what messages call the database: no secret is in it
-	db      *sql.DB
-	patient *sql.DB // for statements that read or remove very many rows
+	verbs   *sqlcatalog.Catalog
+	usual   *kept
+	patient *kept // for statements that read or remove very many rows
 	policy  storage.Policy
 	sharing storage.Policy // of files, within a transaction
 	server  schema.Server
@@ -83,15 +88,15 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalog{name: a.name, policy: settings.Retry, sharing: sharing}
+	c := &engine{name: a.name, policy: settings.Retry, sharing: sharing}
 	if c.policy.Attempts <= 0 {
 		c.policy = storage.Policy{Attempts: 12, First: 50 * time.Millisecond, Longest: 10 * time.Second}
 	}
-	if c.db, err = a.pool(cmp.Or(settings.Connections, defaultConnections)); err != nil {
+	if c.usual, err = a.keep(cmp.Or(settings.Connections, defaultConnections), a.silence); err != nil {
 		return nil, err
 	}
-	if c.patient, err = a.patient(); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if c.patient, err = a.keep(1, a.patience()); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	// A mistyped name should not take minutes to be reported.
 	soon := storage.Policy{Attempts: 3, First: time.Second, Total: 30 * time.Second}
@@ -104,13 +109,14 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 		err = fmt.Errorf("%w (%s)", err, a.login)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, errors.Join(err, c.close())
 	}
 	if c.way, err = choose(settings.Filestream, c.conditions(a)); err != nil {
-		return nil, errors.Join(c.explain(err), c.Close())
+		return nil, errors.Join(c.explain(err), c.close())
 	}
 	c.ready = true
-	return c, nil
+	c.verbs = sqlcatalog.New(c)
+	return &Catalog{c.verbs, c}, nil
 }
 
 // OpenSchema connects to the database that address names, for package schema to work on:
@@ -139,12 +145,25 @@ func UseSchema(address string, settings Settings, work func(*sql.DB) error) erro
 	if err == nil || serverErrors(err) == nil && !errors.As(err, &network) && !broken(err) {
 		return err
 	}
-	return (&Catalog{name: a.name}).explain(err)
+	return (&engine{name: a.name}).explain(err)
 }
 
 // inspect makes sure that the schema is the one which this program knows, and reads what the columns hold.
-func (c *Catalog) inspect(ctx context.Context) error {
-	plan, err := schema.Plan(ctx, c.db)
+func (c *engine) inspect(ctx context.Context) error {
+	conn, err := c.usual.get(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.look(ctx, conn); err != nil {
+		c.usual.discard(conn, broken(err))
+		return err
+	}
+	c.usual.put(conn)
+	return nil
+}
+
+func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
+	plan, err := schema.Plan(ctx, conn)
 	if err != nil {
 		return err
 	}
@@ -153,33 +172,30 @@ func (c *Catalog) inspect(ctx context.Context) error {
 			len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
 	c.server = plan.Server
-	if c.columns, err = readColumns(ctx, c.db); err != nil {
+	if c.columns, err = readColumns(ctx, conn); err != nil {
 		return err
 	}
 	c.plain = payloadTables
 	if c.server.Filegroup != "" { // else there is no FILESTREAM column
-		c.plain, err = readPlain(ctx, c.db)
+		c.plain, err = readPlain(ctx, conn)
 	}
 	return err
 }
 
 // Server says what the database was found to be on.
-func (c *Catalog) Server() schema.Server { return c.server }
+func (c *Catalog) Server() schema.Server { return c.engine.server }
 
-// Identity implements ingest.Catalog. A restored copy of the database is the same catalogue.
-func (c *Catalog) Identity(ctx context.Context) (id string, err error) {
-	err = c.read(ctx, func(tx *tx) error {
-		return tx.one(`/* ingest: identity */ SELECT [Identity] FROM dbo.CatalogIdentity`).Scan(&id)
-	})
-	return id, err
-}
+// Audit looks for rows that contradict each other, and joins what it finds into the error.
+func (c *Catalog) Audit(ctx context.Context) error { return c.Catalog.Audit(ctx, more) }
 
 // Close implements ingest.Catalog.
-func (c *Catalog) Close() error {
+func (c *Catalog) Close() error { return c.engine.close() }
+
+func (c *engine) close() error {
 	var failed []error
-	for _, db := range []*sql.DB{c.db, c.patient} {
-		if db != nil {
-			failed = append(failed, db.Close())
+	for _, k := range []*kept{c.usual, c.patient} {
+		if k != nil {
+			failed = append(failed, k.close())
 		}
 	}
 	return c.explain(errors.Join(failed...))

@@ -41,7 +41,7 @@ func streamer(address string) (code int) {
 			return err
 		}
 		defer c.Close()
-		c.way.files = &folderFiles{folder: os.Getenv(streamerFolder), halt: os.Getenv(streamerHalt)}
+		c.engine.way.files = &folderFiles{folder: os.Getenv(streamerFolder), halt: os.Getenv(streamerHalt)}
 		found, err := format.Find(context.Background(), []string{os.Getenv(streamerSource)})
 		if err != nil {
 			return err
@@ -184,11 +184,12 @@ func (k *killTest) recorded() (bytes int64) {
 		if err != nil {
 			k.Fatal(err)
 		}
-		for piece, err := range c.Segments(k.Context(), model.Files[0].ID) {
+		for piece, err := range c.Segments(k.Context(), model.Files[0].ID, 0) {
 			if err != nil {
 				k.Fatal(err)
 			}
-			payload, err := c.ReadPayload(k.Context(), piece, nil)
+			payload := make([]byte, piece.Bytes)
+			err = c.ReadPayload(k.Context(), piece, payload)
 			if err != nil || piece.Offset != bytes || string(payload) != string(k.content[bytes:bytes+piece.Bytes]) {
 				k.Fatalf("the segment at %d, of %d bytes, after %d: %d bytes, %v", piece.Offset, piece.Bytes, bytes, len(payload), err)
 			}

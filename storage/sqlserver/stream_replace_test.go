@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
@@ -16,12 +17,16 @@ func TestFilesReplaced(t *testing.T) {
 	k.complete()
 	c := open(t, k.DSN())
 	files := &folderFiles{folder: k.folder}
-	c.way.files = files
+	c.engine.way.files = files
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "verify", Source: "x", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
 	model, err := c.Model(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for piece, err := range c.Segments(t.Context(), model.Files[0].ID) {
+	for piece, err := range c.Segments(t.Context(), model.Files[0].ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,15 +34,16 @@ func TestFilesReplaced(t *testing.T) {
 		var changed int
 		k.Row(k.Server, fmt.Sprintf("UPDATE FileSegments SET RawPayload = x'00', BlobUri = 'dir:gone' WHERE FileSegmentId = %d RETURNING 1", piece.RowID), &changed)
 		k.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: token */", Do: tdstest.Reset()})
-		if err := c.ReplacePayload(t.Context(), piece, payload); err != nil {
+		if err := c.ReplacePayload(t.Context(), lease, piece, payload); err != nil {
 			t.Fatal(err)
 		}
 		k.Row(k.Server, fmt.Sprintf("SELECT COUNT(*) FROM FileSegments WHERE FileSegmentId = %d AND BlobUri IS NULL", piece.RowID), &changed)
-		if got, err := c.ReadPayload(t.Context(), piece, nil); err != nil || !bytes.Equal(got, payload) || changed != 1 {
+		got := make([]byte, piece.Bytes)
+		if err := c.ReadPayload(t.Context(), piece, got); err != nil || !bytes.Equal(got, payload) || changed != 1 {
 			t.Errorf("the segment at %d: %d bytes, %v; %d rows without an address", piece.Offset, len(got), err, changed)
 		}
 		piece.RowID = 99
-		if err := c.ReplacePayload(t.Context(), piece, payload); !errors.Is(err, ingest.ErrNotFound) {
+		if err := c.ReplacePayload(t.Context(), lease, piece, payload); !errors.Is(err, ingest.ErrNotFound) {
 			t.Errorf("a row that is gone: %v", err)
 		}
 	}

@@ -34,10 +34,10 @@ func newStreamed(t *testing.T) (*streamed, *Catalog) {
 		return tdstest.Rows("a varbinary(128)", []any{s.streams.Token(req)}), nil
 	})
 	s.Handle("/* ingest: new-paths */", s.newPaths)
-	s.Handle("/* ingest: locate-payload */", s.locatePayload)
+	s.Handle("/* ingest: locate-payload-", s.locatePayload)
 	c := s.open(t)
-	c.way.files = s
-	c.sharing = storage.Policy{Attempts: 4, First: time.Millisecond}
+	c.engine.way.files = s
+	c.engine.sharing = storage.Policy{Attempts: 4, First: time.Millisecond}
 	return s, c
 }
 
@@ -55,8 +55,8 @@ func (s *streamed) newPaths(req *tdstest.Request) (tdstest.Result, error) {
 
 func (s *streamed) locatePayload(req *tdstest.Request) (tdstest.Result, error) {
 	at := spot{layer: tdstest.Get[int64](req, "p2"), ordinal: tdstest.Get[int64](req, "p3")}
-	if strings.Contains(req.SQL, "dbo.FileSegments") {
-		at.layer, at.file = 0, at.layer
+	if strings.Contains(req.SQL, "locate-payload-file") {
+		at.layer, at.file = 0, tdstest.Get[int64](req, "p5")
 	}
 	var found [][]any
 	if _, there := s.segments.Get(at); there {
@@ -289,36 +289,31 @@ func TestFilesRead(t *testing.T) {
 	}
 	for i, r := range theBatch(true).Segments {
 		s.streams.Busy(i % 2)
-		buffer := make([]byte, 1, 100)
-		got, err := c.ReadPayload(t.Context(), piece(i), buffer)
-		if err != nil || string(got) != string(r.Payload) || &got[0] != &buffer[0] {
+		got := make([]byte, r.Bytes)
+		if err := c.ReadPayload(t.Context(), piece(i), got); err != nil || string(got) != string(r.Payload) {
 			t.Errorf("segment %d is %q, %v", i, got, err)
 		}
 	}
-	for name, wrong := range map[string]struct {
-		change func(*ingest.StoredSegment)
-		err    error
-	}{
-		"longer":  {func(p *ingest.StoredSegment) { p.Bytes = 1 }, filestream.ErrSize},
-		"shorter": {func(p *ingest.StoredSegment) { p.Bytes = 3 }, filestream.ErrSize},
-		"absurd":  {func(p *ingest.StoredSegment) { p.Bytes = -1 }, filestream.ErrSize},
-		"endless": {func(p *ingest.StoredSegment) { p.Bytes = 1 << 60 }, filestream.ErrSize},
-		"no row":  {func(p *ingest.StoredSegment) { p.Ordinal = 99 }, ingest.ErrNotFound},
-	} {
-		p := piece(1)
-		wrong.change(&p)
-		if _, err := c.ReadPayload(t.Context(), p, nil); !errors.Is(err, wrong.err) || storage.IsTransient(err) {
-			t.Errorf("%s: %v", name, err)
+	for _, size := range []int{0, 1, 3, 1 << 20} {
+		var wrong *ingest.SizeError
+		if err := c.ReadPayload(t.Context(), piece(1), make([]byte, size)); !errors.As(err, &wrong) || storage.IsTransient(err) {
+			t.Errorf("into %d bytes: %v", size, err)
 		}
 	}
+	gone := piece(1)
+	gone.Ordinal = 99
+	if err := c.ReadPayload(t.Context(), gone, make([]byte, gone.Bytes)); !errors.Is(err, ingest.ErrNotFound) || storage.IsTransient(err) {
+		t.Errorf("no row: %v", err)
+	}
 	s.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Reset()})
-	if _, err := c.ReadPayload(t.Context(), piece(1), nil); err != nil {
+	buffer := make([]byte, piece(1).Bytes)
+	if err := c.ReadPayload(t.Context(), piece(1), buffer); err != nil {
 		t.Error(err)
 	}
-	s.Handle("/* ingest: locate-payload */", func(req *tdstest.Request) (tdstest.Result, error) {
+	s.Handle("/* ingest: locate-payload-", func(req *tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(400), b bigint", []any{nil, int64(0)}), nil
 	})
-	if _, err := c.ReadPayload(t.Context(), piece(1), nil); !errors.Is(err, ingest.ErrNoPayload) {
+	if err := c.ReadPayload(t.Context(), piece(1), buffer); !errors.Is(err, ingest.ErrNoPayload) {
 		t.Error(err)
 	}
 	if !s.WaitIdle(10*time.Second) || s.streams.OpenHandles() != 0 {

@@ -3,10 +3,8 @@ package sqlserver
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -22,7 +20,7 @@ type column struct {
 type columns map[string]column
 
 // readColumns reads what the columns of the database hold. Editions of a table differ in it.
-func readColumns(ctx context.Context, db *sql.DB) (columns, error) {
+func readColumns(ctx context.Context, db *sql.Conn) (columns, error) {
 	rows, err := db.QueryContext(ctx, `/* ingest: columns */ SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, -1)
 		FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND DATA_TYPE IN (N'nvarchar', N'json')`)
 	if err != nil {
@@ -123,16 +121,4 @@ func sameJSON(a, b []byte) bool {
 	}
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
-}
-
-// keyOf is the SHA-256 by which texts are found byte for byte, whatever the collation.
-func keyOf(texts ...string) []byte {
-	h := sha256.New()
-	for i, text := range texts {
-		if i > 0 {
-			fmt.Fprintf(h, "%d ", len(texts[i-1])) // so that no two lists are written alike
-		}
-		h.Write([]byte(text))
-	}
-	return h.Sum(nil)
 }

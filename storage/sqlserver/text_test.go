@@ -74,7 +74,7 @@ func TestTextsOfJSON(t *testing.T) {
 }
 
 func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
-	c := &Catalog{server: schema.Server{Product: "SQL Server"}, columns: columns{"LayerTensorSegments.BlobUri": {units: 10},
+	c := &engine{server: schema.Server{Product: "SQL Server"}, columns: columns{"LayerTensorSegments.BlobUri": {units: 10},
 		"LayerTensorSegments.BlobName": {units: 10}, "FileSegments.BlobETag": {units: 10}}}
 	at := time.Date(2026, 5, 4, 3, 2, 1, 123456700, time.UTC)
 	for name, a := range map[string]ingest.Address{
@@ -90,7 +90,7 @@ func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
 			if whole := name == "empty" || name == "short"; whole != (row.exact == nil) {
 				t.Errorf("exact is %v", row.exact)
 			}
-			s := scannedAddress{uri: typed(row.uri), container: typed(row.container), name: typed(row.name), etag: typed(row.etag), bytes: row.bytes}
+			s := scannedAddress{uri: read(row.uri), container: read(row.container), name: read(row.name), etag: read(row.etag), bytes: row.bytes}
 			s.exact, _ = row.exact.([]byte)
 			if modified, ok := row.modified.(time.Time); ok {
 				s.modified = sql.NullTime{Time: modified.Truncate(100 * time.Nanosecond), Valid: true}
@@ -104,4 +104,10 @@ func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
 			}
 		})
 	}
+}
+
+// read is a text or NULL as it is read back.
+func read(value any) sql.NullString {
+	text, known := value.(string)
+	return sql.NullString{String: text, Valid: known}
 }

@@ -46,7 +46,7 @@ type conditions struct {
 var payloadTables = []string{"LayerTensorSegments", "FileSegments"}
 
 // readPlain reads which of them keep it in the row.
-func readPlain(ctx context.Context, db *sql.DB) ([]string, error) {
+func readPlain(ctx context.Context, db *sql.Conn) ([]string, error) {
 	plain := slices.Clone(payloadTables)
 	rows, err := db.QueryContext(ctx, `/* ingest: payload-columns */ SELECT t.name FROM sys.tables AS t INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 		WHERE t.schema_id = SCHEMA_ID(N'dbo') AND c.name = N'RawPayload' AND c.is_filestream = 1`)
@@ -65,7 +65,7 @@ func readPlain(ctx context.Context, db *sql.DB) ([]string, error) {
 }
 
 // conditions finds out what there is of what Win32 takes.
-func (c *Catalog) conditions(a *address) conditions {
+func (c *engine) conditions(a *address) conditions {
 	have := conditions{plain: c.plain, system: runtime.GOOS, integrated: a.integrated}
 	if have.system == "windows" {
 		have.driver, have.noDriver = filestream.Find()
@@ -125,4 +125,4 @@ func choose(asked Way, have conditions) (way, error) {
 }
 
 // PayloadWay says in words how payloads get into rows and out of them, and why in this way.
-func (c *Catalog) PayloadWay() string { return c.way.why }
+func (c *Catalog) PayloadWay() string { return c.engine.way.why }

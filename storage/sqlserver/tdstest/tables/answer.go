@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/hartonomous/ingest/schema"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
@@ -16,7 +17,7 @@ func (d *Tables) query(req *tdstest.Request, text string, args []any) (result td
 		return result, refusal(err, text)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	columns, err := rows.ColumnTypes()
+	columns, err := rows.Columns()
 	if err != nil {
 		return result, err
 	}
@@ -30,9 +31,7 @@ func (d *Tables) query(req *tdstest.Request, text string, args []any) (result td
 			return result, err
 		}
 		for i := range row {
-			if strings.HasPrefix(strings.ToLower(columns[i].DatabaseTypeName()), "datetime2") {
-				row[i] = parseTime(row[i])
-			}
+			row[i] = parseTime(row[i])
 		}
 		set.Rows = append(set.Rows, row)
 	}
@@ -52,22 +51,35 @@ func (d *Tables) query(req *tdstest.Request, text string, args []any) (result td
 	return tdstest.Result{Sets: []tdstest.Set{set}}, nil
 }
 
-// lend makes a path of what the rewriting has made of PathName().
+// parseTime makes a time of a value that is marked as one.
+func parseTime(value any) any {
+	if text, ok := value.(string); ok {
+		if text, marked := strings.CutPrefix(text, "time "); marked {
+			if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+				return at
+			}
+		}
+	}
+	return value
+}
+
+// lend makes a path of a value that is marked as one: of T and the number of a tensor's segment, or of F and another's.
 func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 	text, _ := value.(string)
-	row, isPath := strings.CutPrefix(text, pathMark)
+	row, isPath := strings.CutPrefix(text, "path ")
 	if !isPath || d.Share == nil {
 		return value, nil
 	}
+	place := "FileSegments WHERE FileSegmentId = " + row[1:]
+	if row[0] == 'T' {
+		place = "LayerTensorSegments WHERE LayerTensorSegmentId = " + row[1:]
+	}
 	var payload []byte
-	var table string
-	err := d.conn.QueryRowContext(context.Background(), `SELECT 'LayerTensorSegments', RawPayload FROM LayerTensorSegments WHERE PayloadRowGuid = ?1
-		UNION ALL SELECT 'FileSegments', RawPayload FROM FileSegments WHERE PayloadRowGuid = ?1`, row).Scan(&table, &payload)
-	if err != nil {
+	if err := d.conn.QueryRowContext(context.Background(), `SELECT RawPayload FROM `+place).Scan(&payload); err != nil {
 		return nil, err
 	}
 	return d.Share.Lend(req, row, append([]byte{}, payload...), func(payload []byte) error {
-		_, err := d.conn.ExecContext(context.Background(), "UPDATE "+table+" SET RawPayload = ?1 WHERE PayloadRowGuid = ?2", append([]byte{}, payload...), row)
+		_, err := d.conn.ExecContext(context.Background(), "UPDATE "+strings.Replace(place, " WHERE", " SET RawPayload = ?1 WHERE", 1), append([]byte{}, payload...))
 		return err
 	}), nil
 }
@@ -92,35 +104,19 @@ func (d *Tables) lastStep(*tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Rows("a int", []any{len(steps)}), err
 }
 
-// columns are those of text, with the lengths that the schema gives them.
-func (d *Tables) columns(*tdstest.Request) (result tdstest.Result, err error) {
-	result = tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int")
-	rows, err := d.conn.QueryContext(context.Background(), `SELECT t.name, c.name, c.type FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE c.type LIKE 'nvarchar%'`)
-	if err != nil {
-		return result, err
+// columns are some of those of text, with the lengths that the schema of the server gives them.
+func (d *Tables) columns(*tdstest.Request) (tdstest.Result, error) {
+	result := tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int")
+	for column, length := range map[string]int{"Models.ModelName": 200, "Models.ModelType": 100, "Models.Architecture": 100, "ModelLayers.LayerName": 100,
+		"ModelLayers.TensorShape": 200, "ModelFiles.Role": 64, "LayerTensorSegments.BlobUri": 2048, "Atoms.PayloadLocator": 1024} {
+		table, name, _ := strings.Cut(column, ".")
+		result.Sets[0].Rows = append(result.Sets[0].Rows, []any{table, name, "nvarchar", length})
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var table, column, kind string
-		if err := rows.Scan(&table, &column, &kind); err != nil {
-			return result, err
-		}
-		declared, err := tdstest.ParseType(kind)
-		if err != nil {
-			return result, err
-		}
-		result.Sets[0].Rows = append(result.Sets[0].Rows, []any{table, column, declared.Name, declared.Length})
-	}
-	return result, rows.Err()
+	return result, nil
 }
 
 func (d *Tables) payloadColumns(*tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"FileSegments"}), nil
-}
-
-// otherReferences is the one key to Atoms of a column that ingest does not write.
-func otherReferences(*tdstest.Request) (tdstest.Result, error) {
-	return tdstest.Rows("a nvarchar(300), b nvarchar(128), c nvarchar(128)", []any{"[ModelLayers]", "[LayerAtomId]", "[AtomId]"}), nil
 }
 
 func (d *Tables) token(req *tdstest.Request) (tdstest.Result, error) {

@@ -1,12 +1,12 @@
 // Package tables gives the double of SQL Server the tables of the catalogue, so that the whole program can be
 // run against it, in tests and without a server.
 //
-// The tables are made by the steps of package schema, and the statements are those of package sqlserver: both are put into
-// the words of SQLite, which carries them out. That is far from T-SQL as a whole. What the rewriting does not know,
-// SQLite refuses, and the program under test fails with what it said.
+// The tables are those of the embedded catalogue, with the columns for what a column of text cannot hold. A statement of package
+// sqlserver begins with its name, and is answered by the embedded catalogue's statement of that name, and
+// by one of this package's where that has none: for temporary tables, and for payloads as files.
 //
-// It says nothing of locks: a transaction has the whole database for itself, from its first statement on. And nothing
-// of collations, plans or types: for these, and for the words of T-SQL, there is no way around a real server.
+// So it says nothing of the words of T-SQL, and nothing of locks, collations, plans or types: a transaction has the whole
+// database for itself, from its first statement on. For these there is no way around a real server.
 package tables
 
 import (
@@ -31,7 +31,7 @@ type Tables struct {
 	t      testing.TB
 	conn   *sql.Conn
 	within bool // a transaction
-	known  map[string]rewritten
+	known  map[string][]string
 }
 
 // New makes the tables, empty. With a folder, RawPayload is FILESTREAM, and the payloads that a
@@ -48,7 +48,7 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Tables{t: t, conn: conn, known: make(map[string]rewritten)}
+	d := &Tables{t: t, conn: conn, known: make(map[string][]string)}
 	d.make()
 	if folder != "" {
 		d.Share = srv.Share(folder)
@@ -57,11 +57,10 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	for marker, answer := range map[string]tdstest.HandlerFunc{
 		"session": nothing, "lock-jobs": nothing, "inspect": d.inspect, "find-steps": d.stepsThere, "last-step": d.lastStep,
 		"columns": d.columns, "payload-columns": d.payloadColumns, "token": d.token,
-		"other-references": otherReferences,
 	} {
 		srv.Handle("/* ingest: "+marker+" */", answer)
 	}
-	for _, table := range []string{"#ingest_batch", "#ingest_layers", "#ingest_digests"} {
+	for _, table := range []string{"#ingest_batch", "#ingest_layers"} {
 		srv.HandleBulk(table, func(req *tdstest.Request, columns []tdstest.Column, rows [][]any) error {
 			return d.bulk(req, table, columns, rows)
 		})
@@ -71,48 +70,79 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 
 // make applies the steps of the schema.
 func (d *Tables) make() {
-	steps, err := schema.Server{}.Script()
+	steps, err := schema.Steps(schema.SQLite)
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	all := []string{"PRAGMA foreign_keys = ON"}
 	for _, step := range steps {
-		for _, batch := range schema.Batches(step.SQL) {
-			_, err := d.conn.ExecContext(context.Background(), definition(batch))
-			if err != nil && !strings.Contains(err.Error(), "duplicate column name") { // one that is there already
-				d.t.Fatalf("%v: %s", err, definition(batch))
-			}
+		all = append(all, step.SQL)
+	}
+	for table, columns := range exactColumns {
+		for _, column := range columns {
+			all = append(all, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s BLOB", table, column))
 		}
 	}
-	if _, err := d.conn.ExecContext(context.Background(), "PRAGMA foreign_keys = ON"); err != nil {
-		d.t.Fatal(err)
+	for _, text := range all {
+		if _, err := d.conn.ExecContext(context.Background(), text); err != nil {
+			d.t.Fatalf("%v: %s", err, text)
+		}
 	}
 }
 
-// statement carries out a statement of package sqlserver.
+// statement answers a statement of package sqlserver.
 func (d *Tables) statement(req *tdstest.Request) (tdstest.Result, error) {
 	if err := d.enter(req); err != nil {
 		return tdstest.Result{}, err
 	}
-	known, ok := d.known[req.SQL]
-	if !ok {
-		known = rewrite(req.SQL)
-		d.known[req.SQL] = known
+	list, err := d.texts(req.SQL)
+	if err != nil {
+		return tdstest.Result{}, err
 	}
-	text := known.in(req.Session.ID())
 	args := arguments(req.Params)
-	if word, _, _ := strings.Cut(text, " "); strings.EqualFold(word, "SELECT") {
+	for _, text := range list[:len(list)-1] {
+		if _, err := d.conn.ExecContext(context.Background(), d.in(req, text), args...); err != nil {
+			return tdstest.Result{}, refusal(err, text)
+		}
+	}
+	text := d.in(req, list[len(list)-1])
+	if text == "" { // a lock, or a key that is a column here
+		return tdstest.Affected(0), nil
+	}
+	if strings.HasPrefix(text, "SELECT") {
 		return d.query(req, text, args)
 	}
 	result, err := d.conn.ExecContext(context.Background(), text, args...)
 	if err != nil {
 		return tdstest.Result{}, refusal(err, text)
 	}
-	if known.numbered {
+	if strings.HasSuffix(req.SQL, "SCOPE_IDENTITY())") {
 		id, err := result.LastInsertId()
 		return tdstest.Rows("id bigint", []any{id}), err
 	}
 	n, err := result.RowsAffected()
 	return tdstest.Affected(n), err
+}
+
+// texts are the statements that answer one that begins with its name.
+func (d *Tables) texts(statement string) ([]string, error) {
+	_, rest, _ := strings.Cut(statement, "/* ingest: ")
+	name, _, _ := strings.Cut(rest, " */")
+	list, known := d.known[name]
+	if !known {
+		var err error
+		if list, err = texts(name); err != nil {
+			d.t.Error(err)
+			return nil, err
+		}
+		d.known[name] = list
+	}
+	return list, nil
+}
+
+// in is a statement with the temporary tables of the request's session.
+func (d *Tables) in(req *tdstest.Request, text string) string {
+	return strings.ReplaceAll(text, "[#", fmt.Sprintf("[%d#", req.Session.ID()))
 }
 
 // enter has the transaction of a request be SQLite's, which has one at a time.
@@ -149,7 +179,7 @@ func (d *Tables) bulk(req *tdstest.Request, table string, columns []tdstest.Colu
 	for i, column := range columns {
 		names[i], marks[i] = column.Name, "?"
 	}
-	text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", temporary(table, req.Session.ID()), strings.Join(names, ", "), strings.Join(marks, ", "))
+	text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", d.in(req, "["+table+"]"), strings.Join(names, ", "), strings.Join(marks, ", "))
 	for _, row := range rows {
 		for i := range row {
 			row[i] = argument(row[i])

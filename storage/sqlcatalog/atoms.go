@@ -1,0 +1,53 @@
+package sqlcatalog
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// What the rows of Atoms say of themselves.
+const (
+	modality      = "model"
+	segmentSource = "ingest_segment" // SourceType of a segment's atom
+	fileSource    = "model_file"     // SourceType of a file's atom
+	ollamaSource  = "ollama_blob"    // SourceType of a file that Ollama keeps
+)
+
+// fileAtomRow is what the row of Atoms for a whole file says beyond its hash and count.
+type fileAtomRow struct {
+	Subtype        string // empty for NULL
+	SourceURI      string
+	SourceType     string
+	PayloadLocator string
+	Metadata       string // JSON
+}
+
+// newFileAtom describes a file of the model that goes by name.
+func newFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) fileAtomRow {
+	atom := fileAtomRow{SourceURI: name.URI, SourceType: fileSource, PayloadLocator: file.Path}
+	meta := fileMetadata{
+		Name: name.Name, Bytes: file.Bytes, Path: file.Path, Registered: now.UTC().Format(time.RFC3339),
+		Gigabytes: float64(file.Bytes*100/1_000_000_000) / 100,
+	}
+	if strings.HasPrefix(name.URI, "ollama://") {
+		atom.SourceType = ollamaSource
+		meta.Ollama = "sha256:" + file.Digest.String()
+	}
+	if file.Role == ingest.Weights && file.Tensors > 0 {
+		atom.Subtype = "llm"
+	}
+	atom.Metadata = mustJSON(meta)
+	return atom
+}
+
+// fileMetadata has the keys that the readers of Atoms.Metadata know.
+type fileMetadata struct {
+	Name       string  `json:"model_name"`
+	Bytes      int64   `json:"size_bytes"`
+	Gigabytes  float64 `json:"size_gb"`
+	Path       string  `json:"file_path"`
+	Ollama     string  `json:"ollama_digest,omitempty"`
+	Registered string  `json:"registered_at"`
+}

@@ -1,0 +1,226 @@
+package sqlcatalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Begin implements ingest.Writer.
+func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
+	if len(plans) != len(model.Files) {
+		return nil, fmt.Errorf("model of %d files with %d plans", len(model.Files), len(plans))
+	}
+	key := model.Key(plans)
+	var entry *ingest.Entry
+	err := c.writeUnder(ctx, lease, func(t *Tx) error {
+		id, err := t.unfinished(lease, key)
+		if err != nil {
+			return err
+		}
+		if id == 0 {
+			entry, err = t.newModel(lease, model, plans, key)
+			return err
+		}
+		if entry, err = t.progress(id, model); err != nil {
+			return err
+		}
+		return t.takeOver(lease, model, entry)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entry, nil
+}
+
+// unfinishedModel finds the open model whose source has the key @p1, and its job. The place of the key stays locked until
+// the commit, whether or not there is one, so that of two jobs which begin the same model the second waits.
+var unfinishedModel = differs("unfinished")
+
+// unfinished finds the open model with this key, which no other live job may work on; 0 if there is none.
+func (t *Tx) unfinished(lease ingest.Lease, key ingest.Digest) (ingest.ModelID, error) {
+	var id ingest.ModelID
+	var job sql.NullInt64
+	there, err := t.found(t.One(unfinishedModel, key[:]), &id, &job)
+	if err != nil || !there {
+		return 0, err
+	}
+	return id, t.idle(lease, job.Int64)
+}
+
+// idle makes sure that job is lease's own, or that nobody works on it.
+func (t *Tx) idle(lease ingest.Lease, job int64) error {
+	if job == lease.Job {
+		return nil
+	}
+	var other leased
+	there, err := t.found(t.One(requestedJob, job), other.fields()...)
+	if err != nil || !there {
+		return err
+	}
+	return other.busy(nil)
+}
+
+var takeOver = shared("take-over", `UPDATE dbo.Models SET IngestionJobId = @p1 WHERE ModelId = @p2`)
+
+// takeOver puts an unfinished model under lease's job. What the model is called may have changed since it was begun;
+// its Key says that the files have not.
+func (t *Tx) takeOver(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry) error {
+	if err := t.Exec(takeOver, lease.Job, entry.ID); err != nil {
+		return err
+	}
+	files := make([]ingest.FileID, len(entry.Files))
+	for i := range entry.Files {
+		files[i] = entry.Files[i].ID
+	}
+	return t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
+}
+
+var progressOf = shared("progress", `SELECT ModelFileId, RecordedBytes, HashState, ContentHash FROM dbo.ModelFiles WHERE ModelId = @p1 ORDER BY FileIdx`)
+
+// progress reads how far each file of an unfinished model got.
+func (t *Tx) progress(id ingest.ModelID, model *ingest.Model) (*ingest.Entry, error) {
+	entry := &ingest.Entry{ID: id}
+	err := t.Each(func(row Scanner) error {
+		var f ingest.FileEntry
+		var digest []byte
+		if err := row.Scan(&f.ID, &f.Recorded, &f.HashState, &digest); err != nil {
+			return err
+		}
+		copy(f.Digest[:], digest)
+		entry.Files = append(entry.Files, f)
+		return nil
+	}, progressOf, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(entry.Files) != len(model.Files) {
+		return nil, fmt.Errorf("model %d has %d files, and its key was made from %d", id, len(entry.Files), len(model.Files))
+	}
+	return entry, t.ReadLayers(entry, model)
+}
+
+var layersOf = shared("layers-of", `SELECT LayerId FROM dbo.ModelLayers WHERE ModelId = @p1 ORDER BY LayerIdx`)
+
+// ReadLayers reads the IDs of a model's layers, which run on over its files.
+func (t *Tx) ReadLayers(entry *ingest.Entry, model *ingest.Model) error {
+	for i := range entry.Files {
+		entry.Files[i].Layers = make([]ingest.LayerID, 0, len(model.Files[i].Tensors))
+	}
+	file := 0
+	err := t.Each(func(row Scanner) error {
+		for file < len(entry.Files) && len(entry.Files[file].Layers) == len(model.Files[file].Tensors) {
+			file++
+		}
+		if file == len(entry.Files) {
+			return fmt.Errorf("model %d has more layers than tensors", entry.ID)
+		}
+		f := &entry.Files[file]
+		f.Layers = append(f.Layers, 0)
+		return row.Scan(&f.Layers[len(f.Layers)-1])
+	}, layersOf, entry.ID)
+	if err != nil {
+		return err
+	}
+	for i := range entry.Files {
+		if len(entry.Files[i].Layers) != len(model.Files[i].Tensors) {
+			return fmt.Errorf("model %d has fewer layers than tensors", entry.ID)
+		}
+	}
+	return nil
+}
+
+var (
+	addModel = shared("add-model", `INSERT INTO dbo.Models ({cols ModelName ModelType Architecture Config}, ParameterCount, State, IngestionJobId)
+		VALUES ({vals 1 2 3}, {json Models.Config 4}, @p5, 'open', @p6)`)
+	// openKey notes the key of an open model's source, which no two open models share.
+	openKey = differs("open-key")
+)
+
+func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan, key ingest.Digest) (*ingest.Entry, error) {
+	id, err := t.insert(addModel, Text{Column: "Models.ModelName", Value: model.Name}, Text{Column: "Models.ModelType", Value: model.Type},
+		Text{Column: "Models.Architecture", Value: model.Architecture, Null: true},
+		Text{Column: "Models.Config", Value: string(model.Metadata), Null: true}, model.Parameters(), lease.Job)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Exec(openKey, key[:], id); err != nil {
+		return nil, err
+	}
+	entry := &ingest.Entry{ID: ingest.ModelID(id), Files: make([]ingest.FileEntry, len(model.Files))}
+	if err := t.details(entry.ID, &model.Details); err != nil {
+		return nil, err
+	}
+	files := make([]ingest.FileID, len(model.Files))
+	for i := range model.Files {
+		if files[i], err = t.newFile(entry.ID, i, &model.Files[i], plans[i]); err != nil {
+			return nil, err
+		}
+		entry.Files[i].ID = files[i]
+	}
+	if err := t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files); err != nil {
+		return nil, err
+	}
+	return entry, t.c.dialect.AddLayers(t, entry, model)
+}
+
+var addDetails = shared("add-model-metadata", `INSERT INTO dbo.ModelMetadata (ModelId, MaxInputLength, EmbeddingDimension, {cols License SourceUrl})
+	VALUES (@p1, @p2, @p3, {vals 4 5})`)
+
+func (t *Tx) details(id ingest.ModelID, d *ingest.Details) error {
+	return t.Exec(addDetails, id, length(d.ContextLength), length(d.EmbeddingLength),
+		Text{Column: "ModelMetadata.License", Value: d.License, Null: true}, Text{Column: "ModelMetadata.SourceUrl", Value: d.SourceURL, Null: true})
+}
+
+// length is a number for a column of type int: NULL if it is not known or too large. It is in the model's Config still.
+func length(n int64) sql.NullInt32 {
+	return sql.NullInt32{Int32: int32(n), Valid: n > 0 && n <= math.MaxInt32}
+}
+
+var addFile = shared("add-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx, {cols Role Format FileName SourcePath}, ByteSize, ModifiedNs,
+		ClaimedHash, SegmentBytes, TensorCount)
+	VALUES (@p1, @p2, {vals 3 4 5 6}, @p7, @p8, @p9, @p10, @p11)`)
+
+func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *ingest.Plan) (ingest.FileID, error) {
+	id, err := t.insert(addFile, model, index, Text{Column: "ModelFiles.Role", Value: string(f.Role)}, Text{Column: "ModelFiles.Format", Value: f.Format},
+		Text{Column: "ModelFiles.FileName", Value: filepath.Base(f.Path)}, Text{Column: "ModelFiles.SourcePath", Value: f.Path},
+		f.Bytes, f.Modified.UnixNano(), digestColumn(f.Expected), plan.SegmentBytes(), len(f.Tensors))
+	return ingest.FileID(id), err
+}
+
+var (
+	// findName locks the place of the name until the commit: of two that give a model the same name, the second finds it.
+	findName   = shared("find-name", `SELECT ModelNameId FROM dbo.ModelNames {range lock} WHERE ModelId = @p1 AND {same Name 2}`)
+	addName    = shared("add-name", `INSERT INTO dbo.ModelNames (ModelId, {key Name}{cols Name SourceUri}) VALUES (@p1, {keyed 2}{vals 3 4})`)
+	changeName = shared("change-name", `UPDATE dbo.ModelNames SET {set SourceUri 2} WHERE ModelNameId = @p1`)
+	clearName  = shared("clear-name", `DELETE FROM dbo.ModelNameFiles WHERE ModelNameId = @p1`)
+	nameFile   = shared("name-file", `INSERT INTO dbo.ModelNameFiles (ModelNameId, ModelFileId) SELECT @p1, @p2
+		WHERE NOT EXISTS (SELECT 1 FROM dbo.ModelNameFiles WHERE ModelNameId = @p1 AND ModelFileId = @p2)`)
+)
+
+// name makes the model known by a name, and the name mean exactly these files.
+func (t *Tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+	uri := Text{Column: "ModelNames.SourceUri", Value: name.URI}
+	var id int64
+	there, err := t.found(t.One(findName, model, Key{name.Name}), &id)
+	switch {
+	case err != nil:
+	case there:
+		err = t.Exec(changeName, id, uri)
+	default:
+		id, err = t.insert(addName, model, Key{name.Name}, Text{Column: "ModelNames.Name", Value: name.Name}, uri)
+	}
+	if err == nil {
+		err = t.Exec(clearName, id)
+	}
+	for _, file := range files {
+		if err == nil {
+			err = t.Exec(nameFile, id, file)
+		}
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package sqlcatalog
+
+import (
+	"context"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Catalog is the verbs of a catalogue. A driver's own type embeds it, and adds Close.
+// Its methods may be called by many goroutines.
+type Catalog struct {
+	dialect Dialect
+	texts   map[*Statement]string
+}
+
+// New returns the verbs over an engine.
+func New(dialect Dialect) *Catalog {
+	c := &Catalog{dialect: dialect, texts: make(map[*Statement]string, len(all))}
+	for _, s := range all {
+		c.texts[s] = dialect.Text(s.name, s.text)
+	}
+	return c
+}
+
+// text returns a statement as the engine takes it.
+func (c *Catalog) text(s *Statement) string {
+	if text, known := c.texts[s]; known {
+		return text
+	}
+	return c.dialect.Text(s.name, s.text)
+}
+
+// read runs do on one connection.
+func (c *Catalog) read(ctx context.Context, do func(*Tx) error) error {
+	return c.dialect.Read(ctx, false, do)
+}
+
+// readLong is read for what goes through very many rows.
+func (c *Catalog) readLong(ctx context.Context, do func(*Tx) error) error {
+	return c.dialect.Read(ctx, true, do)
+}
+
+// write runs do in a transaction.
+func (c *Catalog) write(ctx context.Context, do func(*Tx) error) error {
+	return c.dialect.Write(ctx, false, do)
+}
+
+// writeUnder is write for a verb under a lease, which must hold at the commit.
+func (c *Catalog) writeUnder(ctx context.Context, lease ingest.Lease, do func(*Tx) error) error {
+	return c.dialect.Write(ctx, false, Under(lease, do))
+}
+
+// writeLong is writeUnder for what goes through very many rows: the server is silent while it counts.
+func (c *Catalog) writeLong(ctx context.Context, lease ingest.Lease, do func(*Tx) error) error {
+	return c.dialect.Write(ctx, true, Under(lease, do))
+}
+
+// Under is do between a look at the lease and the fence.
+func Under(lease ingest.Lease, do func(*Tx) error) func(*Tx) error {
+	return func(t *Tx) error {
+		if err := t.Hold(lease); err != nil {
+			return err
+		}
+		if err := do(t); err != nil {
+			return err
+		}
+		return t.Fence(lease)
+	}
+}
+
+var identity = shared("identity", `SELECT [Identity] FROM dbo.CatalogIdentity`)
+
+// Identity implements ingest.Catalog. A copy of the database is the same catalogue.
+func (c *Catalog) Identity(ctx context.Context) (id string, err error) {
+	err = c.read(ctx, func(t *Tx) error { return t.One(identity).Scan(&id) })
+	return id, err
+}

@@ -1,0 +1,240 @@
+package sqlcatalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Complete implements ingest.Writer. What became of a model that went into another is kept, so asking again gives the
+// same answer.
+func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
+	var id ingest.ModelID
+	err := c.writeLong(ctx, lease, func(t *Tx) error {
+		merged, err := t.mergedInto(model)
+		if err != nil || merged != 0 {
+			id = merged
+			return err
+		}
+		id, err = t.complete(lease, model, into)
+		return err
+	})
+	if err == nil && id != model {
+		err = c.clear(ctx, lease, model)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
+}
+
+var mergedInto = shared("merged-into", `SELECT IntoModelId FROM dbo.ModelMerges WHERE ModelId = @p1`)
+
+// mergedInto returns the model that this one went into; 0 for none.
+func (t *Tx) mergedInto(model ingest.ModelID) (id ingest.ModelID, err error) {
+	_, err = t.found(t.One(mergedInto, model), &id)
+	return id, err
+}
+
+func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
+	state, job, err := t.state(model)
+	if err != nil || state == ingest.ModelComplete {
+		return model, err
+	}
+	if state != ingest.ModelOpen {
+		return 0, fmt.Errorf("model %d is %s: it cannot be completed", model, state)
+	}
+	if job != lease.Job {
+		return 0, fmt.Errorf("model %d went to job %d: %w", model, job, ingest.ErrLeaseLost)
+	}
+	files, err := t.files(model)
+	if err != nil {
+		return 0, err
+	}
+	for i := range files {
+		if err := t.whole(&files[i]); err != nil {
+			return 0, fmt.Errorf("model %d: %s: %w", model, files[i].Path, err)
+		}
+	}
+	key := contentKey(files.stored())
+	target, err := t.twin(key, files, model, into)
+	if err != nil {
+		return 0, err
+	}
+	if target == 0 {
+		return model, t.finish(lease, model, files, key)
+	}
+	return target, t.merge(lease, model, target, files)
+}
+
+// stateOf keeps the row until the commit: two verbs that change the same model do so one after the other.
+var stateOf = shared("state", `SELECT COALESCE(State, 'complete'), COALESCE(IngestionJobId, 0) FROM dbo.Models {update lock} WHERE ModelId = @p1`)
+
+// state returns how far a model is and whose it is, and locks it.
+func (t *Tx) state(model ingest.ModelID) (state ingest.ModelState, job int64, err error) {
+	there, err := t.found(t.One(stateOf, model), &state, &job)
+	if err == nil && !there {
+		err = fmt.Errorf("model %d: %w", model, ingest.ErrNotFound)
+	}
+	return state, job, err
+}
+
+// wholeFile reads only what the indexes of the keys have: (LayerId, SegmentOrdinal) and (ModelFileId, SegmentOrdinal) include ByteSize.
+var wholeFile = shared("whole", `SELECT {count}, COALESCE(SUM(r.ByteSize), 0) FROM (
+		SELECT s.ByteSize FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId WHERE l.ModelFileId = @p1
+		UNION ALL SELECT ByteSize FROM dbo.FileSegments WHERE ModelFileId = @p1) AS r`)
+
+// whole makes sure that rows cover the file, and that it is what it claims to be. The rows are counted, not only the
+// notes of Record taken for it: another program may have been at them.
+func (t *Tx) whole(f *modelFile) error {
+	var rows, bytes int64
+	if err := t.One(wholeFile, f.ID).Scan(&rows, &bytes); err != nil {
+		return err
+	}
+	return f.checkWhole(rows, bytes)
+}
+
+// twinOf finds the complete model whose weights have the key @p1. The place of the key stays locked until the commit: of two
+// models with the same weights that are completed at once, the second finds the first.
+var twinOf = differs("twin")
+
+// twin returns the complete model that this one is to be merged into; 0 for none.
+func (t *Tx) twin(key ingest.Digest, files modelFiles, model, into ingest.ModelID) (ingest.ModelID, error) {
+	if into != 0 && into != model {
+		return into, t.fits(files, into)
+	}
+	if key.IsZero() {
+		return 0, nil
+	}
+	var id ingest.ModelID
+	_, err := t.found(t.One(twinOf, key[:]), &id)
+	return id, err
+}
+
+// fits makes sure that into is complete and has all weights that are among files: with others it would be another model.
+func (t *Tx) fits(files modelFiles, into ingest.ModelID) error {
+	state, _, err := t.state(into)
+	if err != nil {
+		return err
+	}
+	if state != ingest.ModelComplete {
+		return fmt.Errorf("model %d, to be completed into: %w", into, ingest.ErrIncomplete)
+	}
+	present, err := t.files(into)
+	if err != nil {
+		return err
+	}
+	return present.checkWeights(into, files)
+}
+
+var (
+	finishModel = shared("finish", `UPDATE dbo.Models SET State = 'complete', IngestionDate = {now} WHERE ModelId = @p1`)
+	// dropKeys takes the keys of a model away, which changes from one state into another: that of its source, or of its weights.
+	dropKeys = differs("drop-keys")
+	// completeKey notes the key of a complete model's weights, which no two complete models share.
+	completeKey = differs("complete-key")
+)
+
+// finish makes a model complete.
+func (t *Tx) finish(lease ingest.Lease, model ingest.ModelID, files modelFiles, key ingest.Digest) error {
+	name, err := t.firstName(model)
+	if err != nil {
+		return err
+	}
+	for i := range files {
+		if err := t.finishFile(lease, name, &files[i]); err != nil {
+			return err
+		}
+	}
+	for _, s := range []*Statement{finishModel, dropKeys} {
+		if err := t.Exec(s, model); err != nil {
+			return err
+		}
+	}
+	if key.IsZero() {
+		return nil
+	}
+	return t.Exec(completeKey, key[:], model)
+}
+
+var firstName = shared("first-name", `SELECT {top 1} {read n.Name}, {read n.SourceUri} FROM dbo.ModelNames AS n WHERE n.ModelId = @p1 ORDER BY n.ModelNameId {limit 1}`)
+
+func (t *Tx) firstName(model ingest.ModelID) (name ingest.Alias, err error) {
+	return name, t.One(firstName, model).Scan(readText(&name.Name), readText(&name.URI))
+}
+
+var finishFile = shared("finish-file", `UPDATE dbo.ModelFiles SET FileAtomId = @p1, HashState = NULL WHERE ModelFileId = @p2`)
+
+// finishFile makes the file's atom and remembers where it was read from. The state of its hash is done with.
+func (t *Tx) finishFile(lease ingest.Lease, name ingest.Alias, f *modelFile) error {
+	var err error
+	if f.Atom, err = t.fileAtom(lease, name, f); err != nil {
+		return err
+	}
+	if err := t.Exec(finishFile, f.Atom, f.ID); err != nil {
+		return err
+	}
+	return t.rememberPath(f, f.ID)
+}
+
+var (
+	changePath = shared("change-path", `UPDATE dbo.FilePaths SET ModelFileId = @p2, ByteSize = @p3, ModifiedNs = @p4 WHERE {same SourcePath 1}`)
+	addPath    = shared("add-path", `INSERT INTO dbo.FilePaths ({key SourcePath}ModelFileId, ByteSize, ModifiedNs, {cols SourcePath}) VALUES ({keyed 1}@p2, @p3, @p4, {vals 5})`)
+)
+
+// rememberPath notes that id is the complete file that was read from f's path.
+func (t *Tx) rememberPath(f *modelFile, id ingest.FileID) error {
+	args := []any{Key{f.Path}, id, f.Bytes, f.Modified.UnixNano()}
+	n, err := t.Change(changePath, args...)
+	if err != nil || n > 0 {
+		return err
+	}
+	return t.Exec(addPath, append(args, Text{Column: "FilePaths.SourcePath", Value: f.Path})...)
+}
+
+var (
+	// addFileAtom makes the atom if there is none, as the one of a segment that nothing refers to yet. It locks the hash's place
+	// in the unique index, alone: a model is completed once.
+	addFileAtom = shared("add-file-atom", `INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
+		SELECT @p1, 'model', 'ingest_segment', 0, @p2 WHERE NOT EXISTS (SELECT 1 FROM dbo.Atoms {range lock} WHERE ContentHash = @p1)`)
+	countFileAtom = shared("count-file-atom", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount + 1 WHERE ContentHash = @p1`)
+	describeAtom  = shared("describe-atom", `UPDATE dbo.Atoms SET Subtype = @p2, {set SourceUri 3}, SourceType = @p4, {set PayloadLocator 5},
+			Metadata = {jsononly Atoms.Metadata 6}, UpdatedAt = CASE WHEN @p7 = 1 THEN NULL ELSE {now} END
+		WHERE ContentHash = @p1 AND SourceType = 'ingest_segment'`)
+	findAtom = shared("find-atom", `SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1`)
+)
+
+// fileAtom finds or makes the atom of a whole file. That of a file which is one segment is there already, and becomes
+// the file's as well, unless somebody has described it before.
+func (t *Tx) fileAtom(lease ingest.Lease, name ingest.Alias, f *modelFile) (int64, error) {
+	digest := f.Digest[:]
+	fresh, err := t.Change(addFileAtom, digest, f.Bytes)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.Exec(countFileAtom, digest); err != nil {
+		return 0, err
+	}
+	a := newFileAtom(name, &f.StoredFile, time.Now())
+	described, err := t.Change(describeAtom, digest, Text{Column: "Atoms.Subtype", Value: a.Subtype, Null: true}, Text{Column: "Atoms.SourceUri", Value: a.SourceURI},
+		a.SourceType, Text{Column: "Atoms.PayloadLocator", Value: a.PayloadLocator, Whole: true}, a.Metadata, fresh)
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	if err := t.One(findAtom, digest).Scan(&id); err != nil {
+		return 0, err
+	}
+	return id, t.jobAtom(lease, id, described == 0)
+}
+
+// noteAtom relies on no unique index: other programs write the table too. The job is this process's own.
+var noteAtom = shared("job-atom", `INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT @p1, @p2, @p3
+	WHERE NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms WHERE IngestionJobId = @p1 AND AtomId = @p2)`)
+
+// jobAtom notes that the job met the atom.
+func (t *Tx) jobAtom(lease ingest.Lease, atom int64, duplicate bool) error {
+	return t.Exec(noteAtom, lease.Job, atom, duplicate)
+}

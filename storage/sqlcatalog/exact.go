@@ -1,0 +1,73 @@
+package sqlcatalog
+
+import "strings"
+
+// keyColumns are what texts are found by, whatever the collation: SHA-256 of them, which an index can hold.
+var keyColumns = map[string]string{"Name": "NameHash", "SourcePath": "PathHash"}
+
+// addressNames are the columns of an address.
+var addressNames = []string{"BlobUri", "BlobContainer", "BlobName", "BlobETag", "BlobSizeBytes", "BlobLastModified"}
+
+// AddressNames are the columns of an address, where AddressExact holds what they cannot.
+func AddressNames() []string {
+	return append(addressNames[:len(addressNames):len(addressNames)], "AddressExact")
+}
+
+// ExactWord is what stands for the words about texts, JSON and addresses in an engine whose columns have a second one beside them,
+// named Exact, for the bytes that they cannot hold. A parameter that is a text has one beside it, too, with an x. It returns
+// false for another word.
+func ExactWord(name string, args []string) (string, bool) {
+	arg := func(i int) string {
+		if i < len(args) {
+			return args[i]
+		}
+		return ""
+	}
+	column := arg(0)[strings.LastIndexByte(arg(0), '.')+1:]
+	switch name {
+	case "read":
+		return arg(0) + ", " + arg(0) + "Exact", true
+	case "notext":
+		return "NULL, NULL", true
+	case "cols":
+		return Join(args, func(a string) string { return a + ", " + a + "Exact" }), true
+	case "vals":
+		return Join(args, func(a string) string { return "@p" + a + ", @p" + a + "x" }), true
+	case "set":
+		return column + " = @p" + arg(1) + ", " + column + "Exact = @p" + arg(1) + "x", true
+	case "key":
+		return keyColumns[arg(0)] + ", ", true
+	case "keyed":
+		return "@p" + arg(0) + ", ", true
+	case "setkey":
+		return keyColumns[arg(0)] + " = @p" + arg(1) + ", ", true
+	case "same":
+		return strings.TrimSuffix(arg(0), column) + keyColumns[column] + " = @p" + arg(1), true
+	case "address":
+		return Join(AddressNames(), func(name string) string { return Qualified(arg(0), name) }), true
+	case "setaddress":
+		return Join(AddressNames(), func(name string) string { return name + " = @p" + arg(0) + name }), true
+	case "ifwhole":
+		return " AND @p" + arg(0) + "AddressExact IS NULL", true
+	case "blobname":
+		return "CASE WHEN " + Qualified(arg(0), "AddressExact") + " IS NULL THEN COALESCE(" + Qualified(arg(0), "BlobName") + ", '') ELSE '' END", true
+	}
+	return "", false
+}
+
+// Qualified is a column of a table that goes by a name in the statement, or by none.
+func Qualified(table, column string) string {
+	if table == "" {
+		return column
+	}
+	return table + "." + column
+}
+
+// Join is a list for a statement, of what each makes of its items.
+func Join(list []string, each func(string) string) string {
+	all := make([]string, len(list))
+	for i := range list {
+		all[i] = each(list[i])
+	}
+	return strings.Join(all, ", ")
+}

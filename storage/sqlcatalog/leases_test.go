@@ -1,0 +1,142 @@
+package sqlcatalog
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+var (
+	us   = ingest.Holder{Host: "here", Process: 1, Started: 5}
+	them = ingest.Holder{Host: "there", Process: 2}
+)
+
+// leasedFor is a job of theirs with so many ms left; -1 for one that nobody holds.
+func leasedFor(left int64, alone bool) *leased {
+	holder := formatHolder(them)
+	j := &leased{Job: 3, status: "open", holder: &holder, left: &left, Alone: alone}
+	if left < 0 {
+		j.left = nil
+	}
+	return j
+}
+
+func gone(h ingest.Holder) bool { return h == them }
+
+func TestHolderComesBack(t *testing.T) {
+	for _, h := range []ingest.Holder{{}, us, them} {
+		if got := parseHolder(formatHolder(h)); got != h {
+			t.Errorf("%+v came back as %+v", h, got)
+		}
+	}
+	for _, text := range []string{"", "alice", "[]"} {
+		if got := parseHolder(text); got != (ingest.Holder{}) {
+			t.Errorf("%q is %+v, want nobody", text, got)
+		}
+	}
+	if got := new(leased).heldBy(); got != (ingest.Holder{}) {
+		t.Errorf("NULL is %+v, want nobody", got)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	for name, test := range map[string]struct {
+		left int64
+		gone func(ingest.Holder) bool
+		busy bool
+	}{
+		"live":               {1500, nil, true},
+		"live, not gone":     {1500, func(ingest.Holder) bool { return false }, true},
+		"live, holder gone":  {1500, gone, false},
+		"lapsed":             {0, nil, false},
+		"held by nobody":     {-1, nil, false},
+		"about to lapse":     {1, nil, true},
+		"lapsed and is gone": {0, gone, false},
+	} {
+		err := leasedFor(test.left, false).busy(test.gone)
+		if (err != nil) != test.busy {
+			t.Errorf("%s: error is %v", name, err)
+			continue
+		}
+		var busy *ingest.BusyError
+		if err != nil && (!errors.As(err, &busy) || busy.Job != 3 || busy.Holder != them || busy.Until != time.Duration(test.left)*time.Millisecond) {
+			t.Errorf("%s: %+v", name, err)
+		}
+	}
+}
+
+func TestCheckTakeable(t *testing.T) {
+	for name, test := range map[string]struct {
+		left  int64
+		claim ingest.JobRequest
+		taken bool
+	}{
+		"live":                 {1500, ingest.JobRequest{Holder: us}, false},
+		"live, holder gone":    {1500, ingest.JobRequest{Holder: us, HolderDead: gone}, true},
+		"the holder once more": {1500, ingest.JobRequest{Holder: them}, true},
+		"lapsed":               {0, ingest.JobRequest{Holder: us}, true},
+	} {
+		if err := leasedFor(test.left, false).checkTakeable(test.claim); (err == nil) != test.taken {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+func TestInTheWay(t *testing.T) {
+	for name, test := range map[string]struct {
+		left         int64
+		alone        bool // they are
+		claim        ingest.JobRequest
+		inTheWay, ok bool
+	}{
+		"live beside it":                    {1500, false, ingest.JobRequest{}, false, true},
+		"lapsed beside it":                  {0, false, ingest.JobRequest{}, false, true},
+		"gone beside it":                    {1500, false, ingest.JobRequest{HolderDead: gone}, true, true},
+		"live, and the claim is alone":      {1500, false, ingest.JobRequest{Exclusive: true}, false, false},
+		"live, and they are alone":          {1500, true, ingest.JobRequest{}, false, false},
+		"lapsed, and the claim is alone":    {0, false, ingest.JobRequest{Exclusive: true}, true, true},
+		"lapsed, and they are alone":        {0, true, ingest.JobRequest{}, true, true},
+		"gone, and both would be alone":     {1500, true, ingest.JobRequest{Exclusive: true, HolderDead: gone}, true, true},
+		"live, not gone, and claimed alone": {1500, false, ingest.JobRequest{Exclusive: true, HolderDead: func(ingest.Holder) bool { return false }}, false, false},
+	} {
+		inTheWay, err := leasedFor(test.left, test.alone).inTheWay(test.claim)
+		if inTheWay != test.inTheWay || (err == nil) != test.ok {
+			t.Errorf("%s: %v, %v", name, inTheWay, err)
+		}
+	}
+}
+
+func TestCheckOpen(t *testing.T) {
+	for status, open := range map[string]bool{"open": true, "complete": false, "failed": false, "": false} {
+		j := leased{status: status}
+		if err := j.checkOpen(); (err == nil) != open {
+			t.Errorf("%q: error is %v", status, err)
+		}
+	}
+}
+
+func TestCheckClaim(t *testing.T) {
+	for ttl, ok := range map[time.Duration]bool{time.Millisecond: true, time.Millisecond - 1: false, 0: false, -time.Hour: false} {
+		if err := checkRequest(ingest.JobRequest{TTL: ttl}); (err == nil) != ok {
+			t.Errorf("%s: error is %v", ttl, err)
+		}
+	}
+}
+
+func TestContinueKeepsWhatTheClaimDoesNotSay(t *testing.T) {
+	m := jobMetadata{Paths: []string{"/old"}, Options: map[string]string{"a": "old"}, Problems: []ingest.Problem{{Path: "/old"}}}
+	m.update(ingest.JobRequest{})
+	if len(m.Paths) != 1 || m.Paths[0] != "/old" || m.Options["a"] != "old" {
+		t.Errorf("a claim by number changed %+v", m)
+	}
+	m.update(ingest.JobRequest{Paths: []string{"/new"}})
+	if m.Paths[0] != "/new" || m.Options["a"] != "old" {
+		t.Errorf("a claim of paths: %+v", m)
+	}
+	m.update(ingest.JobRequest{Options: map[string]string{}})
+	if len(m.Options) != 0 || len(m.Problems) != 1 {
+		t.Errorf("a claim of no options: %+v", m)
+	}
+}

@@ -1,0 +1,188 @@
+package sqlcatalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// neededOf are the rows of a table that say that their payload is in a store. A row has its payload in itself, or
+// names the blob: one that does both, as while payloads move, needs both. What AddressExact holds whole, BlobName may
+// not: then there is no name.
+func neededOf(table string) string {
+	return `SELECT a.ContentHash, {blobname s} FROM dbo.Atoms AS a INNER JOIN ` + table + ` AS s ON s.AtomId = a.AtomId
+		WHERE a.ContentHash IN ({digests}) AND ({bytes s.RawPayload} = 0 OR s.BlobUri IS NOT NULL)`
+}
+
+// referenced asks for as many digests each time, so that there is one plan: seeks in the unique index of hashes, and then
+// in those on AtomId.
+var referenced = shared("referenced", neededOf("dbo.LayerTensorSegments")+` UNION `+neededOf("dbo.FileSegments")+`
+	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
+
+// Referenced implements ingest.Maintenance. It asks the rows, not the counts.
+func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
+	if err := checkDigests(digests); err != nil {
+		return nil, err
+	}
+	needed := make(map[ingest.Digest][]string)
+	if len(digests) == 0 {
+		return needed, nil
+	}
+	err := c.read(ctx, func(t *Tx) error { return t.referenced(digests, needed) })
+	if err != nil {
+		return nil, err
+	}
+	return needed, nil
+}
+
+func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]string) error {
+	clear(needed)
+	args := make([]any, maxDigests)
+	for i := range args {
+		args[i] = digests[min(i, len(digests)-1)][:]
+	}
+	return t.Each(func(row Scanner) error {
+		var hash []byte
+		var name string
+		err := row.Scan(&hash, &name)
+		if len(hash) == len(ingest.Digest{}) {
+			needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
+		}
+		return err
+	}, referenced, args...)
+}
+
+// Digests are the parameters of {digests}.
+func Digests() string {
+	var list strings.Builder
+	for i := range maxDigests {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		fmt.Fprintf(&list, "@p%d", i+1)
+	}
+	return list.String()
+}
+
+// atomsAtOnce is how many atoms one transaction looks at: fewer than the 5,000 locks at which SQL Server would lock the
+// whole table, which another application reads and writes.
+const atomsAtOnce = 2000
+
+// ours is true of the atoms that we write. Another program's have no ByteSize; one that fills it in keeps its own SourceType.
+const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_file', 'ollama_blob') AND ByteSize IS NOT NULL`
+
+// inRange are the atoms of ours that one transaction of unreferenced looks at.
+const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ours
+
+// isUnreferenced is true of an atom of a segment to which no row refers of the tables that this program knows.
+const isUnreferenced = ` AND SourceType = 'ingest_segment'
+	AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM dbo.ModelFiles AS f WHERE f.FileAtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)
+	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
+
+// noLayer leaves alone the counts of atoms that another program's layers refer to: whether these were counted is not known.
+const noLayer = ` AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)`
+
+// references is how many rows of the tables that we write refer to an atom.
+const references = `((SELECT {count} FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
+	+ (SELECT {count} FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
+	+ (SELECT {count} FROM dbo.ModelFiles AS f WHERE f.FileAtomId = Atoms.AtomId))`
+
+var (
+	// nextAtoms returns the last of the next @p2 atoms of ours behind @p1; 0 for none. The others in the table, an
+	// application's texts and images, are not to be read for that.
+	nextAtoms = differs("next-atoms")
+	// lockAtoms waits for who is changing the atoms, and lets nobody change them until the commit. It is a statement of its own:
+	// where statements read snapshots, those that follow begin after the wait, and see what the others did. Where one
+	// transaction at a time writes, there is nothing to do.
+	lockAtoms          = differs("lock-atoms")
+	unreferencedAtoms  = shared("unreferenced", `SELECT {count}, COALESCE(SUM(ByteSize), 0)`+inRange+isUnreferenced)
+	removeUnreferenced = shared("remove-unreferenced", `DELETE`+inRange+isUnreferenced)
+	correctCounts      = shared("correct-counts", `UPDATE dbo.Atoms SET ReferenceCount = `+references+`
+		WHERE AtomId > @p1 AND AtomId <= @p2 AND `+ours+noLayer+` AND ReferenceCount <> `+references)
+)
+
+// Unreferenced implements ingest.Maintenance. With remove it also corrects the counts of the atoms that stay, those apart to
+// which rows of other programs refer: whether these were counted is not ours to know. It goes through the atoms
+// in bounded transactions, so what it did until an error stays done.
+func (c *Catalog) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
+	return c.unreferenced(ctx, lease, remove, atomsAtOnce)
+}
+
+func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove bool, atOnce int) (atoms, bytes int64, err error) {
+	if remove {
+		if err := c.finishRemovals(ctx, lease); err != nil {
+			return 0, 0, err
+		}
+	}
+	for after := int64(0); ; {
+		var last int64
+		err := c.readLong(ctx, func(t *Tx) error { return t.One(nextAtoms, after, atOnce).Scan(&last) })
+		if err != nil || last == 0 {
+			return atoms, bytes, err
+		}
+		var a, b int64 // after a commit whose answer was lost there are none left: what was counted before it holds
+		count := func(t *Tx) error {
+			n, size, err := t.unreferenced(after, last, remove)
+			a, b = max(a, n), max(b, size)
+			return err
+		}
+		if remove {
+			err = c.writeLong(ctx, lease, count)
+		} else {
+			err = c.readLong(ctx, count)
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		atoms, bytes, after = atoms+a, bytes+b, last
+	}
+}
+
+// unreferenced counts the unreferenced of the atoms behind one and up to another, and removes them if it is told to.
+func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, err error) {
+	keys, err := t.foreignKeys("Atoms")
+	if err != nil {
+		return 0, 0, err
+	}
+	var others strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column, k.key)
+	}
+	if remove {
+		if err := t.Exec(lockAtoms, after, last); err != nil {
+			return 0, 0, err
+		}
+	}
+	err = t.One(unreferencedAtoms.and(others.String()), after, last).Scan(&atoms, &bytes)
+	if err != nil || !remove {
+		return atoms, bytes, err
+	}
+	err = t.Exec(removeUnreferenced.and(others.String()), after, last)
+	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
+		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v", err))
+	}
+	if err == nil {
+		err = t.Exec(correctCounts.and(others.String()), after, last)
+	}
+	return atoms, bytes, err
+}
+
+// finishRemovals removes what is left of models that are marked for it.
+func (c *Catalog) finishRemovals(ctx context.Context, lease ingest.Lease) error {
+	var failed []error
+	for model, err := range c.Models(ctx) {
+		if err != nil {
+			return err
+		}
+		if model.State == ingest.ModelRemoving {
+			failed = append(failed, c.clear(ctx, lease, model.ID))
+		}
+	}
+	return errors.Join(failed...)
+}

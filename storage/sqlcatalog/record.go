@@ -1,0 +1,96 @@
+package sqlcatalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Record implements ingest.Writer. With InRows, each row has a payload of its own, even where another holds the same
+// bytes: readers of the table find there what its contract promises them, and no row depends on the life of another model.
+func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
+	if err := checkBatch(batch); err != nil {
+		return err
+	}
+	return c.dialect.Record(ctx, &Recording{Lease: lease, Batch: batch})
+}
+
+// Recording is a batch on its way into the tables.
+type Recording struct {
+	Lease ingest.Lease
+	Batch *ingest.Batch
+}
+
+const (
+	fileColumnsOf = `SELECT m.IngestionJobId, f.ByteSize, f.RecordedBytes, f.ContentHash FROM dbo.ModelFiles AS f`
+	fileInModel   = ` INNER JOIN dbo.Models AS m {committed} ON m.ModelId = f.ModelId WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`
+)
+
+var (
+	// lookAtFile reads the progress of a file to know which of a batch's rows may be there already. What it says may
+	// be old when the rows are written.
+	lookAtFile = shared("look-at-file", fileColumnsOf+` {committed}`+fileInModel)
+	// lockFile reads it to change it: the row is locked until the commit, which follows soon.
+	lockFile = shared("lock-file", fileColumnsOf+` {update lock}`+fileInModel)
+)
+
+// Look returns how many bytes of the batch's file have rows: its segments before there may be there already.
+// The file must be the lease's to write.
+func (r *Recording) Look(t *Tx) (recorded int64, err error) {
+	f, err := r.progress(t, lookAtFile)
+	return f.Recorded, err
+}
+
+func (r *Recording) progress(t *Tx, s *Statement) (fileProgress, error) {
+	var f fileProgress
+	var job sql.NullInt64
+	var digest []byte
+	there, err := t.found(t.One(s, r.Batch.File, r.Batch.Model), &job, &f.Bytes, &f.Recorded, &digest)
+	switch {
+	case err != nil:
+		return f, err
+	case !there:
+		return f, fmt.Errorf("file %d of model %d: %w", r.Batch.File, r.Batch.Model, ingest.ErrNotFound)
+	case job.Int64 != r.Lease.Job:
+		return f, fmt.Errorf("model %d went to job %d: %w", r.Batch.Model, job.Int64, ingest.ErrLeaseLost)
+	}
+	copy(f.Digest[:], digest)
+	return f, nil
+}
+
+// advance notes how far the file has got. RecordedBytes in the condition is for an engine that takes no notice of the
+// lock of lockFile.
+var advance = shared("advance", `UPDATE dbo.ModelFiles SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4,
+		BytesShared = BytesShared + @p5, HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
+		RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END, ContentHash = COALESCE(ContentHash, @p8)
+	WHERE ModelFileId = @p1 AND RecordedBytes = @p2`)
+
+// Note notes how far the file has got with the rows of the batch, which n says what they brought, and is the last step of the
+// transaction. A batch that was there already changes nothing: above all, it does not take the file back.
+func (r *Recording) Note(t *Tx, n Added) error {
+	f, err := r.progress(t, lockFile)
+	if err != nil {
+		return err
+	}
+	if err := f.accepts(r.Batch); err != nil {
+		return fmt.Errorf("file %d: %w", r.Batch.File, err)
+	}
+	if n.Segments > 0 || !f.includes(r.Batch) {
+		n = n.of(r.Batch)
+		changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To, r.Batch.HashState, digestColumn(r.Batch.Digest))
+		if err == nil && changed == 0 {
+			err = RaceError(fmt.Sprintf("file %d was written to by another process", r.Batch.File))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return t.Fence(r.Lease)
+}
+
+// Name is what messages call a segment.
+func (r *Recording) Name(s *ingest.NewSegment) string {
+	return fmt.Sprintf("segment at %d of file %d", s.Offset, r.Batch.File)
+}

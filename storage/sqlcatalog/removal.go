@@ -1,0 +1,204 @@
+package sqlcatalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// A model is removed in steps. First it is marked, in one transaction: from then on no lookup finds it, and nothing is
+// merged into it. Then its rows are deleted in transactions of a thousand rows: one that deletes all of a large model
+// locks whole tables, fills the log, and is rolled back for as long as it took. A removal that was cut short is finished by
+// the next one, or by gc.
+
+// batchRows is how many rows one transaction deletes. With the rows of the indexes, and the atoms, it stays below the 5,000
+// locks of a table at which SQL Server would lock all of it.
+const batchRows = `1000`
+
+const (
+	tensorBatch = `(SELECT {top ` + batchRows + `} s.LayerTensorSegmentId FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
+		WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId, s.SegmentOrdinal {limit ` + batchRows + `})`
+	fileBatch = `(SELECT {top ` + batchRows + `} s.FileSegmentId FROM dbo.ModelFiles AS f INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = f.ModelFileId
+		WHERE f.ModelId = @p1 ORDER BY f.FileIdx, f.ModelFileId, s.SegmentOrdinal {limit ` + batchRows + `})`
+)
+
+// TensorReferences and FileReferences count the references to atoms of the rows that the next transaction deletes, for the
+// statements release-tensors and release-files of a dialect: columns AtomId and Pieces.
+const (
+	TensorReferences = `SELECT x.AtomId, {count} AS Pieces FROM dbo.LayerTensorSegments AS x WHERE x.LayerTensorSegmentId IN ` + tensorBatch + ` GROUP BY x.AtomId`
+	FileReferences   = `SELECT x.AtomId, {count} AS Pieces FROM dbo.FileSegments AS x WHERE x.FileSegmentId IN ` + fileBatch + ` GROUP BY x.AtomId`
+)
+
+var (
+	markModel = shared("mark-model", `UPDATE dbo.Models SET State = 'removing' WHERE ModelId = @p1`)
+
+	// The statements that release atoms and those that delete the rows choose the same rows: nobody else changes those of
+	// a model that is marked and locked.
+	releaseTensors = differs("release-tensors")
+	removeTensors  = shared("remove-tensors", `DELETE FROM dbo.LayerTensorSegments WHERE LayerTensorSegmentId IN `+tensorBatch)
+	releaseFiles   = differs("release-files")
+	removeFiles    = shared("remove-files", `DELETE FROM dbo.FileSegments WHERE FileSegmentId IN `+fileBatch)
+	removeLayers   = shared("remove-layers", `DELETE FROM dbo.ModelLayers WHERE LayerId IN
+		(SELECT {top `+batchRows+`} l.LayerId FROM dbo.ModelLayers AS l WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId {limit `+batchRows+`})`)
+
+	// The rest is a few rows for each file and name, which go with the model.
+	releaseFileAtoms = shared("release-file-atoms", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount
+			- (SELECT COUNT(*) FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1 AND f.FileAtomId = Atoms.AtomId)
+		WHERE AtomId IN (SELECT f.FileAtomId FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1)`)
+	removeModel = shared("remove-model", `DELETE FROM dbo.Models WHERE ModelId = @p1`)
+)
+
+// mark takes a model out of use, under a transaction that has locked it.
+func (t *Tx) mark(model ingest.ModelID) error {
+	for _, s := range []*Statement{markModel, dropKeys} {
+		if err := t.Exec(s, model); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear deletes the rows of a model that is marked, until there are none.
+func (c *Catalog) clear(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
+	for _, stage := range [][]*Statement{{releaseTensors, removeTensors}, {releaseFiles, removeFiles}, {removeLayers}, {releaseFileAtoms, removeModel}} {
+		for more := true; more; {
+			err := c.writeLong(ctx, lease, func(t *Tx) (err error) {
+				more, err = t.clear(model, stage)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("removing the rows of model %d: %w", model, err)
+			}
+		}
+	}
+	return nil
+}
+
+// clear executes the statements of one transaction, and reports whether the last one found anything.
+func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err error) {
+	state, _, err := t.state(model)
+	switch {
+	case errors.Is(err, ingest.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case state != ingest.ModelRemoving:
+		return false, fmt.Errorf("model %d is %s, and not marked for removal", model, state)
+	}
+	var n int64
+	for _, s := range stage {
+		if n, err = t.Change(s, model); err != nil {
+			break
+		}
+	}
+	if err != nil && t.c.dialect.Refused(err) {
+		err = fmt.Errorf("rows of other programs refer to it (ingest rm --cascade removes them): %w", err)
+	}
+	return n > 0, err
+}
+
+// Abandon implements ingest.Writer. A model that another job left behind may be removed, one that a live job works on
+// may not.
+func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
+	err := c.writeUnder(ctx, lease, func(t *Tx) error {
+		state, job, err := t.state(model)
+		switch {
+		case err != nil || state == ingest.ModelRemoving:
+			return err
+		case state == ingest.ModelComplete:
+			return fmt.Errorf("model %d is complete: it cannot be abandoned", model)
+		}
+		if err := t.idle(lease, job); err != nil {
+			return err
+		}
+		return t.mark(model)
+	})
+	if errors.Is(err, ingest.ErrNotFound) { // by an earlier call
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.clear(ctx, lease, model)
+}
+
+// Remove implements ingest.Maintenance.
+func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.ModelID, cascade bool) error {
+	if cascade {
+		if err := c.removeForeign(ctx, lease, model); err != nil {
+			return err
+		}
+	}
+	err := c.writeLong(ctx, lease, func(t *Tx) error {
+		state, job, err := t.state(model)
+		if err != nil || state == ingest.ModelRemoving {
+			return err
+		}
+		if state == ingest.ModelOpen {
+			if err := t.idle(lease, job); err != nil {
+				return err
+			}
+		}
+		rows, err := t.foreignRows(model)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 && !cascade {
+			return &ingest.ForeignRowsError{Model: model, Rows: rows}
+		}
+		return t.mark(model)
+	})
+	if errors.Is(err, ingest.ErrNotFound) { // by an earlier call
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.clear(ctx, lease, model)
+}
+
+// The rows of the model, @p1, and those of others that say that their payload is the same.
+const (
+	tensorsOf = `dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId WHERE l.ModelId`
+	filesIn   = `dbo.ModelFiles AS l INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = l.ModelFileId WHERE l.ModelId`
+	samePlace = ` <> @p1 AND s.AtomId = g.AtomId AND COALESCE(s.BlobUri, '') = g.Place AND {bytes s.RawPayload} = 0)`
+	inStore   = `SELECT s.AtomId, COALESCE(s.BlobUri, '') AS Place, s.ByteSize AS Bytes FROM `
+)
+
+var (
+	// weighRows adds up what is in the rows themselves.
+	weighRows = shared("weigh-rows", `SELECT COALESCE(SUM(r.ByteSize), 0) FROM (
+			SELECT s.ByteSize FROM `+tensorsOf+` = @p1 AND {bytes s.RawPayload} > 0
+			UNION ALL SELECT s.ByteSize FROM `+filesIn+` = @p1 AND {bytes s.RawPayload} > 0) AS r`)
+	// weighStored adds up the payloads in a store, each once, that no other model needs, and those that others need as well. For
+	// each it seeks in the indexes on AtomId.
+	weighStored = shared("weigh-stored", `SELECT COALESCE(SUM(CASE WHEN w.Others = 0 THEN w.Bytes ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END), 0)
+		FROM (SELECT g.Bytes, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+` OR EXISTS (SELECT 1 FROM `+filesIn+samePlace+` THEN 1 ELSE 0 END AS Others
+			FROM (SELECT r.AtomId, r.Place, MAX(r.Bytes) AS Bytes FROM (
+				`+inStore+tensorsOf+` = @p1 AND {bytes s.RawPayload} = 0
+				UNION ALL `+inStore+filesIn+` = @p1 AND {bytes s.RawPayload} = 0) AS r GROUP BY r.AtomId, r.Place) AS g) AS w`)
+)
+
+// Removal implements ingest.Maintenance.
+func (c *Catalog) Removal(ctx context.Context, model ingest.ModelID) (r ingest.Removal, err error) {
+	err = c.readLong(ctx, func(t *Tx) error {
+		r = ingest.Removal{}
+		if r.Model, err = t.summary(model); err != nil {
+			return err
+		}
+		var rows int64
+		if err := t.One(weighRows, model).Scan(&rows); err != nil {
+			return err
+		}
+		if err := t.One(weighStored, model).Scan(&r.Freed, &r.Shared); err != nil {
+			return err
+		}
+		r.Freed += rows
+		r.Foreign, err = t.foreignRows(model)
+		return err
+	})
+	return r, err
+}

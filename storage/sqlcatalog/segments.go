@@ -1,0 +1,116 @@
+package sqlcatalog
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// segmentColumns are those of a segment s with its atom a, behind its number and its layer.
+const segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, {address s}`
+
+const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns + `
+	FROM dbo.ModelLayers AS l {then} dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId {then} dbo.Atoms AS a ON a.AtomId = s.AtomId
+	WHERE l.ModelFileId = @p1`
+
+const fileSegments = ` s.FileSegmentId, 0, {notext}, 0, ` + segmentColumns + `
+	FROM dbo.FileSegments AS s {then} dbo.Atoms AS a ON a.AtomId = s.AtomId WHERE s.ModelFileId = @p1`
+
+var (
+	// tensorPage reads on behind segment @p4 of layer @p3, which begins at byte @p2 of the file; and not before byte @p6.
+	// Layers by their offset, and the segments of each, come out of the indexes in file order, so that a page costs what
+	// it has. Where to begin within a layer is an expression of the layer, and no OR: a seek for each layer. The segments
+	// of a tensor are as long as its first one, which says where byte @p6 is, or shorter.
+	tensorPage = shared("tensor-segments", `SELECT {top @p5}`+tensorSegments+`
+		AND l.ByteOffset >= @p2 AND (l.ByteOffset > @p2 OR l.LayerId >= @p3) AND l.ByteOffset + l.ByteSize > @p6
+		AND s.SegmentOrdinal > CAST(CASE WHEN l.LayerId = @p3 THEN @p4 WHEN @p6 > l.ByteOffset THEN
+			(@p6 - l.ByteOffset) / COALESCE((SELECT z.ByteSize FROM dbo.LayerTensorSegments AS z WHERE z.LayerId = l.LayerId AND z.SegmentOrdinal = 0), @p7) - 1 ELSE -1 END AS int)
+		AND s.ByteOffset + s.ByteSize > @p6
+		ORDER BY l.ByteOffset, l.LayerId, s.SegmentOrdinal {limit @p5}`)
+	// filePage reads on behind byte @p2, or, where that is negative, from the segment that holds byte @p4.
+	filePage = shared("file-segments", `SELECT {top @p3}`+fileSegments+`
+		AND s.ByteOffset > CASE WHEN @p2 >= 0 THEN @p2 ELSE
+			COALESCE((SELECT MAX(z.ByteOffset) FROM dbo.FileSegments AS z WHERE z.ModelFileId = @p1 AND z.ByteOffset <= @p4), 0) - 1 END
+		AND s.ByteOffset + s.ByteSize > @p4
+		ORDER BY s.ByteOffset {limit @p3}`)
+	fileThere = shared("file-there", `SELECT 1 FROM dbo.ModelFiles WHERE ModelFileId = @p1`)
+	// The last segments of a file are found from the end of the indexes.
+	lastTensorSegment = shared("last-tensor-segment", `SELECT {top 1}`+tensorSegments+` ORDER BY l.ByteOffset DESC, l.LayerId DESC, s.SegmentOrdinal DESC {limit 1}`)
+	lastFileSegment   = shared("last-file-segment", `SELECT {top 1}`+fileSegments+` ORDER BY s.ByteOffset DESC {limit 1}`)
+)
+
+// Segments implements ingest.Reader. The segments of tensors and the others are in two tables: each is read in
+// file order, and the two are merged.
+func (c *Catalog) Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error] {
+	layerAt := int64(-1) // where the layer of the last segment begins
+	return inFileOrder(
+		func(last ingest.StoredSegment) (page []ingest.StoredSegment, err error) {
+			after := int64(-1)
+			if last.RowID != 0 {
+				after = layerAt
+			}
+			page, layerAt, err = c.segments(ctx, file, tensorPage, file, after, last.Layer, last.Ordinal, pageRows, from, int64(math.MaxInt64))
+			return page, err
+		},
+		func(last ingest.StoredSegment) (page []ingest.StoredSegment, err error) {
+			after := last.Offset
+			if last.RowID == 0 {
+				after = -1
+			}
+			page, _, err = c.segments(ctx, file, filePage, file, after, pageRows, from)
+			return page, err
+		},
+	)
+}
+
+// segments reads a page, and where the layer of its last segment begins.
+func (c *Catalog) segments(ctx context.Context, file ingest.FileID, s *Statement, args ...any) (page []ingest.StoredSegment, layerAt int64, err error) {
+	err = c.read(ctx, func(t *Tx) error {
+		page = page[:0]
+		err := t.Each(func(row Scanner) error {
+			segment, at, err := scanSegment(row)
+			segment.File = file
+			page, layerAt = append(page, segment), at
+			return err
+		}, s, args...)
+		if err == nil && len(page) == 0 {
+			err = t.mustBeThere(fileThere, "file", int64(file))
+		}
+		return err
+	})
+	return page, layerAt, err
+}
+
+func scanSegment(row Scanner) (s ingest.StoredSegment, layerAt int64, err error) {
+	var digest []byte
+	err = row.Scan(&s.RowID, &s.Layer, readText(&s.Tensor), &layerAt, &digest, &s.Ordinal, &s.Offset, &s.Bytes, &s.InRow, &s.Address)
+	copy(s.Digest[:], digest)
+	return s, layerAt, err
+}
+
+// LastSegment implements ingest.Reader.
+func (c *Catalog) LastSegment(ctx context.Context, file ingest.FileID) (last ingest.StoredSegment, err error) {
+	err = c.read(ctx, func(t *Tx) error {
+		last = ingest.StoredSegment{}
+		for _, s := range []*Statement{lastTensorSegment, lastFileSegment} {
+			err := t.Each(func(row Scanner) error {
+				segment, _, err := scanSegment(row)
+				if last.RowID == 0 || segment.Offset > last.Offset {
+					last = segment
+				}
+				return err
+			}, s, file)
+			if err != nil {
+				return err
+			}
+		}
+		if last.File = file; last.RowID == 0 {
+			return fmt.Errorf("segments of file %d: %w", file, ingest.ErrNotFound)
+		}
+		return nil
+	})
+	return last, err
+}

@@ -1,0 +1,152 @@
+package sqlcatalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Tx is a transaction that writes, or the connection on which a verb reads.
+type Tx struct {
+	Context context.Context
+	Conn    *sql.Conn
+	// InDoubt is set when a statement fails: what the connection is in is then not known.
+	InDoubt bool
+	c       *Catalog
+}
+
+// NewTx is for a dialect, which runs statements on conn until it gives the connection back.
+func (c *Catalog) NewTx(ctx context.Context, conn *sql.Conn) *Tx {
+	return &Tx{Context: ctx, Conn: conn, c: c}
+}
+
+// Doubt notes that a statement failed, and returns why.
+func (t *Tx) Doubt(err error) error {
+	if err != nil && !noRows(err) {
+		t.InDoubt = true
+	}
+	return err
+}
+
+// Exec executes a statement.
+func (t *Tx) Exec(s *Statement, args ...any) error {
+	text := t.c.text(s)
+	if text == "" {
+		return nil
+	}
+	_, err := t.Conn.ExecContext(t.Context, text, t.c.dialect.Bind(args)...)
+	return t.Doubt(err)
+}
+
+// Change executes a statement and returns how many rows it changed.
+func (t *Tx) Change(s *Statement, args ...any) (int64, error) {
+	text := t.c.text(s)
+	if text == "" {
+		return 1, nil
+	}
+	n, err := t.c.dialect.Change(t, text, t.c.dialect.Bind(args))
+	return n, t.Doubt(err)
+}
+
+// insert executes a statement that makes a row, and returns the row's number.
+func (t *Tx) insert(s *Statement, args ...any) (int64, error) {
+	id, err := t.c.dialect.Insert(t, t.c.text(s), t.c.dialect.Bind(args))
+	return id, t.Doubt(err)
+}
+
+// Scanner is a row. Its destinations may be what a Field is made for.
+type Scanner interface{ Scan(dest ...any) error }
+
+// row scans with the fields of the dialect.
+type row struct {
+	t    *Tx
+	from Scanner
+}
+
+// Scan implements Scanner.
+func (r row) Scan(dest ...any) error {
+	columns := make([]any, 0, len(dest)+8)
+	var fields []Field
+	for _, d := range dest {
+		if f := r.t.c.dialect.Field(d); f != nil {
+			fields = append(fields, f)
+			columns = append(columns, f.Columns()...)
+			continue
+		}
+		columns = append(columns, d)
+	}
+	if err := r.from.Scan(columns...); err != nil {
+		return r.t.Doubt(err)
+	}
+	for _, f := range fields {
+		if err := f.Set(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// One executes a query for one row. Without one, Scan returns sql.ErrNoRows.
+func (t *Tx) One(s *Statement, args ...any) Scanner {
+	return row{t, t.Conn.QueryRowContext(t.Context, t.c.text(s), t.c.dialect.Bind(args)...)}
+}
+
+// Each calls do for each row, which scans it. do may not use the transaction.
+func (t *Tx) Each(do func(Scanner) error, s *Statement, args ...any) error {
+	rows, err := t.Conn.QueryContext(t.Context, t.c.text(s), t.c.dialect.Bind(args)...)
+	if err != nil {
+		return t.Doubt(err)
+	}
+	defer rows.Close() // its error is in rows.Err
+	for rows.Next() {
+		if err := do(row{t, rows}); err != nil {
+			return t.Doubt(err)
+		}
+	}
+	return t.Doubt(rows.Err())
+}
+
+// found scans one row, and reports whether there is one.
+func (t *Tx) found(from Scanner, dest ...any) (bool, error) {
+	err := from.Scan(dest...)
+	if noRows(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+var hold = shared("hold", `SELECT CASE WHEN {expires} IS NULL THEN 0 ELSE 1 END FROM dbo.IngestionJobs
+	WHERE IngestionJobId = @p1 AND LeaseToken = @p2`)
+
+// Hold makes sure, at the start of a transaction, that lease has not been taken over. One that lapsed and that
+// nobody wanted still holds: who takes it over changes the token.
+func (t *Tx) Hold(lease ingest.Lease) error {
+	var held bool
+	there, err := t.found(t.One(hold, lease.Job, lease.Token), &held)
+	if err == nil && !(there && held) {
+		return lost(lease)
+	}
+	return err
+}
+
+// fence is Hold once more, as the last statement of a transaction. It changes nothing, and locks the row of the job
+// (X) until the commit: who wants to take the lease over waits for that, or was first, and then nothing
+// commits here. Being last, it makes the batches of one job wait for each other's commit and for nothing
+// else. Where one transaction at a time writes, there is nothing to do.
+var fence = differs("fence")
+
+// Fence makes sure, at the end of a transaction, that lease still holds.
+func (t *Tx) Fence(lease ingest.Lease) error {
+	n, err := t.Change(fence, lease.Job, lease.Token)
+	if err == nil && n == 0 {
+		return lost(lease)
+	}
+	return err
+}
+
+func lost(lease ingest.Lease) error { return fmt.Errorf("job %d: %w", lease.Job, ingest.ErrLeaseLost) }
+
+func noRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }

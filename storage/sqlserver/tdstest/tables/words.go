@@ -1,0 +1,182 @@
+package tables
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
+	embedded "github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
+)
+
+// word is what stands for a word of a statement: the embedded catalogue's, but for texts, which come with their bytes beside
+// them, as package sqlserver sends them.
+func word(name string, args []string) string {
+	if text, known := sqlcatalog.ExactWord(name, args); known {
+		if name == "address" && len(args) > 0 { // to be read
+			at := args[0] + ".BlobLastModified"
+			text = strings.Replace(text, at, timeOf+at, 1)
+		}
+		return text
+	}
+	switch name {
+	case "readjson":
+		return args[0] + ", " + args[0] + "Exact"
+	case "json":
+		return "@p" + args[1] + ", @p" + args[1] + "x"
+	case "setjson":
+		column := args[0][strings.LastIndexByte(args[0], '.')+1:]
+		return column + " = @p" + args[1] + ", " + column + "Exact = @p" + args[1] + "x"
+	case "time":
+		return timeOf + args[0]
+	}
+	return embedded.Word(name, args)
+}
+
+// timeOf stands before a column of a time, and pathOf before what PathName() is made of: answers have no types.
+const (
+	timeOf = "'time ' || "
+	pathOf = "'path ' || "
+)
+
+// exactColumns are those beside columns of text in the server's tables, which the embedded ones lack.
+var exactColumns = map[string][]string{
+	"Atoms": {"SourceUriExact", "PayloadLocatorExact"}, "Models": {"ModelNameExact", "ModelTypeExact", "ArchitectureExact", "ConfigExact"},
+	"ModelMetadata": {"LicenseExact", "SourceUrlExact"}, "ModelFiles": {"RoleExact", "FormatExact", "FileNameExact", "SourcePathExact"},
+	"FilePaths": {"SourcePathExact", "PathHash"}, "ModelNames": {"NameHash", "NameExact", "SourceUriExact"}, "ModelLayers": {"LayerNameExact", "TensorShapeExact"},
+	"IngestionJobs": {"SourceUriExact", "MetadataExact"}, "LayerTensorSegments": {"AddressExact"}, "FileSegments": {"AddressExact"},
+}
+
+const newInBatch = ` FROM [#ingest_batch] AS b WHERE b.New = 1 AND `
+
+// own are the statements of package sqlserver that the embedded catalogue has none for: those with temporary tables, and those
+// about what it does not have. Of several, the last one answers.
+var own = map[string][]string{
+	"clear-batch": {`DROP TABLE IF EXISTS temp.[#ingest_batch]`, `CREATE TEMP TABLE [#ingest_batch] (RowNo INTEGER PRIMARY KEY, LayerId, SegmentOrdinal, PointOffset, PointCount,
+		QuantizationType, ByteOffset, ByteSize, ContentHash, BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, New, AtomId)`},
+	"mark-present": {`UPDATE [#ingest_batch] AS b SET New = 0 WHERE EXISTS (SELECT 1 FROM LayerTensorSegments AS s WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal)
+		OR b.LayerId IS NULL AND EXISTS (SELECT 1 FROM FileSegments AS s WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal)`},
+	"add-atoms": {`INSERT INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
+		SELECT ContentHash, 'model', 'ingest_segment', 0, min(ByteSize) FROM [#ingest_batch] WHERE New = 1 AND ContentHash NOT IN (SELECT ContentHash FROM Atoms) GROUP BY ContentHash`,
+		`UPDATE [#ingest_batch] SET AtomId = (SELECT a.AtomId FROM Atoms AS a WHERE a.ContentHash = [#ingest_batch].ContentHash)`},
+	"count-atoms": {`UPDATE Atoms SET ReferenceCount = ReferenceCount + n.Pieces FROM (SELECT AtomId, count(*) AS Pieces FROM [#ingest_batch] WHERE New = 1 GROUP BY AtomId) AS n
+			WHERE n.AtomId = Atoms.AtomId`,
+		`SELECT coalesce(sum(n.Pieces), 0), coalesce(sum(n.Bytes), 0), coalesce(sum(iif(a.ReferenceCount <= n.Pieces, n.ByteSize, 0)), 0)
+			FROM (SELECT AtomId, count(*) AS Pieces, sum(ByteSize) AS Bytes, min(ByteSize) AS ByteSize FROM [#ingest_batch] WHERE New = 1 GROUP BY AtomId) AS n
+			JOIN Atoms AS a ON a.AtomId = n.AtomId`},
+	"add-tensor-segments": {insertTensors + `x''` + newInBatch + `b.LayerId IS NOT NULL ORDER BY b.RowNo`},
+	"add-tensor-payload":  {insertTensors + `@p3` + newInBatch + `b.LayerId IS NOT NULL AND b.RowNo = @p2`},
+	"add-file-segments":   {insertOthers + `x''` + newInBatch + `b.LayerId IS NULL ORDER BY b.RowNo`},
+	"add-file-payload":    {insertOthers + `@p3` + newInBatch + `b.LayerId IS NULL AND b.RowNo = @p2`},
+	"new-segments":        {`SELECT RowNo FROM [#ingest_batch] WHERE New = 1 ORDER BY RowNo`},
+	"reconcile": {`SELECT count(*), coalesce(sum(r.AtomId = r.Want), 0), coalesce(min(iif(r.AtomId = r.Want, NULL, r.ByteOffset)), -1) FROM (
+		SELECT b.AtomId AS Want, b.ByteOffset, s.AtomId FROM [#ingest_batch] AS b JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+		UNION ALL SELECT b.AtomId, b.ByteOffset, s.AtomId FROM [#ingest_batch] AS b JOIN FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+			WHERE b.LayerId IS NULL) AS r`},
+	"create-layers": {`DROP TABLE IF EXISTS temp.[#ingest_layers]`, `CREATE TEMP TABLE [#ingest_layers] (ModelFileId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
+		TensorDtype, QuantizationType, Parameters, ParameterCount, ByteOffset, ByteSize)`},
+	"add-layers": {`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact, TensorDtype, QuantizationType, Parameters, ParameterCount,
+		ModelFileId, ByteOffset, ByteSize) SELECT @p1, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact, TensorDtype, QuantizationType, Parameters, ParameterCount,
+		ModelFileId, ByteOffset, ByteSize FROM [#ingest_layers] ORDER BY LayerIdx`},
+	"new-paths": {`SELECT b.RowNo, ` + pathOf + `'T' || s.LayerTensorSegmentId FROM [#ingest_batch] AS b JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+		WHERE b.New = 1 UNION ALL SELECT b.RowNo, ` + pathOf + `'F' || s.FileSegmentId FROM [#ingest_batch] AS b JOIN FileSegments AS s ON s.ModelFileId = @p1
+		AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.New = 1 AND b.LayerId IS NULL ORDER BY RowNo`},
+	"fence":      {`UPDATE IngestionJobs SET LeaseToken = LeaseToken WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpiresMs IS NOT NULL`},
+	"audit-keys": {`SELECT 0, NULL`}, "audit-job-keys": {`SELECT 0, NULL`}, // keys are columns here
+	"requested-source": {`SELECT j.IngestionJobId, j.Status, j.LeaseHolder, j.LeaseToken, {left j}, j.LeaseAlone FROM IngestionJobs AS j
+		WHERE j.Status = 'open' AND key_of(j.PipelineName, coalesce(CAST(j.SourceUriExact AS TEXT), j.SourceUri)) = @p1`},
+}
+
+// ownRows are those about one row, of either table, behind what selects: the table's name is before the rest.
+var ownRows = map[string]string{
+	"read-payload":   `SELECT length(RawPayload), iif(length(RawPayload) = @p6, RawPayload, NULL) FROM `,
+	"hash-payload":   `SELECT length(RawPayload), sha256_of(RawPayload) FROM `,
+	"locate-payload": `SELECT ` + pathOf + `%s, length(RawPayload) FROM `,
+}
+
+const (
+	insertTensors = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
+		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset, b.ByteSize, b.AtomId,
+		b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
+	insertOthers = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
+		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+		SELECT @p1, b.SegmentOrdinal, b.ByteOffset, b.ByteSize, b.AtomId,
+		b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
+)
+
+// texts are the statements that answer one of package sqlserver, by its name.
+func texts(name string) ([]string, error) {
+	if list, known := own[name]; known {
+		filled := make([]string, len(list))
+		for i := range list {
+			filled[i] = sqlcatalog.Render(list[i], word)
+		}
+		return filled, nil
+	}
+	for of, begins := range ownRows {
+		if table, found := strings.CutPrefix(name, of+"-"); found {
+			id := map[string]string{"tensor": "'T' || LayerTensorSegmentId", "file": "'F' || FileSegmentId"}[table]
+			s := sqlcatalog.OfRow(of, strings.Replace(begins, "%s", id, 1), "").Text(table == "tensor")
+			return []string{strings.ReplaceAll(sqlcatalog.Render(s, word), "dbo.", "")}, nil
+		}
+	}
+	text, known := sqlcatalog.Statements()[name]
+	if !known {
+		return nil, fmt.Errorf("the double has no statement %q", name)
+	}
+	return []string{embedded.Text(name, text, word)}, nil
+}
+
+func arguments(params []tdstest.Param) []any {
+	args := make([]any, len(params))
+	for i, p := range params {
+		args[i] = sql.Named(p.Name, argument(p.Value))
+	}
+	return args
+}
+
+// argument is a parameter as the embedded tables have it.
+func argument(value any) any {
+	if at, ok := value.(time.Time); ok {
+		return at.UTC().Format(time.RFC3339Nano)
+	}
+	return value
+}
+
+// kindOf is the type of a column of an answer.
+func kindOf(rows [][]any, i int) string {
+	for _, row := range rows {
+		switch row[i].(type) {
+		case int64:
+			return "bigint"
+		case float64:
+			return "float"
+		case []byte:
+			return "varbinary(max)"
+		case time.Time:
+			return "datetime2"
+		case string:
+			return "nvarchar(max)"
+		}
+	}
+	return "int"
+}
+
+// Functions that the statements use: that of the embedded catalogue, and HASHBYTES of the server.
+func init() {
+	sqlite.MustRegisterDeterministicScalarFunction("key_of", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		return sqlcatalog.Hash(fmt.Sprint(args[0]), fmt.Sprint(args[1])), nil
+	})
+	sqlite.MustRegisterScalarFunction("sha256_of", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		payload, _ := args[0].([]byte)
+		sum := sha256.Sum256(payload)
+		return sum[:], nil
+	})
+}
