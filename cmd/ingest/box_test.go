@@ -61,7 +61,7 @@ func (f file) written() string {
 	return fmt.Sprint(log.Size(), log.ModTime())
 }
 
-// outlive has nothing to wait for: what is written is written by the process itself.
+// outlive does not wait: only the process itself writes.
 func (f file) outlive(context.Context, int) error { return nil }
 
 func (b box) database() database {
@@ -73,7 +73,8 @@ func (b box) database() database {
 
 // newBox makes the box in a folder, which need not exist.
 func newBox(t testing.TB, folder string, inRows bool) box {
-	b := box{TB: t, program: realProgram(t), catalog: filepath.Join(folder, "catalog.db"), store: filepath.Join(folder, "store")}
+	b := box{TB: t, program: realProgram(t), catalog: filepath.Join(folder, "catalog.db"),
+		store: filepath.Join(folder, "store")}
 	if inRows {
 		b.store = ""
 	}
@@ -102,7 +103,7 @@ func (b box) command(args ...string) *exec.Cmd {
 	return c
 }
 
-// run runs the program to its end, whatever that is.
+// run runs the program to its end.
 func (b box) run(args ...string) ended {
 	b.Helper()
 	c := b.command(args...)
@@ -163,7 +164,7 @@ func (b box) open() catalogue {
 	return c
 }
 
-// rows are what a catalogue holds, without the numbers that depend on how it came to be.
+// rows are what a catalogue holds, without the numbers that depend on its history.
 type rows struct {
 	models   []string // one line for each model, file and segment
 	digests  map[ingest.Digest]int64
@@ -191,12 +192,14 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 		if m.State != ingest.ModelComplete {
 			r.open++
 		}
-		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors, m.Segments, m.BytesStored, m.BytesShared)
+		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors,
+			m.Segments, m.BytesStored, m.BytesShared)
 		for _, f := range m.Files {
 			r.recorded += f.Recorded
 			line += fmt.Sprintf("\n\t%s %s %d of %d %s", f.Path, f.Role, f.Recorded, f.Bytes, f.Digest)
 			if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest != truth[f.Path]) {
-				b.Errorf("%s is complete with %d of %d bytes and SHA-256 %s; it has %s", f.Path, f.Recorded, f.Bytes, f.Digest, truth[f.Path])
+				b.Errorf("%s is complete with %d of %d bytes and SHA-256 %s; it has %s", f.Path, f.Recorded, f.Bytes,
+					f.Digest, truth[f.Path])
 			}
 			line += b.pieces(c, f, &r)
 		}
@@ -222,7 +225,8 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 		at, last = at+piece.Bytes, piece.Bytes
 		switch {
 		case piece.InRow:
-			if buffer, err = c.ReadPayload(context.Background(), piece, buffer); err != nil || ingest.Sum(buffer) != piece.Digest {
+			if buffer, err = c.ReadPayload(context.Background(), piece, buffer); err != nil ||
+				ingest.Sum(buffer) != piece.Digest {
 				b.Errorf("%s: %s: the row has not its payload (%v)", f.Path, piece.Place(), err)
 			}
 		case r.digests[piece.Digest] == 0 && b.blobs != nil:
@@ -236,7 +240,8 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 			}
 		}
 		r.digests[piece.Digest] = piece.Bytes
-		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, b.blobs.within(piece.Address.URI))
+		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes,
+			piece.Digest, b.blobs.within(piece.Address.URI))
 	}
 	if f.Digest.IsZero() {
 		r.again += last
@@ -288,7 +293,7 @@ func (b *blobs) holds(piece ingest.StoredSegment) error {
 	return b.store.(ingest.Prober).Probe(context.Background(), piece.Digest, piece.Address)
 }
 
-// within is an address without what it has of the container, which is another one each time.
+// within is an address without its container, which is another one each time.
 func (b *blobs) within(uri string) string {
 	if b == nil {
 		return uri

@@ -26,8 +26,8 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 // amidFile counts the files that are recorded in part.
 const amidFile = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
 
-// startAmid starts a command and has it sleep in the midst of a file, of several batches. On a
-// machine with much to do a command may be done with it before it is put to sleep: then another one is started, from nothing.
+// startAmid starts a command and stops it (SIGSTOP) within a file of several batches. On a busy machine the command may
+// end before that: then startAmid starts another one, from nothing.
 func (b box) startAmid(args ...string) *exec.Cmd {
 	b.Helper()
 	for range 10 {

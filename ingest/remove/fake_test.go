@@ -133,7 +133,8 @@ func (f *fake) Rename(ctx context.Context, lease ingest.Lease, id ingest.ModelID
 // model has these names and one file.
 func model(id ingest.ModelID, names ...string) ingest.Summary {
 	digest := ingest.Sum([]byte(names[0]))
-	m := ingest.Summary{ID: id, Name: names[0], State: ingest.ModelComplete, Files: []ingest.StoredFile{{ID: ingest.FileID(id), Digest: digest}}}
+	m := ingest.Summary{ID: id, Name: names[0], State: ingest.ModelComplete,
+		Files: []ingest.StoredFile{{ID: ingest.FileID(id), Digest: digest}}}
 	for _, name := range names {
 		m.Names = append(m.Names, ingest.Name{Alias: ingest.Alias{Name: name}})
 	}
