@@ -41,7 +41,10 @@ var swaps = map[string]struct {
 // and the others go on.
 func TestSwapped(t *testing.T) {
 	moments := map[string]func(t *testing.T, h *home, in *ingest.Ingester, bad ingest.Source, swap func()){
-		"before it is looked up": func(_ *testing.T, _ *home, _ *ingest.Ingester, _ ingest.Source, swap func()) { swap() },
+		"before it is looked up": func(_ *testing.T, _ *home, _ *ingest.Ingester, _ ingest.Source,
+			swap func()) {
+			swap()
+		},
 		"after parsing": func(_ *testing.T, _ *home, in *ingest.Ingester, bad ingest.Source, swap func()) {
 			parse := in.Parse
 			in.Parse = func(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
@@ -62,7 +65,8 @@ func TestSwapped(t *testing.T) {
 		for moment, arrange := range moments {
 			t.Run(name+" "+moment, func(t *testing.T) {
 				h, folder := storeHome(t), realFolder(t)
-				good, bad := file(blob(t, filepath.Join(folder, "a"), 3*mib, 1)), file(blob(t, filepath.Join(folder, "b"), 3*mib, 2))
+				good, bad := file(blob(t, filepath.Join(folder, "a"), 3*mib, 1)),
+					file(blob(t, filepath.Join(folder, "b"), 3*mib, 2))
 				good.Files[0].Root, bad.Files[0].Root = folder, folder
 				in := h.ingester(few)
 				arrange(t, h, in, bad, func() { s.swap(t, bad.Files[0].Path, t.TempDir()) })
@@ -94,7 +98,8 @@ func TestSwappedWhileRead(t *testing.T) {
 				once.Do(func() { s.swap(t, source.Files[0].Path, outside) })
 			}}
 			report, err := run(t, t.Context(), in, source)
-			if err != nil || len(report.Refused) != 1 || !errors.Is(report.Refused[0].Reason, ingest.ErrChanged) || len(h.models(t)) != 0 {
+			if err != nil || len(report.Refused) != 1 || !errors.Is(report.Refused[0].Reason, ingest.ErrChanged) ||
+				len(h.models(t)) != 0 {
 				t.Errorf("%+v, %v", report, err)
 			}
 		})

@@ -11,12 +11,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestBlobs is the whole journey with payloads in blobs: taken in, listed, verified, exported, swept.
+// TestBlobs ingests, lists, verifies, exports and collects payloads in blobs.
 func TestBlobs(t *testing.T) {
 	account := azurite(t)
 	for _, layout := range []string{"content", "position"} {
 		t.Run(layout, func(t *testing.T) {
-			s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 3<<20, 1, 1), "b.gguf": tuned("b", 3<<20, 1, 2)})
+			s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 3<<20, 1, 1),
+				"b.gguf": tuned("b", 3<<20, 1, 2)})
 			b := newBox(t, t.TempDir(), false)
 			store := []string{"--store", account + "/" + layout + strings.ToLower(rand.Text()), "--blob-layout", layout}
 			with := func(args ...string) []string { return append(args, store...) }
@@ -29,7 +30,8 @@ func TestBlobs(t *testing.T) {
 				t.Errorf("%v bytes are said to be shared", shared)
 			}
 			other := map[string]string{"content": "position", "position": "content"}[layout]
-			if e := b.run("models", s.path("a.gguf"), "--store", store[1], "--blob-layout", other); e.code != exitDone || !strings.Contains(e.stderr, "used the blob layout "+layout) {
+			e := b.run("models", s.path("a.gguf"), "--store", store[1], "--blob-layout", other)
+			if e.code != exitDone || !strings.Contains(e.stderr, "used the blob layout "+layout) {
 				t.Errorf("another layout: exit code %d\n%s", e.code, e.stderr)
 			}
 			b.must(with("verify")...)
@@ -47,9 +49,12 @@ func TestBlobs(t *testing.T) {
 				}
 			}
 			nowhere := account + "/" + strings.ToLower(rand.Text())
-			for _, args := range [][]string{{"verify"}, {"verify", "--read"}, {"export", "a", "-o", filepath.Join(t.TempDir(), "x")}} {
-				if e := b.run(append(args, "--store", nowhere)...); e.code != exitFailed || strings.Count(e.stderr, nowhere) != 1 || !strings.Contains(e.stderr, store[1]) {
-					t.Errorf("%v in a container that does not exist: exit code %d, %v\n%s", args, e.code, e.lines, e.stderr)
+			for _, args := range [][]string{{"verify"}, {"verify", "--read"},
+				{"export", "a", "-o", filepath.Join(t.TempDir(), "x")}} {
+				if e := b.run(append(args, "--store", nowhere)...); e.code != exitFailed ||
+					strings.Count(e.stderr, nowhere) != 1 || !strings.Contains(e.stderr, store[1]) {
+					t.Errorf("%v in a container that does not exist: exit code %d, %v\n%s", args, e.code, e.lines,
+						e.stderr)
 				}
 			}
 			damageBlob(t, layout, store[1])
@@ -108,7 +113,7 @@ func openBlobs(t *testing.T, layout, container string) ingest.Store {
 	return store
 }
 
-// leaveByPosition leaves what a model that was given up has left: a payload that rows need, where none needs it.
+// leaveByPosition leaves what an abandoned model leaves: a payload that rows need, at a place where none needs it.
 func leaveByPosition(t *testing.T, container string) (name string) {
 	t.Helper()
 	store := openBlobs(t, "position", container)
@@ -130,7 +135,7 @@ func leaveByPosition(t *testing.T, container string) (name string) {
 	return ""
 }
 
-// damageBlob puts something else in the place of one payload.
+// damageBlob overwrites one payload.
 func damageBlob(t *testing.T, layout, container string) {
 	t.Helper()
 	store := openBlobs(t, layout, container)

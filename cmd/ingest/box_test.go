@@ -60,7 +60,7 @@ func (f file) written() string {
 	return fmt.Sprint(log.Size(), log.ModTime())
 }
 
-// outlive has nothing to wait for: what is written is written by the process itself.
+// outlive does not wait: only the process itself writes.
 func (f file) outlive(context.Context, int) error { return nil }
 
 func (b box) database() database {
@@ -72,7 +72,8 @@ func (b box) database() database {
 
 // newBox makes the box in a folder, which need not exist.
 func newBox(t testing.TB, folder string, inRows bool) box {
-	b := box{TB: t, program: realProgram(t), catalog: filepath.Join(folder, "catalog.db"), store: filepath.Join(folder, "store")}
+	b := box{TB: t, program: realProgram(t), catalog: filepath.Join(folder, "catalog.db"),
+		store: filepath.Join(folder, "store")}
 	if inRows {
 		b.store = ""
 	}
@@ -101,7 +102,7 @@ func (b box) command(args ...string) *exec.Cmd {
 	return c
 }
 
-// run runs the program to its end, whatever that is.
+// run runs the program to its end.
 func (b box) run(args ...string) ended {
 	b.Helper()
 	c := b.command(args...)
@@ -162,7 +163,7 @@ func (b box) open() catalogue {
 	return c
 }
 
-// rows are what a catalogue holds, without the numbers that depend on how it came to be.
+// rows are what a catalogue holds, without the numbers that depend on its history.
 type rows struct {
 	models   []string // one line for each model, file and segment
 	digests  map[ingest.Digest]int64
@@ -190,12 +191,14 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 		if m.State != ingest.ModelComplete {
 			r.open++
 		}
-		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors, m.Segments, m.BytesStored, m.BytesShared)
+		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors,
+			m.Segments, m.BytesStored, m.BytesShared)
 		for _, f := range m.Files {
 			r.recorded += f.Recorded
 			line += fmt.Sprintf("\n\t%s %s %d of %d %s", f.Path, f.Role, f.Recorded, f.Bytes, f.Digest)
 			if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest != truth[f.Path]) {
-				b.Errorf("%s is complete with %d of %d bytes and SHA-256 %s; it has %s", f.Path, f.Recorded, f.Bytes, f.Digest, truth[f.Path])
+				b.Errorf("%s is complete with %d of %d bytes and SHA-256 %s; it has %s", f.Path, f.Recorded, f.Bytes,
+					f.Digest, truth[f.Path])
 			}
 			line += b.pieces(c, f, &r)
 		}
@@ -235,7 +238,8 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 			}
 		}
 		r.digests[piece.Digest] = piece.Bytes
-		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes, piece.Digest, b.blobs.within(piece.Address.URI))
+		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes,
+			piece.Digest, b.blobs.within(piece.Address.URI))
 	}
 	if f.Digest.IsZero() {
 		r.again += last
@@ -287,7 +291,7 @@ func (b *blobs) holds(piece ingest.StoredSegment) error {
 	return b.store.(ingest.Prober).Probe(context.Background(), piece.Digest, piece.Address)
 }
 
-// within is an address without what it has of the container, which is another one each time.
+// within is an address without its container, which is another one each time.
 func (b *blobs) within(uri string) string {
 	if b == nil {
 		return uri

@@ -14,7 +14,8 @@ func smallDisk(t *testing.T, size string) (folder string, grow func(size string)
 	t.Helper()
 	folder = t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("no file system of a fixed size can be mounted here, which takes root (%v); TestLargestFile has a limit in its place", err)
+		t.Skipf("no file system of a fixed size can be mounted here, which takes root (%v); TestLargestFile has a "+
+			"limit in its place", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(folder, 0); err != nil {
@@ -28,14 +29,15 @@ func smallDisk(t *testing.T, size string) (folder string, grow func(size string)
 	}
 }
 
-// TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run says so and ends
-// with 1; what is recorded is there; once there is room, the same command completes.
+// TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run says so and ends with 1,
+// recorded batches stay, and once there is room, the same command completes.
 func TestDiskFull(t *testing.T) {
 	smallDisk(t, "1m") // or it is skipped, with all its parts
 	if outsideRace(t) {
 		return
 	}
-	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1), "crumbs.gguf": crumbs(3000)})
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1),
+		"crumbs.gguf": crumbs(3000)})
 	for _, test := range []struct {
 		name          string
 		size          string
@@ -60,18 +62,20 @@ func TestDiskFull(t *testing.T) {
 			b.look(s.truth)
 			b.must("models", s.folder)
 			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
-				t.Errorf("with room %d models are open, and %d of %d bytes recorded", after.open, after.recorded, s.bytes)
+				t.Errorf("with room %d models are open, and %d of %d bytes recorded", after.open, after.recorded,
+					s.bytes)
 			}
 			b.must("verify")
 		})
 	}
 }
 
-// wantFull runs a command that must end with code 1, for a reason that it tells, and without a word of Go's.
+// wantFull runs a command that must end with code 1 and the reason, and without a panic.
 func wantFull(b box, c *exec.Cmd, reason string) {
 	b.Helper()
 	e := b.wait(startOf(b, c))
-	if e.code != exitFailed || !strings.Contains(strings.ToLower(e.stderr), reason) || strings.Contains(e.stderr, "goroutine") {
+	if e.code != exitFailed || !strings.Contains(strings.ToLower(e.stderr), reason) ||
+		strings.Contains(e.stderr, "goroutine") {
 		b.Errorf("exit code %d, want %q in\n%s", e.code, reason, e.stderr)
 	}
 }
@@ -84,8 +88,8 @@ func startOf(b box, c *exec.Cmd) *exec.Cmd {
 	return c
 }
 
-// TestLargestFile has a limit on the size of files stand in for a full disk: it needs no rights. Payloads
-// are larger than that, and so becomes a catalogue that holds them.
+// TestLargestFile limits the size of files in place of a full disk, which needs no rights. Payloads are larger than
+// that, and so is a catalogue that holds them.
 func TestLargestFile(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1)})
 	for _, test := range []struct {
@@ -102,14 +106,15 @@ func TestLargestFile(t *testing.T) {
 			b.look(s.truth)
 			b.must("models", s.folder)
 			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
-				t.Errorf("without the limit %d models are open, and %d of %d bytes recorded", after.open, after.recorded, s.bytes)
+				t.Errorf("without the limit %d models are open, and %d of %d bytes recorded", after.open,
+					after.recorded, s.bytes)
 			}
 			b.must("verify")
 		})
 	}
 }
 
-// TestExportFull has no room where a file is to go: nothing is left there.
+// TestExportFull exports to a disk without room: nothing is left there.
 func TestExportFull(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 32<<20, 1)})
 	disk, grow := smallDisk(t, "10m")

@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestKillBlobs kills runs that put their payloads into blobs: what was on its way lands, or does not.
+// TestKillBlobs kills runs that put payloads into blobs: what was on its way arrives, or does not.
 func TestKillBlobs(t *testing.T) {
 	account := azurite(t)
 	if outsideRace(t) {
@@ -29,11 +29,12 @@ func TestKillBlobs(t *testing.T) {
 	k.untilEnough(kills)
 }
 
-// collectBlobs wants gc to leave what rows need and nothing else.
+// collectBlobs checks that gc leaves what rows need and nothing else.
 func (k *killer) collectBlobs(now rows) {
 	k.Helper()
 	for range 2 {
-		if done, _, e := k.kill(k.moment(k.patient/4), "gc", "--yes", "--older-than", "0s"); done && e.code != exitDone {
+		if done, _, e := k.kill(k.moment(k.patient/4), "gc", "--yes", "--older-than", "0s"); done &&
+			e.code != exitDone {
 			k.Errorf("gc: exit code %d\n%s", e.code, e.stderr)
 		}
 		k.look(k.truth)
@@ -46,7 +47,8 @@ func (k *killer) collectBlobs(now rows) {
 			k.Fatal(err)
 		}
 		if left++; now.digests[stray.Digest] != stray.Bytes {
-			k.Errorf("after gc the container holds %s with %d bytes; rows need %d", stray.Name, stray.Bytes, now.digests[stray.Digest])
+			k.Errorf("after gc the container holds %s with %d bytes; rows need %d", stray.Name, stray.Bytes,
+				now.digests[stray.Digest])
 		}
 	}
 	if left != len(now.digests) {

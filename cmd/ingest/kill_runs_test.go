@@ -22,8 +22,8 @@ func (k *killer) inFlight(recorded int64) int64 {
 	return 2*(rowsBatch+segment) + headers + 320<<20 + recorded*5/4
 }
 
-// TestKill kills the program a hundred times, while it starts and in the midst of its work, and wants what a run
-// without kills would have left.
+// TestKill kills the program a hundred times, while it starts and while it works, and expects what a run without kills
+// leaves.
 func TestKill(t *testing.T) {
 	if outsideRace(t) {
 		return
@@ -49,8 +49,7 @@ func severalSources(t *testing.T) sources {
 	})
 }
 
-// TestKillInRows does the same where payloads lie in the catalogue's rows. There a batch ends
-// when the buffers do.
+// TestKillInRows does the same with payloads in the catalogue's rows. There a batch ends when the buffers are used up.
 func TestKillInRows(t *testing.T) {
 	if outsideRace(t) {
 		return
@@ -72,8 +71,7 @@ func sourcesForRows(t *testing.T) sources {
 	})
 }
 
-// TestKillSQLServer does the same where the catalogue is on a server, which lives on: what a
-// killed process has sent there may still be carried out.
+// TestKillSQLServer does the same with a catalogue on a server: it may still carry out what a killed process has sent.
 func TestKillSQLServer(t *testing.T) {
 	serverAddress(t)
 	if outsideRace(t) {
@@ -97,7 +95,7 @@ func TestKillSQLServer(t *testing.T) {
 	}
 }
 
-// untilEnough kills so many runs, and compares what the others leave with what one leaves that was not disturbed.
+// untilEnough kills so many runs, and compares what the others leave with what an undisturbed one leaves.
 func (k *killer) untilEnough(kills int) {
 	k.Helper()
 	k.renew()
@@ -121,15 +119,17 @@ func (k *killer) untilEnough(kills int) {
 	k.report()
 }
 
-// report says what the kills have cost, and wants some of them to have struck where it matters.
+// report logs what the kills cost, and checks that some of them hit where it matters.
 func (k *killer) report() {
 	k.Helper()
-	k.Logf("%d kills of models, %d of them amid batches, %d met by the next run alone; %d of gc and export", k.kills, k.amid, k.blind, k.others)
+	k.Logf("%d kills of models, %d of them amid batches, %d met by the next run alone; %d of gc and export", k.kills,
+		k.amid, k.blind, k.others)
 	if k.kills >= 20 && (k.amid == 0 || k.blind == 0 || k.others == 0) {
 		k.Error("the kills missed what they are for")
 	}
 	if len(k.wasted) > 0 {
 		slices.Sort(k.wasted)
-		k.Logf("MiB read and not recorded by a killed run: %d median, %d most", k.wasted[len(k.wasted)/2]>>20, k.wasted[len(k.wasted)-1]>>20)
+		k.Logf("MiB read and not recorded by a killed run: %d median, %d most", k.wasted[len(k.wasted)/2]>>20,
+			k.wasted[len(k.wasted)-1]>>20)
 	}
 }

@@ -25,9 +25,10 @@ type killer struct {
 	patient time.Duration // how long a run may last then; grows where runs get nowhere
 	kills   int           // of models
 	amid    int           // of those, how many came when the run had recorded something
-	blind   int           // of those, after how many the next run met what the kill had left, and no look had come before it
-	others  int           // of gc and export
-	wasted  []int64       // bytes read by killed runs and not recorded by them
+	// of those, after how many the next run found what the kill left, without a look before it
+	blind  int
+	others int     // of gc and export
+	wasted []int64 // bytes read by killed runs and not recorded by them
 }
 
 // newKiller chooses its moments by a seed, which is logged: INGEST_TEST_SEED gives the same ones again.
@@ -49,7 +50,7 @@ func (k *killer) models() []string {
 	return []string{"models", k.folder, "--jobs", "1"}
 }
 
-// undisturbed runs without a kill, for the rows that are wanted, and to learn how long that takes here.
+// undisturbed runs without a kill, for the expected rows, and to find out how long that takes here.
 func (k *killer) undisturbed() rows {
 	k.Helper()
 	begun := time.Now()
@@ -126,7 +127,7 @@ func (k *killer) nextCommit() {
 	time.Sleep(time.Duration(k.random.Int64N(int64(4 * time.Millisecond))))
 }
 
-// takeIn kills runs over the sources until one of them comes to its end, or until enough were killed and one is let go.
+// takeIn kills runs over the sources until one ends, or until enough were killed and the last one may end.
 func (k *killer) takeIn(enough int) {
 	k.Helper()
 	idle, looked := 0, true
@@ -136,7 +137,7 @@ func (k *killer) takeIn(enough int) {
 			after = time.Hour
 		}
 		done, read, e := k.kill(after, k.models()...)
-		// A look mends the catalogue's file as opening it does: every third run has to do that by itself.
+		// A look repairs the catalogue's file, as opening it does: every third run has to do that itself.
 		if !done && k.random.IntN(3) == 0 {
 			looked = false
 			k.blind++
@@ -153,7 +154,8 @@ func (k *killer) takeIn(enough int) {
 			recorded := now.recorded - before.recorded
 			k.wasted = append(k.wasted, read-recorded)
 			if most := k.inFlight(recorded); read-recorded > most {
-				k.Errorf("killed after %s: %d bytes were read and %d recorded; at most %d may be in flight", after, read, recorded, most)
+				k.Errorf("killed after %s: %d bytes were read and %d recorded; at most %d may be in flight", after,
+					read, recorded, most)
 			}
 		}
 		if idle++; now.recorded > before.recorded {
@@ -175,14 +177,16 @@ func (k *killer) takeIn(enough int) {
 func (k *killer) finished(e ended, before, now rows, looked bool) {
 	k.Helper()
 	if e.code != exitDone || now.open != 0 || now.recorded != k.bytes {
-		k.Fatalf("the last run: exit code %d, %d models not complete, %d of %d bytes recorded\n%s", e.code, now.open, now.recorded, k.bytes, e.stderr)
+		k.Fatalf("the last run: exit code %d, %d models not complete, %d of %d bytes recorded\n%s", e.code, now.open,
+			now.recorded, k.bytes, e.stderr)
 	}
 	if read := number(e.event("summary"), "bytes_read"); looked && read != k.bytes-before.recorded+before.again {
-		k.Errorf("the last run read %d bytes; %d had no rows, and %d are to be compared", read, k.bytes-before.recorded, before.again)
+		k.Errorf("the last run read %d bytes; %d had no rows, and %d are to be compared", read, k.bytes-before.recorded,
+			before.again)
 	}
 }
 
-// collect leaves more garbage, kills gc over it, and then wants the store to hold what rows need and nothing else.
+// collect leaves more garbage, kills gc over it, and then checks that the store holds what rows need and nothing else.
 func (k *killer) collect(now rows) {
 	k.Helper()
 	for i := range 200 {
@@ -240,13 +244,14 @@ func (k *killer) export() {
 	}
 }
 
-// compare wants two sets of rows and stores to be the same.
+// compare checks that two sets of rows and stores are the same.
 func (k *killer) compare(want, got rows) {
 	k.Helper()
 	if !slices.Equal(want.models, got.models) {
 		for i := range min(len(want.models), len(got.models)) {
 			if want.models[i] != got.models[i] {
-				k.Errorf("rows differ from those of a run without kills:\n%.2000s\nwant\n%.2000s", got.models[i], want.models[i])
+				k.Errorf("rows differ from those of a run without kills:\n%.2000s\nwant\n%.2000s", got.models[i],
+					want.models[i])
 				return
 			}
 		}

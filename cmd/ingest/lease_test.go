@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestSamePath has a second process ask for the job of a first one, which is at work.
+// TestSamePath starts a second process for the job of a running one.
 func TestSamePath(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -22,7 +22,8 @@ func TestSamePath(t *testing.T) {
 	for _, args := range [][]string{{"models", s.folder}, {"resume", "1"}, {"gc", "--yes"}} {
 		e := b.run(args...)
 		who := fmt.Sprintf("is being worked on by process %d on ", c.Process.Pid)
-		if e.code != exitFailed || !strings.Contains(e.stderr, who) || !strings.Contains(e.stderr, "hint: wait for the other process to end") {
+		if e.code != exitFailed || !strings.Contains(e.stderr, who) ||
+			!strings.Contains(e.stderr, "hint: wait for the other process to end") {
 			t.Errorf("%s: exit code %d, want %q\n%s", args[0], e.code, who, e.stderr)
 		}
 	}
@@ -36,7 +37,7 @@ func TestSamePath(t *testing.T) {
 	b.look(s.truth)
 }
 
-// TestTakenOver has a process sleep until its lease lapses and another takes over. When it wakes up it changes nothing.
+// TestTakenOver stops a process until its lease expires and another takes over. When it continues, it changes nothing.
 func TestTakenOver(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -54,8 +55,8 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
-// TestTakenOverByAnotherJob has a process sleep until its lease lapses, and another job take up and complete the model
-// that it was at. When it wakes up it changes nothing, and its job, continued, finds all done.
+// TestTakenOverByAnotherJob stops a process until its lease expires, and lets another job complete its model. When the
+// process continues, it changes nothing, and its job, resumed, finds everything done.
 func TestTakenOverByAnotherJob(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -87,8 +88,8 @@ func (b box) exec(text string) {
 	}
 }
 
-// TestElsewhere finds a job that a process of another machine had: whether it still runs is not to be known, so
-// its lease is waited for.
+// TestElsewhere finds a job of a process of another machine: whether it runs cannot be known, so the run waits for its
+// lease to expire.
 func TestElsewhere(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -107,7 +108,8 @@ func TestElsewhere(t *testing.T) {
 	}
 	lease(1500*time.Millisecond + 4*time.Since(begun)) // the slower the machine, the later the lease is looked at
 	e := b.must("models", s.folder)
-	if !strings.Contains(e.stderr, "by process 1 on elsewhere") || !strings.Contains(e.stderr, "waiting for the lease to end") {
+	if !strings.Contains(e.stderr, "by process 1 on elsewhere") ||
+		!strings.Contains(e.stderr, "waiting for the lease to end") {
 		t.Errorf("stderr says %q", e.stderr)
 	}
 	if read := number(e.event("summary"), "bytes_read"); read != s.bytes-before.recorded+before.again {
@@ -115,7 +117,7 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestGiveUpInRows gives up a model of which a killed run has left payloads in rows.
+// TestGiveUpInRows abandons a model that a killed run left with payloads in rows.
 func TestGiveUpInRows(t *testing.T) {
 	s := sourcesForRows(t)
 	b := newBox(t, t.TempDir(), true)
@@ -137,7 +139,7 @@ func TestGiveUpInRows(t *testing.T) {
 	b.must("models", s.folder)
 }
 
-// TestOtherPaths asks, right after a kill, for other paths that hold the same file: it goes on at once.
+// TestOtherPaths names, right after a kill, other paths that hold the same file: the run continues it at once.
 func TestOtherPaths(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -146,16 +148,17 @@ func TestOtherPaths(t *testing.T) {
 	b.wait(c)
 	before := b.look(s.truth)
 	summary := b.must("models", s.folder).event("summary")
-	if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.again || summary["continued"] != false {
+	if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.again ||
+		summary["continued"] != false {
 		t.Errorf("%d bytes had no rows; %v", s.bytes-before.recorded, summary)
 	}
-	b.must("resume") // the first job is still open, and finds all done
+	b.must("resume") // the first job is still open, and finds everything done
 	if after := b.look(s.truth); len(after.models) != len(s.truth) || after.open != 0 {
 		t.Errorf("%d models, %d of them open", len(after.models), after.open)
 	}
 }
 
-// TestOtherPipeline has resume find a job of gc that was killed: that takes nothing in.
+// TestOtherPipeline lets resume find a killed job of gc, which resume does not continue.
 func TestOtherPipeline(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1)})
 	b := newBox(t, t.TempDir(), false)
@@ -168,7 +171,7 @@ func TestOtherPipeline(t *testing.T) {
 	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 is a gc") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
-	b.must("gc", "--yes") // goes on with it
+	b.must("gc", "--yes") // continues it
 	if state := b.must("status").lines[1]["state"]; state != "complete" {
 		t.Errorf("status says %v", state)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestPeakMemory wants the program, with its defaults, to stay below 100 MiB over a file of 1 GiB.
+// TestPeakMemory checks that the program, with its defaults, stays below 100 MiB over a file of 1 GiB.
 func TestPeakMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short was asked for, and it writes 3 GiB")

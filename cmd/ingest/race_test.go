@@ -28,7 +28,7 @@ func outsideRace(t *testing.T) bool {
 		args = append(args, "-test.short")
 	}
 	if deadline, ok := t.Deadline(); ok {
-		// It ends before we do, or what it has to say would be lost.
+		// It ends before this process, or its output is lost.
 		args = append(args, "-test.timeout", max(time.Until(deadline)-10*time.Second, time.Second).String())
 	}
 	c := exec.Command(tests, args...)

@@ -47,17 +47,18 @@ func realFiles(t *testing.T) map[string]realFile {
 	return files
 }
 
-// damage is how the manifest says that a GGUF file is not sound.
+// damage is how the manifest marks a damaged GGUF file.
 var damage = regexp.MustCompile(`PARSE-ERR|data-short|rank5|misaligned|dup-key`)
 
-// refused reports whether a file says that it is GGUF and must not be taken for one. Two are damaged
-// in ways that the manifest's own reader did not mind.
+// refused reports whether a file claims to be GGUF and must be refused. The manifest's own reader accepted two damaged
+// ones.
 func (f realFile) refused() bool {
 	if filepath.Ext(f["path"]) != ".gguf" {
 		return false
 	}
 	return f["format"] != "gguf" || !strings.Contains("123", f["gguf_version"]) || damage.MatchString(f["quirks"]) ||
-		strings.HasSuffix(f["path"], "/metadata-bool-invalid.gguf") || strings.HasSuffix(f["path"], "/metadata-empty-key.gguf")
+		strings.HasSuffix(f["path"], "/metadata-bool-invalid.gguf") ||
+		strings.HasSuffix(f["path"], "/metadata-empty-key.gguf")
 }
 
 func TestRealFiles(t *testing.T) {
@@ -79,7 +80,7 @@ func TestRealFiles(t *testing.T) {
 	}
 }
 
-// checkRefused wants each damaged file named, with the place and the reason, and no other.
+// checkRefused checks that the run names each damaged file, and no other, with the place and the reason.
 func checkRefused(t *testing.T, run ended, files map[string]realFile) {
 	t.Helper()
 	place := regexp.MustCompile(`offset [0-9]+: .`)
@@ -104,7 +105,7 @@ func checkRefused(t *testing.T, run ended, files map[string]realFile) {
 	}
 }
 
-// checkTaken wants all other files listed with what the manifest says of them, and their bytes exported.
+// checkTaken checks that all other files are listed as in the manifest, and that their bytes are exported.
 func checkTaken(b box, files map[string]realFile) {
 	b.Helper()
 	seen := map[string]bool{}
@@ -126,22 +127,24 @@ func checkTaken(b box, files map[string]realFile) {
 			b.checkRow(file, row, types[file["name"].(string)])
 			content, err := os.ReadFile(filepath.Join(folder, file["name"].(string)))
 			if err != nil || ingest.Sum(content).String() != row["sha256"] {
-				b.Errorf("%s: exported with SHA-256 %s, want %s (%v)", row["path"], ingest.Sum(content), row["sha256"], err)
+				b.Errorf("%s: exported with SHA-256 %s, want %s (%v)", row["path"], ingest.Sum(content), row["sha256"],
+					err)
 			}
 		}
 	}
 	for path, row := range files {
 		if !row.refused() && !strings.HasPrefix(row["path"], "ollama/") && !seen[path] {
-			b.Errorf("neither taken in nor refused: %s", row["path"])
+			b.Errorf("neither ingested nor refused: %s", row["path"])
 		}
 	}
 }
 
-// checkRow compares a listed file with its row in the manifest. Formats that are kept as blobs have no tensors to count.
+// checkRow compares a listed file with its row in the manifest. Formats that are stored as blobs have no tensors.
 func (b box) checkRow(file map[string]any, row realFile, types map[string]int) {
 	b.Helper()
 	if file["sha256"] != row["sha256"] || fmt.Sprint(number(file, "bytes")) != row["bytes"] {
-		b.Errorf("%s: listed with SHA-256 %v and %v bytes, want %s and %s", row["path"], file["sha256"], file["bytes"], row["sha256"], row["bytes"])
+		b.Errorf("%s: listed with SHA-256 %v and %v bytes, want %s and %s", row["path"], file["sha256"], file["bytes"],
+			row["sha256"], row["bytes"])
 	}
 	if file["format"] == "opaque" {
 		if row["format"] == "gguf" {
@@ -177,13 +180,14 @@ func (b box) tensorTypes(model string) map[string]map[string]int {
 	return types
 }
 
-// TestRealOllamaStore takes in a store in the real layout, of which the config is missing.
+// TestRealOllamaStore ingests a store in the real layout whose config is missing.
 func TestRealOllamaStore(t *testing.T) {
 	files := realFiles(t)
 	b := newBox(t, t.TempDir(), false)
 	run := b.run("models", filepath.Join(realFolder, "ollama", "ollama-testdata-store", "models"))
 	refused := run.event("refused")
-	if run.code != exitSomeRefused || refused == nil || !strings.Contains(fmt.Sprint(refused), "ca239d7bd8ea90e4a5d2e6bf88f8d74a47b14336e73eb4e18bed4dd325018116") {
+	if run.code != exitSomeRefused || refused == nil || !strings.Contains(fmt.Sprint(refused),
+		"ca239d7bd8ea90e4a5d2e6bf88f8d74a47b14336e73eb4e18bed4dd325018116") {
 		t.Errorf("exit code %d, refused %v: want the missing config named", run.code, refused)
 	}
 	out := filepath.Join(t.TempDir(), "out")

@@ -29,7 +29,8 @@ func smallModel(name string, bytes int64, base, seed uint64) gguftest.File {
 			{Key: "tokenizer.ggml.tokens", Value: []string{"<s>", "</s>", "hello"}},
 		},
 		Tensors: []gguftest.Tensor{
-			{Name: "token_embd.weight", Type: gguf.TypeF32, Shape: []uint64{width, uint64(max(1, bytes/row))}, Seed: 4*base + 1},
+			{Name: "token_embd.weight", Type: gguf.TypeF32, Shape: []uint64{width, uint64(max(1, bytes/row))},
+				Seed: 4*base + 1},
 			{Name: "blk.0.attn_q.weight", Type: gguf.TypeQ4K, Shape: []uint64{width, width}, Seed: 4*base + 2},
 			{Name: "blk.0.ffn_up.weight", Type: gguf.TypeQ8_0, Shape: []uint64{width, width}, Seed: 4*base + 3},
 			{Name: "output.weight", Type: gguf.TypeQ6K, Shape: []uint64{width, 128}, Seed: 4*seed + 4},
@@ -77,9 +78,11 @@ func cmdSplit(ts *testscript.TestScript, neg bool, args []string) {
 	for i := range parts {
 		whole := smallModel("", 50_000, uint64(i+1), uint64(i+1))
 		f := gguftest.File{Tensors: whole.Tensors, KVs: []gguftest.KV{
-			{Key: "split.no", Value: uint16(i)}, {Key: "split.count", Value: uint16(parts)}, {Key: "split.tensors.count", Value: int32(4 * parts)}}}
+			{Key: "split.no", Value: uint16(i)}, {Key: "split.count", Value: uint16(parts)},
+			{Key: "split.tensors.count", Value: int32(4 * parts)}}}
 		if i == 0 {
-			f.KVs = append(f.KVs, gguftest.KV{Key: "general.architecture", Value: "llama"}, gguftest.KV{Key: "general.name", Value: "in parts"})
+			f.KVs = append(f.KVs, gguftest.KV{Key: "general.architecture", Value: "llama"},
+				gguftest.KV{Key: "general.name", Value: "in parts"})
 		}
 		for j := range f.Tensors {
 			f.Tensors[j].Name = fmt.Sprintf("part.%d.%s", i, f.Tensors[j].Name)
@@ -111,7 +114,8 @@ func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	config := put("config", []byte(`{"model_format":"gguf"}`))
 	config.MediaType = "application/vnd.docker.container.image.v1+json"
-	manifest := map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": config}
+	manifest := map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+		"config": config}
 	var layers []layer
 	for _, arg := range args[2:] {
 		role, file, _ := strings.Cut(arg, "=")

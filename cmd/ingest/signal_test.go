@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// slowSources take in a second and more, of which most comes after the first batch.
+// slowSources are read for more than a second, mostly after the first batch.
 func slowSources(t *testing.T) sources {
-	return newSources(t, map[string]func(string) error{"a.gguf": noise("a", 40<<20, 1), "hollow.gguf": hollow("hollow", 2000<<20)})
+	return newSources(t, map[string]func(string) error{"a.gguf": noise("a", 40<<20, 1),
+		"hollow.gguf": hollow("hollow", 2000<<20)})
 }
 
-// TestInterrupt asks a run to stop: it ends its batches, and says how to go on; resume reads what is left.
+// TestInterrupt asks a run to stop: it commits its pending batches, and says how to continue; resume reads the rest.
 func TestInterrupt(t *testing.T) {
 	s := slowSources(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
@@ -29,7 +30,8 @@ func TestInterrupt(t *testing.T) {
 			if e.code != exitInterrupted || summary["interrupted"] != true {
 				t.Fatalf("exit code %d, summary %v\n%s", e.code, summary, e.stderr)
 			}
-			for _, want := range []string{"stopping after the pending batches", "`ingest resume 1` or the same command continues"} {
+			for _, want := range []string{"stopping after the pending batches",
+				"`ingest resume 1` or the same command continues"} {
 				if !strings.Contains(e.stderr, want) {
 					t.Errorf("stderr says not %q:\n%s", want, e.stderr)
 				}
@@ -42,11 +44,13 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("%d bytes were read and %d recorded", read, before.recorded)
 			}
 			summary = b.must("resume").event("summary")
-			if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.again || summary["continued"] != true {
+			if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.again ||
+				summary["continued"] != true {
 				t.Errorf("%d bytes had no rows; %v", s.bytes-before.recorded, summary)
 			}
 			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
-				t.Errorf("after resume %d models are open, %d of %d bytes recorded", after.open, after.recorded, s.bytes)
+				t.Errorf("after resume %d models are open, %d of %d bytes recorded", after.open, after.recorded,
+					s.bytes)
 			}
 		})
 	}
@@ -74,7 +78,7 @@ func TestInterruptTwice(t *testing.T) {
 	}
 }
 
-// TestInterruptExport stops an export, which then leaves nothing behind.
+// TestInterruptExport stops an export, which leaves nothing behind.
 func TestInterruptExport(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -84,7 +88,10 @@ func TestInterruptExport(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	b.until("a part of the file", func() bool { found, _ := filepath.Glob(filepath.Join(folder, "*")); return len(found) > 0 })
+	b.until("a part of the file", func() bool {
+		found, _ := filepath.Glob(filepath.Join(folder, "*"))
+		return len(found) > 0
+	})
 	c.Process.Signal(syscall.SIGINT)
 	if e := b.wait(c); e.code != exitInterrupted {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)

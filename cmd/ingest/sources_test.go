@@ -108,7 +108,8 @@ func tuned(name string, bytes int64, base, seed uint64) func(string) error {
 func crumbs(tensors int) func(string) error {
 	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.name", Value: "crumbs"}}}
 	for i := range tensors {
-		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("crumb.%d", i), Type: gguf.TypeF32, Shape: []uint64{64}, Seed: uint64(1000 + i%50)})
+		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("crumb.%d", i), Type: gguf.TypeF32,
+			Shape: []uint64{64}, Seed: uint64(1000 + i%50)})
 	}
 	return f.Create
 }

@@ -110,7 +110,8 @@ func (s *server) clear() error {
 	if _, err := schema.Apply(context.Background(), s.own); err != nil {
 		return err
 	}
-	for _, table := range []string{"ModelNameFiles", "Models", "ModelMerges", "IngestionJobAtoms", "IngestionJobs", "Atoms"} {
+	for _, table := range []string{"ModelNameFiles", "Models", "ModelMerges", "IngestionJobAtoms", "IngestionJobs",
+		"Atoms"} {
 		if _, err := s.own.Exec(`DELETE FROM dbo.` + table); err != nil {
 			return err
 		}
@@ -121,7 +122,8 @@ func (s *server) clear() error {
 // written leaves jobs out: the row of one is long there when the first batch comes.
 func (s *server) written() string {
 	var atoms, bytes int64
-	err := s.own.QueryRow(`SELECT (SELECT COUNT(*) FROM dbo.Atoms), (SELECT COALESCE(SUM(RecordedBytes), 0) FROM dbo.ModelFiles)`).Scan(&atoms, &bytes)
+	err := s.own.QueryRow(`SELECT (SELECT COUNT(*) FROM dbo.Atoms),
+		(SELECT COALESCE(SUM(RecordedBytes), 0) FROM dbo.ModelFiles)`).Scan(&atoms, &bytes)
 	return fmt.Sprint(atoms, bytes, err)
 }
 
@@ -130,7 +132,9 @@ func (s *server) written() string {
 func (s *server) outlive(ctx context.Context, process int) error {
 	for range 6000 {
 		var sessions int
-		err := s.admin.QueryRowContext(ctx, `SELECT COUNT(*) FROM sys.dm_exec_sessions WHERE host_process_id = @p1 AND program_name = N'ingest'`, process).Scan(&sessions)
+		err := s.admin.QueryRowContext(ctx,
+			`SELECT COUNT(*) FROM sys.dm_exec_sessions WHERE host_process_id = @p1 AND program_name = N'ingest'`,
+			process).Scan(&sessions)
 		if err != nil || sessions == 0 {
 			return err
 		}
@@ -158,7 +162,8 @@ func TestServerScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("unheard", s.at(nobody.Addr().String(), s.name).String())
-			return errors.Join(nobody.Close(), os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(s.password+"\n"), 0o600))
+			return errors.Join(nobody.Close(), os.WriteFile(filepath.Join(env.WorkDir, "password"),
+				[]byte(s.password+"\n"), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"block":  cmdBlock,

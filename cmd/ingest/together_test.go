@@ -30,14 +30,14 @@ func (b box) atOnce(commands ...*exec.Cmd) []ended {
 func manyModels(t *testing.T) sources {
 	models := map[string]func(string) error{}
 	for i := range 6 {
-		models[fmt.Sprintf("m%d.gguf", i)] = tuned(fmt.Sprintf("m%d", i), 24<<20, uint64(i/2), uint64(i)) // two of each base
+		// two of each base
+		models[fmt.Sprintf("m%d.gguf", i)] = tuned(fmt.Sprintf("m%d", i), 24<<20, uint64(i/2), uint64(i))
 	}
 	return newSources(t, models)
 }
 
-// TestTogether has two processes take in overlapping lists of files into one catalogue and one store. A
-// file that the other one has in hand is refused with its name; running both again leaves the
-// same as one process would.
+// TestTogether lets two processes ingest overlapping lists of files into one catalogue and one store. A file that the
+// other one works on is refused by name; running both again leaves what one process leaves.
 func TestTogether(t *testing.T) {
 	s := manyModels(t)
 	alone := newBox(t, t.TempDir(), false)
@@ -47,7 +47,8 @@ func TestTogether(t *testing.T) {
 		t.Run(fmt.Sprintf("in rows %v", inRows), func(t *testing.T) {
 			b := newBox(t, t.TempDir(), inRows)
 			first := []string{"models", s.path("m0.gguf"), s.path("m1.gguf"), s.path("m2.gguf"), s.path("m3.gguf")}
-			second := []string{"models", s.path("m5.gguf"), s.path("m4.gguf"), s.path("m3.gguf"), s.path("m2.gguf"), s.path("m1.gguf")}
+			second := []string{"models", s.path("m5.gguf"), s.path("m4.gguf"), s.path("m3.gguf"), s.path("m2.gguf"),
+				s.path("m1.gguf")}
 			busy := regexp.MustCompile(`being worked on by process [0-9]+`)
 			for _, e := range b.atOnce(b.command(first...), b.command(second...)) {
 				refused := e.event("refused")
@@ -62,12 +63,15 @@ func TestTogether(t *testing.T) {
 			b.must(first...)
 			b.must(second...)
 			got := b.look(s.truth)
-			if len(got.models) != len(want.models) || got.recorded != want.recorded || len(got.digests) != len(want.digests) {
-				t.Errorf("%d models, %d bytes, %d segments; want %d, %d, %d", len(got.models), got.recorded, len(got.digests),
+			if len(got.models) != len(want.models) || got.recorded != want.recorded ||
+				len(got.digests) != len(want.digests) {
+				t.Errorf("%d models, %d bytes, %d segments; want %d, %d, %d", len(got.models), got.recorded,
+					len(got.digests),
 					len(want.models), want.recorded, len(want.digests))
 			}
 			if !inRows {
-				if e := b.must("gc", "--yes"); number(e.event("summary"), "payloads")+number(e.event("summary"), "remains") != 0 {
+				if e := b.must("gc", "--yes"); number(e.event("summary"), "payloads")+number(e.event("summary"),
+					"remains") != 0 {
 					t.Errorf("two processes left garbage: %v", e.event("summary"))
 				}
 			}
@@ -75,7 +79,7 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// TestTwoCatalogues has two processes with catalogues of their own fill one store with the same payloads.
+// TestTwoCatalogues lets two processes with their own catalogues fill one store with the same payloads.
 func TestTwoCatalogues(t *testing.T) {
 	s := manyModels(t)
 	folder := t.TempDir()
@@ -98,12 +102,14 @@ func TestTwoCatalogues(t *testing.T) {
 	}
 }
 
-// TestManyFirsts has several processes find nothing at all and make the same catalogue and store.
+// TestManyFirsts lets several processes find nothing and create the same catalogue and store.
 func TestManyFirsts(t *testing.T) {
-	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1), "b.gguf": tuned("b", 1<<20, 2, 2), "c.gguf": tuned("c", 1<<20, 3, 3)})
+	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1),
+		"b.gguf": tuned("b", 1<<20, 2, 2), "c.gguf": tuned("c", 1<<20, 3, 3)})
 	for range 5 {
 		b := newBox(t, filepath.Join(t.TempDir(), "new", "folder"), false)
-		for _, e := range b.atOnce(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")), b.command("models", s.path("c.gguf"))) {
+		for _, e := range b.atOnce(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")),
+			b.command("models", s.path("c.gguf"))) {
 			if e.code != exitDone {
 				t.Errorf("exit code %d\n%s", e.code, e.stderr)
 			}

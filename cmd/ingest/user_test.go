@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestUnreadable has a folder and a file that the user may not read: each is named, and the rest goes on. A file in a
-// folder that the user may enter and not list is read by its name.
-// Nobody is kept from reading by the superuser's rights, so that one becomes another user for it.
+// TestUnreadable ingests a folder and a file that the user may not read: the run names each, and continues. It reads a
+// named file in a folder that the user may enter and not list. The superuser may read anything, and becomes another
+// user for this.
 func TestUnreadable(t *testing.T) {
 	top, err := os.MkdirTemp("", "ingest-test")
 	if err != nil {
@@ -63,7 +63,8 @@ func TestUnreadable(t *testing.T) {
 	if e.code != exitSomeRefused || !taken["open.gguf"] || !taken["named"] {
 		t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
 	}
-	if len(refused) != 2 || !strings.Contains(refused[secret], "permission denied") || !strings.Contains(refused[closed], "permission denied") {
+	if len(refused) != 2 || !strings.Contains(refused[secret], "permission denied") ||
+		!strings.Contains(refused[closed], "permission denied") {
 		t.Errorf("refused: %v", refused)
 	}
 }

@@ -13,9 +13,11 @@ func TestBuildOf(t *testing.T) {
 		info debug.BuildInfo
 		want build
 	}{
-		{debug.BuildInfo{GoVersion: "go1.99", Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{setting("vcs.revision", "abc"), setting("vcs.modified", "false")}},
+		{debug.BuildInfo{GoVersion: "go1.99", Main: debug.Module{Version: "v1.2.3"},
+			Settings: []debug.BuildSetting{setting("vcs.revision", "abc"), setting("vcs.modified", "false")}},
 			build{"v1.2.3", "abc", false, "go1.99", platform}},
-		{debug.BuildInfo{GoVersion: "go1.99", Settings: []debug.BuildSetting{setting("vcs.revision", "abc"), setting("vcs.modified", "true")}},
+		{debug.BuildInfo{GoVersion: "go1.99", Settings: []debug.BuildSetting{setting("vcs.revision", "abc"),
+			setting("vcs.modified", "true")}},
 			build{"(devel)", "abc", true, "go1.99", platform}},
 		{debug.BuildInfo{}, build{"(devel)", "", false, runtime.Version(), platform}},
 	} {

@@ -11,12 +11,15 @@ import (
 	"testing"
 )
 
-// broken shows that the tests can fail: programs with the order broken in one place are refused, or what they lose is missed.
+// broken shows that the tests can fail: they refuse programs that break the order in one place, or find what is lost.
 func (w *windows) broken(t *testing.T) {
 	for _, test := range []struct{ name, file, from, to, says string }{
-		{"a file that is not closed", "file.go", "failed := file.Close()", "failed := error(nil)", "data cannot be changed while a file is open"},
-		{"the token of no transaction", "store.go", "opener{files, policy, token, begun}", "opener{files, policy, append(token[:0:0], make([]byte, 16)...), begun}", "Win32 error 87"},
-		{"a payload that is not written", "store.go", "written, err := file.Write(payload[:n])", "written, err := n, error(nil)", ""},
+		{"a file that is not closed", "file.go", "failed := file.Close()", "failed := error(nil)",
+			"data cannot be changed while a file is open"},
+		{"the token of no transaction", "store.go", "opener{files, policy, token, begun}",
+			"opener{files, policy, append(token[:0:0], make([]byte, 16)...), begun}", "Win32 error 87"},
+		{"a payload that is not written", "store.go", "written, err := file.Write(payload[:n])",
+			"written, err := n, error(nil)", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -30,7 +33,8 @@ func (w *windows) broken(t *testing.T) {
 			}
 			mutant, overlay := filepath.Join(folder, test.file), filepath.Join(folder, "overlay.json")
 			list, err := json.Marshal(map[string]any{"Replace": map[string]string{source: mutant}})
-			if err := errors.Join(err, os.WriteFile(mutant, []byte(strings.Replace(string(text), test.from, test.to, 1)), 0o666), os.WriteFile(overlay, list, 0o666)); err != nil {
+			if err := errors.Join(err, os.WriteFile(mutant, []byte(strings.Replace(string(text), test.from, test.to,
+				1)), 0o666), os.WriteFile(overlay, list, 0o666)); err != nil {
 				t.Fatal(err)
 			}
 			broken := *w

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// console has the program draw its bar on a console of Wine's, and stops it there with Ctrl-C: batches in hand are finished
-// and recorded. Closing the window, logging off and shutting down cannot be had without a desktop;
-// Go makes SIGTERM of them, which TestInterrupt sends.
+// console lets the program draw its bar on a console of Wine's, and stops it there with Ctrl-C: it records its pending
+// batches. Closing the window, logging off and shutting down need a desktop; Go turns them into SIGTERM, which
+// TestInterrupt sends.
 func (w *windows) console(t *testing.T) {
 	const size = 64 << 30 // of zeros, which take no room on the disk, and more time than the test has
 	folder := t.TempDir()
@@ -22,7 +22,8 @@ func (w *windows) console(t *testing.T) {
 	if err := errors.Join(os.WriteFile(zeros, nil, 0o644), os.Truncate(zeros, size)); err != nil {
 		t.Fatal(err)
 	}
-	h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"), store: filepath.Join(folder, "store")}}
+	h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"),
+		store: filepath.Join(folder, "store")}}
 	h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog)}
 
 	ours, theirs := terminal(t)
@@ -59,7 +60,8 @@ func (w *windows) console(t *testing.T) {
 	}
 	err := run.Wait()
 	text := <-shown
-	if run.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(text, "stopping") || !strings.Contains(text, "the same command continues") {
+	if run.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(text, "stopping") ||
+		!strings.Contains(text, "the same command continues") {
 		t.Fatalf("%v\n%q", err, text)
 	}
 	left := h.looked(folder, nil)

@@ -71,7 +71,8 @@ func (s shared) open(ctx context.Context) (catalogue, error) {
 
 // home is where the program uses the double, as a user of Windows.
 func (s shared) home(t *testing.T, w *windows, way string) windowsHome {
-	return windowsHome{T: t, windows: w, box: box{TB: t, server: s}, env: []string{"INGEST_FILESTREAM_FOLDER=" + windowsPath(s.folder)},
+	return windowsHome{T: t, windows: w, box: box{TB: t, server: s},
+		env:   []string{"INGEST_FILESTREAM_FOLDER=" + windowsPath(s.folder)},
 		flags: []string{"--catalog", s.address(), "--store", inRows, "--filestream", way, "--log-level", "info"}}
 }
 
@@ -97,7 +98,8 @@ func (s shared) opened(t *testing.T) (reads, writes int) {
 
 // payloads counts the rows and the bytes of the payloads in them.
 func (s shared) payloads() (rows, bytes int) {
-	s.Row(s.Server, `SELECT COUNT(*), COALESCE(SUM(LENGTH(RawPayload)), 0) FROM (SELECT RawPayload FROM LayerTensorSegments UNION ALL SELECT RawPayload FROM FileSegments)`,
+	s.Row(s.Server, `SELECT COUNT(*), COALESCE(SUM(LENGTH(RawPayload)), 0)
+		FROM (SELECT RawPayload FROM LayerTensorSegments UNION ALL SELECT RawPayload FROM FileSegments)`,
 		&rows, &bytes)
 	return rows, bytes
 }
@@ -134,7 +136,8 @@ func (w *windows) streamed(t *testing.T) {
 		}
 	}
 
-	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
+	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2,
+		"bytes_read": 0})
 	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
 	if reads, _ := s.opened(t); reads != rows {
 		t.Errorf("verify read %d files of %d", reads, rows)
@@ -151,13 +154,15 @@ func (w *windows) streamed(t *testing.T) {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}
 
-	// Damage in a row is found and mended, as a file as well.
+	// Damage in a row is found and repaired, as a file as well.
 	var damaged int
-	s.Row(s.Server, `UPDATE LayerTensorSegments SET RawPayload = x'00' WHERE LayerTensorSegmentId = (SELECT MIN(s.LayerTensorSegmentId)
-		FROM LayerTensorSegments AS s INNER JOIN ModelLayers AS l ON l.LayerId = s.LayerId INNER JOIN Models AS m ON m.ModelId = l.ModelId
+	s.Row(s.Server, `UPDATE LayerTensorSegments SET RawPayload = x'00'
+		WHERE LayerTensorSegmentId = (SELECT MIN(s.LayerTensorSegmentId) FROM LayerTensorSegments AS s
+		INNER JOIN ModelLayers AS l ON l.LayerId = s.LayerId INNER JOIN Models AS m ON m.ModelId = l.ModelId
 		WHERE m.ModelName = 'tiny') RETURNING 1`, &damaged)
 	h.want(h.run(exitDamage, "verify"), map[string]int64{"damaged": 1})
-	h.want(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))), map[string]int64{"damaged": 0, "repaired": 1})
+	h.want(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))),
+		map[string]int64{"damaged": 0, "repaired": 1})
 	if _, repaired := s.opened(t); repaired != writes+1 {
 		t.Errorf("%d files were written to mend one payload", repaired-writes)
 	}
@@ -188,17 +193,20 @@ func (w *windows) unstreamed(t *testing.T) {
 	h := s.home(t, w, "win32")
 	login := s.home(t, w, "win32")
 	login.flags[1] = s.DSN()
-	if e := login.run(exitFailed, "models", windowsPath(w.sample)); !strings.Contains(e.stderr, "the login is not the one of Windows") {
+	if e := login.run(exitFailed, "models", windowsPath(w.sample)); !strings.Contains(e.stderr,
+		"the login is not the one of Windows") {
 		t.Errorf("a SQL login: %s", e.stderr)
 	}
 	h.env = append(h.env, "WINEDLLOVERRIDES=msoledbsql19,msoledbsql,sqlncli11=")
-	if e := h.run(exitFailed, "models", windowsPath(w.sample)); !strings.Contains(e.stderr, "install Microsoft OLE DB Driver 19") {
+	if e := h.run(exitFailed, "models", windowsPath(w.sample)); !strings.Contains(e.stderr,
+		"install Microsoft OLE DB Driver 19") {
 		t.Errorf("no driver: %s", e.stderr)
 	}
 	h.flags = s.home(t, w, "auto").flags
 	e := h.run(exitDone, "models", windowsPath(w.sample))
 	h.want(e, map[string]int64{"taken": 2})
-	if !strings.Contains(e.stderr, "by T-SQL parameters") || !strings.Contains(e.stderr, "install Microsoft OLE DB Driver 19") {
+	if !strings.Contains(e.stderr, "by T-SQL parameters") || !strings.Contains(e.stderr,
+		"install Microsoft OLE DB Driver 19") {
 		t.Errorf("it does not say which way it takes and why:\n%s", e.stderr)
 	}
 	if reads, writes := s.opened(t); reads != 0 || writes != 0 {
@@ -213,7 +221,8 @@ func (w *windows) prerequisites(t *testing.T) {
 	empty := func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(128), b int, c int, d int, e nvarchar(128)"), nil
 	}
-	for _, marker := range []string{"find-columns", "find-defaults", "find-indexes", "find-keys"} { // as of a database without tables
+	// as of a database without tables
+	for _, marker := range []string{"find-columns", "find-defaults", "find-indexes", "find-keys"} {
 		s.Handle("/* ingest: "+marker+" */", empty)
 	}
 	s.Handle("/* ingest: check-part */", func(*tdstest.Request) (tdstest.Result, error) {
@@ -224,12 +233,14 @@ func (w *windows) prerequisites(t *testing.T) {
 		if req.Session.Login().Integrated {
 			kind = "NTLM"
 		}
-		return tdstest.Rows("a int, b int, c nvarchar(256), d nvarchar(128), e nvarchar(260), f nvarchar(40), g nvarchar(40)",
+		return tdstest.Rows("a int, b int, c nvarchar(256), d nvarchar(128), e nvarchar(260), f nvarchar(40), g "+
+			"nvarchar(40)",
 			[]any{1, 1, "MSSQLSERVER", "HartonomousFileStream", `D:\Data\fs`, kind, "TCP"}), nil
 	})
 	for _, test := range []struct{ address, hide, want string }{
 		{s.address(), "", "instance false, share true, filegroup true, login true, driver true, "},
-		{s.DSN(), "msoledbsql19,msoledbsql,sqlncli11=", "instance false, share true, filegroup true, login false, driver false, "},
+		{s.DSN(), "msoledbsql19,msoledbsql,sqlncli11=",
+			"instance false, share true, filegroup true, login false, driver false, "},
 	} {
 		h := s.home(t, w, "auto")
 		h.flags[1] = test.address
@@ -264,7 +275,8 @@ func (w *windows) killedStreaming(t *testing.T, at tdstest.Point, match string) 
 	if err := run.Wait(); err == nil {
 		t.Fatal("it was not killed")
 	}
-	for _, session := range s.Sessions() { // as Windows does: Wine's server may keep the connection of a process that is no more
+	// as Windows does: Wine's server may keep the connection of a process that is no more
+	for _, session := range s.Sessions() {
 		s.Kill(session.ID)
 	}
 	s.settled(t)

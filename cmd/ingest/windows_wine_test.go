@@ -27,7 +27,7 @@ func TestWindowsProgram(t *testing.T) {
 	t.Run("FILESTREAM", w.filestream)
 }
 
-// windows is the program for Windows and what it is to take in.
+// windows is the program for Windows and what it ingests.
 type windows struct {
 	program string // paths of Linux, as everywhere here where windowsPath is not called
 	sample  string
@@ -45,7 +45,8 @@ func newWindows(t *testing.T) *windows {
 		}
 	}
 	folder := t.TempDir()
-	w := &windows{program: filepath.Join(folder, "ingest.exe"), sample: filepath.Join(folder, "models"), files: map[string][]byte{}}
+	w := &windows{program: filepath.Join(folder, "ingest.exe"), sample: filepath.Join(folder, "models"),
+		files: map[string][]byte{}}
 	buildWindows(t, w.program)
 	// A copy: no program may change what the repository carries.
 	if err := os.CopyFS(w.sample, os.DirFS("../../scripts/sample/models")); err != nil {
@@ -64,7 +65,8 @@ func newWindows(t *testing.T) *windows {
 // buildWindows builds the program for Windows, by more arguments if there are any.
 func buildWindows(t *testing.T, program string, args ...string) {
 	t.Helper()
-	build := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-race=false"}, args...), "-o", program, ".")...)
+	build := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-race=false"}, args...), "-o",
+		program, ".")...)
 	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -90,8 +92,9 @@ func (h windowsHome) command(args ...string) *exec.Cmd {
 	h.T.Helper()
 	command := append(append([]string{"run", windowsPath(h.windows.program)}, args...), append(h.flags, "--json")...)
 	if h.localData != "" {
-		// Wine sets the variable by itself, so that a shell has to set it anew.
-		command = []string{"run", "cmd", "/c", "set LOCALAPPDATA=" + windowsPath(h.localData) + "&& " + strings.Join(command[1:], " ")}
+		// Wine sets the variable itself, so a shell has to set it again.
+		command = []string{"run", "cmd", "/c", "set LOCALAPPDATA=" + windowsPath(h.localData) + "&& " +
+			strings.Join(command[1:], " ")}
 	}
 	script, err := filepath.Abs("../../scripts/wine")
 	if err != nil {
@@ -148,7 +151,7 @@ func (h windowsHome) want(e ended, numbers map[string]int64) {
 	}
 }
 
-// exported exports a model and compares the file with what was taken in.
+// exported exports a model and compares the file with the ingested one.
 func (h windowsHome) exported(model, to string, content []byte) {
 	h.T.Helper()
 	line := h.run(exitDone, "export", model, "-o", windowsPath(to)).event("exported")
@@ -162,7 +165,7 @@ func (h windowsHome) exported(model, to string, content []byte) {
 	}
 }
 
-// looked is the box's look at the rows and payloads, for files that were taken in from a folder.
+// looked is the box's look at the rows and payloads, for files of a folder.
 func (h windowsHome) looked(folder string, files map[string][]byte) rows {
 	h.T.Helper()
 	truth := map[string]ingest.Digest{}
@@ -179,7 +182,8 @@ func (w *windows) dataFolder(t *testing.T) {
 	h := windowsHome{T: t, windows: w, localData: local,
 		box: box{TB: t, catalog: filepath.Join(data, "catalog.db"), store: filepath.Join(data, "store")}}
 
-	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "skipped": 0, "refused": 0, "bytes_read": 2 * 153472})
+	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "skipped": 0, "refused": 0,
+		"bytes_read": 2 * 153472})
 	h.want(h.run(exitDone, "models", "."), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
 
 	listed := map[string]string{}
@@ -188,7 +192,8 @@ func (w *windows) dataFolder(t *testing.T) {
 		listed[file["path"].(string)] = file["sha256"].(string)
 	}
 	for name, content := range w.files {
-		if got := listed[windowsPath(filepath.Join(w.sample, name))]; got != ingest.Sum(content).String() || len(listed) != len(w.files) {
+		if got := listed[windowsPath(filepath.Join(w.sample, name))]; got != ingest.Sum(content).String() ||
+			len(listed) != len(w.files) {
 			t.Errorf("%s is listed with SHA-256 %q, want %s: %v", name, got, ingest.Sum(content), listed)
 		}
 	}
@@ -206,17 +211,19 @@ func (w *windows) dataFolder(t *testing.T) {
 		t.Errorf("gc left %s (%v)", path, err)
 	}
 	if r := h.looked(w.sample, w.files); len(r.models) != 2 || r.open != 0 || len(r.digests) != len(h.box.files()) {
-		t.Errorf("%d models, %d of them open, %d segments in %d files of the store", len(r.models), r.open, len(r.digests), len(h.box.files()))
+		t.Errorf("%d models, %d of them open, %d segments in %d files of the store", len(r.models), r.open,
+			len(r.digests), len(h.box.files()))
 	}
 	h.exported("1", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny-chat.gguf"])
 
-	// Damage on the disk is found and mended: the bytes are those of the tensor blk.0.ffn_up.weight.
+	// Damage on the disk is found and repaired: the bytes are those of the tensor blk.0.ffn_up.weight.
 	weights := w.files["tiny.gguf"][56960:126592]
 	if err := os.WriteFile(payloadPath(h.store, ingest.Sum(weights)), make([]byte, len(weights)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	h.want(h.run(exitDamage, "verify", "tiny"), map[string]int64{"damaged": 1})
-	h.want(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))), map[string]int64{"damaged": 0, "repaired": 1})
+	h.want(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))),
+		map[string]int64{"damaged": 0, "repaired": 1})
 	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0})
 }
 
@@ -229,7 +236,8 @@ func (w *windows) inRows(t *testing.T) {
 	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "refused": 0})
 	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
 	h.exported("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
-	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
+	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2,
+		"bytes_read": 0})
 	h.want(h.run(exitDone, "gc", "--yes"), map[string]int64{"payloads": 0, "atoms": 0})
 	if r := h.looked(w.sample, w.files); len(r.models) != 2 || r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
@@ -251,23 +259,26 @@ func (w *windows) longPaths(t *testing.T) {
 	part := strings.Repeat("long", 25)
 	folder := filepath.Join(t.TempDir(), part, part, part)
 	source := filepath.Join(folder, "mod\u00e8les")
-	if err := errors.Join(os.MkdirAll(source, 0o755), os.WriteFile(filepath.Join(source, "\u5c0f\u3055\u3044.gguf"), w.files["tiny.gguf"], 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(source, 0o755), os.WriteFile(filepath.Join(source, "\u5c0f\u3055\u3044.gguf"),
+		w.files["tiny.gguf"], 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "data", "catalog.db"), store: filepath.Join(folder, "store")}}
+	h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "data", "catalog.db"),
+		store: filepath.Join(folder, "store")}}
 	h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog), "--store", "dir:" + windowsPath(h.store)}
 
 	h.want(h.run(exitDone, "models", windowsPath(source)), map[string]int64{"taken": 1, "refused": 0})
 	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0, "not_verified": 0})
 	h.exported("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
 	h.want(h.run(exitDone, "gc"), map[string]int64{"payloads": 0, "remains": 0})
-	if r := h.looked(source, map[string][]byte{"\u5c0f\u3055\u3044.gguf": w.files["tiny.gguf"]}); len(r.models) != 1 || r.open != 0 {
+	if r := h.looked(source, map[string][]byte{"\u5c0f\u3055\u3044.gguf": w.files["tiny.gguf"]}); len(r.models) != 1 ||
+		r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}
 }
 
-// killed has the program killed while it takes in a file, and then go on: it finds by itself, and at once, that the process
-// which holds the job is no more.
+// killed kills the program within a file, and resumes: the next run finds at once that the process that holds the job
+// has ended.
 func (w *windows) killed(t *testing.T) {
 	const size = 1 << 30 // of zeros, which take no room on the disk: several batches
 	zeros := filepath.Join(t.TempDir(), "zeros")
@@ -276,7 +287,8 @@ func (w *windows) killed(t *testing.T) {
 	}
 	for range 10 { // times that it may be done, or have written part of a batch only, when it is killed
 		folder := t.TempDir()
-		h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"), store: filepath.Join(folder, "store")}}
+		h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"),
+			store: filepath.Join(folder, "store")}}
 		h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog)}
 		run := h.command("models", windowsPath(zeros))
 		if err := run.Start(); err != nil {
@@ -305,7 +317,8 @@ func (w *windows) killed(t *testing.T) {
 		}
 		resumed := h.run(exitDone, "resume")
 		h.want(resumed, map[string]int64{"taken": 1, "refused": 0})
-		if got := number(resumed.event("taken"), "bytes_resumed"); got != left.recorded || strings.Contains(resumed.stderr, "waiting") {
+		if got := number(resumed.event("taken"), "bytes_resumed"); got != left.recorded ||
+			strings.Contains(resumed.stderr, "waiting") {
 			t.Errorf("it went on after %d bytes, and %d were recorded\n%s", got, left.recorded, resumed.stderr)
 		}
 		h.want(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0})

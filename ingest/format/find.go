@@ -16,7 +16,8 @@ import (
 
 // Find searches paths, which are files or folders, for models:
 //
-//   - An Ollama models folder, at any depth, gives a source for each manifest, and one for each blob that no manifest names.
+//   - An Ollama models folder, at any depth, gives a source for each manifest, and one for each blob that no manifest
+//     names.
 //   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. One part stands for all.
 //   - Any other regular file is a source of its own. Files that are hidden or unfinished, keys, logs and histories are
 //     skipped in a folder.
@@ -25,7 +26,8 @@ import (
 // in is noted and the rest goes on, so the error is that of ctx. The order of the
 // results depends on what is there, not on how it was found.
 func Find(ctx context.Context, paths []string) (ingest.Found, error) {
-	f := finder{ctx: ctx, given: treeOf(paths), plain: map[string]place{}, known: map[string]bool{}, models: map[string]ingest.Source{}, names: map[string]string{}}
+	f := finder{ctx: ctx, given: treeOf(paths), plain: map[string]place{}, known: map[string]bool{},
+		models: map[string]ingest.Source{}, names: map[string]string{}}
 	for _, path := range paths {
 		if err := f.find(path); err != nil {
 			return ingest.Found{}, err

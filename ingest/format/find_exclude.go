@@ -18,8 +18,8 @@ var (
 	errTemporary  = errors.New("a temporary file of Ollama's")
 )
 
-// excluded returns why a search leaves out what has this name, nil if it does not. Folders that hold models hold private
-// files as well: ~/.ollama has a key and the history of what was asked, ~/.cache/huggingface a token.
+// excluded returns why a search leaves out what has this name, nil if it does not. Folders of models have private files
+// as well: ~/.ollama has a key and the history of prompts, ~/.cache/huggingface a token.
 func excluded(name string) error {
 	name = strings.ToLower(name)
 	switch {
@@ -51,9 +51,10 @@ func isUnfinished(name string) bool {
 
 var (
 	keyExtensions = []string{".key", ".pem", ".p12", ".pfx", ".ppk", ".jks", ".keystore", ".kdbx"}
-	credentials   = []string{"token", "stored_tokens", "credentials", "credentials.json", "authorized_keys", "known_hosts"}
-	historyName   = regexp.MustCompile(`(^|[._-])history$`)
-	logName       = regexp.MustCompile(`\.log([.-][0-9]+)*(\.(gz|bz2|xz|zst))?$`)
+	credentials   = []string{"token", "stored_tokens", "credentials", "credentials.json", "authorized_keys",
+		"known_hosts"}
+	historyName = regexp.MustCompile(`(^|[._-])history$`)
+	logName     = regexp.MustCompile(`\.log([.-][0-9]+)*(\.(gz|bz2|xz|zst))?$`)
 )
 
 // isKey reports whether a name, in lower case, is that of a key (id_ed25519, id_rsa.pub, server.pem) or a credential.
@@ -63,7 +64,8 @@ func isKey(name string) bool {
 		slices.Contains(keyExtensions, extension) || slices.Contains(credentials, name)
 }
 
-// Ollama writes a blob as sha256-<number> before it knows its digest, and collects the files of a model in blobs/<number>.
+// Ollama writes a blob as sha256-<number> before it knows its digest, and collects the files of a model in
+// blobs/<number>.
 var (
 	temporaryBlob   = regexp.MustCompile(`^sha256-[0-9]{1,20}$`)
 	temporaryFolder = regexp.MustCompile(`^[0-9]+$`)

@@ -18,7 +18,8 @@ type layer struct{ role, content string }
 func (l layer) digest() string { return ingest.Sum([]byte(l.content)).String() }
 
 func (l layer) json() string {
-	return fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.%s","digest":"sha256:%s","size":%d}`, l.role, l.digest(), len(l.content))
+	return fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.%s","digest":"sha256:%s","size":%d}`, l.role,
+		l.digest(), len(l.content))
 }
 
 func manifestOf(layers ...layer) string {
@@ -79,24 +80,31 @@ func sourceLine(name, manifest string, layers ...layer) string {
 var (
 	lineOne   = sourceLine("one:latest", "registry.ollama.ai/library/one/latest", weights, projector, license, config)
 	lineTwo   = sourceLine("me/two:v1", "registry.ollama.ai/me/two/v1", weights, config)
-	lineThree = strings.Replace(sourceLine("hf.co/me/three:Q4", "hf.co/me/three/Q4", weights2, config), blob(weights2), "sha256:"+weights2.digest(), 1)
-	orphan    = "weights models/blobs/" + blob(layer{"", "an orphan"})
+	lineThree = strings.Replace(sourceLine("hf.co/me/three:Q4", "hf.co/me/three/Q4", weights2, config), blob(weights2),
+		"sha256:"+weights2.digest(), 1)
+	orphan = "weights models/blobs/" + blob(layer{"", "an orphan"})
 )
 
 func TestFindOllama(t *testing.T) {
 	root := ollamaFolder(t, map[string]string{"top.gguf": "", "models/notes.txt": ""})
-	skips := []string{"models/blobs/" + blob(weights) + "-partial-0: an unfinished", "models/manifests/.DS_Store: hidden"}
+	skips := []string{"models/blobs/" + blob(weights) + "-partial-0: an unfinished",
+		"models/manifests/.DS_Store: hidden"}
 	for name, test := range map[string]struct{ paths, sources, skipped []string }{
-		"above":          {[]string{"."}, []string{orphan, "weights models/notes.txt", "weights top.gguf", lineThree, lineTwo, lineOne}, skips},
-		"models":         {[]string{"models"}, []string{orphan, "weights models/notes.txt", lineThree, lineTwo, lineOne}, skips},
-		"blobs":          {[]string{"models/blobs"}, []string{orphan, lineThree, lineTwo, lineOne}, skips},
-		"twice":          {[]string{"models", "models/blobs", "models/blobs/" + blob(weights)}, []string{orphan, "weights models/notes.txt", lineThree, lineTwo, lineOne}, skips},
-		"manifests":      {[]string{"models/manifests"}, []string{lineThree, lineTwo, lineOne}, skips[1:]},
-		"a host":         {[]string{"models/manifests/registry.ollama.ai"}, []string{lineTwo, lineOne}, skips[1:]},
-		"a manifest":     {[]string{"models/manifests/registry.ollama.ai/me/two/v1"}, []string{lineTwo}, skips[1:]},
-		"shared weights": {[]string{"models/blobs/" + blob(weights)}, []string{"me/two:v1 weights models/blobs/" + blob(weights)}, nil},
-		"its license":    {[]string{"models/blobs/" + blob(license)}, []string{"weights models/blobs/" + blob(license)}, nil},
-		"the orphan":     {[]string{"models/blobs/" + blob(layer{"", "an orphan"})}, []string{orphan}, nil},
+		"above": {[]string{"."}, []string{orphan, "weights models/notes.txt", "weights top.gguf", lineThree,
+			lineTwo, lineOne}, skips},
+		"models": {[]string{"models"}, []string{orphan, "weights models/notes.txt", lineThree, lineTwo,
+			lineOne}, skips},
+		"blobs": {[]string{"models/blobs"}, []string{orphan, lineThree, lineTwo, lineOne}, skips},
+		"twice": {[]string{"models", "models/blobs", "models/blobs/" + blob(weights)},
+			[]string{orphan, "weights models/notes.txt", lineThree, lineTwo, lineOne}, skips},
+		"manifests":  {[]string{"models/manifests"}, []string{lineThree, lineTwo, lineOne}, skips[1:]},
+		"a host":     {[]string{"models/manifests/registry.ollama.ai"}, []string{lineTwo, lineOne}, skips[1:]},
+		"a manifest": {[]string{"models/manifests/registry.ollama.ai/me/two/v1"}, []string{lineTwo}, skips[1:]},
+		"shared weights": {[]string{"models/blobs/" + blob(weights)},
+			[]string{"me/two:v1 weights models/blobs/" + blob(weights)}, nil},
+		"its license": {[]string{"models/blobs/" + blob(license)}, []string{"weights models/blobs/" + blob(license)},
+			nil},
+		"the orphan": {[]string{"models/blobs/" + blob(layer{"", "an orphan"})}, []string{orphan}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sources, skipped, refused := find(t, root, test.paths...)
@@ -121,7 +129,8 @@ func TestFindOllamaClaims(t *testing.T) {
 			t.Error(source.URI)
 		}
 		for i, l := range []layer{weights, projector, license, config} {
-			if file := source.Files[i]; file.Expected.String() != l.digest() || file.ExpectedBytes != int64(len(l.content)) {
+			if file := source.Files[i]; file.Expected.String() != l.digest() ||
+				file.ExpectedBytes != int64(len(l.content)) {
 				t.Errorf("%+v does not carry what the manifest promises", file)
 			}
 		}
@@ -139,27 +148,50 @@ func TestFindOllamaTrouble(t *testing.T) {
 	}{
 		"config missing": {map[string]string{"models/blobs/" + blob(config): "absent"},
 			[]string{orphan, strings.Replace(lineThree, "config models/blobs/"+blob(config)+", ", "", 1),
-				strings.Replace(lineTwo, "config models/blobs/"+blob(config)+", ", "", 1), strings.Replace(lineOne, "config models/blobs/"+blob(config)+", ", "", 1)},
-			[]string{"models/blobs/" + blob(config) + ": hf.co/me/three:Q4: config blob " + blob(config) + " named by the manifest is missing",
-				"models/blobs/" + blob(config) + ": me/two:v1: config blob", "models/blobs/" + blob(config) + ": one:latest: config blob"}},
-		"weights missing": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "absent"}, []string{orphan, lineTwo, lineOne},
-			[]string{"models/blobs/" + blob(weights2) + ": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) + " named by the manifest is missing"}},
-		"weights unfinished": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "absent", "models/blobs/" + blob(weights2) + "-partial": ""},
+				strings.Replace(lineTwo, "config models/blobs/"+blob(config)+", ", "", 1),
+				strings.Replace(lineOne, "config models/blobs/"+blob(config)+", ", "", 1)},
+			[]string{"models/blobs/" + blob(config) + ": hf.co/me/three:Q4: config blob " + blob(config) +
+				" named by the manifest is missing",
+				"models/blobs/" + blob(config) + ": me/two:v1: config blob",
+				"models/blobs/" + blob(config) + ": one:latest: config blob"}},
+		"weights missing": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "absent"},
 			[]string{orphan, lineTwo, lineOne},
-			[]string{"models/blobs/" + blob(weights2) + ": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) + " named by the manifest: an unfinished download"}},
-		"weights lead out": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "-> ../../elsewhere", "elsewhere": "GGUF two"}, []string{orphan, lineTwo, lineOne},
-			[]string{"models/blobs/sha256:" + weights2.digest() + ": a symbolic link that leads out", "models/blobs/sha256:" + weights2.digest() + ": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) + " named by the manifest: a symbolic link that leads out"}},
+			[]string{"models/blobs/" + blob(weights2) +
+				": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) +
+				" named by the manifest is missing"}},
+		"weights unfinished": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "absent",
+			"models/blobs/" + blob(weights2) + "-partial": ""},
+			[]string{orphan, lineTwo, lineOne},
+			[]string{"models/blobs/" + blob(weights2) +
+				": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) +
+				" named by the manifest: an unfinished download"}},
+		"weights lead out": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "-> ../../elsewhere",
+			"elsewhere": "GGUF two"}, []string{orphan, lineTwo, lineOne},
+			[]string{"models/blobs/sha256:" + weights2.digest() + ": a symbolic link that leads out",
+				"models/blobs/sha256:" + weights2.digest() +
+					": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) +
+					" named by the manifest: a symbolic link that leads out"}},
 		"no manifest": {map[string]string{one: "<html>"},
-			[]string{"weights models/blobs/" + blob(license), "weights models/blobs/" + blob(projector), orphan, lineThree, lineTwo}, []string{one + ": manifest: "}},
-		"a huge manifest": {map[string]string{"models/manifests/hf.co/me/huge/x": strings.Repeat(" ", ollama.MaxManifestBytes+100)},
-			[]string{orphan, lineThree, lineTwo, lineOne}, []string{"models/manifests/hf.co/me/huge/x: manifest of 1048577 bytes"}},
+			[]string{"weights models/blobs/" + blob(license), "weights models/blobs/" + blob(projector), orphan,
+				lineThree, lineTwo}, []string{one + ": manifest: "}},
+		"a huge manifest": {map[string]string{"models/manifests/hf.co/me/huge/x": strings.Repeat(" ",
+			ollama.MaxManifestBytes+100)},
+			[]string{orphan, lineThree, lineTwo, lineOne},
+			[]string{"models/manifests/hf.co/me/huge/x: manifest of 1048577 bytes"}},
 		"a bad name": {map[string]string{"models/manifests/hf.co/me/a b/x": manifestOf(config, weights)},
-			[]string{orphan, lineThree, lineTwo, lineOne}, []string{`models/manifests/hf.co/me/a b/x: "a b" is not a part of a model's name`}},
+			[]string{orphan, lineThree, lineTwo, lineOne},
+			[]string{`models/manifests/hf.co/me/a b/x: "a b" is not a part of a model's name`}},
 		"no weights named": {map[string]string{"models/manifests/hf.co/me/none/x": manifestOf(config, license)},
-			[]string{orphan, lineThree, lineTwo, lineOne}, []string{"models/manifests/hf.co/me/none/x: hf.co/me/none:x: the model's weights are not there: the manifest names none"}},
-		"manifests is a file": {map[string]string{"more/manifests": "x", "more/blobs/y": ""}, []string{orphan, lineThree, lineTwo, lineOne}, nil},
-		"linked manifest":     {map[string]string{"models/manifests/hf.co/me/out/x": "-> /dev/null"}, []string{orphan, lineThree, lineTwo, lineOne}, []string{"models/manifests/hf.co/me/out/x: a symbolic link that leads out"}},
-		"kept as a blob too": {map[string]string{"models/blobs/" + blob(layer{"", manifestOf(config, weights)}): manifestOf(config, weights)},
+			[]string{orphan, lineThree, lineTwo, lineOne},
+			[]string{"models/manifests/hf.co/me/none/x: hf.co/me/none:x: the model's weights are not there: the " +
+				"manifest names none"}},
+		"manifests is a file": {map[string]string{"more/manifests": "x", "more/blobs/y": ""},
+			[]string{orphan, lineThree, lineTwo, lineOne}, nil},
+		"linked manifest": {map[string]string{"models/manifests/hf.co/me/out/x": "-> /dev/null"},
+			[]string{orphan, lineThree, lineTwo, lineOne},
+			[]string{"models/manifests/hf.co/me/out/x: a symbolic link that leads out"}},
+		"kept as a blob too": {map[string]string{"models/blobs/" +
+			blob(layer{"", manifestOf(config, weights)}): manifestOf(config, weights)},
 			[]string{orphan, lineThree, lineTwo, lineOne}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,11 +209,13 @@ func TestFindOllamaTrouble(t *testing.T) {
 }
 
 func TestFindOllamaDepth(t *testing.T) {
-	root := ollamaFolder(t, map[string]string{"models/manifests/stray": "", "models/manifests/h/n/m/t/deeper": "", "models/manifests/h/n/up": "-> ../.."})
+	root := ollamaFolder(t, map[string]string{"models/manifests/stray": "", "models/manifests/h/n/m/t/deeper": "",
+		"models/manifests/h/n/up": "-> ../.."})
 	sources, skipped, refused := find(t, root, "models")
 	expect(t, "sources", sources, []string{orphan, lineThree, lineTwo, lineOne})
 	expect(t, "refused", refused, nil)
-	for _, want := range []string{"models/manifests/stray: not at manifests/", "models/manifests/h/n/m/t: not at manifests/"} {
+	for _, want := range []string{"models/manifests/stray: not at manifests/",
+		"models/manifests/h/n/m/t: not at manifests/"} {
 		if !strings.Contains(strings.Join(skipped, "\n"), want) {
 			t.Errorf("%q is not among the skipped: %q", want, skipped)
 		}
@@ -200,7 +234,8 @@ func TestFindOllamaBlobsElsewhere(t *testing.T) {
 	}
 	sources, _, refused := find(t, root, "models")
 	expect(t, "sources", sources, nil)
-	expect(t, "refused", refused, []string{"models/blobs: a symbolic link that leads out of the given folder, to ROOT/disk"})
+	expect(t, "refused", refused,
+		[]string{"models/blobs: a symbolic link that leads out of the given folder, to ROOT/disk"})
 	sources, _, refused = find(t, root, "models/blobs")
 	expect(t, "sources", sources, []string{orphan, lineThree, lineTwo, lineOne})
 	expect(t, "refused", refused, nil)

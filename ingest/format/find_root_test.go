@@ -13,11 +13,13 @@ import (
 func TestFindLinksBetweenGivenPaths(t *testing.T) {
 	root := folder(t, map[string]string{
 		"studio/a.gguf": "-> ../ollama/blob", "studio/b.gguf": "-> ../one/b.gguf", "studio/sub": "-> ../ollama/sub",
-		"ollama/blob": "", "ollama/sub/c.gguf": "", "one/b.gguf": "", "one/d.gguf": "", "studio/d.gguf": "-> ../one/d.gguf",
+		"ollama/blob": "", "ollama/sub/c.gguf": "", "one/b.gguf": "", "one/d.gguf": "",
+		"studio/d.gguf": "-> ../one/d.gguf",
 	})
 	sources, _, refused := find(t, root, "studio", "ollama", "one/b.gguf")
 	expect(t, "sources", sources, []string{"weights ollama/sub/c.gguf", "weights one/b.gguf", "weights studio/a.gguf"})
-	expect(t, "refused", refused, []string{"studio/d.gguf: a symbolic link that leads out of the given folder, to ROOT/one/d.gguf"})
+	expect(t, "refused", refused,
+		[]string{"studio/d.gguf: a symbolic link that leads out of the given folder, to ROOT/one/d.gguf"})
 }
 
 // TestFindSnapshot: the links of a snapshot of a Hugging Face repository lead to the blobs folder beside the snapshots,
@@ -34,7 +36,8 @@ func TestFindSnapshot(t *testing.T) {
 		sources, _, refused := find(t, root, "models--me--x/"+given)
 		expect(t, "sources of "+given, sources, want)
 		if len(want) == 2 {
-			expect(t, "refused", refused, []string{"models--me--x/snapshots/1/out.gguf: a symbolic link that leads out"})
+			expect(t, "refused", refused,
+				[]string{"models--me--x/snapshots/1/out.gguf: a symbolic link that leads out"})
 		}
 	}
 	delete(files, "models--me--x/blobs/"+weightsHex)
@@ -59,7 +62,8 @@ func TestParseAfterSwap(t *testing.T) {
 		"its folder":   {map[string]string{"m/sub/a.gguf": ""}, "m", "m/sub"},
 		"given itself": {map[string]string{"m/a.gguf": ""}, "m/a.gguf", "m/a.gguf"},
 		"a blob": {map[string]string{"m/blobs/sha256-" + hex: "",
-			"m/manifests/h/n/m/t": `{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:` + hex + `","size":6}]}`}, "m", "m/blobs"},
+			"m/manifests/h/n/m/t": `{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:` +
+				hex + `","size":6}]}`}, "m", "m/blobs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := folder(t, test.files)

@@ -100,10 +100,12 @@ func TestFindFolder(t *testing.T) {
 	root := folder(t, map[string]string{
 		"b.gguf": "", "a.bin": "", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "", "README.md": "",
 		".hidden": "", ".git/config": "", "x.gguf.part": "", "y.crdownload": "", "z.incomplete": "", "w.TMP": "",
-		"sha256-" + otherHex + "-partial": "", "sha256-" + otherHex + "-partial-12": "", "a-partial-tune.gguf": "", "empty/": "",
+		"sha256-" + otherHex + "-partial": "", "sha256-" + otherHex + "-partial-12": "", "a-partial-tune.gguf": "",
+		"empty/": "",
 	})
 	sources, skipped, refused := find(t, root, ".")
-	expect(t, "sources", sources, []string{"weights README.md", "weights a-partial-tune.gguf", "weights a.bin", "weights b.gguf",
+	expect(t, "sources", sources, []string{"weights README.md", "weights a-partial-tune.gguf", "weights a.bin",
+		"weights b.gguf",
 		"weights deep/er/c.safetensors", "weights sha256-" + weightsHex})
 	expect(t, "skipped", skipped, []string{".git: hidden", ".hidden: hidden",
 		"sha256-" + otherHex + "-partial: an unfinished download", "sha256-" + otherHex + "-partial-12: an unfinished",
@@ -115,7 +117,8 @@ func TestFindFolder(t *testing.T) {
 func TestFindPrivate(t *testing.T) {
 	files, notes, named, sources := map[string]string{}, []string{}, []string{}, []string{}
 	for name, reason := range map[string]error{
-		"id_ed25519": errKey, "id_rsa.pub": errKey, "ID_ECDSA": errKey, "server.PEM": errKey, "a.key": errKey, "token": errKey, "stored_tokens": errKey,
+		"id_ed25519": errKey, "id_rsa.pub": errKey, "ID_ECDSA": errKey, "server.PEM": errKey, "a.key": errKey,
+		"token": errKey, "stored_tokens": errKey,
 		"history": errHistory, "python_history": errHistory, "a.history": errHistory,
 		"server.log": errLog, "server.log.1": errLog, "a.log-2026-08-01.gz": errLog, "Server.LOG": errLog,
 		"sha256-1122334455": errTemporary,
@@ -124,7 +127,8 @@ func TestFindPrivate(t *testing.T) {
 		notes = append(notes, name+": "+reason.Error())
 		named, sources = append(named, name), append(sources, "weights "+name)
 	}
-	taken := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf", "12/34.bin", "sha256-a1", "sha256-" + strings.Repeat("1", 64)}
+	taken := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf",
+		"12/34.bin", "sha256-a1", "sha256-" + strings.Repeat("1", 64)}
 	for _, name := range taken {
 		files[name] = ""
 	}
@@ -147,7 +151,8 @@ func TestFindPrivate(t *testing.T) {
 
 func TestFindClaimsFromNames(t *testing.T) {
 	root := folder(t, map[string]string{
-		"sha256-" + weightsHex: "", "x/sha256-" + strings.ToUpper(weightsHex): "", "x/sha256-" + weightsHex + ".gguf": "", "x/" + weightsHex: "",
+		"sha256-" + weightsHex: "", "x/sha256-" + strings.ToUpper(weightsHex): "",
+		"x/sha256-" + weightsHex + ".gguf": "", "x/" + weightsHex: "",
 		"x/link.gguf": "-> ../deep/sha256-" + otherHex, "deep/sha256-" + otherHex: "",
 	})
 	found, err := Find(t.Context(), []string{root})
@@ -170,16 +175,18 @@ func TestFindClaimsFromNames(t *testing.T) {
 }
 
 func TestFindGivenPaths(t *testing.T) {
-	root := folder(t, map[string]string{"a.gguf": "", "d/b.gguf": "", ".hidden.gguf": "", "c.gguf.part": "", "link": "-> a.gguf", "out": "-> d"})
+	root := folder(t, map[string]string{"a.gguf": "", "d/b.gguf": "", ".hidden.gguf": "", "c.gguf.part": "",
+		"link": "-> a.gguf", "out": "-> d"})
 	for name, test := range map[string]struct{ paths, sources, refused []string }{
-		"a file":            {[]string{"a.gguf"}, []string{"weights a.gguf"}, nil},
-		"file and folder":   {[]string{"d/b.gguf", "d", "d/../d"}, []string{"weights d/b.gguf"}, nil},
-		"hidden, by name":   {[]string{".hidden.gguf"}, []string{"weights .hidden.gguf"}, nil},
-		"a link":            {[]string{"link"}, []string{"weights link"}, nil},
-		"a link and file":   {[]string{"link", "a.gguf"}, []string{"weights a.gguf"}, nil},
-		"a linked folder":   {[]string{"out"}, []string{"weights out/b.gguf"}, nil},
-		"in two ways":       {[]string{"out", "d"}, []string{"weights d/b.gguf"}, nil},
-		"missing":           {[]string{"gone", "a.gguf"}, []string{"weights a.gguf"}, []string{"gone: there is no such file or folder"}},
+		"a file":          {[]string{"a.gguf"}, []string{"weights a.gguf"}, nil},
+		"file and folder": {[]string{"d/b.gguf", "d", "d/../d"}, []string{"weights d/b.gguf"}, nil},
+		"hidden, by name": {[]string{".hidden.gguf"}, []string{"weights .hidden.gguf"}, nil},
+		"a link":          {[]string{"link"}, []string{"weights link"}, nil},
+		"a link and file": {[]string{"link", "a.gguf"}, []string{"weights a.gguf"}, nil},
+		"a linked folder": {[]string{"out"}, []string{"weights out/b.gguf"}, nil},
+		"in two ways":     {[]string{"out", "d"}, []string{"weights d/b.gguf"}, nil},
+		"missing": {[]string{"gone", "a.gguf"}, []string{"weights a.gguf"},
+			[]string{"gone: there is no such file or folder"}},
 		"below a file":      {[]string{"a.gguf/x"}, nil, []string{"a.gguf/x: "}},
 		"unfinished":        {[]string{"c.gguf.part"}, nil, []string{"c.gguf.part: an unfinished download"}},
 		"nothing at all":    {nil, nil, nil},
@@ -204,14 +211,17 @@ func TestFindLinks(t *testing.T) {
 	root := folder(t, map[string]string{
 		"m/a.gguf": "", "m/again": "-> a.gguf", "m/sub/up": "-> ..", "m/sub/self": "-> self", "m/sub/b.gguf": "",
 		"m/early": "-> sub", "m/leads out": "-> " + outside + "/secret.gguf", "m/sub/folder out": "-> " + outside,
-		"m/sub/dots": "-> ../../beside.gguf", "m/broken": "-> nowhere", "beside.gguf": "", "mm/not inside.gguf": "", "m/prefix": "-> ../mm",
+		"m/sub/dots": "-> ../../beside.gguf", "m/broken": "-> nowhere", "beside.gguf": "", "mm/not inside.gguf": "",
+		"m/prefix": "-> ../mm",
 	})
 	sources, skipped, refused := find(t, root, "m")
 	expect(t, "sources", sources, []string{"weights m/a.gguf", "weights m/sub/b.gguf"})
 	expect(t, "skipped", skipped, nil)
 	expect(t, "refused", refused, []string{
-		"m/broken: a symbolic link that leads nowhere", "m/leads out: a symbolic link that leads out of the given folder",
-		"m/prefix: a symbolic link that leads out", "m/sub/dots: a symbolic link that leads out of the given folder, to ROOT/beside.gguf",
+		"m/broken: a symbolic link that leads nowhere",
+		"m/leads out: a symbolic link that leads out of the given folder",
+		"m/prefix: a symbolic link that leads out",
+		"m/sub/dots: a symbolic link that leads out of the given folder, to ROOT/beside.gguf",
 		"m/sub/folder out: a symbolic link that leads out", "m/sub/self: a symbolic link that cannot be followed"})
 }
 
@@ -219,7 +229,8 @@ func TestFindLinks(t *testing.T) {
 func TestFindNamesOfACache(t *testing.T) {
 	root := folder(t, map[string]string{
 		"blobs/" + weightsHex: "", "blobs/" + otherHex: "",
-		"snapshots/1/x-00001-of-00002.gguf": "-> ../../blobs/" + weightsHex, "snapshots/1/x-00002-of-00002.gguf": "-> ../../blobs/" + otherHex,
+		"snapshots/1/x-00001-of-00002.gguf": "-> ../../blobs/" + weightsHex,
+		"snapshots/1/x-00002-of-00002.gguf": "-> ../../blobs/" + otherHex,
 	})
 	want := []string{"weights snapshots/1/x-00001-of-00002.gguf, weights snapshots/1/x-00002-of-00002.gguf"}
 	sources, _, refused := find(t, root, ".")
@@ -234,8 +245,10 @@ func TestFindSplits(t *testing.T) {
 	root := folder(t, map[string]string{
 		"s/x-00001-of-00003.gguf": "", "s/x-00002-of-00003.gguf": "", "s/x-00003-of-00003.gguf": "",
 		"s/y-00002-of-00003.gguf": "", "s/z-00001-of-00002.gguf": "", "s/big-00007-of-99999.gguf": "",
-		"s/o-00000-of-00002.gguf": "", "s/o-00003-of-00002.gguf": "", "s/one-00001-of-00001.gguf": "", "s/p-0001-of-0002.gguf": "",
-		"t/x-00001-of-00003.gguf": "", "t/x-00003-of-00003.gguf": "", "t/x-00002-of-00003.gguf/": "", "t/x-00002-of-00004.gguf": "",
+		"s/o-00000-of-00002.gguf": "", "s/o-00003-of-00002.gguf": "", "s/one-00001-of-00001.gguf": "",
+		"s/p-0001-of-0002.gguf":   "",
+		"t/x-00001-of-00003.gguf": "", "t/x-00003-of-00003.gguf": "", "t/x-00002-of-00003.gguf/": "",
+		"t/x-00002-of-00004.gguf": "",
 	})
 	x := "weights s/x-00001-of-00003.gguf, weights s/x-00002-of-00003.gguf, weights s/x-00003-of-00003.gguf"
 	sources, _, refused := find(t, root, "s")
@@ -253,7 +266,8 @@ func TestFindSplits(t *testing.T) {
 	}
 	sources, _, refused = find(t, root, "t/x-00003-of-00003.gguf") // part 2 is a folder
 	expect(t, "sources", sources, nil)
-	expect(t, "refused", refused, []string{"t/x-00001-of-00003.gguf: part 2 of 3 is missing", "t/x-00002-of-00003.gguf: "})
+	expect(t, "refused", refused, []string{"t/x-00001-of-00003.gguf: part 2 of 3 is missing",
+		"t/x-00002-of-00003.gguf: "})
 }
 
 func TestFindUnreadableFolder(t *testing.T) {
@@ -289,7 +303,8 @@ func TestFindOddNames(t *testing.T) {
 }
 
 func TestFindStopsWithItsContext(t *testing.T) {
-	root := folder(t, map[string]string{"m/a.gguf": "", "models/manifests/h/n/m/t": "", "models/blobs/x": "", "x-00001-of-00002.gguf": ""})
+	root := folder(t, map[string]string{"m/a.gguf": "", "models/manifests/h/n/m/t": "", "models/blobs/x": "",
+		"x-00001-of-00002.gguf": ""})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, path := range []string{".", "m", "models/blobs", "models", "x-00001-of-00002.gguf"} {
@@ -300,7 +315,8 @@ func TestFindStopsWithItsContext(t *testing.T) {
 }
 
 func TestURIOf(t *testing.T) {
-	for path, want := range map[string]string{"/a/b c#%?.gguf": "file:///a/b%20c%23%25%3F.gguf", "/a:b": "file:///a:b"} {
+	for path, want := range map[string]string{"/a/b c#%?.gguf": "file:///a/b%20c%23%25%3F.gguf",
+		"/a:b": "file:///a:b"} {
 		if got := uriOf(path, false); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}

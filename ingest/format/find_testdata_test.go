@@ -36,11 +36,13 @@ func TestFindRealOllamaStore(t *testing.T) {
 		t.Fatalf("%+v: want the one model", found.Sources)
 	}
 	files := found.Sources[0].Files
-	if len(files) != 2 || files[0].Role != ingest.Weights || files[0].ExpectedBytes != 24 || files[1].Role != ingest.Manifest {
+	if len(files) != 2 || files[0].Role != ingest.Weights || files[0].ExpectedBytes != 24 ||
+		files[1].Role != ingest.Manifest {
 		t.Errorf("%+v: want weights and manifest", files)
 	}
 	if len(found.Refused) != 1 || !strings.HasSuffix(found.Refused[0].Reason.Error(),
-		"config blob sha256-ca239d7bd8ea90e4a5d2e6bf88f8d74a47b14336e73eb4e18bed4dd325018116 named by the manifest is missing") {
+		"config blob sha256-ca239d7bd8ea90e4a5d2e6bf88f8d74a47b14336e73eb4e18bed4dd325018116 named by the manifest is "+
+			"missing") {
 		t.Errorf("refused: %v", found.Refused)
 	}
 }
@@ -69,6 +71,7 @@ func TestFindRealFiles(t *testing.T) {
 		}
 	}
 	if len(found.Refused) != 0 || taken+len(found.Skipped) != files || splits == 0 {
-		t.Errorf("of %d files: %d taken, %d split models, skipped %v, refused %v", files, taken, splits, found.Skipped, found.Refused)
+		t.Errorf("of %d files: %d taken, %d split models, skipped %v, refused %v", files, taken, splits, found.Skipped,
+			found.Refused)
 	}
 }

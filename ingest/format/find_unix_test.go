@@ -14,7 +14,8 @@ func TestFindOpensNoPipes(t *testing.T) {
 	root := folder(t, map[string]string{"a.gguf": "", "to pipe": "-> pipe",
 		"models/manifests/registry.ollama.ai/library/m/": "", "models/blobs/": ""})
 	manifest := filepath.Join("models", "manifests", "registry.ollama.ai", "library", "m", "t")
-	for _, name := range []string{"pipe", "x-00001-of-00002.gguf", manifest, filepath.Join("models", "blobs", "sha256-"+weightsHex)} {
+	for _, name := range []string{"pipe", "x-00001-of-00002.gguf", manifest,
+		filepath.Join("models", "blobs", "sha256-"+weightsHex)} {
 		if err := syscall.Mkfifo(filepath.Join(root, name), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -29,8 +30,10 @@ func TestFindOpensNoPipes(t *testing.T) {
 	expect(t, "skipped", skipped, nil)
 	expect(t, "refused", refused, []string{
 		"models/blobs/sha256-" + weightsHex + ": it is a pipe, not a regular file",
-		"models/manifests/registry.ollama.ai/library/m/t: it is a pipe, not a regular file", "pipe: it is a pipe, not a regular file",
-		"socket: it is a socket, not a regular file", "to pipe: it is a pipe, not a regular file", "x-00001-of-00002.gguf: it is a pipe, not a regular file"})
+		"models/manifests/registry.ollama.ai/library/m/t: it is a pipe, not a regular file",
+		"pipe: it is a pipe, not a regular file",
+		"socket: it is a socket, not a regular file", "to pipe: it is a pipe, not a regular file",
+		"x-00001-of-00002.gguf: it is a pipe, not a regular file"})
 	_, _, refused = find(t, "/", "dev/null")
 	expect(t, "refused", refused, []string{"dev/null: it is a device, not a regular file"})
 }

@@ -84,7 +84,7 @@ func (f *fake) Layers(context.Context, ingest.ModelID) iter.Seq2[ingest.Layer, e
 	return func(func(ingest.Layer, error) bool) {}
 }
 
-func (f *fake) Segments(context.Context, ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
+func (f *fake) Segments(context.Context, ingest.FileID, int64) iter.Seq2[ingest.StoredSegment, error] {
 	return func(func(ingest.StoredSegment, error) bool) {}
 }
 
@@ -134,7 +134,8 @@ func (f *fake) Rename(ctx context.Context, lease ingest.Lease, id ingest.ModelID
 // model has these names and one file.
 func model(id ingest.ModelID, names ...string) ingest.Summary {
 	digest := ingest.Sum([]byte(names[0]))
-	m := ingest.Summary{ID: id, Name: names[0], State: ingest.ModelComplete, Files: []ingest.StoredFile{{ID: ingest.FileID(id), Digest: digest}}}
+	m := ingest.Summary{ID: id, Name: names[0], State: ingest.ModelComplete,
+		Files: []ingest.StoredFile{{ID: ingest.FileID(id), Digest: digest}}}
 	for _, name := range names {
 		m.Names = append(m.Names, ingest.Name{Alias: ingest.Alias{Name: name}})
 	}

@@ -47,7 +47,8 @@ func (n Name) Left(plan *Plan) []string {
 // a model means that name alone; all names of a model together mean the model.
 func NewPlan(ctx context.Context, catalog Catalog, references []string) (*Plan, error) {
 	var order []ingest.ModelID
-	models, whole, names := map[ingest.ModelID]ingest.Summary{}, map[ingest.ModelID]bool{}, map[ingest.ModelID][]string{}
+	models, whole, names := map[ingest.ModelID]ingest.Summary{}, map[ingest.ModelID]bool{},
+		map[ingest.ModelID][]string{}
 	var unknown error
 	for _, reference := range references {
 		m, byName, err := ingest.FindNamed(ctx, catalog, reference)
@@ -108,8 +109,8 @@ func (p *Plan) Refusal() error {
 	return all
 }
 
-// Freed returns how many bytes of payloads nothing needs once the plan is carried out, at least: what only models of the
-// plan share comes on top.
+// Freed returns at least how many bytes of payloads nothing needs once the plan is carried out. What only models of the
+// plan share is not counted.
 func (p *Plan) Freed() (bytes int64) {
 	for _, m := range p.Models {
 		bytes += m.Freed
@@ -120,9 +121,10 @@ func (p *Plan) Freed() (bytes int64) {
 // covers reports whether carrying out other removes nothing that p does not.
 func (p *Plan) covers(other *Plan) bool {
 	sameName := func(a, b Name) bool { return a.Name == b.Name && a.Model.ID == b.Model.ID }
+	sameRows := func(a, b ingest.ForeignRows) bool { return a.Table == b.Table && a.Column == b.Column }
 	sameModel := func(a, b ingest.Removal) bool {
 		return a.Model.ID == b.Model.ID && slices.Equal(namesOf(&a.Model), namesOf(&b.Model)) &&
-			slices.EqualFunc(a.Foreign, b.Foreign, func(a, b ingest.ForeignRows) bool { return a.Table == b.Table && a.Column == b.Column })
+			slices.EqualFunc(a.Foreign, b.Foreign, sameRows)
 	}
 	return slices.EqualFunc(p.Names, other.Names, sameName) && slices.EqualFunc(p.Models, other.Models, sameModel)
 }

@@ -44,17 +44,20 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	for given, want := range map[string]string{
-		"nobody":      `model "nobody": not found`,
-		"1 no body b": "model \"no\": not found: ingest list shows what there is (of a SHA-256, give at least 6 digits)\nmodel \"body\": not found",
-		"twice":       `"twice" fits 2 models: 3 (twice) 4 (twice): name one by its id`,
+		"nobody": `model "nobody": not found`,
+		"1 no body b": "model \"no\": not found: ingest list shows what there is (of a SHA-256, give at least 6 " +
+			"digits)\nmodel \"body\": not found",
+		"twice": `"twice" fits 2 models: 3 (twice) 4 (twice): name one by its id`,
 	} {
-		if plan, err := NewPlan(t.Context(), catalogue(t), strings.Fields(given)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if plan, err := NewPlan(t.Context(), catalogue(t), strings.Fields(given)); err == nil ||
+			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, %v", given, plan, err)
 		}
 	}
 	c := catalogue(t)
 	c.models[0].State = ingest.ModelRemoving
-	if plan, err := NewPlan(t.Context(), c, []string{"a:1"}); err != nil || len(plan.Models) != 1 || plan.Freed() != 100 {
+	if plan, err := NewPlan(t.Context(), c, []string{"a:1"}); err != nil || len(plan.Models) != 1 ||
+		plan.Freed() != 100 {
 		t.Errorf("a model that is being removed: %v, %v", plan, err)
 	}
 }
@@ -82,7 +85,8 @@ func run(t *testing.T, c *fake, cascade bool, between func(), references ...stri
 func TestRun(t *testing.T) {
 	c := catalogue(t)
 	gone, err := run(t, c, false, func() {}, "a:1", "2", "3")
-	if err != nil || !slices.Equal(gone, []string{"a:1", "2", "3"}) || !slices.Equal(c.did, []string{"remove name a:1 of 1", "remove 2 cascade false", "remove 3 cascade false"}) {
+	if err != nil || !slices.Equal(gone, []string{"a:1", "2", "3"}) ||
+		!slices.Equal(c.did, []string{"remove name a:1 of 1", "remove 2 cascade false", "remove 3 cascade false"}) {
 		t.Errorf("%v, %v, %v", gone, c.did, err)
 	}
 	if !c.opened.Exclusive || c.opened.Pipeline != "rm" || c.outcome.State != ingest.JobComplete {
@@ -100,15 +104,18 @@ func TestForeignRows(t *testing.T) {
 	c := catalogue(t)
 	c.foreign[2] = rows
 	var foreign *ingest.ForeignRowsError
-	if _, err := run(t, c, false, func() {}, "1", "2"); !errors.As(err, &foreign) || foreign.Model != 2 || len(c.did) != 0 || c.opened.Pipeline != "" {
+	if _, err := run(t, c, false, func() {}, "1", "2"); !errors.As(err, &foreign) || foreign.Model != 2 ||
+		len(c.did) != 0 || c.opened.Pipeline != "" {
 		t.Errorf("%v, %v: want nothing done", err, c.did)
 	}
-	if _, err := run(t, c, true, func() {}, "1", "2"); err != nil || !slices.Equal(c.did, []string{"remove 1 cascade true", "remove 2 cascade true"}) {
+	if _, err := run(t, c, true, func() {}, "1", "2"); err != nil ||
+		!slices.Equal(c.did, []string{"remove 1 cascade true", "remove 2 cascade true"}) {
 		t.Errorf("%v, %v", err, c.did)
 	}
 	c = catalogue(t)
 	c.onStep = func(context.Context) error { c.foreign[3] = rows; return nil } // after the plan was compared
-	if gone, err := run(t, c, false, func() {}, "1", "3", "4"); !errors.As(err, &foreign) || !slices.Equal(gone, []string{"1", "4"}) || c.outcome.State != ingest.JobFailed {
+	if gone, err := run(t, c, false, func() {}, "1", "3", "4"); !errors.As(err, &foreign) ||
+		!slices.Equal(gone, []string{"1", "4"}) || c.outcome.State != ingest.JobFailed {
 		t.Errorf("%v, %v, %+v", gone, err, c.outcome)
 	}
 }
@@ -128,12 +135,14 @@ func TestChanged(t *testing.T) {
 		},
 	} {
 		c := catalogue(t)
-		if gone, err := run(t, c, true, func() { change(c) }, "a:1", "b"); !errors.Is(err, ErrChanged) || len(gone)+len(c.did) != 0 || c.outcome.State != ingest.JobFailed {
+		if gone, err := run(t, c, true, func() { change(c) }, "a:1", "b"); !errors.Is(err, ErrChanged) ||
+			len(gone)+len(c.did) != 0 || c.outcome.State != ingest.JobFailed {
 			t.Errorf("%s: %v, %v", name, gone, err)
 		}
 	}
 	c := catalogue(t)
-	if _, err := run(t, c, true, func() { c.models = c.models[:1] }, "a:1", "b"); !errors.Is(err, ingest.ErrNotFound) || len(c.did) != 0 {
+	if _, err := run(t, c, true, func() { c.models = c.models[:1] }, "a:1", "b"); !errors.Is(err, ingest.ErrNotFound) ||
+		len(c.did) != 0 {
 		t.Errorf("a model is gone: %v, %v", err, c.did)
 	}
 }
@@ -153,9 +162,11 @@ func TestInterrupted(t *testing.T) {
 		}
 		return nil
 	}
-	r := Remover{Catalog: c, Log: slog.New(slog.DiscardHandler), Removed: func(ingest.Removal) {}, RemovedName: func(Name) {}}
+	r := Remover{Catalog: c, Log: slog.New(slog.DiscardHandler), Removed: func(ingest.Removal) {},
+		RemovedName: func(Name) {}}
 	err = r.Run(ctx, ingest.JobRequest{}, plan)
-	if !errors.Is(err, ingest.ErrInterrupted) || !strings.Contains(err.Error(), "`ingest rm 2`") || c.outcome.State != ingest.JobOpen || len(c.models) != 3 {
+	if !errors.Is(err, ingest.ErrInterrupted) || !strings.Contains(err.Error(), "`ingest rm 2`") ||
+		c.outcome.State != ingest.JobOpen || len(c.models) != 3 {
 		t.Errorf("%v, %+v, %v", err, c.outcome, c.did)
 	}
 }
@@ -179,10 +190,10 @@ func TestRename(t *testing.T) {
 		"2 c":                           "rename b of 2 to c",
 		"a:1 a:3":                       "rename a:1 of 1 to a:3",
 		"b b":                           "rename b of 2 to b",
-		"1 c":                           "! model 1 has 3 names: say which one to change: [\"a:latest\" \"a:1\" \"a:2\"]",
+		"1 c":                           `! model 1 has 3 names: say which one to change: ["a:latest" "a:1" "a:2"]`,
 		"b a:1":                         "! model 1 has the name \"a:1\" already",
 		"b twice":                       "! 2 models have the name \"twice\" already",
-		"a:1 a:2":                       "! model 1 has the name \"a:2\" already: `ingest rm a:1` removes the other one",
+		"a:1 a:2":                       "! model 1 has the name \"a:2\" already: `ingest rm a:1` removes the other",
 		"nobody c":                      "! model \"nobody\": not found",
 		"twice c":                       "! \"twice\" fits 2 models",
 		"b 7":                           "! name 7: commands take a number for a model's id",
@@ -201,7 +212,8 @@ func TestRename(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !slices.Equal(c.did, []string{want}) || !slices.Contains(namesOf(&m), from) || c.opened.Exclusive || c.live {
+		if err != nil || !slices.Equal(c.did, []string{want}) || !slices.Contains(namesOf(&m), from) ||
+			c.opened.Exclusive || c.live {
 			t.Errorf("%s: %v, %v, want %s", given, err, c.did, want)
 		}
 	}

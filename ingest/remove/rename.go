@@ -21,7 +21,8 @@ func CheckName(name string) error {
 		return errors.New("a name cannot be empty")
 	case err == nil:
 		return fmt.Errorf("name %s: commands take a number for a model's id: choose a name with a letter", name)
-	case notDigest == nil && (len(prefix) == 2*len(ingest.Digest{}) || strings.HasPrefix(strings.ToLower(name), "sha256:")):
+	case notDigest == nil && (len(prefix) == 2*len(ingest.Digest{}) ||
+		strings.HasPrefix(strings.ToLower(name), "sha256:")):
 		return fmt.Errorf("name %s: commands take it for a SHA-256: choose another name", name)
 	}
 	return nil
@@ -33,9 +34,11 @@ type Renamer struct {
 	Log     *slog.Logger
 }
 
-// Rename gives the name that reference is of a model, or its only name, the text to, as the job that request asks for. It
-// returns the model as it was and the name that it had. A name that another model has is refused.
-func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, reference, to string) (m ingest.Summary, from string, err error) {
+// Rename changes a name of a model to another: the name that reference is, or the only one of the model that it means.
+// It does so as the job that request asks for, and returns the model as it was and the old name. It refuses a name
+// that another model has.
+func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, reference, to string) (
+	m ingest.Summary, from string, err error) {
 	if err := CheckName(to); err != nil {
 		return m, "", err
 	}

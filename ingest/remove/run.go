@@ -23,9 +23,9 @@ type Remover struct {
 	Removed     func(ingest.Removal)
 }
 
-// Run does what plan says, as the job that request asks for. It runs alone: while any other job is live, the error is an
-// *ingest.BusyError, and none starts until it is done. A model that gains rows of other programs while Run is at work is
-// left, and the others go on. A removal that is cut short is finished by the next one of the model, or by gc.
+// Run does what plan says, as the job that request asks for. It runs alone: while any other job is live, it returns an
+// *ingest.BusyError, and no other job starts until it is done. It leaves a model that has gained rows of other
+// programs, and continues with the others. The next rm of a model, or gc, finishes a removal that was cut short.
 func (r *Remover) Run(ctx context.Context, request ingest.JobRequest, plan *Plan) error {
 	if err := plan.Refusal(); err != nil && !r.Cascade {
 		return err
@@ -57,7 +57,9 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 		case errors.As(err, &foreign):
 			refused = errors.Join(refused, err)
 		case err != nil:
-			return errors.Join(refused, fmt.Errorf("model %d is not removed completely: `ingest rm %d` or `ingest gc --yes` finishes it: %w", m.Model.ID, m.Model.ID, err))
+			return errors.Join(refused,
+				fmt.Errorf("model %d is not removed completely: `ingest rm %d` or `ingest gc --yes` finishes it: %w",
+					m.Model.ID, m.Model.ID, err))
 		default:
 			r.Removed(m)
 		}

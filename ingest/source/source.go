@@ -114,7 +114,8 @@ type OutsideError struct {
 }
 
 func (e *OutsideError) Error() string {
-	return fmt.Sprintf("a symbolic link that leads out of the given folder, to %s: to ingest that, name it as well", e.Target)
+	return fmt.Sprintf("a symbolic link that leads out of the given folder, to %s: to ingest that, name it as well",
+		e.Target)
 }
 
 // CheckRegular returns an error that says what a file of this mode is, unless it is a regular one.

@@ -38,8 +38,10 @@ func folder(t *testing.T, files map[string]string) string {
 func TestOpen(t *testing.T) {
 	outside := folder(t, map[string]string{"secret": "secret", "deep/er": "secret"})
 	root := folder(t, map[string]string{
-		"given/a": "a", "given/sub/b": "b", "given/to b": "-> sub/b", "given/up": "-> sub/../a", "given/folder": "-> sub",
-		"given/out": "-> " + filepath.ToSlash(outside) + "/secret", "given/folder out": "-> " + filepath.ToSlash(outside), "given/dots": "-> ../beside",
+		"given/a": "a", "given/sub/b": "b", "given/to b": "-> sub/b", "given/up": "-> sub/../a",
+		"given/folder":     "-> sub",
+		"given/out":        "-> " + filepath.ToSlash(outside) + "/secret",
+		"given/folder out": "-> " + filepath.ToSlash(outside), "given/dots": "-> ../beside",
 		"given/nowhere": "-> gone", "beside": "beside", "to given": "-> given", "to beside": "-> beside",
 	})
 	absolute := filepath.Join(root, "given", "absolute")
@@ -58,20 +60,22 @@ func TestOpen(t *testing.T) {
 		"by itself":                 {"given/a", "", "a"},
 		"a link by itself":          {"to beside", "", "beside"},
 		"out of a folder by itself": {"given/dots", "", "beside"},
-		"a link out":                {"given/out", given, "! leads out of the given folder, to " + filepath.Join(outside, "secret")},
-		"out through a folder":      {"given/folder out/deep/er", given, "! leads out of the given folder"},
-		"dots":                      {"given/dots", given, "! leads out of the given folder"},
-		"not in the folder":         {"beside", given, "! leads out of the given folder"},
-		"a link to nowhere":         {"given/nowhere", given, "! a symbolic link that cannot be followed"},
-		"a folder":                  {"given/sub", given, "! a folder, not a regular file"},
-		"nothing":                   {"given/gone", given, "! "},
+		"a link out": {"given/out", given, "! leads out of the given folder, to " +
+			filepath.Join(outside, "secret")},
+		"out through a folder": {"given/folder out/deep/er", given, "! leads out of the given folder"},
+		"dots":                 {"given/dots", given, "! leads out of the given folder"},
+		"not in the folder":    {"beside", given, "! leads out of the given folder"},
+		"a link to nowhere":    {"given/nowhere", given, "! a symbolic link that cannot be followed"},
+		"a folder":             {"given/sub", given, "! a folder, not a regular file"},
+		"nothing":              {"given/gone", given, "! "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(root, filepath.FromSlash(test.path))
 			file, err := Open(path, test.root)
 			info, statErr := Stat(path, test.root)
 			if reason, refused := strings.CutPrefix(test.want, "! "); refused {
-				if err == nil || !strings.Contains(err.Error(), reason) || statErr == nil || statErr.Error() != err.Error() {
+				if err == nil || !strings.Contains(err.Error(), reason) || statErr == nil ||
+					statErr.Error() != err.Error() {
 					t.Fatalf("%v, %v: want %s", err, statErr, reason)
 				}
 				return

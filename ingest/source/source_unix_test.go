@@ -23,7 +23,8 @@ func TestPipe(t *testing.T) {
 	if _, err := open(root, "pipe"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a pipe in place of a file: %v", err)
 	}
-	if _, err := Open("/dev/null", ""); err == nil || !strings.Contains(err.Error(), "it is a device, not a regular file") {
+	const device = "it is a device, not a regular file"
+	if _, err := Open("/dev/null", ""); err == nil || !strings.Contains(err.Error(), device) {
 		t.Errorf("a device: %v", err)
 	}
 }
