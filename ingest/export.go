@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hartonomous/ingest/ingest/durable"
 	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
@@ -43,7 +44,7 @@ func (e *Exporter) Export(ctx context.Context, file StoredFile, path string, ove
 		err = giveName(temporary.Name(), path, overwrite)
 	}
 	if err == nil {
-		return SyncFolder(filepath.Dir(path))
+		return durable.SyncFolder(filepath.Dir(path))
 	}
 	return fmt.Errorf("export %s: %w", Printable(path), errors.Join(err, os.Remove(temporary.Name())))
 }

@@ -19,16 +19,17 @@ type listed struct {
 
 // mayImport says of each part of the module which others it may import. The longest beginning of a path counts.
 var mayImport = map[string][]string{
-	"ingest":                           {"ingest/sha256x2"},
+	"ingest":                           {"ingest/sha256x2", "ingest/durable"},
+	"ingest/durable":                   {},
 	"ingest/sha256x2":                  {},
 	"ingest/format":                    {"ingest", "ingest/format/"},
 	"ingest/format/gguf":               {},
 	"ingest/format/gguf/gguftest":      {"ingest/format/gguf"},
-	"storage":                          {"ingest", "storage", "schema"},
+	"storage":                          {"ingest", "ingest/durable", "storage", "schema"},
 	"storage/sqlserver":                {"ingest", "storage", "schema", "storage/sqlserver/filestream"},
 	"storage/sqlserver/tdstest/tables": {"schema", "storage/sqlserver/tdstest"},
 	"schema":                           {},
-	"cmd":                              {"ingest", "ingest/format", "storage", "storage/", "schema"},
+	"cmd":                              {"ingest", "ingest/durable", "ingest/format", "storage", "storage/", "schema"},
 	"scripts":                          {"ingest", "ingest/format", "ingest/format/", "storage", "storage/", "schema"},
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/durable"
 )
 
 func newExport(p *program) *cobra.Command {
@@ -101,7 +102,7 @@ func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	if err == nil && !isFolder {
 		return nil, usage("%s is a file, and model %d has %d files: name a folder", ingest.Printable(to), m.ID, len(m.Files))
 	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
+	if err := durable.MkdirAll(to, 0o755); err != nil {
 		return nil, err
 	}
 	targets, used := make([]string, len(m.Files)), map[string]bool{}

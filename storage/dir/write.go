@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/durable"
 )
 
 // do runs one change of the folder under the eyes of the hook.
@@ -146,7 +147,7 @@ func (s *Store) makeFolder(path string) error {
 }
 
 func (s *Store) syncFolder(path string) error {
-	return s.do("syncdir", path, func() error { return ingest.SyncFolder(path) })
+	return s.do("syncdir", path, func() error { return durable.SyncFolder(path) })
 }
 
 // realFolder returns an error if path is anything but a folder.

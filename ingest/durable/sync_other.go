@@ -1,6 +1,6 @@
 //go:build !windows
 
-package ingest
+package durable
 
 import (
 	"errors"

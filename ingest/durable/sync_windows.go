@@ -1,4 +1,4 @@
-package ingest
+package durable
 
 // SyncFolder does nothing: Windows has no call that makes the names in a folder
 // durable, and NTFS journals a rename by itself.
