@@ -15,7 +15,9 @@ import (
 // in two tables: each is read in file order, and the two are merged.
 func (c *Catalog) Segments(ctx context.Context, file ingest.FileID) iter.Seq2[ingest.StoredSegment, error] {
 	return storage.InFileOrder(
-		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) { return c.tensorPieces(ctx, file, last) },
+		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) {
+			return c.tensorPieces(ctx, file, last)
+		},
 		func(last ingest.StoredSegment) ([]ingest.StoredSegment, error) { return c.otherPieces(ctx, file, last) },
 	)
 }
