@@ -30,13 +30,6 @@ var (
 	ErrInterrupted = errors.New("interrupted")
 )
 
-// SizeError says that a payload does not have the size that its row gives it.
-type SizeError struct{ Want, Got int64 }
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("the payload has %d bytes, and should have %d", e.Got, e.Want)
-}
-
 // RewrittenError says that a payload was written again since its row was. Whether by us or by another, only reading tells.
 type RewrittenError struct {
 	Was string  // the ETag that the row has

@@ -16,8 +16,8 @@ type Model struct {
 	Metadata     json.RawMessage // the file's own keys as a JSON object; large arrays shortened
 	Details      Details
 	Files        []File // the weights come first
-	// Home is where the payloads go, as the run names it. Parsing leaves it empty.
-	Home string
+	// StoreAddress is where the payloads go, as the run names it. Parsing leaves it empty.
+	StoreAddress string
 }
 
 // Details are the facts of a Model that the catalogue has columns for (ModelMetadata).

@@ -12,6 +12,7 @@ type Progress struct {
 	BytesRecorded atomic.Int64 // whose rows are written, those of earlier runs included
 	BytesResumed  atomic.Int64 // the part of BytesRecorded that earlier runs had written
 	BytesRead     atomic.Int64 // from the sources, in this run
+	BytesAttested atomic.Int64 // verified without reading: the store vouches for them
 	FilesTotal    atomic.Int64
 	FilesDone     atomic.Int64
 
@@ -30,13 +31,15 @@ func (p *Progress) Current() string {
 	return p.current[0]
 }
 
-func (p *Progress) begin(path string) {
+// Begin notes that work on a file begins.
+func (p *Progress) Begin(path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current = append(p.current, path)
 }
 
-func (p *Progress) end(path string) {
+// End notes that it is over.
+func (p *Progress) End(path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, at := range p.current {

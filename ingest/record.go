@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -158,12 +159,12 @@ type Layer struct {
 // continued only under the same key, so that a file that changed begins anew, and
 // so that no file is continued with the bytes of another: fine-tunes are often equal in all but
 // their content and their place. Another machine continues where it sees the files under the same paths.
-// The model's Home belongs to it: a model whose payloads lay in two stores could be read from neither.
+// The address of the model's store belongs to it: a model with payloads in two stores could be read from neither.
 func (m *Model) Key(plans []*Plan) Digest {
 	h := sha256.New()
 	number := func(v int64) { _ = binary.Write(h, binary.LittleEndian, v) } // a hash does not fail
-	number(int64(len(m.Home)))
-	h.Write([]byte(m.Home))
+	number(int64(len(m.StoreAddress)))
+	h.Write([]byte(m.StoreAddress))
 	for i := range m.Files {
 		f := &m.Files[i]
 		number(int64(len(f.Path)))
@@ -178,3 +179,11 @@ func (m *Model) Key(plans []*Plan) Digest {
 
 // InStore reports whether the payload is in a store. One that is in no store is in its row, or should be.
 func (s StoredSegment) InStore() bool { return !s.InRow && s.Address.URI != "" }
+
+// Place says where a segment is in its file, in words for a person.
+func (s StoredSegment) Place() string {
+	if s.Layer == 0 {
+		return fmt.Sprintf("bytes %d to %d (outside of tensors)", s.Offset, s.Offset+s.Bytes)
+	}
+	return fmt.Sprintf("tensor %s segment %d (bytes %d to %d)", Printable(s.Tensor), s.Ordinal, s.Offset, s.Offset+s.Bytes)
+}

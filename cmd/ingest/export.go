@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/durable"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 func newExport(p *program) *cobra.Command {
@@ -72,7 +74,7 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	stop := p.showProgress(progress)
 	defer stop()
 	e := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Progress: progress,
-		Options: ingest.Options{MemoryBytes: int64(p.memory)}}
+		Options: pipeline.Options{MemoryBytes: int64(p.memory)}}
 	for i, file := range m.Files {
 		if err := e.Export(ctx, file, targets[i], force); err != nil {
 			return err
@@ -103,7 +105,7 @@ func exportTargets(m ingest.Summary, to string) ([]string, error) {
 		return nil, usage("%s is a file, and model %d has %d files: name a folder",
 			ingest.Printable(to), m.ID, len(m.Files))
 	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
+	if err := durable.MkdirAll(to, 0o755); err != nil {
 		return nil, err
 	}
 	targets, used := make([]string, len(m.Files)), map[string]bool{}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 func newGC(p *program) *cobra.Command {
@@ -66,7 +67,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n", ingest.Printable(store))
 	}
 	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
-	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}
+	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: pipeline.DefaultLease, HolderDead: ingest.Holder.Dead}
 	sum, err := collector.Collect(ctx, claim, func(s ingest.Object) {
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(), human(s.Bytes), ingest.Printable(s.Name))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // ingestFlags are the flags of models and resume.
@@ -106,11 +107,11 @@ func (f *ingestFlags) restore(options map[string]string) error {
 }
 
 // settings returns the options of a run, checked.
-func (p *program) settings(f *ingestFlags) (ingest.Options, error) {
+func (p *program) settings(f *ingestFlags) (pipeline.Options, error) {
 	if f.jobs < 0 || f.workers < 0 {
-		return ingest.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
+		return pipeline.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
 	}
-	options := ingest.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers,
+	options := pipeline.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers,
 		Recheck: f.recheck}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
@@ -152,9 +153,9 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
 		fmt.Fprintf(p.stderr, "ingest: no files under %s\n", ingest.Printable(strings.Join(request.Paths, ", ")))
 	}
-	request.Holder, request.TTL, request.HolderDead = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Dead
+	request.Holder, request.TTL, request.HolderDead = ingest.ThisProcess(), pipeline.DefaultLease, ingest.Holder.Dead
 	progress := &ingest.Progress{}
-	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Home: request.Options[ingest.OptionStore],
+	run := pipeline.Ingester{Catalog: h.catalog, Store: h.store, Home: request.Options[ingest.OptionStore],
 		Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, request, found)
@@ -190,14 +191,14 @@ func (p *program) warnOfLayout(ctx context.Context, h *env, options map[string]s
 const headerShare = 6
 
 // parser divides that memory among the headers that are read at once.
-func (f *ingestFlags) parser(p *program, options ingest.Options) format.Parser {
+func (f *ingestFlags) parser(p *program, options pipeline.Options) format.Parser {
 	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / headerShare / int64(options.Jobs)}
 }
 
 // runWhenFree runs the job. If a process of another machine holds the lease, it waits once for the lease to expire:
 // that process may have been killed.
-func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, request ingest.JobRequest,
-	found ingest.Found) (*ingest.Report, error) {
+func (p *program) runWhenFree(ctx context.Context, run *pipeline.Ingester, request ingest.JobRequest,
+	found ingest.Found) (*pipeline.Report, error) {
 	result, err := run.Run(ctx, request, found)
 	var busy *ingest.BusyError
 	if result != nil || !errors.As(err, &busy) || busy.Holder.Host == ingest.ThisProcess().Host {
@@ -213,7 +214,7 @@ func (p *program) runWhenFree(ctx context.Context, run *ingest.Ingester, request
 }
 
 // outcome turns a report into an exit code.
-func outcome(result *ingest.Report, err error) error {
+func outcome(result *pipeline.Report, err error) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w\nRecorded batches are kept: `ingest resume %d` continues", err, result.Job)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // emit prints one thing: a line of JSON with --json, otherwise a line for a person.
@@ -92,7 +93,7 @@ func harmless(text string) string {
 }
 
 // printReport prints what a run did.
-func (p *program) printReport(r *ingest.Report) {
+func (p *program) printReport(r *pipeline.Report) {
 	for _, m := range r.Ingested {
 		verb := "ingested"
 		if m.Merged {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlserver"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // program holds what all commands share: the common flags, and where to print.
@@ -33,7 +34,7 @@ const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some 
 failed, and each is named; 4 damage found; 130 interrupted, can be resumed.`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	p := &program{stdout: stdout, stderr: stderr, memory: ingest.DefaultMemoryBytes}
+	p := &program{stdout: stdout, stderr: stderr, memory: pipeline.DefaultMemoryBytes}
 	showVersion := false
 	root := &cobra.Command{
 		Use:   "ingest",

@@ -12,6 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/source"
 	"github.com/hartonomous/ingest/storage/sqlserver"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 func newVerify(p *program) *cobra.Command {
@@ -79,7 +80,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		v.progress.BytesTotal.Add(totalBytes(m))
 		v.progress.FilesTotal.Add(int64(len(m.Files)))
 	}
-	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
+	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: pipeline.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
 	if copied != nil {
 		v.verifier.Repair = copied
 	}

@@ -31,6 +31,9 @@ func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path st
 		}
 		same, n, err := matches(ctx, s, source, buffer)
 		read(n)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err != nil {
 			return nil, &ingest.SourceError{Path: path, Offset: at + n, Err: err}
 		}

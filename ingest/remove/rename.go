@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/lease"
 )
 
 // CheckName refuses a name that would not lead back to its model: commands read it as an id or a SHA-256.
@@ -42,15 +43,21 @@ func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, referen
 	if err := CheckName(to); err != nil {
 		return m, "", err
 	}
-	err = ingest.RunJob(ctx, r.Catalog, request, r.Log, func(ctx context.Context, lease ingest.Lease) error {
-		if m, from, err = r.find(ctx, reference); err != nil {
-			return err
-		}
-		if err := r.checkFree(ctx, m, from, to); err != nil {
-			return err
-		}
-		return r.Catalog.Rename(ctx, lease, m.ID, from, to)
+	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
+		m, from, err = r.rename(ctx, job, reference, to)
+		return lease.Outcome(err), err
 	})
+	return m, from, err
+}
+
+func (r *Renamer) rename(ctx context.Context, job ingest.Lease, reference, to string) (ingest.Summary, string, error) {
+	m, from, err := r.find(ctx, reference)
+	if err == nil {
+		err = r.checkFree(ctx, m, from, to)
+	}
+	if err == nil {
+		err = r.Catalog.Rename(ctx, job, m.ID, from, to)
+	}
 	return m, from, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/lease"
 )
 
 // ErrChanged: the catalogue is no longer what the plan was made for.
@@ -31,16 +32,21 @@ func (r *Remover) Run(ctx context.Context, request ingest.JobRequest, plan *Plan
 		return err
 	}
 	request.Exclusive = true
-	return ingest.RunJob(ctx, r.Catalog, request, r.Log, func(ctx context.Context, lease ingest.Lease) error {
-		now, err := NewPlan(ctx, r.Catalog, plan.references)
-		if err != nil {
-			return err
-		}
-		if !plan.covers(now) {
-			return ErrChanged
-		}
-		return r.all(ctx, lease, now)
+	return lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
+		err := r.run(ctx, job, plan)
+		return lease.Outcome(err), err
 	})
+}
+
+func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
+	now, err := NewPlan(ctx, r.Catalog, plan.references)
+	if err != nil {
+		return err
+	}
+	if !plan.covers(now) {
+		return ErrChanged
+	}
+	return r.all(ctx, job, now)
 }
 
 func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {

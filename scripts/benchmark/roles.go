@@ -12,6 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // roles are what the program is when it is started as a child of its own.
@@ -50,8 +51,8 @@ func hashModel(args []string) error {
 	if err != nil {
 		return err
 	}
-	run := ingest.Ingester{Catalog: catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse}
-	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease}
+	run := pipeline.Ingester{Catalog: catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse}
+	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: pipeline.DefaultLease}
 	report, err := run.Run(ctx, claim, found)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // observed is a store of which a test sees each sweep and each Remove before it is done.
@@ -83,7 +84,7 @@ func (g *sweeper) collect(t *testing.T, before func()) (ingest.Collection, error
 	t.Helper()
 	c := g.Collector
 	c.Store = observed{g.store(), g.listing, before}
-	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease}
+	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: pipeline.DefaultLease}
 	return c.Collect(t.Context(), claim, func(ingest.Object) {})
 }
 

@@ -46,8 +46,8 @@ func TestOrderOfSteps(t *testing.T) {
 	fanOut := "sha256/" + digest.String()[:2]
 	write := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "rename " + fanOut + "/" + digest.String(), "syncdir " + fanOut}
 
-	// The parent of the new root is durable before it, the root before its folders are used.
-	folders := []string{"syncdir ../..", "mkdir .", "syncdir ..", "mkdir sha256", "mkdir tmp", "mkdir catalogs", "syncdir ."}
+	// The root, with those above it, is durable before its folders are used.
+	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "syncdir ."}
 	for i := range 256 {
 		folders = append(folders, fmt.Sprintf("mkdir sha256/%02x", i))
 	}
@@ -62,18 +62,18 @@ func TestOrderOfSteps(t *testing.T) {
 		t.Errorf("Put of what is there: %q, want its name synced and nothing written: %q", *steps, want)
 	}
 	*steps = nil
-	if _, err := s.Replace(t.Context(), digest, p); err != nil {
+	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(*steps, write) {
 		t.Errorf("Replace: %q, want %q", *steps, write)
 	}
 	*steps = nil
-	if _, err := s.Claim(t.Context(), "c"); err != nil {
+	if _, err := s.Owner(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"create catalogs/c", "syncdir catalogs"}; !slices.Equal(*steps, want) {
-		t.Errorf("Claim: %q, want %q", *steps, want)
+	if want := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "link owner", "remove tmp/*", "syncdir ."}; !slices.Equal(*steps, want) {
+		t.Errorf("Owner: %q, want %q", *steps, want)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestFolderOfAnotherProcessIsSynced(t *testing.T) {
 	put(t, open(t, root), payload(1))
 	s, steps := record(t, root)
 	put(t, s, payload(2))
-	for _, want := range []string{"syncdir ..", "syncdir .", "syncdir sha256"} {
+	for _, want := range []string{"mkdirall .", "syncdir .", "syncdir sha256"} {
 		if !slices.Contains(*steps, want) {
 			t.Errorf("%q is not among the first steps of a new process", want)
 		}
@@ -108,7 +108,7 @@ func TestFaults(t *testing.T) {
 					}
 					p := payload(100_000)
 					digest := ingest.Sum(p)
-					_, err := s.Put(t.Context(), digest, p)
+					_, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 					// A rename that only looked like a failure has put the payload in place.
 					if renamed := step == "rename" && done; renamed != (err == nil) {
 						t.Fatalf("Put: %v", err)
@@ -119,7 +119,7 @@ func TestFaults(t *testing.T) {
 					s.hook = nil
 					onlyWhole(t, s, digest, p, leave)
 					_, address := put(t, s, p)
-					if got, err := s.Get(t.Context(), digest, address, nil); err != nil || !bytes.Equal(got, p) {
+					if got, err := get(t, s, digest, address); err != nil || !bytes.Equal(got, p) {
 						t.Errorf("after putting again: %d bytes, %v", len(got), err)
 					}
 				})
@@ -131,13 +131,13 @@ func TestFaults(t *testing.T) {
 // onlyWhole checks that what has a digest for a name is whole.
 func onlyWhole(t *testing.T, s *Store, digest ingest.Digest, p []byte, mayLeave bool) {
 	t.Helper()
-	for stray, err := range s.Sweep(t.Context()) {
+	for object, err := range s.List(t.Context()) {
 		switch {
 		case err != nil:
 			t.Error(err)
-		case stray.Digest.IsZero() && !mayLeave:
-			t.Errorf("%s was left behind", stray.Name)
-		case stray.Digest == digest:
+		case object.Digest.IsZero() && !mayLeave:
+			t.Errorf("%s was left behind", object.Name)
+		case object.Digest == digest:
 			if got, err := os.ReadFile(s.payload(digest)); err != nil || !bytes.Equal(got, p) {
 				t.Errorf("a part of a payload has its digest: %d of %d bytes, %v", len(got), len(p), err)
 			}
@@ -157,7 +157,7 @@ func TestReplaceReportsItsRename(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := s.Replace(t.Context(), digest, p); !errors.Is(err, fault) {
+	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); !errors.Is(err, fault) {
 		t.Errorf("Replace: %v", err)
 	}
 }
@@ -171,15 +171,15 @@ func TestDiskFullIsNamed(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := s.Put(t.Context(), ingest.Sum([]byte("x")), []byte("x"))
+	_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum([]byte("x"))}, []byte("x"))
 	if err == nil || !strings.Contains(err.Error(), "disk full") || !strings.Contains(err.Error(), s.folder(temporaries)) {
 		t.Errorf("%v: want it to say disk full and to name the file", err)
 	}
 	if transient(err) {
 		t.Error("a full disk was called transient")
 	}
-	for stray := range s.Sweep(t.Context()) {
-		t.Errorf("left behind: %s", stray.Name)
+	for object := range s.List(t.Context()) {
+		t.Errorf("left behind: %s", object.Name)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestTransient(t *testing.T) {
 	s := open(t, t.TempDir())
 	for err, want := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
 		s.hook = func(step, path string, done bool) error { return &fs.PathError{Op: step, Path: path, Err: err} }
-		_, got := s.Put(t.Context(), ingest.Sum(nil), nil)
+		_, got := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 		if !errors.Is(got, err) || transient(got) != want {
 			t.Errorf("%v: transient %v, want %v", got, transient(got), want)
 		}
@@ -210,7 +210,7 @@ func TestRenameIsAtomic(t *testing.T) {
 		s := open(t, root)
 		writers.Go(func() {
 			for range 20 {
-				if _, err := s.Replace(t.Context(), digest, p); err != nil && !transient(err) {
+				if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil && !transient(err) {
 					t.Error(err)
 				}
 			}
@@ -225,7 +225,7 @@ func TestRenameIsAtomic(t *testing.T) {
 			reading = false
 		default:
 		}
-		if got, err := reader.Get(t.Context(), digest, address, nil); !transient(err) && (err != nil || !bytes.Equal(got, p)) {
+		if got, err := get(t, reader, digest, address); !transient(err) && (err != nil || !bytes.Equal(got, p)) {
 			t.Fatalf("a reader got %d bytes, %v", len(got), err)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/durable"
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
@@ -78,27 +79,32 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 }
 
 // create makes an empty file, which to SQLite is an empty database, so that
-// its permissions are right from the first byte; the log beside it gets the same.
+// its permissions are right from the first byte; the log beside it gets the same. The file's name and the
+// folders above it are durable before anything is written: a run that reported success has a catalogue.
 func create(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return errors.New("it is not a file")
+	case err == nil && info.Size() > 0:
+		return nil
+	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return errors.New("it is not a file")
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) { // another process was first
-		return nil
+	if err == nil {
+		err = f.Close()
+	} else if errors.Is(err, os.ErrExist) { // of another process, which may have been killed before it synced the folder
+		err = nil
 	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
+	return errors.Join(err, syncFolder(filepath.Dir(path)))
 }
+
+// syncFolder is durable.SyncFolder, which a test watches.
+var syncFolder = durable.SyncFolder
 
 func (c *connections) connect(ctx context.Context) error {
 	c.writer = pool(c.path, writerPragmas, 1)

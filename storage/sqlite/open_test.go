@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/durable"
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
@@ -56,6 +58,32 @@ func TestOpenMakesWhatIsMissing(t *testing.T) {
 		if got := info.Mode().Perm(); got != want {
 			t.Errorf("%s has permissions %o, want %o", name, got, want)
 		}
+	}
+}
+
+// TestANewCatalogueIsDurable: its name is synced before there is anything in it, by each process that finds it empty.
+func TestANewCatalogueIsDurable(t *testing.T) {
+	defer func() { syncFolder = durable.SyncFolder }()
+	var synced []string
+	fault := errors.New("fault")
+	syncFolder = func(folder string) error { synced = append(synced, folder); return fault }
+	folder := filepath.Join(t.TempDir(), "new")
+	path := filepath.Join(folder, "catalogue.db")
+	for range 2 {
+		if _, err := Open(t.Context(), path); !errors.Is(err, fault) {
+			t.Fatalf("its folder cannot be synced, and Open returns %v", err)
+		}
+	}
+	if !slices.Equal(synced, []string{folder, folder}) {
+		t.Errorf("synced %q", synced)
+	}
+	syncFolder = durable.SyncFolder
+	c, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,3 +1,0 @@
-package durable
-
-func SyncFolder(string) error { return nil }

@@ -1,0 +1,245 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+	"github.com/hartonomous/ingest/ingest/pipeline"
+	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/storetest"
+)
+
+var errFault = errors.New("fault")
+
+// fault makes one call fail, of a store and a catalogue together: the one with this index.
+type fault struct {
+	index int64
+	when  catalogtest.Moment
+	calls atomic.Int64
+	verb  atomic.Value // of the call that failed
+}
+
+func (f *fault) hook(verb string, when catalogtest.Moment) error {
+	if when != f.when || f.calls.Add(1)-1 != f.index {
+		return nil
+	}
+	f.verb.Store(verb)
+	return fmt.Errorf("%s: %w", verb, errFault)
+}
+
+// fired returns the verb that failed; empty for none.
+func (f *fault) fired() string {
+	verb, _ := f.verb.Load().(string)
+	return verb
+}
+
+// into puts the fault into an Ingester.
+func (f *fault) into(in *pipeline.Ingester) *pipeline.Ingester {
+	in.Catalog = catalogtest.Faulty(in.Catalog, f.hook)
+	if in.Store != nil {
+		in.Store = &storetest.Faulty{Store: in.Store, Hook: func(_ context.Context, call storetest.Call) error {
+			when := catalogtest.Before
+			if call.Done {
+				when = catalogtest.After
+			}
+			return f.hook(call.Verb, when)
+		}}
+	}
+	return in
+}
+
+// busyFolder holds sources that make a run use every verb that it has: before are taken in first.
+func busyFolder(t *testing.T) (before, during []ingest.Source) {
+	folder := t.TempDir()
+	in := func(name string) string { return filepath.Join(folder, name) }
+	weights := create(t, in("weights"), tiny(1))
+	old, later := blob(t, in("old"), 100, 2), blob(t, in("later"), 200, 3)
+	part := file(create(t, in("part"), tiny(2))) // a model of two files
+	part.Files = append(part.Files, file(create(t, in("other"), tiny(3))).Files...)
+	before = []ingest.Source{named("m:a", weights, old)}
+	during = []ingest.Source{
+		named("m:b", weights, old, later), // is attached, and gets a file
+		file(blob(t, in("opaque"), 2*mib+5, 4)),
+		file(blob(t, in("empty"), 0, 0)),
+		copied(t, weights, in("copy")), // joins
+		part,
+	}
+	return before, during
+}
+
+// tiny is a GGUF file of four segments.
+func tiny(seed uint64) gguftest.File {
+	return gguftest.File{Seed: seed, Tensors: []gguftest.Tensor{{Name: "a", Shape: []uint64{300_000}}, {Name: "b", Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}}
+}
+
+// one makes the order of calls nearly the same each time.
+var one = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}
+
+// TestEachCallFailsOnce: whichever call fails, before or after its effect, the next run ends where a run without
+// faults ends, and at no time is there a row without its payload.
+func TestEachCallFailsOnce(t *testing.T) {
+	eachHome(t, func(t *testing.T, h *home) {
+		before, during := busyFolder(t)
+		h.take(t, before...)
+		base := freeze(t, h)
+		clean := base.thaw(t)
+		clean.take(t, during...)
+		clean.giveBack(t)
+		want := clean.state(t)
+		failed := map[string]int{}
+		step := int64(1)
+		if underRace || testing.Short() {
+			step = 8
+			t.Log("only one call of eight fails: without the race detector and -short each one does")
+		}
+		for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
+			for index, fired := (step-1)*int64(when)/2, true; fired; index += step {
+				t.Run(fmt.Sprint([]string{"before", "after"}[when], index), func(t *testing.T) {
+					verb := failOnce(t, base.thaw(t), &fault{index: index, when: when}, during, want)
+					fired = verb != ""
+					failed[verb]++
+				})
+			}
+		}
+		delete(failed, "")
+		t.Log(failed)
+		verbs := []string{"Record"}
+		if h.memory != nil {
+			verbs = append(verbs, "Claim", "Put")
+		}
+		for _, verb := range append(verbs, "Open", "Unchanged", "Model", "Attach", "Begin", "Complete", "CloseJob") {
+			if failed[verb] == 0 && step == 1 {
+				t.Errorf("no call of %s has failed", verb)
+			}
+		}
+	})
+}
+
+// failOnce runs with a fault and again without, and returns the verb that failed.
+func failOnce(t *testing.T, h *home, f *fault, sources []ingest.Source, want string) string {
+	report, err := run(t, t.Context(), f.into(h.ingester(one)), sources...)
+	if f.fired() == "" {
+		if err != nil {
+			t.Fatal(err)
+		}
+	} else if !errors.Is(err, errFault) {
+		t.Fatalf("%s failed, and the run ended with %v", f.fired(), err)
+	}
+	h.check(t)
+	if report != nil && len(report.Refused) > 0 {
+		t.Fatalf("%s failed, and %v were refused", f.fired(), report.Refused)
+	}
+	if report != nil && f.fired() != "CloseJob" && f.fired() != "" {
+		if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobOpen || len(job.Problems) != 1 {
+			t.Errorf("after a fault in %s the job is %+v, %v", f.fired(), job, err)
+		}
+	}
+	h.take(t, sources...)
+	wantState(t, h.state(t), want)
+	return f.fired()
+}
+
+// TestDiskFull: from some put on there is no room, and later there is again.
+func TestDiskFull(t *testing.T) {
+	_, sources := busyFolder(t)
+	sources = sources[1:] // of which no two are one model
+	clean := storeHome(t)
+	clean.take(t, sources...)
+	want := clean.state(t)
+	step := 1
+	if underRace || testing.Short() {
+		step = 4
+	}
+	for room := 0; room < clean.memory.Counts().Written; room += step {
+		h := storeHome(t)
+		var puts atomic.Int64
+		in := h.ingester(few)
+		in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
+			if call.Verb == "Put" && !call.Done && puts.Add(1) > int64(room) {
+				return syscall.ENOSPC
+			}
+			return nil
+		}}
+		report, err := run(t, t.Context(), in, sources...)
+		if !errors.Is(err, syscall.ENOSPC) || len(report.Refused) != 0 || report.Interrupted {
+			t.Fatalf("room for %d payloads: %+v, %v", room, report, err)
+		}
+		h.check(t)
+		h.take(t, sources...)
+		wantState(t, h.state(t), want)
+	}
+}
+
+// TestRenewalFails: a renewal that fails for another reason than a lost lease does not stop the run.
+func TestRenewalFails(t *testing.T) {
+	h := storeHome(t)
+	in := h.ingester(few)
+	var renewals atomic.Int64
+	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
+		if verb == "Renew" && when == catalogtest.Before {
+			renewals.Add(1)
+			return errFault
+		}
+		return nil
+	})
+	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
+		for call.Verb == "Put" && call.Done && renewals.Load() < 2 { // not before the lease was to be renewed twice
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	}}
+	claim := claim()
+	claim.TTL = 30 * time.Millisecond
+	report, err := runAs(t, t.Context(), in, claim, file(blob(t, filepath.Join(t.TempDir(), "blob"), 2*mib, 1)))
+	if err != nil || len(report.Ingested) != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestRefusalAmongFaults: whichever call fails while a file is refused for its content, it is refused by the next run, and
+// nothing of it stays.
+func TestRefusalAmongFaults(t *testing.T) {
+	folder := t.TempDir()
+	good := create(t, filepath.Join(folder, "good"), tiny(1))
+	bad := copied(t, good, filepath.Join(folder, "bad"))
+	damage(t, bad.Files[0].Path, 1000)
+	bad.Files[0].Expected = sum(t, good)
+	h := rowHome(t)
+	h.take(t, file(good))
+	base := freeze(t, h)
+	want := base.thaw(t).state(t)
+	failed := map[string]int{}
+	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
+		for index, fired := int64(0), true; fired; index++ {
+			h, f := base.thaw(t), &fault{index: index, when: when}
+			report, err := run(t, t.Context(), f.into(h.ingester(one)), bad)
+			h.check(t)
+			failed[f.fired()]++
+			fired = f.fired() != ""
+			if err == nil { // a fault of what only says where files differ is no fault of the run
+				refusal(t, report, bad.Files[0].Path)
+			} else if !errors.Is(err, errFault) {
+				t.Fatalf("%s failed, and the run ended with %v", f.fired(), err)
+			}
+			if report, err := run(t, t.Context(), h.ingester(one), bad); err != nil || len(report.Refused) != 1 {
+				t.Fatalf("after a fault in %s: %+v, %v", f.fired(), report, err)
+			}
+			wantState(t, h.state(t), want)
+		}
+	}
+	t.Log(failed)
+	for _, verb := range []string{"Abandon", "Models", "Segments"} {
+		if failed[verb] == 0 {
+			t.Errorf("no call of %s has failed", verb)
+		}
+	}
+}

@@ -1,0 +1,229 @@
+package pipeline_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/pipeline"
+	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/storetest"
+)
+
+// mib is the smallest size of a segment, and the one that the tests use: few MiB make several segments.
+const mib = 1 << 20
+
+// few are options under which a file of a few MiB makes several batches and waits for buffers: there are six.
+var few = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib}
+
+// home is where a test's models go.
+type home struct {
+	path    string // of the catalogue
+	catalog ingest.Catalog
+	memory  *storetest.Memory // nil: payloads are in the catalogue's rows
+}
+
+// homes are the two homes of a payload.
+var homes = []struct {
+	name string
+	open func(t *testing.T) *home
+}{{"store", storeHome}, {"row", rowHome}}
+
+func eachHome(t *testing.T, test func(t *testing.T, h *home)) {
+	for _, kind := range homes {
+		t.Run(kind.name, func(t *testing.T) { test(t, kind.open(t)) })
+	}
+}
+
+func rowHome(t *testing.T) *home {
+	return reopen(t, &home{path: filepath.Join(t.TempDir(), "catalogue.db")})
+}
+
+func storeHome(t *testing.T) *home {
+	h := rowHome(t)
+	h.memory = &storetest.Memory{}
+	return h
+}
+
+// reopen is the same home through another handle on its catalogue.
+func reopen(t *testing.T, h *home) *home {
+	t.Helper()
+	catalog, err := sqlite.Open(t.Context(), h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { catalog.Close() })
+	return &home{h.path, catalog, h.memory}
+}
+
+// another is an empty home of the same kind.
+func (h *home) another(t *testing.T) *home {
+	t.Helper()
+	again := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
+	if h.memory != nil {
+		again.memory = &storetest.Memory{}
+	}
+	return reopen(t, again)
+}
+
+// store is what an Ingester of the home has for a Store.
+func (h *home) store() ingest.Store {
+	if h.memory == nil {
+		return nil
+	}
+	return h.memory
+}
+
+func (h *home) payloads() ingest.Payloads {
+	return ingest.Payloads{Store: h.store(), Rows: h.catalog}
+}
+
+func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
+	return &pipeline.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options, Progress: &ingest.Progress{}}
+}
+
+// claim asks for the one job of a test.
+func claim() ingest.JobRequest {
+	return ingest.JobRequest{Pipeline: "models", Source: "test", Paths: []string{"test"}, Holder: ingest.ThisProcess(),
+		TTL: pipeline.DefaultLease, HolderDead: ingest.Holder.Dead}
+}
+
+// run runs in over sources. A run that does not end is a failure, not a hang.
+func run(t *testing.T, ctx context.Context, in *pipeline.Ingester, sources ...ingest.Source) (*pipeline.Report, error) {
+	t.Helper()
+	return runAs(t, ctx, in, claim(), sources...)
+}
+
+func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim ingest.JobRequest, sources ...ingest.Source) (*pipeline.Report, error) {
+	t.Helper()
+	type result struct {
+		report *pipeline.Report
+		err    error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		report, err := in.Run(ctx, claim, ingest.Found{Sources: sources})
+		ended <- result{report, err}
+	}()
+	select {
+	case r := <-ended:
+		return r.report, r.err
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the run does not end")
+		return nil, nil
+	}
+}
+
+// take takes sources in, all of them and without trouble.
+func (h *home) take(t *testing.T, sources ...ingest.Source) *pipeline.Report {
+	t.Helper()
+	report, err := run(t, t.Context(), h.ingester(few), sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Refused) > 0 || report.Interrupted {
+		t.Fatalf("refused %v, interrupted %v", report.Refused, report.Interrupted)
+	}
+	return report
+}
+
+// check fails if the catalogue contradicts itself, or has a row without a payload.
+func (h *home) check(t *testing.T) {
+	t.Helper()
+	has := map[ingest.Digest]bool{}
+	if h.memory != nil {
+		for stray := range h.memory.Sweep(t.Context()) {
+			has[stray.Digest] = true
+		}
+	}
+	if err := catalogtest.Check(t.Context(), h.catalog, func(d ingest.Digest) bool { return has[d] }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// models returns the models of the catalogue.
+func (h *home) models(t *testing.T) []ingest.Summary {
+	t.Helper()
+	var all []ingest.Summary
+	for m, err := range h.catalog.Models(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// pieces returns the segments of a file.
+func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.StoredSegment {
+	t.Helper()
+	var all []ingest.StoredSegment
+	for p, err := range h.catalog.Segments(t.Context(), file.ID, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// giveBack exports each file of each model, and fails if one is not what now lies at its path.
+func (h *home) giveBack(t *testing.T) {
+	t.Helper()
+	exporter := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Options: few}
+	for _, m := range h.models(t) {
+		if m.State != ingest.ModelComplete {
+			t.Errorf("model %d (%s) is %s", m.ID, m.Name, m.State)
+			continue
+		}
+		for _, f := range m.Files {
+			out := filepath.Join(t.TempDir(), "out")
+			if err := exporter.Export(t.Context(), f, out, false); err != nil {
+				t.Errorf("export %s: %v", f.Path, err)
+				continue
+			}
+			if got, want := sum(t, out), sum(t, f.Path); got != want || f.Digest != want {
+				t.Errorf("export of %s has digest %s, recorded is %s, the file has %s", f.Path, got.Short(), f.Digest.Short(), want.Short())
+			}
+		}
+	}
+}
+
+// sum is the digest of the file at path.
+func sum(t *testing.T, path string) ingest.Digest {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Fatal(err)
+	}
+	return ingest.Digest(h.Sum(nil))
+}
+
+// refusal returns the reason for which the file at path was refused.
+func refusal(t *testing.T, report *pipeline.Report, path string) error {
+	t.Helper()
+	for _, note := range report.Refused {
+		if note.Path == path {
+			var trouble *ingest.SourceError
+			if !errors.As(note.Reason, &trouble) || trouble.Path != path {
+				t.Errorf("the reason is no SourceError of %s: %v", path, note.Reason)
+			}
+			return note.Reason
+		}
+	}
+	t.Fatalf("%s was not refused; refused are %v", path, report.Refused)
+	return nil
+}

@@ -1,0 +1,213 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync/atomic"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/reader"
+	"github.com/hartonomous/ingest/ingest/source"
+)
+
+// known finds out which files of source are stored and have not changed since, by size
+// and time, without reading them. If all of its weights are, then into is the model
+// that they make, and missing holds the files that it lacks; where it lacks none, it
+// gets source's name. Else missing is the whole source.
+func (r *run) known(ctx context.Context, source *ingest.Source) (into ingest.ModelID, missing ingest.Source, err error) {
+	stored := make([]ingest.StoredFile, len(source.Files))
+	for i, f := range source.Files {
+		if stored[i], err = r.unchanged(ctx, f); err != nil {
+			return 0, *source, err
+		}
+	}
+	into, err = r.sameWeights(ctx, source, stored)
+	if err != nil || into == 0 {
+		return 0, *source, err
+	}
+	missing = ingest.Source{Name: source.Name, URI: source.URI}
+	bytes := int64(0)
+	for i, f := range stored {
+		if f.ID == 0 || f.Tensors > 0 && f.Model != into {
+			missing.Files = append(missing.Files, source.Files[i])
+			continue
+		}
+		if !r.Options.Recheck {
+			bytes += f.Bytes
+		} else if err := r.recheck(ctx, f, source.Files[i]); err != nil {
+			return 0, *source, err
+		}
+	}
+	r.Progress.BytesRecorded.Add(bytes)
+	r.Progress.BytesResumed.Add(bytes)
+	if len(missing.Files) > 0 {
+		return into, missing, nil
+	}
+	if err := r.attach(ctx, source, into); err != nil {
+		return 0, *source, err
+	}
+	r.skip(source.Files[0].Path, into)
+	return into, missing, nil
+}
+
+// attach makes into known by source's name, which means all of source's files from then
+// on. They are stored.
+func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.ModelID) error {
+	if source.Name == "" {
+		return nil
+	}
+	files := make([]ingest.FileID, len(source.Files))
+	for i, f := range source.Files {
+		stored, err := r.unchanged(ctx, f)
+		if err != nil {
+			return err
+		}
+		if stored.ID == 0 {
+			return &ingest.SourceError{f.Path, -1, ingest.ErrChanged}
+		}
+		files[i] = stored.ID
+	}
+	return r.Catalog.Attach(ctx, r.job, into, ingest.Alias{source.Name, source.URI}, files)
+}
+
+// unchanged returns the stored file that f still is, or one without an ID.
+func (r *run) unchanged(ctx context.Context, f ingest.SourceFile) (ingest.StoredFile, error) {
+	info, err := source.Stat(f.Path, f.Root)
+	if err != nil {
+		return ingest.StoredFile{}, &ingest.SourceError{f.Path, -1, err}
+	}
+	return r.storedAs(ctx, f, info)
+}
+
+// storedAs returns the stored file that f is if it has the size and time of info, or one without an ID.
+func (r *run) storedAs(ctx context.Context, f ingest.SourceFile, info fs.FileInfo) (ingest.StoredFile, error) {
+	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
+	if errors.Is(err, ingest.ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() && f.Expected != stored.Digest) {
+		return ingest.StoredFile{}, nil
+	}
+	return stored, err
+}
+
+// sameWeights returns the model that has all the weights of source and no others; 0 if there is none.
+func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []ingest.StoredFile) (ingest.ModelID, error) {
+	var into ingest.ModelID
+	count := 0
+	for i, f := range source.Files {
+		if f.Role != ingest.Weights {
+			continue
+		}
+		if stored[i].ID == 0 || count > 0 && stored[i].Model != into {
+			return 0, nil
+		}
+		into = stored[i].Model
+		count++
+	}
+	if count == 0 {
+		return 0, nil
+	}
+	summary, err := r.Catalog.Model(ctx, into)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range summary.Files {
+		if f.Role == ingest.Weights {
+			count--
+		}
+	}
+	if count != 0 {
+		return 0, nil
+	}
+	return into, nil
+}
+
+func (r *run) skip(path string, into ingest.ModelID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Skipped = append(r.report.Skipped, ingest.Note{path, fmt.Errorf("stored already as model %d, and unchanged", into)})
+}
+
+// recheck reads the file f again and compares each segment with what was recorded.
+func (r *run) recheck(ctx context.Context, stored ingest.StoredFile, f ingest.SourceFile) error {
+	file, err := source.Open(f.Path, f.Root)
+	if err != nil {
+		return &ingest.SourceError{f.Path, -1, err}
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return &ingest.SourceError{f.Path, -1, err}
+	}
+	opened, err := r.storedAs(ctx, f, info)
+	if err != nil {
+		return err
+	}
+	if opened.ID != stored.ID {
+		return &ingest.SourceError{f.Path, -1, ingest.ErrChanged}
+	}
+	parts, err := r.compare(ctx, stored, file, f.Path, &r.Progress.BytesRecorded)
+	if err == nil && len(parts) > 0 {
+		err = &ingest.SourceError{f.Path, -1, &ingest.MismatchError{Want: stored.Digest, Parts: parts}}
+	}
+	return err
+}
+
+// compare reads the file, which was found at path, and names the segments of stored from which it differs. It adds
+// what it has compared to done.
+func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.File, path string, done *atomic.Int64) ([]string, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(r.stop, func() { cancel(ingest.ErrInterrupted) })()
+	lease := r.Pool.Lease()
+	defer lease.Close()
+	buffer, err := lease.Get(ctx, r.Options.SegmentBytes)
+	if err != nil {
+		return nil, err
+	}
+	differing, err := reader.Compare(ctx, r.Catalog, stored, path, file, buffer, func(n int64) {
+		r.Progress.BytesRead.Add(n)
+		done.Add(n)
+	})
+	if errors.Is(err, ingest.ErrIncomplete) {
+		return nil, fmt.Errorf("%w: the file cannot be given back: remove its model (ingest rm %d), and ingest the file again", err, stored.Model)
+	}
+	return places(differing), err
+}
+
+// differing says, of a file whose digest is not the one it claims, which parts are not
+// those of content that the catalogue has under that digest. It returns nothing
+// where there is none, or no telling.
+func (r *run) differing(ctx context.Context, want ingest.Digest, model *ingest.Model) []string {
+	var file *os.File
+	var path string
+	for i := range model.Files {
+		if f := &model.Files[i]; f.Expected == want && file == nil {
+			path = f.Path
+			if file, _ = source.Open(f.Path, f.Root); file != nil {
+				defer file.Close()
+			}
+		}
+	}
+	if file == nil { // the mismatch itself is reported in any case
+		return nil
+	}
+	stored, err := r.Catalog.FileWithDigest(ctx, want)
+	if err != nil {
+		return nil
+	}
+	parts, _ := r.compare(ctx, stored, file, path, new(atomic.Int64)) // as above
+	return parts
+}
+
+// places names at most a few segments, and counts the others.
+func places(segments []ingest.StoredSegment) (names []string) {
+	for i, s := range segments {
+		if i == 5 {
+			return append(names, fmt.Sprintf("and %d more segments", len(segments)-i))
+		}
+		names = append(names, s.Place())
+	}
+	return names
+}

@@ -1,0 +1,55 @@
+package pipeline_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// TestNoSplice: two files of one name, size and time, in two folders, are never joined, whichever was interrupted.
+func TestNoSplice(t *testing.T) {
+	const size = 8 * mib
+	when := time.Unix(1, 0)
+	at := func(seed uint64) ingest.Source {
+		path := blob(t, filepath.Join(t.TempDir(), "model.safetensors"), size, seed)
+		must(t, os.Chtimes(path, when, when))
+		return file(path)
+	}
+	a, b := at(1), at(2)
+	h := storeHome(t)
+	breakOff(t, h, a, 2)
+	h.take(t, b)
+	h.take(t, a)
+	for _, m := range h.models(t) {
+		if m.State != ingest.ModelComplete || m.Files[0].Digest != sum(t, m.Files[0].Path) {
+			t.Errorf("model %d of %s: %s, %s", m.ID, m.Files[0].Path, m.State, m.Files[0].Digest)
+		}
+	}
+	h.check(t)
+	h.giveBack(t)
+}
+
+// TestReplacedInPlace: a file whose content was replaced while size and time stayed is not continued, and the run after that begins anew.
+func TestReplacedInPlace(t *testing.T) {
+	const size = 8 * mib
+	when := time.Unix(1, 0)
+	path := blob(t, filepath.Join(t.TempDir(), "blob"), size, 1)
+	must(t, os.Chtimes(path, when, when))
+	h := storeHome(t)
+	breakOff(t, h, file(path), 2)
+	must(t, os.WriteFile(path, noise(size, 2), 0o600))
+	must(t, os.Chtimes(path, when, when))
+	report, err := run(t, t.Context(), h.ingester(few), file(path))
+	if err != nil || len(report.Ingested) != 0 || len(report.Refused) != 1 || !errors.Is(report.Refused[0].Reason, ingest.ErrChanged) {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	h.take(t, file(path))
+	if m := h.models(t); len(m) != 1 || m[0].Files[0].Digest != sum(t, path) {
+		t.Errorf("%+v", m)
+	}
+	h.check(t)
+}
