@@ -109,4 +109,16 @@ type Maintenance interface {
 	// Relocate notes that the payload of piece now lies at address. If that has a name, all rows of this digest that say that
 	// theirs lies there, by its URI, are given its ETag, size and time as well: they share the payload.
 	Relocate(ctx context.Context, piece StoredSegment, address Address) error
+	// Removal returns what Remove would do.
+	Removal(ctx context.Context, model ModelID) (Removal, error)
+	// Remove removes a model. It marks the model, in state ModelRemoving, in which nothing finds it by name or content and
+	// nothing is continued or merged into it; then it deletes the rows in bounded transactions. A call that was cut short is
+	// finished by the next one, or by Unreferenced. A model that is not there is success. One that a live job works on is a
+	// *BusyError. If rows of other programs refer to the model, the error is a *ForeignRowsError and nothing changes, or, with
+	// cascade, they are removed first.
+	Remove(ctx context.Context, lease Lease, model ModelID, cascade bool) error
+	// RemoveName takes a name from a model. One that it does not have is success; its only one stays.
+	RemoveName(ctx context.Context, lease Lease, model ModelID, name string) error
+	// Rename gives a name of a model another text. A name that the model does not have is ErrNotFound, wrapped.
+	Rename(ctx context.Context, lease Lease, model ModelID, from, to string) error
 }

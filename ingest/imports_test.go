@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"storage/sqlserver":                {"ingest", "storage", "schema", "storage/sqlserver/filestream"},
 	"storage/sqlserver/tdstest/tables": {"schema", "storage/sqlserver/tdstest"},
 	"schema":                           {},
-	"cmd":                              {"ingest", "ingest/format", "ingest/source", "storage", "storage/", "schema"},
+	"cmd":                              {"ingest", "ingest/format", "ingest/remove", "ingest/source", "storage", "storage/", "schema"},
 	"scripts":                          {"ingest", "ingest/format", "ingest/format/", "storage", "storage/", "schema"},
 }
 

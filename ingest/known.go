@@ -166,8 +166,8 @@ func (r *run) compare(ctx context.Context, stored StoredFile, file *os.File, pat
 	var parts differences
 	at := int64(0)
 	gone := func(to int64) error {
-		return &SourceError{path, at, fmt.Errorf("the catalogue has lost the rows of bytes %d to %d, so that the file cannot be given back: %w: delete its model (DELETE FROM Models WHERE ModelId = %d), and take it in again",
-			at, to, ErrIncomplete, stored.Model)}
+		return &SourceError{path, at, fmt.Errorf("rows of bytes %d to %d are missing, and the file cannot be exported: %w: "+
+			"remove the model with `ingest rm %d`, and ingest the file again", at, to, ErrIncomplete, stored.Model)}
 	}
 	for piece, err := range r.Catalog.Segments(ctx, stored.ID) {
 		if err != nil {

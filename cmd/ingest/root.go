@@ -79,7 +79,7 @@ Interrupted runs resume when you run the same command again.
 		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p),
-		newVerify(p), newGC(p), newSchema(p), newVersion(p))
+		newVerify(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
 	asUsage(root)
 	return root
 }

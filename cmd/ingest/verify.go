@@ -92,7 +92,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	stop()
 	verdict := v.finish(len(models))
 	if v.rowsGone > 0 {
-		fmt.Fprintln(p.stderr, "ingest: hint: rows that are gone cannot be repaired: delete the model (DELETE FROM Models WHERE ModelId = its number), and take its file in again")
+		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and ingest its file again")
 	}
 	if v.damaged > v.rowsGone && repair == "" {
 		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing again, from the file it came from")
