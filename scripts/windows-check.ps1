@@ -9,7 +9,7 @@ verifies and exports them and compares SHA-256, takes them in again, kills a run
 
 An address without a database (sqlserver://HOST, sqlserver://HOST/INSTANCE) gets a scratch database, which is dropped
 at the end. A database that the address names is used only with -Yes: it gets the tables of ingest if it lacks them,
-and the models that are taken in stay there, because there is no command to remove a complete model.
+and the ingested models stay there: `ingest rm` removes them.
 
 The exit code is 1 if anything did not hold. Windows PowerShell 5.1 is enough. Where the computer lets no script run:
 powershell -ExecutionPolicy Bypass -File .\windows-check.ps1 ...

@@ -13,7 +13,6 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/durable"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 func newExport(p *program) *cobra.Command {
@@ -73,10 +72,9 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	progress.FilesTotal.Store(int64(len(m.Files)))
 	stop := p.showProgress(progress)
 	defer stop()
-	e := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Progress: progress,
-		Options: pipeline.Options{MemoryBytes: int64(p.memory)}}
+	r := p.reader(h, progress)
 	for i, file := range m.Files {
-		if err := e.Export(ctx, file, targets[i], force); err != nil {
+		if err := r.Export(ctx, file, targets[i], force); err != nil {
 			return err
 		}
 		progress.FilesDone.Add(1)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/pipeline"
+	"github.com/hartonomous/ingest/ingest/gc"
 )
 
 func newGC(p *program) *cobra.Command {
@@ -66,9 +66,9 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		}
 		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n", ingest.Printable(store))
 	}
-	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
-	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: pipeline.DefaultLease, HolderDead: ingest.Holder.Dead}
-	sum, err := collector.Collect(ctx, claim, func(s ingest.Object) {
+	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
+	request := ingest.JobRequest{Pipeline: "gc", Source: "gc"}
+	sum, err := collector.Collect(ctx, request, func(s ingest.Object) {
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(), human(s.Bytes), ingest.Printable(s.Name))
 		}
@@ -92,7 +92,7 @@ func (p *program) printRefusal(s ingest.Object, err error) {
 	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", ingest.Printable(s.Name), err)
 }
 
-func (p *program) printCollection(sum ingest.Collection, g gcFlags) {
+func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 	for _, m := range sum.Unfinished {
 		if p.json || !p.quiet {
 			bytes := m.BytesStored + m.BytesShared

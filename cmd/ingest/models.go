@@ -153,9 +153,9 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
 		fmt.Fprintf(p.stderr, "ingest: no files under %s\n", ingest.Printable(strings.Join(request.Paths, ", ")))
 	}
-	request.Holder, request.TTL, request.HolderDead = ingest.ThisProcess(), pipeline.DefaultLease, ingest.Holder.Dead
 	progress := &ingest.Progress{}
-	run := pipeline.Ingester{Catalog: h.catalog, Store: h.store, Home: request.Options[ingest.OptionStore],
+	run := pipeline.Ingester{Catalog: h.catalog, Store: h.store, StoreAddress: request.Options[ingest.OptionStore],
+		Unshared: p.blobs.byPosition(), Pool: p.pool(),
 		Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, request, found)

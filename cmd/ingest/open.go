@@ -15,12 +15,14 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 // inRows is the --store that keeps payloads in the catalogue's own rows.
-const inRows = ingest.HomeRows
+const inRows = ingest.StoreRows
 
 // env is an open catalogue and its store.
 type env struct {
@@ -28,9 +30,13 @@ type env struct {
 	store   ingest.Store // nil with --store row
 }
 
-func (h *env) payloads() ingest.Payloads {
-	return ingest.Payloads{Store: h.store, Rows: h.catalog}
+// reader reads the stored files of an env, within the memory limit. progress may be nil.
+func (p *program) reader(e *env, progress *ingest.Progress) *reader.Reader {
+	return &reader.Reader{Catalog: e.catalog, Store: e.store, Pool: p.pool(), Progress: progress}
 }
+
+// pool bounds the buffers of the process.
+func (p *program) pool() *buffer.Pool { return buffer.ForMemory(int64(p.memory)) }
 
 // logPayloadMode logs how payloads are written to the catalogue's rows, if there is more than one mode.
 func (h *env) logPayloadMode(log *slog.Logger) {
@@ -110,19 +116,18 @@ func (p *program) open(ctx context.Context) (*env, error) {
 	if err != nil {
 		return nil, err
 	}
-	claimer, ok := h.store.(ingest.Claimer)
-	if !ok {
+	if h.store == nil {
 		return h, nil
 	}
 	identity, err := h.catalog.Identity(ctx)
-	var all []string
+	owner := ""
 	if err == nil {
-		all, err = claimer.Claims(ctx)
+		owner, err = h.store.Owner(ctx, "")
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.catalog.Close())
 	}
-	if !slices.Contains(all, identity) {
+	if owner != identity {
 		h.store = nil
 	}
 	return h, nil
@@ -133,7 +138,7 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 	if h.store != nil || p.store == inRows {
 		return nil
 	}
-	used, err := ingest.UsedStores(ctx, h.catalog)
+	used, err := usedStores(ctx, h.catalog)
 	if err != nil || len(used) == 0 {
 		return err
 	}
@@ -142,18 +147,24 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 		return err
 	}
 	for _, u := range used {
-		if u.Home == store { // it was to know of the catalogue
-			return fmt.Errorf("this catalogue has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", ingest.Printable(store))
+		if u.Address == store { // it was to know of the catalogue
+			return &ingest.LostStoreError{UsedStore: u}
 		}
 	}
 	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in, and --store row its own rows", ingest.Printable(store), homesOf(used))
+}
+
+// usedStores returns the stores that the catalogue's jobs have put payloads into, but for its own rows.
+func usedStores(ctx context.Context, jobs ingest.Jobs) ([]ingest.UsedStore, error) {
+	used, err := ingest.UsedStores(ctx, jobs)
+	return slices.DeleteFunc(used, func(u ingest.UsedStore) bool { return u.Address == inRows }), err
 }
 
 // homesOf names stores for a person.
 func homesOf(used []ingest.UsedStore) string {
 	var homes []string
 	for _, u := range used {
-		homes = append(homes, ingest.Printable(u.Home))
+		homes = append(homes, ingest.Printable(u.Address))
 	}
 	return strings.Join(homes, " and ")
 }

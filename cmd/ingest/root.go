@@ -12,9 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/storage/sqlserver"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // program holds what all commands share: the common flags, and where to print.
@@ -34,7 +33,7 @@ const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some 
 failed, and each is named; 4 damage found; 130 interrupted, can be resumed.`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	p := &program{stdout: stdout, stderr: stderr, memory: pipeline.DefaultMemoryBytes}
+	p := &program{stdout: stdout, stderr: stderr, memory: buffer.DefaultMemory}
 	showVersion := false
 	root := &cobra.Command{
 		Use:   "ingest",
@@ -79,8 +78,8 @@ Interrupted runs resume when you run the same command again.
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
 		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
-	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p),
-		newVerify(p), newGC(p), newSchema(p), newVersion(p))
+	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p), newCat(p),
+		newVerify(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
 	asUsage(root)
 	return root
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/azureblob"
 	"github.com/hartonomous/ingest/storage/dir"
 )
@@ -24,8 +23,11 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) settings() azureblob.Settings {
-	return azureblob.Settings{Layout: azureblob.Layout(f.layout), Tier: f.tier, Workers: f.calls}
+	return azureblob.Settings{Layout: azureblob.Layout(f.layout), Tier: f.tier, Workers: f.calls, CapMbps: f.capMbps}
 }
+
+// byPosition reports whether blobs are named by the row that needs them: then none is shared.
+func (f *storeFlags) byPosition() bool { return f.layout == string(azureblob.ByPosition) }
 
 // check refuses what no store of blobs takes, whether or not the store is one.
 func (f *storeFlags) check() error {
@@ -43,7 +45,7 @@ func (f *storeFlags) rejectUnused(address string) error {
 	if isBlobs(address) {
 		return nil
 	}
-	for flag, given := range map[string]bool{"--tier": f.tier != "", "--cap-mbps": f.capMbps > 0, "--blob-layout position": f.layout == string(azureblob.ByPosition)} {
+	for flag, given := range map[string]bool{"--tier": f.tier != "", "--cap-mbps": f.capMbps > 0, "--blob-layout position": f.byPosition()} {
 		if given {
 			return usage("%s is for a store of blobs, and the store is %s: leave it out, or name a container with --store azblob://ACCOUNT/CONTAINER", flag, ingest.Printable(redact(address)))
 		}
@@ -93,20 +95,20 @@ func checkStore(address string) error {
 	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
 }
 
-// openStore opens the store at an address, and tries its verbs again where an error may pass.
+// openStore opens the store at an address.
 func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok {
 		store, err := dir.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, err // not store: a nil pointer would make an interface that is not nil
 		}
-		return storage.Retry(store, storage.Policy{}), nil
+		return store, nil
 	}
 	store, err := azureblob.Open(ctx, address, p.blobs.settings())
 	if err != nil {
 		return nil, err
 	}
-	return storage.Retry(storage.Cap(store, p.blobs.capMbps), storage.Policy{}), nil
+	return store, nil
 }
 
 func isBlobs(address string) bool {

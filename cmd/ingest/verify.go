@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/lease"
+	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/ingest/source"
 	"github.com/hartonomous/ingest/storage/sqlserver"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 func newVerify(p *program) *cobra.Command {
@@ -73,27 +74,20 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	v := &verification{program: p, progress: &ingest.Progress{}}
-	if _, ok := h.store.(ingest.Prober); ok && !read && !server {
-		v.probe = true
+	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) && h.store != nil && !read}
+	if copied != nil {
+		v.verifier.Repair = copied
 	}
 	for _, m := range models {
 		v.progress.BytesTotal.Add(totalBytes(m))
 		v.progress.FilesTotal.Add(int64(len(m.Files)))
 	}
-	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: pipeline.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
-	if copied != nil {
-		v.verifier.Repair = copied
-	}
-	if server {
-		v.hashed.catalog = h.catalog
-		v.verifier.Server = &v.hashed
-	}
 	stop := p.showProgress(v.progress)
-	err = v.all(ctx, models)
+	err = v.run(ctx, h.catalog, args, models)
 	stop()
 	verdict := v.finish(len(models))
 	if v.rowsGone > 0 {
-		fmt.Fprintln(p.stderr, "ingest: hint: rows that are gone cannot be repaired: delete the model (DELETE FROM Models WHERE ModelId = its number), and take its file in again")
+		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and ingest its file again")
 	}
 	if v.damaged > v.rowsGone && repair == "" {
 		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing again, from the file it came from")
@@ -133,29 +127,26 @@ func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) (
 // verification is one call of the command.
 type verification struct {
 	*program
-	verifier          ingest.Verifier
+	verifier          *reader.Verifier
 	progress          *ingest.Progress
 	verified          int // models
 	foreign           int // models of other programs, of which no digest is recorded
 	damaged, repaired int
-	missing           int         // of damaged
-	rowsGone          int         // of damaged, those of which rows are gone
-	probe             bool        // ask the store instead of reading
-	hashed            hashedThere // by the server, with --server
+	missing           int // of damaged
+	rowsGone          int // of damaged, those of which rows are gone
 }
 
-// hashedThere counts the bytes that a server has hashed.
-type hashedThere struct {
-	catalog ingest.Catalog
-	bytes   atomic.Int64
-}
-
-func (h *hashedThere) HashPayload(ctx context.Context, piece ingest.StoredSegment) (ingest.Digest, error) {
-	digest, err := h.catalog.HashPayload(ctx, piece)
-	if err == nil {
-		h.bytes.Add(piece.Bytes)
+// run verifies the models. Where it may write, it does so as a job: gc does not run beside it.
+func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []string, models []ingest.Summary) error {
+	if v.verifier.Repair == nil && !isBlobs(v.store) {
+		return v.all(ctx, models)
 	}
-	return digest, err
+	request := ingest.JobRequest{Pipeline: "verify", Source: strings.Join(append([]string{"verify"}, args...), " ")}
+	return lease.Run(ctx, catalog, request, v.log, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
+		v.verifier.Writer, v.verifier.Lease = catalog, job
+		err := v.all(ctx, models)
+		return lease.Outcome(err), err
+	})
 }
 
 // all verifies the models. One that cannot be verified does not stop the others.
@@ -180,13 +171,9 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 
 // model checks all files of a model, although one cannot be checked.
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
-	check := v.verifier.Verify
-	if v.probe {
-		check = v.verifier.Probe
-	}
 	var failed error
 	for _, file := range m.Files {
-		err := check(ctx, file, func(d ingest.Damage) { v.found(m, d) })
+		err := v.verifier.Verify(ctx, file, func(d reader.Damage) { v.found(m, d) })
 		if ctx.Err() != nil {
 			return err
 		}
@@ -199,7 +186,7 @@ func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 	return failed
 }
 
-func (v *verification) found(m ingest.Summary, d ingest.Damage) {
+func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	state := "damaged"
 	switch {
 	case d.Repaired:
@@ -216,22 +203,22 @@ func (v *verification) found(m ingest.Summary, d ingest.Damage) {
 		}
 	}
 	place := "the file as a whole"
-	if d.Piece.Bytes > 0 {
-		place = d.Piece.Place()
+	if d.Segment.Bytes > 0 {
+		place = d.Segment.Place()
 	}
-	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name, "tensor": d.Piece.Tensor, "ordinal": d.Piece.Ordinal,
-		"offset": d.Piece.Offset, "bytes": d.Piece.Bytes, "sha256": d.Piece.Digest, "reason": d.Reason.Error()},
+	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name, "tensor": d.Segment.Tensor, "ordinal": d.Segment.Ordinal,
+		"offset": d.Segment.Offset, "bytes": d.Segment.Bytes, "sha256": d.Segment.Digest, "reason": d.Reason.Error()},
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
 
 // hintStores says where payloads may lie that were not found, if there is more than one such place.
 func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
-	used, err := ingest.UsedStores(ctx, jobs)
+	used, err := usedStores(ctx, jobs)
 	if err != nil {
 		return err
 	}
 	store, err := p.storeName()
-	if len(used) > 1 || len(used) == 1 && used[0].Home != store {
+	if len(used) > 1 || len(used) == 1 && used[0].Address != store {
 		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", homesOf(used))
 	}
 	return err
@@ -240,18 +227,18 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 // how says what was done with the payloads.
 func (v *verification) how() string {
 	switch {
-	case v.probe:
+	case v.verifier.Attested:
 		return "asked about"
-	case v.verifier.Server != nil:
-		return fmt.Sprintf("hashed, %s of them by the server", human(v.hashed.bytes.Load()))
+	case v.verifier.Server:
+		return fmt.Sprintf("hashed, %s of them by the server", human(v.verifier.Hashed.Load()))
 	}
 	return "read"
 }
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.verifier.Server == nil,
-			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.hashed.bytes.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.verifier.Attested && !v.verifier.Server,
+			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))

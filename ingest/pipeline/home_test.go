@@ -12,6 +12,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
@@ -93,7 +94,7 @@ func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
 // claim asks for the one job of a test.
 func claim() ingest.JobRequest {
 	return ingest.JobRequest{Pipeline: "models", Source: "test", Paths: []string{"test"}, Holder: ingest.ThisProcess(),
-		TTL: pipeline.DefaultLease, HolderDead: ingest.Holder.Dead}
+		TTL: lease.DefaultTTL, HolderDead: ingest.Holder.Dead}
 }
 
 // run runs in over sources. A run that does not end is a failure, not a hang.

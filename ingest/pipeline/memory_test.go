@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
@@ -127,7 +128,7 @@ func TestHugeFile(t *testing.T) {
 }
 
 func hugeFile(t *testing.T) {
-	const size, memory = 70 << 30, pipeline.DefaultMemoryBytes
+	const size, memory = 70 << 30, buffer.DefaultMemory
 	path := filepath.Join(t.TempDir(), "huge.gguf")
 	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.architecture", Value: "llama"}}}
 	f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "token_embd.weight", Type: gguf.TypeF16, Shape: []uint64{1 << 16, 5 << 15 / 4}})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,18 +14,18 @@ import (
 
 // fake is a catalogue of models in memory. It fails what is done without its one lease.
 type fake struct {
-	ingest.Reader // nil: what else it has is not asked for
-	t             *testing.T
-	models        []ingest.Summary
-	foreign       map[ingest.ModelID][]ingest.ForeignRows
-	busy          error
-	opened        ingest.JobRequest
-	live          bool
-	outcome       ingest.Outcome
-	did           []string
-	onOpen        func()
-	onStep        func(context.Context) error // before each change
-	lost          bool                        // the lease
+	ingest.Catalog // nil: nothing else is called
+	t              *testing.T
+	models         []ingest.Summary
+	foreign        map[ingest.ModelID][]ingest.ForeignRows
+	busy           error
+	opened         ingest.JobRequest
+	live           bool
+	outcome        ingest.Outcome
+	did            []string
+	onOpen         func()
+	onStep         func(context.Context) error // before each change
+	lost           bool                        // the lease
 }
 
 func (f *fake) Open(_ context.Context, request ingest.JobRequest) (ingest.Lease, error) {
@@ -50,14 +51,6 @@ func (f *fake) CloseJob(_ context.Context, _ ingest.Lease, outcome ingest.Outcom
 	return nil
 }
 
-func (f *fake) Job(context.Context, int64) (ingest.Job, error) {
-	return ingest.Job{}, ingest.ErrNotFound
-}
-
-func (f *fake) AllJobs(context.Context) iter.Seq2[ingest.Job, error] {
-	return func(func(ingest.Job, error) bool) {}
-}
-
 func (f *fake) Models(context.Context) iter.Seq2[ingest.Summary, error] {
 	return func(yield func(ingest.Summary, error) bool) {
 		for _, m := range f.models {
@@ -76,20 +69,26 @@ func (f *fake) Model(_ context.Context, id ingest.ModelID) (ingest.Summary, erro
 	return f.models[i], nil
 }
 
+func (f *fake) ModelsNamed(_ context.Context, name string) (ids []ingest.ModelID, err error) {
+	for _, m := range f.models {
+		if slices.Contains(namesOf(&m), name) {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids, nil
+}
+
+func (f *fake) ModelsWithDigest(_ context.Context, prefix ingest.DigestPrefix) (ids []ingest.ModelID, err error) {
+	for _, m := range f.models {
+		if strings.HasPrefix(m.Files[0].Digest.String(), string(prefix)) {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids, nil
+}
+
 func (f *fake) index(id ingest.ModelID) int {
 	return slices.IndexFunc(f.models, func(m ingest.Summary) bool { return m.ID == id })
-}
-
-func (f *fake) Layers(context.Context, ingest.ModelID) iter.Seq2[ingest.Layer, error] {
-	return func(func(ingest.Layer, error) bool) {}
-}
-
-func (f *fake) Segments(context.Context, ingest.FileID, int64) iter.Seq2[ingest.StoredSegment, error] {
-	return func(func(ingest.StoredSegment, error) bool) {}
-}
-
-func (f *fake) Unchanged(context.Context, string, int64, int64) (ingest.StoredFile, error) {
-	return ingest.StoredFile{}, ingest.ErrNotFound
 }
 
 func (f *fake) Removal(ctx context.Context, id ingest.ModelID) (ingest.Removal, error) {

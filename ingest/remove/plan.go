@@ -12,17 +12,6 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Catalog is what a catalogue must be able to do.
-type Catalog interface {
-	ingest.Jobs
-	ingest.Reader
-	// Removal, Remove, RemoveName and Rename are as in ingest.Maintenance.
-	Removal(ctx context.Context, model ingest.ModelID) (ingest.Removal, error)
-	Remove(ctx context.Context, lease ingest.Lease, model ingest.ModelID, cascade bool) error
-	RemoveName(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name string) error
-	Rename(ctx context.Context, lease ingest.Lease, model ingest.ModelID, from, to string) error
-}
-
 // Plan is what removing some models does.
 type Plan struct {
 	Models     []ingest.Removal // go as a whole
@@ -45,7 +34,7 @@ func (n Name) Left(plan *Plan) []string {
 
 // NewPlan finds out what removing the models that references mean would do. A reference that is one of several names of
 // a model means that name alone; all names of a model together mean the model.
-func NewPlan(ctx context.Context, catalog Catalog, references []string) (*Plan, error) {
+func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (*Plan, error) {
 	var order []ingest.ModelID
 	models, whole, names := map[ingest.ModelID]ingest.Summary{}, map[ingest.ModelID]bool{},
 		map[ingest.ModelID][]string{}

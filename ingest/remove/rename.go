@@ -31,7 +31,7 @@ func CheckName(name string) error {
 
 // Renamer gives a name of a model another text.
 type Renamer struct {
-	Catalog Catalog
+	Catalog ingest.Catalog
 	Log     *slog.Logger
 }
 

@@ -15,7 +15,7 @@ var ErrChanged = errors.New("the catalogue changed after this was shown, and not
 
 // Remover carries out a plan.
 type Remover struct {
-	Catalog Catalog
+	Catalog ingest.Catalog
 	// Cascade also removes the rows of other programs that refer to the models.
 	Cascade bool
 	Log     *slog.Logger

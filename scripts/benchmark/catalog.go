@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/storage/sqlite"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // batchRows is what a run writes in one transaction at most.
@@ -50,7 +50,7 @@ func recordRows(ctx context.Context, catalog ingest.Catalog, rows int) (perSecon
 	if err != nil {
 		return 0, err
 	}
-	lease, err := catalog.Open(ctx, ingest.JobRequest{Pipeline: "benchmark", Source: "rows", TTL: pipeline.DefaultLease, Holder: ingest.ThisProcess()})
+	lease, err := catalog.Open(ctx, ingest.JobRequest{Pipeline: "benchmark", Source: "rows", TTL: lease.DefaultTTL, Holder: ingest.ThisProcess()})
 	if err != nil {
 		return 0, err
 	}

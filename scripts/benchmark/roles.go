@@ -10,9 +10,10 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/lease"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // roles are what the program is when it is started as a child of its own.
@@ -52,7 +53,7 @@ func hashModel(args []string) error {
 		return err
 	}
 	run := pipeline.Ingester{Catalog: catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse}
-	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: pipeline.DefaultLease}
+	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: lease.DefaultTTL}
 	report, err := run.Run(ctx, claim, found)
 	if err != nil {
 		return err

@@ -16,10 +16,11 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/lease"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // What has the test binary be a process that takes in a file, with payloads written as files, and be killed at that: the
@@ -50,7 +51,7 @@ func streamer(address string) (code int) {
 		in := pipeline.Ingester{Catalog: c, StoreAddress: ingest.StoreRows, Parse: format.Parser{}.Parse,
 			Options: pipeline.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1}}
 		report, err := in.Run(context.Background(), ingest.JobRequest{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
-			Holder: ingest.ThisProcess(), TTL: pipeline.DefaultLease, HolderDead: ingest.Holder.Dead}, found)
+			Holder: ingest.ThisProcess(), TTL: lease.DefaultTTL, HolderDead: ingest.Holder.Dead}, found)
 		if err == nil && len(report.Refused) > 0 {
 			err = report.Refused[0].Reason
 		}

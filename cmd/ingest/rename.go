@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/remove"
+)
+
+func newRename(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename MODEL NAME",
+		Short: "Give a model another name",
+		Long: `Give a model another name. If the model has several, MODEL must be the name to change.
+
+A name that another model has is refused, and so is one that commands would take for an id or a SHA-256.
+
+` + modelArgument,
+		Example: "  ingest rename model-Q4_K_M.gguf llama3:8b-q4\n  ingest rename 7 tiny",
+		Args:    needs("MODEL", cobra.ExactArgs(2)),
+		RunE:    func(c *cobra.Command, args []string) error { return p.rename(c.Context(), args[0], args[1]) },
+	}
+}
+
+func (p *program) rename(ctx context.Context, reference, name string) error {
+	if err := remove.CheckName(name); err != nil {
+		return usage("%w", err)
+	}
+	catalog, err := p.openToRead(ctx)
+	if err != nil {
+		return err
+	}
+	defer catalog.Close()
+	renamer := remove.Renamer{Catalog: catalog, Log: p.log}
+	m, from, err := renamer.Rename(ctx, p.request("rename", []string{reference, name}), reference, name)
+	if err != nil {
+		return err
+	}
+	if p.json || !p.quiet {
+		p.emit(map[string]any{"event": "renamed", "id": m.ID, "from": from, "name": name},
+			"renamed  model %d  %s to %s\n", m.ID, ingest.Printable(from), ingest.Printable(name))
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/remove"
+)
+
+// printRmPlan lists what goes and what stays. A person who is asked sees it in any case.
+func (p *program) printRmPlan(plan *remove.Plan, ask bool) {
+	if p.quiet && !p.json && !ask {
+		return
+	}
+	for _, n := range plan.Names {
+		p.printRmName("would remove name", n, plan)
+	}
+	for _, m := range plan.Models {
+		if p.json {
+			p.printJSON(removalObject("would remove", m))
+			continue
+		}
+		p.printRmModel(m)
+	}
+}
+
+func (p *program) printRemovedName(n remove.Name, plan *remove.Plan) {
+	if p.json || !p.quiet {
+		p.printRmName("removed name", n, plan)
+	}
+}
+
+func (p *program) printRmName(event string, n remove.Name, plan *remove.Plan) {
+	left := n.Left(plan)
+	p.emit(map[string]any{"event": event, "id": n.Model.ID, "name": n.Name, "names": left},
+		"%s  %s  of model %d, which keeps %s\n", event, ingest.Printable(n.Name), n.Model.ID, printableList(left))
+}
+
+// printRmModel lists a model with its names, its files and what refers to it.
+func (p *program) printRmModel(m ingest.Removal) {
+	state := ""
+	if m.Model.State != ingest.ModelComplete {
+		state = ", " + string(m.Model.State)
+	}
+	fmt.Fprintf(p.stdout, "would remove  model %d  %s  (%s in %s%s)\n", m.Model.ID, ingest.Printable(m.Model.Name),
+		human(totalBytes(m.Model)), plural(len(m.Model.Files), "file"), state)
+	rows := [][]any{}
+	for _, name := range append([]string{m.Model.Name}, otherNames(m.Model)...) {
+		rows = append(rows, []any{"  name", name})
+	}
+	for _, f := range m.Model.Files {
+		rows = append(rows, []any{"  file", f.Name, string(f.Role), human(f.Bytes)})
+	}
+	p.table(rows)
+	fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s stay, as other models need them\n",
+		human(m.Freed), human(m.Shared))
+	for _, r := range m.Foreign {
+		fmt.Fprintf(p.stdout, "  %s of another program: %s.%s refers to %s\n", plural(int(r.Rows), "row"),
+			ingest.Printable(r.Table), ingest.Printable(r.Column), ingest.Printable(r.Refers))
+	}
+}
+
+func (p *program) printRemoved(m ingest.Removal) {
+	if p.json || !p.quiet {
+		p.emit(removalObject("removed", m), "removed  model %d  %s\n", m.Model.ID, ingest.Printable(m.Model.Name))
+	}
+}
+
+// printRmSummary says how much gc frees.
+func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
+	if p.json {
+		p.printJSON(map[string]any{"event": "summary", "models": len(plan.Models), "names": len(plan.Names),
+			"bytes_freed": plan.Freed(), "removed": removed})
+		return
+	}
+	verb := "would remove"
+	if removed {
+		verb = "removed"
+	}
+	p.printf("%s: %s, %s", verb, plural(len(plan.Models), "model"), plural(len(plan.Names), "name"))
+	if len(plan.Models) > 0 {
+		p.printf("; `ingest gc --yes` frees %s", human(plan.Freed()))
+	}
+	p.printf("\n")
+}
+
+// removalObject is a model that goes, as --json prints it.
+func removalObject(event string, m ingest.Removal) map[string]any {
+	files := make([]map[string]any, len(m.Model.Files))
+	for i, f := range m.Model.Files {
+		files[i] = map[string]any{"name": f.Name, "role": f.Role, "bytes": f.Bytes, "sha256": f.Digest}
+	}
+	foreign := make([]map[string]any, len(m.Foreign))
+	for i, r := range m.Foreign {
+		foreign[i] = map[string]any{"table": r.Table, "column": r.Column, "refers": r.Refers, "rows": r.Rows}
+	}
+	return map[string]any{"event": event, "id": m.Model.ID, "name": m.Model.Name, "state": m.Model.State,
+		"names": append([]string{m.Model.Name}, otherNames(m.Model)...), "files": files, "bytes": totalBytes(m.Model),
+		"bytes_freed": m.Freed, "bytes_shared": m.Shared, "foreign": foreign}
+}
+
+func printableList(names []string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = ingest.Printable(name)
+	}
+	return strings.Join(all, ", ")
+}
