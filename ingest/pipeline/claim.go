@@ -21,7 +21,7 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 			return nil, err
 		}
 		if owner == "" && here >= 0 { // it was to know of the catalogue: this is another one in its place
-			return nil, &ingest.LostStoreError{used[here]}
+			return nil, &ingest.LostStoreError{UsedStore: used[here]}
 		}
 		if err := ingest.ClaimStore(ctx, in.Catalog, in.Store); err != nil {
 			return nil, err

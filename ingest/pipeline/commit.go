@@ -71,7 +71,7 @@ func (t *intake) checkWhole(got ingest.Digest) error {
 		return err
 	}
 	if want := t.file.Expected; !want.IsZero() && want != got {
-		return &ingest.SourceError{t.file.Path, -1, &ingest.MismatchError{Want: want, Got: got}}
+		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: &ingest.MismatchError{Want: want, Got: got}}
 	}
 	return nil
 }
@@ -79,16 +79,17 @@ func (t *intake) checkWhole(got ingest.Digest) error {
 func (t *intake) checkUnchanged() error {
 	open, err := t.source.Stat()
 	if err != nil {
-		return &ingest.SourceError{t.file.Path, -1, err}
+		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: err}
 	}
 	named, err := source.Stat(t.file.Path, t.file.Root)
 	if err != nil {
-		return &ingest.SourceError{t.file.Path, -1, fmt.Errorf("%w (%w)", ingest.ErrChanged, err)}
+		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: fmt.Errorf("%w (%w)", ingest.ErrChanged, err)}
 	}
 	for _, info := range []fs.FileInfo{open, named} {
 		if info.Size() != t.file.Bytes || !info.ModTime().Equal(t.file.Modified) || !os.SameFile(open, info) {
-			return &ingest.SourceError{t.file.Path, -1, fmt.Errorf("%d bytes of %s have become %d of %s: %w",
+			return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: fmt.Errorf("%d bytes of %s have become %d of %s: %w",
 				t.file.Bytes, t.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"), ingest.ErrChanged)}
+
 		}
 	}
 	return nil

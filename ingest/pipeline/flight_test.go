@@ -88,11 +88,11 @@ func TestCurrent(t *testing.T) {
 	look := func() { seen = append(seen, p.Current()) }
 	look()
 	for _, path := range []string{"a", "b", "a"} {
-		p.begin(path)
+		p.Begin(path)
 	}
 	look()
 	for _, path := range []string{"a", "unknown", "b", "a"} {
-		p.end(path)
+		p.End(path)
 		look()
 	}
 	if want := []string{"", "a", "b", "b", "a", ""}; !slices.Equal(seen, want) {

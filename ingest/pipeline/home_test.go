@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"io"
 	"os"
@@ -11,9 +12,11 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/ingest/pipeline"
+	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
@@ -83,8 +86,9 @@ func (h *home) store() ingest.Store {
 	return h.memory
 }
 
-func (h *home) payloads() ingest.Payloads {
-	return ingest.Payloads{Store: h.store(), Rows: h.catalog}
+// reader reads what is stored, in as much memory as few has.
+func (h *home) reader() *reader.Reader {
+	return &reader.Reader{Catalog: h.catalog, Store: h.store(), Pool: buffer.ForMemory(few.MemoryBytes)}
 }
 
 func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
@@ -141,7 +145,7 @@ func (h *home) check(t *testing.T) {
 	t.Helper()
 	has := map[ingest.Digest]bool{}
 	if h.memory != nil {
-		for stray := range h.memory.Sweep(t.Context()) {
+		for stray := range h.memory.List(t.Context()) {
 			has[stray.Digest] = true
 		}
 	}
@@ -179,7 +183,7 @@ func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.StoredSegme
 // giveBack exports each file of each model, and fails if one is not what now lies at its path.
 func (h *home) giveBack(t *testing.T) {
 	t.Helper()
-	exporter := ingest.Exporter{Catalog: h.catalog, Payloads: h.payloads(), Options: few}
+	r := h.reader()
 	for _, m := range h.models(t) {
 		if m.State != ingest.ModelComplete {
 			t.Errorf("model %d (%s) is %s", m.ID, m.Name, m.State)
@@ -187,7 +191,7 @@ func (h *home) giveBack(t *testing.T) {
 		}
 		for _, f := range m.Files {
 			out := filepath.Join(t.TempDir(), "out")
-			if err := exporter.Export(t.Context(), f, out, false); err != nil {
+			if err := r.Export(t.Context(), f, out, false); err != nil {
 				t.Errorf("export %s: %v", f.Path, err)
 				continue
 			}
@@ -227,4 +231,17 @@ func refusal(t *testing.T, report *pipeline.Report, path string) error {
 	}
 	t.Fatalf("%s was not refused; refused are %v", path, report.Refused)
 	return nil
+}
+
+// change runs a statement on the home's database, as another program could.
+func (h *home) change(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite", h.path)
+	must(t, err)
+	result, err := db.Exec(statement, args...)
+	must(t, err)
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		t.Fatalf("%s changed %d rows, %v", statement, n, err)
+	}
+	must(t, db.Close())
 }

@@ -73,7 +73,7 @@ func (t *intake) take(work context.Context) error {
 func (t *intake) begin(work context.Context) error {
 	var err error
 	if t.source, err = source.Open(t.file.Path, t.file.Root); err != nil {
-		return &ingest.SourceError{t.file.Path, -1, err}
+		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: err}
 	}
 	if err := t.checkUnchanged(); err != nil {
 		t.source.Close()
@@ -87,7 +87,7 @@ func (t *intake) begin(work context.Context) error {
 		}
 		if err := t.hasher.UnmarshalBinary(t.entry.HashState); err != nil {
 			t.source.Close()
-			return &ingest.SourceError{t.file.Path, -1, fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ingest.ErrIncomplete, err)}
+			return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ingest.ErrIncomplete, err)}
 		}
 	}
 	t.loan = t.Pool.Lease()
@@ -192,10 +192,10 @@ func (t *intake) readFull(s *slab) error {
 	n, err := io.ReadFull(io.NewSectionReader(t.source, s.from, want), s.buffer[:want])
 	t.Progress.BytesRead.Add(int64(n))
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &ingest.SourceError{t.file.Path, s.from + int64(n), fmt.Errorf("the file ends here, and had %d bytes: %w", t.file.Bytes, ingest.ErrChanged)}
+		return &ingest.SourceError{Path: t.file.Path, Offset: s.from + int64(n), Err: fmt.Errorf("the file ends here, and had %d bytes: %w", t.file.Bytes, ingest.ErrChanged)}
 	}
 	if err != nil {
-		return &ingest.SourceError{t.file.Path, s.from + int64(n), err}
+		return &ingest.SourceError{Path: t.file.Path, Offset: s.from + int64(n), Err: err}
 	}
 	return nil
 }

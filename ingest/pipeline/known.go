@@ -66,18 +66,18 @@ func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.Mod
 			return err
 		}
 		if stored.ID == 0 {
-			return &ingest.SourceError{f.Path, -1, ingest.ErrChanged}
+			return &ingest.SourceError{Path: f.Path, Offset: -1, Err: ingest.ErrChanged}
 		}
 		files[i] = stored.ID
 	}
-	return r.Catalog.Attach(ctx, r.job, into, ingest.Alias{source.Name, source.URI}, files)
+	return r.Catalog.Attach(ctx, r.job, into, ingest.Alias{Name: source.Name, URI: source.URI}, files)
 }
 
 // unchanged returns the stored file that f still is, or one without an ID.
 func (r *run) unchanged(ctx context.Context, f ingest.SourceFile) (ingest.StoredFile, error) {
 	info, err := source.Stat(f.Path, f.Root)
 	if err != nil {
-		return ingest.StoredFile{}, &ingest.SourceError{f.Path, -1, err}
+		return ingest.StoredFile{}, &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}
 	}
 	return r.storedAs(ctx, f, info)
 }
@@ -126,30 +126,30 @@ func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []i
 func (r *run) skip(path string, into ingest.ModelID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Skipped = append(r.report.Skipped, ingest.Note{path, fmt.Errorf("stored already as model %d, and unchanged", into)})
+	r.report.Skipped = append(r.report.Skipped, ingest.Note{Path: path, Reason: fmt.Errorf("stored already as model %d, and unchanged", into)})
 }
 
 // recheck reads the file f again and compares each segment with what was recorded.
 func (r *run) recheck(ctx context.Context, stored ingest.StoredFile, f ingest.SourceFile) error {
 	file, err := source.Open(f.Path, f.Root)
 	if err != nil {
-		return &ingest.SourceError{f.Path, -1, err}
+		return &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return &ingest.SourceError{f.Path, -1, err}
+		return &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}
 	}
 	opened, err := r.storedAs(ctx, f, info)
 	if err != nil {
 		return err
 	}
 	if opened.ID != stored.ID {
-		return &ingest.SourceError{f.Path, -1, ingest.ErrChanged}
+		return &ingest.SourceError{Path: f.Path, Offset: -1, Err: ingest.ErrChanged}
 	}
 	parts, err := r.compare(ctx, stored, file, f.Path, &r.Progress.BytesRecorded)
 	if err == nil && len(parts) > 0 {
-		err = &ingest.SourceError{f.Path, -1, &ingest.MismatchError{Want: stored.Digest, Parts: parts}}
+		err = &ingest.SourceError{Path: f.Path, Offset: -1, Err: &ingest.MismatchError{Want: stored.Digest, Parts: parts}}
 	}
 	return err
 }

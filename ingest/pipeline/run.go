@@ -99,6 +99,11 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	if err != nil {
 		return nil, err
 	}
+	driver := r.Pool.Lease() // what the catalogue's driver copies
+	defer driver.Close()
+	if err := driver.Reserve(ctx, in.copies()*r.Options.SegmentBytes); err != nil {
+		return nil, err
+	}
 	graceful, end := grace(ctx)
 	defer end()
 	err = lease.Run(graceful, in.Catalog, request, r.Log, func(work context.Context, job ingest.Lease) (ingest.Outcome, error) {
@@ -227,7 +232,7 @@ func (r *run) judge(work context.Context, source ingest.Source, err error) error
 func (r *run) refuse(path string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Refused = append(r.report.Refused, ingest.Note{path, err})
+	r.report.Refused = append(r.report.Refused, ingest.Note{Path: path, Reason: err})
 }
 
 func (r *run) sortReport() {

@@ -22,7 +22,7 @@ func (h *home) state(t *testing.T) string {
 		all = append(all, h.modelState(t, m))
 	}
 	if h.memory != nil {
-		for stray, err := range h.memory.Sweep(t.Context()) {
+		for stray, err := range h.memory.List(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,9 +110,9 @@ func freeze(t *testing.T, h *home) frozen {
 	if f.rows {
 		return f
 	}
-	for stray := range h.memory.Sweep(t.Context()) {
-		p, err := h.memory.Get(t.Context(), stray.Digest, ingest.Address{Bytes: stray.Bytes}, nil)
-		if err != nil {
+	for stray := range h.memory.List(t.Context()) {
+		p := make([]byte, stray.Bytes)
+		if err := h.memory.Get(t.Context(), stray.Digest, ingest.Address{Bytes: stray.Bytes}, 0, p); err != nil {
 			t.Fatal(err)
 		}
 		f.payloads = append(f.payloads, p)
@@ -128,7 +128,7 @@ func (f frozen) thaw(t *testing.T) *home {
 	if !f.rows {
 		h.memory = &storetest.Memory{}
 		for _, p := range f.payloads {
-			if _, err := h.memory.Put(t.Context(), ingest.Sum(p), p); err != nil {
+			if _, err := h.memory.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 				t.Fatal(err)
 			}
 		}

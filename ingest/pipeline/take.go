@@ -86,7 +86,7 @@ func (r *run) warn(model *ingest.Model) {
 	defer r.mu.Unlock()
 	for i := range model.Files {
 		for _, text := range model.Files[i].Warnings {
-			r.report.Warnings = append(r.report.Warnings, ingest.Note{model.Files[i].Path, errors.New(text)})
+			r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: model.Files[i].Path, Reason: errors.New(text)})
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (r *run) takeModel(ctx context.Context, model *ingest.Model, into ingest.Mo
 	for i := range model.Files {
 		var err error
 		if plans[i], err = ingest.NewPlan(&model.Files[i], r.Options.SegmentBytes); err != nil {
-			return &ingest.SourceError{model.Files[i].Path, -1, err}
+			return &ingest.SourceError{Path: model.Files[i].Path, Offset: -1, Err: err}
 		}
 	}
 	// Two copies of a file, with one name and time, have one key: never continue
@@ -172,7 +172,7 @@ func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*inges
 func (r *run) complete(ctx context.Context, model *ingest.Model, id, into ingest.ModelID, resumed int64) error {
 	final, err := r.Catalog.Complete(ctx, r.job, id, into)
 	if errors.Is(err, ingest.ErrIncomplete) { // another program has removed rows of it
-		return &ingest.SourceError{model.Files[0].Path, -1, fmt.Errorf("%w: it is begun anew by the next run", err)}
+		return &ingest.SourceError{Path: model.Files[0].Path, Offset: -1, Err: fmt.Errorf("%w: it is begun anew by the next run", err)}
 	}
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
