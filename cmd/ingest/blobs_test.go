@@ -94,7 +94,7 @@ func azurite(t *testing.T) string {
 	return account
 }
 
-// openBlobs opens a store as the one catalogue that has claimed it.
+// openBlobs opens a store as its owner.
 func openBlobs(t *testing.T, layout, container string) ingest.Store {
 	t.Helper()
 	p := &program{}
@@ -103,11 +103,11 @@ func openBlobs(t *testing.T, layout, container string) ingest.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := store.(ingest.Claimer).Claims(t.Context())
-	if err != nil || len(claims) != 1 {
-		t.Fatalf("claims %v, %v", claims, err)
+	owner, err := store.Owner(t.Context(), "")
+	if err != nil || owner == "" {
+		t.Fatalf("owner %q, %v", owner, err)
 	}
-	if _, err := store.(ingest.Claimer).Claim(t.Context(), claims[0]); err != nil {
+	if _, err := store.Owner(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
 	return store
@@ -117,15 +117,16 @@ func openBlobs(t *testing.T, layout, container string) ingest.Store {
 func leaveByPosition(t *testing.T, container string) (name string) {
 	t.Helper()
 	store := openBlobs(t, "position", container)
-	for stray, err := range store.(ingest.Sweeper).Sweep(t.Context()) {
+	for stray, err := range store.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := store.Get(t.Context(), stray.Digest, ingest.Address{Name: stray.Name, Bytes: stray.Bytes}, nil)
+		payload := make([]byte, stray.Bytes)
+		err := store.Get(t.Context(), stray.Digest, ingest.Address{Name: stray.Name, Bytes: stray.Bytes}, 0, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, err := store.(ingest.Placer).PutAt(t.Context(), ingest.Position{Model: 99, Layer: 1}, stray.Digest, payload)
+		at, err := store.Put(t.Context(), ingest.Key{Digest: stray.Digest, Model: 99, Layer: 1}, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,15 +140,11 @@ func leaveByPosition(t *testing.T, container string) (name string) {
 func damageBlob(t *testing.T, layout, container string) {
 	t.Helper()
 	store := openBlobs(t, layout, container)
-	for stray, err := range store.(ingest.Sweeper).Sweep(t.Context()) {
+	for stray, err := range store.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if placer, ok := store.(ingest.Placer); ok {
-			_, err = placer.ReplaceAt(t.Context(), ingest.Address{Name: stray.Name}, stray.Digest, []byte("damage"))
-		} else {
-			_, err = store.Replace(t.Context(), stray.Digest, []byte("damage"))
-		}
+		_, err = store.Replace(t.Context(), stray.Digest, ingest.Address{Name: stray.Name}, []byte("damage"))
 		if err != nil {
 			t.Fatal(err)
 		}

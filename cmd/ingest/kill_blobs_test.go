@@ -5,8 +5,6 @@ package main
 import (
 	"testing"
 	"time"
-
-	"github.com/hartonomous/ingest/ingest"
 )
 
 // TestKillBlobs kills runs that put payloads into blobs: what was on its way arrives, or does not.
@@ -42,7 +40,7 @@ func (k *killer) collectBlobs(now rows) {
 	time.Sleep(1100 * time.Millisecond) // gc spares what was written in the second in which it announces itself
 	k.must("gc", "--yes", "--older-than", "0s")
 	left := 0
-	for stray, err := range k.blobs.store.(ingest.Sweeper).Sweep(k.Context()) {
+	for stray, err := range k.blobs.store.List(k.Context()) {
 		if err != nil {
 			k.Fatal(err)
 		}

@@ -142,11 +142,10 @@ func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []s
 		return v.all(ctx, models)
 	}
 	request := ingest.JobRequest{Pipeline: "verify", Source: strings.Join(append([]string{"verify"}, args...), " ")}
-	return lease.Run(ctx, catalog, request, v.log, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
+	return lease.Run(ctx, catalog, request, v.log, func(ctx context.Context, job ingest.Lease) error {
 		v.verifier.Writer, v.verifier.Lease = catalog, job
-		err := v.all(ctx, models)
-		return lease.Outcome(err), err
-	})
+		return v.all(ctx, models)
+	}, nil)
 }
 
 // all verifies the models. One that cannot be verified does not stop the others.

@@ -46,15 +46,14 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 		return sum, err
 	}
 	request.Exclusive = true
-	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
-		err := c.collect(ctx, job, &sum, found) // each batch renews the lease as well
-		return outcome(&sum, err), err
-	})
+	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
+		return c.collect(ctx, job, &sum, found) // each batch renews the lease as well
+	}, sum.outcome)
 	return sum, err
 }
 
 // outcome is how the job ended.
-func outcome(sum *Collection, err error) ingest.Outcome {
+func (sum *Collection) outcome(err error) ingest.Outcome {
 	if err == nil && sum.Refused > 0 {
 		err = fmt.Errorf("%d payloads or remains could not be deleted", sum.Refused)
 	}

@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,11 +16,12 @@ const DefaultTTL = 30 * time.Second
 // closeTimeout bounds the last word to the catalogue about a job.
 const closeTimeout = 10 * time.Second
 
-// Run opens the job that request asks for, has work done while the job's lease is kept, and closes the job with the outcome
-// that work returns. The context of work ends with ctx, and when the lease is lost. A request without holder or TTL
-// is one of this process, for DefaultTTL. The error is that of work, with the reason for which its context ended.
+// Run opens the job that request asks for, has work done while the job's lease is kept, and closes the job with its
+// outcome, which depends on the error of work; a nil outcome is Outcome. The context of work ends with ctx, and when the
+// lease is lost. A request without holder or TTL is one of this process, for DefaultTTL. The error is that of work, or the
+// reason for which its context ended, or both.
 func Run(ctx context.Context, jobs ingest.Jobs, request ingest.JobRequest, log *slog.Logger,
-	work func(context.Context, ingest.Lease) (ingest.Outcome, error)) error {
+	work func(context.Context, ingest.Lease) error, outcome func(error) ingest.Outcome) error {
 	if request.Holder == (ingest.Holder{}) {
 		request.Holder, request.HolderDead = ingest.ThisProcess(), ingest.Holder.Dead
 	}
@@ -31,14 +33,19 @@ func Run(ctx context.Context, jobs ingest.Jobs, request ingest.JobRequest, log *
 		return err
 	}
 	held, end := Keep(ctx, jobs, lease, log)
-	outcome, err := work(held, lease)
-	if errors.Is(err, context.Canceled) && held.Err() != nil {
-		err = context.Cause(held)
+	err = work(held, lease)
+	if cause := context.Cause(held); err == context.Canceled && cause != nil {
+		err = cause
+	} else if err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w (%w)", cause, err)
 	}
 	end()
+	if outcome == nil {
+		outcome = Outcome
+	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer stop()
-	closing := jobs.CloseJob(last, lease, outcome)
+	closing := jobs.CloseJob(last, lease, outcome(err))
 	if errors.Is(closing, ingest.ErrLeaseLost) {
 		closing = nil // its successor says how the job ended
 	}

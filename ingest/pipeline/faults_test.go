@@ -237,7 +237,7 @@ func TestRefusalAmongFaults(t *testing.T) {
 		}
 	}
 	t.Log(failed)
-	for _, verb := range []string{"Abandon", "Models", "Segments"} {
+	for _, verb := range []string{"Abandon", "FileWithDigest", "Segments"} {
 		if failed[verb] == 0 {
 			t.Errorf("no call of %s has failed", verb)
 		}

@@ -157,19 +157,22 @@ func (r *run) recheck(ctx context.Context, stored ingest.StoredFile, f ingest.So
 // compare reads the file, which was found at path, and names the segments of stored from which it differs. It adds
 // what it has compared to done.
 func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.File, path string, done *atomic.Int64) ([]string, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	reading, cancel := context.WithCancelCause(r.stop)
 	defer cancel(nil)
-	defer context.AfterFunc(r.stop, func() { cancel(ingest.ErrInterrupted) })()
+	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 	lease := r.Pool.Lease()
 	defer lease.Close()
 	buffer, err := lease.Get(ctx, r.Options.SegmentBytes)
 	if err != nil {
 		return nil, err
 	}
-	differing, err := reader.Compare(ctx, r.Catalog, stored, path, file, buffer, func(n int64) {
+	differing, err := reader.Compare(reading, r.Catalog, stored, path, file, buffer, func(n int64) {
 		r.Progress.BytesRead.Add(n)
 		done.Add(n)
 	})
+	if err != nil && r.stop.Err() != nil {
+		return nil, ingest.ErrInterrupted
+	}
 	if errors.Is(err, ingest.ErrIncomplete) {
 		return nil, fmt.Errorf("%w: the file cannot be given back: remove its model (ingest rm %d), and ingest the file again", err, stored.Model)
 	}

@@ -106,11 +106,10 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	}
 	graceful, end := grace(ctx)
 	defer end()
-	err = lease.Run(graceful, in.Catalog, request, r.Log, func(work context.Context, job ingest.Lease) (ingest.Outcome, error) {
+	err = lease.Run(graceful, in.Catalog, request, r.Log, func(work context.Context, job ingest.Lease) error {
 		r.begin(job, found, others)
-		err := r.ingestAll(work, found.Sources)
-		return r.outcome(err), err
-	})
+		return r.ingestAll(work, found.Sources)
+	}, r.outcome)
 	if r.job.Job == 0 { // the job was not opened
 		return nil, err
 	}

@@ -23,6 +23,9 @@ func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path st
 	var differing []ingest.StoredSegment
 	at := int64(0)
 	for s, err := range rows.Segments(ctx, file.ID, 0) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err != nil {
 			return nil, err
 		}

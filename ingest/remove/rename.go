@@ -43,10 +43,10 @@ func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, referen
 	if err := CheckName(to); err != nil {
 		return m, "", err
 	}
-	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
+	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 		m, from, err = r.rename(ctx, job, reference, to)
-		return lease.Outcome(err), err
-	})
+		return err
+	}, nil)
 	return m, from, err
 }
 

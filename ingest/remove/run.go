@@ -32,10 +32,9 @@ func (r *Remover) Run(ctx context.Context, request ingest.JobRequest, plan *Plan
 		return err
 	}
 	request.Exclusive = true
-	return lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) (ingest.Outcome, error) {
-		err := r.run(ctx, job, plan)
-		return lease.Outcome(err), err
-	})
+	return lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
+		return r.run(ctx, job, plan)
+	}, nil)
 }
 
 func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
