@@ -186,7 +186,7 @@ func cmdStray(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for i := range number {
 		payload := fmt.Appendf(nil, "stray %d", i)
-		_, err := store.Put(context.Background(), ingest.Sum(payload), payload)
+		_, err := store.Put(context.Background(), ingest.Key{Digest: ingest.Sum(payload)}, payload)
 		ts.Check(err)
 	}
 	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "tmp", "4242-0123456789abcdef"), []byte("par"), 0o600))

@@ -65,9 +65,6 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
 		}
 		defer copied.Close()
-		if err := ingest.ClaimStore(ctx, h.catalog, h.store); err != nil {
-			return err
-		}
 	}
 	models, err := modelsToVerify(ctx, h.catalog, args)
 	if err != nil {

@@ -17,8 +17,9 @@ const pageBytes = 4096
 // Pool lends buffers, never more than its limit at once. Returned buffers are kept for the next borrower and are not
 // cleared. Its methods may be called by many goroutines.
 type Pool struct {
-	limit int64
-	room  *semaphore.Weighted // bytes that may still be lent
+	limit  int64
+	memory int64               // of the whole process
+	room   *semaphore.Weighted // bytes that may still be lent
 
 	mu   sync.Mutex
 	lent int64
@@ -38,12 +39,14 @@ func ForMemory(memory int64) *Pool {
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
-	return New(max(0, memory-Reserved))
+	p := New(max(0, memory-Reserved))
+	p.memory = memory
+	return p
 }
 
 // New returns a pool that lends at most limit bytes at once.
 func New(limit int64) *Pool {
-	return &Pool{limit: limit, room: semaphore.NewWeighted(limit)}
+	return &Pool{limit: limit, memory: limit + Reserved, room: semaphore.NewWeighted(limit)}
 }
 
 // Limit returns how many bytes the pool lends at most.
@@ -51,11 +54,12 @@ func (p *Pool) Limit() int64 { return p.limit }
 
 // A TooSmallError says that a request is larger than the pool.
 type TooSmallError struct {
-	Need, Limit int64 // bytes
+	Memory, Need int64 // the memory limit, and the least that it has to be, in bytes
 }
 
 func (e *TooSmallError) Error() string {
-	return fmt.Sprintf("%d MiB of buffers are needed, and the memory limit leaves %d MiB for them", (e.Need+1<<20-1)>>20, e.Limit>>20)
+	return fmt.Sprintf("a memory limit of %d MiB is too small for segments of this size: allow at least %d MiB",
+		e.Memory>>20, (e.Need+1<<20-1)>>20)
 }
 
 // take hands out a buffer of size bytes, for which the caller has acquired the room.
@@ -156,7 +160,7 @@ func (l *Lease) Release(others int64) {
 
 func (p *Pool) acquire(ctx context.Context, size int64) error {
 	if size > p.limit {
-		return &TooSmallError{size, p.limit}
+		return &TooSmallError{Memory: p.memory, Need: size + Reserved}
 	}
 	if err := p.room.Acquire(ctx, size); err != nil {
 		return context.Cause(ctx)

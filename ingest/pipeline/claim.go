@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -24,7 +25,7 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 			return nil, &ingest.LostStoreError{UsedStore: used[here]}
 		}
 		if err := ingest.ClaimStore(ctx, in.Catalog, in.Store); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("store %s: %w", ingest.Printable(in.StoreAddress), err)
 		}
 	}
 	if here < 0 {
