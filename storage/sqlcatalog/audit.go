@@ -60,12 +60,12 @@ var findings = []Finding{
 		WHERE `+notRemoving+`(f.ModelId IS NULL OR f.ModelId <> n.ModelId)`),
 }
 
-// Audit looks for rows that contradict each other, with those that a dialect knows of besides, and joins what it finds
-// into the error. It is for a database at which nobody is at work.
-func (c *Catalog) Audit(ctx context.Context, more []Finding) error {
+// Audit looks for rows that contradict each other, and joins what it finds into the error. It is for a database at which
+// nobody is at work.
+func (c *Catalog) Audit(ctx context.Context) error {
 	return c.readLong(ctx, func(t *Tx) error {
 		var found []error
-		for _, f := range append(append([]Finding(nil), findings...), more...) {
+		for _, f := range append(c.dialect.Findings(), findings...) {
 			var count int64
 			var example sql.NullInt64
 			err := t.One(f.count).Scan(&count, &example)

@@ -17,7 +17,7 @@ type Catalog struct {
 func New(dialect Dialect) *Catalog {
 	c := &Catalog{dialect: dialect, texts: make(map[*Statement]string, len(all))}
 	for _, s := range all {
-		c.texts[s] = dialect.Text(s.name, s.text)
+		c.texts[s] = c.compile(s)
 	}
 	return c
 }
@@ -27,7 +27,15 @@ func (c *Catalog) text(s *Statement) string {
 	if text, known := c.texts[s]; known {
 		return text
 	}
-	return c.dialect.Text(s.name, s.text)
+	return c.compile(s)
+}
+
+func (c *Catalog) compile(s *Statement) string {
+	text := Compile(s.name, s.text, c.dialect.Texts(), c.dialect.Word)
+	if text == "" {
+		return ""
+	}
+	return c.dialect.Finish(s.name, text)
 }
 
 // read runs do on one connection.

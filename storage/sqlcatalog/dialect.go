@@ -3,6 +3,7 @@ package sqlcatalog
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -13,9 +14,15 @@ type Dialect interface {
 	Sessions
 	Encoding
 	Rows
-	// Text returns a statement as the engine takes it, made of a text that is shared or, where that is empty, of the
-	// engine's own under this name. Empty means that there is nothing to do: Exec does nothing then, and Change says 1.
-	Text(name, text string) string
+	// Texts are the engine's own texts of statements that engines have different ones for, by name. Empty means that
+	// there is nothing to do: Exec does nothing then, and Change says 1.
+	Texts() map[string]string
+	// Word returns what stands for a word, see Render, or false for one that the engine does not know.
+	Word(name string, args Args) (text string, known bool)
+	// Findings are what Audit looks for besides.
+	Findings() []Finding
+	// Finish returns a statement whose words are filled in as the engine takes it.
+	Finish(name, text string) string
 }
 
 // Sessions connects and runs transactions. It tries again what may pass, and explains what does not.
@@ -35,19 +42,18 @@ type Sessions interface {
 
 // Encoding says how columns hold what is more than a number or bytes.
 type Encoding interface {
-	// Bind returns the arguments of a statement as the driver takes them. Text, Key, ingest.Address and time.Time
-	// are this package's; the others are numbers, bytes, strings and what implements driver.Valuer.
-	Bind(args []any) []any
-	// Field returns where the columns of a value are scanned into: a *string or *[]byte that ReadText or ReadJSON
-	// has marked, a *time.Time or an *ingest.Address. It returns nil for what takes one column as it is.
-	Field(into any) Field
+	// Bind returns the parameters for an argument of a statement, by names that begin with the given one: for a Text, a Key
+	// or an ingest.Address, and for what else the driver does not take as it is. It returns none for the others.
+	Bind(name string, argument any) []sql.NamedArg
+	// Field returns where the columns of a value are scanned into: a TextInto, a JSONInto, a *time.Time or an
+	// *ingest.Address. It returns nil for what takes one column as it is.
+	Field(into any) *Field
 }
 
 // Field is a value on its way out of one or more columns.
-type Field interface {
-	Columns() []any
-	// Set sets the value, once the columns are scanned.
-	Set() error
+type Field struct {
+	Columns []any
+	Set     func() error // once the columns are scanned; may be nil
 }
 
 // Rows writes and reads what is too much for one statement after the other.
@@ -55,14 +61,14 @@ type Rows interface {
 	// AddLayers makes a row for each tensor of the model's files, whose indexes run on over the files, and sets the
 	// layers of entry.
 	AddLayers(t *Tx, entry *ingest.Entry, model *ingest.Model) error
-	// Record writes a batch, in one transaction, with the steps of r: Hold and Look before the rows, and
-	// Note after them.
+	// Record writes a batch, in one transaction, with the steps of r: Look before the rows, and Note after them.
 	Record(ctx context.Context, r *Recording) error
 	// ReadPayload fills into with the payload that the row of a segment holds, and returns how many bytes it has.
-	// It copies nothing where that is not len(into). 0 means that the row holds none; NotFound that there is no row.
+	// It copies nothing where that is not len(into). 0 means that the row holds none, NoRow that there is no row.
 	ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error)
-	// ReplacePayload puts a payload into the row of a segment, as Place does, in one transaction under the lease.
-	ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) error
+	// ReplaceFile puts a payload into the row of a segment where that is done as a file, in one transaction under the lease. It
+	// reports false, and does nothing, where a parameter of a statement will do.
+	ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error)
 }
 
 // Text is an argument for a column of text, which another program may have made too short for it.

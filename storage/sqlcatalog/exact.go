@@ -16,17 +16,11 @@ func AddressNames() []string {
 // ExactWord is what stands for the words about texts, JSON and addresses in an engine whose columns have a second one beside them,
 // named Exact, for the bytes that they cannot hold. A parameter that is a text has one beside it, too, with an x. It returns
 // false for another word.
-func ExactWord(name string, args []string) (string, bool) {
-	arg := func(i int) string {
-		if i < len(args) {
-			return args[i]
-		}
-		return ""
-	}
-	column := arg(0)[strings.LastIndexByte(arg(0), '.')+1:]
+func ExactWord(name string, args Args) (string, bool) {
+	column := args.Column()
 	switch name {
 	case "read":
-		return arg(0) + ", " + arg(0) + "Exact", true
+		return args.At(0) + ", " + args.At(0) + "Exact", true
 	case "notext":
 		return "NULL, NULL", true
 	case "cols":
@@ -34,23 +28,23 @@ func ExactWord(name string, args []string) (string, bool) {
 	case "vals":
 		return Join(args, func(a string) string { return "@p" + a + ", @p" + a + "x" }), true
 	case "set":
-		return column + " = @p" + arg(1) + ", " + column + "Exact = @p" + arg(1) + "x", true
+		return column + " = @p" + args.At(1) + ", " + column + "Exact = @p" + args.At(1) + "x", true
 	case "key":
-		return keyColumns[arg(0)] + ", ", true
+		return keyColumns[args.At(0)] + ", ", true
 	case "keyed":
-		return "@p" + arg(0) + ", ", true
+		return "@p" + args.At(0) + ", ", true
 	case "setkey":
-		return keyColumns[arg(0)] + " = @p" + arg(1) + ", ", true
+		return keyColumns[args.At(0)] + " = @p" + args.At(1) + ", ", true
 	case "same":
-		return strings.TrimSuffix(arg(0), column) + keyColumns[column] + " = @p" + arg(1), true
+		return strings.TrimSuffix(args.At(0), column) + keyColumns[column] + " = @p" + args.At(1), true
 	case "address":
-		return Join(AddressNames(), func(name string) string { return Qualified(arg(0), name) }), true
+		return Join(AddressNames(), func(name string) string { return Qualified(args.At(0), name) }), true
 	case "setaddress":
-		return Join(AddressNames(), func(name string) string { return name + " = @p" + arg(0) + name }), true
+		return Join(AddressNames(), func(name string) string { return name + " = @p" + args.At(0) + name }), true
 	case "ifwhole":
-		return " AND @p" + arg(0) + "AddressExact IS NULL", true
+		return " AND @p" + args.At(0) + "AddressExact IS NULL", true
 	case "blobname":
-		return "CASE WHEN " + Qualified(arg(0), "AddressExact") + " IS NULL THEN COALESCE(" + Qualified(arg(0), "BlobName") + ", '') ELSE '' END", true
+		return "CASE WHEN " + Qualified(args.At(0), "AddressExact") + " IS NULL THEN COALESCE(" + Qualified(args.At(0), "BlobName") + ", '') ELSE '' END", true
 	}
 	return "", false
 }

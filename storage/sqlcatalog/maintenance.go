@@ -55,8 +55,8 @@ func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]stri
 	}, referenced, args...)
 }
 
-// Digests are the parameters of {digests}.
-func Digests() string {
+// digestParameters are what stands for {digests}.
+func digestParameters() string {
 	var list strings.Builder
 	for i := range maxDigests {
 		if i > 0 {

@@ -61,6 +61,8 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	switch {
 	case err != nil:
 		return err
+	case bytes == NoRow:
+		return noRow(s)
 	case bytes == 0:
 		return noPayload(s)
 	case bytes != int64(len(into)):
@@ -69,8 +71,8 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	return nil
 }
 
-// NotFound is the error for a segment that no row is of any longer.
-func NotFound(s ingest.StoredSegment) error { return noRow(s) }
+// NoRow is how many bytes a payload has whose row is not there.
+const NoRow = -1
 
 var hashPayload = InRow{differs("hash-payload-tensor"), differs("hash-payload-file")}
 
@@ -109,7 +111,10 @@ func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s inge
 	if err := checkPayload(s, payload); err != nil {
 		return err
 	}
-	return c.dialect.ReplacePayload(ctx, lease, s, payload)
+	if done, err := c.dialect.ReplaceFile(ctx, lease, s, payload); done || err != nil {
+		return err
+	}
+	return c.writeUnder(ctx, lease, func(t *Tx) error { return t.Place(s, payload, ingest.Address{}) })
 }
 
 // Relocate implements ingest.Maintenance. A payload that was in the row is there no longer.

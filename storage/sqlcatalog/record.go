@@ -36,9 +36,12 @@ var (
 	lockFile = shared("lock-file", fileColumnsOf+` {update lock}`+fileInModel)
 )
 
-// Look returns how many bytes of the batch's file have rows: its segments before there may be there already.
-// The file must be the lease's to write.
+// Look makes sure that the lease holds and that the file is the lease's to write, and returns how many bytes of the file
+// have rows: segments of the batch before there may be there already.
 func (r *Recording) Look(t *Tx) (recorded int64, err error) {
+	if err := t.Hold(r.Lease); err != nil {
+		return 0, err
+	}
 	f, err := r.progress(t, lookAtFile)
 	return f.Recorded, err
 }

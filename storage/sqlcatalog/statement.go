@@ -77,9 +77,41 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{digests}             the parameters of a list of digests, separated by commas
 //
 // Tables are written with their schema, dbo, and parameters as @p1.
-func Render(text string, word func(name string, args []string) string) string {
+func Render(text string, word func(name string, args Args) (string, bool)) string {
 	return braced.ReplaceAllStringFunc(text, func(found string) string {
 		parts := strings.Fields(found[1 : len(found)-1])
-		return word(parts[0], parts[1:])
+		if parts[0] == "digests" {
+			return digestParameters()
+		}
+		filled, known := word(parts[0], parts[1:])
+		if !known {
+			panic("no word for " + found) // a test compiles every statement
+		}
+		return filled
 	})
+}
+
+// Args are the arguments of a word.
+type Args []string
+
+// At returns an argument; empty for one that is not there.
+func (a Args) At(i int) string {
+	if i < len(a) {
+		return a[i]
+	}
+	return ""
+}
+
+// Column returns the first argument without its table.
+func (a Args) Column() string { return a.At(0)[strings.LastIndexByte(a.At(0), '.')+1:] }
+
+// Compile returns a statement in the words of an engine: of a text that is shared, or of the engine's own.
+func Compile(name, text string, own map[string]string, word func(name string, args Args) (string, bool)) string {
+	if text == "" {
+		var known bool
+		if text, known = own[name]; !known {
+			panic("no statement " + name)
+		}
+	}
+	return Render(text, word)
 }

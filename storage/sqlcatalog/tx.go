@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -31,13 +32,29 @@ func (t *Tx) Doubt(err error) error {
 	return err
 }
 
+// bind returns arguments as the driver takes them. They have names, @p1 and so on, as one may stand for several parameters.
+func (t *Tx) bind(args []any) []any {
+	bound := make([]any, 0, len(args)+8)
+	for i, arg := range args {
+		name := "p" + strconv.Itoa(i+1)
+		parameters := t.c.dialect.Bind(name, arg)
+		for _, p := range parameters {
+			bound = append(bound, p)
+		}
+		if parameters == nil {
+			bound = append(bound, sql.Named(name, arg))
+		}
+	}
+	return bound
+}
+
 // Exec executes a statement.
 func (t *Tx) Exec(s *Statement, args ...any) error {
 	text := t.c.text(s)
 	if text == "" {
 		return nil
 	}
-	_, err := t.Conn.ExecContext(t.Context, text, t.c.dialect.Bind(args)...)
+	_, err := t.Conn.ExecContext(t.Context, text, t.bind(args)...)
 	return t.Doubt(err)
 }
 
@@ -47,13 +64,13 @@ func (t *Tx) Change(s *Statement, args ...any) (int64, error) {
 	if text == "" {
 		return 1, nil
 	}
-	n, err := t.c.dialect.Change(t, text, t.c.dialect.Bind(args))
+	n, err := t.c.dialect.Change(t, text, t.bind(args))
 	return n, t.Doubt(err)
 }
 
 // insert executes a statement that makes a row, and returns the row's number.
 func (t *Tx) insert(s *Statement, args ...any) (int64, error) {
-	id, err := t.c.dialect.Insert(t, t.c.text(s), t.c.dialect.Bind(args))
+	id, err := t.c.dialect.Insert(t, t.c.text(s), t.bind(args))
 	return id, t.Doubt(err)
 }
 
@@ -69,11 +86,11 @@ type row struct {
 // Scan implements Scanner.
 func (r row) Scan(dest ...any) error {
 	columns := make([]any, 0, len(dest)+8)
-	var fields []Field
+	var fields []*Field
 	for _, d := range dest {
 		if f := r.t.c.dialect.Field(d); f != nil {
 			fields = append(fields, f)
-			columns = append(columns, f.Columns()...)
+			columns = append(columns, f.Columns...)
 			continue
 		}
 		columns = append(columns, d)
@@ -82,6 +99,9 @@ func (r row) Scan(dest ...any) error {
 		return r.t.Doubt(err)
 	}
 	for _, f := range fields {
+		if f.Set == nil {
+			continue
+		}
 		if err := f.Set(); err != nil {
 			return err
 		}
@@ -91,12 +111,12 @@ func (r row) Scan(dest ...any) error {
 
 // One executes a query for one row. Without one, Scan returns sql.ErrNoRows.
 func (t *Tx) One(s *Statement, args ...any) Scanner {
-	return row{t, t.Conn.QueryRowContext(t.Context, t.c.text(s), t.c.dialect.Bind(args)...)}
+	return row{t, t.Conn.QueryRowContext(t.Context, t.c.text(s), t.bind(args)...)}
 }
 
 // Each calls do for each row, which scans it. do may not use the transaction.
 func (t *Tx) Each(do func(Scanner) error, s *Statement, args ...any) error {
-	rows, err := t.Conn.QueryContext(t.Context, t.c.text(s), t.c.dialect.Bind(args)...)
+	rows, err := t.Conn.QueryContext(t.Context, t.c.text(s), t.bind(args)...)
 	if err != nil {
 		return t.Doubt(err)
 	}

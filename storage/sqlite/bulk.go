@@ -86,7 +86,7 @@ func (s *statement) first(args ...driver.Value) ([]driver.Value, error) {
 	return s.row, errors.Join(err, rows.Close())
 }
 
-// AddLayers implements sqlcatalog.Dialect.
+// AddLayers makes the rows one by one.
 func (d *dialect) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.Model) error {
 	return inBulk(t, func(b *bulk) error {
 		insert, err := b.prepare(`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype,

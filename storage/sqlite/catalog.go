@@ -29,10 +29,10 @@ import (
 
 var _ ingest.Catalog = (*Catalog)(nil)
 
-// Catalog is an open database. Its methods may be called by many goroutines.
+// Catalog is a database that is open. Many goroutines may use it.
 type Catalog struct {
 	*sqlcatalog.Catalog
-	*connections
+	conns *connections
 }
 
 // connections are those to the database.
@@ -41,7 +41,7 @@ type connections struct {
 	file    os.FileInfo // of path, when it was opened
 	writer  *sql.DB     // one connection
 	reader  *sql.DB
-	verbs   *sqlcatalog.Catalog
+	catalog *sqlcatalog.Catalog
 	reading sync.Mutex // held while a payload is read: SQLite has all of it in memory then
 }
 
@@ -67,11 +67,11 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 		return nil, fmt.Errorf("catalogue %s: %w", path, err)
 	}
 	c := &connections{path: path}
-	c.verbs = sqlcatalog.New(&dialect{c})
+	c.catalog = sqlcatalog.New(&dialect{c})
 	if err = c.connect(ctx); err == nil {
 		c.file, err = os.Stat(path)
 	}
-	catalog := &Catalog{c.verbs, c}
+	catalog := &Catalog{c.catalog, c}
 	if err != nil {
 		return nil, errors.Join(c.explain(err), catalog.Close())
 	}
@@ -118,17 +118,14 @@ func (c *connections) connect(ctx context.Context) error {
 	return nil
 }
 
-// Audit looks for rows that contradict each other, on one state of the database, and joins what it finds into the error.
-func (c *Catalog) Audit(ctx context.Context) error { return c.Catalog.Audit(ctx, more) }
-
 // Close implements ingest.Catalog. The last one to close folds the write-ahead
 // log into the database.
 func (c *Catalog) Close() error {
 	var failed []error
-	for _, db := range []*sql.DB{c.reader, c.writer} {
+	for _, db := range []*sql.DB{c.conns.reader, c.conns.writer} {
 		if db != nil {
 			failed = append(failed, db.Close())
 		}
 	}
-	return c.explain(errors.Join(failed...))
+	return c.conns.explain(errors.Join(failed...))
 }

@@ -30,7 +30,7 @@ func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
 	for table, columns := range contract {
 		var got []string
 		var names string
-		if err := c.reader.QueryRow(`SELECT group_concat(name, ' ') FROM pragma_table_info(?)`, table).Scan(&names); err != nil {
+		if err := c.conns.reader.QueryRow(`SELECT group_concat(name, ' ') FROM pragma_table_info(?)`, table).Scan(&names); err != nil {
 			t.Fatal(err)
 		}
 		got = strings.Fields(names)
@@ -46,7 +46,7 @@ func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
 func (c *Catalog) row(t *testing.T, query string) string {
 	t.Helper()
 	var text string
-	if err := c.reader.QueryRowContext(t.Context(), query).Scan(&text); err != nil {
+	if err := c.conns.reader.QueryRowContext(t.Context(), query).Scan(&text); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return text
@@ -152,7 +152,7 @@ func TestCompleteCountsTheRows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.writer.Exec(`DELETE FROM LayerTensorSegments WHERE SegmentOrdinal = 2`); err != nil {
+	if _, err := c.conns.writer.Exec(`DELETE FROM LayerTensorSegments WHERE SegmentOrdinal = 2`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Complete(ctx, lease, e.ID, 0); !errors.Is(err, ingest.ErrIncomplete) {
@@ -196,7 +196,7 @@ func TestUnreferencedCountsAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.writer.Exec(`DELETE FROM Models`); err != nil {
+	if _, err := c.conns.writer.Exec(`DELETE FROM Models`); err != nil {
 		t.Fatal(err)
 	}
 	for _, remove := range []bool{false, true} {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"database/sql"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,95 +20,84 @@ const nowMs = `CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)`
 // nowText is the database's clock as the columns of times have it.
 const nowText = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 
+// Texts and the next two fill in statements.
+func (d *dialect) Texts() map[string]string { return own }
+
+// Finish implements sqlcatalog.Dialect. There are no schemas here.
+func (d *dialect) Finish(_, text string) string { return strings.ReplaceAll(text, "dbo.", "") }
+
+// Word is Word, below.
+func (d *dialect) Word(name string, args sqlcatalog.Args) (string, bool) { return Word(name, args) }
+
+// Statement is a statement of the catalogue in SQLite's words, or in a variant of them: that of a text that is shared, or
+// SQLite's own of this name.
+func Statement(name, text string, word func(name string, args sqlcatalog.Args) (string, bool)) string {
+	return (*dialect)(nil).Finish(name, sqlcatalog.Compile(name, text, own, word))
+}
+
 // Word is what stands for a word of a shared statement.
-func Word(name string, args []string) string {
-	arg := func(i int) string {
-		if i < len(args) {
-			return args[i]
-		}
-		return ""
-	}
+func Word(name string, args sqlcatalog.Args) (string, bool) {
 	address := sqlcatalog.AddressNames()[:6] // they hold all of it
 	switch name {
 	case "now":
-		return nowText
+		return nowText, true
 	case "read", "readjson", "time":
-		return arg(0)
+		return args.At(0), true
 	case "notext":
-		return "NULL"
+		return "NULL", true
 	case "cols":
-		return strings.Join(args, ", ")
+		return strings.Join(args, ", "), true
 	case "vals":
-		return "@p" + strings.Join(args, ", @p")
+		return "@p" + strings.Join(args, ", @p"), true
 	case "json", "jsononly":
-		return "@p" + arg(1)
+		return "@p" + args.At(1), true
 	case "set", "setjson":
-		return arg(0)[strings.LastIndexByte(arg(0), '.')+1:] + " = @p" + arg(1)
+		return args.Column() + " = @p" + args.At(1), true
 	case "key", "keyed", "setkey", "update", "range", "committed", "ifwhole", "top":
-		return ""
+		return "", true
 	case "same":
-		return arg(0) + " = @p" + arg(1)
+		return args.At(0) + " = @p" + args.At(1), true
 	case "address":
-		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(arg(0), name) })
+		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }), true
 	case "setaddress":
-		return sqlcatalog.Join(address, func(name string) string { return name + " = @p" + arg(0) + name })
+		return sqlcatalog.Join(address, func(name string) string { return name + " = @p" + args.At(0) + name }), true
 	case "blobname":
-		return "ifnull(" + sqlcatalog.Qualified(arg(0), "BlobName") + ", '')"
+		return "ifnull(" + sqlcatalog.Qualified(args.At(0), "BlobName") + ", '')", true
 	case "bytes":
-		return "length(" + arg(0) + ")"
+		return "length(" + args.At(0) + ")", true
 	case "empty":
-		return "x''"
+		return "x''", true
 	case "count":
-		return "count(*)"
+		return "count(*)", true
 	case "limit":
-		return "LIMIT " + arg(0)
+		return "LIMIT " + args.At(0), true
 	case "then":
-		return "CROSS JOIN" // keeps the order of the tables
+		return "CROSS JOIN", true // keeps the order of the tables
 	case "expires":
-		return "LeaseExpiresMs"
+		return "LeaseExpiresMs", true
 	case "left":
-		return "(" + sqlcatalog.Qualified(arg(0), "LeaseExpiresMs") + " - " + nowMs + ")"
+		return "(" + sqlcatalog.Qualified(args.At(0), "LeaseExpiresMs") + " - " + nowMs + ")", true
 	case "until":
-		return nowMs + " + " + arg(0)
-	case "digests":
-		return sqlcatalog.Digests()
+		return nowMs + " + " + args.At(0), true
 	}
-	panic("no word " + name) // of a statement that no test has executed
+	return "", false
 }
 
-// Text implements sqlcatalog.Dialect.
-func (d *dialect) Text(name, text string) string { return Text(name, text, Word) }
-
-// Text is a statement in SQLite's words, or in those of a variant of it.
-func Text(name, text string, word func(name string, args []string) string) string {
-	if text == "" {
-		var known bool
-		if text, known = own[name]; !known {
-			panic("no statement " + name)
+// Bind implements sqlcatalog.Dialect.
+func (d *dialect) Bind(name string, argument any) []sql.NamedArg {
+	switch arg := argument.(type) {
+	case sqlcatalog.Text:
+		return []sql.NamedArg{sql.Named(name, textOrNull(arg.Value, arg.Null))}
+	case sqlcatalog.Key:
+		return []sql.NamedArg{sql.Named(name, keyArgument(arg))}
+	case ingest.Address:
+		var all []sql.NamedArg
+		for i, column := range addressColumns(arg) {
+			all = append(all, sql.Named(name+sqlcatalog.AddressNames()[i], column))
 		}
+		return all
 	}
-	return strings.ReplaceAll(sqlcatalog.Render(text, word), "dbo.", "")
-}
-
-// Bind implements sqlcatalog.Encoding. Arguments have names, as one may stand for several.
-func (d *dialect) Bind(args []any) []any {
-	bound := make([]any, 0, len(args)+8)
-	for i, arg := range args {
-		name := "p" + strconv.Itoa(i+1)
-		switch v := arg.(type) {
-		case sqlcatalog.Text:
-			bound = append(bound, sql.Named(name, textOrNull(v.Value, v.Null)))
-		case sqlcatalog.Key:
-			bound = append(bound, sql.Named(name, keyArgument(v)))
-		case ingest.Address:
-			for j, column := range addressColumns(v) {
-				bound = append(bound, sql.Named(name+sqlcatalog.AddressNames()[j], column))
-			}
-		default:
-			bound = append(bound, sql.Named(name, arg))
-		}
-	}
-	return bound
+	return nil
 }
 
 func textOrNull(text string, null bool) any {
@@ -127,37 +115,28 @@ func keyArgument(key sqlcatalog.Key) any {
 	return sqlcatalog.Hash(key...)
 }
 
-// field is a value of one column, or of several.
-type field struct {
-	columns []any
-	set     func() error
-}
-
-func (f *field) Columns() []any { return f.columns }
-
-func (f *field) Set() error { return f.set() }
-
-// Field implements sqlcatalog.Encoding.
-func (d *dialect) Field(into any) sqlcatalog.Field {
-	switch into := into.(type) {
+// Field reads texts, all of which may be NULL.
+func (d *dialect) Field(value any) *sqlcatalog.Field {
+	var text [5]sql.NullString
+	field := &sqlcatalog.Field{Columns: []any{&text[0]}}
+	switch value := value.(type) {
 	case sqlcatalog.TextInto:
-		text := new(sql.NullString)
-		return &field{[]any{text}, func() error { *into.Into = text.String; return nil }}
+		field.Set = func() error { *value.Into = text[0].String; return nil }
 	case sqlcatalog.JSONInto:
-		text := new(sql.NullString)
-		return &field{[]any{text}, func() error { *into.Into = []byte(text.String); return nil }}
+		field.Set = func() error { *value.Into = []byte(text[0].String); return nil }
 	case *time.Time:
-		text := new(sql.NullString)
-		return &field{[]any{text}, func() (err error) { *into, err = parseTime(*text); return err }}
+		field.Set = func() (err error) { *value, err = parseTime(text[0]); return err }
 	case *ingest.Address:
-		var texts [5]sql.NullString
-		return &field{[]any{&texts[0], &texts[1], &texts[2], &texts[3], &into.Bytes, &texts[4]}, func() (err error) {
-			into.URI, into.Container, into.Name, into.ETag = texts[0].String, texts[1].String, texts[2].String, texts[3].String
-			into.Modified, err = parseTime(texts[4])
+		field.Columns = []any{&text[0], &text[1], &text[2], &text[3], &value.Bytes, &text[4]}
+		field.Set = func() (err error) {
+			value.URI, value.Container, value.Name, value.ETag = text[0].String, text[1].String, text[2].String, text[3].String
+			value.Modified, err = parseTime(text[4])
 			return err
-		}}
+		}
+	default:
+		return nil
 	}
-	return nil
+	return field
 }
 
 // parseTime reads a column of a time; the zero time for NULL.
@@ -166,4 +145,38 @@ func parseTime(text sql.NullString) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return time.Parse(time.RFC3339Nano, text.String)
+}
+
+// own are the statements that SQL Server has others for. Several are empty: a transaction that writes is the only one that
+// does, so that it need not lock anything; and the keys of models and jobs are columns of theirs with unique indexes.
+var own = map[string]string{
+	"fence": "", "lock-jobs": "", "lock-atoms": "", "start-job-key": "", "close-job-key": "", "drop-keys": "",
+	"hash-payload-tensor": "", "hash-payload-file": "",
+
+	"unfinished":   `SELECT ModelId, IngestionJobId FROM Models WHERE SourceKey = @p1 AND State = 'open'`,
+	"open-key":     `UPDATE Models SET SourceKey = @p1 WHERE ModelId = @p2`,
+	"twin":         `SELECT ModelId FROM Models WHERE ContentKey = @p1 AND State = 'complete'`,
+	"complete-key": `UPDATE Models SET ContentKey = @p1 WHERE ModelId = @p2`,
+
+	// Open jobs are few, and an index holds them alone.
+	"requested-source": sqlcatalog.LeasedColumns + ` WHERE j.Status = 'open' AND key_of(j.PipelineName, j.SourceUri) = @p1`,
+
+	// Of the atoms, nearly all are ours: they are read in their order.
+	"next-atoms": `SELECT coalesce(max(AtomId), 0) FROM (SELECT AtomId FROM Atoms WHERE AtomId > @p1 ORDER BY AtomId LIMIT @p2)`,
+
+	"release-tensors": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` + sqlcatalog.TensorReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
+	"release-files":   `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` + sqlcatalog.FileReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
+
+	// A key that names no column refers to the primary key.
+	"foreign-keys": `SELECT '', t.name, k."from", k."table", coalesce(k."to", 'rowid'), k.on_delete
+		FROM sqlite_schema AS t JOIN pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table' AND k.seq = 0
+		AND NOT EXISTS (SELECT 1 FROM pragma_foreign_key_list(t.name) AS other WHERE other.id = k.id AND other.seq > 0)`,
+}
+
+// Findings implements sqlcatalog.Dialect: what SQLite itself finds.
+func (d *dialect) Findings() []sqlcatalog.Finding {
+	return []sqlcatalog.Finding{
+		sqlcatalog.NewFinding("foreign-keys", "row whose foreign key points nowhere", `SELECT rowid AS Id FROM pragma_foreign_key_check`),
+		sqlcatalog.NewFinding("damage", "damage found by SQLite", `SELECT rowid AS Id FROM pragma_quick_check WHERE quick_check <> 'ok'`),
+	}
 }

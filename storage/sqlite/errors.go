@@ -42,7 +42,7 @@ func code(err error) int {
 
 func isBusy(err error) bool { return code(err) == codes.SQLITE_BUSY }
 
-// Refused implements sqlcatalog.Dialect.
+// Refused knows the error of a foreign key.
 func (c *connections) Refused(err error) bool {
 	var e *driver.Error
 	return errors.As(err, &e) && e.Code() == codes.SQLITE_CONSTRAINT_FOREIGNKEY

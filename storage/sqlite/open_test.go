@@ -143,7 +143,7 @@ func TestDSN(t *testing.T) {
 func TestOpenRefusesANewerDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	c := openAt(t, path)
-	_, err := c.writer.Exec(`INSERT INTO SchemaSteps (Number, Name) VALUES (9000, 'from the future')`)
+	_, err := c.conns.writer.Exec(`INSERT INTO SchemaSteps (Number, Name) VALUES (9000, 'from the future')`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,14 +201,14 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	limit := func(pages string) {
 		t.Helper()
-		if _, err := c.writer.Exec(`PRAGMA max_page_count = ` + pages); err != nil {
+		if _, err := c.conns.writer.Exec(`PRAGMA max_page_count = ` + pages); err != nil {
 			t.Fatal(err)
 		}
 	}
 	limit("1") // as many as there are
 	claim := ingest.JobRequest{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
 	_, err := c.Open(t.Context(), claim)
-	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), c.path) {
+	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), c.conns.path) {
 		t.Fatalf("error is %v", err)
 	}
 	limit("100000")
@@ -263,7 +263,7 @@ func TestAReadOnlyCatalogueIsListed(t *testing.T) {
 // Who only reads does not wait for another process's transaction.
 func TestOpenDoesNotWaitForAWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
-	err := openAt(t, path).Write(t.Context(), false, func(*sqlcatalog.Tx) error {
+	err := openAt(t, path).conns.Write(t.Context(), false, func(*sqlcatalog.Tx) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		c, err := Open(ctx, path)
@@ -292,7 +292,7 @@ func TestOpenCancelled(t *testing.T) {
 func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	a, b := openAt(t, path), openAt(t, path)
-	err := a.Write(t.Context(), false, func(*sqlcatalog.Tx) error {
+	err := a.conns.Write(t.Context(), false, func(*sqlcatalog.Tx) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		started := time.Now()
@@ -318,7 +318,7 @@ func TestPagesAreNotSorted(t *testing.T) {
 	for _, name := range []string{"tensor-segments", "file-segments", "last-tensor-segment", "last-file-segment", "layers", "models", "files", "names",
 		"models-named", "models-with-digest", "file-with-digest", "unchanged", "find-name", "referenced", "remove-tensors", "remove-files", "remove-layers",
 		"remove-model"} {
-		plan := c.plan(t, Text(name, texts[name], Word))
+		plan := c.plan(t, Statement(name, texts[name], Word))
 		sorted := strings.Contains(plan, "TEMP B-TREE") && name != "models-named" && name != "models-with-digest" && name != "referenced" && name != "names"
 		if sorted || strings.Contains(plan, "SCAN") && !strings.Contains(plan, "SCAN (subquery") && !strings.Contains(plan, "SCAN CONSTANT ROW") {
 			t.Errorf("the plan of %s is\n%s", name, plan)
@@ -333,7 +333,7 @@ func (c *Catalog) plan(t *testing.T, text string) (plan string) {
 	for i := range args {
 		args[i] = sql.Named(fmt.Sprint("p", i+1), 1)
 	}
-	rows, err := c.reader.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+text, args...)
+	rows, err := c.conns.reader.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+text, args...)
 	if err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}

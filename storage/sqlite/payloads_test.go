@@ -64,7 +64,7 @@ func TestReadPayloadAllocatesNoSecondPayload(t *testing.T) {
 func TestPayloadIntoNoBuffer(t *testing.T) {
 	c, _ := withPayload(t)
 	var bytes int64
-	err := c.reader.QueryRow(`SELECT payload_into(-1, x'01')`).Scan(&bytes)
+	err := c.conns.reader.QueryRow(`SELECT payload_into(-1, x'01')`).Scan(&bytes)
 	if err == nil || errors.Is(err, ingest.ErrNotFound) {
 		t.Fatalf("error is %v", err)
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
 	"database/sql/driver"
 	"fmt"
 	"time"
@@ -40,20 +41,39 @@ type segmentWriter struct {
 	added                                    sqlcatalog.Added
 }
 
+// Record writes the rows of a batch one by one.
+func (d *dialect) Record(ctx context.Context, r *sqlcatalog.Recording) error {
+	return d.Write(ctx, false, func(t *sqlcatalog.Tx) error {
+		if r.Batch.InRows { // from here on: their pages are written once and not looked at again
+			if err := execute(t, payloadCache); err != nil {
+				return err
+			}
+		}
+		known, err := r.Look(t)
+		if err != nil {
+			return err
+		}
+		added, err := writeSegments(t, r, known)
+		if err != nil {
+			return err
+		}
+		return r.Note(t, added)
+	})
+}
+
 // writeSegments writes the segments of a batch that have no row; those that begin before byte recorded are looked for first.
 func writeSegments(t *sqlcatalog.Tx, r *sqlcatalog.Recording, recorded int64) (sqlcatalog.Added, error) {
 	var now string
 	if err := one(t, `SELECT `+nowText).Scan(&now); err != nil {
 		return sqlcatalog.Added{}, err
 	}
-	batch := r.Batch
-	w := &segmentWriter{file: batch.File, inRows: batch.InRows, now: now}
+	w := &segmentWriter{file: r.Batch.File, inRows: r.Batch.InRows, now: now}
 	err := inBulk(t, func(b *bulk) error {
 		if err := w.prepare(b); err != nil {
 			return err
 		}
-		for i := range batch.Segments {
-			s := &batch.Segments[i]
+		for i := range r.Batch.Segments {
+			s := &r.Batch.Segments[i]
 			err := t.Context.Err()
 			if err == nil {
 				err = w.write(s, s.Offset < recorded)

@@ -54,16 +54,16 @@ func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do f
 	}
 	defer conn.Close() // gives it back to the pool; it has nothing to report
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
-		discard(conn) // an interrupted BEGIN may have taken effect
+		rollBack(conn) // an interrupted BEGIN may have taken effect
 		return err
 	}
 	finished := false
 	defer func() {
 		if !finished {
-			discard(conn)
+			rollBack(conn)
 		}
 	}()
-	if err := do(c.verbs.NewTx(ctx, conn)); err != nil {
+	if err := do(c.catalog.NewTx(ctx, conn)); err != nil {
 		return err
 	}
 	// A commit is not interrupted: its answer is worth more than the time.
@@ -74,8 +74,8 @@ func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do f
 	return nil
 }
 
-// discard rolls back; a connection where even that fails is not used again.
-func discard(conn *sql.Conn) {
+// rollBack rolls back; a connection where even that fails is not used again.
+func rollBack(conn *sql.Conn) {
 	_ = conn.Raw(func(raw any) error {
 		// After some errors SQLite has rolled back by itself, and says that there is
 		// no transaction. The two cases cannot be told apart here; a new

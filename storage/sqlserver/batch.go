@@ -129,9 +129,6 @@ type recording struct {
 
 // stage does, outside of the transaction, what need not be in it: the batch is sent, and its atoms are there.
 func (r *recording) stage(t *sqlcatalog.Tx) error {
-	if err := t.Hold(r.Lease); err != nil {
-		return err
-	}
 	recorded, err := r.Look(t)
 	if err != nil || len(r.Batch.Segments) == 0 {
 		return err

@@ -2,8 +2,6 @@ package sqlserver
 
 import (
 	"database/sql"
-	"strconv"
-	"strings"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
@@ -14,104 +12,78 @@ import (
 
 var _ sqlcatalog.Dialect = (*engine)(nil)
 
-// word is what stands for a word of a statement.
-func (c *engine) word(name string, args []string) string {
-	if text, known := sqlcatalog.ExactWord(name, args); known {
-		return text
-	}
-	arg := func(i int) string {
-		if i < len(args) {
-			return args[i]
-		}
-		return ""
-	}
-	column := arg(0)[strings.LastIndexByte(arg(0), '.')+1:]
-	switch name {
-	case "now":
-		return "SYSUTCDATETIME()"
-	case "time":
-		return arg(0)
-	case "readjson":
-		return "CONVERT(nvarchar(max), " + arg(0) + "), " + arg(0) + "Exact"
-	case "json":
-		return c.columns.json(arg(0), "@p"+arg(1)) + ", @p" + arg(1) + "x"
-	case "jsononly":
-		return c.columns.json(arg(0), "@p"+arg(1))
-	case "column": // of a temporary table, for a column of JSON
-		return c.columns.json(arg(0), column)
-	case "setjson":
-		return column + " = " + c.columns.json(arg(0), "@p"+arg(1)) + ", " + column + "Exact = @p" + arg(1) + "x"
-	case "bytes":
-		return "COALESCE(DATALENGTH(" + arg(0) + "), 0)"
-	case "empty":
-		return "0x"
-	case "count":
-		return "COUNT_BIG(*)"
-	case "top":
-		return "TOP (" + arg(0) + ")"
-	case "limit":
-		return ""
-	case "then":
-		return "INNER JOIN"
-	case "update":
-		return "WITH (UPDLOCK, ROWLOCK)"
-	case "range":
-		return "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)"
-	case "committed":
-		return "WITH (READCOMMITTEDLOCK)"
-	case "expires":
-		return "LeaseExpires"
-	case "left":
-		return "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), " + sqlcatalog.Qualified(arg(0), "LeaseExpires") + ")"
-	case "until":
-		return "DATEADD(millisecond, CONVERT(int, " + arg(0) + "), SYSUTCDATETIME())"
-	case "digests":
-		return sqlcatalog.Digests()
-	}
-	panic("no word " + name) // of a statement that no test has executed
-}
+// Texts implements sqlcatalog.Dialect.
+func (c *engine) Texts() map[string]string { return own }
 
-// Text implements sqlcatalog.Dialect. A statement begins with its name, by which it is found in the query store, and by
+// Finish implements sqlcatalog.Dialect. A statement begins with its name, by which it is found in the query store, and by
 // which the double of the server answers it.
-func (c *engine) Text(name, text string) string {
-	if text == "" {
-		var known bool
-		if text, known = own[name]; !known {
-			panic("no statement " + name)
-		}
-		if text == "" {
-			return ""
-		}
+func (c *engine) Finish(name, text string) string { return "/* ingest: " + name + " */ " + text }
+
+// Word implements sqlcatalog.Dialect.
+func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
+	if text, known := sqlcatalog.ExactWord(name, args); known {
+		return text, true
 	}
-	return "/* ingest: " + name + " */ " + sqlcatalog.Render(text, c.word)
+	parameter := "@p" + args.At(1)
+	switch name {
+	case "readjson":
+		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
+	case "json":
+		return c.columns.json(args.At(0), parameter) + ", " + parameter + "x", true
+	case "jsononly":
+		return c.columns.json(args.At(0), parameter), true
+	case "column": // of a temporary table, for a column of JSON
+		return c.columns.json(args.At(0), args.Column()), true
+	case "setjson":
+		return args.Column() + " = " + c.columns.json(args.At(0), parameter) + ", " + args.Column() + "Exact = " + parameter + "x", true
+	case "time":
+		return args.At(0), true
+	case "bytes":
+		return "COALESCE(DATALENGTH(" + args.At(0) + "), 0)", true
+	case "top":
+		return "TOP (" + args.At(0) + ")", true
+	case "left":
+		return "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), " + sqlcatalog.Qualified(args.At(0), "LeaseExpires") + ")", true
+	case "until":
+		return "DATEADD(millisecond, CONVERT(int, " + args.At(0) + "), SYSUTCDATETIME())", true
+	}
+	text, known := words[name]
+	return text, known
 }
 
-// Bind implements sqlcatalog.Encoding. The driver declares a text by its length, and each length would have a plan of its
+// words are those without arguments, and locks. FORCESEEK goes with a lock on the place of a key that may not be there: a
+// scan would lock all of them.
+var words = map[string]string{
+	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN", "expires": "LeaseExpires",
+	"update": "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)", "committed": "WITH (READCOMMITTEDLOCK)",
+}
+
+// Bind implements sqlcatalog.Dialect. The driver declares a text by its length, and each length would have a plan of its
 // own: so texts are nvarchar(max). Each NULL has the type of what it stands for: not every engine takes one that has none.
-func (c *engine) Bind(args []any) []any {
-	bound := make([]any, 0, len(args)+8)
-	for i, arg := range args {
-		name := "p" + strconv.Itoa(i+1)
-		switch v := arg.(type) {
-		case string:
-			bound = append(bound, sql.Named(name, mssql.NVarCharMax(clean(v))))
-		case sqlcatalog.Text:
-			text, exact := c.fit(v)
-			bound = append(bound, sql.Named(name, text), sql.Named(name+"x", exact))
-		case sqlcatalog.Key:
-			bound = append(bound, sql.Named(name, sqlcatalog.Hash(v...)))
-		case ingest.Address:
-			a := c.addressColumns(v)
-			modified, known := a.modified.(time.Time)
-			exactly, _ := a.exact.([]byte)
-			for j, value := range []any{typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, exactly} {
-				bound = append(bound, sql.Named(name+sqlcatalog.AddressNames()[j], value))
-			}
-		default:
-			bound = append(bound, sql.Named(name, arg))
-		}
+func (c *engine) Bind(name string, argument any) []sql.NamedArg {
+	switch v := argument.(type) {
+	case string:
+		return []sql.NamedArg{sql.Named(name, mssql.NVarCharMax(clean(v)))}
+	case sqlcatalog.Text:
+		fitting, exact := c.fit(v)
+		return []sql.NamedArg{sql.Named(name, fitting), sql.Named(name+"x", exact)}
+	case sqlcatalog.Key:
+		return []sql.NamedArg{sql.Named(name, sqlcatalog.Hash(v...))}
+	case ingest.Address:
+		return c.bindAddress(name, v)
 	}
-	return bound
+	return nil
+}
+
+func (c *engine) bindAddress(name string, address ingest.Address) (all []sql.NamedArg) {
+	a := c.addressColumns(address)
+	modified, known := a.modified.(time.Time)
+	exactly, _ := a.exact.([]byte)
+	columns := []any{typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, exactly}
+	for i, column := range sqlcatalog.AddressNames() {
+		all = append(all, sql.Named(name+column, columns[i]))
+	}
+	return all
 }
 
 // fit returns a text as its column holds it, and its bytes for the Exact column where that is not all.
@@ -131,33 +103,25 @@ func typed(value any) any {
 	return sql.NullString{}
 }
 
-// field is a value of one column, or of several.
-type field struct {
-	columns []any
-	set     func()
-}
-
-// Columns implements sqlcatalog.Field.
-func (f *field) Columns() []any { return f.columns }
-
-// Set implements sqlcatalog.Field.
-func (f *field) Set() error { f.set(); return nil }
-
-// Field implements sqlcatalog.Encoding.
-func (c *engine) Field(into any) sqlcatalog.Field {
-	switch into := into.(type) {
+// Field implements sqlcatalog.Dialect.
+func (c *engine) Field(destination any) *sqlcatalog.Field {
+	var read func()
+	var columns []any
+	switch d := destination.(type) {
 	case sqlcatalog.TextInto:
 		e := new(exact)
-		return &field{[]any{&e.text, &e.bytes}, func() { *into.Into = e.String() }}
+		columns, read = []any{&e.text, &e.bytes}, func() { *d.Into = e.String() }
 	case sqlcatalog.JSONInto:
 		e := new(exact)
-		return &field{[]any{&e.text, &e.bytes}, func() { *into.Into = e.json() }}
+		columns, read = []any{&e.text, &e.bytes}, func() { *d.Into = e.json() }
 	case *time.Time:
 		at := new(sql.NullTime)
-		return &field{[]any{at}, func() { *into = at.Time }}
+		columns, read = []any{at}, func() { *d = at.Time }
 	case *ingest.Address:
 		a := new(scannedAddress)
-		return &field{a.fields(), func() { *into = a.address() }}
+		columns, read = a.fields(), func() { *d = a.address() }
+	default:
+		return nil
 	}
-	return nil
+	return &sqlcatalog.Field{Columns: columns, Set: func() error { read(); return nil }}
 }

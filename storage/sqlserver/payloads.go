@@ -19,26 +19,13 @@ func (c *engine) ReadPayload(ctx context.Context, s ingest.StoredSegment, into [
 	}
 	statement, args := readRow.Of(s, int64(len(into)))
 	err = c.Read(ctx, false, func(t *sqlcatalog.Tx) error {
-		found := false
-		err := t.Each(func(row sqlcatalog.Scanner) error {
+		bytes = sqlcatalog.NoRow
+		return t.Each(func(row sqlcatalog.Scanner) error {
 			var payload sql.RawBytes // the driver's own bytes: one copy less of megabytes
 			err := row.Scan(&bytes, &payload)
 			copy(into, payload)
-			found = true
 			return err
 		}, statement, args...)
-		if err == nil && !found {
-			err = sqlcatalog.NotFound(s)
-		}
-		return err
 	})
 	return bytes, err
-}
-
-// ReplacePayload implements sqlcatalog.Dialect.
-func (c *engine) ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) error {
-	if c.way.files != nil {
-		return c.replaceFile(ctx, lease, s, payload)
-	}
-	return c.Write(ctx, false, sqlcatalog.Under(lease, func(t *sqlcatalog.Tx) error { return t.Place(s, payload, ingest.Address{}) }))
 }

@@ -185,9 +185,6 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 // Server says what the database was found to be on.
 func (c *Catalog) Server() schema.Server { return c.engine.server }
 
-// Audit looks for rows that contradict each other, and joins what it finds into the error.
-func (c *Catalog) Audit(ctx context.Context) error { return c.Catalog.Audit(ctx, more) }
-
 // Close implements ingest.Catalog.
 func (c *Catalog) Close() error { return c.engine.close() }
 

@@ -62,11 +62,13 @@ func merge(texts, more map[string]string) map[string]string {
 	return texts
 }
 
-// more is what Audit looks for besides: keys that do not go with what they stand for.
-var more = []sqlcatalog.Finding{
-	sqlcatalog.NewFinding("keys", "model whose state and keys do not go together", `SELECT m.ModelId AS Id FROM dbo.Models AS m LEFT JOIN dbo.ModelKeys AS k ON k.ModelId = m.ModelId
+// Findings implements sqlcatalog.Dialect: keys that do not go with what they stand for.
+func (c *engine) Findings() []sqlcatalog.Finding {
+	return []sqlcatalog.Finding{
+		sqlcatalog.NewFinding("keys", "model whose state and keys do not go together", `SELECT m.ModelId AS Id FROM dbo.Models AS m LEFT JOIN dbo.ModelKeys AS k ON k.ModelId = m.ModelId
 		WHERE m.State = N'open' AND COALESCE(k.State, N'') <> N'open' OR m.State = N'complete' AND k.State = N'open' OR m.State = N'removing' AND k.State IS NOT NULL`),
-	sqlcatalog.NewFinding("job-keys", "open job without its key, or a closed one with it", `SELECT j.IngestionJobId AS Id FROM dbo.IngestionJobs AS j
+		sqlcatalog.NewFinding("job-keys", "open job without its key, or a closed one with it", `SELECT j.IngestionJobId AS Id FROM dbo.IngestionJobs AS j
 		LEFT JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId
 		WHERE j.LeaseToken IS NOT NULL AND CASE WHEN j.Status = N'open' THEN 1 ELSE 0 END <> CASE WHEN k.KeyHash IS NULL THEN 0 ELSE 1 END`),
+	}
 }

@@ -98,7 +98,7 @@ func (f *fileTx) locate(s ingest.StoredSegment, want int64) (token []byte, path 
 		if path, bytes, err = f.path(s); err != nil {
 			return err
 		}
-		if bytes == 0 || bytes != want {
+		if bytes <= 0 || bytes != want {
 			return errOtherSize
 		}
 		token, err = f.token()
@@ -111,23 +111,23 @@ var locateRow = sqlcatalog.OfRow("locate-payload", `SELECT RawPayload.PathName()
 
 // path reads where the payload of a segment can be opened, and how long it is.
 func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err error) {
-	found := false
+	bytes = sqlcatalog.NoRow
 	statement, args := locateRow.Of(s)
 	err = f.Each(func(row sqlcatalog.Scanner) error {
 		var name sql.NullString
 		err := row.Scan(&name, &bytes)
-		path, found = name.String, true
+		path = name.String
 		return err
 	}, statement, args...)
-	if err == nil && !found {
-		err = sqlcatalog.NotFound(s)
-	}
 	return path, bytes, err
 }
 
-// replaceFile is ReplacePayload for a payload that is written as a file.
-func (c *engine) replaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) error {
-	return c.again(ctx, c.policy, func() error {
+// ReplaceFile implements sqlcatalog.Dialect.
+func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error) {
+	if c.way.files == nil {
+		return false, nil
+	}
+	return true, c.again(ctx, c.policy, func() error {
 		return c.on(ctx, c.usual, func(t *sqlcatalog.Tx) error {
 			r := &replacement{fileTx: fileTx{Tx: t}, lease: lease, segment: s, payload: payload}
 			return c.refused(filestream.Store(ctx, r, r, c.way.files, c.sharing))
@@ -158,7 +158,10 @@ func (r *replacement) Insert(context.Context) error {
 // Slots implements filestream.Batch.
 func (r *replacement) Slots(context.Context) (token []byte, slots []filestream.Slot, err error) {
 	err = r.ask(func() error {
-		path, _, err := r.path(r.segment)
+		path, bytes, err := r.path(r.segment)
+		if err == nil && bytes == sqlcatalog.NoRow {
+			err = sqlcatalog.RaceError("the row is gone")
+		}
 		if err != nil {
 			return err
 		}

@@ -17,24 +17,23 @@ import (
 
 // word is what stands for a word of a statement: the embedded catalogue's, but for texts, which come with their bytes beside
 // them, as package sqlserver sends them.
-func word(name string, args []string) string {
+func word(name string, args sqlcatalog.Args) (string, bool) {
 	if text, known := sqlcatalog.ExactWord(name, args); known {
 		if name == "address" && len(args) > 0 { // to be read
 			at := args[0] + ".BlobLastModified"
 			text = strings.Replace(text, at, timeOf+at, 1)
 		}
-		return text
+		return text, true
 	}
 	switch name {
 	case "readjson":
-		return args[0] + ", " + args[0] + "Exact"
+		return args[0] + ", " + args[0] + "Exact", true
 	case "json":
-		return "@p" + args[1] + ", @p" + args[1] + "x"
+		return "@p" + args[1] + ", @p" + args[1] + "x", true
 	case "setjson":
-		column := args[0][strings.LastIndexByte(args[0], '.')+1:]
-		return column + " = @p" + args[1] + ", " + column + "Exact = @p" + args[1] + "x"
+		return args.Column() + " = @p" + args[1] + ", " + args.Column() + "Exact = @p" + args[1] + "x", true
 	case "time":
-		return timeOf + args[0]
+		return timeOf + args[0], true
 	}
 	return embedded.Word(name, args)
 }
@@ -131,7 +130,7 @@ func texts(name string) ([]string, error) {
 	if !known {
 		return nil, fmt.Errorf("the double has no statement %q", name)
 	}
-	return []string{embedded.Text(name, text, word)}, nil
+	return []string{embedded.Statement(name, text, word)}, nil
 }
 
 func arguments(params []tdstest.Param) []any {
