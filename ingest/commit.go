@@ -43,7 +43,7 @@ func (t *intake) next(ctx context.Context) (*batchInHand, *Batch, error) {
 	}
 	b.turn = t.line.Next()
 	record := b.record(t.model, t.entry.ID, t.at, t.state)
-	record.Unshared = t.rows != nil || t.placer != nil
+	record.Unshared = t.rows != nil || t.Unshared
 	if b.final {
 		record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
 	}

@@ -18,7 +18,7 @@ func TestExportRefuses(t *testing.T) {
 	h.take(t, file(blob(t, filepath.Join(t.TempDir(), "blob"), 3*mib+1, 1)))
 	f := onlyModel(t, h).Files[0]
 	piece := h.pieces(t, f)[1]
-	good, err := h.memory.Get(t.Context(), piece.Digest, piece.Address, nil)
+	good, err := h.get(t, piece.Digest, piece.Address)
 	must(t, err)
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, out string) (context.Context, ingest.StoredFile)

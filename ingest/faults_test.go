@@ -113,7 +113,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 		t.Log(failed)
 		verbs := []string{h.recordVerb()}
 		if h.memory != nil {
-			verbs = append(verbs, "Claim", "Put")
+			verbs = append(verbs, "Owner", "Put")
 		}
 		for _, verb := range append(verbs, "Open", "Unchanged", "Model", "Attach", "Begin", "Complete", "CloseJob") {
 			if failed[verb] == 0 && step == 1 {

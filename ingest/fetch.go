@@ -18,7 +18,7 @@ type Payloads struct {
 	Rows  RowStore // nil if the catalogue keeps no payloads
 }
 
-// Read returns the payload of piece, in buffer if it fits. It does not check the digest.
+// Read returns the payload of piece, in buffer, which a payload of a store has to fit into. It does not check the digest.
 func (p Payloads) Read(ctx context.Context, piece StoredSegment, buffer []byte) ([]byte, error) {
 	switch {
 	case piece.inRow() && p.Rows != nil:
@@ -28,7 +28,14 @@ func (p Payloads) Read(ctx context.Context, piece StoredSegment, buffer []byte) 
 	case p.Store == nil:
 		return nil, fmt.Errorf("%w: it lies in a store (%s): name it with --store", ErrNoPayload, piece.Address.URI)
 	default:
-		return p.Store.Get(ctx, piece.Digest, piece.Address, buffer)
+		if piece.Address.Bytes < 0 || piece.Address.Bytes > int64(len(buffer)) { // the address comes from a database
+			return nil, fmt.Errorf("the catalogue gives it %d bytes in the store, and at most %d are expected", piece.Address.Bytes, len(buffer))
+		}
+		payload := buffer[:piece.Address.Bytes]
+		if err := p.Store.Get(ctx, piece.Digest, piece.Address, 0, payload); err != nil {
+			return nil, err
+		}
+		return payload, nil
 	}
 }
 

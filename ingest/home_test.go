@@ -95,6 +95,12 @@ func (h *home) another(t *testing.T) *home {
 	return reopen(t, again)
 }
 
+// get returns a payload of the store.
+func (h *home) get(t *testing.T, digest ingest.Digest, address ingest.Address) ([]byte, error) {
+	payload := make([]byte, address.Bytes)
+	return payload, h.memory.Get(t.Context(), digest, address, 0, payload)
+}
+
 // store is what an Ingester of the home has for a Store.
 func (h *home) store() ingest.Store {
 	if h.memory == nil {
@@ -162,8 +168,8 @@ func (h *home) check(t *testing.T) {
 	t.Helper()
 	has := map[ingest.Digest]bool{}
 	if h.memory != nil {
-		for stray := range h.memory.Sweep(t.Context()) {
-			has[stray.Digest] = true
+		for object := range h.memory.List(t.Context()) {
+			has[object.Digest] = true
 		}
 	}
 	if err := catalogtest.Check(t.Context(), h.catalog, func(d ingest.Digest) bool { return has[d] }); err != nil {

@@ -21,6 +21,8 @@ type listed struct {
 var mayImport = map[string][]string{
 	"ingest":                           {"ingest/sha256x2", "ingest/durable"},
 	"ingest/durable":                   {},
+	"ingest/lease":                     {"ingest"},
+	"ingest/gc":                        {"ingest", "ingest/lease"},
 	"ingest/sha256x2":                  {},
 	"ingest/format":                    {"ingest", "ingest/format/"},
 	"ingest/format/gguf":               {},
@@ -29,7 +31,7 @@ var mayImport = map[string][]string{
 	"storage/sqlserver":                {"ingest", "storage", "schema", "storage/sqlserver/filestream"},
 	"storage/sqlserver/tdstest/tables": {"schema", "storage/sqlserver/tdstest"},
 	"schema":                           {},
-	"cmd":                              {"ingest", "ingest/durable", "ingest/format", "storage", "storage/", "schema"},
+	"cmd":                              {"ingest", "ingest/durable", "ingest/format", "ingest/gc", "ingest/lease", "storage", "storage/", "schema"},
 	"scripts":                          {"ingest", "ingest/format", "ingest/format/", "storage", "storage/", "schema"},
 }
 

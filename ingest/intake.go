@@ -269,11 +269,7 @@ func (t *intake) put(ctx context.Context, r *NewSegment, payload []byte) error {
 		return err
 	}
 	defer leave()
-	if t.placer != nil {
-		position := Position{Model: t.model, File: t.entry.ID, Layer: r.Layer, Ordinal: r.Ordinal, Type: r.Type}
-		r.Address, err = t.placer.PutAt(ctx, position, r.Digest, payload)
-		return err
-	}
-	r.Address, err = t.Store.Put(ctx, r.Digest, payload)
+	key := Key{Digest: r.Digest, Model: t.model, File: t.entry.ID, Layer: r.Layer, Ordinal: r.Ordinal, Type: r.Type}
+	r.Address, err = t.Store.Put(ctx, key, payload)
 	return err
 }

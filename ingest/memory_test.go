@@ -69,9 +69,9 @@ type seenStore struct {
 	see func([]byte)
 }
 
-func (s *seenStore) Put(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+func (s *seenStore) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
 	s.see(payload)
-	return s.Memory.Put(ctx, digest, payload)
+	return s.Memory.Put(ctx, key, payload)
 }
 
 // TestManySmallTensors: segments of a few bytes share buffers and reads, and no transaction has more rows than it may.

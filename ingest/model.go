@@ -16,8 +16,8 @@ type Model struct {
 	Metadata     json.RawMessage // the file's own keys as a JSON object; large arrays shortened
 	Details      Details
 	Files        []File // the weights come first
-	// Home is where the payloads go, as the run names it. Parsing leaves it empty.
-	Home string
+	// StoreAddress is where the payloads go, as the run names it. Parsing leaves it empty.
+	StoreAddress string
 }
 
 // Details are the facts of a Model that the catalogue has columns for (ModelMetadata).
@@ -31,15 +31,15 @@ type Details struct {
 
 // File is one file of a Model, parsed but not read.
 type File struct {
-	Path       string
-	Role       Role
-	Format     string    // "gguf" or "opaque"
-	Bytes      int64     // size of the file when it was parsed
-	Modified   time.Time // modification time when it was parsed
+	Path          string
+	Role          Role
+	Format        string    // "gguf" or "opaque"
+	Bytes         int64     // size of the file when it was parsed
+	Modified      time.Time // modification time when it was parsed
 	Expected      Digest    // what its name or manifest promises; zero for none
 	ExpectedBytes int64     // negative for none
-	Tensors    []Tensor  // in the order of the file's own table
-	Warnings   []string  // what a person should know and what did not stop us
+	Tensors       []Tensor  // in the order of the file's own table
+	Warnings      []string  // what a person should know and what did not stop us
 }
 
 // Tensor is one tensor of a File. Offset and Bytes lie within the file, and no

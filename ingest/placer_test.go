@@ -28,39 +28,45 @@ func (s *shelves) lay(name string, payload []byte) ingest.Address {
 	return ingest.Address{URI: "shelf:" + name, Name: name, Bytes: int64(len(payload))}
 }
 
-func (s *shelves) PutAt(_ context.Context, p ingest.Position, _ ingest.Digest, payload []byte) (ingest.Address, error) {
-	return s.lay(fmt.Sprintf("%d/%d/%d/%d/%s", p.Model, p.File, p.Layer, p.Ordinal, p.Type), payload), nil
+func (s *shelves) Put(_ context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	return s.lay(fmt.Sprintf("%d/%d/%d/%d/%s", key.Model, key.File, key.Layer, key.Ordinal, key.Type), payload), nil
 }
 
-func (s *shelves) ReplaceAt(_ context.Context, address ingest.Address, _ ingest.Digest, payload []byte) (ingest.Address, error) {
+func (s *shelves) Replace(_ context.Context, _ ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error) {
 	return s.lay(address.Name, payload), nil
 }
 
-func (s *shelves) Get(_ context.Context, _ ingest.Digest, address ingest.Address, _ []byte) ([]byte, error) {
+func (s *shelves) Get(_ context.Context, _ ingest.Digest, address ingest.Address, offset int64, into []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	payload, ok := s.laid[address.Name]
 	if !ok {
-		return nil, ingest.ErrNoPayload
+		return ingest.ErrNoPayload
 	}
-	return append([]byte(nil), payload...), nil
+	copy(into, payload[offset:])
+	return nil
 }
 
-func (s *shelves) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
-	payload, err := s.Get(ctx, digest, address, nil)
-	if err == nil && ingest.Sum(payload) != digest {
-		err = fmt.Errorf("it holds something else")
+func (s *shelves) Stat(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	payload, ok := s.laid[address.Name]
+	switch {
+	case !ok:
+		return false, ingest.ErrNoPayload
+	case ingest.Sum(payload) != digest:
+		return false, fmt.Errorf("it holds something else")
 	}
-	return err
+	return true, nil
 }
 
-// TestPlacer: a store that goes by position is told of each row's own, and a payload is found, asked about and repaired there.
-func TestPlacer(t *testing.T) {
+// TestPositions: a store that goes by position is told of each row's own, and a payload is found, asked about and repaired there.
+func TestPositions(t *testing.T) {
 	source := splits(t, t.TempDir())
 	h := storeHome(t)
 	store := &shelves{}
 	in := h.ingester(few)
-	in.Store = store
+	in.Store, in.Unshared = store, true
 	report, err := run(t, t.Context(), in, source)
 	if err != nil || len(report.Ingested) != 1 {
 		t.Fatalf("%+v, %v", report, err)
@@ -79,7 +85,7 @@ func TestPlacer(t *testing.T) {
 				t.Errorf("piece %+v lies at %q, there: %v", p, p.Address.Name, there)
 			}
 		}
-		must(t, v.Probe(t.Context(), f, func(d ingest.Damage) { t.Errorf("%+v", d) }))
+		must(t, v.Verify(t.Context(), f, func(d ingest.Damage) { t.Errorf("%+v", d) }))
 		e := ingest.Exporter{Catalog: h.catalog, Payloads: v.Payloads, Options: few}
 		to := filepath.Join(t.TempDir(), f.Name)
 		must(t, e.Export(t.Context(), f, to, false))
@@ -92,8 +98,8 @@ func TestPlacer(t *testing.T) {
 	}
 }
 
-// TestProbe: what a store says of a payload is damage, missing or fine, and both can be repaired.
-func TestProbe(t *testing.T) {
+// TestStat: what a store says of a payload is damage, missing or fine, and both can be repaired.
+func TestStat(t *testing.T) {
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), 4*mib, 1)
 	h := storeHome(t)
 	store := &shelves{}
@@ -119,7 +125,7 @@ func TestProbe(t *testing.T) {
 			v.Repair = source
 		}
 		damaged, missing := 0, 0
-		must(t, v.Probe(t.Context(), f, func(d ingest.Damage) {
+		must(t, v.Verify(t.Context(), f, func(d ingest.Damage) {
 			if d.Repaired != repair {
 				t.Errorf("%+v", d)
 			}
@@ -133,10 +139,12 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%d damaged, %d missing", damaged, missing)
 		}
 	}
-	v := ingest.Verifier{Catalog: h.catalog, Payloads: ingest.Payloads{Store: store}, Options: few}
-	must(t, v.Verify(t.Context(), f, func(d ingest.Damage) { t.Errorf("after the repair: %+v", d) }))
-	v.Payloads.Store = h.memory
-	if err := v.Probe(t.Context(), f, nil); err == nil {
-		t.Error("a store that cannot tell was asked")
+	for _, read := range []bool{false, true} {
+		progress := &ingest.Progress{}
+		v := ingest.Verifier{Catalog: h.catalog, Payloads: ingest.Payloads{Store: store}, Options: few, Read: read, Progress: progress}
+		must(t, v.Verify(t.Context(), f, func(d ingest.Damage) { t.Errorf("after the repair: %+v", d) }))
+		if attested := progress.BytesAttested.Load(); attested == 0 != read || progress.BytesRecorded.Load() != f.Bytes {
+			t.Errorf("read %v: the store vouched for %d bytes", read, attested)
+		}
 	}
 }

@@ -12,6 +12,7 @@ type Progress struct {
 	BytesRecorded atomic.Int64 // whose rows are written, those of earlier runs included
 	BytesResumed  atomic.Int64 // the part of BytesRecorded that earlier runs had written
 	BytesRead     atomic.Int64 // from the sources, in this run
+	BytesAttested atomic.Int64 // verified without reading: the store vouches for them
 	FilesTotal    atomic.Int64
 	FilesDone     atomic.Int64
 

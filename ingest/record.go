@@ -126,7 +126,7 @@ type StoredFile struct {
 	Format   string
 	Bytes    int64
 	Modified time.Time
-	Expected    Digest
+	Expected Digest
 	Digest   Digest // zero until the file is complete
 	Recorded int64  // bytes that have rows
 	Tensors  int64
@@ -154,12 +154,12 @@ type Layer struct {
 // continued only under the same key, so that a file that changed begins anew, and
 // so that no file is continued with the bytes of another: fine-tunes are often equal in all but
 // their content and their place. Another machine continues where it sees the files under the same paths.
-// The model's Home belongs to it: a model whose payloads lay in two stores could be read from neither.
+// The address of the model's store belongs to it: a model with payloads in two stores could be read from neither.
 func (m *Model) Key(plans []*Plan) Digest {
 	h := sha256.New()
 	number := func(v int64) { _ = binary.Write(h, binary.LittleEndian, v) } // a hash does not fail
-	number(int64(len(m.Home)))
-	h.Write([]byte(m.Home))
+	number(int64(len(m.StoreAddress)))
+	h.Write([]byte(m.StoreAddress))
 	for i := range m.Files {
 		f := &m.Files[i]
 		number(int64(len(f.Path)))

@@ -25,14 +25,14 @@ func (v *versioned) address(digest ingest.Digest, bytes int64) ingest.Address {
 	return ingest.Address{URI: "versioned:" + digest.String(), Name: digest.String(), Bytes: bytes, ETag: fmt.Sprint(v.tags[digest])}
 }
 
-func (v *versioned) Put(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
-	_, err := v.Memory.Put(ctx, digest, payload)
-	return v.address(digest, int64(len(payload))), err
+func (v *versioned) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	_, err := v.Memory.Put(ctx, key, payload)
+	return v.address(key.Digest, int64(len(payload))), err
 }
 
-func (v *versioned) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+func (v *versioned) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error) {
 	v.write(digest)
-	_, err := v.Memory.Replace(ctx, digest, payload)
+	_, err := v.Memory.Replace(ctx, digest, address, payload)
 	return v.address(digest, int64(len(payload))), err
 }
 
@@ -43,11 +43,11 @@ func (v *versioned) write(digest ingest.Digest) {
 	v.tags[digest]++
 }
 
-func (v *versioned) Probe(_ context.Context, digest ingest.Digest, address ingest.Address) error {
+func (v *versioned) Stat(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
 	if now := v.address(digest, address.Bytes); now.ETag != address.ETag {
-		return &ingest.RewrittenError{Was: address.ETag, Now: now}
+		return false, &ingest.RewrittenError{Was: address.ETag, Now: now}
 	}
-	return nil
+	return true, nil
 }
 
 // TestRewritten: a payload that was written again is read, however a file is verified. If it is right, all rows that share it
@@ -64,6 +64,8 @@ func TestRewritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := &ingest.Verifier{Catalog: h.catalog, Payloads: ingest.Payloads{Store: store}, Options: few}
+	reading := *v
+	reading.Read = true
 	models := h.models(t)
 	files := []ingest.StoredFile{models[0].Files[0], models[1].Files[0]}
 	shared := h.pieces(t, files[0])[1]
@@ -87,15 +89,15 @@ func TestRewritten(t *testing.T) {
 			}
 		}
 	}
-	check(v.Probe, files[0], 0, 0)
+	check(v.Verify, files[0], 0, 0)
 	store.write(shared.Digest)
-	check(v.Probe, files[0], 0, 1)
+	check(v.Verify, files[0], 0, 1)
 	tags("1")
-	check(v.Probe, files[1], 0, 0)
+	check(v.Verify, files[1], 0, 0)
 	store.write(shared.Digest)
-	check(v.Verify, files[1], 0, int64(len(h.pieces(t, files[1]))))
+	check(reading.Verify, files[1], 0, int64(len(h.pieces(t, files[1]))))
 	tags("2")
-	check(v.Probe, files[0], 0, 0)
+	check(v.Verify, files[0], 0, 0)
 	server := *v
 	server.Server = hasher{}
 	store.write(shared.Digest)
@@ -105,13 +107,13 @@ func TestRewritten(t *testing.T) {
 	right := content[shared.Offset : shared.Offset+shared.Bytes]
 	h.memory.Damage(shared.Digest, make([]byte, len(right)))
 	store.write(shared.Digest)
-	check(v.Probe, files[0], 1, 1)
-	check(v.Verify, files[0], 1, int64(len(h.pieces(t, files[0]))))
+	check(v.Verify, files[0], 1, 1)
+	check(reading.Verify, files[0], 1, int64(len(h.pieces(t, files[0]))))
 	tags("3")
 	repair := *v
 	repair.Repair = bytes.NewReader(content)
-	check(repair.Probe, files[0], 1, 1)
+	check(repair.Verify, files[0], 1, 1)
 	tags("5") // of both, by the repair of one
-	check(v.Probe, files[1], 0, 0)
-	check(v.Verify, files[1], 0, int64(len(h.pieces(t, files[1]))))
+	check(v.Verify, files[1], 0, 0)
+	check(reading.Verify, files[1], 0, int64(len(h.pieces(t, files[1]))))
 }

@@ -21,8 +21,10 @@ type Ingester struct {
 	// Store is where payloads go; nil puts them into the catalogue's own rows,
 	// for which the catalogue must be a RowStore.
 	Store Store
-	// Home names the store among others. An unfinished model is continued only with the same one.
-	Home string
+	// StoreAddress names the store, as OptionStore of the job does. An unfinished model is continued only with the same one.
+	StoreAddress string
+	// Unshared is set for a store that keeps a payload for each row, by its position.
+	Unshared bool
 	// Parse opens a source's files and reads their headers. Trouble with one file
 	// is a *SourceError.
 	Parse    func(context.Context, Source) (*Model, error)
@@ -35,7 +37,7 @@ type Ingester struct {
 type Report struct {
 	Job         int64
 	Continued   bool // the job was begun by an earlier run
-	Ingested       []Outline
+	Ingested    []Outline
 	Skipped     []Note // files that are stored and did not change, and those left out on purpose
 	Refused     []Note // files that were refused or failed
 	Warnings    []Note
@@ -65,7 +67,6 @@ type run struct {
 	lease    Lease
 	rows     RowStore  // nil if payloads go to the store
 	turns    TurnTaker // nil if batches of a file are written one at a time
-	placer   Placer    // nil if the store goes by digest alone
 	pool     *pool
 	stop     context.Context // done when no more is to be read
 	inFlight flight[Digest]  // payloads
@@ -101,14 +102,11 @@ func (in *Ingester) Run(ctx context.Context, claim JobRequest, found Found) (*Re
 	r.Log.Info("job begun", "job", r.lease.Job, "continued", r.lease.Continued, "sources", len(found.Sources))
 	r.report = Report{Job: r.lease.Job, Continued: r.lease.Continued, Skipped: found.Skipped, Refused: found.Refused}
 	for _, other := range others {
-		r.report.Warnings = append(r.report.Warnings, Note{in.Home, fmt.Errorf("this catalogue has put payloads into %s before: what needs them has to be given that store (--store)", Printable(other))})
+		r.report.Warnings = append(r.report.Warnings, Note{in.StoreAddress, fmt.Errorf("this catalogue has put payloads into %s before: what needs them has to be given that store (--store)", Printable(other))})
 	}
 	work, end := r.workContext(ctx)
 	defer end()
-	// A gc of this catalogue that had the lease before may not know yet that it has lost it, and is seen now: see Announcer.
-	if err = ClaimStore(work, in.Catalog, in.Store); err == nil {
-		err = r.takeAll(work, found.Sources)
-	}
+	err = r.takeAll(work, found.Sources)
 	r.report.Interrupted = r.cutShort.Load()
 	r.report.BytesRead = r.Progress.BytesRead.Load()
 	r.report.Elapsed = time.Since(begun)
@@ -122,7 +120,7 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.Home, in.Parse, options, in.Progress, in.Log}, stop: ctx}
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, in.Parse, options, in.Progress, in.Log}, stop: ctx}
 	if r.Progress == nil {
 		r.Progress = &Progress{}
 	}
@@ -144,7 +142,6 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	r.Options = r.Options.shared()
 	r.batchSlabs = max(1, number/(r.Options.Transactions+1)) // one batch is read while the others are written
 	r.Options.Workers = min(options.Workers, number)         // more would wait for buffers
-	r.placer, _ = in.Store.(Placer)
 	r.pool = newPool(number, options.SegmentBytes)
 	r.slots = make(chan struct{}, options.Jobs)
 	return r, nil

@@ -22,11 +22,11 @@ func (h *home) state(t *testing.T) string {
 		all = append(all, h.modelState(t, m))
 	}
 	if h.memory != nil {
-		for stray, err := range h.memory.Sweep(t.Context()) {
+		for object, err := range h.memory.List(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, fmt.Sprintf("payload %s %d bytes\n", stray.Name, stray.Bytes))
+			all = append(all, fmt.Sprintf("payload %s %d bytes\n", object.Name, object.Bytes))
 		}
 	}
 	slices.Sort(all)
@@ -111,8 +111,8 @@ func freeze(t *testing.T, h *home) frozen {
 	if f.rows {
 		return f
 	}
-	for stray := range h.memory.Sweep(t.Context()) {
-		p, err := h.memory.Get(t.Context(), stray.Digest, ingest.Address{Bytes: stray.Bytes}, nil)
+	for object := range h.memory.List(t.Context()) {
+		p, err := h.get(t, object.Digest, ingest.Address{Bytes: object.Bytes})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func (f frozen) thaw(t *testing.T) *home {
 	if !f.rows {
 		h.memory = &storetest.Memory{}
 		for _, p := range f.payloads {
-			if _, err := h.memory.Put(t.Context(), ingest.Sum(p), p); err != nil {
+			if _, err := h.memory.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -43,10 +43,10 @@ func wantInterrupted(t *testing.T, h *home, report *ingest.Report, err error) {
 	if h.memory == nil {
 		return
 	}
-	for stray := range h.memory.Sweep(t.Context()) {
-		needed, err := h.catalog.Referenced(t.Context(), []ingest.Digest{stray.Digest})
-		if err != nil || len(needed[stray.Digest]) == 0 {
-			t.Errorf("%s was stored and is not recorded (%v)", stray.Name, err)
+	for object := range h.memory.List(t.Context()) {
+		needed, err := h.catalog.Referenced(t.Context(), []ingest.Digest{object.Digest})
+		if err != nil || len(needed[object.Digest]) == 0 {
+			t.Errorf("%s was stored and is not recorded (%v)", object.Name, err)
 		}
 	}
 }

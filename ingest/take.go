@@ -91,7 +91,7 @@ func (r *run) warn(model *Model) {
 
 // takeModel records a parsed model and takes in its files. It adds to recorded what has rows.
 func (r *run) takeModel(ctx context.Context, model *Model, into ModelID, recorded *atomic.Int64) error {
-	model.Home = r.Home
+	model.StoreAddress = r.StoreAddress
 	plans := make([]*Plan, len(model.Files))
 	for i := range model.Files {
 		var err error

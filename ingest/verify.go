@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ type Verifier struct {
 	// Repair, if not nil, is a good copy of the file that is verified: a damaged or missing payload is
 	// written again from it, if the bytes there have the right digest.
 	Repair io.ReaderAt
-	// Server, if not nil, hashes the payloads in rows, so that Verify need not read them. Of what lies in a
-	// store that is a Prober, it asks the store. The digest of a file as a whole is then not known.
+	// Read has payloads read for which the store vouches without.
+	Read bool
+	// Server, if not nil, hashes the payloads in rows, so that Verify need not read them.
 	Server   Hasher
 	Progress *Progress // may be nil; BytesRecorded counts bytes verified
 }
@@ -35,11 +37,10 @@ type Damage struct {
 // Missing reports whether there is no payload at all.
 func (d Damage) Missing() bool { return errors.Is(d.Reason, ErrNoPayload) }
 
-// Verify reads every payload of file, and calls found for each that is damaged or missing. A store that is a Prober is
-// asked too: of a payload that is right and was written again, the rows are given the new ETag.
-// It checks each segment's SHA-256, that the segments cover the file, and that
-// together they have the file's SHA-256. An error means that verifying itself
-// could not go on.
+// Verify reads every payload of file, and calls found for each that is damaged or missing. It checks each segment's
+// SHA-256, that the segments cover the file, and that together they have the file's SHA-256. The last is not known where a
+// payload need not be read: the store vouches for it, or the server hashes it. A payload that was written again since its row
+// was is read; if it is right, its rows are given the new ETag. An error means that verifying itself could not go on.
 func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damage)) error {
 	l, err := v.Options.lender(file.SegmentBytes, v.Payloads)
 	if err != nil {
@@ -83,9 +84,7 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 			}
 		}
 		at = f.Offset + f.Bytes
-		if v.Progress != nil {
-			v.Progress.BytesRecorded.Add(f.Bytes)
-		}
+		v.progress().BytesRecorded.Add(f.Bytes)
 		return nil
 	})
 	if err != nil {
@@ -102,30 +101,28 @@ func (v *Verifier) Verify(ctx context.Context, file StoredFile, found func(Damag
 // errSound says of a payload that it is sound and was not read.
 var errSound = errors.New("sound")
 
-// read returns the payload of piece, or an error that says what is known of it without reading. What was written again since
-// its row was is read in any case, and said to be so: the store was asked first, so that a write that comes later is not missed.
+// read returns the payload of piece, or an error that says what is known of it without reading. The store is asked before
+// it is read, so that a write that comes later is not missed. What was written again since its row was is read in any case.
 func (v *Verifier) read(ctx context.Context, piece StoredSegment, buffer []byte, l lender) (payload []byte, again *RewrittenError, err error) {
-	prober, probes := v.Payloads.Store.(Prober)
 	switch {
-	case v.Server != nil && piece.inRow():
+	case piece.inRow() && v.Server != nil:
 		var sum Digest
 		if sum, err = v.Server.HashPayload(ctx, piece); err == nil && sum != piece.Digest {
 			err = fmt.Errorf("payload is damaged: it has SHA-256 %s, and should have %s", sum, piece.Digest)
 		}
-	case probes && !piece.inRow():
-		err = prober.Probe(ctx, piece.Digest, piece.Address)
-		if errors.As(err, &again) || v.Server == nil {
-			payload, err = l.read(ctx, piece, buffer)
-			return payload, again, err
+		return nil, nil, cmp.Or(err, errSound)
+	case !piece.inRow() && v.Payloads.Store != nil:
+		attested, err := v.Payloads.Store.Stat(ctx, piece.Digest, piece.Address)
+		if err != nil && !errors.As(err, &again) {
+			return nil, nil, err
 		}
-	default:
-		payload, err = l.read(ctx, piece, buffer)
-		return payload, nil, err
+		if attested && !v.Read {
+			v.progress().BytesAttested.Add(piece.Bytes)
+			return nil, nil, errSound
+		}
 	}
-	if err == nil {
-		err = errSound
-	}
-	return nil, nil, err
+	payload, err = l.read(ctx, piece, buffer)
+	return payload, again, err
 }
 
 // note has the rows of a payload that was written again, and is right, say so.
@@ -166,15 +163,16 @@ func (v *Verifier) replace(ctx context.Context, piece StoredSegment, payload []b
 	if v.Payloads.Store == nil {
 		return fmt.Errorf("it lies in a store (%s): name it with --store", piece.Address.URI)
 	}
-	var address Address
-	var err error
-	if placer, ok := v.Payloads.Store.(Placer); ok {
-		address, err = placer.ReplaceAt(ctx, piece.Address, piece.Digest, payload)
-	} else {
-		address, err = v.Payloads.Store.Replace(ctx, piece.Digest, payload)
-	}
+	address, err := v.Payloads.Store.Replace(ctx, piece.Digest, piece.Address, payload)
 	if err != nil || address == piece.Address {
 		return err
 	}
 	return v.Catalog.Relocate(ctx, piece, address)
+}
+
+func (v *Verifier) progress() *Progress {
+	if v.Progress == nil {
+		return &Progress{}
+	}
+	return v.Progress
 }

@@ -36,17 +36,18 @@ type probed struct {
 	t *testing.T
 }
 
-func (p probed) Get(context.Context, ingest.Digest, ingest.Address, []byte) ([]byte, error) {
+func (p probed) Get(context.Context, ingest.Digest, ingest.Address, int64, []byte) error {
 	p.t.Error("a payload was read")
-	return nil, errFault
+	return errFault
 }
 
-func (p probed) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
-	payload, err := p.Store.Get(ctx, digest, address, nil)
+func (p probed) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	payload := make([]byte, address.Bytes)
+	err := p.Store.Get(ctx, digest, address, 0, payload)
 	if err == nil && ingest.Sum(payload) != digest {
 		err = errors.New("it differs")
 	}
-	return err
+	return err == nil, err
 }
 
 // TestVerifyOnServer: what a server, or a store, can tell of payloads is not read, and all that is wrong is found, named and

@@ -247,7 +247,7 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 	return text.String()
 }
 
-// files lists the files of the store with their sizes, without those that name catalogues.
+// files lists the files of the store with their sizes, without the one that names its owner.
 func (b box) files() map[string]int64 {
 	b.Helper()
 	found := map[string]int64{}
@@ -256,7 +256,7 @@ func (b box) files() map[string]int64 {
 			return err
 		}
 		info, err := entry.Info()
-		if name, _ := filepath.Rel(b.store, path); !strings.HasPrefix(name, "catalogs") {
+		if name, _ := filepath.Rel(b.store, path); name != "owner" {
 			found[filepath.ToSlash(name)] = info.Size()
 		}
 		return err
@@ -285,7 +285,8 @@ func (b *blobs) renew() (err error) {
 
 // holds asks the service about the blob of a piece.
 func (b *blobs) holds(piece ingest.StoredSegment) error {
-	return b.store.(ingest.Prober).Probe(context.Background(), piece.Digest, piece.Address)
+	_, err := b.store.Stat(context.Background(), piece.Digest, piece.Address)
+	return err
 }
 
 // within is an address without what it has of the container, which is another one each time.

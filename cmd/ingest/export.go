@@ -54,7 +54,7 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	if err != nil {
 		return err
 	}
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	if weights {

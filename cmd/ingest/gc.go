@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/gc"
 )
 
 func newGC(p *program) *cobra.Command {
@@ -53,7 +54,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	if h.store == nil && p.store != inRows {
@@ -61,9 +62,13 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n", ingest.Printable(store))
+		reason := "this catalogue has put nothing into " + ingest.Printable(store)
+		if h.foreign != "" {
+			reason = fmt.Sprintf("%s belongs to another catalogue (%s)", ingest.Printable(store), ingest.Printable(h.foreign))
+		}
+		fmt.Fprintf(p.stderr, "ingest: %s: its own rows alone are looked at\n", reason)
 	}
-	collector := ingest.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
+	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
 	claim := ingest.JobRequest{Pipeline: "gc", Source: "gc", Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}
 	sum, err := collector.Collect(ctx, claim, func(s ingest.Object) {
 		if p.json || !p.quiet {
@@ -89,7 +94,7 @@ func (p *program) printRefusal(s ingest.Object, err error) {
 	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", ingest.Printable(s.Name), err)
 }
 
-func (p *program) printCollection(sum ingest.Collection, g gcFlags) {
+func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 	for _, m := range sum.Unfinished {
 		if p.json || !p.quiet {
 			bytes := m.BytesStored + m.BytesShared

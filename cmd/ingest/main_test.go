@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"same":      cmdSame,
 			"split":     cmdSplit,
 			"stray":     cmdStray,
+			"former":    cmdFormer,
 		},
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/storage/azureblob"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
@@ -157,7 +158,8 @@ func (p *program) takeIn(ctx context.Context, f *intakeFlags, claim ingest.JobRe
 	}
 	claim.Holder, claim.TTL, claim.HolderDead = ingest.ThisProcess(), ingest.DefaultLease, ingest.Holder.Dead
 	progress := &ingest.Progress{}
-	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, Home: claim.Options[ingest.OptionStore], Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
+	run := ingest.Ingester{Catalog: h.catalog, Store: h.store, StoreAddress: claim.Options[ingest.OptionStore],
+		Unshared: isBlobs(p.store) && p.blobs.layout == string(azureblob.ByPosition), Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, claim, found)
 	stop()

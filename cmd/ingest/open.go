@@ -20,12 +20,14 @@ import (
 )
 
 // inRows is the --store that keeps payloads in the catalogue's own rows.
-const inRows = ingest.HomeRows
+const inRows = ingest.StoreRows
 
 // home is an open catalogue and where its payloads live.
 type home struct {
 	catalog ingest.Catalog
-	store   ingest.Store // nil with --store row
+	store   ingest.Store // nil with --store row, and for one that is not the catalogue's
+	// foreign is the catalogue that the store that was left out belongs to; empty if it has none.
+	foreign string
 }
 
 func (h *home) payloads() ingest.Payloads {
@@ -101,36 +103,35 @@ func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
 	return p.openCatalog(ctx, path)
 }
 
-// open opens a catalogue that is there, and its store. A store
-// into which it has put nothing is left out, so that it is not searched, or repaired, in place of the right one.
+// open opens a catalogue that is there, and its store. A store that is not the catalogue's is left out, so that it is not
+// searched, or repaired, in place of the right one. Which catalogues' payloads are in a store that several have used is not known
+// any longer: what is read of it is checked, so it may be read.
 func (p *program) open(ctx context.Context) (*home, error) {
 	if _, err := p.wantCatalog(); err != nil {
 		return nil, err
 	}
 	h, err := p.openNew(ctx)
-	if err != nil {
-		return nil, err
-	}
-	claimer, ok := h.store.(ingest.Claimer)
-	if !ok {
-		return h, nil
+	if err != nil || h.store == nil {
+		return h, err
 	}
 	identity, err := h.catalog.Identity(ctx)
-	var all []string
+	var owner string
 	if err == nil {
-		all, err = claimer.Claims(ctx)
+		owner, err = h.store.Owner(ctx, "")
 	}
-	if err != nil {
+	var shared *ingest.SharedError
+	switch {
+	case errors.As(err, &shared) && slices.Contains(shared.Catalogs, identity):
+	case err != nil:
 		return nil, errors.Join(err, h.catalog.Close())
-	}
-	if !slices.Contains(all, identity) {
-		h.store = nil
+	case owner != identity:
+		h.store, h.foreign = nil, owner
 	}
 	return h, nil
 }
 
-// wantStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
-func (p *program) wantStore(ctx context.Context, h *home) error {
+// requireStore refuses to look for payloads where none can be: in a store that is not the catalogue's, or is not there.
+func (p *program) requireStore(ctx context.Context, h *home) error {
 	if h.store != nil || p.store == inRows {
 		return nil
 	}
@@ -142,21 +143,25 @@ func (p *program) wantStore(ctx context.Context, h *home) error {
 	if err != nil {
 		return err
 	}
+	if h.foreign != "" {
+		return fmt.Errorf("%s belongs to another catalogue (%s); this one has put payloads into %s: --store names the one to look in, and --store row its own rows",
+			ingest.Printable(store), ingest.Printable(h.foreign), addressesOf(used))
+	}
 	for _, u := range used {
-		if u.Home == store { // it was to know of the catalogue
-			return fmt.Errorf("this catalogue has put payloads into %s, and what lies there now does not know of it: is the disk mounted?", ingest.Printable(store))
+		if u.Address == store {
+			return &ingest.LostStoreError{UsedStore: u}
 		}
 	}
-	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in, and --store row its own rows", ingest.Printable(store), homesOf(used))
+	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in, and --store row its own rows", ingest.Printable(store), addressesOf(used))
 }
 
-// homesOf names stores for a person.
-func homesOf(used []ingest.UsedStore) string {
-	var homes []string
+// addressesOf names stores for a person.
+func addressesOf(used []ingest.UsedStore) string {
+	var addresses []string
 	for _, u := range used {
-		homes = append(homes, ingest.Printable(u.Home))
+		addresses = append(addresses, ingest.Printable(u.Address))
 	}
-	return strings.Join(homes, " and ")
+	return strings.Join(addresses, " and ")
 }
 
 // storeURL is --store, or the folder beside the catalogue.

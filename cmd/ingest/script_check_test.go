@@ -186,8 +186,22 @@ func cmdStray(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for i := range number {
 		payload := fmt.Appendf(nil, "stray %d", i)
-		_, err := store.Put(context.Background(), ingest.Sum(payload), payload)
+		_, err := store.Put(context.Background(), ingest.Key{Digest: ingest.Sum(payload)}, payload)
 		ts.Check(err)
 	}
 	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "tmp", "4242-0123456789abcdef"), []byte("par"), 0o600))
+}
+
+// cmdFormer makes a store look as an older program has left it, used by its owner and by others: former STORE CATALOGUE...
+func cmdFormer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: former STORE CATALOGUE...")
+	}
+	store := ts.MkAbs(args[0])
+	owner := strings.TrimSpace(ts.ReadFile(filepath.Join(store, "owner")))
+	ts.Check(os.Remove(filepath.Join(store, "owner")))
+	ts.Check(os.Mkdir(filepath.Join(store, "catalogs"), 0o700))
+	for _, catalogue := range append(args[1:], owner) {
+		ts.Check(os.WriteFile(filepath.Join(store, "catalogs", catalogue), nil, 0o600))
+	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/azureblob"
 	"github.com/hartonomous/ingest/storage/dir"
 )
@@ -24,7 +23,7 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) settings() azureblob.Settings {
-	return azureblob.Settings{Layout: azureblob.Layout(f.layout), Tier: f.tier, Workers: f.calls}
+	return azureblob.Settings{Layout: azureblob.Layout(f.layout), Tier: f.tier, Workers: f.calls, CapMbps: f.capMbps}
 }
 
 // check refuses what no store of blobs takes, whether or not the store is one.
@@ -92,20 +91,20 @@ func checkStore(address string) error {
 	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
 }
 
-// openStore opens the store at an address, and tries its verbs again where an error may pass.
+// openStore opens the store at an address.
 func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok {
 		store, err := dir.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, err // not store: a nil pointer would make an interface that is not nil
 		}
-		return storage.Retry(store, storage.Policy{}), nil
+		return store, nil
 	}
 	store, err := azureblob.Open(ctx, address, p.blobs.settings())
 	if err != nil {
 		return nil, err
 	}
-	return storage.Retry(storage.Cap(store, p.blobs.capMbps), storage.Policy{}), nil
+	return store, nil
 }
 
 func isBlobs(address string) bool {

@@ -48,7 +48,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.wantStore(ctx, h); err != nil {
+	if err := p.requireStore(ctx, h); err != nil {
 		return err
 	}
 	hasher, hashes := h.catalog.(ingest.Hasher)
@@ -61,23 +61,17 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
 		}
 		defer copied.Close()
-		if err := ingest.ClaimStore(ctx, h.catalog, h.store); err != nil {
-			return err
-		}
 	}
 	models, err := modelsToVerify(ctx, h.catalog, args)
 	if err != nil {
 		return err
 	}
 	v := &verification{program: p, progress: &ingest.Progress{}}
-	if _, ok := h.store.(ingest.Prober); ok && !read && !server {
-		v.probe = true
-	}
 	for _, m := range models {
 		v.progress.BytesTotal.Add(totalBytes(m))
 		v.progress.FilesTotal.Add(int64(len(m.Files)))
 	}
-	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Progress: v.progress}
+	v.verifier = ingest.Verifier{Catalog: h.catalog, Payloads: h.payloads(), Options: ingest.Options{MemoryBytes: int64(p.memory)}, Read: read, Progress: v.progress}
 	if copied != nil {
 		v.verifier.Repair = copied
 	}
@@ -86,7 +80,14 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		v.verifier.Server = &v.hashed
 	}
 	stop := p.showProgress(v.progress)
-	err = v.all(ctx, models)
+	if copied == nil {
+		err = v.all(ctx, models)
+	} else {
+		err = p.asRepair(ctx, h, models[0].ID, func(ctx context.Context) (int, error) {
+			err := v.all(ctx, models)
+			return v.damaged, err
+		})
+	}
 	stop()
 	verdict := v.finish(len(models))
 	if v.rowsGone > 0 {
@@ -137,7 +138,6 @@ type verification struct {
 	damaged, repaired int
 	missing           int         // of damaged
 	rowsGone          int         // of damaged, those of which rows are gone
-	probe             bool        // ask the store instead of reading
 	hashed            hashedThere // by the server, with --server
 }
 
@@ -177,13 +177,9 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 
 // model checks all files of a model, although one cannot be checked.
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
-	check := v.verifier.Verify
-	if v.probe {
-		check = v.verifier.Probe
-	}
 	var failed error
 	for _, file := range m.Files {
-		err := check(ctx, file, func(d ingest.Damage) { v.found(m, d) })
+		err := v.verifier.Verify(ctx, file, func(d ingest.Damage) { v.found(m, d) })
 		if ctx.Err() != nil {
 			return err
 		}
@@ -228,8 +224,8 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 		return err
 	}
 	store, err := p.storeName()
-	if len(used) > 1 || len(used) == 1 && used[0].Home != store {
-		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", homesOf(used))
+	if len(used) > 1 || len(used) == 1 && used[0].Address != store {
+		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", addressesOf(used))
 	}
 	return err
 }
@@ -237,17 +233,17 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 // how says what was done with the payloads.
 func (v *verification) how() string {
 	switch {
-	case v.probe:
-		return "asked about"
 	case v.verifier.Server != nil:
 		return fmt.Sprintf("hashed, %s of them by the server", human(v.hashed.bytes.Load()))
+	case v.progress.BytesAttested.Load() > 0:
+		return "asked about"
 	}
 	return "read"
 }
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.probe && v.verifier.Server == nil,
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": v.progress.BytesAttested.Load() == 0 && v.verifier.Server == nil,
 			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.hashed.bytes.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {

@@ -3,8 +3,8 @@
 //	sha256/ab/<64 hexadecimal digits>         payloads by digest: the content layout, and whole files
 //	<model>/<layer>/<ordinal>.bin             payloads by row: the position layout
 //	<model>/files/<file>/<ordinal>.bin        the same, for bytes that belong to no tensor
-//	catalogs/<identity>                       one empty blob for each catalogue that refers here
-//	sweeps/<identity>                         one empty blob for each catalogue whose gc removes payloads now
+//	owner                                     the identity of the catalogue that the store belongs to
+//	catalogs/<identity>                       of stores from before there was an owner: who used it
 //
 // A payload is written by one Put Blob, on the condition that no such blob exists or that the one that exists is
 // still the wrong one that was looked at. So a blob is whole whenever it is there, and nothing is left behind by a
@@ -14,8 +14,8 @@
 // Every credential stays with the host that it was given for: requests go to one host, redirects are not followed,
 // and no error, address or text of a Store holds a secret. Plain http is for loopback.
 //
-// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do does it: around the
-// store for single calls, and inside PutFile and Sweep, which would otherwise begin long work anew.
+// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do does it: around a verb, or
+// around each request of a long one.
 package azureblob
 
 import (
@@ -31,15 +31,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-var (
-	_ ingest.Store      = (*Store)(nil)
-	_ ingest.Sweeper    = (*Store)(nil)
-	_ ingest.Claimer    = (*Store)(nil)
-	_ ingest.Prober     = (*Store)(nil)
-	_ ingest.Announcer  = (*Store)(nil)
-	_ ingest.FilePutter = (*Store)(nil)
-	_ ingest.Placer     = (*PositionStore)(nil) // which is a Store as well
-)
+var _ ingest.Store = (*Store)(nil)
 
 // Layout says how blobs are named.
 type Layout string
@@ -59,9 +51,10 @@ type Settings struct {
 	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It grows for a
 	// file that would have too many of them; no more bytes of blocks are held then, but always two blocks.
 	BlockBytes int64
-	// Policy is how PutFile tries its requests again, and Sweep its pages. Nothing else here is tried twice: see
-	// storage.Retry.
-	Policy storage.Policy
+	Policy     storage.Policy // how requests are tried again
+	// CapMbps is the most megabits (of 1,000,000 bits) of payloads that go in each second, in both directions together; no
+	// cap if zero or less. It holds over seconds, not over milliseconds. What is sent again counts again.
+	CapMbps float64
 }
 
 const (
@@ -74,7 +67,7 @@ var tiers = map[string]blob.AccessTier{
 	"hot": blob.AccessTierHot, "cool": blob.AccessTierCool, "cold": blob.AccessTierCold, "archive": blob.AccessTierArchive,
 }
 
-// Store keeps payloads in one container, by their digest. Any number of processes may use one container at once.
+// Store keeps payloads in one container. Any number of processes may use one container at once.
 type Store struct {
 	container *container.Client
 	url       string // of the container, without a query
@@ -85,12 +78,8 @@ type Store struct {
 	policy    storage.Policy
 	pageSize  int32 // of lists; 0 for the service's own, which is 5,000
 	scrub     func(string) string
-	catalog   atomic.Pointer[string]    // the identity that claimed the store, escaped
-	announced atomic.Pointer[time.Time] // since when Claim has known of payloads that may be removed; zero for none
+	owner     atomic.Pointer[string] // that Owner has found, escaped
 }
-
-// PositionStore is a Store in the position layout. What is put without a position goes by its digest.
-type PositionStore struct{ *Store }
 
 // Open returns the store at address:
 //
@@ -98,17 +87,17 @@ type PositionStore struct{ *Store }
 //	https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS]
 //	http://127.0.0.1:PORT/ACCOUNT/CONTAINER                 (plain http is for loopback alone)
 //
-// The container is "tensors" if none is named. It is made by the first Put or Claim if it does not exist, so
-// that a mere look creates nothing. The result is a *PositionStore in the position layout, else a *Store.
+// The container is "tensors" if none is named. It is made by the first Put or claim if it does not exist, so
+// that a mere look creates nothing.
 //
 // A SAS in the address is used if there is one; else what AZURE_STORAGE_AUTH_MODE, AZURE_STORAGE_CONNECTION_STRING,
 // AZURE_STORAGE_KEY and AZURE_STORAGE_SAS_TOKEN say, in this order; else the default credential of azidentity:
 // environment, workload or managed identity, and what the Azure command lines are signed in with.
-func Open(ctx context.Context, address string, settings Settings) (ingest.Store, error) {
+func Open(ctx context.Context, address string, settings Settings) (*Store, error) {
 	return open(ctx, address, settings, seams{})
 }
 
-func open(ctx context.Context, address string, settings Settings, seams seams) (ingest.Store, error) {
+func open(ctx context.Context, address string, settings Settings, seams seams) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -130,9 +119,6 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 	}
 	if s.container, err = access.client(s.url, settings, seams); err != nil {
 		return nil, fmt.Errorf("store %s: %s", s.url, s.scrub(err.Error()))
-	}
-	if settings.Layout == ByPosition {
-		return &PositionStore{s}, nil
 	}
 	return s, nil
 }

@@ -83,16 +83,6 @@ func (e *Error) Transient() bool { return e.transient }
 // RetryAfter is how long the service asks to wait before that; zero if it says nothing.
 func (e *Error) RetryAfter() time.Duration { return e.after }
 
-// SizeError says that a blob is there and has the wrong size.
-type SizeError struct {
-	URL       string
-	Want, Got int64
-}
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s is damaged: it holds %d bytes, and %d were stored", e.URL, e.Got, e.Want)
-}
-
 // failed turns an error of the SDK into one that says what was tried, on what, and what to do. Once the caller's
 // context has ended, that is the reason for whatever happened.
 func (s *Store) failed(ctx context.Context, act, name string, err error) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// PutFile stores the first size bytes of file, whose digest it is, as one blob; see ingest.FilePutter. The file is read
+// PutFile stores the first size bytes of file, whose digest it is, as one blob, by its digest. It tries its requests again by itself. The file is read
 // once, in order, and sent in blocks, several at once. Blocks that an interrupted attempt has sent are not sent again. A file
 // that turns out to have another digest is refused before anybody can see it.
 //
@@ -73,7 +73,7 @@ func (f *sending) whole(ctx context.Context) (ingest.Address, error) {
 	if got := ingest.Sum(payload); got != f.digest {
 		return ingest.Address{}, &ingest.MismatchError{Want: f.digest, Got: got}
 	}
-	return tried(ctx, f.Store, func() (ingest.Address, error) { return f.Put(ctx, f.digest, payload) })
+	return tried(ctx, f.Store, func() (ingest.Address, error) { return f.put(ctx, newUpload(f.name, f.digest, payload, metadata{})) })
 }
 
 func (f *sending) read(buffer []byte, offset int64) error {
@@ -89,7 +89,7 @@ func (f *sending) read(buffer []byte, offset int64) error {
 
 func (f *sending) inBlocks(ctx context.Context) (ingest.Address, error) {
 	there, err := tried(ctx, f.Store, func() (*present, error) { return f.look(ctx, f.name) })
-	if err != nil || f.has(there, f.digest, f.size) {
+	if err != nil || there.holds(f.digest, f.size) {
 		return there.at(), err
 	}
 	staged, err := tried(ctx, f.Store, func() (map[string]int64, error) { return f.staged(ctx, f.name) })
@@ -116,7 +116,7 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 		if there, err = tried(ctx, f.Store, func() (*present, error) { return f.look(ctx, f.name) }); err != nil {
 			return ingest.Address{}, err
 		}
-		if f.has(there, f.digest, f.size) {
+		if there.holds(f.digest, f.size) {
 			return there.at(), nil
 		}
 		if contest == maxContests || !isTaken(lost) {
@@ -137,7 +137,7 @@ func (f *sending) clear(ctx context.Context) error {
 	}
 	_, err := tried(ctx, f.Store, func() (struct{}, error) {
 		there, err := f.look(ctx, f.name)
-		if err == nil && there != nil && !f.has(there, f.digest, f.size) {
+		if err == nil && there != nil && !there.holds(f.digest, f.size) {
 			err = fmt.Errorf("%s holds something else, and blocks of another program beside it, which are in the way of ours: remove the blob if nobody needs it, or wait a week until the service has removed the blocks", there.URI)
 		}
 		if err != nil || there != nil {

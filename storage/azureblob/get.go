@@ -3,43 +3,98 @@ package azureblob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"slices"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
-// Get reads a payload back; see ingest.Store. One that does not hold exactly address.Bytes is a *SizeError.
-func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, buffer []byte) ([]byte, error) {
+// Get reads a part of a payload; see ingest.Store. One that is out of use because of a Delete is read as well: rows that
+// refer to it are right.
+func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64, into []byte) error {
 	name, err := nameAt(digest, address)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	answer, err := s.container.NewBlobClient(name).DownloadStream(ctx, nil)
+	if err := storage.CheckPart(offset, len(into), address.Bytes); err != nil {
+		return fmt.Errorf("read %s: %w", s.urlOf(name), err)
+	}
+	part := blob.HTTPRange{Offset: offset, Count: int64(len(into))}
+	switch whole := offset == 0 && part.Count == address.Bytes; {
+	case whole:
+		part = blob.HTTPRange{}
+	case part.Count == 0:
+		return nil
+	}
+	_, err = tried(ctx, s, func() (struct{}, error) { return struct{}{}, s.get(ctx, name, address.Bytes, part, into) })
+	return err
+}
+
+func (s *Store) get(ctx context.Context, name string, bytes int64, part blob.HTTPRange, into []byte) error {
+	answer, err := s.container.NewBlobClient(name).DownloadStream(ctx, &blob.DownloadStreamOptions{Range: part})
 	if err != nil {
-		return nil, asMissing(s.failed(ctx, "read", name, err))
+		err = asMissing(s.failed(ctx, "read", name, err))
+		var e *Error
+		if errors.As(err, &e) && e.Status == http.StatusRequestedRangeNotSatisfiable {
+			return s.sizeNow(ctx, name, bytes, err)
+		}
+		return err
 	}
 	defer answer.Body.Close()
-	if n := answer.ContentLength; n != nil && *n != address.Bytes {
-		return nil, &SizeError{URL: s.urlOf(name), Want: address.Bytes, Got: *n}
+	size := answer.ContentLength
+	if part != (blob.HTTPRange{}) {
+		size = total(answer.ContentRange)
 	}
-	buffer = slices.Grow(buffer[:0], int(address.Bytes))[:address.Bytes]
-	n, err := io.ReadFull(answer.Body, buffer)
+	if size != nil && *size != bytes {
+		return &ingest.SizeError{Where: s.urlOf(name), Want: bytes, Got: *size}
+	}
+	n, err := io.ReadFull(answer.Body, into)
 	if err == nil {
 		// Without a length in the answer there may be more; and a connection is used again only after its end was seen.
 		var more int
 		if more, err = answer.Body.Read(make([]byte, 1)); more > 0 {
-			return nil, &SizeError{URL: s.urlOf(name), Want: address.Bytes, Got: address.Bytes + 1}
+			return &ingest.SizeError{Where: s.urlOf(name), Want: bytes, Got: bytes + 1}
 		}
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
 	}
-	if err == io.EOF && answer.ContentLength == nil {
-		return nil, &SizeError{URL: s.urlOf(name), Want: address.Bytes, Got: int64(n)}
+	if err == io.EOF && size == nil {
+		return &ingest.SizeError{Where: s.urlOf(name), Want: bytes, Got: part.Offset + int64(n)}
 	}
 	if err != nil {
-		return nil, s.failed(ctx, "read", name, err)
+		return s.failed(ctx, "read", name, err)
 	}
-	return buffer, nil
+	return nil
+}
+
+// sizeNow says how large a blob is in which the wanted part is not.
+func (s *Store) sizeNow(ctx context.Context, name string, bytes int64, refusal error) error {
+	there, err := s.head(ctx, name)
+	switch {
+	case err != nil:
+		return asMissing(err)
+	case there.Bytes != bytes:
+		return &ingest.SizeError{Where: there.URI, Want: bytes, Got: there.Bytes}
+	}
+	return refusal
+}
+
+// total reads the size of the whole from "bytes 0-9/100"; nil if it is not said.
+func total(contentRange *string) *int64 {
+	if contentRange == nil {
+		return nil
+	}
+	_, text, _ := strings.Cut(*contentRange, "/")
+	size, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &size
 }

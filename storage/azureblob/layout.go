@@ -13,11 +13,11 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The folders of the container, as far as names have folders.
+// The folders of the container, as far as names have folders, and its record.
 const (
-	payloads = "sha256/"
-	catalogs = "catalogs/"
-	sweeps   = "sweeps/"
+	payloads    = "sha256/"
+	catalogs    = "catalogs/"
+	ownerRecord = "owner"
 )
 
 // The metadata of a blob. The first four are what other programs read in the position layout.
@@ -29,6 +29,7 @@ const (
 	metaDigest  = "Sha256"
 	metaCRC     = "Crc64"   // of the payload, as in x-ms-content-crc64; a file that was sent in blocks has none
 	metaCatalog = "Catalog" // in the position layout, whose numbers the name consists of
+	metaHidden  = "Hidden"  // while a Delete has the blob out of use
 )
 
 const contentType = "application/octet-stream"
@@ -75,7 +76,7 @@ func payloadDigest(name string) (ingest.Digest, bool) {
 }
 
 // positionName is the blob of a row.
-func positionName(p ingest.Position) string {
+func positionName(p ingest.Key) string {
 	if p.Layer == 0 {
 		return fmt.Sprintf("%d/files/%d/%d.bin", p.Model, p.File, p.Ordinal)
 	}
@@ -83,8 +84,8 @@ func positionName(p ingest.Position) string {
 }
 
 // parsePosition reads a name that positionName has made. The type is not in it.
-func parsePosition(name string) (ingest.Position, bool) {
-	var p ingest.Position
+func parsePosition(name string) (ingest.Key, bool) {
+	var p ingest.Key
 	parts := strings.Split(strings.TrimSuffix(name, ".bin"), "/")
 	last, ok := number(parts[len(parts)-1])
 	model, okModel := number(parts[0])
@@ -107,7 +108,7 @@ func number(text string) (int64, bool) {
 }
 
 // positionMetadata describes a row to the programs that read it.
-func positionMetadata(p ingest.Position) metadata {
+func positionMetadata(p ingest.Key) metadata {
 	m := metadata{}
 	m.with(metaModel, strconv.FormatInt(int64(p.Model), 10))
 	m.with(metaOrdinal, strconv.Itoa(p.Ordinal))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
@@ -35,7 +36,8 @@ type upload struct {
 	crc      uint64
 	metadata metadata
 	// mayRely, if not nil, is asked before a blob that is there is relied on, or written over.
-	mayRely func(*present) error
+	mayRely  func(*present) error
+	readable bool // in the account's own tier: it is read at every start
 }
 
 func newUpload(name string, digest ingest.Digest, payload []byte, m metadata) *upload {
@@ -48,18 +50,82 @@ func crcText(crc uint64) string {
 	return base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, crc))
 }
 
-// Put stores payload under its digest; see ingest.Store.
-func (s *Store) Put(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
-	return s.put(ctx, newUpload(payloadName(digest), digest, payload, metadata{}))
+// Put stores payload under its digest or, in the position layout, under the numbers of its row; see ingest.Store. There,
+// another payload may have the name, of a run that was cut off before its row: it is written over, but not if another catalogue
+// put it there.
+func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	u := newUpload(payloadName(key.Digest), key.Digest, payload, metadata{})
+	if s.layout == ByPosition {
+		u = newUpload(positionName(key), key.Digest, payload, positionMetadata(key).with(metaCatalog, s.ownedBy()))
+		u.mayRely = s.isOurs
+	}
+	return tried(ctx, s, func() (ingest.Address, error) { return s.put(ctx, u) })
 }
 
-// Replace stores payload even where something lies under its digest; see ingest.Store.
-func (s *Store) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
-	return s.send(ctx, newUpload(payloadName(digest), digest, payload, metadata{}), nil)
+const onlyOne = "catalogues count their models alike, so in the position layout each needs a container of its own"
+
+// isOurs refuses to rely on what this catalogue has not put there, and to write over it.
+func (s *Store) isOurs(there *present) error {
+	switch owner := there.metadata.get(metaCatalog); owner {
+	case s.ownedBy():
+		return nil
+	case "":
+		return fmt.Errorf("%s was not put there by this catalogue: %s", there.URI, onlyOne)
+	default:
+		return fmt.Errorf("%s holds a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)), onlyOne)
+	}
 }
 
-// put writes a blob unless it is there and right. One that is there and wrong, as its size or its metadata say, or that gc
-// may be about to remove, is written over, but only while it is still the one that was looked at.
+// Replace stores a payload again at address; see ingest.Store. What the blob's metadata says of the row is kept.
+func (s *Store) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error) {
+	name, err := nameAt(digest, address)
+	if err != nil {
+		return ingest.Address{}, err
+	}
+	return tried(ctx, s, func() (ingest.Address, error) {
+		for contest := 1; ; contest++ {
+			address, err := s.replace(ctx, name, digest, payload)
+			if !isTaken(err) || contest == maxContests {
+				return address, err
+			}
+		}
+	})
+}
+
+func (s *Store) replace(ctx context.Context, name string, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+	there, err := s.look(ctx, name)
+	if err != nil {
+		return ingest.Address{}, err
+	}
+	m := metadata{}
+	if there != nil {
+		m = there.metadata.renamed().with(metaHidden, "")
+	}
+	if row, ok := parsePosition(name); ok {
+		switch m.get(metaCatalog) {
+		case "": // another program wrote over ours
+			m = positionMetadata(row).with(metaCatalog, s.ownedBy())
+		case s.ownedBy():
+		default:
+			return ingest.Address{}, s.isOurs(there)
+		}
+	}
+	return s.send(ctx, newUpload(name, digest, payload, m), whileStill(there))
+}
+
+// renamed spells the names that we know as we write them: in an answer they are as HTTP spells headers.
+func (m metadata) renamed() metadata {
+	if m == nil {
+		return metadata{}
+	}
+	for _, name := range []string{metaModel, metaLayer, metaOrdinal, metaType, metaDigest, metaCRC, metaCatalog, metaHidden} {
+		m.with(name, m.get(name))
+	}
+	return m
+}
+
+// put writes a blob unless it is there and right. One that is there and wrong, as its size or its metadata say, or that a
+// Delete has taken out of use, is written over, but only while it is still the one that was looked at.
 func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 	condition := ifAbsent()
 	look := len(u.payload) >= lookFirst
@@ -74,7 +140,7 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 					return ingest.Address{}, err
 				}
 			}
-			if s.has(there, u.digest, int64(len(u.payload))) {
+			if there.holds(u.digest, int64(len(u.payload))) {
 				return there.Address, nil
 			}
 			condition = whileStill(there)
@@ -146,9 +212,13 @@ func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAcc
 }
 
 func (s *Store) sendOnce(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
+	tier := s.tier
+	if u.readable {
+		tier = nil
+	}
 	answer, err := s.container.NewBlockBlobClient(u.name).Upload(ctx, streaming.NopCloser(bytes.NewReader(u.payload)), &blockblob.UploadOptions{
 		Metadata:                u.metadata,
-		Tier:                    s.tier,
+		Tier:                    tier,
 		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(contentType)},
 		TransactionalValidation: blob.TransferValidationTypeCRC64(u.crc),
 		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: condition},
@@ -176,9 +246,9 @@ type otherBytesError struct {
 func (e *otherBytesError) Unwrap() error { return e.error }
 
 // mayMakeContainer reports whether a write failed for want of the container, and it may be made. Once it was there, it is not made
-// again: with it went payloads, and the entries of catalogues that keep gc from the others.
+// again: with it went payloads, and the record of its owner.
 func (s *Store) mayMakeContainer(err error) bool {
-	return refused(err, bloberror.ContainerNotFound) && s.catalog.Load() == nil
+	return refused(err, bloberror.ContainerNotFound) && s.owner.Load() == nil
 }
 
 // makeContainer makes the container, private. Another process may do so at the same time.

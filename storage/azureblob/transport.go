@@ -50,11 +50,12 @@ func (a *access) client(containerURL string, settings Settings, seams seams) (*c
 type transport struct {
 	access *access
 	rounds http.RoundTripper
+	limit  *limit
 }
 
 func newTransport(a *access, settings Settings, seams seams) *transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	return &transport{access: a, rounds: &http.Transport{
+	t := &transport{access: a, limit: newLimit(settings.CapMbps), rounds: &http.Transport{
 		Proxy: proxy,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
@@ -72,6 +73,10 @@ func newTransport(a *access, settings Settings, seams seams) *transport {
 		IdleConnTimeout:     60 * time.Second,
 		DisableCompression:  true, // the size of what is read must be the size of what was put
 	}}
+	if seams.rounds != nil {
+		t.rounds = seams.rounds(t.rounds)
+	}
+	return t
 }
 
 // proxy keeps the password of a proxy out of the error about its address.
@@ -96,11 +101,12 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 		}
 		sent.URL.RawQuery += t.access.sas
 	}
-	answer, err := t.rounds.RoundTrip(sent)
+	answer, err := t.rounds.RoundTrip(t.limit.request(sent))
 	if err != nil {
 		return nil, err
 	}
 	answer.Request = r
+	answer.Body = t.limit.body(r.Context(), answer.Body)
 	if answer.StatusCode >= 300 {
 		answer.Body = struct {
 			io.Reader

@@ -70,7 +70,7 @@ var beginTests = []test{
 		a := r.begin(newWork("m", gguf(in("old", "m.gguf"), "m")))
 		w := newWork("m", gguf(in("new", "m.gguf"), "m"))
 		b := r.begin(w)
-		w.model.Home = "another store"
+		w.model.StoreAddress = "another store"
 		if c := r.begin(w); a.ID == b.ID || b.ID == c.ID {
 			t.Fatal("the same rows for another place")
 		}

@@ -44,7 +44,7 @@ func writeForever(root string) {
 	for i := 0; ; i++ {
 		p := aligned(len(crashPayload(i)))
 		copy(p, crashPayload(i))
-		if _, err := s.Put(context.Background(), ingest.Sum(p), p); err != nil {
+		if _, err := s.Put(context.Background(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 			panic(err)
 		}
 		// The parent holds us to this: what was reported is there.
@@ -84,24 +84,24 @@ func TestKilledWhileWriting(t *testing.T) {
 	}
 	s := open(t, root)
 	whole, remains := 0, 0
-	for stray, err := range s.Sweep(t.Context()) {
+	for object, err := range s.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stray.Digest.IsZero() {
+		if object.Digest.IsZero() {
 			remains++
 			continue
 		}
-		got, err := s.Get(t.Context(), stray.Digest, ingest.Address{Bytes: stray.Bytes}, nil)
-		if err != nil || ingest.Sum(got) != stray.Digest {
-			t.Errorf("%s holds %d bytes that are not its own, %v", stray.Name, stray.Bytes, err)
+		got, err := get(t, s, object.Digest, ingest.Address{Bytes: object.Bytes})
+		if err != nil || ingest.Sum(got) != object.Digest {
+			t.Errorf("%s holds %d bytes that are not its own, %v", object.Name, object.Bytes, err)
 		}
 		whole++
 	}
 	reported := reportedPayloads(t, root)
 	for i := range reported {
 		p := crashPayload(i)
-		if got, err := s.Get(t.Context(), ingest.Sum(p), ingest.Address{Bytes: int64(len(p))}, nil); err != nil || !bytes.Equal(got, p) {
+		if got, err := get(t, s, ingest.Sum(p), ingest.Address{Bytes: int64(len(p))}); err != nil || !bytes.Equal(got, p) {
 			t.Errorf("payload %d was reported as stored: %d of %d bytes are there, %v", i, len(got), len(p), err)
 		}
 	}
@@ -149,11 +149,11 @@ func TestPipeForAPayload(t *testing.T) {
 	if err := syscall.Mkfifo(s.payload(digest), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Get(t.Context(), digest, address, nil); err == nil || errors.Is(err, ingest.ErrNoPayload) {
+	if _, err := get(t, s, digest, address); err == nil || errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get of a pipe: %v", err)
 	}
 	put(t, s, nil)
-	if _, err := s.Get(t.Context(), digest, address, nil); err != nil {
+	if _, err := get(t, s, digest, address); err != nil {
 		t.Errorf("after Put: %v", err)
 	}
 }

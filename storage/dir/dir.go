@@ -1,8 +1,10 @@
 // Package dir keeps payloads in a local folder, one file each:
 //
+//	<root>/owner                               the identity of the catalogue that the store belongs to
 //	<root>/sha256/ab/<64 hexadecimal digits>   payloads, by the first byte of their digest
 //	<root>/tmp/<process>-<random>              payloads that are being written
-//	<root>/catalogs/<identity>                 one empty file for each catalogue that refers here
+//	<root>/trash/<process>-<random>/<digest>   payloads that a Delete has hidden
+//	<root>/catalogs/<identity>                 of stores from before there was an owner: who used it
 //
 // A payload is written under a temporary name, synced, renamed to its digest,
 // and then its folder is synced. So whatever has a digest for a name is whole
@@ -23,17 +25,15 @@ import (
 	"sync"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
-var (
-	_ ingest.Store   = (*Store)(nil)
-	_ ingest.Sweeper = (*Store)(nil)
-	_ ingest.Claimer = (*Store)(nil)
-)
+var _ ingest.Store = (*Store)(nil)
 
 // Store is a folder of payloads. Any number of processes may use one folder at once.
 type Store struct {
-	root string
+	root   string
+	policy storage.Policy // how an operation is tried again
 	// hook sees each change of the folder before and after it takes effect, and
 	// can make it fail. It is nil but in tests.
 	hook func(step, path string, done bool) error
@@ -43,7 +43,7 @@ type Store struct {
 }
 
 // Open returns the store in the folder at path. A folder that does not exist
-// yet is made by the first Put or Claim, so that a mere look creates nothing.
+// yet is made by the first Put or claim, so that a mere look creates nothing.
 func Open(path string) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("the store's folder has no name")
@@ -68,55 +68,57 @@ func Open(path string) (*Store, error) {
 	return &Store{root: root}, f.Close()
 }
 
+// try runs op, and again where its error may pass.
+func (s *Store) try(ctx context.Context, op func() error) error {
+	return storage.Do(ctx, s.policy, func() error { return explain(op()) })
+}
+
 // Put stores payload; see ingest.Store.
-func (s *Store) Put(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
-	if err := ctx.Err(); err != nil {
-		return ingest.Address{}, err
-	}
-	if err := s.prepare(); err != nil {
-		return ingest.Address{}, s.putError(digest, err)
-	}
-	if s.holds(digest, int64(len(payload))) {
-		// Whoever wrote it may have been killed before the name was durable.
-		if err := s.syncFolder(s.fanOut(digest)); err != nil {
-			return ingest.Address{}, s.putError(digest, err)
+func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	return s.store(ctx, key.Digest, payload, func() error {
+		if err := s.prepare(); err != nil {
+			return err
 		}
+		if s.holds(key.Digest, int64(len(payload))) || s.takeBack(key.Digest, int64(len(payload))) {
+			// The process that wrote it may have been killed before the name was durable.
+			return s.syncFolder(s.fanOut(key.Digest))
+		}
+		return s.write(key.Digest, payload, false)
+	})
+}
+
+// Replace stores payload even where something has its digest for a name; see ingest.Store.
+func (s *Store) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address, error) {
+	return s.store(ctx, digest, payload, func() error {
+		if err := s.prepare(); err != nil {
+			return err
+		}
+		return s.write(digest, payload, true)
+	})
+}
+
+// store runs op for a payload. If a folder has gone, the next call makes the folders again; this one is not tried a second
+// time, for a store that vanishes in mid-run is to be noticed.
+func (s *Store) store(ctx context.Context, digest ingest.Digest, payload []byte, op func() error) (ingest.Address, error) {
+	err := s.try(ctx, op)
+	if err == nil {
 		return address(digest, len(payload)), nil
 	}
-	if err := s.write(digest, payload, false); err != nil {
-		return ingest.Address{}, s.putError(digest, err)
-	}
-	return address(digest, len(payload)), nil
-}
-
-// Replace stores payload even where something lies under its digest; see ingest.Store.
-func (s *Store) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
-	if err := ctx.Err(); err != nil {
-		return ingest.Address{}, err
-	}
-	if err := s.prepare(); err != nil {
-		return ingest.Address{}, s.putError(digest, err)
-	}
-	if err := s.write(digest, payload, true); err != nil {
-		return ingest.Address{}, s.putError(digest, err)
-	}
-	return address(digest, len(payload)), nil
-}
-
-// holds reports whether a file of this size has the digest for a name. One of
-// another size is damaged, and a link is none of ours: both are written anew.
-func (s *Store) holds(digest ingest.Digest, bytes int64) bool {
-	info, err := os.Lstat(s.payload(digest))
-	return err == nil && info.Mode().IsRegular() && info.Size() == bytes
-}
-
-// putError adds the digest. If a folder has gone, the next Put makes the folders again; this one is not tried a second
-// time, for a store that vanishes in mid-run is to be noticed.
-func (s *Store) putError(digest ingest.Digest, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		s.preparing.Lock()
 		s.prepared = false
 		s.preparing.Unlock()
 	}
-	return fmt.Errorf("store payload %s: %w", digest.Short(), explain(err))
+	return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
+}
+
+// holds reports whether a file of this size has the digest for a name. One of
+// another size is damaged, and a link is none of ours: both are written over.
+func (s *Store) holds(digest ingest.Digest, bytes int64) bool {
+	return isFile(s.payload(digest), bytes)
+}
+
+func isFile(path string, bytes int64) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular() && info.Size() == bytes
 }

@@ -88,7 +88,7 @@ func TestSmallDisk(t *testing.T) {
 	s := open(t, root)
 	digest, address := put(t, s, payload(1<<20))
 	for _, p := range [][]byte{payload(8 << 20), payload(8<<20 + 1)[1:]} {
-		_, err := s.Put(t.Context(), ingest.Sum(p), p)
+		_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
 		if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "disk full") || !strings.Contains(err.Error(), root) {
 			t.Errorf("Put on a full disk: %v", err)
 		}
@@ -96,7 +96,7 @@ func TestSmallDisk(t *testing.T) {
 			t.Errorf("left behind: %v", left)
 		}
 	}
-	if _, err := s.Get(t.Context(), digest, address, nil); err != nil {
+	if _, err := get(t, s, digest, address); err != nil {
 		t.Errorf("what was there before: %v", err)
 	}
 	put(t, s, payload(1<<20+5))

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// failure adds to an error of the system what the retry wrapper asks.
+// failure adds to an error of the system what storage.Do asks.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }

@@ -7,43 +7,64 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
-// SizeError says that the payload of a digest is there and has the wrong size:
-// it is damaged, not missing.
-type SizeError struct {
-	Path      string
-	Want, Got int64
+// Get reads a part of the payload of digest; see ingest.Store.
+func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64, into []byte) error {
+	return s.look(ctx, digest, func() error {
+		f, err := s.open(digest)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return read(f, address.Bytes, offset, into)
+	})
 }
 
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s is damaged: it holds %d bytes, and %d were stored", e.Path, e.Got, e.Want)
+// Stat compares the size of the payload's file; see ingest.Store. A folder vouches for no content.
+func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error) {
+	return false, s.look(ctx, digest, func() error {
+		f, err := s.open(digest)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return checkSize(f, address.Bytes)
+	})
 }
 
-// Get reads the payload of digest; see ingest.Store. One that does not hold
-// exactly address.Bytes is a *SizeError.
-func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, buffer []byte) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	payload, err := s.read(digest, address.Bytes, buffer)
+func (s *Store) look(ctx context.Context, digest ingest.Digest, op func() error) error {
+	err := s.try(ctx, op)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read %s: %w", s.payload(digest), ingest.ErrNoPayload)
+		return fmt.Errorf("read %s: %w", s.payload(digest), ingest.ErrNoPayload)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read payload %s: %w", digest.Short(), explain(err))
+		return fmt.Errorf("read payload %s: %w", digest.Short(), err)
 	}
-	return payload, nil
+	return nil
 }
 
-func (s *Store) read(digest ingest.Digest, bytes int64, buffer []byte) ([]byte, error) {
-	path := s.payload(digest)
+// open opens the payload of digest where it is, or where a Delete has hidden it.
+func (s *Store) open(digest ingest.Digest) (*os.File, error) {
 	if err := s.realFolders(digest); err != nil {
 		return nil, err
 	}
+	f, err := openFile(s.payload(digest))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	for _, path := range s.hidden(digest) {
+		if f, err := openFile(path); !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	return openFile(s.payload(digest)) // it may have been put back since
+}
+
+func openFile(path string) (*os.File, error) {
 	// A pipe would block when it is opened, so the name is looked at first.
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -52,35 +73,29 @@ func (s *Store) read(digest ingest.Digest, bytes int64, buffer []byte) ([]byte, 
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: want a file, found %s", path, describe(info.Mode()))
 	}
-	if info.Size() != bytes {
-		return nil, &SizeError{Path: path, Want: bytes, Got: info.Size()}
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readExactly(f, path, bytes, buffer)
+	return os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 }
 
-// readExactly reads bytes and then the end of the file, which may have been
-// replaced since it was looked at.
-func readExactly(f *os.File, path string, bytes int64, buffer []byte) ([]byte, error) {
-	buffer = slices.Grow(buffer[:0], int(bytes))[:bytes]
-	n, err := io.ReadFull(f, buffer)
+func checkSize(f *os.File, bytes int64) error {
+	info, err := f.Stat()
+	if err == nil && info.Size() != bytes {
+		err = &ingest.SizeError{Where: f.Name(), Want: bytes, Got: info.Size()}
+	}
+	return err
+}
+
+func read(f *os.File, bytes, offset int64, into []byte) error {
+	if err := checkSize(f, bytes); err != nil {
+		return err
+	}
+	if err := storage.CheckPart(offset, len(into), bytes); err != nil {
+		return err
+	}
+	n, err := io.ReadFull(io.NewSectionReader(f, offset, int64(len(into))), into)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil, &SizeError{Path: path, Want: bytes, Got: int64(n)}
+		return &ingest.SizeError{Where: f.Name(), Want: bytes, Got: offset + int64(n)}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || info.Size() != bytes {
-		if err != nil {
-			return nil, err
-		}
-		return nil, &SizeError{Path: path, Want: bytes, Got: info.Size()}
-	}
-	return buffer, nil
+	return err
 }
 
 // realFolders returns an error if a link stands in for a folder on the way to the payload.

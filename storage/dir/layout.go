@@ -11,11 +11,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The folders of a store.
+// The folders of a store, and its record.
 const (
 	payloads    = "sha256"
 	temporaries = "tmp"
+	trash       = "trash"
 	catalogs    = "catalogs"
+	ownerRecord = "owner"
 )
 
 func (s *Store) fanOut(d ingest.Digest) string {

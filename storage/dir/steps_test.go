@@ -12,12 +12,14 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // record returns a store in root that notes each step as it is done, its path
-// relative to the root and a temporary's name as "*".
+// relative to the root and the name of a temporary, or in the trash, as "*".
 func record(t *testing.T, root string) (*Store, *[]string) {
 	s := open(t, root)
 	var steps []string
@@ -29,8 +31,10 @@ func record(t *testing.T, root string) (*Store, *[]string) {
 		if err != nil {
 			return err
 		}
-		if rel = filepath.ToSlash(rel); strings.HasPrefix(rel, "tmp/") {
-			rel = "tmp/*"
+		for _, folder := range []string{"tmp", "trash"} {
+			if rel = filepath.ToSlash(rel); strings.HasPrefix(rel, folder+"/") {
+				rel = folder + "/*"
+			}
 		}
 		steps = append(steps, step+" "+rel)
 		return nil
@@ -46,8 +50,8 @@ func TestOrderOfSteps(t *testing.T) {
 	fanOut := "sha256/" + digest.String()[:2]
 	write := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "rename " + fanOut + "/" + digest.String(), "syncdir " + fanOut}
 
-	// The parent of the new root is durable before it, the root before its folders are used.
-	folders := []string{"syncdir ../..", "mkdir .", "syncdir ..", "mkdir sha256", "mkdir tmp", "mkdir catalogs", "syncdir ."}
+	// The root, with those above it, is durable before its folders are used.
+	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "syncdir ."}
 	for i := range 256 {
 		folders = append(folders, fmt.Sprintf("mkdir sha256/%02x", i))
 	}
@@ -62,18 +66,18 @@ func TestOrderOfSteps(t *testing.T) {
 		t.Errorf("Put of what is there: %q, want its name synced and nothing written: %q", *steps, want)
 	}
 	*steps = nil
-	if _, err := s.Replace(t.Context(), digest, p); err != nil {
+	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(*steps, write) {
 		t.Errorf("Replace: %q, want %q", *steps, write)
 	}
 	*steps = nil
-	if _, err := s.Claim(t.Context(), "c"); err != nil {
+	if _, err := s.Owner(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"create catalogs/c", "syncdir catalogs"}; !slices.Equal(*steps, want) {
-		t.Errorf("Claim: %q, want %q", *steps, want)
+	if want := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "link owner", "remove tmp/*", "syncdir ."}; !slices.Equal(*steps, want) {
+		t.Errorf("Owner: %q, want %q", *steps, want)
 	}
 }
 
@@ -84,7 +88,7 @@ func TestFolderOfAnotherProcessIsSynced(t *testing.T) {
 	put(t, open(t, root), payload(1))
 	s, steps := record(t, root)
 	put(t, s, payload(2))
-	for _, want := range []string{"syncdir ..", "syncdir .", "syncdir sha256"} {
+	for _, want := range []string{"mkdirall .", "syncdir .", "syncdir sha256"} {
 		if !slices.Contains(*steps, want) {
 			t.Errorf("%q is not among the first steps of a new process", want)
 		}
@@ -108,7 +112,7 @@ func TestFaults(t *testing.T) {
 					}
 					p := payload(100_000)
 					digest := ingest.Sum(p)
-					_, err := s.Put(t.Context(), digest, p)
+					_, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 					// A rename that only looked like a failure has put the payload in place.
 					if renamed := step == "rename" && done; renamed != (err == nil) {
 						t.Fatalf("Put: %v", err)
@@ -119,7 +123,7 @@ func TestFaults(t *testing.T) {
 					s.hook = nil
 					onlyWhole(t, s, digest, p, leave)
 					_, address := put(t, s, p)
-					if got, err := s.Get(t.Context(), digest, address, nil); err != nil || !bytes.Equal(got, p) {
+					if got, err := get(t, s, digest, address); err != nil || !bytes.Equal(got, p) {
 						t.Errorf("after putting again: %d bytes, %v", len(got), err)
 					}
 				})
@@ -131,13 +135,13 @@ func TestFaults(t *testing.T) {
 // onlyWhole checks that what has a digest for a name is whole.
 func onlyWhole(t *testing.T, s *Store, digest ingest.Digest, p []byte, mayLeave bool) {
 	t.Helper()
-	for stray, err := range s.Sweep(t.Context()) {
+	for object, err := range s.List(t.Context()) {
 		switch {
 		case err != nil:
 			t.Error(err)
-		case stray.Digest.IsZero() && !mayLeave:
-			t.Errorf("%s was left behind", stray.Name)
-		case stray.Digest == digest:
+		case object.Digest.IsZero() && !mayLeave:
+			t.Errorf("%s was left behind", object.Name)
+		case object.Digest == digest:
 			if got, err := os.ReadFile(s.payload(digest)); err != nil || !bytes.Equal(got, p) {
 				t.Errorf("a part of a payload has its digest: %d of %d bytes, %v", len(got), len(p), err)
 			}
@@ -157,7 +161,7 @@ func TestReplaceReportsItsRename(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := s.Replace(t.Context(), digest, p); !errors.Is(err, fault) {
+	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); !errors.Is(err, fault) {
 		t.Errorf("Replace: %v", err)
 	}
 }
@@ -171,15 +175,15 @@ func TestDiskFullIsNamed(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := s.Put(t.Context(), ingest.Sum([]byte("x")), []byte("x"))
+	_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum([]byte("x"))}, []byte("x"))
 	if err == nil || !strings.Contains(err.Error(), "disk full") || !strings.Contains(err.Error(), s.folder(temporaries)) {
 		t.Errorf("%v: want it to say disk full and to name the file", err)
 	}
 	if transient(err) {
 		t.Error("a full disk was called transient")
 	}
-	for stray := range s.Sweep(t.Context()) {
-		t.Errorf("left behind: %s", stray.Name)
+	for object := range s.List(t.Context()) {
+		t.Errorf("left behind: %s", object.Name)
 	}
 }
 
@@ -188,14 +192,33 @@ func transient(err error) bool {
 	return errors.As(err, &says) && says.Transient()
 }
 
+// TestTransient: an error that may pass is met again, and the others are not.
 func TestTransient(t *testing.T) {
 	s := open(t, t.TempDir())
-	for err, want := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
-		s.hook = func(step, path string, done bool) error { return &fs.PathError{Op: step, Path: path, Err: err} }
-		_, got := s.Put(t.Context(), ingest.Sum(nil), nil)
-		if !errors.Is(got, err) || transient(got) != want {
-			t.Errorf("%v: transient %v, want %v", got, transient(got), want)
+	s.policy = storage.Policy{Attempts: 3, First: time.Microsecond, Longest: time.Microsecond}
+	for err, passes := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
+		attempts, want := 0, 1
+		if passes {
+			want = 3
 		}
+		s.hook = func(step, path string, done bool) error {
+			attempts++
+			return &fs.PathError{Op: step, Path: path, Err: err}
+		}
+		_, got := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
+		if !errors.Is(got, err) || attempts != want {
+			t.Errorf("%v: %d attempts, want %d", got, attempts, want)
+		}
+	}
+	fails := 2
+	s.hook = func(step, path string, done bool) error {
+		if fails--; fails >= 0 {
+			return &fs.PathError{Op: step, Path: path, Err: syscall.EINTR}
+		}
+		return nil
+	}
+	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); err != nil {
+		t.Errorf("after two interruptions: %v", err)
 	}
 }
 
@@ -210,7 +233,7 @@ func TestRenameIsAtomic(t *testing.T) {
 		s := open(t, root)
 		writers.Go(func() {
 			for range 20 {
-				if _, err := s.Replace(t.Context(), digest, p); err != nil && !transient(err) {
+				if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil && !transient(err) {
 					t.Error(err)
 				}
 			}
@@ -225,7 +248,7 @@ func TestRenameIsAtomic(t *testing.T) {
 			reading = false
 		default:
 		}
-		if got, err := reader.Get(t.Context(), digest, address, nil); !transient(err) && (err != nil || !bytes.Equal(got, p)) {
+		if got, err := get(t, reader, digest, address); !transient(err) && (err != nil || !bytes.Equal(got, p)) {
 			t.Fatalf("a reader got %d bytes, %v", len(got), err)
 		}
 	}

@@ -81,10 +81,10 @@ func (s *Store) prepare() error {
 	if s.prepared {
 		return nil
 	}
-	if err := s.makeRoot(s.root); err != nil {
+	if err := s.do("mkdirall", s.root, func() error { return durable.MkdirAll(s.root, 0o700) }); err != nil {
 		return err
 	}
-	for _, name := range []string{payloads, temporaries, catalogs} {
+	for _, name := range []string{payloads, temporaries} {
 		if err := s.makeFolder(s.folder(name)); err != nil {
 			return err
 		}
@@ -102,33 +102,6 @@ func (s *Store) prepare() error {
 	}
 	s.prepared = true
 	return nil
-}
-
-// makeRoot makes the root and the folders above it, from the top, each durable
-// before the next. The lowest one that exists is synced as well.
-func (s *Store) makeRoot(path string) error {
-	info, err := os.Stat(path) // the user may have made the root a link
-	parent := filepath.Dir(path)
-	if errors.Is(err, fs.ErrNotExist) && parent != path {
-		if err := s.makeRoot(parent); err != nil {
-			return err
-		}
-		if err := s.makeFolder(path); err != nil {
-			return err
-		}
-		return s.syncFolder(parent)
-	}
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is a file, not a folder", path)
-	}
-	err = s.syncFolder(parent)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil // somebody else made this folder for us, and answers for it
-	}
-	return err
 }
 
 // makeFolder makes one folder, or finds it: a real one, not a link.

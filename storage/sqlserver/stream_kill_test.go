@@ -53,7 +53,7 @@ func streamer(address string) (code int) {
 		if err != nil {
 			return err
 		}
-		in := ingest.Ingester{Catalog: c, Home: ingest.HomeRows, Parse: format.Parser{}.Parse,
+		in := ingest.Ingester{Catalog: c, StoreAddress: ingest.StoreRows, Parse: format.Parser{}.Parse,
 			Options: ingest.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1, Transactions: transactions}}
 		report, err := in.Run(context.Background(), ingest.JobRequest{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
 			Holder: ingest.ThisProcess(), TTL: ingest.DefaultLease, HolderDead: ingest.Holder.Dead}, found)

@@ -3,26 +3,45 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
 var _ ingest.Store = Discard{}
 
-// Discard takes every payload and keeps none: for runs that only hash.
+// Discard takes every payload and keeps none: for runs that only hash. It belongs to each catalogue that claims it.
 type Discard struct{}
 
+// Owner returns claim.
+func (Discard) Owner(ctx context.Context, claim string) (string, error) { return claim, ctx.Err() }
+
 // Put forgets payload.
-func (Discard) Put(ctx context.Context, _ ingest.Digest, payload []byte) (ingest.Address, error) {
+func (Discard) Put(ctx context.Context, _ ingest.Key, payload []byte) (ingest.Address, error) {
 	return ingest.Address{URI: "discard:", Bytes: int64(len(payload))}, ctx.Err()
 }
 
 // Replace forgets payload.
-func (d Discard) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
-	return d.Put(ctx, digest, payload)
+func (d Discard) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address, error) {
+	return d.Put(ctx, ingest.Key{Digest: digest}, payload)
 }
 
 // Get finds nothing.
-func (Discard) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, _ []byte) ([]byte, error) {
-	return nil, fmt.Errorf("nothing was kept of %s: %w", digest.Short(), ingest.ErrNoPayload)
+func (Discard) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, _ int64, _ []byte) error {
+	return fmt.Errorf("nothing was kept of %s: %w", digest.Short(), ingest.ErrNoPayload)
+}
+
+// Stat finds nothing.
+func (d Discard) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	return false, d.Get(ctx, digest, address, 0, nil)
+}
+
+// List yields nothing.
+func (Discard) List(context.Context) iter.Seq2[ingest.Object, error] {
+	return func(func(ingest.Object, error) bool) {}
+}
+
+// Delete has nothing to delete.
+func (Discard) Delete(ctx context.Context, objects []ingest.Object, _ func(context.Context) error) ([]error, error) {
+	return make([]error, len(objects)), ctx.Err()
 }

@@ -2,104 +2,89 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
-var (
-	_ ingest.Store   = (*Faulty)(nil)
-	_ ingest.Sweeper = (*Faulty)(nil)
-	_ ingest.Claimer = (*Faulty)(nil)
-)
+var _ ingest.Store = (*Faulty)(nil)
 
 // Call is one moment of a call to a Faulty store.
 type Call struct {
-	Verb   string        // "Put", "Get", "Replace", "Sweep", "Remove", "Claim" or "Claims"
-	Digest ingest.Digest // zero for Sweep and Claim
+	Verb   string        // "Owner", "Put", "Get", "Stat", "Replace", "List" or "Delete"
+	Digest ingest.Digest // zero for Owner, List and Delete
 	// Done is unset before the effect and set after it.
 	Done bool
 }
 
 // Faulty passes calls on to a store, and asks Hook before the effect of each
 // verb and again after it. An error of the first kind is a call that failed; one
-// of the second a call that only looks so: its effect is there. Sweep asks before
-// its first stray and after its last.
+// of the second a call that only looks so: its effect is there. List asks before
+// its first object and after its last.
 type Faulty struct {
 	Store ingest.Store
 	// Hook must be set, and may be called by many goroutines at once. It may wait.
 	Hook func(ctx context.Context, call Call) error
 }
 
-func (f *Faulty) around(ctx context.Context, call Call, act func() error) error {
+// around returns nothing beside an error: a caller must not use what came with it.
+func around[T any](ctx context.Context, f *Faulty, call Call, act func() (T, error)) (result T, err error) {
+	var nothing T
 	if err := f.Hook(ctx, call); err != nil {
-		return err
+		return nothing, err
 	}
-	if err := act(); err != nil {
-		return err
+	if result, err = act(); err != nil {
+		return nothing, err
 	}
 	call.Done = true
-	return f.Hook(ctx, call)
+	if err := f.Hook(ctx, call); err != nil {
+		return nothing, err
+	}
+	return result, nil
+}
+
+// Owner satisfies ingest.Store.
+func (f *Faulty) Owner(ctx context.Context, claim string) (string, error) {
+	return around(ctx, f, Call{Verb: "Owner"}, func() (string, error) { return f.Store.Owner(ctx, claim) })
 }
 
 // Put satisfies ingest.Store.
-func (f *Faulty) Put(ctx context.Context, digest ingest.Digest, payload []byte) (address ingest.Address, err error) {
-	err = f.around(ctx, Call{Verb: "Put", Digest: digest}, func() (err error) {
-		address, err = f.Store.Put(ctx, digest, payload)
-		return err
-	})
-	return orNothing(address, err), err
+func (f *Faulty) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	return around(ctx, f, Call{Verb: "Put", Digest: key.Digest}, func() (ingest.Address, error) { return f.Store.Put(ctx, key, payload) })
 }
 
 // Replace satisfies ingest.Store.
-func (f *Faulty) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (address ingest.Address, err error) {
-	err = f.around(ctx, Call{Verb: "Replace", Digest: digest}, func() (err error) {
-		address, err = f.Store.Replace(ctx, digest, payload)
-		return err
+func (f *Faulty) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error) {
+	return around(ctx, f, Call{Verb: "Replace", Digest: digest}, func() (ingest.Address, error) {
+		return f.Store.Replace(ctx, digest, address, payload)
 	})
-	return orNothing(address, err), err
-}
-
-// orNothing keeps a caller from using what came with an error.
-func orNothing(address ingest.Address, err error) ingest.Address {
-	if err != nil {
-		return ingest.Address{}
-	}
-	return address
 }
 
 // Get satisfies ingest.Store.
-func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, buffer []byte) (payload []byte, err error) {
-	err = f.around(ctx, Call{Verb: "Get", Digest: digest}, func() (err error) {
-		payload, err = f.Store.Get(ctx, digest, address, buffer)
-		return err
+func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64, into []byte) error {
+	_, err := around(ctx, f, Call{Verb: "Get", Digest: digest}, func() (struct{}, error) {
+		return struct{}{}, f.Store.Get(ctx, digest, address, offset, into)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return payload, nil
+	return err
 }
 
-// errNoAbility is what the verbs of Sweeper and Claimer return where the store has them not.
-var errNoAbility = errors.New("the store behind storetest.Faulty cannot do this")
+// Stat satisfies ingest.Store.
+func (f *Faulty) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	return around(ctx, f, Call{Verb: "Stat", Digest: digest}, func() (bool, error) { return f.Store.Stat(ctx, digest, address) })
+}
 
-// Sweep satisfies ingest.Sweeper.
-func (f *Faulty) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+// List satisfies ingest.Store.
+func (f *Faulty) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {
 		stopped := false
-		err := f.around(ctx, Call{Verb: "Sweep"}, func() error {
-			sweeper, ok := f.Store.(ingest.Sweeper)
-			if !ok {
-				return errNoAbility
-			}
-			for stray, err := range sweeper.Sweep(ctx) {
-				if !yield(stray, err) {
+		_, err := around(ctx, f, Call{Verb: "List"}, func() (struct{}, error) {
+			for object, err := range f.Store.List(ctx) {
+				if !yield(object, err) {
 					stopped = true
 					break
 				}
 			}
-			return nil
+			return struct{}{}, nil
 		})
 		if err != nil && !stopped {
 			yield(ingest.Object{}, err)
@@ -107,45 +92,12 @@ func (f *Faulty) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	}
 }
 
-// Remove satisfies ingest.Sweeper.
-func (f *Faulty) Remove(ctx context.Context, stray ingest.Object) error {
-	return f.around(ctx, Call{Verb: "Remove", Digest: stray.Digest}, func() error {
-		sweeper, ok := f.Store.(ingest.Sweeper)
-		if !ok {
-			return errNoAbility
-		}
-		return sweeper.Remove(ctx, stray)
+// Delete satisfies ingest.Store.
+func (f *Faulty) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+	var failed []error
+	_, err := around(ctx, f, Call{Verb: "Delete"}, func() (_ struct{}, err error) {
+		failed, err = f.Store.Delete(ctx, objects, confirm)
+		return struct{}{}, err
 	})
-}
-
-// Claims satisfies ingest.Claimer.
-func (f *Faulty) Claims(ctx context.Context) (identities []string, err error) {
-	err = f.around(ctx, Call{Verb: "Claims"}, func() (err error) {
-		claimer, ok := f.Store.(ingest.Claimer)
-		if !ok {
-			return errNoAbility
-		}
-		identities, err = claimer.Claims(ctx)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return identities, nil
-}
-
-// Claim satisfies ingest.Claimer.
-func (f *Faulty) Claim(ctx context.Context, catalog string) (identities []string, err error) {
-	err = f.around(ctx, Call{Verb: "Claim"}, func() (err error) {
-		claimer, ok := f.Store.(ingest.Claimer)
-		if !ok {
-			return errNoAbility
-		}
-		identities, err = claimer.Claim(ctx, catalog)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return identities, nil
+	return failed, err
 }

@@ -3,21 +3,21 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"iter"
 	"maps"
-	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 var (
-	_ ingest.Store   = (*Memory)(nil)
-	_ ingest.Sweeper = (*Memory)(nil)
-	_ ingest.Claimer = (*Memory)(nil)
-	_ Damager        = (*Memory)(nil)
+	_ ingest.Store = (*Memory)(nil)
+	_ Damager      = (*Memory)(nil)
 )
 
 // Memory is a store in memory, for tests. The zero value is an empty store. It
@@ -26,7 +26,8 @@ var (
 type Memory struct {
 	mu     sync.Mutex
 	stored map[string]kept // by the store's own name
-	claims map[string]bool
+	owner  string
+	writes int
 	counts Counts
 }
 
@@ -34,12 +35,14 @@ type kept struct {
 	digest   ingest.Digest
 	payload  []byte
 	modified time.Time
+	tag      string // of this write, or of the hiding
+	hidden   string // by which Delete; empty for none
 }
 
 // Counts says how often each verb was called, and how many payloads and bytes
 // Put and Replace wrote.
 type Counts struct {
-	Put, Get, Replace, Sweep, Remove, Claim int
+	Owner, Put, Get, Stat, Replace, List, Delete int
 
 	Written      int
 	BytesWritten int64
@@ -65,7 +68,7 @@ func (m *Memory) Payloads() int {
 	return n
 }
 
-// Damage puts these bytes under digest, whatever they are; nil removes what lies there.
+// Damage puts these bytes under digest, whatever they are; nil removes what is there.
 func (m *Memory) Damage(digest ingest.Digest, payload []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,6 +77,11 @@ func (m *Memory) Damage(digest ingest.Digest, payload []byte) {
 		return
 	}
 	m.keep(digest.String(), digest, payload)
+}
+
+// DamageAt satisfies Damager.
+func (m *Memory) DamageAt(digest ingest.Digest, _ ingest.Address, payload []byte) {
+	m.Damage(digest, payload)
 }
 
 // Leave puts the remains of an interrupted write into the store.
@@ -87,22 +95,39 @@ func (m *Memory) keep(name string, digest ingest.Digest, payload []byte) {
 	if m.stored == nil {
 		m.stored = map[string]kept{}
 	}
-	m.stored[name] = kept{digest: digest, payload: bytes.Clone(payload), modified: time.Now()}
+	m.stored[name] = kept{digest: digest, payload: bytes.Clone(payload), modified: time.Now(), tag: m.nextTag()}
+}
+
+func (m *Memory) nextTag() string {
+	m.writes++
+	return strconv.Itoa(m.writes)
+}
+
+// Owner satisfies ingest.Store.
+func (m *Memory) Owner(ctx context.Context, claim string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts.Owner++
+	if m.owner == "" && ctx.Err() == nil {
+		m.owner = claim
+	}
+	return m.owner, ctx.Err()
 }
 
 // Put satisfies ingest.Store.
-func (m *Memory) Put(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+func (m *Memory) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Put++
-	if there, ok := m.stored[digest.String()]; ok && len(there.payload) == len(payload) && ctx.Err() == nil {
-		return memoryAddress(digest, payload), nil
+	there, ok := m.stored[key.Digest.String()]
+	if ok && len(there.payload) == len(payload) && there.hidden == "" && ctx.Err() == nil {
+		return memoryAddress(key.Digest, payload), nil
 	}
-	return m.write(ctx, digest, payload)
+	return m.write(ctx, key.Digest, payload)
 }
 
 // Replace satisfies ingest.Store.
-func (m *Memory) Replace(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+func (m *Memory) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Replace++
@@ -126,29 +151,49 @@ func memoryAddress(digest ingest.Digest, payload []byte) ingest.Address {
 	return ingest.Address{URI: "memory:" + digest.String(), Bytes: int64(len(payload))}
 }
 
+// find returns the payload of digest, if it has the size that the address says.
+func (m *Memory) find(ctx context.Context, digest ingest.Digest, address ingest.Address) ([]byte, error) {
+	there, ok := m.stored[digest.String()]
+	switch size := int64(len(there.payload)); {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case !ok:
+		return nil, fmt.Errorf("memory store, %s: %w", digest.Short(), ingest.ErrNoPayload)
+	case size != address.Bytes:
+		return nil, &ingest.SizeError{Where: "memory:" + digest.Short(), Want: address.Bytes, Got: size}
+	}
+	return there.payload, nil
+}
+
 // Get satisfies ingest.Store.
-func (m *Memory) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, buffer []byte) ([]byte, error) {
+func (m *Memory) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64, into []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Get++
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	payload, err := m.find(ctx, digest, address)
+	if err == nil {
+		err = storage.CheckPart(offset, len(into), address.Bytes)
 	}
-	there, ok := m.stored[digest.String()]
-	if !ok {
-		return nil, fmt.Errorf("memory store, %s: %w", digest.Short(), ingest.ErrNoPayload)
+	if err == nil {
+		copy(into, payload[offset:offset+int64(len(into))])
 	}
-	if int64(len(there.payload)) != address.Bytes {
-		return nil, fmt.Errorf("memory store, %s: %d bytes, and %d were stored", digest.Short(), len(there.payload), address.Bytes)
-	}
-	return append(buffer[:0], there.payload...), nil
+	return err
 }
 
-// Sweep satisfies ingest.Sweeper.
-func (m *Memory) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+// Stat satisfies ingest.Store.
+func (m *Memory) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts.Stat++
+	_, err := m.find(ctx, digest, address)
+	return false, err
+}
+
+// List satisfies ingest.Store.
+func (m *Memory) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {
 		m.mu.Lock()
-		m.counts.Sweep++
+		m.counts.List++
 		stored := maps.Clone(m.stored)
 		m.mu.Unlock()
 		if err := ctx.Err(); err != nil {
@@ -156,44 +201,106 @@ func (m *Memory) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
 			return
 		}
 		for name, k := range stored {
-			stray := ingest.Object{Digest: k.digest, Name: name, Bytes: int64(len(k.payload)), Modified: k.modified}
-			if !yield(stray, ctx.Err()) || ctx.Err() != nil {
+			object := ingest.Object{Digest: k.digest, Name: name, Bytes: int64(len(k.payload)), Modified: k.modified, Tag: k.tag, Hidden: k.hidden != ""}
+			if !yield(object, ctx.Err()) || ctx.Err() != nil {
 				return
 			}
 		}
 	}
 }
 
-// Remove satisfies ingest.Sweeper.
-func (m *Memory) Remove(ctx context.Context, stray ingest.Object) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.counts.Remove++
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	delete(m.stored, stray.Name)
-	return nil
+// Delete satisfies ingest.Store.
+func (m *Memory) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+	return m.delete(ctx, objects, confirm, func() error { return nil })
 }
 
-// Claim satisfies ingest.Claimer.
-func (m *Memory) Claim(ctx context.Context, catalog string) ([]string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.counts.Claim++
+// delete calls step between every two steps. An error of it ends the call there, as a kill does.
+func (m *Memory) delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error, step func() error) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if m.claims == nil {
-		m.claims = map[string]bool{}
+	m.count(&m.counts.Delete)
+	failed, tags, token := make([]error, len(objects)), make([]string, len(objects)), rand.Text()
+	each := func(act func(i int, name string) error) error {
+		for i, object := range objects {
+			if err := step(); err != nil {
+				return err
+			}
+			m.mu.Lock()
+			failed[i] = act(i, object.Name)
+			m.mu.Unlock()
+		}
+		return step()
 	}
-	m.claims[catalog] = true
-	return slices.Sorted(maps.Keys(m.claims)), nil
+	if err := each(func(i int, name string) error {
+		there, ok := m.stored[name]
+		switch {
+		case !ok:
+			return nil
+		case there.tag != objects[i].Tag:
+			return ingest.ErrModified
+		}
+		there.hidden, there.tag = token, m.nextTag()
+		m.stored[name], tags[i] = there, there.tag
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	err := confirm(ctx)
+	if killed := each(func(i int, name string) error {
+		there, ok := m.stored[name]
+		switch {
+		case tags[i] == "":
+			return failed[i]
+		case !ok:
+			return nil
+		case there.tag != tags[i] && err == nil:
+			return ingest.ErrModified
+		case there.tag != tags[i]:
+			return nil
+		case err == nil:
+			delete(m.stored, name)
+			return nil
+		}
+		there.hidden, there.tag = "", m.nextTag()
+		m.stored[name] = there
+		return nil
+	}); killed != nil {
+		return nil, killed
+	}
+	return failed, err
 }
 
-// Claims satisfies ingest.Claimer.
-func (m *Memory) Claims(ctx context.Context) ([]string, error) {
+func (m *Memory) count(n *int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.claims)), ctx.Err()
+	*n++
+}
+
+// Handle returns another handle on the store, which calls step between every two steps of a Delete.
+func (m *Memory) Handle(step func() error) ingest.Store {
+	if step == nil {
+		return m
+	}
+	return stepped{m, step}
+}
+
+type stepped struct {
+	*Memory
+	step func() error
+}
+
+func (s stepped) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	if err := s.step(); err != nil {
+		return ingest.Address{}, err
+	}
+	address, err := s.Memory.Put(ctx, key, payload)
+	if err == nil {
+		err = s.step()
+	}
+	return address, err
+}
+
+func (s stepped) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+	return s.delete(ctx, objects, confirm, s.step)
 }

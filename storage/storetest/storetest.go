@@ -6,6 +6,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -14,35 +15,45 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Run checks that a store keeps every promise of ingest.Store and, if it
-// satisfies them, of ingest.Sweeper, Claimer, Placer, Prober, Announcer and FilePutter. open returns a store that
-// holds nothing yet, a new one at each call.
-func Run(t *testing.T, open func(t *testing.T) ingest.Store) {
+// Open returns another handle on one store, as each process has its own. step, if not nil, is called between every two
+// steps that the handle takes to change the store: it may wait, and its error ends the handle's work there, as a kill does.
+type Open func(t *testing.T, step func() error) ingest.Store
+
+// Run checks that a store keeps every promise of ingest.Store. place makes a place that holds nothing yet, a new one at
+// each call.
+func Run(t *testing.T, place func(t *testing.T) Open) {
 	for name, test := range map[string]func(*testing.T, ingest.Store){
 		"round trip":     roundTrip,
+		"ranges":         ranges,
 		"buffers":        buffers,
 		"put twice":      putTwice,
 		"put at once":    putAtOnce,
+		"positions":      positions,
 		"missing":        missing,
+		"stat":           stat,
 		"replace":        replace,
 		"cancelled":      cancelled,
 		"whole payloads": wholePayloads,
-		"sweep":          sweep,
-		"claim":          claim,
-		"place":          place,
-		"probe":          probe,
-		"announce":       announce,
-		"put file":       putFile,
+		"list":           list,
+		"delete":         deletes,
+		"put back":       putBack,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+		t.Run(name, func(t *testing.T) { test(t, place(t)(t, nil)) })
+	}
+	for name, test := range map[string]func(*testing.T, func(*testing.T) Open){
+		"owner":  owner,
+		"pauses": pauses,
+		"kills":  kills,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, place) })
 	}
 }
 
-// Damager is what a store under test may satisfy, so that Run can check what
-// Replace does and what Get says where a payload was damaged.
+// Damager is what a store under test may satisfy, so that Run can check what Stat, Replace and Get say of a payload that was
+// damaged.
 type Damager interface {
-	// Damage puts these bytes under digest, whatever they are.
-	Damage(digest ingest.Digest, payload []byte)
+	// DamageAt puts these bytes in the place of the payload at address.
+	DamageAt(digest ingest.Digest, address ingest.Address, payload []byte)
 }
 
 // sizes are those around the pages that direct writes care for, and one that is
@@ -60,10 +71,15 @@ func payload(size int, seed uint64) []byte {
 	return p
 }
 
+// keyOf is a key with a position that no other payload has.
+func keyOf(digest ingest.Digest) ingest.Key {
+	return ingest.Key{Digest: digest, Model: 1, File: 1, Layer: 1, Ordinal: int(binary.BigEndian.Uint32(digest[:4]) >> 1)}
+}
+
 func put(t *testing.T, s ingest.Store, p []byte) (ingest.Digest, ingest.Address) {
 	t.Helper()
 	digest := ingest.Sum(p)
-	address, err := s.Put(t.Context(), digest, p)
+	address, err := s.Put(t.Context(), keyOf(digest), p)
 	if err != nil {
 		t.Fatalf("Put of %d bytes: %v", len(p), err)
 	}
@@ -73,9 +89,15 @@ func put(t *testing.T, s ingest.Store, p []byte) (ingest.Digest, ingest.Address)
 	return digest, address
 }
 
+// get reads a whole payload.
+func get(ctx context.Context, s ingest.Store, digest ingest.Digest, address ingest.Address) ([]byte, error) {
+	into := make([]byte, address.Bytes)
+	return into, s.Get(ctx, digest, address, 0, into)
+}
+
 func wantPayload(t *testing.T, s ingest.Store, digest ingest.Digest, address ingest.Address, want []byte) {
 	t.Helper()
-	got, err := s.Get(t.Context(), digest, address, nil)
+	got, err := get(t.Context(), s, digest, address)
 	if err != nil {
 		t.Fatalf("Get of %d bytes: %v", len(want), err)
 	}
@@ -96,8 +118,36 @@ func roundTrip(t *testing.T, s ingest.Store) {
 	}
 }
 
-// buffers checks that Put keeps nothing of the payload's memory, and that Get
-// uses a buffer that is large enough and grows one that is not.
+// ranges checks that a part of a payload is read, and only what is there.
+func ranges(t *testing.T, s ingest.Store) {
+	p := payload(10_000, 30)
+	digest, address := put(t, s, p)
+	for _, part := range [][2]int64{{0, 1}, {0, 9_999}, {1, 9_999}, {5_000, 100}, {9_999, 1}, {0, 10_000}, {3, 0}, {10_000, 0}} {
+		into := make([]byte, part[1])
+		if err := s.Get(t.Context(), digest, address, part[0], into); err != nil || !bytes.Equal(into, p[part[0]:part[0]+part[1]]) {
+			t.Errorf("Get of %d bytes from %d: %v, or other bytes", part[1], part[0], err)
+		}
+	}
+	for _, part := range [][2]int64{{1, 10_000}, {10_000, 1}, {10_001, 0}, {-1, 1}} {
+		if err := s.Get(t.Context(), digest, address, part[0], make([]byte, part[1])); err == nil || errors.Is(err, ingest.ErrNoPayload) {
+			t.Errorf("Get of %d bytes from %d of 10,000: %v", part[1], part[0], err)
+		}
+	}
+	absent := ingest.Sum([]byte("absent"))
+	if err := s.Get(t.Context(), absent, ingest.Address{Bytes: 100}, 10, make([]byte, 10)); !errors.Is(err, ingest.ErrNoPayload) {
+		t.Errorf("Get of a part of a missing payload: %v", err)
+	}
+	for _, size := range []int64{9_999, 10_001, 20_000} { // rows that say something else
+		wrong := address
+		wrong.Bytes = size
+		var damaged *ingest.SizeError
+		if err := s.Get(t.Context(), digest, wrong, size-10, make([]byte, 10)); !errors.As(err, &damaged) || damaged.Want != size || damaged.Got == size {
+			t.Errorf("Get of the last bytes of %d of a payload of 10,000: %v, want a SizeError", size, err)
+		}
+	}
+}
+
+// buffers checks that Put neither changes nor keeps the payload's memory.
 func buffers(t *testing.T, s ingest.Store) {
 	original := payload(10_000, 1)
 	given := bytes.Clone(original)
@@ -106,18 +156,7 @@ func buffers(t *testing.T, s ingest.Store) {
 		t.Fatal("Put changed the payload")
 	}
 	clear(given)
-	for _, buffer := range [][]byte{nil, make([]byte, 5), make([]byte, 10_000), make([]byte, 3, 20_000)} {
-		got, err := s.Get(t.Context(), digest, address, buffer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, original) {
-			t.Fatalf("Get into a buffer of %d, capacity %d: other bytes came back", len(buffer), cap(buffer))
-		}
-		if cap(buffer) >= len(original) && &got[0] != &buffer[0] {
-			t.Errorf("Get made new memory although the buffer's capacity is %d", cap(buffer))
-		}
-	}
+	wantPayload(t, s, digest, address, original)
 }
 
 func putTwice(t *testing.T, s ingest.Store) {
@@ -137,12 +176,12 @@ func putAtOnce(t *testing.T, s ingest.Store) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			address, err := s.Put(t.Context(), digest, p)
+			address, err := s.Put(t.Context(), keyOf(digest), p)
 			if err != nil {
 				t.Errorf("Put: %v", err)
 				return
 			}
-			got, err := s.Get(t.Context(), digest, address, nil)
+			got, err := get(t.Context(), s, digest, address)
 			if err != nil || !bytes.Equal(got, p) {
 				t.Errorf("Get of what this caller has put: %d bytes, %v", len(got), err)
 			}
@@ -151,41 +190,138 @@ func putAtOnce(t *testing.T, s ingest.Store) {
 	group.Wait()
 }
 
+// positions checks that the rows of one content have one address, or each its own: then another payload for a row takes the
+// place of the one that was there, as after a run that was cut off before its row, and the others keep theirs.
+func positions(t *testing.T, s ingest.Store) {
+	if _, err := s.Owner(t.Context(), "catalogue"); err != nil {
+		t.Fatal(err)
+	}
+	p, q := payload(100_000, 20), payload(70_000, 21)
+	at := func(key ingest.Key, p []byte) ingest.Address {
+		t.Helper()
+		key.Digest = ingest.Sum(p)
+		address, err := s.Put(t.Context(), key, p)
+		if err != nil {
+			t.Fatalf("Put %+v: %v", key, err)
+		}
+		wantPayload(t, s, key.Digest, address, p)
+		return address
+	}
+	rows := []ingest.Key{{Model: 1, File: 2, Layer: 3, Ordinal: 4, Type: "F16"}, {Model: 1, File: 2, Layer: 3, Ordinal: 5}, {Model: 1, File: 2, Layer: 4, Ordinal: 4},
+		{Model: 2, File: 2, Layer: 3, Ordinal: 4}, {Model: 1, File: 3, Ordinal: 4}, {Model: 1, File: 2, Ordinal: 4}}
+	addresses := map[string]ingest.Address{}
+	for _, row := range rows {
+		address := at(row, p)
+		if again := at(row, p); again != address {
+			t.Errorf("Put twice: %+v and %+v", address, again)
+		}
+		addresses[address.URI] = address
+	}
+	if len(addresses) != 1 && len(addresses) != len(rows) {
+		t.Errorf("%d rows have %d addresses, want one for all or one for each", len(rows), len(addresses))
+	}
+	moved := at(rows[0], q)
+	delete(addresses, moved.URI)
+	for _, address := range addresses {
+		wantPayload(t, s, ingest.Sum(p), address, p)
+	}
+	if len(addresses) == 1 {
+		return // by content
+	}
+	for _, state := range []string{"holds something else", "is right", "is gone"} {
+		if state == "is gone" {
+			removeAll(t, s)
+		}
+		address, err := s.Replace(t.Context(), ingest.Sum(p), moved, p)
+		if err != nil || address.URI != moved.URI {
+			t.Fatalf("Replace of what %s: %+v, %v, want %s", state, address, err, moved.URI)
+		}
+		wantPayload(t, s, ingest.Sum(p), address, p)
+	}
+}
+
 func missing(t *testing.T, s ingest.Store) {
 	there := payload(1000, 4)
 	_, address := put(t, s, there)
 	absent := ingest.Sum([]byte("absent"))
 	for name, address := range map[string]ingest.Address{"size alone": {Bytes: 6}, "empty": {}} {
-		if _, err := s.Get(t.Context(), absent, address, nil); !errors.Is(err, ingest.ErrNoPayload) {
+		if _, err := get(t.Context(), s, absent, address); !errors.Is(err, ingest.ErrNoPayload) {
 			t.Errorf("Get of a missing payload, address %s: %v, want ErrNoPayload", name, err)
 		}
 	}
 	wantPayload(t, s, ingest.Sum(there), address, there)
 }
 
+// stat checks what a store says of payloads without reading them.
+func stat(t *testing.T, s ingest.Store) {
+	p := payload(5000, 22)
+	digest, address := put(t, s, p)
+	attested, err := s.Stat(t.Context(), digest, address)
+	if err != nil {
+		t.Errorf("Stat of what was put: %v", err)
+	}
+	absent := ingest.Sum([]byte("absent"))
+	if vouched, err := s.Stat(t.Context(), absent, ingest.Address{Bytes: 6}); !errors.Is(err, ingest.ErrNoPayload) || vouched {
+		t.Errorf("Stat of a missing payload: %v, %v, want ErrNoPayload", vouched, err)
+	}
+	differs := func(what string, digest ingest.Digest, address ingest.Address) {
+		t.Helper()
+		if vouched, err := s.Stat(t.Context(), digest, address); err == nil || vouched || errors.Is(err, ingest.ErrNoPayload) {
+			t.Errorf("Stat of a payload %s: %v, %v, want an error that does not say that it is missing", what, vouched, err)
+		}
+	}
+	larger := address
+	larger.Bytes++
+	differs("of another size", digest, larger)
+	if address.Name != "" {
+		differs("of another digest", absent, address)
+	}
+	now, err := s.Replace(t.Context(), digest, address, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again *ingest.RewrittenError
+	if _, err := s.Stat(t.Context(), digest, address); address.ETag != now.ETag && (!errors.As(err, &again) || again.Now.ETag != now.ETag || again.Was != address.ETag) {
+		t.Errorf("Stat of what was written again: %v, want a RewrittenError from %s to %s", err, address.ETag, now.ETag)
+	}
+	if vouched, err := s.Stat(t.Context(), digest, now); err != nil || vouched != attested {
+		t.Errorf("Stat of what was written again, at its address: %v, %v", vouched, err)
+	}
+	if damager, ok := s.(Damager); ok {
+		for what, damage := range map[string][]byte{"with other bytes": make([]byte, len(p)), "with fewer bytes": p[:100], "with none": {}} {
+			damager.DamageAt(digest, now, damage)
+			if attested || len(damage) != len(p) {
+				differs(what, digest, now)
+			}
+		}
+	}
+}
+
 func replace(t *testing.T, s ingest.Store) {
 	p := payload(200_000, 5)
 	digest := ingest.Sum(p)
+	var address ingest.Address
 	for _, state := range []string{"absent", "present"} {
-		address, err := s.Replace(t.Context(), digest, p)
-		if err != nil {
+		var err error
+		if address, err = s.Replace(t.Context(), digest, address, p); err != nil {
 			t.Fatalf("Replace of a payload that is %s: %v", state, err)
 		}
 		wantPayload(t, s, digest, address, p)
 	}
-	_, address := put(t, s, p)
+	_, address = put(t, s, p)
 	wantPayload(t, s, digest, address, p)
 	damager, ok := s.(Damager)
 	if !ok {
 		return
 	}
 	for what, damage := range map[string][]byte{"other bytes": make([]byte, len(p)), "fewer bytes": p[:100], "more bytes": append(p, 0), "none": {}} {
-		damager.Damage(digest, damage)
-		if _, err := s.Get(t.Context(), digest, address, nil); len(damage) != len(p) && (err == nil || errors.Is(err, ingest.ErrNoPayload)) {
-			t.Errorf("Get of a payload with %s: %v, want an error that does not say that it is missing", what, err)
+		damager.DamageAt(digest, address, damage)
+		var damaged *ingest.SizeError
+		if _, err := get(t.Context(), s, digest, address); len(damage) != len(p) && (!errors.As(err, &damaged) || errors.Is(err, ingest.ErrNoPayload)) {
+			t.Errorf("Get of a payload with %s: %v, want a SizeError", what, err)
 		}
-		address, err := s.Replace(t.Context(), digest, p)
-		if err != nil {
+		var err error
+		if address, err = s.Replace(t.Context(), digest, address, p); err != nil {
 			t.Fatalf("Replace of a payload with %s: %v", what, err)
 		}
 		wantPayload(t, s, digest, address, p)
@@ -195,18 +331,31 @@ func replace(t *testing.T, s ingest.Store) {
 func cancelled(t *testing.T, s ingest.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	there := payload(1000, 6)
+	there, p := payload(1000, 6), payload(1000, 7)
 	digest, address := put(t, s, there)
-	if _, err := s.Get(ctx, digest, address, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("Get with a cancelled context: %v", err)
+	objects := objectsOf(t, s)
+	for verb, call := range map[string]func() error{
+		"Owner":   func() error { _, err := s.Owner(ctx, "late"); return err },
+		"Get":     func() error { _, err := get(ctx, s, digest, address); return err },
+		"Stat":    func() error { _, err := s.Stat(ctx, digest, address); return err },
+		"Put":     func() error { _, err := s.Put(ctx, keyOf(ingest.Sum(p)), p); return err },
+		"Replace": func() error { _, err := s.Replace(ctx, digest, address, there); return err },
+		"Delete":  func() error { _, err := s.Delete(ctx, objects, confirmed); return err },
+		"List": func() (last error) {
+			for _, err := range s.List(ctx) {
+				last = err
+			}
+			return last
+		},
+	} {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s with a cancelled context: %v", verb, err)
+		}
 	}
-	p := payload(1000, 7)
-	if _, err := s.Put(ctx, ingest.Sum(p), p); !errors.Is(err, context.Canceled) {
-		t.Errorf("Put with a cancelled context: %v", err)
+	if claimed, err := s.Owner(t.Context(), ""); err != nil || claimed != "" {
+		t.Errorf("the owner is %q, %v", claimed, err)
 	}
-	if _, err := s.Replace(ctx, ingest.Sum(p), p); !errors.Is(err, context.Canceled) {
-		t.Errorf("Replace with a cancelled context: %v", err)
-	}
+	wantPayload(t, s, digest, address, there)
 	digest, address = put(t, s, p)
 	wantPayload(t, s, digest, address, p)
 }

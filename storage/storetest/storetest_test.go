@@ -10,12 +10,18 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(*testing.T) ingest.Store { return &storetest.Memory{} })
+	storetest.Run(t, func(*testing.T) storetest.Open {
+		memory := &storetest.Memory{}
+		return func(_ *testing.T, step func() error) ingest.Store { return memory.Handle(step) }
+	})
 }
 
 func TestFaultyWithoutFaults(t *testing.T) {
-	storetest.Run(t, func(*testing.T) ingest.Store {
-		return &storetest.Faulty{Store: &storetest.Memory{}, Hook: func(context.Context, storetest.Call) error { return nil }}
+	storetest.Run(t, func(*testing.T) storetest.Open {
+		memory := &storetest.Memory{}
+		return func(_ *testing.T, step func() error) ingest.Store {
+			return &storetest.Faulty{Store: memory.Handle(step), Hook: func(context.Context, storetest.Call) error { return nil }}
+		}
 	})
 }
 
@@ -31,7 +37,7 @@ func TestFaultyBeforeAndAfter(t *testing.T) {
 			}
 			return nil
 		}}
-		address, err := faulty.Put(t.Context(), digest, payload)
+		address, err := faulty.Put(t.Context(), ingest.Key{Digest: digest}, payload)
 		if !errors.Is(err, fault) || address != (ingest.Address{}) {
 			t.Errorf("Put, done %v: %+v, %v", done, address, err)
 		}
@@ -46,18 +52,18 @@ func TestMemoryCounts(t *testing.T) {
 	payload := []byte("payload")
 	digest := ingest.Sum(payload)
 	for range 3 {
-		if _, err := m.Put(t.Context(), digest, payload); err != nil {
+		if _, err := m.Put(t.Context(), ingest.Key{Digest: digest}, payload); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := m.Counts(); got.Put != 3 || got.Written != 1 || got.BytesWritten != 7 {
 		t.Errorf("three puts of one payload: %+v", got)
 	}
-	if _, err := m.Put(t.Context(), ingest.Sum(nil), payload); err == nil {
+	if _, err := m.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, payload); err == nil {
 		t.Error("a payload under the digest of another was taken")
 	}
 	m.Damage(digest, []byte("pay"))
-	if _, err := m.Get(t.Context(), digest, ingest.Address{Bytes: 7}, nil); err == nil || errors.Is(err, ingest.ErrNoPayload) {
+	if err := m.Get(t.Context(), digest, ingest.Address{Bytes: 7}, 0, make([]byte, 7)); err == nil || errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get of a damaged payload: %v", err)
 	}
 	m.Leave("x", payload)
@@ -68,11 +74,12 @@ func TestMemoryCounts(t *testing.T) {
 
 func TestDiscard(t *testing.T) {
 	payload := []byte("payload")
-	address, err := storetest.Discard{}.Put(t.Context(), ingest.Sum(payload), payload)
+	key := ingest.Key{Digest: ingest.Sum(payload)}
+	address, err := storetest.Discard{}.Put(t.Context(), key, payload)
 	if err != nil || address.Bytes != 7 || address.URI == "" {
 		t.Errorf("%+v, %v", address, err)
 	}
-	if _, err := (storetest.Discard{}).Get(t.Context(), ingest.Sum(payload), address, nil); !errors.Is(err, ingest.ErrNoPayload) {
+	if err := (storetest.Discard{}).Get(t.Context(), key.Digest, address, 0, make([]byte, 7)); !errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get: %v", err)
 	}
 }

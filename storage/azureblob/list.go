@@ -3,11 +3,9 @@ package azureblob
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -69,72 +67,39 @@ func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment, yiel
 	return true
 }
 
-// Sweep yields the payloads in the container, of both layouts; see ingest.Sweeper. It ends at the first error. Blobs under
-// names that the store does not give, or by position without the digest that it writes beside each, are not ours: they are
-// not yielded. An interrupted write leaves nothing but the blocks of a large file, which the service removes by itself.
-func (s *Store) Sweep(ctx context.Context) iter.Seq2[ingest.Object, error] {
+// List yields the payloads in the container, of both layouts; see ingest.Store. Blobs under names that the store does not give,
+// or by position without the digest that it writes beside each, are not ours: they are not yielded. An interrupted write leaves
+// nothing but the blocks of a large file, which the service removes by itself.
+func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {
 		for item, err := range s.list(ctx, "", true) {
 			if err != nil {
 				yield(ingest.Object{}, err)
 				return
 			}
-			if stray, ours := stray(item); ours && !yield(stray, nil) {
+			if object, ours := object(item); ours && !yield(object, nil) {
 				return
 			}
 		}
 	}
 }
 
-func stray(item *container.BlobItem) (ingest.Object, bool) {
-	stray := ingest.Object{Name: *item.Name, Tag: plainTag(item.Properties.ETag)}
-	digest, ours := payloadDigest(stray.Name)
+func object(item *container.BlobItem) (ingest.Object, bool) {
+	there := &present{metadata: item.Metadata}
+	object := ingest.Object{Name: *item.Name, Tag: plainTag(item.Properties.ETag), Hidden: there.metadata.get(metaHidden) != ""}
+	digest, ours := payloadDigest(object.Name)
 	if !ours {
-		if _, ours = parsePosition(stray.Name); ours {
-			digest = (&present{metadata: item.Metadata}).digest()
+		if _, ours = parsePosition(object.Name); ours {
+			digest = there.digest()
 			ours = !digest.IsZero()
 		}
 	}
-	stray.Digest = digest
+	object.Digest = digest
 	if n := item.Properties.ContentLength; n != nil {
-		stray.Bytes = *n
+		object.Bytes = *n
 	}
 	if at := item.Properties.LastModified; at != nil {
-		stray.Modified = at.UTC()
+		object.Modified = at.UTC()
 	}
-	return stray, ours && !stray.Modified.IsZero() && stray.Tag != ""
-}
-
-// Remove deletes a payload, if it is still the write that Sweep saw; see ingest.Sweeper.
-func (s *Store) Remove(ctx context.Context, stray ingest.Object) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	_, isContent := payloadDigest(stray.Name)
-	_, isPosition := parsePosition(stray.Name)
-	if !isContent && !isPosition || stray.Tag == "" {
-		return fmt.Errorf("remove %s: %w", ingest.Printable(stray.Name), errNoName)
-	}
-	unchanged := &blob.ModifiedAccessConditions{IfMatch: to.Ptr(quoted(stray.Tag))}
-	_, err := s.container.NewBlobClient(stray.Name).Delete(ctx, &blob.DeleteOptions{
-		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: unchanged},
-	})
-	if err == nil {
-		return nil
-	}
-	err = s.failed(ctx, "remove", stray.Name, err)
-	if isTaken(err) { // some services say so of what is gone, too
-		there, looked := s.look(ctx, stray.Name)
-		switch {
-		case looked != nil:
-			return looked
-		case there != nil:
-			return fmt.Errorf("%s: %w", there.URI, ingest.ErrModified)
-		}
-		return nil
-	}
-	if isMissing(err) {
-		return nil
-	}
-	return err
+	return object, ours && !object.Modified.IsZero() && object.Tag != ""
 }

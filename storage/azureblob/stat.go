@@ -58,9 +58,9 @@ func (p *present) digest() ingest.Digest {
 	return d
 }
 
-// holds reports whether the blob is there and, by what it says of itself, right.
+// holds reports whether the blob is there and, by what it says of itself, right and not taken out of use.
 func (p *present) holds(digest ingest.Digest, bytes int64) bool {
-	return p != nil && p.Bytes == bytes && p.digest() == digest && p.crcAgrees()
+	return p != nil && p.Bytes == bytes && p.digest() == digest && p.crcAgrees() && p.metadata.get(metaHidden) == ""
 }
 
 func (p *present) crcAgrees() bool {
@@ -76,33 +76,39 @@ type ChangedError struct {
 
 func (e *ChangedError) Error() string { return e.URL + ": " + e.What }
 
-// Probe compares a blob with its row without reading it; see ingest.Prober. An ETag that agrees says that nothing
+// Stat compares a blob with its row without reading it; see ingest.Store. An ETag that agrees says that nothing
 // has written to the blob or its metadata since it was put, when the service checked its CRC-64; so it is looked at last: the
 // other differences say more. It says nothing of bytes that the service itself has lost. The service documents no checksum
 // among a blob's properties but the MD5 that a client has given it, and to compute that would take longer than the upload; a
 // CRC-64 is for the transfer alone. Where an answer has one all the same, it is compared with the one in the metadata.
-func (s *Store) Probe(ctx context.Context, digest ingest.Digest, address ingest.Address) error {
+func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error) {
 	name, err := nameAt(digest, address)
 	if err != nil {
-		return err
+		return false, err
 	}
-	there, err := s.head(ctx, name)
+	there, err := tried(ctx, s, func() (*present, error) { return s.head(ctx, name) })
 	if err != nil {
-		return asMissing(err)
+		return false, asMissing(err)
 	}
-	if there.Bytes != address.Bytes {
-		return &SizeError{URL: there.URI, Want: address.Bytes, Got: there.Bytes}
+	err = there.differs(digest, address)
+	return err == nil, err
+}
+
+// differs says in what the blob is not what was put; nil if it is.
+func (p *present) differs(digest ingest.Digest, address ingest.Address) error {
+	if p.Bytes != address.Bytes {
+		return &ingest.SizeError{Where: p.URI, Want: address.Bytes, Got: p.Bytes}
 	}
-	changed := &ChangedError{URL: there.URI}
-	switch said := there.digest(); {
+	changed := &ChangedError{URL: p.URI}
+	switch said := p.digest(); {
 	case said.IsZero():
 		changed.What = "its metadata does not say which SHA-256 it has: another program wrote it"
 	case said != digest:
 		changed.What = fmt.Sprintf("its metadata says that it holds %s, and %s was stored", said.Short(), digest.Short())
-	case !there.crcAgrees():
-		changed.What = fmt.Sprintf("the service has CRC64 %s for it, and %s was sent", there.crc, there.metadata.get(metaCRC))
-	case address.ETag != "" && address.ETag != there.ETag:
-		return &ingest.RewrittenError{Was: address.ETag, Now: there.Address}
+	case !p.crcAgrees():
+		changed.What = fmt.Sprintf("the service has CRC64 %s for it, and %s was sent", p.crc, p.metadata.get(metaCRC))
+	case address.ETag != "" && address.ETag != p.ETag:
+		return &ingest.RewrittenError{Was: address.ETag, Now: p.Address}
 	default:
 		return nil
 	}

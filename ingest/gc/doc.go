@@ -1,0 +1,2 @@
+// Package gc deletes payloads that no row needs.
+package gc

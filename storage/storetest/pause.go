@@ -1,0 +1,326 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// errKilled is what a step returns once its process was killed.
+var errKilled = errors.New("killed")
+
+// everyStep runs test again and again: the first time it is killed at its first step, then at its second, until it gets to its
+// end. It returns how many steps there are.
+func everyStep(t *testing.T, test func(t *testing.T, step func() error)) int {
+	t.Helper()
+	for at := 1; ; at++ {
+		var mu sync.Mutex
+		steps := 0
+		t.Run(fmt.Sprintf("step %d", at), func(t *testing.T) {
+			test(t, func() error {
+				mu.Lock()
+				defer mu.Unlock()
+				if steps++; steps >= at {
+					return errKilled
+				}
+				return nil
+			})
+		})
+		if steps < at || t.Failed() {
+			return at - 1
+		}
+	}
+}
+
+// ledger stands for a catalogue: one job at a time, and rows that are written under its lease alone.
+type ledger struct {
+	mu   sync.Mutex
+	job  int // whose lease is live
+	rows map[ingest.Digest]ingest.Address
+}
+
+// begin opens a job, and so ends the lease of the one before.
+func (l *ledger) begin() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.job++
+	return l.job
+}
+
+// record writes a row, if job still has its lease.
+func (l *ledger) record(job int, digest ingest.Digest, address ingest.Address) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.job == job {
+		l.rows = map[ingest.Digest]ingest.Address{digest: address}
+	}
+}
+
+func (l *ledger) needs(digest ingest.Digest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.rows[digest]
+	return ok
+}
+
+var errLost = errors.New("the lease was lost")
+
+// confirm is what gc answers to Delete.
+func (l *ledger) confirm(job int, objects []ingest.Object) error {
+	l.mu.Lock()
+	held := l.job == job
+	l.mu.Unlock()
+	if !held {
+		return errLost
+	}
+	for _, object := range objects {
+		if l.needs(object.Digest) {
+			return errors.New("a row needs it")
+		}
+	}
+	return nil
+}
+
+// gc is one that runs as package gc does. step is called where it could be paused.
+func (l *ledger) gc(ctx context.Context, s ingest.Store, step func() error) error {
+	job := l.begin()
+	var garbage, hidden []ingest.Object
+	for object, err := range s.List(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case !l.needs(object.Digest):
+			garbage = append(garbage, object)
+		case object.Hidden:
+			hidden = append(hidden, object)
+		}
+	}
+	if len(hidden) > 0 {
+		needed := errors.New("rows need it")
+		if _, err := s.Delete(ctx, hidden, func(context.Context) error { return needed }); !errors.Is(err, needed) {
+			return err
+		}
+	}
+	_, err := s.Delete(ctx, garbage, func(context.Context) error {
+		if err := step(); err != nil {
+			return err
+		}
+		if err := l.confirm(job, garbage); err != nil {
+			return err
+		}
+		return step()
+	})
+	return err
+}
+
+// scene is a store with one payload that no row needs.
+type scene struct {
+	ledger
+	open    Open
+	payload []byte
+	digest  ingest.Digest
+}
+
+// newScene clears the store of an earlier scene.
+func newScene(t *testing.T, open Open) *scene {
+	t.Helper()
+	s := &scene{open: open, payload: payload(70_000, 40)}
+	first := open(t, nil)
+	if _, err := first.Owner(t.Context(), "catalogue"); err != nil {
+		t.Fatal(err)
+	}
+	removeAll(t, first)
+	s.digest, _ = put(t, first, s.payload)
+	return s
+}
+
+func going() error { return nil }
+
+// run is a whole run of another process: it puts the payload and records it. step is called between the steps of Put.
+func (s *scene) run(t *testing.T, step func() error) {
+	job, store := s.begin(), s.open(t, step)
+	_, _ = store.Owner(t.Context(), "") // a store by position has to know it
+	address, err := store.Put(t.Context(), keyOf(s.digest), s.payload)
+	if err == nil {
+		s.record(job, s.digest, address)
+	} else if !errors.Is(err, errKilled) && !isTransient(err) {
+		t.Errorf("Put of another run: %v", err)
+	}
+}
+
+// collect is a whole gc of another process.
+func (s *scene) collect(t *testing.T) {
+	if err := s.gc(t.Context(), s.open(t, nil), going); err != nil {
+		t.Errorf("a gc that nobody disturbs: %v", err)
+	}
+}
+
+// check fails if a row refers to a payload that is missing.
+func (s *scene) check(t *testing.T) {
+	t.Helper()
+	if address, ok := s.rows[s.digest]; ok {
+		wantPayload(t, s.open(t, nil), s.digest, address, s.payload)
+	}
+}
+
+// pauses stops a gc between every two of its steps, for as long as others take to run from their beginning to their end.
+// Nothing that they have recorded may be missing afterwards.
+func pauses(t *testing.T, place func(*testing.T) Open) {
+	for name, others := range map[string]func(*testing.T, *scene){
+		"a run":         func(t *testing.T, s *scene) { s.run(t, nil) },
+		"a gc":          func(t *testing.T, s *scene) { s.collect(t) },
+		"a gc, a run":   func(t *testing.T, s *scene) { s.collect(t); s.run(t, nil) },
+		"a run, a gc":   func(t *testing.T, s *scene) { s.run(t, nil); s.collect(t) },
+		"a killed run":  func(t *testing.T, s *scene) { s.run(t, killedAt(2)) },
+		"runs and a gc": func(t *testing.T, s *scene) { s.run(t, killedAt(3)); s.collect(t); s.run(t, nil); s.run(t, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			open, paused := place(t), 0
+			for more := true; more; paused++ {
+				s := newScene(t, open)
+				more = s.pausedAt(t, paused, func() { others(t, s) })
+				s.check(t)
+				s.collect(t)
+				s.check(t)
+				if t.Failed() {
+					t.Fatalf("gc was paused at step %d", paused)
+				}
+			}
+			if paused < 5 {
+				t.Errorf("gc took %d steps: it cannot be paused between them", paused)
+			}
+		})
+	}
+	t.Run("a paused run", func(t *testing.T) { bothPaused(t, place(t)) })
+}
+
+// killedAt is a step that is the last one when it is called for the n-th time.
+func killedAt(n int) func() error {
+	return func() error {
+		if n--; n < 0 {
+			return errKilled
+		}
+		return nil
+	}
+}
+
+// pausedAt runs a gc that is paused at the n-th of its steps while others run. It reports whether gc got so far.
+func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
+	var mu sync.Mutex // a store may take several steps at once
+	step := func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if n--; n == -1 {
+			paused = true
+			others()
+		}
+		return nil
+	}
+	err := s.gc(t.Context(), s.open(t, step), step)
+	if !paused && err != nil {
+		t.Errorf("a gc that nobody disturbs: %v", err)
+	}
+	return paused
+}
+
+// bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own, which then waits until gc has
+// run to its end.
+func bothPaused(t *testing.T, open Open) {
+	for atGC, moreGC := 0, true; moreGC; atGC++ {
+		for atPut, morePut := 0, true; morePut; atPut++ {
+			s := newScene(t, open)
+			gone, ended, waits := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+			moreGC = s.pausedAt(t, atGC, func() {
+				n := atPut
+				step := func() error {
+					if n--; n == -1 {
+						waits <- true
+						<-gone
+					}
+					return nil
+				}
+				go func() {
+					defer close(ended)
+					s.run(t, step)
+					waits <- false
+				}()
+				morePut = <-waits
+			})
+			close(gone)
+			if !moreGC {
+				break
+			}
+			<-ended
+			s.check(t)
+			s.collect(t)
+			s.check(t)
+			if t.Failed() {
+				t.Fatalf("gc was paused at step %d, and the run at step %d", atGC, atPut)
+			}
+		}
+	}
+}
+
+// kills ends a gc between every two of its steps. What it has hidden is found by those who need it, is put back by the next gc,
+// or goes with that.
+func kills(t *testing.T, place func(*testing.T) Open) {
+	for name, then := range map[string]func(*testing.T, *scene){
+		"a gc": func(t *testing.T, s *scene) {
+			s.collect(t)
+			if left := objectsOf(t, s.open(t, nil)); len(left) != 0 {
+				t.Errorf("the next gc left %+v", left)
+			}
+		},
+		"a run, a gc": func(t *testing.T, s *scene) {
+			s.run(t, nil)
+			s.check(t)
+			s.collect(t)
+			s.inPlace(t)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			open := place(t)
+			steps := everyStep(t, func(t *testing.T, step func() error) {
+				s := newScene(t, open)
+				_ = s.gc(t.Context(), s.open(t, step), step)
+				then(t, s)
+			})
+			if steps < 5 {
+				t.Errorf("gc took %d steps: it cannot be killed between them", steps)
+			}
+		})
+	}
+	t.Run("a row", func(t *testing.T) { keptByARow(t, place(t)) })
+}
+
+// keptByARow has a row come to need what a gc is about to delete, and kills that gc before it has asked for rows.
+func keptByARow(t *testing.T, open Open) {
+	everyStep(t, func(t *testing.T, step func() error) {
+		s := newScene(t, open)
+		objects := objectsOf(t, s.open(t, nil))
+		first := s.open(t, nil)
+		_, _ = first.Owner(t.Context(), "")
+		_, address := put(t, first, s.payload)
+		_, _ = s.open(t, step).Delete(t.Context(), objects, func(context.Context) error {
+			return errors.New("a row needs it")
+		})
+		s.record(s.begin(), s.digest, address)
+		s.check(t)
+		s.collect(t)
+		s.inPlace(t)
+		s.check(t)
+	})
+}
+
+// inPlace fails unless the store holds the payload alone, and in use.
+func (s *scene) inPlace(t *testing.T) {
+	t.Helper()
+	s.check(t)
+	if all := objectsOf(t, s.open(t, nil)); len(all) != 1 || all[0].Digest != s.digest || all[0].Hidden {
+		t.Errorf("the store holds %+v", all)
+	}
+}
