@@ -75,7 +75,7 @@ func (e *GaveUpError) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *GaveUpError) Unwrap() error { return e.Err }
 
-// Transient is false: whoever calls Do anew on this error would be a second loop.
+// Transient is false: a caller that calls Do again on this error would be a second loop.
 func (e *GaveUpError) Transient() bool { return false }
 
 // Do runs op until it succeeds, fails with an error that is not transient, or

@@ -30,8 +30,9 @@ const (
 
 // seams are what tests put in place of the world.
 type seams struct {
-	token azcore.TokenCredential
-	roots *x509.CertPool
+	token  azcore.TokenCredential
+	roots  *x509.CertPool
+	rounds func(http.RoundTripper) http.RoundTripper // what requests go through before they leave
 }
 
 // access is one way to be let in, for one account at one host. At most one of key, sas and token is set.

@@ -125,28 +125,22 @@ func TestSASAlone(t *testing.T) {
 	if _, err := c.CreateContainer(t.Context(), name, nil); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), sasAddress(t, c, name, "rwdlc"), Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openStore(t, sasAddress(t, c, name, "rwdlc"), Settings{})
 	p := randomBytes(100_000, 1)
-	a, err := s.Put(t.Context(), ingest.Sum(p), p)
+	a, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
 	if err != nil || strings.Contains(a.URI, "?") {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	wantStored(t, s.(*Store), a, p)
-	for _, err := range s.(ingest.Sweeper).Sweep(t.Context()) {
+	wantStored(t, s, a, p)
+	for _, err := range s.List(t.Context()) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	reader, err := Open(t.Context(), sasAddress(t, c, name, "r"), Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, reader.(*Store), a, p)
+	reader := openStore(t, sasAddress(t, c, name, "r"), Settings{})
+	wantStored(t, reader, a, p)
 	var e *Error
-	if _, err := reader.Put(t.Context(), ingest.Sum(nil), nil); !errors.As(err, &e) || e.Status != 403 || e.Hint == "" || e.RequestID == "" {
+	if _, err := reader.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); !errors.As(err, &e) || e.Status != 403 || e.Hint == "" || e.RequestID == "" {
 		t.Errorf("a SAS that allows no writing: %v", err)
 	} else {
 		assertNoSecret(t, "Put", err.Error())
@@ -159,7 +153,7 @@ func TestWrongKey(t *testing.T) {
 	t.Setenv(envAccount, emulatorAccount)
 	t.Setenv(envKey, secretKey)
 	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{})
-	_, err := s.Put(t.Context(), ingest.Sum(nil), nil)
+	_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 	var e *Error
 	if !errors.As(err, &e) || e.Status != 403 || e.Transient() || !strings.Contains(err.Error(), "key") {
 		t.Errorf("%v", err)
@@ -180,7 +174,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("Open with a cancelled context: %v", err)
 	}
 	s, err := Open(t.Context(), "azblob://account1", Settings{})
-	if err != nil || contentOf(s).workers != defaultWorkers || contentOf(s).block != defaultBlockBytes {
+	if err != nil || s.workers != defaultWorkers || s.block != defaultBlockBytes {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

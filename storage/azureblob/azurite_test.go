@@ -1,7 +1,9 @@
 package azureblob
 
 import (
+	"context"
 	"crypto/rand"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -40,9 +43,18 @@ func clearEnvironment(t *testing.T) {
 	}
 }
 
-func openStore(t *testing.T, address string, settings Settings) ingest.Store {
+// openStore opens a store that tries nothing twice, unless the settings say so.
+func openStore(t *testing.T, address string, settings Settings) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), address, settings)
+	return openWith(t, address, settings, seams{})
+}
+
+func openWith(t *testing.T, address string, settings Settings, seams seams) *Store {
+	t.Helper()
+	if settings.Policy == (storage.Policy{}) {
+		settings.Policy.Attempts = 1
+	}
+	s, err := open(t.Context(), address, settings, seams)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,14 +65,34 @@ func openStore(t *testing.T, address string, settings Settings) ingest.Store {
 func fresh(t *testing.T, settings Settings) *Store {
 	t.Helper()
 	clearEnvironment(t)
-	return contentOf(openStore(t, azurite(t)+"/"+newContainer(), settings))
+	return openStore(t, azurite(t)+"/"+newContainer(), settings)
 }
 
-func contentOf(s ingest.Store) *Store {
-	if p, ok := s.(*PositionStore); ok {
-		return p.Store
+func get(t *testing.T, s *Store, digest ingest.Digest, address ingest.Address) ([]byte, error) {
+	into := make([]byte, max(0, address.Bytes))
+	return into, s.Get(t.Context(), digest, address, 0, into)
+}
+
+// objects lists the store.
+func objects(t *testing.T, s *Store) (all []ingest.Object) {
+	t.Helper()
+	for object, err := range s.List(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, object)
 	}
-	return s.(*Store)
+	return all
+}
+
+// remove deletes one object, and returns what Delete says of it.
+func remove(t *testing.T, s *Store, object ingest.Object) error {
+	t.Helper()
+	failed, err := s.Delete(t.Context(), []ingest.Object{object}, func(context.Context) error { return nil })
+	if err != nil || len(failed) != 1 {
+		t.Fatalf("%v, %v", failed, err)
+	}
+	return failed[0]
 }
 
 // throughHost returns the address of the same account with another host: that of a proxy.
@@ -79,32 +111,50 @@ func TestContract(t *testing.T) {
 	for _, layout := range []Layout{ByContent, ByPosition} {
 		t.Run(string(layout), func(t *testing.T) {
 			clearEnvironment(t)
-			storetest.Run(t, func(t *testing.T) ingest.Store {
-				s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: layout, BlockBytes: 1 << 20})
-				if p, ok := s.(*PositionStore); ok {
-					return struct {
-						*PositionStore
-						damager
-					}{p, damager{t, p.Store}}
+			storetest.Run(t, func(t *testing.T) storetest.Open {
+				address := azurite(t) + "/" + newContainer()
+				return func(t *testing.T, step func() error) ingest.Store {
+					return damaged{openWith(t, address, Settings{Layout: layout}, stepping(step)), t}
 				}
-				return struct {
-					*Store
-					damager
-				}{s.(*Store), damager{t, s.(*Store)}}
 			})
 		})
 	}
 }
 
-// damager damages blobs as another program would, beside the store.
-type damager struct {
-	t *testing.T
-	s *Store
+// stepping calls step before and after each request. After one that step calls the last, no other gets through.
+func stepping(step func() error) seams {
+	if step == nil {
+		return seams{}
+	}
+	return seams{rounds: func(next http.RoundTripper) http.RoundTripper {
+		return rounds(func(r *http.Request) (*http.Response, error) {
+			if err := step(); err != nil {
+				return nil, err
+			}
+			answer, err := next.RoundTrip(r)
+			if err == nil {
+				if err = step(); err != nil {
+					answer.Body.Close()
+				}
+			}
+			return answer, err
+		})
+	}}
 }
 
-func (d damager) Damage(digest ingest.Digest, p []byte) {
+type rounds func(*http.Request) (*http.Response, error)
+
+func (r rounds) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
+
+// damaged lets the suite damage blobs as another program would, beside the store.
+type damaged struct {
+	*Store
+	t *testing.T
+}
+
+func (d damaged) DamageAt(_ ingest.Digest, address ingest.Address, p []byte) {
 	d.t.Helper()
-	if _, err := plainClient(d.t).UploadBuffer(d.t.Context(), d.s.containerName(), payloadName(digest), p, nil); err != nil {
+	if _, err := plainClient(d.t).UploadBuffer(d.t.Context(), d.containerName(), address.Name, p, nil); err != nil {
 		d.t.Fatal(err)
 	}
 }

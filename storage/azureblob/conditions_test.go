@@ -22,7 +22,7 @@ func TestAddress(t *testing.T) {
 	p := randomBytes(100_000, 1)
 	digest := ingest.Sum(p)
 	for round := range 2 { // the second time it is there already
-		a, err := s.Put(t.Context(), digest, p)
+		a, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func plainClient(t *testing.T) *azblob.Client {
 	return c
 }
 
-// TestLookCreatesNothing checks that only Put and Claim make the container, and that it is private.
+// TestLookCreatesNothing checks that only Put and a claim make the container, and that it is private.
 func TestLookCreatesNothing(t *testing.T) {
 	s := fresh(t, Settings{})
 	exists := func() bool {
@@ -74,15 +74,18 @@ func TestLookCreatesNothing(t *testing.T) {
 	digest := ingest.Sum(nil)
 	// That there is no container says nothing of a payload: it may be the wrong name.
 	for verb, look := range map[string]func() error{
-		"Get":   func() error { _, err := s.Get(t.Context(), digest, ingest.Address{}, nil); return err },
-		"Probe": func() error { return s.Probe(t.Context(), digest, ingest.Address{}) },
+		"Get":  func() error { _, err := get(t, s, digest, ingest.Address{}); return err },
+		"Stat": func() error { _, err := s.Stat(t.Context(), digest, ingest.Address{}); return err },
 	} {
 		if err := look(); !errors.Is(err, ingest.ErrUnreachable) || errors.Is(err, ingest.ErrNoPayload) {
 			t.Errorf("%s without a container: %v", verb, err)
 		}
 	}
-	for _, err := range s.Sweep(t.Context()) {
-		t.Errorf("Sweep: %v", err)
+	for _, err := range s.List(t.Context()) {
+		t.Errorf("List: %v", err)
+	}
+	if owner, err := s.Owner(t.Context(), ""); err != nil || owner != "" {
+		t.Errorf("the owner is %q, %v", owner, err)
 	}
 	if exists() {
 		t.Fatal("a look made the container")
@@ -91,7 +94,7 @@ func TestLookCreatesNothing(t *testing.T) {
 	for i := range 8 { // all of them find that there is no container
 		group.Go(func() {
 			p := randomBytes(1000, uint64(i))
-			if _, err := s.Put(t.Context(), ingest.Sum(p), p); err != nil {
+			if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 				t.Error(err)
 			}
 		})
@@ -120,16 +123,18 @@ func TestNeverPublic(t *testing.T) {
 	})
 	clearEnvironment(t)
 	for i, fill := range []func(s *Store) error{
-		func(s *Store) error { _, err := s.Put(t.Context(), ingest.Sum(nil), nil); return err },
-		func(s *Store) error { _, err := s.Claim(t.Context(), "catalog"); return err },
-		func(s *Store) error { _, err := s.Announce(t.Context(), "catalog"); return err },
+		func(s *Store) error {
+			_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
+			return err
+		},
+		func(s *Store) error { _, err := s.Owner(t.Context(), "catalog"); return err },
 		func(s *Store) error {
 			content := randomBytes(9, 1)
 			_, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), 9)
 			return err
 		},
 	} {
-		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{BlockBytes: 4}).(*Store)
+		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{BlockBytes: 4})
 		if err := fill(s); err != nil {
 			t.Fatal(err)
 		}
@@ -172,12 +177,12 @@ func TestPutMendsWhatSaysThatItIsWrong(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, err := s.Put(t.Context(), digest, p)
+			a, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 			if err != nil {
 				t.Fatalf("wrong %s: %v", name, err)
 			}
 			wantStored(t, s, a, p)
-			again, err := s.Put(t.Context(), digest, p)
+			again, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 			if err != nil || again.ETag != a.ETag || a.ETag == before.ETag {
 				t.Errorf("wrong %s: ETag %s before, then %s and %s, %v", name, before.ETag, a.ETag, again.ETag, err)
 			}
@@ -185,37 +190,37 @@ func TestPutMendsWhatSaysThatItIsWrong(t *testing.T) {
 	}
 }
 
-// TestProbe damages blobs in every way that can be told without a download.
-func TestProbe(t *testing.T) {
+// TestStat damages blobs in every way that can be told without a download.
+func TestStat(t *testing.T) {
 	s := fresh(t, Settings{})
 	p := randomBytes(5000, 2)
 	digest := ingest.Sum(p)
-	a, err := s.Put(t.Context(), digest, p)
+	a, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Probe(t.Context(), digest, a); err != nil {
+	if _, err := s.Stat(t.Context(), digest, a); err != nil {
 		t.Errorf("a sound blob: %v", err)
 	}
 	without := a
 	without.ETag, without.Name = "", ""
-	if err := s.Probe(t.Context(), digest, without); err != nil {
+	if _, err := s.Stat(t.Context(), digest, without); err != nil {
 		t.Errorf("a row that knows digest and size: %v", err)
 	}
-	var size *SizeError
+	var size *ingest.SizeError
 	shorter := a
 	shorter.Bytes--
-	if err := s.Probe(t.Context(), digest, shorter); !errors.As(err, &size) || size.Got != 5000 {
+	if _, err := s.Stat(t.Context(), digest, shorter); !errors.As(err, &size) || size.Got != 5000 {
 		t.Errorf("another size: %v", err)
 	}
 	var changed *ChangedError
-	if _, err := s.Replace(t.Context(), digest, p); err != nil {
+	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil {
 		t.Fatal(err)
 	}
 	var again *ingest.RewrittenError
-	if err := s.Probe(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag || again.Now.ETag == a.ETag || again.Now.Name != a.Name {
+	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag || again.Now.ETag == a.ETag || again.Now.Name != a.Name {
 		t.Errorf("written again: %v", err)
-	} else if err := s.Probe(t.Context(), digest, again.Now); err != nil {
+	} else if _, err := s.Stat(t.Context(), digest, again.Now); err != nil {
 		t.Errorf("where it is said to lie now: %v", err)
 	}
 	for want, u := range map[string]*upload{
@@ -225,7 +230,7 @@ func TestProbe(t *testing.T) {
 		if _, err := s.send(t.Context(), u, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Probe(t.Context(), digest, a); !errors.As(err, &changed) || !strings.Contains(err.Error(), want) {
+		if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &changed) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
 		}
 	}
@@ -239,19 +244,19 @@ func TestProbe(t *testing.T) {
 func TestGetKnowsSizes(t *testing.T) {
 	s := fresh(t, Settings{})
 	p := randomBytes(5000, 3)
-	a, err := s.Put(t.Context(), ingest.Sum(p), p)
+	a, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []int64{0, 4999, 5001} {
 		a.Bytes = want
-		var size *SizeError
-		if got, err := s.Get(t.Context(), ingest.Sum(p), a, nil); !errors.As(err, &size) || size.Got != 5000 || size.Want != want {
+		var size *ingest.SizeError
+		if got, err := get(t, s, ingest.Sum(p), a); !errors.As(err, &size) || size.Got != 5000 || size.Want != want {
 			t.Errorf("a row of %d bytes: %d bytes, %v", want, len(got), err)
 		}
 	}
 	for _, name := range []string{"../x", "sha256/ab/cd", "other", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/"} {
-		if _, err := s.Get(t.Context(), ingest.Sum(p), ingest.Address{Name: name}, nil); !errors.Is(err, errNoName) {
+		if _, err := get(t, s, ingest.Sum(p), ingest.Address{Name: name}); !errors.Is(err, errNoName) {
 			t.Errorf("a row with the name %s: %v", name, err)
 		}
 	}

@@ -40,7 +40,7 @@ func fileStore(t *testing.T, p *proxyServer) *Store {
 	t.Helper()
 	clearEnvironment(t)
 	settings := Settings{BlockBytes: 64 << 10, Workers: 3, Policy: quick}
-	s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), settings).(*Store)
+	s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), settings)
 	if err := s.makeContainer(t.Context()); err != nil { // so that no block is sent in vain
 		t.Fatal(err)
 	}
@@ -50,12 +50,12 @@ func fileStore(t *testing.T, p *proxyServer) *Store {
 func wantStored(t *testing.T, s *Store, address ingest.Address, content []byte) {
 	t.Helper()
 	digest := ingest.Sum(content)
-	got, err := s.Get(t.Context(), digest, address, nil)
+	got, err := get(t, s, digest, address)
 	if err != nil || !bytes.Equal(got, content) {
 		t.Fatalf("Get: %d bytes, %v", len(got), err)
 	}
-	if err := s.Probe(t.Context(), digest, address); err != nil {
-		t.Errorf("Probe: %v", err)
+	if _, err := s.Stat(t.Context(), digest, address); err != nil {
+		t.Errorf("Stat: %v", err)
 	}
 }
 
@@ -237,7 +237,7 @@ func TestPutFileMeanwhile(t *testing.T) {
 				}
 				return nil
 			}))
-			direct = openStore(t, azurite(t)+"/"+s.containerName(), Settings{}).(*Store)
+			direct = openStore(t, azurite(t)+"/"+s.containerName(), Settings{})
 			address, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
 			if err != nil || commits.Load() < 2 {
 				t.Fatalf("%v after %d commits", err, commits.Load())
@@ -333,7 +333,7 @@ func TestPutAmongForeignBlocks(t *testing.T) {
 	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
-	address, err := s.Put(t.Context(), digest, p)
+	address, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // rows refer to.
 func TestContainerGone(t *testing.T) {
 	s := fresh(t, Settings{BlockBytes: 1000})
-	if _, err := s.Claim(t.Context(), "ours"); err != nil {
+	if _, err := s.Owner(t.Context(), "ours"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.container.Delete(t.Context(), nil); err != nil {
@@ -22,11 +22,11 @@ func TestContainerGone(t *testing.T) {
 	}
 	p := randomBytes(3000, 21)
 	for name, do := range map[string]func() error{
-		"Put":     func() error { _, err := s.Put(t.Context(), ingest.Sum(p), p); return err },
-		"Replace": func() error { _, err := s.Replace(t.Context(), ingest.Sum(p), p); return err },
+		"Put":     func() error { _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); return err },
+		"Replace": func() error { _, err := s.Replace(t.Context(), ingest.Sum(p), ingest.Address{}, p); return err },
 		"stage":   func() error { return s.stage(t.Context(), "x", blockID(ingest.Sum(p), 1000, 0, 1), 1, p[:1]) },
-		"Claim":   func() error { _, err := s.Claim(t.Context(), "ours"); return err },
-		"Claims":  func() error { _, err := s.Claims(t.Context()); return err },
+		"claim":   func() error { _, err := s.Owner(t.Context(), "ours"); return err },
+		"Owner":   func() error { _, err := s.Owner(t.Context(), ""); return err },
 	} {
 		if err := do(); !refused(err, bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted) {
 			t.Errorf("%s: %v", name, err)

@@ -13,16 +13,14 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
 )
 
 const killedSize = 4 << 20 // 64 blocks
 
-// wrapped is the store as the program has it.
-func wrapped(t *testing.T, address string) ingest.FilePutter {
+// uploader is the store that files are put into.
+func uploader(t *testing.T, address string) *Store {
 	t.Helper()
-	s := openStore(t, address, Settings{BlockBytes: 64 << 10, Workers: 3})
-	return storage.Retry(storage.Cap(s, 1e6), quick).(ingest.FilePutter)
+	return openStore(t, address, Settings{BlockBytes: 64 << 10, Workers: 3, Policy: quick, CapMbps: 1e6})
 }
 
 // TestKilledChild is the upload that TestKill kills; it does nothing by itself.
@@ -35,7 +33,7 @@ func TestKilledChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := wrapped(t, address)
+	s := uploader(t, address)
 	if _, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +82,7 @@ func TestKill(t *testing.T) {
 	}
 	killAt.Store(1 << 40)
 	before := blocks.Load()
-	s := wrapped(t, address)
+	s := uploader(t, address)
 	stored, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), killedSize)
 	if err != nil {
 		t.Fatal(err)
@@ -94,5 +92,5 @@ func TestKill(t *testing.T) {
 	if extra := blocks.Load() - 64; extra < 0 || extra > 4*3 || commits.Load() != 1 {
 		t.Errorf("%d blocks were sent for 64, and %d commits", blocks.Load(), commits.Load())
 	}
-	wantStored(t, openStore(t, address, Settings{}).(*Store), stored, content)
+	wantStored(t, openStore(t, address, Settings{}), stored, content)
 }

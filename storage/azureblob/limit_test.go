@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// echo reads the body of a request and answers with so many bytes.
-type echo struct{ answer int }
+// counted reads the body of a request and answers with so many bytes.
+type counted struct{ answer int }
 
-func (e echo) RoundTrip(r *http.Request) (*http.Response, error) {
+func (e counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return nil, err
@@ -43,7 +43,7 @@ func TestLimitHolds(t *testing.T) {
 	for name, sizes := range map[string][2]int{"sent": {1_000_000, 0}, "received": {0, 1_000_000}, "both": {500_000, 500_000}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				capped := &transport{access: &access{host: "host"}, rounds: echo{sizes[1]}, limit: newLimit(80)} // 10 MB a second
+				capped := &transport{access: &access{host: "host"}, rounds: counted{sizes[1]}, limit: newLimit(80)} // 10 MB a second
 				begun := time.Now()
 				var group sync.WaitGroup
 				for range 4 {
@@ -90,7 +90,7 @@ func TestLimitCountsAgain(t *testing.T) {
 
 func TestLimitStopsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := &transport{access: &access{host: "host"}, rounds: echo{}, limit: newLimit(0.008)} // 1,000 bytes a second
+		slow := &transport{access: &access{host: "host"}, rounds: counted{}, limit: newLimit(0.008)} // 1,000 bytes a second
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
 		begun := time.Now()
@@ -111,7 +111,7 @@ func TestNoLimit(t *testing.T) {
 			t.Errorf("%v megabits are a limit", megabits)
 		}
 	}
-	if err := exchange(t.Context(), &transport{access: &access{host: "host"}, rounds: echo{10}}, 10); err != nil {
+	if err := exchange(t.Context(), &transport{access: &access{host: "host"}, rounds: counted{10}}, 10); err != nil {
 		t.Error(err)
 	}
 }

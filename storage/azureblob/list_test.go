@@ -1,51 +1,15 @@
 package azureblob
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestRemoveSparesWhatWasWrittenAgain and refuses what is not the store's.
-func TestRemoveSparesWhatWasWrittenAgain(t *testing.T) {
-	s := fresh(t, Settings{})
-	p := randomBytes(100, 8)
-	a, err := s.Put(t.Context(), ingest.Sum(p), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := ingest.Object{Digest: ingest.Sum(p), Name: a.Name, Bytes: a.Bytes, Modified: a.Modified, Tag: a.ETag}
-	if a, err = s.Replace(t.Context(), ingest.Sum(p), p); err != nil { // within the same second
-		t.Fatal(err)
-	}
-	if err := s.Remove(t.Context(), seen); !errors.Is(err, ingest.ErrModified) {
-		t.Fatalf("Remove of another write: %v", err)
-	}
-	wantStored(t, s, a, p)
-	for _, name := range []string{"", "x", "catalogs/first", "sweeps/first", "1/2/3.tmp", a.Name + "x"} {
-		if err := s.Remove(t.Context(), ingest.Object{Name: name, Modified: time.Now(), Tag: a.ETag}); !errors.Is(err, errNoName) {
-			t.Errorf("Remove %q: %v", name, err)
-		}
-	}
-	for seen = range s.Sweep(t.Context()) { // as it is listed
-		if seen.Name != a.Name || seen.Tag != a.ETag {
-			t.Errorf("listed as %+v, want %+v", seen, a)
-		}
-	}
-	if err := s.Remove(t.Context(), seen); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Probe(t.Context(), ingest.Sum(p), a); !errors.Is(err, ingest.ErrNoPayload) {
-		t.Errorf("after Remove: %v", err)
-	}
-}
-
-// TestSweepPages makes the service answer in short pages, two of them not at once, and puts blobs of others beside ours.
-func TestSweepPages(t *testing.T) {
+// TestListPages makes the service answer in short pages, two of them not at once, and puts blobs of others beside ours.
+func TestListPages(t *testing.T) {
 	clearEnvironment(t)
 	pages := 0
 	p := newProxy(t, func(r *http.Request) deed {
@@ -56,10 +20,10 @@ func TestSweepPages(t *testing.T) {
 		}
 		return nil
 	})
-	s := contentOf(openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{Policy: quick}))
+	s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{Policy: quick})
 	for i := range 30 {
 		payload := randomBytes(10, uint64(i))
-		if _, err := s.Put(t.Context(), ingest.Sum(payload), payload); err != nil {
+		if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(payload)}, payload); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,13 +32,13 @@ func TestSweepPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Claim(t.Context(), "catalog"); err != nil {
+	if _, err := s.Owner(t.Context(), "catalog"); err != nil {
 		t.Fatal(err)
 	}
 	pages = 0
 	s.pageSize = 7
 	found := 0
-	for _, err := range s.Sweep(t.Context()) {
+	for _, err := range s.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func (s *Store) Owner(ctx context.Context, claim string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("owner of the store: %w", err)
 	}
-	if owner != "" {
+	if owner != "" && (claim == "" || owner == claim) {
 		escaped := escape(owner)
 		s.owner.Store(&escaped)
 	}

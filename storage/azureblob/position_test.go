@@ -13,56 +13,58 @@ import (
 func TestPositions(t *testing.T) {
 	clearEnvironment(t)
 	address := azurite(t) + "/" + newContainer()
-	s := openStore(t, address, Settings{Layout: ByPosition}).(*PositionStore)
-	if _, ok := openStore(t, address, Settings{}).(ingest.Placer); ok {
-		t.Error("the content layout pretends to place")
-	}
-	if _, err := s.Claim(t.Context(), "first"); err != nil {
+	s := openStore(t, address, Settings{Layout: ByPosition})
+	if _, err := s.Owner(t.Context(), "first"); err != nil {
 		t.Fatal(err)
 	}
 	p := randomBytes(100_000, 4)
-	at := ingest.Position{Model: 7, File: 3, Layer: 12, Ordinal: 2, Type: "Q4_K"}
-	a, err := s.PutAt(t.Context(), at, ingest.Sum(p), p)
+	at := ingest.Key{Model: 7, File: 3, Layer: 12, Ordinal: 2, Type: "Q4_K"}
+	a, err := s.Put(t.Context(), with(at, ingest.Sum(p)), p)
 	if err != nil || a.Name != "7/12/2.bin" || a.URI != address+"/7/12/2.bin" {
 		t.Fatalf("%+v, %v", a, err)
 	}
 	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2", "QuantizationType": "Q4_K", "Sha256": ingest.Sum(p).String()})
-	wantStored(t, s.Store, a, p)
-	b, err := s.PutAt(t.Context(), ingest.Position{Model: 7, File: 3, Ordinal: 2}, ingest.Sum(p), p)
+	wantStored(t, s, a, p)
+	b, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Ordinal: 2}, p)
 	if err != nil || b.Name != "7/files/3/2.bin" {
 		t.Errorf("%+v, %v", b, err)
 	}
 	// The same row with another payload: a run that was cut off. A repair. A row whose blob is gone.
 	q := randomBytes(90_000, 5)
-	if a, err = s.PutAt(t.Context(), at, ingest.Sum(q), q); err != nil || a.Name != "7/12/2.bin" {
+	if a, err = s.Put(t.Context(), with(at, ingest.Sum(q)), q); err != nil || a.Name != "7/12/2.bin" {
 		t.Fatal(err)
 	}
-	wantStored(t, s.Store, a, q)
-	if _, err = s.ReplaceAt(t.Context(), a, ingest.Sum(p), p); err != nil {
+	wantStored(t, s, a, q)
+	if _, err = s.Replace(t.Context(), ingest.Sum(p), a, p); err != nil {
 		t.Fatal(err)
 	}
 	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2", "QuantizationType": "Q4_K", "Catalog": "first", "Sha256": ingest.Sum(p).String()})
 	if _, err := s.container.NewBlobClient(a.Name).Delete(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if a, err = s.ReplaceAt(t.Context(), a, ingest.Sum(p), p); err != nil {
+	if a, err = s.Replace(t.Context(), ingest.Sum(p), a, p); err != nil {
 		t.Fatal(err)
 	}
 	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2"})
-	wantStored(t, s.Store, a, p)
-	strays := 0
-	for stray, err := range s.Sweep(t.Context()) {
-		if err != nil || stray.Digest != ingest.Sum(p) {
-			t.Errorf("%+v, %v", stray, err)
+	wantStored(t, s, a, p)
+	listed := 0
+	for object, err := range s.List(t.Context()) {
+		if err != nil || object.Digest != ingest.Sum(p) {
+			t.Errorf("%+v, %v", object, err)
 		}
-		strays++
+		listed++
 	}
-	if strays != 2 {
-		t.Errorf("%d strays", strays)
+	if listed != 2 {
+		t.Errorf("%d objects", listed)
 	}
 }
 
-func wantMetadata(t *testing.T, s *PositionStore, a ingest.Address, want map[string]string) {
+func with(key ingest.Key, digest ingest.Digest) ingest.Key {
+	key.Digest = digest
+	return key
+}
+
+func wantMetadata(t *testing.T, s *Store, a ingest.Address, want map[string]string) {
 	t.Helper()
 	for item, err := range s.list(t.Context(), a.Name, true) {
 		if err != nil {
@@ -96,8 +98,8 @@ func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
 		head <- string(buffer[:n])
 		_, _ = io.WriteString(conn, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
 	}()
-	s := openStore(t, "http://"+listener.Addr().String()+"/devstoreaccount1/wire", Settings{Layout: ByPosition}).(*PositionStore)
-	if _, err := s.PutAt(t.Context(), ingest.Position{Model: 7, Layer: 12, Ordinal: 2, Type: "Q4_K"}, ingest.Sum(nil), nil); err != nil {
+	s := openStore(t, "http://"+listener.Addr().String()+"/devstoreaccount1/wire", Settings{Layout: ByPosition})
+	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil), Model: 7, Layer: 12, Ordinal: 2, Type: "Q4_K"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	sent := <-head
@@ -113,14 +115,14 @@ func TestPositionsOfTwoCatalogues(t *testing.T) {
 	clearEnvironment(t)
 	address := azurite(t) + "/" + newContainer()
 	p, q := randomBytes(100, 6), randomBytes(200, 7)
-	at := ingest.Position{Model: 1, File: 1, Layer: 1}
+	at := ingest.Key{Model: 1, File: 1, Layer: 1}
 	for i, catalog := range []string{"first", "second catalogue"} {
-		s := openStore(t, address, Settings{Layout: ByPosition}).(*PositionStore)
-		if _, err := s.Claim(t.Context(), catalog); err != nil {
+		s := openStore(t, address, Settings{Layout: ByPosition})
+		if _, err := s.Owner(t.Context(), catalog); err != nil {
 			t.Fatal(err)
 		}
 		for _, payload := range [][]byte{p, q} {
-			_, err := s.PutAt(t.Context(), at, ingest.Sum(payload), payload)
+			_, err := s.Put(t.Context(), with(at, ingest.Sum(payload)), payload)
 			if (err == nil) != (i == 0) || i == 1 && !strings.Contains(err.Error(), "catalogue first") {
 				t.Errorf("%s: %v", catalog, err)
 			}
@@ -131,12 +133,12 @@ func TestPositionsOfTwoCatalogues(t *testing.T) {
 // TestRepairOfWhatAnotherProgramWroteOver checks that a blob by position is mended although nothing in it says any longer whose it is.
 func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
 	clearEnvironment(t)
-	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: ByPosition}).(*PositionStore)
-	if _, err := s.Claim(t.Context(), "ours"); err != nil {
+	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: ByPosition})
+	if _, err := s.Owner(t.Context(), "ours"); err != nil {
 		t.Fatal(err)
 	}
 	p := randomBytes(100, 8)
-	address, err := s.PutAt(t.Context(), ingest.Position{Model: 1, File: 1, Layer: 1}, ingest.Sum(p), p)
+	address, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p), Model: 1, File: 1, Layer: 1}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,15 +146,15 @@ func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // afterwards it is ours again
-		if _, err := s.ReplaceAt(t.Context(), address, ingest.Sum(p), p); err != nil {
+		if _, err := s.Replace(t.Context(), ingest.Sum(p), address, p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, err := s.Get(t.Context(), ingest.Sum(p), address, nil); err != nil || string(got) != string(p) {
+	if got, err := get(t, s, ingest.Sum(p), address); err != nil || string(got) != string(p) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	there, err := s.head(t.Context(), address.Name)
-	if err != nil || there.metadata.get(metaCatalog) != s.claimed() || there.metadata.get(metaLayer) != "1" {
+	if err != nil || there.metadata.get(metaCatalog) != s.ownedBy() || there.metadata.get(metaLayer) != "1" {
 		t.Errorf("its metadata is %v, %v", there.metadata, err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
 )
 
 // tokenService is the service that gives tokens out, as azidentity's requests meet it.
@@ -67,14 +66,11 @@ func TestTokenFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := open(t.Context(), "azblob://account1/c12", Settings{}, seams{token: token})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = s.Put(t.Context(), ingest.Sum(nil), nil)
+			s := openWith(t, "azblob://account1/c12", Settings{}, seams{token: token})
+			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 			var e *Error
-			if !errors.As(err, &e) || storage.IsTransient(err) != test.transient || e.RetryAfter() != test.after || !strings.Contains(err.Error(), test.text) || !errors.Is(err, ingest.ErrUnreachable) {
-				t.Errorf("%v, transient %v", err, storage.IsTransient(err))
+			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after || !strings.Contains(err.Error(), test.text) || !errors.Is(err, ingest.ErrUnreachable) {
+				t.Errorf("%v, transient %v", err, passes(err))
 			}
 			if asked.Load() != 1 {
 				t.Errorf("the token was asked for %d times", asked.Load())

@@ -55,7 +55,7 @@ type transport struct {
 
 func newTransport(a *access, settings Settings, seams seams) *transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	return &transport{access: a, limit: newLimit(settings.CapMbps), rounds: &http.Transport{
+	t := &transport{access: a, limit: newLimit(settings.CapMbps), rounds: &http.Transport{
 		Proxy: proxy,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
@@ -73,6 +73,10 @@ func newTransport(a *access, settings Settings, seams seams) *transport {
 		IdleConnTimeout:     60 * time.Second,
 		DisableCompression:  true, // the size of what is read must be the size of what was put
 	}}
+	if seams.rounds != nil {
+		t.rounds = seams.rounds(t.rounds)
+	}
+	return t
 }
 
 // proxy keeps the password of a proxy out of the error about its address.

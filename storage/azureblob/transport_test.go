@@ -40,7 +40,7 @@ func TestConnectionsFitTheWorkers(t *testing.T) {
 		group.Go(func() {
 			for i := range 20 {
 				p := randomBytes(lookFirst, uint64(w*100+i))
-				if _, err := s.Put(t.Context(), ingest.Sum(p), p); err != nil {
+				if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 					t.Error(err)
 				}
 			}
@@ -72,7 +72,7 @@ func TestPutFileIsFrugal(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 	}))
 	defer server.Close()
-	s := openStore(t, server.URL+"/devstoreaccount1/frugal", Settings{Workers: 4, BlockBytes: 256 << 10}).(*Store)
+	s := openStore(t, server.URL+"/devstoreaccount1/frugal", Settings{Workers: 4, BlockBytes: 256 << 10})
 	const size = 64 << 20
 	digest := ingest.Sum(make([]byte, size))
 	runtime.GC()

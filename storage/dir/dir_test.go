@@ -62,7 +62,12 @@ func TestContract(t *testing.T) {
 		return func(t *testing.T, step func() error) ingest.Store {
 			s := open(t, root)
 			if step != nil {
-				s.hook = func(string, string, bool) error { return step() }
+				s.hook = func(at, path string, _ bool) error {
+					if at == "mkdir" && filepath.Base(filepath.Dir(path)) == payloads { // 256 times the same
+						return nil
+					}
+					return step()
+				}
 			}
 			return damaging{s, t}
 		}

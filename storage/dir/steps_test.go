@@ -12,12 +12,14 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // record returns a store in root that notes each step as it is done, its path
-// relative to the root and a temporary's name as "*".
+// relative to the root and the name of a temporary, or in the trash, as "*".
 func record(t *testing.T, root string) (*Store, *[]string) {
 	s := open(t, root)
 	var steps []string
@@ -29,8 +31,10 @@ func record(t *testing.T, root string) (*Store, *[]string) {
 		if err != nil {
 			return err
 		}
-		if rel = filepath.ToSlash(rel); strings.HasPrefix(rel, "tmp/") {
-			rel = "tmp/*"
+		for _, folder := range []string{"tmp", "trash"} {
+			if rel = filepath.ToSlash(rel); strings.HasPrefix(rel, folder+"/") {
+				rel = folder + "/*"
+			}
 		}
 		steps = append(steps, step+" "+rel)
 		return nil
@@ -188,14 +192,33 @@ func transient(err error) bool {
 	return errors.As(err, &says) && says.Transient()
 }
 
+// TestTransient: an error that may pass is met again, and the others are not.
 func TestTransient(t *testing.T) {
 	s := open(t, t.TempDir())
-	for err, want := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
-		s.hook = func(step, path string, done bool) error { return &fs.PathError{Op: step, Path: path, Err: err} }
-		_, got := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
-		if !errors.Is(got, err) || transient(got) != want {
-			t.Errorf("%v: transient %v, want %v", got, transient(got), want)
+	s.policy = storage.Policy{Attempts: 3, First: time.Microsecond, Longest: time.Microsecond}
+	for err, passes := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
+		attempts, want := 0, 1
+		if passes {
+			want = 3
 		}
+		s.hook = func(step, path string, done bool) error {
+			attempts++
+			return &fs.PathError{Op: step, Path: path, Err: err}
+		}
+		_, got := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
+		if !errors.Is(got, err) || attempts != want {
+			t.Errorf("%v: %d attempts, want %d", got, attempts, want)
+		}
+	}
+	fails := 2
+	s.hook = func(step, path string, done bool) error {
+		if fails--; fails >= 0 {
+			return &fs.PathError{Op: step, Path: path, Err: syscall.EINTR}
+		}
+		return nil
+	}
+	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); err != nil {
+		t.Errorf("after two interruptions: %v", err)
 	}
 }
 

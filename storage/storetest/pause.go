@@ -125,13 +125,15 @@ type scene struct {
 	digest  ingest.Digest
 }
 
-func newScene(t *testing.T, place func(*testing.T) Open) *scene {
+// newScene clears the store of an earlier scene.
+func newScene(t *testing.T, open Open) *scene {
 	t.Helper()
-	s := &scene{open: place(t), payload: payload(70_000, 40)}
-	first := s.open(t, nil)
+	s := &scene{open: open, payload: payload(70_000, 40)}
+	first := open(t, nil)
 	if _, err := first.Owner(t.Context(), "catalogue"); err != nil {
 		t.Fatal(err)
 	}
+	removeAll(t, first)
 	s.digest, _ = put(t, first, s.payload)
 	return s
 }
@@ -141,7 +143,7 @@ func going() error { return nil }
 // run is a whole run of another process: it puts the payload and records it. step is called between the steps of Put.
 func (s *scene) run(t *testing.T, step func() error) {
 	job, store := s.begin(), s.open(t, step)
-	_, _ = store.Owner(t.Context(), "") // Put by position asks who owns it
+	_, _ = store.Owner(t.Context(), "") // a store by position has to know it
 	address, err := store.Put(t.Context(), keyOf(s.digest), s.payload)
 	if err == nil {
 		s.record(job, s.digest, address)
@@ -177,9 +179,9 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 		"runs and a gc": func(t *testing.T, s *scene) { s.run(t, killedAt(3)); s.collect(t); s.run(t, nil); s.run(t, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			paused := 0
+			open, paused := place(t), 0
 			for more := true; more; paused++ {
-				s := newScene(t, place)
+				s := newScene(t, open)
 				more = s.pausedAt(t, paused, func() { others(t, s) })
 				s.check(t)
 				s.collect(t)
@@ -193,7 +195,7 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 			}
 		})
 	}
-	t.Run("a paused run", func(t *testing.T) { bothPaused(t, place) })
+	t.Run("a paused run", func(t *testing.T) { bothPaused(t, place(t)) })
 }
 
 // killedAt is a step that is the last one when it is called for the n-th time.
@@ -227,10 +229,10 @@ func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
 
 // bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own, which then waits until gc has
 // run to its end.
-func bothPaused(t *testing.T, place func(*testing.T) Open) {
+func bothPaused(t *testing.T, open Open) {
 	for atGC, moreGC := 0, true; moreGC; atGC++ {
 		for atPut, morePut := 0, true; morePut; atPut++ {
-			s := newScene(t, place)
+			s := newScene(t, open)
 			gone, ended, waits := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
 			moreGC = s.pausedAt(t, atGC, func() {
 				n := atPut
@@ -281,8 +283,9 @@ func kills(t *testing.T, place func(*testing.T) Open) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			open := place(t)
 			steps := everyStep(t, func(t *testing.T, step func() error) {
-				s := newScene(t, place)
+				s := newScene(t, open)
 				_ = s.gc(t.Context(), s.open(t, step), step)
 				then(t, s)
 			})
@@ -291,15 +294,17 @@ func kills(t *testing.T, place func(*testing.T) Open) {
 			}
 		})
 	}
-	t.Run("a row", func(t *testing.T) { keptByARow(t, place) })
+	t.Run("a row", func(t *testing.T) { keptByARow(t, place(t)) })
 }
 
 // keptByARow has a row come to need what a gc is about to delete, and kills that gc before it has asked for rows.
-func keptByARow(t *testing.T, place func(*testing.T) Open) {
+func keptByARow(t *testing.T, open Open) {
 	everyStep(t, func(t *testing.T, step func() error) {
-		s := newScene(t, place)
+		s := newScene(t, open)
 		objects := objectsOf(t, s.open(t, nil))
-		_, address := put(t, s.open(t, nil), s.payload)
+		first := s.open(t, nil)
+		_, _ = first.Owner(t.Context(), "")
+		_, address := put(t, first, s.payload)
 		_, _ = s.open(t, step).Delete(t.Context(), objects, func(context.Context) error {
 			return errors.New("a row needs it")
 		})
