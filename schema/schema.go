@@ -1,7 +1,7 @@
 // Package schema holds the SQL that makes the catalogue's tables, numbered for
 // each engine. A step that was released is never edited: what changes is a new
 // step. The package is a leaf: it opens no database, whoever does applies the steps.
-// What each step for SQL Server locks, and for how long, stands in README.md.
+// What each step for SQL Server locks, and for how long, is in storage/sqlserver/README.md.
 package schema
 
 import (

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// top is the top folder of the repository.
+var top = filepath.Join("..", "..")
+
+var update = flag.Bool("update", false, "write the outputs of the console examples into the pages")
+
+// TestPages runs the console examples of the pages in a shell, and compares what the commands print.
+func TestPages(t *testing.T) {
+	needsShell(t)
+	for _, name := range []string{filepath.Join(top, "README.md"), "README.md"} {
+		t.Run(filepath.ToSlash(name), func(t *testing.T) {
+			t.Parallel()
+			text := readPage(t, name)
+			if !strings.Contains(text, consoleFence) {
+				t.Fatal("the page has no console example")
+			}
+			c := newClone(t)
+			got := c.follow(text)
+			if *update && got != text {
+				if err := os.WriteFile(name, []byte(got), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			for _, wrong := range c.wrong {
+				t.Errorf("go test ./cmd/ingest -run TestPages -update corrects the page:\n%s", wrong)
+			}
+		})
+	}
+}
+
+func needsShell(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the console examples are for a Unix shell")
+	}
+}
+
+// TestPagesFindsWrongExamples: an output that is wrong, missing or too long is replaced.
+func TestPagesFindsWrongExamples(t *testing.T) {
+	needsShell(t)
+	const right = "text\n```console\n$ echo one; echo two\none\ntwo\n$ true\n```\n$ not run\n"
+	for name, page := range map[string]string{
+		"right":    right,
+		"wrong":    strings.Replace(right, "two\n$", "three\n$", 1),
+		"missing":  strings.Replace(right, "two\n$", "$", 1),
+		"too long": strings.Replace(right, "$ true\n", "$ true\nmore\n", 1),
+	} {
+		c := newClone(t)
+		if got := c.follow(page); got != right || len(c.wrong) > 0 != (name != "right") {
+			t.Errorf("%s: %q, want %q; %q", name, got, right, c.wrong)
+		}
+	}
+	if got := newClone(t).run("ingest lst; echo \"exit code $?\""); !strings.HasSuffix(got, "\nexit code 2") {
+		t.Errorf("a command that fails: %q", got)
+	}
+	if got := newClone(t).run("exit 3"); !strings.Contains(got, "exit status 3") {
+		t.Errorf("a code that the page does not show: %q", got)
+	}
+}
+
+func readPage(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
+}
+
+// TestReadmeIsShort: the first page is read in a few minutes.
+func TestReadmeIsShort(t *testing.T) {
+	const most = 150
+	if n := strings.Count(readPage(t, filepath.Join(top, "README.md")), "\n"); n > most {
+		t.Errorf("README.md has %d lines, at most %d are allowed: move details to the README.md of a folder", n, most)
+	}
+}
+
+// TestPagesNameEverything: README.md has each command, and the command's page each flag and each field of JSON.
+func TestPagesNameEverything(t *testing.T) {
+	first, commands := readPage(t, filepath.Join(top, "README.md")), readPage(t, "README.md")
+	root := newRoot(io.Discard, io.Discard)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			continue
+		}
+		if !strings.Contains(first, "\n| `"+c.Name()) {
+			t.Errorf("README.md has no row for the command %s", c.Name())
+		}
+		if !strings.Contains(commands, "\n## ingest "+c.Name()) {
+			t.Errorf("cmd/ingest/README.md has no section for the command %s", c.Name())
+		}
+	}
+	for _, name := range flagNames(root) {
+		if !strings.Contains(commands, "`--"+name) {
+			t.Errorf("cmd/ingest/README.md does not name the flag --%s", name)
+		}
+	}
+	for field, file := range jsonFields(t) {
+		if !strings.Contains(commands, "`"+field+"`") && !strings.Contains(commands, "`--"+field) {
+			t.Errorf("cmd/ingest/README.md does not name the JSON field %s, which %s prints", field, file)
+		}
+	}
+}
+
+// flagNames returns the flags of a command and of those below it, but for those of the shells' scripts.
+func flagNames(c *cobra.Command) []string {
+	all := map[string]bool{}
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		if c.Name() == "completion" {
+			return
+		}
+		for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
+			set.VisitAll(func(f *pflag.Flag) { all[f.Name] = f.Name != "help" })
+		}
+		for _, child := range c.Commands() {
+			visit(child)
+		}
+	}
+	visit(c)
+	maps.DeleteFunc(all, func(_ string, wanted bool) bool { return !wanted })
+	return slices.Sorted(maps.Keys(all))
+}
+
+// jsonField is a key of an object that is printed, or the tag of a struct's field.
+var jsonField = regexp.MustCompile(`"([a-z0-9_]+)": |json:"([a-z0-9_]+)|o\["([a-z0-9_]+)"\]`)
+
+// jsonFields returns the fields that the program's sources name, each with its file.
+func jsonFields(t testing.TB) map[string]string {
+	t.Helper()
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]string{}
+	for _, name := range sources {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, match := range jsonField.FindAllStringSubmatch(readPage(t, name), -1) {
+			for _, field := range match[1:] {
+				if field != "" {
+					fields[field] = name
+				}
+			}
+		}
+	}
+	if fields["event"] == "" {
+		t.Fatal("the sources name no event: the pattern is out of date")
+	}
+	return fields
+}
+
+// pageLink is a link to something that is not a URL.
+var pageLink = regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+
+// TestLinks: what the pages refer to exists, down to the heading.
+func TestLinks(t *testing.T) {
+	pages := 0
+	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != top {
+			return filepath.SkipDir
+		}
+		if entry.Name() != "README.md" {
+			return nil
+		}
+		pages++
+		for _, link := range pageLink.FindAllStringSubmatch(readPage(t, name), -1) {
+			checkLink(t, name, link[1], link[2])
+		}
+		return nil
+	})
+	if err != nil || pages < 2 {
+		t.Errorf("%d pages, %v", pages, err)
+	}
+}
+
+func checkLink(t *testing.T, page, target, heading string) {
+	t.Helper()
+	linked := page
+	if target != "" {
+		linked = filepath.Join(filepath.Dir(page), filepath.FromSlash(target))
+	}
+	info, err := os.Stat(linked)
+	if err != nil {
+		t.Errorf("%s: the link to %s leads nowhere: %v", page, target, err)
+		return
+	}
+	if heading == "" || info.IsDir() || path.Ext(target) != ".md" && target != "" {
+		return
+	}
+	if !slices.Contains(headings(readPage(t, linked)), heading) {
+		t.Errorf("%s: %s has no heading %s", page, linked, heading)
+	}
+}
+
+// headings returns the anchors of a page's headings.
+func headings(page string) []string {
+	var anchors []string
+	for line := range strings.Lines(page) {
+		marks, title, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || marks == "" || strings.Trim(marks, "#") != "" {
+			continue
+		}
+		anchors = append(anchors, "#"+strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, title))
+	}
+	return anchors
+}
