@@ -49,6 +49,9 @@ var volatile = []struct {
 }{
 	{"duration", regexp.MustCompile(`(?m)^(job \d+: .*; )[\d.hmsµ]+$`)},
 	{"time", regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`)},
+	{"version", regexp.MustCompile(`(?m)^(ingest )(\(devel\)|v\d\S+)$`)},
+	{"commit", regexp.MustCompile(`(?m)^(commit )\S+( \(modified\))?$`)},
+	{"Go version", regexp.MustCompile(`(?m)^go\d\S+ \w+/\w+$`)},
 	{"seconds", regexp.MustCompile(`("seconds":)[\d.e-]+`)},
 }
 
