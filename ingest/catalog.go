@@ -50,16 +50,19 @@ type Writer interface {
 
 	// Attach makes a complete model known by one more name, with files, each
 	// of which is complete already in this or in another model and holds no tensors
-	// (those that the model has already are not copied; weights of another model are refused). It is how a manifest joins weights that are stored.
+	// (those that the model has already are not copied; weights of another model are refused). It is how a
+	// manifest joins weights that are stored.
 	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
 }
 
 // RowPayloads are the payloads that a catalogue keeps in its own rows: FILESTREAM, varbinary(max), a BLOB.
 type RowPayloads interface {
-	// ReadPayload fills into with the payload that the row of a segment holds, all of it. One that has another size is a
+	// ReadPayload fills into with the payload that the row of a segment holds, all of it. One that has
+	// another size is a
 	// *SizeError, and a row without one is ErrNoPayload, wrapped. It does not check the digest.
 	ReadPayload(ctx context.Context, segment StoredSegment, into []byte) error
-	// ReplacePayload puts a payload into the row of a segment, in place of a damaged one or of an address. One that does not
+	// ReplacePayload puts a payload into the row of a segment, in place of a damaged one or of an address.
+	// One that does not
 	// have the segment's digest is refused.
 	ReplacePayload(ctx context.Context, lease Lease, segment StoredSegment, payload []byte) error
 	// HashPayload has the server hash the payload that the row of a segment holds, and moves none of it. A row without
@@ -83,7 +86,8 @@ type Reader interface {
 	// Unchanged returns the complete file that was read from this path when it had this
 	// size and modification time; ErrNotFound, wrapped, if there is none.
 	Unchanged(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
-	// ModelsNamed returns the models that go by a name, by ID. Like the two below, it leaves out those that are being removed.
+	// ModelsNamed returns the models that go by a name, by ID. Like the two below, it leaves out those
+	// that are being removed.
 	ModelsNamed(ctx context.Context, name string) ([]ModelID, error)
 	// ModelsWithDigest returns the models with a file, recorded to its end, whose digest begins so, by ID.
 	ModelsWithDigest(ctx context.Context, prefix DigestPrefix) ([]ModelID, error)
@@ -91,24 +95,31 @@ type Reader interface {
 	FileWithDigest(ctx context.Context, digest Digest) (StoredFile, error)
 }
 
-// Maintenance is what gc, verify, rm and rename ask beyond reading. Verbs that write name a lease, as those of Writer do.
+// Maintenance is what gc, verify, rm and rename ask beyond reading. Verbs that write name a lease, as
+// those of Writer do.
 type Maintenance interface {
 	// Referenced returns, of at most 1,000 digests, those that a row needs from a store, with the names under which the
 	// store has them by the rows, each once, in no order; "" is of rows that give no name.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
 	// Unreferenced counts the atoms of segments that no row refers to any longer and their bytes. With remove, it first
-	// finishes the removals that were cut short, removes these atoms, and corrects the reference counts of the others: another
+	// finishes the removals that were cut short, removes these atoms, and corrects the reference counts of
+	// the others: another
 	// program may have deleted models. It needs a lease to remove alone.
 	Unreferenced(ctx context.Context, lease Lease, remove bool) (atoms, bytes int64, err error)
-	// Relocate notes that the payload of a segment is now at address. If that has a name, all rows of this digest that say that
+	// Relocate notes that the payload of a segment is now at address. If that has a name, all rows of this
+	// digest that say that
 	// theirs is there, by its URI, are given its ETag, size and time as well: they share the payload.
 	Relocate(ctx context.Context, lease Lease, segment StoredSegment, address Address) error
 	// Removal returns what Remove would do.
 	Removal(ctx context.Context, model ModelID) (Removal, error)
-	// Remove removes a model. It marks the model, in state ModelRemoving, in which nothing finds it by name or content and
-	// nothing is continued or merged into it; then it deletes the rows in bounded transactions. A call that was cut short is
-	// finished by the next one, or by Unreferenced. A model that is not there is success. One that a live job works on is a
-	// *BusyError. If rows of other programs refer to the model, the error is a *ForeignRowsError and nothing changes, or, with
+	// Remove removes a model. It marks the model, in state ModelRemoving, in which nothing finds it by
+	// name or content and
+	// nothing is continued or merged into it; then it deletes the rows in bounded transactions. A call
+	// that was cut short is
+	// finished by the next one, or by Unreferenced. A model that is not there is success. One that a live
+	// job works on is a
+	// *BusyError. If rows of other programs refer to the model, the error is a *ForeignRowsError and
+	// nothing changes, or, with
 	// cascade, they are removed first.
 	Remove(ctx context.Context, lease Lease, model ModelID, cascade bool) error
 	// RemoveName takes a name from a model. One that it does not have is success; its only one stays.

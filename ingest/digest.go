@@ -71,7 +71,8 @@ func ParseDigestPrefix(text string) (DigestPrefix, error) {
 	hexits := strings.ToLower(text)
 	hexits = strings.TrimPrefix(strings.TrimPrefix(hexits, "sha256:"), "sha256-")
 	if len(hexits) < minPrefix || len(hexits) > 2*sha256.Size || strings.Trim(hexits, "0123456789abcdef") != "" {
-		return "", fmt.Errorf("%q is not the beginning of a SHA-256: want %d to %d hexadecimal digits", text, minPrefix, 2*sha256.Size)
+		return "", fmt.Errorf("%q is not the beginning of a SHA-256: want %d to %d hexadecimal digits", text, minPrefix,
+			2*sha256.Size)
 	}
 	return DigestPrefix(hexits), nil
 }

@@ -15,8 +15,10 @@ func TestParseDigest(t *testing.T) {
 			t.Errorf("ParseDigest(%q) = %v, %v", good, d, err)
 		}
 	}
-	for _, bad := range []string{"", hexits, "sha256:", "sha256_" + hexits, "sha512:" + hexits, "sha256:" + strings.ToUpper(hexits), "sha256:" + hexits + "0",
-		"sha256:" + hexits[1:], "sha256:../" + hexits[3:], "sha256:" + hexits[:63] + "g", " sha256:" + hexits, "sha256:" + hexits + "\n"} {
+	for _, bad := range []string{"", hexits, "sha256:", "sha256_" + hexits, "sha512:" + hexits,
+		"sha256:" + strings.ToUpper(hexits), "sha256:" + hexits + "0",
+		"sha256:" + hexits[1:], "sha256:../" + hexits[3:], "sha256:" + hexits[:63] + "g", " sha256:" + hexits,
+		"sha256:" + hexits + "\n"} {
 		if d, err := ParseDigest(bad); err == nil || !d.IsZero() {
 			t.Errorf("ParseDigest(%q) = %v, %v", bad, d, err)
 		}
@@ -38,7 +40,8 @@ func TestDigestPrefix(t *testing.T) {
 		"":                 {},
 	} {
 		p, err := ParseDigestPrefix(text)
-		if (err == nil) != (want[0] != "") || err == nil && (p.First().String() != want[0] || p.Last().String() != want[1]) {
+		if (err == nil) != (want[0] != "") || err == nil && (p.First().String() != want[0] ||
+			p.Last().String() != want[1]) {
 			t.Errorf("%s: %s, %v", text, p, err)
 		}
 	}

@@ -25,12 +25,14 @@ var (
 	// ErrOverlap: two tensors claim the same bytes, or bytes beyond the file.
 	ErrOverlap = errors.New("tensors overlap or lie outside of the file")
 	// ErrChanged: a file grew, shrank or was written while it was read.
-	ErrChanged = errors.New("the file changed while it was read; nothing of it is recorded as complete: run again when it is at rest")
+	ErrChanged = errors.New("the file changed while it was read; nothing of it is recorded as complete: run again " +
+		"when it is at rest")
 	// ErrInterrupted: the run was asked to stop, and stopped at the end of a batch.
 	ErrInterrupted = errors.New("interrupted")
 )
 
-// RewrittenError says that a payload was written again since its row was. Whether by us or by another, only reading tells.
+// RewrittenError says that a payload was written again since its row was. Whether by us or by another,
+// only reading tells.
 type RewrittenError struct {
 	Was string  // the ETag that the row has
 	Now Address // what lies there

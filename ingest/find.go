@@ -58,9 +58,13 @@ func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary,
 	case len(fitting) > 1:
 		return Summary{}, byName, ambiguous(ctx, reader, reference, fitting)
 	case contentOnly:
-		return Summary{}, false, fmt.Errorf("model %q: %w: no file has this SHA-256 (a model that is named like one goes by its id)", reference, ErrNotFound)
+		return Summary{}, false,
+			fmt.Errorf("model %q: %w: no file has this SHA-256 (a model that is named like one goes by its id)",
+				reference, ErrNotFound)
 	}
-	return Summary{}, false, fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference, ErrNotFound, minPrefix)
+	return Summary{}, false,
+		fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference,
+			ErrNotFound, minPrefix)
 }
 
 // digestReference reads a reference as the beginning of a SHA-256. contentOnly is set if it cannot mean a name.
@@ -94,7 +98,8 @@ func modelsWithDigest(ctx context.Context, reader Reader, prefix DigestPrefix) (
 	first, last := prefix.First(), prefix.Last()
 	return modelsThat(ctx, reader, func(m *Summary) bool {
 		return slices.ContainsFunc(m.Files, func(f StoredFile) bool {
-			return !f.Digest.IsZero() && bytes.Compare(f.Digest[:], first[:]) >= 0 && bytes.Compare(f.Digest[:], last[:]) <= 0
+			return !f.Digest.IsZero() && bytes.Compare(f.Digest[:], first[:]) >= 0 &&
+				bytes.Compare(f.Digest[:], last[:]) <= 0
 		})
 	})
 }

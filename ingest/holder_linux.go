@@ -20,12 +20,14 @@ func bootIdentity() string {
 }
 
 // processStarted returns when the process started, in clock ticks after the boot; 0
-// if there is no such process, or it has ended and was not yet reaped; -1 if it cannot be told. proc(5): field 3 is the state and
+// if there is no such process, or it has ended and was not yet reaped; -1 if it cannot be told. proc(5):
+// field 3 is the state and
 // field 22 the start; the fields are counted behind the command's name, which may hold anything.
 func processStarted(process int) int64 {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) && syscall.Kill(process, 0) == syscall.ESRCH { // /proc may hide what others run
+		// /proc may hide what others run
+		if errors.Is(err, fs.ErrNotExist) && syscall.Kill(process, 0) == syscall.ESRCH {
 			return 0
 		}
 		return -1

@@ -48,7 +48,8 @@ func TestHolderGone(t *testing.T) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !holder.Dead(); time.Sleep(time.Millisecond) { // it has ended, and nobody has asked how
+	// it has ended, and nobody has asked how
+	for deadline := time.Now().Add(10 * time.Second); !holder.Dead(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a process that was killed and not reaped does not count as gone")
 		}

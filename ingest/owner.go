@@ -20,7 +20,8 @@ type OwnerError struct {
 }
 
 func (e *OwnerError) Error() string {
-	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: give it a store of its own, another folder or container",
+	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: give it a store of its own, "+
+		"another folder or container",
 		Printable(e.Owner), Printable(e.Catalog))
 }
 
@@ -35,8 +36,10 @@ func (e *SharedError) Error() string {
 	for _, name := range e.Catalogs {
 		names = append(names, Printable(name))
 	}
-	return fmt.Sprintf("%d catalogues have used this store (%s), and a store belongs to one: remove the entries of those that no longer exist "+
-		"from %s; of those that exist, all but one need a store of their own: export their models, and ingest them into another folder or container",
+	return fmt.Sprintf("%d catalogues have used this store (%s), and a store belongs to one: remove the entries of "+
+		"those that no longer exist "+
+		"from %s; of those that exist, all but one need a store of their own: export their models, and ingest them "+
+		"into another folder or container",
 		len(e.Catalogs), strings.Join(names, ", "), e.Where)
 }
 
@@ -57,7 +60,8 @@ func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
 type LostStoreError struct{ UsedStore }
 
 func (e *LostStoreError) Error() string {
-	return fmt.Sprintf("%s does not contain this catalogue's store, into which job %d put payloads: is the disk mounted?", Printable(e.Address), e.Job)
+	return fmt.Sprintf("%s does not contain this catalogue's store, into which job %d put payloads: is the disk "+
+		"mounted?", Printable(e.Address), e.Job)
 }
 
 // UsedStore is a store that a job has put payloads into.
@@ -66,7 +70,8 @@ type UsedStore struct {
 	Job     int64 // the first that did
 }
 
-// UsedStores returns the stores that the catalogue's jobs have put payloads into, StoreRows among them, each once, in the
+// UsedStores returns the stores that the catalogue's jobs have put payloads into, StoreRows among them,
+// each once, in the
 // order of their first use.
 func UsedStores(ctx context.Context, jobs Jobs) (used []UsedStore, err error) {
 	for job, err := range jobs.AllJobs(ctx) {

@@ -52,7 +52,8 @@ func NewPlan(file *File, segmentBytes int64) (*Plan, error) {
 		segmentBytes = DefaultSegmentBytes
 	}
 	if segmentBytes < MinSegmentBytes || segmentBytes > MaxSegmentBytes {
-		return nil, fmt.Errorf("segment size of %d bytes: want %d to %d", segmentBytes, MinSegmentBytes, MaxSegmentBytes)
+		return nil, fmt.Errorf("segment size of %d bytes: want %d to %d", segmentBytes, MinSegmentBytes,
+			MaxSegmentBytes)
 	}
 	p := &Plan{file: file, segmentBytes: segmentBytes}
 	for i := range file.Tensors {
@@ -78,7 +79,8 @@ func (p *Plan) check() error {
 			return fmt.Errorf("tensor %q at offset %d, %d bytes, after byte %d of %d: %w",
 				t.Name, t.Offset, t.Bytes, end, p.file.Bytes, ErrOverlap)
 		}
-		if t.Bytes > 0 && (t.BlockBytes <= 0 || t.BlockElements <= 0 || t.Bytes%t.BlockBytes != 0 || t.BlockBytes > p.segmentBytes) {
+		if t.Bytes > 0 && (t.BlockBytes <= 0 || t.BlockElements <= 0 || t.Bytes%t.BlockBytes != 0 ||
+			t.BlockBytes > p.segmentBytes) {
 			return fmt.Errorf("tensor %q: %d bytes are not whole blocks of %d", t.Name, t.Bytes, t.BlockBytes)
 		}
 		end = t.Offset + t.Bytes

@@ -10,7 +10,8 @@ func planned(data []byte) []Tensor {
 	var tensors []Tensor
 	for ; len(data) >= 26 && len(tensors) < 50; data = data[26:] {
 		tensors = append(tensors, Tensor{Name: string(rune('a' + len(tensors))), Type: "F32",
-			Offset: int64(binary.LittleEndian.Uint64(data)), Bytes: int64(binary.LittleEndian.Uint64(data[8:])), Elements: int64(data[16]),
+			Offset: int64(binary.LittleEndian.Uint64(data)), Bytes: int64(binary.LittleEndian.Uint64(data[8:])),
+			Elements:      int64(data[16]),
 			BlockElements: int64(data[17]), BlockBytes: int64(binary.LittleEndian.Uint64(data[18:]))})
 	}
 	return tensors
@@ -25,7 +26,8 @@ func FuzzPlan(f *testing.F) {
 	}
 	f.Add(int64(0), int64(0), []byte{})
 	f.Add(int64(5<<20), int64(MinSegmentBytes), []byte{})
-	f.Add(int64(5<<20), int64(MinSegmentBytes), append(tensor(64, 3<<20, 1, 1, 4), tensor(4<<20, 144*7000, 1, 255, 144)...))
+	f.Add(int64(5<<20), int64(MinSegmentBytes), append(tensor(64, 3<<20, 1, 1, 4),
+		tensor(4<<20, 144*7000, 1, 255, 144)...))
 	f.Add(int64(5<<20), int64(0), append(tensor(1<<20, 0, 1, 0, 0), tensor(0, 34, 32, 32, 34)...))
 	f.Add(int64(100), int64(0), append(tensor(0, 50, 1, 1, 2), tensor(40, 4, 1, 1, 4)...))
 	f.Add(int64(1<<62), int64(MaxSegmentBytes), tensor(1<<62, 1<<62, 1, 1, 1<<62))
@@ -48,7 +50,8 @@ func FuzzPlan(f *testing.F) {
 		}
 		at, n := int64(0), int64(0)
 		for s := range plan.All() {
-			if s.Offset != at || s.Bytes < 1 || s.Bytes > plan.SegmentBytes() || s.Ordinal < 0 || s.First < 0 || s.Count < 0 {
+			if s.Offset != at || s.Bytes < 1 || s.Bytes > plan.SegmentBytes() || s.Ordinal < 0 || s.First < 0 ||
+				s.Count < 0 {
 				t.Fatalf("segment %+v after byte %d", s, at)
 			}
 			if s.Tensor != NoTensor {

@@ -13,7 +13,8 @@ func drawFile(t *rapid.T) *File {
 	file := &File{}
 	at := rapid.Int64Range(0, 3<<20).Draw(t, "header")
 	for range rapid.IntRange(0, 6).Draw(t, "tensors") {
-		block := rapid.SampledFrom([]struct{ elements, bytes int64 }{{1, 4}, {32, 18}, {256, 144}, {256, 210}, {0, 0}}).Draw(t, "block")
+		block := rapid.SampledFrom([]struct{ elements, bytes int64 }{{1, 4}, {32, 18}, {256, 144}, {256, 210},
+			{0, 0}}).Draw(t, "block")
 		tensor := Tensor{Type: "F32", Offset: at, Elements: 7, BlockElements: block.elements, BlockBytes: block.bytes}
 		if block.bytes > 0 {
 			blocks := rapid.Int64Range(0, 4<<20/block.bytes).Draw(t, "blocks")
@@ -51,7 +52,8 @@ func TestPlanCoversFile(t *testing.T) {
 				continue
 			}
 			tensor := file.Tensors[s.Tensor]
-			if s.First != elements[s.Tensor] || s.Bytes%tensor.BlockBytes != 0 || s.Count != s.Bytes/tensor.BlockBytes*tensor.BlockElements ||
+			if s.First != elements[s.Tensor] || s.Bytes%tensor.BlockBytes != 0 ||
+				s.Count != s.Bytes/tensor.BlockBytes*tensor.BlockElements ||
 				s.Offset < tensor.Offset || s.End() > tensor.Offset+tensor.Bytes {
 				t.Fatalf("segment %+v of tensor %+v", s, tensor)
 			}
@@ -79,7 +81,8 @@ func TestPlanCoversFile(t *testing.T) {
 // TestPlanSharesTensors: a tensor is cut alike wherever it lies, so that two files store it once.
 func TestPlanSharesTensors(t *testing.T) {
 	cut := func(offset int64) (sizes []int64) {
-		file := &File{Bytes: offset + 10<<20, Tensors: []Tensor{{Offset: offset, Bytes: 9 << 20, Elements: 9 << 18, BlockElements: 1, BlockBytes: 4}}}
+		file := &File{Bytes: offset + 10<<20, Tensors: []Tensor{{Offset: offset, Bytes: 9 << 20, Elements: 9 << 18,
+			BlockElements: 1, BlockBytes: 4}}}
 		plan, err := NewPlan(file, 2<<20)
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +112,8 @@ func TestPlanRefuses(t *testing.T) {
 		"same offset": {tensor(8, 4), tensor(8, 8)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := NewPlan(&File{Bytes: 64, Tensors: tensors}, 0); !errors.Is(err, ErrOverlap) && name != "negative" || err == nil {
+			if _, err := NewPlan(&File{Bytes: 64, Tensors: tensors}, 0); !errors.Is(err, ErrOverlap) &&
+				name != "negative" || err == nil {
 				t.Fatalf("NewPlan: %v", err)
 			}
 		})
@@ -124,7 +128,8 @@ func TestPlanRefuses(t *testing.T) {
 // TestPlanDigest: what makes a plan another one changes its digest.
 func TestPlanDigest(t *testing.T) {
 	base := func() *File {
-		return &File{Bytes: 100, Tensors: []Tensor{{Name: "a", Type: "F32", Shape: []uint64{2, 4}, Offset: 8, Bytes: 32, Elements: 8, BlockElements: 1, BlockBytes: 4}}}
+		return &File{Bytes: 100, Tensors: []Tensor{{Name: "a", Type: "F32", Shape: []uint64{2, 4}, Offset: 8, Bytes: 32,
+			Elements: 8, BlockElements: 1, BlockBytes: 4}}}
 	}
 	digest := func(change func(*File), size int64) Digest {
 		file := base()

@@ -60,7 +60,8 @@ type Batch struct {
 	Digest Digest
 	// InRows says that each segment carries its Payload, and that it goes into its row.
 	InRows bool
-	// Unshared is set where each row has a payload of its own, in itself or by its position: none is shared, although its
+	// Unshared is set where each row has a payload of its own, in itself or by its position: none is
+	// shared, although its
 	// content is known.
 	Unshared bool
 }
@@ -185,5 +186,6 @@ func (s StoredSegment) Place() string {
 	if s.Layer == 0 {
 		return fmt.Sprintf("bytes %d to %d (outside of tensors)", s.Offset, s.Offset+s.Bytes)
 	}
-	return fmt.Sprintf("tensor %s segment %d (bytes %d to %d)", Printable(s.Tensor), s.Ordinal, s.Offset, s.Offset+s.Bytes)
+	return fmt.Sprintf("tensor %s segment %d (bytes %d to %d)", Printable(s.Tensor), s.Ordinal, s.Offset,
+		s.Offset+s.Bytes)
 }

@@ -31,5 +31,6 @@ func (e *ForeignRowsError) Error() string {
 	for _, r := range e.Rows {
 		list = append(list, fmt.Sprintf("%d of %s (by %s, to %s)", r.Rows, r.Table, r.Column, r.Refers))
 	}
-	return fmt.Sprintf("rows of other programs refer to model %d: %s; --cascade removes them as well", e.Model, strings.Join(list, ", "))
+	return fmt.Sprintf("rows of other programs refer to model %d: %s; --cascade removes them as well", e.Model,
+		strings.Join(list, ", "))
 }

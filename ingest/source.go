@@ -32,7 +32,8 @@ type Source struct {
 // SourceFile is one file of a Source.
 type SourceFile struct {
 	Path string // absolute, cleaned
-	// Root is the real path of the given folder that holds the file; links in Path do not lead out of it when the file is
+	// Root is the real path of the given folder that holds the file; links in Path do not lead out of it
+	// when the file is
 	// opened (see package source). If it is empty, Path may be a link to any file.
 	Root string
 	Role Role

@@ -15,7 +15,8 @@ type NewerError struct {
 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("the database has schema step %d and this program knows %d: use a newer ingest", e.Applied, e.Known)
+	return fmt.Sprintf("the database has schema step %d and this program knows %d: use a newer ingest", e.Applied,
+		e.Known)
 }
 
 // Report is what Apply did, or what it would do.
@@ -70,12 +71,14 @@ func Plan(ctx context.Context, db querier) (*Report, error) {
 // applied returns the number of the last step that the database has.
 func applied(ctx context.Context, db querier) (int, error) {
 	var there bool
-	err := db.QueryRowContext(ctx, `/* ingest: find-steps */ SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`).Scan(&there)
+	err := db.QueryRowContext(ctx,
+		`/* ingest: find-steps */ SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`).Scan(&there)
 	if err != nil || !there {
 		return 0, err
 	}
 	var last int
-	err = db.QueryRowContext(ctx, `/* ingest: last-step */ SELECT COALESCE(MAX(Number), 0) FROM dbo.SchemaSteps`).Scan(&last)
+	err = db.QueryRowContext(ctx,
+		`/* ingest: last-step */ SELECT COALESCE(MAX(Number), 0) FROM dbo.SchemaSteps`).Scan(&last)
 	return last, err
 }
 
@@ -161,7 +164,9 @@ func applyStep(ctx context.Context, conn *sql.Conn, step Step, mending bool) (do
 		if mending {
 			return nil
 		}
-		_, err = tx.ExecContext(ctx, `/* ingest: note-step */ INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (@p1, @p2)`, step.Number, step.Name)
+		_, err = tx.ExecContext(ctx,
+			`/* ingest: note-step */ INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (@p1, @p2)`, step.Number,
+			step.Name)
 		return err
 	})
 	return done && err == nil, err

@@ -31,7 +31,8 @@ func (c *Checked) OK() bool {
 	return c.Applied == c.Known && !slices.ContainsFunc(c.Tables, func(t Table) bool { return !t.OK() })
 }
 
-// Check compares the SQL Server database db with what Apply makes of it, and changes nothing. Columns, tables and indexes
+// Check compares the SQL Server database db with what Apply makes of it, and changes nothing. Columns,
+// tables and indexes
 // beyond that are nobody's concern here. Indexes, keys and defaults are known by what they do: their names are
 // whatever the program gave them that made them.
 func Check(ctx context.Context, db querier) (*Checked, error) {
@@ -79,7 +80,8 @@ func (e *expectation) compare(name string, found *findings) Table {
 	}
 	for _, want := range e.indexes {
 		if want.table == name && !found.index(want) {
-			t.Lacks = append(t.Lacks, pick(want.unique, "unique index", "index")+" on ("+strings.Join(want.columns, ", ")+")")
+			t.Lacks = append(t.Lacks, pick(want.unique, "unique index", "index")+" on ("+strings.Join(want.columns,
+				", ")+")")
 		}
 	}
 	for _, want := range e.keys {
@@ -98,7 +100,8 @@ func (e *expectation) compare(name string, found *findings) Table {
 // differs says how a column that was found is not the one wanted, and nothing for the differences
 // between the editions of the database that exist.
 func (want column) differs(got column) string {
-	sameKind := want.kind == got.kind && (want.length == got.length || want.name == "PayloadLocator" && got.length >= 500)
+	sameKind := want.kind == got.kind && (want.length == got.length || want.name == "PayloadLocator" &&
+		got.length >= 500)
 	switch {
 	case !sameKind && !(want.holdsJSON() && got.holdsJSON()):
 		return fmt.Sprintf("is %s, want %s", got.describe(), want.describe())

@@ -45,23 +45,51 @@ func TestCompare(t *testing.T) {
 				k.table, k.columns, k.to, k.keys = "modellayers", []string{"modelid"}, "models", []string{"modelid"}
 			})
 		}, "[] []"},
-		"no table":           {"Atoms", func(f *findings) { delete(f.columns, "atoms") }, "missing"},
-		"no column":          {"Atoms", func(f *findings) { f.columns["atoms"] = f.columns["atoms"][1:] }, "[column AtomId] []"},
-		"another type":       {"Atoms", func(f *findings) { f.alter("atoms", "ByteSize", func(c *column) { c.kind = "int" }) }, "[] [column ByteSize is int, want bigint]"},
-		"shorter":            {"Models", func(f *findings) { f.alter("models", "ModelName", func(c *column) { c.length = 100 }) }, "[] [column ModelName is nvarchar(100), want nvarchar(200)]"},
-		"an older length":    {"Atoms", func(f *findings) { f.alter("atoms", "PayloadLocator", func(c *column) { c.length = 500 }) }, "[] []"},
-		"too short for that": {"Atoms", func(f *findings) { f.alter("atoms", "PayloadLocator", func(c *column) { c.length = 400 }) }, "[] [column PayloadLocator is nvarchar(400), want nvarchar(1024)]"},
-		"the type json":      {"Models", func(f *findings) { f.alter("models", "Config", func(c *column) { c.kind, c.length = "json", 0 }) }, "[] []"},
-		"not NULL":           {"Atoms", func(f *findings) { f.alter("atoms", "ByteSize", func(c *column) { c.null = false }) }, "[] [column ByteSize is NOT NULL, want NULL]"},
-		"no default":         {"Atoms", func(f *findings) { f.alter("atoms", "IsActive", func(c *column) { c.fallback = false }) }, "[] [column IsActive has no default]"},
+		"no table": {"Atoms", func(f *findings) { delete(f.columns, "atoms") }, "missing"},
+		"no column": {"Atoms", func(f *findings) { f.columns["atoms"] = f.columns["atoms"][1:] },
+			"[column AtomId] []"},
+		"another type": {"Atoms", func(f *findings) {
+			f.alter("atoms", "ByteSize",
+				func(c *column) { c.kind = "int" })
+		}, "[] [column ByteSize is int, want bigint]"},
+		"shorter": {"Models", func(f *findings) {
+			f.alter("models", "ModelName",
+				func(c *column) { c.length = 100 })
+		}, "[] [column ModelName is nvarchar(100), want nvarchar(200)]"},
+		"an older length": {"Atoms", func(f *findings) {
+			f.alter("atoms", "PayloadLocator",
+				func(c *column) { c.length = 500 })
+		}, "[] []"},
+		"too short for that": {"Atoms", func(f *findings) {
+			f.alter("atoms", "PayloadLocator",
+				func(c *column) { c.length = 400 })
+		}, "[] [column PayloadLocator is nvarchar(400), want nvarchar(1024)]"},
+		"the type json": {"Models", func(f *findings) {
+			f.alter("models", "Config",
+				func(c *column) { c.kind, c.length = "json", 0 })
+		}, "[] []"},
+		"not NULL": {"Atoms", func(f *findings) {
+			f.alter("atoms", "ByteSize",
+				func(c *column) { c.null = false })
+		}, "[] [column ByteSize is NOT NULL, want NULL]"},
+		"no default": {"Atoms", func(f *findings) {
+			f.alter("atoms", "IsActive",
+				func(c *column) { c.fallback = false })
+		}, "[] [column IsActive has no default]"},
 		"no default needed": {"LayerTensorSegments", func(f *findings) {
 			f.alter("layertensorsegments", "RawPayload", func(c *column) { c.fallback = false })
 		}, "[] []"},
 		"no index": {"Models", func(f *findings) {
-			f.indexes = slices.DeleteFunc(f.indexes, func(i index) bool { return i.table == "Models" && i.columns[0] == "ModelType" })
+			f.indexes = slices.DeleteFunc(f.indexes, func(i index) bool {
+				return i.table == "Models" &&
+					i.columns[0] == "ModelType"
+			})
 		}, "[index on (ModelType)] []"},
 		"an index that two steps make": {"IngestionJobAtoms", func(f *findings) {
-			f.indexes = slices.DeleteFunc(f.indexes, func(i index) bool { return i.table == "IngestionJobAtoms" && i.columns[0] == "AtomId" })
+			f.indexes = slices.DeleteFunc(f.indexes, func(i index) bool {
+				return i.table == "IngestionJobAtoms" &&
+					i.columns[0] == "AtomId"
+			})
 		}, "[index on (AtomId)] []"},
 		"an index of more columns": {"Models", func(f *findings) {
 			for i := range f.indexes {
@@ -78,15 +106,27 @@ func TestCompare(t *testing.T) {
 			}
 		}, "[unique index on (ContentHash)] []"},
 		"no key": {"ModelLayers", func(f *findings) {
-			f.keys = slices.DeleteFunc(f.keys, func(k foreignKey) bool { return k.table == "ModelLayers" && k.to == "Atoms" })
+			f.keys = slices.DeleteFunc(f.keys, func(k foreignKey) bool {
+				return k.table == "ModelLayers" &&
+					k.to == "Atoms"
+			})
 		}, "[foreign key (LayerAtomId) to Atoms] []"},
-		"a key to elsewhere": {"ModelLayers", func(f *findings) { f.alterKey("ModelLayers", "LayerAtomId", func(k *foreignKey) { k.to = "Models" }) }, "[foreign key (LayerAtomId) to Atoms] []"},
+		"a key to elsewhere": {"ModelLayers", func(f *findings) {
+			f.alterKey("ModelLayers", "LayerAtomId",
+				func(k *foreignKey) { k.to = "Models" })
+		}, "[foreign key (LayerAtomId) to Atoms] []"},
 		"a key to another column": {"ModelLayers", func(f *findings) {
 			f.alterKey("ModelLayers", "LayerAtomId", func(k *foreignKey) { k.keys = []string{"ReferenceCount"} })
 		}, "[foreign key (LayerAtomId) to Atoms] []"},
-		"a key that deletes otherwise": {"ModelLayers", func(f *findings) { f.alterKey("ModelLayers", "ModelId", func(k *foreignKey) { k.deletes = noAction }) },
+		"a key that deletes otherwise": {"ModelLayers", func(f *findings) {
+			f.alterKey("ModelLayers", "ModelId",
+				func(k *foreignKey) { k.deletes = noAction })
+		},
 			"[] [foreign key (ModelId) to Models has ON DELETE NO ACTION, want CASCADE]"},
-		"a key that is off": {"ModelLayers", func(f *findings) { f.alterKey("ModelLayers", "ModelId", func(k *foreignKey) { k.off = true }) },
+		"a key that is off": {"ModelLayers", func(f *findings) {
+			f.alterKey("ModelLayers", "ModelId",
+				func(k *foreignKey) { k.off = true })
+		},
 			"[] [foreign key (ModelId) to Models is switched off]"},
 		"a right key beside a wrong one": {"ModelLayers", func(f *findings) {
 			for _, k := range f.keys {

@@ -83,7 +83,8 @@ func (e *expectation) line(table, line string) {
 		table = m[1]
 	}
 	if m := keyClause.FindStringSubmatch(line); m != nil {
-		e.keys = append(e.keys, foreignKey{table: table, columns: names(m[1]), to: m[2], keys: names(m[3]), deletes: cmp.Or(m[4], noAction)})
+		e.keys = append(e.keys, foreignKey{table: table, columns: names(m[1]), to: m[2], keys: names(m[3]),
+			deletes: cmp.Or(m[4], noAction)})
 		return
 	}
 	if m := addColumn.FindStringSubmatch(line); m != nil {
@@ -119,7 +120,8 @@ func (e *expectation) column(table, line string) {
 			return
 		}
 	}
-	c := column{name: m[1], kind: m[2], null: !strings.Contains(m[4], "NOT NULL"), fallback: strings.Contains(m[4], " DEFAULT ")}
+	c := column{name: m[1], kind: m[2], null: !strings.Contains(m[4], "NOT NULL"),
+		fallback: strings.Contains(m[4], " DEFAULT ")}
 	switch {
 	case m[3] == "max":
 		c.length = -1

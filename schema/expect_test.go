@@ -20,8 +20,10 @@ func script(t *testing.T, s Server) []Step {
 
 func TestExpectationIsReadFromTheSteps(t *testing.T) {
 	e := expect(script(t, plain))
-	for _, table := range []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs", "IngestionJobAtoms",
-		"CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames", "ModelNameFiles", "FileSegments"} {
+	for _, table := range []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments",
+		"IngestionJobs", "IngestionJobAtoms",
+		"CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames",
+		"ModelNameFiles", "FileSegments"} {
 		if !slices.Contains(e.tables, table) || len(e.columns[table]) < 2 {
 			t.Errorf("table %s has columns %v", table, e.columns[table])
 		}
@@ -45,10 +47,14 @@ func TestExpectationIsReadFromTheSteps(t *testing.T) {
 		t.Errorf("%d indexes, %d foreign keys", len(e.indexes), len(e.keys))
 	}
 	for _, want := range []foreignKey{
-		{table: "ModelLayers", columns: []string{"LayerAtomId"}, to: "Atoms", keys: []string{"AtomId"}, deletes: "SET NULL"},
-		{table: "Models", columns: []string{"IngestionJobId"}, to: "IngestionJobs", keys: []string{"IngestionJobId"}, deletes: "SET NULL"},
-		{table: "ModelMerges", columns: []string{"IntoModelId"}, to: "Models", keys: []string{"ModelId"}, deletes: "CASCADE"},
-		{table: "FileSegments", columns: []string{"AtomId"}, to: "Atoms", keys: []string{"AtomId"}, deletes: "NO ACTION"},
+		{table: "ModelLayers", columns: []string{"LayerAtomId"}, to: "Atoms", keys: []string{"AtomId"},
+			deletes: "SET NULL"},
+		{table: "Models", columns: []string{"IngestionJobId"}, to: "IngestionJobs", keys: []string{"IngestionJobId"},
+			deletes: "SET NULL"},
+		{table: "ModelMerges", columns: []string{"IntoModelId"}, to: "Models", keys: []string{"ModelId"},
+			deletes: "CASCADE"},
+		{table: "FileSegments", columns: []string{"AtomId"}, to: "Atoms", keys: []string{"AtomId"},
+			deletes: "NO ACTION"},
 	} {
 		if !slices.ContainsFunc(e.keys, func(k foreignKey) bool { return reflect.DeepEqual(k, want) }) {
 			t.Errorf("no key is %+v", want)
@@ -62,9 +68,12 @@ func TestStepsFitTheServer(t *testing.T) {
 		want   []string
 		not    []string
 	}{
-		"plain":      {plain, []string{"nvarchar(max) NULL"}, []string{"varbinary(max) FILESTREAM", "FILESTREAM_ON", "$(", " json "}},
-		"2025":       {Server{JSON: true, Geometry: true}, []string{"Config             json NULL", "geometry NULL"}, []string{"$("}},
-		"filestream": {Server{Filegroup: "a]b"}, []string{"varbinary(max) FILESTREAM NOT NULL", "FILESTREAM_ON [a]]b]"}, []string{"$("}},
+		"plain": {plain, []string{"nvarchar(max) NULL"}, []string{"varbinary(max) FILESTREAM", "FILESTREAM_ON",
+			"$(", " json "}},
+		"2025": {Server{JSON: true, Geometry: true}, []string{"Config             json NULL", "geometry NULL"},
+			[]string{"$("}},
+		"filestream": {Server{Filegroup: "a]b"}, []string{"varbinary(max) FILESTREAM NOT NULL", "FILESTREAM_ON [a]]b]"},
+			[]string{"$("}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := "" // with its comments: they are printed too

@@ -25,7 +25,8 @@ type filestreamState struct {
 	login, transport      string // of this very connection
 }
 
-// selectFilestream asks CONNECTIONPROPERTY for what sys.dm_exec_connections has as well: that view takes a right (VIEW SERVER
+// selectFilestream asks CONNECTIONPROPERTY for what sys.dm_exec_connections has as well: that view takes a
+// right (VIEW SERVER
 // STATE) that few have.
 const selectFilestream = `/* ingest: filestream */ SELECT COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamConfiguredLevel')), 0),
 	COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0), COALESCE(CONVERT(nvarchar(256), SERVERPROPERTY('FilestreamShareName')), N''),
@@ -45,7 +46,8 @@ func CheckFilestream(ctx context.Context, db querier) ([]Prerequisite, error) {
 		return nil, err
 	}
 	var s filestreamState
-	err = db.QueryRowContext(ctx, selectFilestream).Scan(&s.configured, &s.effective, &s.share, &s.filegroup, &s.file, &s.login, &s.transport)
+	err = db.QueryRowContext(ctx, selectFilestream).Scan(&s.configured, &s.effective, &s.share, &s.filegroup, &s.file,
+		&s.login, &s.transport)
 	if err != nil {
 		return nil, fmt.Errorf("finding out what there is of FILESTREAM: %w", err)
 	}
@@ -68,11 +70,14 @@ func (s *filestreamState) prerequisites() []Prerequisite {
 	switch {
 	case s.configured > s.effective:
 		level.Found += fmt.Sprintf(", and %d is configured", s.configured)
-		level.Do = "restart the instance; if that does not help, switch FILESTREAM on in SQL Server Configuration Manager too (" + script + ")"
+		level.Do = "restart the instance; if that does not help, switch FILESTREAM on in SQL Server Configuration " +
+			"Manager too (" + script + ")"
 	default:
-		level.Do = "switch on FILESTREAM for T-SQL and for file I/O access in SQL Server Configuration Manager, then EXEC sp_configure 'filestream access level', 2 and RECONFIGURE (" + script + ")"
+		level.Do = "switch on FILESTREAM for T-SQL and for file I/O access in SQL Server Configuration Manager, then " +
+			"EXEC sp_configure 'filestream access level', 2 and RECONFIGURE (" + script + ")"
 	}
-	group := Prerequisite{Name: "filegroup", OK: s.filegroup != "" && s.file != "", Found: s.filegroup + " in " + s.file,
+	group := Prerequisite{Name: "filegroup", OK: s.filegroup != "" &&
+		s.file != "", Found: s.filegroup + " in " + s.file,
 		Do: "ingest schema apply --with filestream --filestream-path FOLDER"}
 	switch {
 	case s.filegroup == "":
@@ -84,9 +89,11 @@ func (s *filestreamState) prerequisites() []Prerequisite {
 	return []Prerequisite{
 		level,
 		{Name: "share", OK: s.share != "", Found: pick(s.share != "", s.share, "the instance has none"),
-			Do: "name a Windows share for FILESTREAM in SQL Server Configuration Manager, and restart the instance (" + script + ")"},
+			Do: "name a Windows share for FILESTREAM in SQL Server Configuration Manager, and restart the instance (" +
+				script + ")"},
 		group,
-		{Name: "login", Client: true, OK: integrated, Found: pick(s.login != "", s.login, "of an unknown kind") + " over " + pick(s.transport != "", s.transport, "an unknown way"),
+		{Name: "login", Client: true, OK: integrated, Found: pick(s.login != "", s.login, "of an unknown kind") +
+			" over " + pick(s.transport != "", s.transport, "an unknown way"),
 			Do: "log in as a user of Windows: leave user and password out of the catalogue's address, and fedauth"},
 	}
 }

@@ -27,7 +27,8 @@ func (f *findings) index(want index) bool {
 // key returns the foreign key that refers from and to the same as want; of several, one that is as wanted.
 func (f *findings) key(want foreignKey) (found *foreignKey) {
 	for i, have := range f.keys {
-		if !strings.EqualFold(have.table, want.table) || !strings.EqualFold(have.to, want.to) || !equal(have.columns, want.columns) || !equal(have.keys, want.keys) {
+		if !strings.EqualFold(have.table, want.table) || !strings.EqualFold(have.to, want.to) ||
+			!equal(have.columns, want.columns) || !equal(have.keys, want.keys) {
 			continue
 		}
 		if found == nil || want.differs(have) == "" {
@@ -41,7 +42,8 @@ func equal(a, b []string) bool { return slices.EqualFunc(a, b, strings.EqualFold
 
 func find(ctx context.Context, db querier) (*findings, error) {
 	f := &findings{}
-	for _, read := range []func(context.Context, querier) error{f.findDefaults, f.findColumns, f.findIndexes, f.findKeys} {
+	for _, read := range []func(context.Context, querier) error{f.findDefaults, f.findColumns, f.findIndexes,
+		f.findKeys} {
 		if err := read(ctx, db); err != nil {
 			return nil, err
 		}

@@ -102,7 +102,8 @@ func (p *part) refused(server Server) string {
 		return "part " + p.name + " is not to be had in " + server.Product
 	}
 	if server.Product == "SQL Server" && server.older(p.since) {
-		return fmt.Sprintf("part %s is not to be had in SQL Server version %s: it takes version %d or later", p.name, server.Version, p.since)
+		return fmt.Sprintf("part %s is not to be had in SQL Server version %s: it takes version %d or later", p.name,
+			server.Version, p.since)
 	}
 	return ""
 }
@@ -129,7 +130,8 @@ func PartScript(server Server, name string, settings PartSettings) (string, erro
 // fill puts in what $(name) in a part stands for. $(asked) is 1 if a retention was named.
 func (s PartSettings) fill(text string) string {
 	days := cmp.Or(max(s.RetentionDays, 0), 365)
-	return strings.NewReplacer("$(path)", literal(s.Path), "$(days)", strconv.Itoa(days), "$(asked)", pick(s.RetentionDays > 0, "1", "0")).Replace(text)
+	return strings.NewReplacer("$(path)", literal(s.Path), "$(days)", strconv.Itoa(days), "$(asked)",
+		pick(s.RetentionDays > 0, "1", "0")).Replace(text)
 }
 
 // ApplyPart adds an optional part to a database that Apply has brought up to date. It may be called

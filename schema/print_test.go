@@ -8,7 +8,8 @@ import (
 func TestPrinted(t *testing.T) {
 	for i, step := range script(t, plain) {
 		text := step.Printed()
-		for _, want := range []string{"QUOTED_IDENTIFIER ON;", "SET XACT_ABORT ON;", "BEGIN TRANSACTION;", "sp_getapplock", "CREATE TABLE dbo.SchemaSteps", step.SQL, "COMMIT;\nGO\n"} {
+		for _, want := range []string{"QUOTED_IDENTIFIER ON;", "SET XACT_ABORT ON;", "BEGIN TRANSACTION;",
+			"sp_getapplock", "CREATE TABLE dbo.SchemaSteps", step.SQL, "COMMIT;\nGO\n"} {
 			if strings.Count(text, want) != 1 {
 				t.Errorf("step %d: %q is there %d times", i+1, want, strings.Count(text, want))
 			}
@@ -17,12 +18,14 @@ func TestPrinted(t *testing.T) {
 			t.Errorf("step %d: sqlcmd would look for a variable", i+1)
 		}
 	}
-	for name, inTransaction := range map[string]bool{"filestream": false, "temporal": true, "columnstore": true, "query-store": false, "broker": false} {
+	for name, inTransaction := range map[string]bool{"filestream": false, "temporal": true, "columnstore": true,
+		"query-store": false, "broker": false} {
 		text, err := PrintedPart(plain, name, PartSettings{Path: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(text, "\nBEGIN TRANSACTION;\nGO\n"); got != inTransaction || strings.HasSuffix(text, "COMMIT;\nGO\n") != inTransaction {
+		if got := strings.Contains(text, "\nBEGIN TRANSACTION;\nGO\n"); got != inTransaction ||
+			strings.HasSuffix(text, "COMMIT;\nGO\n") != inTransaction {
 			t.Errorf("part %s is in a transaction: %v, want %v", name, got, inTransaction)
 		}
 		if !strings.Contains(text, "QUOTED_IDENTIFIER ON;") || strings.Contains(text, "$(") {

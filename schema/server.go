@@ -83,7 +83,8 @@ func (s Server) older(v version) bool {
 // recent refuses what is older than SQL Server 2016.
 func (s Server) recent() error {
 	if s.older(sql2016) {
-		return fmt.Errorf("the server is SQL Server version %s: 2016 (version 13) is the oldest that will do", s.Version)
+		return fmt.Errorf("the server is SQL Server version %s: 2016 (version 13) is the oldest that will do",
+			s.Version)
 	}
 	return nil
 }
@@ -97,7 +98,8 @@ func (s Server) Choices() []string {
 			"payloads in rows are kept in varbinary(max): the database has no FILESTREAM filegroup"),
 		pick(s.Snapshots, "readers do not wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is on",
 			"readers wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is off"),
-		pick(s.Geometry, "columns of geometry have the type geometry", "columns of geometry are varbinary(max): the server has no type geometry; ingest does not use them"),
+		pick(s.Geometry, "columns of geometry have the type geometry",
+			"columns of geometry are varbinary(max): the server has no type geometry; ingest does not use them"),
 	}
 }
 

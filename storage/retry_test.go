@@ -41,7 +41,8 @@ func TestDoPauses(t *testing.T) {
 		shortest, longest := time.Hour, time.Duration(0)
 		for range 50 {
 			starts, err := tries(t.Context(), policy, fault{transient: true})
-			if gaveUp, ok := errors.AsType[*storage.GaveUpError](err); !ok || gaveUp.Attempts != 7 || len(starts) != 7 || starts[0] != 0 {
+			if gaveUp, ok := errors.AsType[*storage.GaveUpError](err); !ok || gaveUp.Attempts != 7 ||
+				len(starts) != 7 || starts[0] != 0 {
 				t.Fatalf("%d attempts, %v", len(starts), err)
 			}
 			for i, bound := range bounds {
@@ -64,7 +65,8 @@ func TestDoDefaults(t *testing.T) {
 		if len(starts) != 8 || starts[7] > 2*time.Minute || starts[1] > 250*time.Millisecond {
 			t.Errorf("attempts at %v", starts)
 		}
-		if !errors.Is(err, fault{transient: true}) || !strings.Contains(err.Error(), "put: fault (after 8 attempts in ") {
+		if !errors.Is(err, fault{transient: true}) || !strings.Contains(err.Error(),
+			"put: fault (after 8 attempts in ") {
 			t.Errorf("%v hides the cause", err)
 		}
 		if storage.IsTransient(err) {
@@ -104,7 +106,8 @@ func TestDoWaitsAsAsked(t *testing.T) {
 
 func TestDoFinalErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, final := range []error{errors.New("no"), fault{transient: false}, ingest.ErrNoPayload, context.Canceled} {
+		for _, final := range []error{errors.New("no"), fault{transient: false}, ingest.ErrNoPayload,
+			context.Canceled} {
 			starts, err := tries(t.Context(), storage.Policy{}, final)
 			if len(starts) != 1 || !errors.Is(err, final) {
 				t.Errorf("%v: %d attempts, %v", final, len(starts), err)
@@ -130,10 +133,12 @@ func TestDoStopsWithItsContext(t *testing.T) {
 		policy := storage.Policy{First: 10 * time.Second, Longest: 10 * time.Second, Total: time.Hour}
 		start := time.Now()
 		starts, err := tries(ctx, policy, fault{transient: true})
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "put: fault") || len(starts) != 1 || time.Since(start) != 3*time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "put: fault") ||
+			len(starts) != 1 || time.Since(start) != 3*time.Second {
 			t.Errorf("ended in a pause: %v after %v, attempts at %v", err, time.Since(start), starts)
 		}
-		if starts, err = tries(ctx, policy, fault{transient: true}); len(starts) != 0 || !errors.Is(err, context.DeadlineExceeded) {
+		if starts, err = tries(ctx, policy, fault{transient: true}); len(starts) != 0 ||
+			!errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("ended before: %d attempts, %v", len(starts), err)
 		}
 		ctx, cancel = context.WithCancel(t.Context())

@@ -224,7 +224,8 @@ func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
 		switch {
 		case piece.InRow:
 			buffer := make([]byte, piece.Bytes)
-			if err = c.ReadPayload(context.Background(), piece, buffer); err != nil || ingest.Sum(buffer) != piece.Digest {
+			if err = c.ReadPayload(context.Background(), piece, buffer); err != nil ||
+				ingest.Sum(buffer) != piece.Digest {
 				b.Errorf("%s: %s: the row has not its payload (%v)", f.Path, piece.Place(), err)
 			}
 		case r.digests[piece.Digest] == 0 && b.blobs != nil:

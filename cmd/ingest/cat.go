@@ -84,10 +84,12 @@ func (p *program) cat(ctx context.Context, args []string, f catFlags) error {
 }
 
 // extent returns the file that is asked for, and which of its bytes.
-func (e *env) extent(ctx context.Context, model ingest.Summary, tensor []string, f catFlags) (file ingest.StoredFile, from, to int64, err error) {
+func (e *env) extent(ctx context.Context, model ingest.Summary, tensor []string, f catFlags) (file ingest.StoredFile,
+	from, to int64, err error) {
 	if len(tensor) == 0 {
 		if len(model.Files) != 1 {
-			return file, 0, 0, fmt.Errorf("model %d has %d files: name a TENSOR, or use ingest export", model.ID, len(model.Files))
+			return file, 0, 0, fmt.Errorf("model %d has %d files: name a TENSOR, or use ingest export", model.ID,
+				len(model.Files))
 		}
 		file = model.Files[0]
 		from, to, err = parseRange(f.span, file.Bytes)
@@ -101,14 +103,16 @@ func (e *env) extent(ctx context.Context, model ingest.Summary, tensor []string,
 		return e.segment(ctx, file, layer, f.segment)
 	}
 	if layer.Bytes == 0 && layer.Elements > 0 {
-		return file, 0, 0, fmt.Errorf("tensor %s is of type %s, whose size is not known: use --range on the file", ingest.Printable(layer.Name), layer.Type)
+		return file, 0, 0, fmt.Errorf("tensor %s is of type %s, whose size is not known: use --range on the file",
+			ingest.Printable(layer.Name), layer.Type)
 	}
 	from, to, err = parseRange(f.span, layer.Bytes)
 	return file, layer.Offset + from, layer.Offset + to, err
 }
 
 // segment finds a tensor's segment.
-func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.Layer, ordinal int) (ingest.StoredFile, int64, int64, error) {
+func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.Layer, ordinal int) (ingest.StoredFile,
+	int64, int64, error) {
 	for s, err := range e.catalog.Segments(ctx, file.ID, layer.Offset) {
 		if err != nil {
 			return file, 0, 0, err
@@ -120,7 +124,8 @@ func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.
 			return file, s.Offset, s.Offset + s.Bytes, nil
 		}
 	}
-	return file, 0, 0, fmt.Errorf("segment %d of tensor %s: %w: it has %d", ordinal, ingest.Printable(layer.Name), ingest.ErrNotFound, layer.Segments)
+	return file, 0, 0, fmt.Errorf("segment %d of tensor %s: %w: it has %d", ordinal, ingest.Printable(layer.Name),
+		ingest.ErrNotFound, layer.Segments)
 }
 
 // parseRange reads FROM-TO within so many bytes. Nothing means all of them, and FROM- all from there.

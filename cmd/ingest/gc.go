@@ -33,8 +33,9 @@ cannot delete, such as a blob under a lease, and continues; the exit code is the
 	}
 	c.Flags().BoolVar(&g.yes, "yes", false, "delete what is listed")
 	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also remove models that were not completed")
-	c.Flags().DurationVar(&g.olderThan, "older-than", 0, "keep objects newer than this (default a day for blobs, 0 for "+
-		"a folder)")
+	c.Flags().DurationVar(&g.olderThan, "older-than", 0,
+		"keep objects newer than this (default a day for blobs, 0 for "+
+			"a folder)")
 	return c
 }
 
@@ -64,13 +65,16 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n", ingest.Printable(store))
+		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n",
+			ingest.Printable(store))
 	}
-	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal}
+	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes,
+		Unfinished: g.unfinished, Refused: p.printRefusal}
 	request := ingest.JobRequest{Pipeline: "gc", Source: "gc"}
 	sum, err := collector.Collect(ctx, request, func(s ingest.Object) {
 		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(), human(s.Bytes), ingest.Printable(s.Name))
+			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(),
+				human(s.Bytes), ingest.Printable(s.Name))
 		}
 	})
 	if err != nil {
@@ -96,16 +100,20 @@ func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 	for _, m := range sum.Unfinished {
 		if p.json || !p.quiet {
 			bytes := m.BytesStored + m.BytesShared
-			p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name, "bytes": bytes}, "unfinished  model %d  %s  (%s recorded)\n", m.ID, ingest.Printable(m.Name), human(bytes))
+			p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name, "bytes": bytes},
+				"unfinished  model %d  %s  (%s recorded)\n", m.ID, ingest.Printable(m.Name), human(bytes))
 		}
 	}
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains, "bytes": sum.Bytes, "atoms": sum.Atoms,
-			"atom_bytes": sum.AtomBytes, "spared": sum.Young, "spared_bytes": sum.YoungBytes, "refused": sum.Refused, "removed": g.yes})
+		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains,
+			"bytes": sum.Bytes, "atoms": sum.Atoms,
+			"atom_bytes": sum.AtomBytes, "spared": sum.Young, "spared_bytes": sum.YoungBytes, "refused": sum.Refused,
+			"removed": g.yes})
 		return
 	}
 	p.printf("%s: %s without a row, %d remains of interrupted writes, %s; %s of segments that nothing refers to, %s\n",
-		g.verb(), plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "row"), human(sum.AtomBytes))
+		g.verb(), plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "row"),
+		human(sum.AtomBytes))
 	if sum.Young > 0 {
 		p.printf("spared as too recent: %d without a row, %s (--older-than)\n", sum.Young, human(sum.YoungBytes))
 	}
@@ -113,12 +121,14 @@ func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 		p.printf("%d could not be removed, and each is named\n", sum.Refused)
 	}
 	if !g.yes && g.unfinished && len(sum.Unfinished) > 0 {
-		p.printf("--yes gives up %s as well, and removes what they alone need\n", plural(len(sum.Unfinished), "unfinished model"))
+		p.printf("--yes gives up %s as well, and removes what they alone need\n",
+			plural(len(sum.Unfinished), "unfinished model"))
 	}
 	if !g.yes && (sum.Payloads+sum.Remains+sum.Atoms > 0 || g.unfinished && len(sum.Unfinished) > 0) {
 		p.printf("nothing was removed: add --yes to remove them\n")
 	}
 	if len(sum.Unfinished) > 0 && !g.unfinished {
-		p.printf("unfinished models keep their payloads: taking the same files in again completes them, --unfinished gives them up\n")
+		p.printf("unfinished models keep their payloads: taking the same files in again completes them, --unfinished " +
+			"gives them up\n")
 	}
 }

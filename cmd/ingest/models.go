@@ -111,7 +111,8 @@ func (p *program) settings(f *ingestFlags) (pipeline.Options, error) {
 	if f.jobs < 0 || f.workers < 0 {
 		return pipeline.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
 	}
-	options := pipeline.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs, Workers: f.workers,
+	options := pipeline.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs,
+		Workers: f.workers,
 		Recheck: f.recheck}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)

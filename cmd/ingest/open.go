@@ -70,14 +70,16 @@ func (p *program) openNew(ctx context.Context) (*env, error) {
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if sqlserver.IsAddress(p.catalog) {
-		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream), Connections: p.connections})
+		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream),
+			Connections: p.connections})
 		if err != nil {
 			return nil, err // not catalog: a nil pointer would make an interface that is not nil
 		}
 		return catalog, nil
 	}
 	if p.filestream == string(sqlserver.Win32) {
-		return nil, usage("--filestream win32: FILESTREAM is SQL Server's, and the catalogue is a file: name a server with --catalog sqlserver://HOST?database=NAME")
+		return nil, usage("--filestream win32: FILESTREAM is SQL Server's, and the catalogue is a file: name a server " +
+			"with --catalog sqlserver://HOST?database=NAME")
 	}
 	catalog, err := sqlite.Open(ctx, path)
 	if err != nil {
@@ -92,7 +94,8 @@ func (p *program) requireCatalog() (path string, err error) {
 		return "", err
 	}
 	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` creates one, --catalog names another", ingest.Printable(path))
+		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` creates one, --catalog names another",
+			ingest.Printable(path))
 	}
 	return path, nil
 }
@@ -133,7 +136,8 @@ func (p *program) open(ctx context.Context) (*env, error) {
 	return h, nil
 }
 
-// requireStore refuses to look for payloads where none can be: in a store that knows nothing of the catalogue, or is not there.
+// requireStore refuses to look for payloads where none can be: in a store that knows nothing of the
+// catalogue, or is not there.
 func (p *program) requireStore(ctx context.Context, h *env) error {
 	if h.store != nil || p.store == inRows {
 		return nil
@@ -151,7 +155,8 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 			return &ingest.LostStoreError{UsedStore: u}
 		}
 	}
-	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to look in, and --store row its own rows", ingest.Printable(store), homesOf(used))
+	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to "+
+		"look in, and --store row its own rows", ingest.Printable(store), homesOf(used))
 }
 
 // usedStores returns the stores that the catalogue's jobs have put payloads into, but for its own rows.
@@ -191,7 +196,8 @@ func (p *program) catalogPath() (string, error) {
 // which may hold a key or a signature. What is no URL may be a connection string, where anything may be secret.
 func redact(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || strings.ContainsAny(u.Path+u.Opaque, "=;") || u.Fragment != "" || u.User == nil && strings.Contains(address, "@") {
+	if err != nil || strings.ContainsAny(u.Path+u.Opaque, "=;") || u.Fragment != "" || u.User == nil &&
+		strings.Contains(address, "@") {
 		return "(not shown: it may hold a secret)"
 	}
 	if u.RawQuery != "" {
@@ -210,7 +216,8 @@ func dataFolder() (string, error) {
 	if base == "" || !filepath.IsAbs(base) {
 		user, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("no home folder to keep the catalogue in (%w): name one with --catalog sqlite:PATH", err)
+			return "", fmt.Errorf("no home folder to keep the catalogue in (%w): name one with --catalog sqlite:PATH",
+				err)
 		}
 		switch runtime.GOOS {
 		case "windows":

@@ -234,8 +234,9 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 			"%-20s %s\n", name, orOK(problem))
 	}
 	if !ok {
-		return &codeError{exitFailed, errors.New("the schema is not what this program needs: `ingest schema apply` adds " +
-			"what is missing")}
+		return &codeError{exitFailed,
+			errors.New("the schema is not what this program needs: `ingest schema apply` adds " +
+				"what is missing")}
 	}
 	return nil
 }

@@ -45,19 +45,23 @@ func (f *storeFlags) rejectUnused(address string) error {
 	if isBlobs(address) {
 		return nil
 	}
-	for flag, given := range map[string]bool{"--tier": f.tier != "", "--cap-mbps": f.capMbps > 0, "--blob-layout position": f.byPosition()} {
+	for flag, given := range map[string]bool{"--tier": f.tier != "", "--cap-mbps": f.capMbps > 0,
+		"--blob-layout position": f.byPosition()} {
 		if given {
-			return usage("%s is for a store of blobs, and the store is %s: leave it out, or name a container with --store azblob://ACCOUNT/CONTAINER", flag, ingest.Printable(redact(address)))
+			return usage("%s is for a store of blobs, and the store is %s: leave it out, or name a container with "+
+				"--store azblob://ACCOUNT/CONTAINER", flag, ingest.Printable(redact(address)))
 		}
 	}
 	return nil
 }
 
 func (f *storeFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.layout, "blob-layout", string(azureblob.ByContent), "how blobs are named: content (by digest) or "+
-		"position (by model, layer and ordinal)")
+	flags.StringVar(&f.layout, "blob-layout", string(azureblob.ByContent),
+		"how blobs are named: content (by digest) or "+
+			"position (by model, layer and ordinal)")
 	flags.StringVar(&f.tier, "tier", "", "access tier of blobs: hot, cool, cold or archive (default the account's own)")
-	flags.Float64Var(&f.capMbps, "cap-mbps", 0, "limit in megabits per second to and from a store of blobs (0: no limit)")
+	flags.Float64Var(&f.capMbps, "cap-mbps", 0,
+		"limit in megabits per second to and from a store of blobs (0: no limit)")
 }
 
 // storeName is the store's address as it is kept in a job: without secrets, and independent of
@@ -77,7 +81,8 @@ func (p *program) storeName() (string, error) {
 	return "dir:" + path, err
 }
 
-// isFolder reports whether an address looks like a path: it begins as one of this system or of Windows, or names a folder that is there.
+// isFolder reports whether an address looks like a path: it begins as one of this system or of Windows, or
+// names a folder that is there.
 func isFolder(address string) bool {
 	drive := len(address) > 2 && address[1] == ':' && (address[2] == '\\' || address[2] == '/')
 	info, err := os.Stat(address)
@@ -86,13 +91,16 @@ func isFolder(address string) bool {
 
 // checkStore refuses an address that openStore cannot open.
 func checkStore(address string) error {
-	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows || isBlobs(address) {
+	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows ||
+		isBlobs(address) {
 		return nil
 	}
 	if isFolder(address) {
-		return usage("--store %s: want dir: before a folder: dir:%s", ingest.Printable(address), ingest.Printable(address))
+		return usage("--store %s: want dir: before a folder: dir:%s", ingest.Printable(address),
+			ingest.Printable(address))
 	}
-	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
+	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, "+
+		"https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
 }
 
 // openStore opens the store at an address.

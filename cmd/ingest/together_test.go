@@ -80,7 +80,8 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// TestTwoCatalogues lets two processes with their own catalogues begin with one empty store. It becomes that of one of them;
+// TestTwoCatalogues lets two processes with their own catalogues begin with one empty store. It becomes
+// that of one of them;
 // the other is refused, and deletes nothing there.
 func TestTwoCatalogues(t *testing.T) {
 	s := manyModels(t)

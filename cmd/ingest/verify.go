@@ -33,7 +33,10 @@ them is transferred; that they add up to the file is then known from their rows 
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, repair, read, server) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.verify(c.Context(), args, repair, read,
+				server)
+		},
 	}
 	c.Flags().BoolVar(&read, "read", false, "read blobs and hash them, instead of their metadata")
 	c.Flags().BoolVar(&server, "server", false, "let the server hash the payloads in its rows, instead of reading them")
@@ -57,12 +60,14 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	if server && !sqlserver.IsAddress(p.catalog) {
-		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: verify without --server")
+		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: " +
+			"verify without --server")
 	}
 	var copied *os.File
 	if repair != "" {
 		if copied, err = source.Open(repair, ""); err != nil {
-			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)", ingest.Printable(repair), err)
+			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)",
+				ingest.Printable(repair), err)
 		}
 		defer copied.Close()
 	}
@@ -71,7 +76,8 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	v := &verification{program: p, progress: &ingest.Progress{}}
-	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) && h.store != nil && !read}
+	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) &&
+		h.store != nil && !read}
 	if copied != nil {
 		v.verifier.Repair = copied
 	}
@@ -84,10 +90,12 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	stop()
 	verdict := v.finish(len(models))
 	if v.rowsGone > 0 {
-		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and ingest its file again")
+		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
+			"ingest its file again")
 	}
 	if v.damaged > v.rowsGone && repair == "" {
-		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing again, from the file it came from")
+		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing "+
+			"again, from the file it came from")
 	}
 	if v.missing > 0 {
 		err = errors.Join(err, p.hintStores(ctx, h.catalog))
@@ -105,7 +113,8 @@ func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) (
 			err = fmt.Errorf("model %d is not complete: `ingest resume` goes on with it", m.ID)
 		}
 		if err == nil && len(m.Files) == 0 {
-			err = fmt.Errorf("model %d was written by another program: no digest is recorded by which it could be verified", m.ID)
+			err = fmt.Errorf("model %d was written by another program: no digest is recorded by which it could be "+
+				"verified", m.ID)
 		}
 		return []ingest.Summary{m}, err
 	}
@@ -151,8 +160,10 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 	for _, m := range models {
 		if len(m.Files) == 0 { // another program's
 			v.foreign++
-			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name, "reason": "no digest is recorded"},
-				"not verified  model %d  %s: another program wrote it, and no digest is recorded\n", m.ID, ingest.Printable(m.Name))
+			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name,
+				"reason": "no digest is recorded"},
+				"not verified  model %d  %s: another program wrote it, and no digest is recorded\n", m.ID,
+				ingest.Printable(m.Name))
 		} else if err := v.model(ctx, m); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err))
 		} else {
@@ -202,7 +213,8 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	if d.Segment.Bytes > 0 {
 		place = d.Segment.Place()
 	}
-	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name, "tensor": d.Segment.Tensor, "ordinal": d.Segment.Ordinal,
+	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name,
+		"tensor": d.Segment.Tensor, "ordinal": d.Segment.Ordinal,
 		"offset": d.Segment.Offset, "bytes": d.Segment.Bytes, "sha256": d.Segment.Digest, "reason": d.Reason.Error()},
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
@@ -215,7 +227,8 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 	}
 	store, err := p.storeName()
 	if len(used) > 1 || len(used) == 1 && used[0].Address != store {
-		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look in\n", homesOf(used))
+		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look "+
+			"in\n", homesOf(used))
 	}
 	return err
 }
@@ -233,13 +246,16 @@ func (v *verification) how() string {
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified, "read": !v.verifier.Attested && !v.verifier.Server,
-			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified,
+			"read":  !v.verifier.Attested && !v.verifier.Server,
+			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.verifier.Hashed.Load(),
+			"damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))
 		}
-		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"), human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
+		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"),
+			human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
 	}
 	if v.damaged > 0 {
 		return &codeError{code: exitDamage}

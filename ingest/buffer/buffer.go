@@ -30,7 +30,8 @@ type Pool struct {
 // DefaultMemory is the memory limit of a process that names none, in bytes.
 const DefaultMemory = 96 << 20
 
-// Reserved is what a process needs beside its buffers: the runtime, the catalogue's cache, the rows of open batches. Measured, not
+// Reserved is what a process needs beside its buffers: the runtime, the catalogue's cache, the rows of
+// open batches. Measured, not
 // derived.
 const Reserved = 40 << 20
 

@@ -120,7 +120,8 @@ func TestPoolWaits(t *testing.T) {
 func TestPoolTooSmall(t *testing.T) {
 	var small *TooSmallError
 	_, err := ForMemory(50<<20).Lease().Get(t.Context(), 16<<20)
-	if !errors.As(err, &small) || !strings.Contains(err.Error(), "limit of 50 MiB") || !strings.Contains(err.Error(), "at least 56 MiB") {
+	if !errors.As(err, &small) || !strings.Contains(err.Error(), "limit of 50 MiB") ||
+		!strings.Contains(err.Error(), "at least 56 MiB") {
 		t.Errorf("16 MiB of a process of 50: %v", err)
 	}
 	if ForMemory(0).Limit() != DefaultMemory-Reserved || ForMemory(1).Limit() != 0 {

@@ -93,11 +93,13 @@ func checkParts(parts []shard, all bool) error {
 		return nil
 	}
 	if int(whole.count) != len(parts) {
-		return refuse(whole, "split.count says that the model has %d parts, and here are %d: put all parts beside each other", whole.count, len(parts))
+		return refuse(whole, "split.count says that the model has %d parts, and here are %d: put all parts beside "+
+			"each other", whole.count, len(parts))
 	}
 	for i, s := range parts {
 		if s.count != whole.count || s.number != uint64(i) {
-			return refuse(s, "it is part %d of %d by its own keys, where part %d of %d belongs", s.number+1, s.count, i+1, whole.count)
+			return refuse(s, "it is part %d of %d by its own keys, where part %d of %d belongs", s.number+1, s.count,
+				i+1, whole.count)
 		}
 		tensors += s.tensors
 	}

@@ -91,10 +91,12 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	if err != nil {
 		return refuse(err)
 	}
-	file := ingest.File{Path: sf.Path, Root: sf.Root, Role: sf.Role, Format: Opaque, Bytes: info.Size(), Modified: info.ModTime(),
+	file := ingest.File{Path: sf.Path, Root: sf.Root, Role: sf.Role, Format: Opaque, Bytes: info.Size(),
+		Modified: info.ModTime(),
 		Expected: sf.Expected, ExpectedBytes: sf.ExpectedBytes}
 	if sf.ExpectedBytes >= 0 && sf.ExpectedBytes != file.Bytes {
-		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes, sf.ExpectedBytes))
+		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes,
+			sf.ExpectedBytes))
 	}
 	first, err := head(opened)
 	if err != nil {
@@ -160,10 +162,12 @@ func addTensors(file *ingest.File, header *gguf.File) {
 		if !known {
 			unknown[t.Type.String()]++
 		}
-		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Elements: int64(t.Elements),
-			Offset: t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
+		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape,
+			Elements: int64(t.Elements),
+			Offset:   t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
 	}
 	for name, n := range unknown {
-		file.Warnings = append(file.Warnings, fmt.Sprintf("%d tensors of the unknown type %s: kept as bytes that belong to no tensor", n, name))
+		file.Warnings = append(file.Warnings,
+			fmt.Sprintf("%d tensors of the unknown type %s: kept as bytes that belong to no tensor", n, name))
 	}
 }

@@ -41,7 +41,8 @@ type Collection struct {
 // Collect looks for garbage, calls found for each object in the store that no row needs, and
 // deletes it if Remove is set. It runs alone: while any other job is live, the error is a *BusyError, and
 // none can begin until it is done. A store that is not this catalogue's is refused.
-func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, found func(ingest.Object)) (sum Collection, err error) {
+func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, found func(ingest.Object)) (sum Collection,
+	err error) {
 	if err := c.checkOwner(ctx); err != nil {
 		return sum, err
 	}
@@ -74,14 +75,16 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("nothing is removed: %w", err)
 	case owner == "":
-		return fmt.Errorf("this catalogue (%s) has put nothing into this store, and cannot know what it is for: nothing is removed", identity)
+		return fmt.Errorf("this catalogue (%s) has put nothing into this store, and cannot know what it is for: "+
+			"nothing is removed", identity)
 	case owner != identity:
 		return fmt.Errorf("nothing is removed: %w", &ingest.OwnerError{Owner: owner, Catalog: identity})
 	}
 	return nil
 }
 
-func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection, found func(ingest.Object)) (err error) {
+func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection,
+	found func(ingest.Object)) (err error) {
 	if err := c.unfinished(ctx, job, sum); err != nil {
 		return err
 	}

@@ -17,8 +17,10 @@ const DefaultTTL = 30 * time.Second
 const closeTimeout = 10 * time.Second
 
 // Run opens the job that request asks for, has work done while the job's lease is kept, and closes the job with its
-// outcome, which depends on the error of work; a nil outcome is Outcome. The context of work ends with ctx, and when the
-// lease is lost. A request without holder or TTL is one of this process, for DefaultTTL. The error is that of work, or the
+// outcome, which depends on the error of work; a nil outcome is Outcome. The context of work ends with
+// ctx, and when the
+// lease is lost. A request without holder or TTL is one of this process, for DefaultTTL. The error is that
+// of work, or the
 // reason for which its context ended, or both.
 func Run(ctx context.Context, jobs ingest.Jobs, request ingest.JobRequest, log *slog.Logger,
 	work func(context.Context, ingest.Lease) error, outcome func(error) ingest.Outcome) error {
@@ -52,7 +54,8 @@ func Run(ctx context.Context, jobs ingest.Jobs, request ingest.JobRequest, log *
 	return errors.Join(err, closing)
 }
 
-// Outcome is that of a job which is not continued: complete, or failed because of err. One that was interrupted stays open.
+// Outcome is that of a job which is not continued: complete, or failed because of err. One that was
+// interrupted stays open.
 func Outcome(err error) ingest.Outcome {
 	switch {
 	case err == nil:

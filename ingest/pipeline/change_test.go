@@ -32,7 +32,8 @@ var changes = map[string]func(t *testing.T, path string){
 		must(t, err)
 		_, err = f.WriteAt([]byte("other"), 100)
 		must(t, errors.Join(err, f.Close()))
-		must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second))) // the clock of the file system may be coarse
+		// the clock of the file system may be coarse
+		must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second)))
 	},
 	"is replaced": func(t *testing.T, path string) {
 		info, err := os.Stat(path)
@@ -56,7 +57,8 @@ func TestChanged(t *testing.T) {
 func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 	folder := t.TempDir()
 	path := blob(t, filepath.Join(folder, "changing"), 16*mib, 1)
-	good := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), 3*mib, 3)), file(blob(t, filepath.Join(folder, "z"), 3*mib, 4))}
+	good := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), 3*mib, 3)),
+		file(blob(t, filepath.Join(folder, "z"), 3*mib, 4))}
 	in := h.ingester(few)
 	var batches atomic.Int64
 	in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
@@ -79,7 +81,8 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 			t.Errorf("the catalogue has model %s of %s", m.State, m.Files[0].Path)
 		}
 	}
-	if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobFailed || len(job.Problems) != 1 || job.Problems[0].Path != path {
+	if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobFailed ||
+		len(job.Problems) != 1 || job.Problems[0].Path != path {
 		t.Errorf("job %+v, %v", job, err)
 	}
 	h.check(t)
@@ -123,7 +126,8 @@ func TestBuffersComeBack(t *testing.T) {
 			t.Fatalf("%d of %d were refused, %v", len(report.Refused), len(sources), err)
 		}
 		var trouble *ingest.SourceError
-		if !errors.As(report.Refused[0].Reason, &trouble) || trouble.Offset != 12*mib+5 || !errors.Is(trouble, ingest.ErrChanged) {
+		if !errors.As(report.Refused[0].Reason, &trouble) || trouble.Offset != 12*mib+5 ||
+			!errors.Is(trouble, ingest.ErrChanged) {
 			t.Errorf("reason %v: want the byte at which the file ends", report.Refused[0].Reason)
 		}
 		h.take(t, file(blob(t, filepath.Join(folder, "good"), 9*mib, 99)))

@@ -59,7 +59,8 @@ func refusedClaim(t *testing.T, h *home, path string, want ingest.Digest) *inges
 	if !errors.As(reason, &mismatch) || mismatch.Want != want || mismatch.Got != sum(t, path) {
 		t.Fatalf("reason %v", reason)
 	}
-	if text := reason.Error(); !strings.Contains(text, want.String()) || !strings.Contains(text, mismatch.Got.String()) {
+	if text := reason.Error(); !strings.Contains(text, want.String()) ||
+		!strings.Contains(text, mismatch.Got.String()) {
 		t.Errorf("the reason does not name both digests: %s", text)
 	}
 	return mismatch
@@ -78,7 +79,8 @@ func TestManyParts(t *testing.T) {
 	}
 }
 
-// TestStoredContentDoesNotHideAClaim: a file that is stored is read again when its name comes to promise another content.
+// TestStoredContentDoesNotHideAClaim: a file that is stored is read again when its name comes to promise
+// another content.
 func TestStoredContentDoesNotHideAClaim(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), mib+1, 1)

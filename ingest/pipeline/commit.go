@@ -48,7 +48,8 @@ func (t *intake) record(ctx context.Context, record *ingest.Batch, b *batchInHan
 	}
 	t.Progress.BytesRecorded.Add(record.To - record.From)
 	t.recorded.Add(record.To - record.From)
-	t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments", len(record.Segments), "final", b.final)
+	t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments",
+		len(record.Segments), "final", b.final)
 	return nil
 }
 
@@ -87,8 +88,10 @@ func (t *intake) checkUnchanged() error {
 	}
 	for _, info := range []fs.FileInfo{open, named} {
 		if info.Size() != t.file.Bytes || !info.ModTime().Equal(t.file.Modified) || !os.SameFile(open, info) {
-			return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: fmt.Errorf("%d bytes of %s have become %d of %s: %w",
-				t.file.Bytes, t.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"), ingest.ErrChanged)}
+			return &ingest.SourceError{Path: t.file.Path, Offset: -1,
+				Err: fmt.Errorf("%d bytes of %s have become %d of %s: %w",
+					t.file.Bytes, t.file.Modified.Format("15:04:05.000"), info.Size(),
+					info.ModTime().Format("15:04:05.000"), ingest.ErrChanged)}
 
 		}
 	}

@@ -17,7 +17,9 @@ func (t *intake) checkContinued(ctx context.Context) error {
 		return err
 	}
 	if last.Offset+last.Bytes != t.entry.Recorded {
-		return &ingest.SourceError{Path: t.file.Path, Offset: t.entry.Recorded, Err: fmt.Errorf("rows of what was recorded before this byte are gone: %w: the next run starts this file over", ingest.ErrIncomplete)}
+		return &ingest.SourceError{Path: t.file.Path, Offset: t.entry.Recorded,
+			Err: fmt.Errorf("rows of what was recorded before this byte are gone: %w: the next run starts this file "+
+				"over", ingest.ErrIncomplete)}
 	}
 	same, n, err := reader.Matches(ctx, last, t.source)
 	t.Progress.BytesRead.Add(n)
@@ -25,7 +27,9 @@ func (t *intake) checkContinued(ctx context.Context) error {
 		return &ingest.SourceError{Path: t.file.Path, Offset: last.Offset + n, Err: err}
 	}
 	if !same {
-		return &ingest.SourceError{Path: t.file.Path, Offset: last.Offset, Err: fmt.Errorf("it is no longer the file of which %d bytes are recorded, although size and time agree: %w", t.entry.Recorded, ingest.ErrChanged)}
+		return &ingest.SourceError{Path: t.file.Path, Offset: last.Offset,
+			Err: fmt.Errorf("it is no longer the file of which %d bytes are recorded, although size and time agree: %w",
+				t.entry.Recorded, ingest.ErrChanged)}
 	}
 	return nil
 }

@@ -78,7 +78,8 @@ func busyFolder(t *testing.T) (before, during []ingest.Source) {
 
 // tiny is a GGUF file of four segments.
 func tiny(seed uint64) gguftest.File {
-	return gguftest.File{Seed: seed, Tensors: []gguftest.Tensor{{Name: "a", Shape: []uint64{300_000}}, {Name: "b", Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}}
+	return gguftest.File{Seed: seed, Tensors: []gguftest.Tensor{{Name: "a", Shape: []uint64{300_000}},
+		{Name: "b", Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}}
 }
 
 // one makes the order of calls nearly the same each time.
@@ -139,7 +140,8 @@ func failOnce(t *testing.T, h *home, f *fault, sources []ingest.Source, want str
 		t.Fatalf("%s failed, and %v were refused", f.fired(), report.Refused)
 	}
 	if report != nil && f.fired() != "CloseJob" && f.fired() != "" {
-		if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobOpen || len(job.Problems) != 1 {
+		if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobOpen ||
+			len(job.Problems) != 1 {
 			t.Errorf("after a fault in %s the job is %+v, %v", f.fired(), job, err)
 		}
 	}
@@ -205,7 +207,8 @@ func TestRenewalFails(t *testing.T) {
 	}
 }
 
-// TestRefusalAmongFaults: whichever call fails while a file is refused for its content, it is refused by the next run, and
+// TestRefusalAmongFaults: whichever call fails while a file is refused for its content, it is refused by
+// the next run, and
 // nothing of it stays.
 func TestRefusalAmongFaults(t *testing.T) {
 	folder := t.TempDir()

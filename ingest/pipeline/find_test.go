@@ -15,14 +15,16 @@ import (
 func TestFindModel(t *testing.T) {
 	h := storeHome(t)
 	folder := t.TempDir()
-	a, b, c := blob(t, filepath.Join(folder, "a"), 100, 1), blob(t, filepath.Join(folder, "b"), 100, 2), blob(t, filepath.Join(folder, "c"), 100, 3)
+	a, b, c := blob(t, filepath.Join(folder, "a"), 100, 1), blob(t, filepath.Join(folder, "b"), 100, 2),
+		blob(t, filepath.Join(folder, "c"), 100, 3)
 	license := blob(t, filepath.Join(folder, "license"), 100, 4)
 	h.take(t, named("llama:7b", a, license))
 	h.take(t, named("llama:8b", b, license))
 	h.take(t, named("alias", a, license), named("12345678", c))
 	h.take(t, named("alias", b))
 	h.take(t, named(sum(t, a).String()[:8], c)) // a name like a digest
-	h.take(t, named(sum(t, a).String(), c), named("sha256:"+sum(t, b).String()[:10], c), named(ingest.Sum(nil).String(), c))
+	h.take(t, named(sum(t, a).String(), c), named("sha256:"+sum(t, b).String()[:10], c),
+		named(ingest.Sum(nil).String(), c))
 	id := map[string]ingest.ModelID{}
 	for _, m := range h.models(t) {
 		id[m.Files[0].Name] = m.ID
@@ -68,7 +70,8 @@ func TestFindModel(t *testing.T) {
 				t.Errorf("%q: model %d, %v", reference, m.ID, err)
 			}
 		case strings.Contains(want, " "):
-			if !errors.As(err, &several) || len(several.Models) != 2 || several.Reference != reference || !strings.Contains(err.Error(), fmt.Sprint(id["b"])) {
+			if !errors.As(err, &several) || len(several.Models) != 2 || several.Reference != reference ||
+				!strings.Contains(err.Error(), fmt.Sprint(id["b"])) {
 				t.Errorf("%q: %v", reference, err)
 			}
 		case err != nil || m.ID != id[want]:

@@ -92,7 +92,8 @@ func (h *home) reader() *reader.Reader {
 }
 
 func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
-	return &pipeline.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options, Progress: &ingest.Progress{}}
+	return &pipeline.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options,
+		Progress: &ingest.Progress{}}
 }
 
 // claim asks for the one job of a test.
@@ -107,7 +108,8 @@ func run(t *testing.T, ctx context.Context, in *pipeline.Ingester, sources ...in
 	return runAs(t, ctx, in, claim(), sources...)
 }
 
-func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim ingest.JobRequest, sources ...ingest.Source) (*pipeline.Report, error) {
+func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim ingest.JobRequest,
+	sources ...ingest.Source) (*pipeline.Report, error) {
 	t.Helper()
 	type result struct {
 		report *pipeline.Report
@@ -196,7 +198,8 @@ func (h *home) giveBack(t *testing.T) {
 				continue
 			}
 			if got, want := sum(t, out), sum(t, f.Path); got != want || f.Digest != want {
-				t.Errorf("export of %s has digest %s, recorded is %s, the file has %s", f.Path, got.Short(), f.Digest.Short(), want.Short())
+				t.Errorf("export of %s has digest %s, recorded is %s, the file has %s", f.Path, got.Short(),
+					f.Digest.Short(), want.Short())
 			}
 		}
 	}

@@ -87,7 +87,9 @@ func (t *intake) begin(work context.Context) error {
 		}
 		if err := t.hasher.UnmarshalBinary(t.entry.HashState); err != nil {
 			t.source.Close()
-			return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run", ingest.ErrIncomplete, err)}
+			return &ingest.SourceError{Path: t.file.Path, Offset: -1,
+				Err: fmt.Errorf("%w: the saved state of its hash cannot be read (%w): it is begun anew by the next run",
+					ingest.ErrIncomplete, err)}
 		}
 	}
 	t.loan = t.Pool.Lease()
@@ -163,7 +165,8 @@ func (t *intake) fill(ctx context.Context, b *batchInHand, s *slab) (*batchInHan
 }
 
 func (t *intake) isFull(b *batchInHand) bool {
-	return b.rows >= t.Options.BatchRows || b.bytes >= t.Options.BatchBytes || time.Since(b.begun) >= t.Options.BatchTime
+	return b.rows >= t.Options.BatchRows || b.bytes >= t.Options.BatchBytes ||
+		time.Since(b.begun) >= t.Options.BatchTime
 }
 
 // lend gives the slab its buffer. Where payloads stay in memory until their
@@ -192,7 +195,8 @@ func (t *intake) readFull(s *slab) error {
 	n, err := io.ReadFull(io.NewSectionReader(t.source, s.from, want), s.buffer[:want])
 	t.Progress.BytesRead.Add(int64(n))
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &ingest.SourceError{Path: t.file.Path, Offset: s.from + int64(n), Err: fmt.Errorf("the file ends here, and had %d bytes: %w", t.file.Bytes, ingest.ErrChanged)}
+		return &ingest.SourceError{Path: t.file.Path, Offset: s.from + int64(n),
+			Err: fmt.Errorf("the file ends here, and had %d bytes: %w", t.file.Bytes, ingest.ErrChanged)}
 	}
 	if err != nil {
 		return &ingest.SourceError{Path: t.file.Path, Offset: s.from + int64(n), Err: err}
@@ -266,7 +270,8 @@ func (t *intake) put(ctx context.Context, r *ingest.NewSegment, payload []byte) 
 		return err
 	}
 	defer leave()
-	key := ingest.Key{Digest: r.Digest, Model: t.model, File: t.entry.ID, Layer: r.Layer, Ordinal: r.Ordinal, Type: r.Type}
+	key := ingest.Key{Digest: r.Digest, Model: t.model, File: t.entry.ID, Layer: r.Layer, Ordinal: r.Ordinal,
+		Type: r.Type}
 	r.Address, err = t.Store.Put(ctx, key, payload)
 	return err
 }

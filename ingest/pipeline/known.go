@@ -17,7 +17,8 @@ import (
 // and time, without reading them. If all of its weights are, then into is the model
 // that they make, and missing holds the files that it lacks; where it lacks none, it
 // gets source's name. Else missing is the whole source.
-func (r *run) known(ctx context.Context, source *ingest.Source) (into ingest.ModelID, missing ingest.Source, err error) {
+func (r *run) known(ctx context.Context, source *ingest.Source) (into ingest.ModelID, missing ingest.Source,
+	err error) {
 	stored := make([]ingest.StoredFile, len(source.Files))
 	for i, f := range source.Files {
 		if stored[i], err = r.unchanged(ctx, f); err != nil {
@@ -85,14 +86,16 @@ func (r *run) unchanged(ctx context.Context, f ingest.SourceFile) (ingest.Stored
 // storedAs returns the stored file that f is if it has the size and time of info, or one without an ID.
 func (r *run) storedAs(ctx context.Context, f ingest.SourceFile, info fs.FileInfo) (ingest.StoredFile, error) {
 	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
-	if errors.Is(err, ingest.ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() && f.Expected != stored.Digest) {
+	if errors.Is(err, ingest.ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() &&
+		f.Expected != stored.Digest) {
 		return ingest.StoredFile{}, nil
 	}
 	return stored, err
 }
 
 // sameWeights returns the model that has all the weights of source and no others; 0 if there is none.
-func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []ingest.StoredFile) (ingest.ModelID, error) {
+func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []ingest.StoredFile) (ingest.ModelID,
+	error) {
 	var into ingest.ModelID
 	count := 0
 	for i, f := range source.Files {
@@ -126,7 +129,8 @@ func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []i
 func (r *run) skip(path string, into ingest.ModelID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Skipped = append(r.report.Skipped, ingest.Note{Path: path, Reason: fmt.Errorf("stored already as model %d, and unchanged", into)})
+	r.report.Skipped = append(r.report.Skipped, ingest.Note{Path: path,
+		Reason: fmt.Errorf("stored already as model %d, and unchanged", into)})
 }
 
 // recheck reads the file f again and compares each segment with what was recorded.
@@ -149,14 +153,16 @@ func (r *run) recheck(ctx context.Context, stored ingest.StoredFile, f ingest.So
 	}
 	parts, err := r.compare(ctx, stored, file, f.Path, &r.Progress.BytesRecorded)
 	if err == nil && len(parts) > 0 {
-		err = &ingest.SourceError{Path: f.Path, Offset: -1, Err: &ingest.MismatchError{Want: stored.Digest, Parts: parts}}
+		err = &ingest.SourceError{Path: f.Path, Offset: -1, Err: &ingest.MismatchError{Want: stored.Digest,
+			Parts: parts}}
 	}
 	return err
 }
 
 // compare reads the file, which was found at path, and names the segments of stored from which it differs. It adds
 // what it has compared to done.
-func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.File, path string, done *atomic.Int64) ([]string, error) {
+func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.File, path string,
+	done *atomic.Int64) ([]string, error) {
 	reading, cancel := context.WithCancelCause(r.stop)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
@@ -174,7 +180,8 @@ func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.Fi
 		return nil, ingest.ErrInterrupted
 	}
 	if errors.Is(err, ingest.ErrIncomplete) {
-		return nil, fmt.Errorf("%w: the file cannot be given back: remove its model (ingest rm %d), and ingest the file again", err, stored.Model)
+		return nil, fmt.Errorf("%w: the file cannot be given back: remove its model (ingest rm %d), and ingest the "+
+			"file again", err, stored.Model)
 	}
 	return places(differing), err
 }

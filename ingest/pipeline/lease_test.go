@@ -31,7 +31,8 @@ func TestTakenOver(t *testing.T) {
 				if moment == "before a payload" && h.memory == nil {
 					t.Skip("this home has no store, and so no Put")
 				}
-				takenOver(t, h, map[string]string{"before a payload": "Put", "before rows": "Record", "before completing": "Complete"}[moment])
+				takenOver(t, h, map[string]string{"before a payload": "Put", "before rows": "Record",
+					"before completing": "Complete"}[moment])
 			})
 		})
 	}
@@ -87,9 +88,15 @@ func takenOver(t *testing.T, h *home, at string) {
 // hooked is an Ingester whose every call goes through hook.
 func hooked(h *home, hook func(verb string, after bool) error) *pipeline.Ingester {
 	in := h.ingester(few)
-	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error { return hook(verb, when == catalogtest.After) })
+	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string,
+		when catalogtest.Moment) error {
+		return hook(verb, when == catalogtest.After)
+	})
 	if in.Store != nil {
-		in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error { return hook(call.Verb, call.Done) }}
+		in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context,
+			call storetest.Call) error {
+			return hook(call.Verb, call.Done)
+		}}
 	}
 	return in
 }
@@ -120,7 +127,8 @@ func TestLossIsNoticed(t *testing.T) {
 			claim := claim()
 			claim.TTL = 30 * time.Millisecond
 			folder := t.TempDir()
-			sources := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), 9*mib, 1)), file(blob(t, filepath.Join(folder, "b"), 9*mib, 2))}
+			sources := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), 9*mib, 1)),
+				file(blob(t, filepath.Join(folder, "b"), 9*mib, 2))}
 			report, err := runAs(t, t.Context(), in, claim, sources...)
 			if !errors.Is(err, ingest.ErrLeaseLost) || report.Interrupted || len(report.Refused) != 0 {
 				t.Errorf("%+v, %v", report, err)
@@ -129,14 +137,16 @@ func TestLossIsNoticed(t *testing.T) {
 			in = h.ingester(few)
 			in.Catalog = &keeper{Catalog: h.catalog}
 			report, err = runAs(t, t.Context(), in, claim, sources...)
-			if renewals := in.Catalog.(*keeper).renewing.Load(); err != nil || len(report.Ingested) != 2 || renewals != 0 {
+			if renewals := in.Catalog.(*keeper).renewing.Load(); err != nil || len(report.Ingested) != 2 ||
+				renewals != 0 {
 				t.Errorf("%+v, %v; %d renewals after the end of the run", report, err, renewals)
 			}
 		})
 	}
 }
 
-// TestLossCutsOffACall: the reason why a call was cut off is the lost lease, though the call itself says only that it was.
+// TestLossCutsOffACall: the reason why a call was cut off is the lost lease, though the call itself says
+// only that it was.
 func TestLossCutsOffACall(t *testing.T) {
 	h := storeHome(t)
 	in := h.ingester(few)
@@ -181,12 +191,14 @@ func TestBusy(t *testing.T) {
 	}
 	report, err := runAs(t, t.Context(), h.ingester(few), someoneElse(), source)
 	var busy *ingest.BusyError
-	if report != nil || !errors.As(err, &busy) || !errors.Is(err, ingest.ErrBusy) || busy.Holder != ingest.ThisProcess() || busy.Until <= 0 {
+	if report != nil || !errors.As(err, &busy) || !errors.Is(err, ingest.ErrBusy) ||
+		busy.Holder != ingest.ThisProcess() || busy.Until <= 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	impatient := someoneElse()
 	impatient.HolderDead = func(holder ingest.Holder) bool { return holder == ingest.ThisProcess() }
-	if report, err = runAs(t, t.Context(), h.ingester(few), impatient, source); err != nil || len(report.Ingested) != 1 {
+	if report, err = runAs(t, t.Context(), h.ingester(few), impatient, source); err != nil ||
+		len(report.Ingested) != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

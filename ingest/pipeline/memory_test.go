@@ -22,7 +22,8 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// TestFewestBuffers: with two buffers for four files at once a run ends, in either home, and never are there more of them.
+// TestFewestBuffers: with two buffers for four files at once a run ends, in either home, and never are
+// there more of them.
 func TestFewestBuffers(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
@@ -80,9 +81,11 @@ func (s *seenStore) Put(ctx context.Context, key ingest.Key, payload []byte) (in
 func TestManySmallTensors(t *testing.T) {
 	f := gguftest.File{}
 	for i := range 700 {
-		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: string(rune('a'+i%26)) + string(rune('0'+i/26)), Type: gguf.TypeF32, Shape: []uint64{uint64(1 + i%9)}})
+		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: string(rune('a'+i%26)) + string(rune('0'+i/26)),
+			Type: gguf.TypeF32, Shape: []uint64{uint64(1 + i%9)}})
 	}
-	f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "large", Type: gguf.TypeF32, Shape: []uint64{600_000}}, gguftest.Tensor{Name: "last", Shape: []uint64{3}})
+	f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "large", Type: gguf.TypeF32, Shape: []uint64{600_000}},
+		gguftest.Tensor{Name: "last", Shape: []uint64{3}})
 	path := create(t, filepath.Join(t.TempDir(), "small.gguf"), f)
 	eachHome(t, func(t *testing.T, h *home) {
 		options := few
@@ -109,7 +112,8 @@ func TestManySmallTensors(t *testing.T) {
 	})
 }
 
-// TestHugeFile takes in a sparse file of 70 GiB with a tensor of 5 GiB, in a process of its own, and measures its memory.
+// TestHugeFile takes in a sparse file of 70 GiB with a tensor of 5 GiB, in a process of its own, and
+// measures its memory.
 func TestHugeFile(t *testing.T) {
 	if os.Getenv("INGEST_TEST_HUGE") != "" {
 		hugeFile(t)
@@ -131,9 +135,11 @@ func hugeFile(t *testing.T) {
 	const size, memory = 70 << 30, buffer.DefaultMemory
 	path := filepath.Join(t.TempDir(), "huge.gguf")
 	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.architecture", Value: "llama"}}}
-	f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "token_embd.weight", Type: gguf.TypeF16, Shape: []uint64{1 << 16, 5 << 15 / 4}})
+	f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "token_embd.weight", Type: gguf.TypeF16,
+		Shape: []uint64{1 << 16, 5 << 15 / 4}})
 	for i := range 65 {
-		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "blk." + string(rune('A'+i)), Type: gguf.TypeQ8_0, Shape: []uint64{1 << 15, 30_848}})
+		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: "blk." + string(rune('A'+i)), Type: gguf.TypeQ8_0,
+			Shape: []uint64{1 << 15, 30_848}})
 	}
 	if f.Tensors[0].Size() != 5<<30 || f.Size() < size {
 		t.Fatalf("the first tensor has %d bytes, the file %d", f.Tensors[0].Size(), f.Size())
@@ -141,7 +147,8 @@ func hugeFile(t *testing.T) {
 	must(t, f.CreateSparse(path))
 	debug.SetMemoryLimit(memory * 9 / 10) // as the program does
 	h := storeHome(t)
-	in := &pipeline.Ingester{Catalog: h.catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse, Progress: &ingest.Progress{}}
+	in := &pipeline.Ingester{Catalog: h.catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse,
+		Progress: &ingest.Progress{}}
 	peak := watchMemory()
 	begun := time.Now()
 	report, err := in.Run(t.Context(), claim(), ingest.Found{Sources: []ingest.Source{file(path)}})
@@ -149,7 +156,8 @@ func hugeFile(t *testing.T) {
 	if err != nil || len(report.Ingested) != 1 || report.BytesRead != f.Size() {
 		t.Fatalf("%+v, %v", report, err)
 	}
-	t.Logf("%d bytes in %s, memory at most %.1f MiB of %d", report.BytesRead, time.Since(begun).Round(time.Second), float64(most)/mib, memory/mib)
+	t.Logf("%d bytes in %s, memory at most %.1f MiB of %d", report.BytesRead, time.Since(begun).Round(time.Second),
+		float64(most)/mib, memory/mib)
 	if most > memory {
 		t.Errorf("memory grew to %d bytes, the cap is %d", most, int64(memory))
 	}

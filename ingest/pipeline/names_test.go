@@ -69,7 +69,8 @@ func fileBytes(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// TestSameContentJoins: content that is stored joins its model, whatever its file is called; nothing of it is stored twice.
+// TestSameContentJoins: content that is stored joins its model, whatever its file is called; nothing of it
+// is stored twice.
 func TestSameContentJoins(t *testing.T) {
 	for name, arrange := range map[string]func(t *testing.T, folder string) (first, second []ingest.Source){
 		"one after the other": func(t *testing.T, folder string) (_, _ []ingest.Source) {
@@ -168,7 +169,8 @@ func TestSharedTemplate(t *testing.T) {
 		h.take(t, one)
 		h.take(t, two)
 		for _, m := range h.models(t) {
-			if got := filesOf(m, m.Name); got != map[string]string{"one": "one template", "two": "template two"}[m.Name] {
+			if got := filesOf(m, m.Name); got != map[string]string{"one": "one template",
+				"two": "template two"}[m.Name] {
 				t.Errorf("%s is of %q", m.Name, got)
 			}
 		}

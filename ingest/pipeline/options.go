@@ -13,11 +13,13 @@ import (
 // or less means the default.
 type Options struct {
 	SegmentBytes int64 // most bytes of a segment; DefaultSegmentBytes
-	MemoryBytes  int64 // what the whole process may hold; buffer.DefaultMemory. An Ingester with a Pool has what that has.
-	Jobs         int   // files at once; 1, or 2 where there are four processors and more
-	Workers      int   // goroutines that store the segments of one file; four for each processor, at most 16, and as many as buffers
-	BatchRows    int   // most rows of a transaction; 1,000
-	BatchBytes   int64 // most bytes of a transaction; 256 MiB
+	// what the whole process may hold; buffer.DefaultMemory. An Ingester with a Pool has what that has.
+	MemoryBytes int64
+	Jobs        int // files at once; 1, or 2 where there are four processors and more
+	// goroutines that store the segments of one file; four for each processor, at most 16, and as many as buffers
+	Workers    int
+	BatchRows  int   // most rows of a transaction; 1,000
+	BatchBytes int64 // most bytes of a transaction; 256 MiB
 	// BatchTime is how long a batch collects segments before it is written; 2 s.
 	// With BatchBytes it bounds what is done again after a kill.
 	BatchTime time.Duration
@@ -55,8 +57,10 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 func (o Options) buffers(limit, copies int64) (int, error) {
 	n := limit/o.SegmentBytes - copies
 	if n < minBuffers {
-		return 0, fmt.Errorf("a memory limit of %d MiB is too small for segments of %d MiB: allow at least %d MiB, or make the segments smaller",
-			(limit+buffer.Reserved)>>20, o.SegmentBytes>>20, (buffer.Reserved+(minBuffers+copies)*o.SegmentBytes+1<<20-1)>>20)
+		return 0, fmt.Errorf("a memory limit of %d MiB is too small for segments of %d MiB: allow at least %d MiB, or "+
+			"make the segments smaller",
+			(limit+buffer.Reserved)>>20, o.SegmentBytes>>20,
+			(buffer.Reserved+(minBuffers+copies)*o.SegmentBytes+1<<20-1)>>20)
 	}
 	return int(min(n, 1024)), nil
 }
@@ -65,7 +69,8 @@ func (o Options) buffers(limit, copies int64) (int, error) {
 func (o Options) Check() error {
 	o = o.WithDefaults()
 	if o.SegmentBytes < ingest.MinSegmentBytes || o.SegmentBytes > ingest.MaxSegmentBytes {
-		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, ingest.MinSegmentBytes>>20, ingest.MaxSegmentBytes>>20)
+		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, ingest.MinSegmentBytes>>20,
+			ingest.MaxSegmentBytes>>20)
 	}
 	_, err := o.buffers(o.MemoryBytes-buffer.Reserved, 0)
 	return err

@@ -65,7 +65,8 @@ func TestPosition(t *testing.T) {
 			payload, there := store.laid[p.Address.Name]
 			var model, file, layer, ordinal int64
 			fmt.Sscanf(p.Address.Name, "%d/%d/%d/%d/", &model, &file, &layer, &ordinal)
-			if !there || ingest.Sum(payload) != p.Digest || model != int64(m.ID) || file != int64(f.ID) || layer != int64(p.Layer) || ordinal != int64(p.Ordinal) {
+			if !there || ingest.Sum(payload) != p.Digest || model != int64(m.ID) || file != int64(f.ID) ||
+				layer != int64(p.Layer) || ordinal != int64(p.Ordinal) {
 				t.Errorf("piece %+v lies at %q, there: %v", p, p.Address.Name, there)
 			}
 		}

@@ -52,7 +52,8 @@ func TestRecheck(t *testing.T) {
 		options := few
 		options.Recheck = true
 		report, err := run(t, t.Context(), h.ingester(options), file(good), file(bad))
-		if err != nil || len(report.Refused) != 0 || len(report.Skipped) != 2 || report.BytesRead != fileBytes(t, good)+fileBytes(t, bad) {
+		if err != nil || len(report.Refused) != 0 || len(report.Skipped) != 2 ||
+			report.BytesRead != fileBytes(t, good)+fileBytes(t, bad) {
 			t.Fatalf("report %+v, %v", report, err)
 		}
 		damage(t, bad, piece.Offset+7)
@@ -153,14 +154,16 @@ func TestRecheckFindsLostRows(t *testing.T) {
 			h := storeHome(t)
 			path := blob(t, filepath.Join(t.TempDir(), "blob"), 5*mib, 1)
 			h.take(t, file(path))
-			h.change(t, `DELETE FROM FileSegments WHERE FileSegmentId = ?`, h.pieces(t, h.models(t)[0].Files[0])[row].RowID)
+			h.change(t, `DELETE FROM FileSegments WHERE FileSegmentId = ?`,
+				h.pieces(t, h.models(t)[0].Files[0])[row].RowID)
 			options := few
 			options.Recheck = true
 			report, err := run(t, t.Context(), h.ingester(options), file(path))
 			if err != nil || len(report.Skipped) != 0 {
 				t.Fatalf("%+v, %v", report, err)
 			}
-			if reason := refusal(t, report, path); !errors.Is(reason, ingest.ErrIncomplete) || !strings.Contains(reason.Error(), fmt.Sprintf("bytes %d to %d", row*mib, (row+1)*mib)) {
+			if reason := refusal(t, report, path); !errors.Is(reason, ingest.ErrIncomplete) ||
+				!strings.Contains(reason.Error(), fmt.Sprintf("bytes %d to %d", row*mib, (row+1)*mib)) {
 				t.Errorf("reason %v", reason)
 			}
 		})

@@ -50,13 +50,16 @@ func TestResume(t *testing.T) {
 			h := h.another(t)
 			read := breakOff(t, h, file(path), record)
 			report := h.take(t, file(path))
-			if again, most := read+report.BytesRead-size, 2*(few.BatchBytes+few.SegmentBytes); again < 0 || again > most {
+			if again, most := read+report.BytesRead-size, 2*(few.BatchBytes+few.SegmentBytes); again < 0 ||
+				again > most {
 				t.Errorf("after %d records %d bytes were read again, at most %d may be", record, again, most)
 			}
 			// The last segment that was recorded is read once more, to see that the file is still the same.
 			looked := report.BytesRead - (size - report.Ingested[0].Resumed)
-			if resumed := report.Ingested[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > 0 && resumed == 0 {
-				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead, size)
+			if resumed := report.Ingested[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > 0 &&
+				resumed == 0 {
+				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead,
+					size)
 			}
 			if !report.Continued || report.BytesStored > clean.BytesStored {
 				t.Errorf("report %+v", report)
@@ -78,7 +81,10 @@ func TestResumeOrBeginAnew(t *testing.T) {
 		"path": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
 			*source = copied(t, source.Files[0].Path, filepath.Join(t.TempDir(), "blob"))
 		}},
-		"name of the model": {true, func(_ *testing.T, source *ingest.Source, _ *pipeline.Options) { source.Name = "m:a" }},
+		"name of the model": {true, func(_ *testing.T, source *ingest.Source,
+			_ *pipeline.Options) {
+			source.Name = "m:a"
+		}},
 		"name of the file": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
 			*source = copied(t, source.Files[0].Path, filepath.Join(t.TempDir(), "other"))
 		}},
@@ -95,7 +101,10 @@ func TestResumeOrBeginAnew(t *testing.T) {
 		"claim": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
 			source.Files[0].Expected = sum(t, source.Files[0].Path)
 		}},
-		"segment size": {false, func(_ *testing.T, _ *ingest.Source, options *pipeline.Options) { options.SegmentBytes = 2 * mib }},
+		"segment size": {false, func(_ *testing.T, _ *ingest.Source,
+			options *pipeline.Options) {
+			options.SegmentBytes = 2 * mib
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := storeHome(t)
@@ -111,8 +120,10 @@ func TestResumeOrBeginAnew(t *testing.T) {
 			if resumed := report.Ingested[0].Resumed > 0; resumed != c.resumes || resumed && report.BytesRead >= size {
 				t.Errorf("resumed at byte %d, %d read", report.Ingested[0].Resumed, report.BytesRead)
 			}
-			if in.Progress.BytesResumed.Load() != report.Ingested[0].Resumed || in.Progress.BytesRecorded.Load() != fileBytes(t, source.Files[0].Path) {
-				t.Errorf("progress: %d resumed, %d recorded", in.Progress.BytesResumed.Load(), in.Progress.BytesRecorded.Load())
+			if in.Progress.BytesResumed.Load() != report.Ingested[0].Resumed ||
+				in.Progress.BytesRecorded.Load() != fileBytes(t, source.Files[0].Path) {
+				t.Errorf("progress: %d resumed, %d recorded", in.Progress.BytesResumed.Load(),
+					in.Progress.BytesRecorded.Load())
 			}
 			m, err := h.catalog.Model(t.Context(), report.Ingested[0].Model)
 			must(t, err)

@@ -24,7 +24,8 @@ type Ingester struct {
 	Catalog ingest.Catalog
 	// Store is where payloads go; nil puts them into the catalogue's own rows.
 	Store ingest.Store
-	// StoreAddress names the store, as OptionStore of the job does. An unfinished model is continued only with the same one.
+	// StoreAddress names the store, as OptionStore of the job does. An unfinished model is continued only
+	// with the same one.
 	StoreAddress string
 	// Unshared is set for a store that keeps a payload for each row, by its position.
 	Unshared bool
@@ -126,7 +127,8 @@ func (r *run) begin(job ingest.Lease, found ingest.Found, others []string) {
 	r.report = Report{Job: job.Job, Continued: job.Continued, Skipped: found.Skipped, Refused: found.Refused}
 	for _, other := range others {
 		r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: r.StoreAddress, Reason: fmt.Errorf(
-			"this catalogue has put payloads into %s before: what needs them has to be given that store (--store)", ingest.Printable(other))})
+			"this catalogue has put payloads into %s before: what needs them has to be given that store (--store)",
+			ingest.Printable(other))})
 	}
 }
 
@@ -157,7 +159,8 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options, in.Progress, in.Log}, stop: ctx}
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
+		in.Progress, in.Log}, stop: ctx}
 	if r.Progress == nil {
 		r.Progress = &ingest.Progress{}
 	}
@@ -177,7 +180,8 @@ func grace(ctx context.Context) (context.Context, func()) {
 	stop := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(graceTime):
-			cancel(fmt.Errorf("batches being written did not finish within %s of the request to stop: %w", graceTime, ingest.ErrInterrupted))
+			cancel(fmt.Errorf("batches being written did not finish within %s of the request to stop: %w", graceTime,
+				ingest.ErrInterrupted))
 		case <-work.Done():
 		}
 	})

@@ -12,7 +12,8 @@ import (
 
 // file is a source of one file of weights, as a blob without a manifest is.
 func file(path string) ingest.Source {
-	return ingest.Source{URI: "test://" + filepath.Base(path), Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}}}
+	return ingest.Source{URI: "test://" + filepath.Base(path), Files: []ingest.SourceFile{{Path: path,
+		Role: ingest.Weights, ExpectedBytes: -1}}}
 }
 
 // named is a source with a name, its weights first and then a template.
@@ -98,11 +99,14 @@ func splits(t *testing.T, folder string) ingest.Source {
 	source := ingest.Source{URI: "test://split"}
 	for i, name := range []string{"s-00001-of-00003.gguf", "s-00002-of-00003.gguf", "s-00003-of-00003.gguf"} {
 		path := filepath.Join(folder, name)
-		f := gguftest.File{Seed: uint64(i) + 1, KVs: []gguftest.KV{{Key: "split.no", Value: uint16(i)}, {Key: "split.count", Value: uint16(3)}}}
+		f := gguftest.File{Seed: uint64(i) + 1, KVs: []gguftest.KV{{Key: "split.no", Value: uint16(i)},
+			{Key: "split.count", Value: uint16(3)}}}
 		if i == 0 {
-			f.KVs = append(f.KVs, gguftest.KV{Key: "general.name", Value: "Split"}, gguftest.KV{Key: "general.architecture", Value: "llama"})
+			f.KVs = append(f.KVs, gguftest.KV{Key: "general.name", Value: "Split"},
+				gguftest.KV{Key: "general.architecture", Value: "llama"})
 		}
-		f.Tensors = []gguftest.Tensor{{Name: "a" + name[:7], Type: gguf.TypeF32, Shape: []uint64{300, 1000}}, {Name: "b" + name[:7], Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}
+		f.Tensors = []gguftest.Tensor{{Name: "a" + name[:7], Type: gguf.TypeF32, Shape: []uint64{300, 1000}},
+			{Name: "b" + name[:7], Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}
 		create(t, path, f)
 		source.Files = append(source.Files, ingest.SourceFile{Path: path, Role: ingest.Weights, ExpectedBytes: -1})
 	}

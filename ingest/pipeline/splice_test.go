@@ -33,7 +33,8 @@ func TestNoSplice(t *testing.T) {
 	h.giveBack(t)
 }
 
-// TestReplacedInPlace: a file whose content was replaced while size and time stayed is not continued, and the run after that begins anew.
+// TestReplacedInPlace: a file whose content was replaced while size and time stayed is not continued, and
+// the run after that begins anew.
 func TestReplacedInPlace(t *testing.T) {
 	const size = 8 * mib
 	when := time.Unix(1, 0)
@@ -44,7 +45,8 @@ func TestReplacedInPlace(t *testing.T) {
 	must(t, os.WriteFile(path, noise(size, 2), 0o600))
 	must(t, os.Chtimes(path, when, when))
 	report, err := run(t, t.Context(), h.ingester(few), file(path))
-	if err != nil || len(report.Ingested) != 0 || len(report.Refused) != 1 || !errors.Is(report.Refused[0].Reason, ingest.ErrChanged) {
+	if err != nil || len(report.Ingested) != 0 || len(report.Refused) != 1 ||
+		!errors.Is(report.Refused[0].Reason, ingest.ErrChanged) {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	h.take(t, file(path))

@@ -44,7 +44,8 @@ func (h *home) modelState(t *testing.T, m ingest.Summary) string {
 		fmt.Fprintf(&text, "file %d %s %s %s %d bytes, %d recorded, %s, claim %s, %d tensors, cut to %d\n",
 			f.Index, f.Role, f.Name, f.Format, f.Bytes, f.Recorded, f.Digest, f.Expected, f.Tensors, f.SegmentBytes)
 		for _, p := range h.pieces(t, f) {
-			fmt.Fprintf(&text, "piece %q %d at %d, %d bytes, %s %s %v\n", p.Tensor, p.Ordinal, p.Offset, p.Bytes, p.Digest, p.Address.URI, p.InRow)
+			fmt.Fprintf(&text, "piece %q %d at %d, %d bytes, %s %s %v\n", p.Tensor, p.Ordinal, p.Offset, p.Bytes,
+				p.Digest, p.Address.URI, p.InRow)
 		}
 	}
 	var names []string

@@ -30,7 +30,8 @@ func manySources(t *testing.T) []ingest.Source {
 	}
 }
 
-// wantInterrupted checks what a run leaves that was asked to stop: an open job, and a row for everything that was stored.
+// wantInterrupted checks what a run leaves that was asked to stop: an open job, and a row for everything
+// that was stored.
 func wantInterrupted(t *testing.T, h *home, report *pipeline.Report, err error) {
 	t.Helper()
 	if err != nil || !report.Interrupted || len(report.Refused) != 0 {
@@ -116,7 +117,8 @@ func wantGoroutines(t *testing.T, before int) {
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<16)
-			t.Fatalf("%d goroutines, %d before the run:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("%d goroutines, %d before the run:\n%s", runtime.NumGoroutine(), before,
+				stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
@@ -149,9 +151,14 @@ func TestStopAt(t *testing.T) {
 				if in.Store == nil {
 					in.Options.MemoryBytes = 45 * mib // and what a database's driver copies
 				}
-				in.Catalog = catalogtest.Faulty(h.catalog, func(called string, _ catalogtest.Moment) error { stop(called); return nil })
+				in.Catalog = catalogtest.Faulty(h.catalog, func(called string,
+					_ catalogtest.Moment) error {
+					stop(called)
+					return nil
+				})
 				if in.Store != nil {
-					in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error { stop(call.Verb); return nil }}
+					in.Store = &storetest.Faulty{Store: h.memory,
+						Hook: func(_ context.Context, call storetest.Call) error { stop(call.Verb); return nil }}
 				}
 				report, err := run(t, ctx, in, sources...)
 				if verb == "CloseJob" { // all was done

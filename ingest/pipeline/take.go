@@ -86,7 +86,8 @@ func (r *run) warn(model *ingest.Model) {
 	defer r.mu.Unlock()
 	for i := range model.Files {
 		for _, text := range model.Files[i].Warnings {
-			r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: model.Files[i].Path, Reason: errors.New(text)})
+			r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: model.Files[i].Path,
+				Reason: errors.New(text)})
 		}
 	}
 }
@@ -141,7 +142,8 @@ func (r *run) tally(ctx context.Context, before ingest.Summary) error {
 }
 
 // takeFiles takes in the files of a model. All of them are tried, although one fails.
-func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*ingest.Plan, entry *ingest.Entry, recorded *atomic.Int64) error {
+func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*ingest.Plan, entry *ingest.Entry,
+	recorded *atomic.Int64) error {
 	var group errgroup.Group
 	failures := make([]error, len(model.Files))
 	for i := range model.Files {
@@ -159,8 +161,10 @@ func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*inges
 			path := model.Files[i].Path
 			r.Progress.Begin(path)
 			defer r.Progress.End(path)
-			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i], recorded: recorded}
-			r.Log.Info("file begun", "path", path, "model", entry.ID, "bytes", model.Files[i].Bytes, "recorded", entry.Files[i].Recorded)
+			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i],
+				recorded: recorded}
+			r.Log.Info("file begun", "path", path, "model", entry.ID, "bytes", model.Files[i].Bytes, "recorded",
+				entry.Files[i].Recorded)
 			return file.take(ctx)
 		})
 	}
@@ -172,7 +176,8 @@ func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*inges
 func (r *run) complete(ctx context.Context, model *ingest.Model, id, into ingest.ModelID, resumed int64) error {
 	final, err := r.Catalog.Complete(ctx, r.job, id, into)
 	if errors.Is(err, ingest.ErrIncomplete) { // another program has removed rows of it
-		return &ingest.SourceError{Path: model.Files[0].Path, Offset: -1, Err: fmt.Errorf("%w: it is begun anew by the next run", err)}
+		return &ingest.SourceError{Path: model.Files[0].Path, Offset: -1,
+			Err: fmt.Errorf("%w: it is begun anew by the next run", err)}
 	}
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)

@@ -53,7 +53,8 @@ func asPlanned(t *testing.T, h *home, source ingest.Source) {
 		t.Fatal(err)
 	}
 	m := stored(t, h, source.Files[0].Path)
-	if m.Name != parsed.Name || m.Type != parsed.Type || m.Architecture != parsed.Architecture || m.Parameters != parsed.Parameters() {
+	if m.Name != parsed.Name || m.Type != parsed.Type || m.Architecture != parsed.Architecture ||
+		m.Parameters != parsed.Parameters() {
 		t.Errorf("model %s %s %s of %d parameters", m.Name, m.Type, m.Architecture, m.Parameters)
 	}
 	var layers []ingest.Layer
@@ -75,7 +76,10 @@ func asPlanned(t *testing.T, h *home, source ingest.Source) {
 			want = append(want, s)
 		}
 		for _, p := range h.pieces(t, m.Files[i]) {
-			tensor := slices.IndexFunc(f.Tensors, func(t ingest.Tensor) bool { return p.Layer != 0 && t.Name == p.Tensor })
+			tensor := slices.IndexFunc(f.Tensors, func(t ingest.Tensor) bool {
+				return p.Layer != 0 &&
+					t.Name == p.Tensor
+			})
 			got = append(got, ingest.Segment{Tensor: tensor, Ordinal: p.Ordinal, Offset: p.Offset, Bytes: p.Bytes})
 		}
 		if !slices.Equal(got, want) {
@@ -112,7 +116,8 @@ func readNothing(t *testing.T, h *home, sources []ingest.Source) {
 	before := h.state(t)
 	report := h.take(t, sources...)
 	if report.BytesRead != 0 || len(report.Ingested) != 0 || len(report.Skipped) != len(sources) {
-		t.Errorf("the second run read %d bytes, took in %v, skipped %v", report.BytesRead, report.Ingested, report.Skipped)
+		t.Errorf("the second run read %d bytes, took in %v, skipped %v", report.BytesRead, report.Ingested,
+			report.Skipped)
 	}
 	wantState(t, h.state(t), before)
 }
@@ -130,11 +135,13 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.BytesRead != 4*mib+1 || report.BytesStored != 3*mib+1 || report.BytesShared != mib || report.Continued || report.Elapsed <= 0 {
+	if report.BytesRead != 4*mib+1 || report.BytesStored != 3*mib+1 || report.BytesShared != mib || report.Continued ||
+		report.Elapsed <= 0 {
 		t.Errorf("report %+v", report)
 	}
 	p := in.Progress
-	if p.BytesTotal.Load() != 4*mib+1 || p.BytesRecorded.Load() != 4*mib+1 || p.BytesResumed.Load() != 0 || p.BytesRead.Load() != 4*mib+1 ||
+	if p.BytesTotal.Load() != 4*mib+1 || p.BytesRecorded.Load() != 4*mib+1 || p.BytesResumed.Load() != 0 ||
+		p.BytesRead.Load() != 4*mib+1 ||
 		p.FilesTotal.Load() != 2 || p.FilesDone.Load() != 2 || p.Current() != "" {
 		t.Errorf("progress %+v, at %q", p, p.Current())
 	}

@@ -14,8 +14,10 @@ type Segments interface {
 	Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error]
 }
 
-// Compare reads source, a copy of the stored file at path, and returns the segments whose SHA-256 is not the recorded one,
-// in file order. It reads through buffer, whatever the rows say of sizes, and calls read with each count of bytes. A source that
+// Compare reads source, a copy of the stored file at path, and returns the segments whose SHA-256 is not
+// the recorded one,
+// in file order. It reads through buffer, whatever the rows say of sizes, and calls read with each count
+// of bytes. A source that
 // ends early differs in all that it lacks. Errors are *ingest.SourceError: rows that do not cover the file
 // (ingest.ErrIncomplete), and a source that cannot be read.
 func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path string, source io.ReaderAt, buffer []byte,

@@ -34,16 +34,19 @@ type world struct {
 // newWorld stores a file of so many bytes in segments of at most 4 KiB.
 func newWorld(t *testing.T, bytes int) *world {
 	t.Helper()
-	w := &world{inRow: map[int64][]byte{}, inStore: map[ingest.Digest][]byte{}, stat: map[int64]error{}, replaced: map[int64]ingest.Address{}}
+	w := &world{inRow: map[int64][]byte{}, inStore: map[ingest.Digest][]byte{}, stat: map[int64]error{},
+		replaced: map[int64]ingest.Address{}}
 	random := rand.New(rand.NewPCG(1, uint64(bytes)))
 	for range bytes {
 		w.content = append(w.content, byte(random.Uint32()))
 	}
-	w.file = ingest.StoredFile{ID: 7, Name: "a.gguf", Bytes: int64(bytes), SegmentBytes: 4 * kib, Digest: ingest.Sum(w.content)}
+	w.file = ingest.StoredFile{ID: 7, Name: "a.gguf", Bytes: int64(bytes), SegmentBytes: 4 * kib,
+		Digest: ingest.Sum(w.content)}
 	for at, i := 0, 0; at < bytes; i++ {
 		n := min(bytes-at, 1+random.IntN(4*kib))
 		payload := append([]byte(nil), w.content[at:at+n]...)
-		s := ingest.StoredSegment{RowID: int64(i + 1), File: 7, Layer: 3, Tensor: "t", Ordinal: i, Offset: int64(at), Bytes: int64(n), Digest: ingest.Sum(payload)}
+		s := ingest.StoredSegment{RowID: int64(i + 1), File: 7, Layer: 3, Tensor: "t", Ordinal: i, Offset: int64(at),
+			Bytes: int64(n), Digest: ingest.Sum(payload)}
 		if i%2 == 0 {
 			s.Address = ingest.Address{URI: fmt.Sprintf("fake:%d", i), Bytes: int64(n), ETag: "1"}
 			w.inStore[s.Digest] = payload
@@ -147,7 +150,8 @@ func (w *world) Stat(_ context.Context, digest ingest.Digest, address ingest.Add
 	return w.attested, nil
 }
 
-func (w *world) Replace(_ context.Context, digest ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error) {
+func (w *world) Replace(_ context.Context, digest ingest.Digest, address ingest.Address,
+	payload []byte) (ingest.Address, error) {
 	w.inStore[digest] = append([]byte(nil), payload...)
 	address.ETag = "2"
 	return address, nil

@@ -35,11 +35,13 @@ func (r *Reader) Open(ctx context.Context, file ingest.StoredFile) *File {
 // Size returns the file's size in bytes.
 func (f *File) Size() int64 { return f.stored.Bytes }
 
-// WriteTo writes the whole file to w, in order. Each segment has its SHA-256 before it is written; that the whole has its
+// WriteTo writes the whole file to w, in order. Each segment has its SHA-256 before it is written; that
+// the whole has its
 // own is known at the end, and the error is an *ingest.MismatchError if not.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if f.stored.Digest.IsZero() {
-		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again, which goes on where it stopped",
+		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again, which goes on where it "+
+			"stopped",
 			ingest.Printable(f.stored.Name))
 	}
 	whole := sha256x2.New()
@@ -56,7 +58,8 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 // any of it is written.
 func (f *File) WriteRange(w io.Writer, from, to int64) (int64, error) {
 	if from < 0 || to < from || to > f.stored.Bytes {
-		return 0, fmt.Errorf("bytes %d to %d of %s, which has %d: %w", from, to, ingest.Printable(f.stored.Name), f.stored.Bytes, io.EOF)
+		return 0, fmt.Errorf("bytes %d to %d of %s, which has %d: %w", from, to, ingest.Printable(f.stored.Name),
+			f.stored.Bytes, io.EOF)
 	}
 	return f.write(w, from, to, nil)
 }
@@ -71,7 +74,8 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 	}
 	at := from
 	err = p.each(f.ctx, func(s fetched) error {
-		if s.Offset != at && (at != from || s.Offset > at || s.Offset+s.Bytes <= at) { // only the first may begin earlier
+		// only the first may begin earlier
+		if s.Offset != at && (at != from || s.Offset > at || s.Offset+s.Bytes <= at) {
 			return gap(at, s.Offset)
 		}
 		s.hash(whole)
@@ -91,7 +95,8 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 	return written, err
 }
 
-// ReadAt implements io.ReaderAt. It reads and checks each segment that the bytes touch, and keeps the last one: reading on
+// ReadAt implements io.ReaderAt. It reads and checks each segment that the bytes touch, and keeps the last
+// one: reading on
 // from there costs no second read of it.
 func (f *File) ReadAt(p []byte, offset int64) (n int, err error) {
 	if offset < 0 {

@@ -27,7 +27,8 @@ func TestWriteTo(t *testing.T) {
 		r := w.reader(t)
 		var out bytes.Buffer
 		n, err := r.Open(t.Context(), w.file).WriteTo(&out)
-		if err != nil || n != int64(size) || !bytes.Equal(out.Bytes(), w.content) || r.Progress.BytesRecorded.Load() != int64(size) {
+		if err != nil || n != int64(size) || !bytes.Equal(out.Bytes(), w.content) ||
+			r.Progress.BytesRecorded.Load() != int64(size) {
 			t.Errorf("%d bytes: wrote %d of %d, %v", size, n, out.Len(), err)
 		}
 	}
@@ -41,7 +42,8 @@ func TestWriteToDamaged(t *testing.T) {
 			w.spoil(i, spoil)
 			var out bytes.Buffer
 			n, err := w.reader(t).Open(t.Context(), w.file).WriteTo(&out)
-			if err == nil || !strings.Contains(err.Error(), w.rows[i].Place()) || errors.Is(err, ingest.ErrNoPayload) != (name == "missing") {
+			if err == nil || !strings.Contains(err.Error(), w.rows[i].Place()) ||
+				errors.Is(err, ingest.ErrNoPayload) != (name == "missing") {
 				t.Errorf("%s %d: %v", name, i, err)
 			}
 			if n != w.rows[i].Offset || !bytes.Equal(out.Bytes(), w.content[:n]) {
@@ -55,11 +57,13 @@ func TestWriteToOtherFile(t *testing.T) {
 	w := newWorld(t, 9*kib)
 	w.file.Digest[0]++
 	var mismatch *ingest.MismatchError
-	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); !errors.As(err, &mismatch) || mismatch.Want != w.file.Digest {
+	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); !errors.As(err, &mismatch) ||
+		mismatch.Want != w.file.Digest {
 		t.Errorf("a file whose segments are right and whose digest is another: %v", err)
 	}
 	w.file.Digest = ingest.Digest{}
-	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); err == nil || !strings.Contains(err.Error(), "not complete") {
+	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); err == nil ||
+		!strings.Contains(err.Error(), "not complete") {
 		t.Errorf("a file that is not complete: %v", err)
 	}
 }
@@ -69,14 +73,17 @@ func TestWriteToStopped(t *testing.T) {
 	w := newWorld(t, 90*kib)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.get = func(ingest.Digest) error { cancel(); return ctx.Err() }
-	if _, err := w.reader(t).Open(ctx, w.file).WriteTo(io.Discard); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "damage") {
+	if _, err := w.reader(t).Open(ctx, w.file).WriteTo(io.Discard); !errors.Is(err, context.Canceled) ||
+		strings.Contains(err.Error(), "damage") {
 		t.Errorf("stopped: %v", err)
 	}
 	full := errors.New("disk full")
-	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(), newWorld(t, 90*kib).file).WriteTo(iotest.TruncateWriter(failing{full}, 0)); err != nil {
+	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(),
+		newWorld(t, 90*kib).file).WriteTo(iotest.TruncateWriter(failing{full}, 0)); err != nil {
 		t.Errorf("a writer that takes nothing: %v", err)
 	}
-	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(), newWorld(t, 90*kib).file).WriteTo(failing{full}); !errors.Is(err, full) {
+	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(),
+		newWorld(t, 90*kib).file).WriteTo(failing{full}); !errors.Is(err, full) {
 		t.Errorf("a writer that fails: %v", err)
 	}
 }
@@ -136,7 +143,8 @@ func TestReadAt(t *testing.T) {
 		t.Errorf("byte by byte %d segments were read, there are %d", w.got-before, len(w.rows))
 	}
 	w.spoil(3, spoils["damaged"])
-	if n, err := f.ReadAt(make([]byte, 10), w.rows[3].Offset-5); n != 5 || err == nil || !strings.Contains(err.Error(), w.rows[3].Place()) {
+	if n, err := f.ReadAt(make([]byte, 10), w.rows[3].Offset-5); n != 5 || err == nil ||
+		!strings.Contains(err.Error(), w.rows[3].Place()) {
 		t.Errorf("across damage: %d, %v", n, err)
 	}
 	if _, err := f.ReadAt(make([]byte, 1), -1); err == nil {

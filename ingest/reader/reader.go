@@ -136,7 +136,8 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 	return group.Wait()
 }
 
-// buffer waits for a buffer for the segment; nil if it is not to be read. Its size is the file's and not the row's: a row
+// buffer waits for a buffer for the segment; nil if it is not to be read. Its size is the file's and not
+// the row's: a row
 // may say anything.
 func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, error) {
 	switch {
@@ -152,7 +153,8 @@ func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, erro
 // implausible says what cannot be right with the sizes that a row gives.
 func (p *pass) implausible(s ingest.StoredSegment) error {
 	if s.Bytes < 1 || s.Bytes > p.file.SegmentBytes {
-		return fmt.Errorf("the catalogue gives it %d bytes, and its file segments of at most %d", s.Bytes, p.file.SegmentBytes)
+		return fmt.Errorf("the catalogue gives it %d bytes, and its file segments of at most %d", s.Bytes,
+			p.file.SegmentBytes)
 	}
 	if s.InStore() && s.Address.Bytes != s.Bytes {
 		return fmt.Errorf("the catalogue gives it %d bytes in the file and %d in the store", s.Bytes, s.Address.Bytes)

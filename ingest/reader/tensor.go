@@ -13,8 +13,10 @@ type Layers interface {
 	Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error]
 }
 
-// Tensor finds the tensor of a model that goes by name, and the file that holds it. None is ingest.ErrNotFound, wrapped.
-func Tensor(ctx context.Context, rows Layers, model ingest.Summary, name string) (ingest.Layer, ingest.StoredFile, error) {
+// Tensor finds the tensor of a model that goes by name, and the file that holds it. None is
+// ingest.ErrNotFound, wrapped.
+func Tensor(ctx context.Context, rows Layers, model ingest.Summary, name string) (ingest.Layer, ingest.StoredFile,
+	error) {
 	for layer, err := range rows.Layers(ctx, model.ID) {
 		if err != nil {
 			return ingest.Layer{}, ingest.StoredFile{}, err
@@ -27,8 +29,9 @@ func Tensor(ctx context.Context, rows Layers, model ingest.Summary, name string)
 				return layer, f, nil
 			}
 		}
-		return layer, ingest.StoredFile{}, fmt.Errorf("tensor %s of model %d belongs to no file: another program wrote it: %w",
-			ingest.Printable(name), model.ID, ingest.ErrNotFound)
+		return layer, ingest.StoredFile{},
+			fmt.Errorf("tensor %s of model %d belongs to no file: another program wrote it: %w",
+				ingest.Printable(name), model.ID, ingest.ErrNotFound)
 	}
 	return ingest.Layer{}, ingest.StoredFile{}, fmt.Errorf("tensor %s: %w: ingest show %d lists the tensors",
 		ingest.Printable(name), ingest.ErrNotFound, model.ID)

@@ -19,10 +19,12 @@ type Verifier struct {
 	Attested bool
 	// Server has the catalogue's server hash payloads in rows, instead of reading them.
 	Server bool
-	// Repair, if not nil, is a good copy of the file: a damaged or missing payload is written again from it, if the bytes
+	// Repair, if not nil, is a good copy of the file: a damaged or missing payload is written again from
+	// it, if the bytes
 	// there have the right SHA-256. It needs Writer.
 	Repair io.ReaderAt
-	// Writer, if not nil, is told of payloads that were written again since their rows were. Its changes are made under Lease.
+	// Writer, if not nil, is told of payloads that were written again since their rows were. Its changes
+	// are made under Lease.
 	Writer Writer
 	Lease  ingest.Lease
 	// Hashed counts the bytes that the server hashed.
@@ -59,9 +61,11 @@ type verification struct {
 	at     int64          // where the next segment begins
 }
 
-// Verify checks every segment of file, and calls found for each that is damaged or missing, in file order. It checks that the
+// Verify checks every segment of file, and calls found for each that is damaged or missing, in file order.
+// It checks that the
 // segments cover the file and, if all were read, that together they have its SHA-256. Of a payload that is right
-// and was written again since its row was, the rows get the new ETag. An error means that verifying itself could not go on.
+// and was written again since its row was, the rows get the new ETag. An error means that verifying itself
+// could not go on.
 func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found func(Damage)) error {
 	p, err := v.pass(file, 0, math.MaxInt64)
 	if err != nil {
@@ -80,7 +84,8 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 		return err
 	}
 	if w.at != file.Bytes {
-		found(Damage{File: file, Reason: fmt.Errorf("rows cover %d of its %d bytes: %w", w.at, file.Bytes, ingest.ErrIncomplete)})
+		found(Damage{File: file, Reason: fmt.Errorf("rows cover %d of its %d bytes: %w", w.at, file.Bytes,
+			ingest.ErrIncomplete)})
 	} else if got := ingest.Digest(w.whole.Sum()); !w.unread && got != file.Digest {
 		found(Damage{File: file, Reason: &ingest.MismatchError{Want: file.Digest, Got: got}})
 	}
@@ -95,7 +100,8 @@ func (w *verification) reads(s ingest.StoredSegment) bool {
 	return !w.Server
 }
 
-// look finds out about a segment. The store is asked before the payload is read, so that a write that comes in between is
+// look finds out about a segment. The store is asked before the payload is read, so that a write that
+// comes in between is
 // not missed.
 func (w *verification) look(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 	switch {

@@ -22,7 +22,8 @@ func (w *world) verify(t *testing.T, v *Verifier) []Damage {
 	return all
 }
 
-// Whatever is wrong with a payload is named, and written again from a file that has the right bytes there, and from no other.
+// Whatever is wrong with a payload is named, and written again from a file that has the right bytes there,
+// and from no other.
 func TestVerifyAndRepair(t *testing.T) {
 	for name, spoil := range spoils {
 		w := newWorld(t, 50*kib)
@@ -117,7 +118,8 @@ func TestVerifyReadRewritten(t *testing.T) {
 	w := newWorld(t, 20*kib)
 	now := ingest.Address{URI: "fake:new", ETag: "9"}
 	w.stat[w.rows[2].Offset] = &ingest.RewrittenError{Was: "1", Now: now}
-	if all := w.verify(t, &Verifier{Reader: w.reader(t), Writer: w}); len(all) != 0 || w.replaced[w.rows[2].Offset] != now {
+	if all := w.verify(t, &Verifier{Reader: w.reader(t), Writer: w}); len(all) != 0 ||
+		w.replaced[w.rows[2].Offset] != now {
 		t.Errorf("%+v, row %+v", all, w.replaced[w.rows[2].Offset])
 	}
 	clear(w.replaced)
@@ -149,7 +151,8 @@ func TestVerifyFails(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 	w.get = func(ingest.Digest) error { return fmt.Errorf("no line: %w", ingest.ErrUnreachable) }
-	if err := (&Verifier{Reader: w.reader(t)}).Verify(t.Context(), w.file, never); !errors.Is(err, ingest.ErrUnreachable) {
+	if err := (&Verifier{Reader: w.reader(t)}).Verify(t.Context(), w.file, never); !errors.Is(err,
+		ingest.ErrUnreachable) {
 		t.Errorf("unreachable: %v", err)
 	}
 	w.get = nil

@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// compressBothStd does by crypto/sha256 what the instructions do, the two at the same time where that is worth a goroutine.
+// compressBothStd does by crypto/sha256 what the instructions do, the two at the same time where that is
+// worth a goroutine.
 func compressBothStd(a, b *state, ofA, ofB []byte) {
 	const worthIt = 16 << 10
 	if len(ofA) < worthIt {

@@ -1,9 +1,12 @@
-// Package sha256x2 computes two SHA-256 digests of the same bytes at once: that of a file, and that of the segment which
-// the bytes belong to. SHA-256 is a chain, in which each step waits for the one before it. A processor with instructions
+// Package sha256x2 computes two SHA-256 digests of the same bytes at once: that of a file, and that of the
+// segment which
+// the bytes belong to. SHA-256 is a chain, in which each step waits for the one before it. A processor
+// with instructions
 // for it has room for a second chain meanwhile, so that two digests take the time of one, on one core.
 //
 // It is SHA-256 as in FIPS 180-4, and the state that [Hash.MarshalBinary] gives is that of crypto/sha256.
-// Where the processor lacks the instructions, in FIPS 140 mode, or with the build tag purego, crypto/sha256 does the work, on
+// Where the processor lacks the instructions, in FIPS 140 mode, or with the build tag purego,
+// crypto/sha256 does the work, on
 // two cores where there are two.
 package sha256x2
 
@@ -30,7 +33,8 @@ type Hash struct {
 
 // New returns the Hash of nothing.
 func New() *Hash {
-	return &Hash{state: state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}}
+	return &Hash{state: state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
+		0x5be0cd19}}
 }
 
 // WriteBoth adds p to both. They need not have had the same number of bytes before. To be worth

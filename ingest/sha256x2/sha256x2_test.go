@@ -123,7 +123,8 @@ func TestStates(t *testing.T) {
 		same(t, "continued", h, before)
 	}
 	good := newStd().state(t)
-	for name, bad := range map[string][]byte{"nothing": nil, "short": good[1:], "long": append(bytes.Clone(good), 0), "another hash": append([]byte("sha\x02"), good[4:]...)} {
+	for name, bad := range map[string][]byte{"nothing": nil, "short": good[1:], "long": append(bytes.Clone(good), 0),
+		"another hash": append([]byte("sha\x02"), good[4:]...)} {
 		if err := New().UnmarshalBinary(bad); err == nil {
 			t.Errorf("%s was taken for a state", name)
 		}

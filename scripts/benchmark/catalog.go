@@ -45,16 +45,19 @@ func recordRows(ctx context.Context, catalog ingest.Catalog, rows int) (perSecon
 	const segment = ingest.MinSegmentBytes
 	size := int64(rows) * segment
 	file := ingest.File{Path: "/rows", Role: ingest.Weights, Format: "gguf", Bytes: size, ExpectedBytes: -1,
-		Tensors: []ingest.Tensor{{Name: "t", Type: "F32", Shape: []uint64{uint64(size / 4)}, Elements: size / 4, Bytes: size, BlockElements: 1, BlockBytes: 4}}}
+		Tensors: []ingest.Tensor{{Name: "t", Type: "F32", Shape: []uint64{uint64(size / 4)}, Elements: size / 4,
+			Bytes: size, BlockElements: 1, BlockBytes: 4}}}
 	plan, err := ingest.NewPlan(&file, segment)
 	if err != nil {
 		return 0, err
 	}
-	lease, err := catalog.Open(ctx, ingest.JobRequest{Pipeline: "benchmark", Source: "rows", TTL: lease.DefaultTTL, Holder: ingest.ThisProcess()})
+	lease, err := catalog.Open(ctx, ingest.JobRequest{Pipeline: "benchmark", Source: "rows", TTL: lease.DefaultTTL,
+		Holder: ingest.ThisProcess()})
 	if err != nil {
 		return 0, err
 	}
-	entry, err := catalog.Begin(ctx, lease, &ingest.Model{Name: "rows", Type: "gguf", Files: []ingest.File{file}}, []*ingest.Plan{plan})
+	entry, err := catalog.Begin(ctx, lease, &ingest.Model{Name: "rows", Type: "gguf", Files: []ingest.File{file}},
+		[]*ingest.Plan{plan})
 	if err != nil {
 		return 0, err
 	}

@@ -21,11 +21,14 @@ func (b *bench) local(ctx context.Context) error {
 	fresh := func() error { return b.clear("catalog", "store") }
 	limit := &contender{name: "SHA-256 of the file, one core: the limit", command: []string{self, "sha256", model}}
 	uncopied := func() error { return b.clear("copy.gguf") }
-	typed := &contender{name: "cp, sync, openssl dgst -sha256", prepare: uncopied, command: []string{"sh", "-c", `cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"`, "sh", model, copied}}
+	typed := &contender{name: "cp, sync, openssl dgst -sha256", prepare: uncopied,
+		command: []string{"sh", "-c", `cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"`, "sh", model, copied}}
 	ours := &contender{name: "ingest models, durable", prepare: fresh, command: b.models(model)}
 	hashing := &contender{name: "the same pipeline without a store", command: []string{self, "hash", model}}
-	again := &contender{name: "ingest models, content stored already", prepare: b.forget(ctx, model), command: b.models(model)}
-	disk := &contender{name: "dd, direct writes and sync: what the disk takes", prepare: uncopied, command: []string{"dd", "if=" + model, "of=" + copied, "bs=8M", "oflag=direct", "conv=fsync", "status=none"}}
+	again := &contender{name: "ingest models, content stored already", prepare: b.forget(ctx, model),
+		command: b.models(model)}
+	disk := &contender{name: "dd, direct writes and sync: what the disk takes", prepare: uncopied,
+		command: []string{"dd", "if=" + model, "of=" + copied, "bs=8M", "oflag=direct", "conv=fsync", "status=none"}}
 	contenders := []*contender{limit, typed, ours, hashing, again}
 	if _, err := disk.once(ctx); err == nil {
 		contenders = append(contenders, disk)
@@ -55,7 +58,8 @@ func (b *bench) memory(ctx context.Context) error {
 	if err := b.makeModel(large, b.large); err != nil {
 		return err
 	}
-	c := &contender{name: fmt.Sprintf("ingest models, %d GiB", b.large), prepare: func() error { return b.clear("catalog", "store") }, command: b.models(large)}
+	c := &contender{name: fmt.Sprintf("ingest models, %d GiB", b.large),
+		prepare: func() error { return b.clear("catalog", "store") }, command: b.models(large)}
 	s, err := c.once(ctx)
 	if err != nil {
 		return err
@@ -70,7 +74,8 @@ func (b *bench) makeModel(path string, gib int64) error {
 }
 
 func (b *bench) models(path string) []string {
-	return []string{b.ingest, "models", path, "--quiet", "--catalog", "sqlite:" + b.path("catalog/catalog.db"), "--store", "dir:" + b.path("store")}
+	return []string{b.ingest, "models", path, "--quiet", "--catalog", "sqlite:" + b.path("catalog/catalog.db"),
+		"--store", "dir:" + b.path("store")}
 }
 
 // forget prepares a round in which the store holds all content and the catalogue knows nothing of it.

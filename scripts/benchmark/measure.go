@@ -80,5 +80,6 @@ func (c *contender) ratio(to *contender) float64 {
 }
 
 func (c *contender) print() {
-	fmt.Printf("  %-52s %7.2f s wall %7.2f s cpu %6.0f MiB peak\n", c.name, c.median(wall), c.median(cpu), c.median(peak))
+	fmt.Printf("  %-52s %7.2f s wall %7.2f s cpu %6.0f MiB peak\n", c.name, c.median(wall), c.median(cpu),
+		c.median(peak))
 }

@@ -53,7 +53,8 @@ func hashModel(args []string) error {
 		return err
 	}
 	run := pipeline.Ingester{Catalog: catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse}
-	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(), TTL: lease.DefaultTTL}
+	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(),
+		TTL: lease.DefaultTTL}
 	report, err := run.Run(ctx, claim, found)
 	if err != nil {
 		return err

@@ -48,18 +48,21 @@ func (b *bench) upload(ctx context.Context) error {
 	}
 	defer stop()
 	rounds := 0
-	ours := &contender{name: "ingest models, both SHA-256 and CRC64", command: b.modelsTo(model, address), prepare: func() error {
-		rounds++
-		return b.fresh(ctx, address, rounds == 1)
-	}}
-	again := &contender{name: "ingest models, content stored already", prepare: func() error { return b.clear("catalog") }, command: b.modelsTo(model, address)}
+	ours := &contender{name: "ingest models, both SHA-256 and CRC64", command: b.modelsTo(model, address),
+		prepare: func() error {
+			rounds++
+			return b.fresh(ctx, address, rounds == 1)
+		}}
+	again := &contender{name: "ingest models, content stored already",
+		prepare: func() error { return b.clear("catalog") }, command: b.modelsTo(model, address)}
 	contenders, goals := []*contender{ours, again}, map[*contender]float64{}
 	others, err := b.others(model)
 	if err != nil {
 		return err
 	}
 	for _, u := range others {
-		c := &contender{name: u.name, command: u.command(address), prepare: func() error { return b.fresh(ctx, address, false) }}
+		c := &contender{name: u.name, command: u.command(address),
+			prepare: func() error { return b.fresh(ctx, address, false) }}
 		contenders, goals[c] = append(contenders, c), u.goal
 	}
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
@@ -87,7 +90,8 @@ func (b *bench) upload(ctx context.Context) error {
 	return nil
 }
 
-// uploadToAzurite measures the same with Azurite, which keeps what it is sent in memory, and checks signatures. It is the slow
+// uploadToAzurite measures the same with Azurite, which keeps what it is sent in memory, and checks
+// signatures. It is the slow
 // part of each: no goal is set. Each run has an Azurite of its own, for it gives memory back late.
 func (b *bench) uploadToAzurite(ctx context.Context) error {
 	if out, err := exec.CommandContext(ctx, "scripts/azurite", "install").CombinedOutput(); err != nil {
@@ -98,7 +102,8 @@ func (b *bench) uploadToAzurite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := []uploader{{name: "ingest models, both SHA-256 and CRC64", command: func(address string) []string { return b.modelsTo(model, address) }}}
+	all := []uploader{{name: "ingest models, both SHA-256 and CRC64",
+		command: func(address string) []string { return b.modelsTo(model, address) }}}
 	others, err := b.others(model)
 	if err != nil {
 		return err
@@ -111,7 +116,8 @@ func (b *bench) uploadToAzurite(ctx context.Context) error {
 		c.prepare = func() (err error) {
 			stop()
 			var address string
-			if address, stop, err = serve(exec.CommandContext(ctx, "scripts/azurite", "start", "--memory")); err != nil {
+			if address, stop, err = serve(exec.CommandContext(ctx, "scripts/azurite", "start",
+				"--memory")); err != nil {
 				stop = func() {}
 				return fmt.Errorf("start Azurite: %w", err)
 			}
@@ -149,7 +155,8 @@ func (b *bench) others(model string) ([]uploader, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := sas.AccountSignatureValues{Protocol: sas.ProtocolHTTPSandHTTP, ExpiryTime: time.Now().Add(24 * time.Hour), Permissions: "rwdlac", ResourceTypes: "sco"}.SignWithSharedKey(key)
+	query, err := sas.AccountSignatureValues{Protocol: sas.ProtocolHTTPSandHTTP,
+		ExpiryTime: time.Now().Add(24 * time.Hour), Permissions: "rwdlac", ResourceTypes: "sco"}.SignWithSharedKey(key)
 	if err != nil {
 		return nil, err
 	}
@@ -159,17 +166,20 @@ func (b *bench) others(model string) ([]uploader, error) {
 			return func(address string) []string {
 				target := address + "/" + benchContainer + "/model.gguf?" + query.Encode()
 				// Its logs and plans go where the benchmark cleans up.
-				return append([]string{"env", "AZCOPY_LOG_LOCATION=" + b.path("azcopy"), "AZCOPY_JOB_PLAN_LOCATION=" + b.path("azcopy"), "AZCOPY_DISABLE_SYSLOG=true",
+				return append([]string{"env", "AZCOPY_LOG_LOCATION=" + b.path("azcopy"),
+					"AZCOPY_JOB_PLAN_LOCATION=" + b.path("azcopy"), "AZCOPY_DISABLE_SYSLOG=true",
 					"azcopy", "copy", model, target, "--from-to", "LocalBlob", "--log-level", "NONE"}, more...)
 			}
 		}
-		found = append(found, uploader{"azcopy, no checksum", 1.35, azcopy()}, uploader{"azcopy --put-md5", 0.45, azcopy("--put-md5")})
+		found = append(found, uploader{"azcopy, no checksum", 1.35, azcopy()},
+			uploader{"azcopy --put-md5", 0.45, azcopy("--put-md5")})
 	} else {
 		fmt.Println("azcopy is not on the PATH: left out")
 	}
 	if _, err := exec.LookPath("rclone"); err == nil {
 		found = append(found, uploader{"rclone as it comes", 0.40, func(address string) []string {
-			remote := ":azureblob,account=" + benchAccount + ",key='" + benchKey + "',endpoint='" + address + "':" + benchContainer + "/model.gguf"
+			remote := ":azureblob,account=" + benchAccount + ",key='" + benchKey + "',endpoint='" + address + "':" +
+				benchContainer + "/model.gguf"
 			return []string{"rclone", "--config", os.DevNull, "copyto", model, remote}
 		}})
 	} else {
@@ -180,10 +190,12 @@ func (b *bench) others(model string) ([]uploader, error) {
 
 // modelsTo is a run with its catalogue on the disk and its payloads at a blob address.
 func (b *bench) modelsTo(path, address string) []string {
-	return []string{"env", "AZURE_STORAGE_KEY=" + benchKey, b.ingest, "models", path, "--quiet", "--catalog", "sqlite:" + b.path("catalog/catalog.db"), "--store", address + "/" + benchContainer}
+	return []string{"env", "AZURE_STORAGE_KEY=" + benchKey, b.ingest, "models", path, "--quiet", "--catalog",
+		"sqlite:" + b.path("catalog/catalog.db"), "--store", address + "/" + benchContainer}
 }
 
-// serve starts a server as a process of its own, which prints its address and ends with its standard input, and returns the
+// serve starts a server as a process of its own, which prints its address and ends with its standard
+// input, and returns the
 // address and what ends it.
 func serve(server *exec.Cmd) (address string, stop func(), err error) {
 	server.Stderr = os.Stderr

@@ -19,7 +19,8 @@ import (
 )
 
 // discardServer answers as Blob Storage does, so that it can be no slower than what it is sent: it reads every body
-// to its end and keeps nothing but sizes and headers. When it is told to, it also checks sizes and CRC64, and refuses a payload
+// to its end and keeps nothing but sizes and headers. When it is told to, it also checks sizes and CRC64,
+// and refuses a payload
 // without one. It prints its address and runs until its standard input ends.
 func discardServer([]string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,7 +65,8 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 	case comp == "list":
 		w.Header().Set("Content-Type", "application/xml")
-		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>`)
+		_, _ = io.WriteString(w,
+			`<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>`)
 	case r.Method == http.MethodPut && comp == "block":
 		d.putBlock(w, r, query.Get("blockid"))
 	case r.Method == http.MethodPut && comp == "blocklist":

@@ -18,7 +18,8 @@ func main() {
 		os.Exit(2)
 	}
 	folder := filepath.Join("scripts", "sample", "models")
-	for name, file := range map[string]gguftest.File{"tiny.gguf": model("tiny", 1), "tiny-chat.gguf": model("tiny chat", 2)} {
+	for name, file := range map[string]gguftest.File{"tiny.gguf": model("tiny", 1),
+		"tiny-chat.gguf": model("tiny chat", 2)} {
 		path := filepath.Join(folder, name)
 		if err := file.Create(path); err != nil {
 			fmt.Fprintln(os.Stderr, "sample:", err)

@@ -64,7 +64,8 @@ func (p *place) access(seams seams) (*access, error) {
 		}
 	}
 	if mode == "key" {
-		return nil, fmt.Errorf("%s is key, and neither %s nor %s nor %s is set", envAuthMode, envKey, envSAS, envConnection)
+		return nil, fmt.Errorf("%s is key, and neither %s nor %s nor %s is set", envAuthMode, envKey, envSAS,
+			envConnection)
 	}
 	return a, p.defaultToken(a)
 }
@@ -73,7 +74,8 @@ func (p *place) access(seams seams) (*access, error) {
 func (p *place) fromEnvironment(a *access) error {
 	key, sas, account := os.Getenv(envKey), strings.TrimPrefix(os.Getenv(envSAS), "?"), os.Getenv(envAccount)
 	connection := os.Getenv(envConnection)
-	if p.loopback && p.account == emulatorAccount && account != emulatorAccount && !namesAccount(connection, emulatorAccount) {
+	if p.loopback && p.account == emulatorAccount && account != emulatorAccount &&
+		!namesAccount(connection, emulatorAccount) {
 		a.key = emulatorKey
 		return nil
 	}
@@ -88,7 +90,8 @@ func (p *place) fromEnvironment(a *access) error {
 			envKey, envSAS, mention(account), p.account, envAccount, envAuthMode)
 	}
 	if key == "" && account == "" { // a key signs and stays here; a SAS is sent, and whoever gets it can use it
-		return fmt.Errorf("%s is set, and %s does not say for which account: set it to %s if the SAS is for that, put the SAS into the store's address, or set %s to login",
+		return fmt.Errorf("%s is set, and %s does not say for which account: set it to %s if the SAS is for that, put "+
+			"the SAS into the store's address, or set %s to login",
 			envSAS, envAccount, p.account, envAuthMode)
 	}
 	if !p.isAzure() && !p.loopback {
@@ -102,7 +105,8 @@ func (p *place) fromEnvironment(a *access) error {
 
 // errStranger refuses to send to a host what was not given for it.
 func (p *place) errStranger(what string) error {
-	return fmt.Errorf("%s is not a host of Azure Storage, and does not get %s: put a SAS into the address, or name the host as BlobEndpoint in %s", p.host, what, envConnection)
+	return fmt.Errorf("%s is not a host of Azure Storage, and does not get %s: put a SAS into the address, or name "+
+		"the host as BlobEndpoint in %s", p.host, what, envConnection)
 }
 
 func (p *place) defaultToken(a *access) error {
@@ -123,7 +127,8 @@ func (a *access) scrub(text string) string {
 	if plain, err := url.QueryUnescape(a.signature()); err == nil {
 		secrets = append(secrets, plain)
 	}
-	for _, name := range []string{envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"} {
+	for _, name := range []string{envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET",
+		"AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"} {
 		secrets = append(secrets, os.Getenv(name))
 	}
 	for _, secret := range secrets {

@@ -42,7 +42,8 @@ func (p *place) url() string { return p.endpoint + "/" + p.container }
 func parseAddress(address string) (*place, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or https://ACCOUNT.blob.core.windows.net/CONTAINER")
+		return nil, errors.New("the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or " +
+			"https://ACCOUNT.blob.core.windows.net/CONTAINER")
 	}
 	if u.User != nil {
 		return nil, errors.New("the store's address holds a user name or a password: give the key in AZURE_STORAGE_KEY")
@@ -105,16 +106,19 @@ func (p *place) finish(path string) error {
 		p.container = defaultContainer
 	}
 	if n := len(p.container); n < 3 || n > 63 || !containerName.MatchString(p.container) {
-		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits and single hyphens, and nothing after it", mention(p.container))
+		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits "+
+			"and single hyphens, and nothing after it", mention(p.container))
 	}
 	if p.sas != "" && !strings.Contains("&"+p.sas, "&sig=") {
-		return errors.New("store address: what follows the question mark is not a shared access signature: it has no sig=")
+		return errors.New("store address: what follows the question mark is not a shared access signature: it has no " +
+			"sig=")
 	}
 	return nil
 }
 
 func errAccount(name string) error {
-	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits", mention(name))
+	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits",
+		mention(name))
 }
 
 // mention quotes what cannot be a secret that was pasted into the wrong place.

@@ -14,7 +14,8 @@
 // Every credential stays with the host that it was given for: requests go to one host, redirects are not followed,
 // and no error, address or text of a Store holds a secret. Plain http is for loopback.
 //
-// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do does it: around a verb, or
+// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do does it:
+// around a verb, or
 // around each request of a long one.
 package azureblob
 
@@ -52,7 +53,8 @@ type Settings struct {
 	// file that would have too many of them; no more bytes of blocks are held then, but always two blocks.
 	BlockBytes int64
 	Policy     storage.Policy // how requests are tried again
-	// CapMbps is the most megabits (of 1,000,000 bits) of payloads that go in each second, in both directions together; no
+	// CapMbps is the most megabits (of 1,000,000 bits) of payloads that go in each second, in both
+	// directions together; no
 	// cap if zero or less. It holds over seconds, not over milliseconds. What is sent again counts again.
 	CapMbps float64
 }
@@ -64,7 +66,8 @@ const (
 )
 
 var tiers = map[string]blob.AccessTier{
-	"hot": blob.AccessTierHot, "cool": blob.AccessTierCool, "cold": blob.AccessTierCold, "archive": blob.AccessTierArchive,
+	"hot": blob.AccessTierHot, "cool": blob.AccessTierCool, "cold": blob.AccessTierCold,
+	"archive": blob.AccessTierArchive,
 }
 
 // Store keeps payloads in one container. Any number of processes may use one container at once.
@@ -113,7 +116,8 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", place.url(), err)
 	}
-	s := &Store{url: place.url(), layout: settings.Layout, workers: settings.Workers, block: settings.BlockBytes, policy: settings.Policy, scrub: access.scrub}
+	s := &Store{url: place.url(), layout: settings.Layout, workers: settings.Workers, block: settings.BlockBytes,
+		policy: settings.Policy, scrub: access.scrub}
 	if tier, ok := tiers[settings.Tier]; ok {
 		s.tier = &tier
 	}

@@ -38,7 +38,8 @@ func newContainer() string { return "t-" + strings.ToLower(rand.Text()) }
 
 // clearEnvironment hides the credentials of whoever runs the tests.
 func clearEnvironment(t *testing.T) {
-	for _, name := range []string{envAccount, envKey, envSAS, envConnection, envAuthMode, "AZURE_CLIENT_SECRET", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+	for _, name := range []string{envAccount, envKey, envSAS, envConnection, envAuthMode, "AZURE_CLIENT_SECRET",
+		"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
 		t.Setenv(name, "")
 	}
 }
@@ -167,7 +168,8 @@ func sasAddress(t *testing.T, c *azblob.Client, name, rights string) string {
 		t.Fatal(err)
 	}
 	query, err := sas.BlobSignatureValues{
-		Protocol: sas.ProtocolHTTPSandHTTP, ExpiryTime: time.Now().Add(time.Hour), ContainerName: name, Permissions: rights,
+		Protocol: sas.ProtocolHTTPSandHTTP, ExpiryTime: time.Now().Add(time.Hour), ContainerName: name,
+		Permissions: rights,
 	}.SignWithSharedKey(key)
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,8 @@ const (
 // within 50,000 blocks.
 func blockBytes(size, wanted int64) (int64, error) {
 	if size > maxFileBytes {
-		return 0, fmt.Errorf("the file has %d bytes, and a blob takes at most %d (50,000 blocks of 4,000 MiB): it can only be stored in segments", size, int64(maxFileBytes))
+		return 0, fmt.Errorf("the file has %d bytes, and a blob takes at most %d (50,000 blocks of 4,000 MiB): it can "+
+			"only be stored in segments", size, int64(maxFileBytes))
 	}
 	if needed := (size + maxBlocks - 1) / maxBlocks; needed > wanted {
 		wanted = (needed + 1<<20 - 1) >> 20 << 20
@@ -89,11 +90,13 @@ func (s *Store) received(act, name string, got []byte, sent uint64) error {
 	if len(got) == 0 || base64.StdEncoding.EncodeToString(got) == crcText(sent) {
 		return nil
 	}
-	return &Error{Act: act, URL: s.urlOf(name), transient: true, cause: fmt.Errorf("the service received other bytes: their CRC64 is %x", got)}
+	return &Error{Act: act, URL: s.urlOf(name), transient: true,
+		cause: fmt.Errorf("the service received other bytes: their CRC64 is %x", got)}
 }
 
 // commit makes the blob out of its blocks. Until then nobody sees any of them.
-func (s *Store) commit(ctx context.Context, name string, digest ingest.Digest, size int64, ids []string, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
+func (s *Store) commit(ctx context.Context, name string, digest ingest.Digest, size int64, ids []string,
+	condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
 	answer, err := s.container.NewBlockBlobClient(name).CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{
 		Metadata:         metadata{}.with(metaDigest, digest.String()),
 		Tier:             s.tier,
@@ -106,7 +109,8 @@ func (s *Store) commit(ctx context.Context, name string, digest ingest.Digest, s
 	return s.address(name, size, answer.ETag, answer.LastModified), nil
 }
 
-// discard removes the uncommitted blocks of a blob that is not there. The service does so when a block list is committed; the
+// discard removes the uncommitted blocks of a blob that is not there. The service does so when a block
+// list is committed; the
 // one that is committed here is empty, the blob says nothing of a digest, and it is removed at once.
 func (s *Store) discard(ctx context.Context, name string) error {
 	c := s.container.NewBlockBlobClient(name)

@@ -148,7 +148,8 @@ func TestServiceChecksEachUpload(t *testing.T) {
 	if _, err := s.send(t.Context(), bad, nil); !refused(err, bloberror.CRC64Mismatch) {
 		t.Errorf("with a checksum that is not that of the payload: %v", err)
 	}
-	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(err, bloberror.CRC64Mismatch) {
+	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(err,
+		bloberror.CRC64Mismatch) {
 		t.Errorf("a block with a checksum that is not its own: %v", err)
 	}
 }
@@ -166,7 +167,8 @@ func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
 	t.Helper()
 	for i := 0; i*size < len(file); i++ {
 		block := file[i*size : min(len(file), (i+1)*size)]
-		c.wantAccepted(t, payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)), block)
+		c.wantAccepted(t, payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)),
+			block)
 	}
 }
 
@@ -180,7 +182,8 @@ func TestDamageOnTheWay(t *testing.T) {
 	s := openChecking(t, service, Settings{BlockBytes: 64 << 10, Policy: quick})
 	p := randomBytes(300_000, 10)
 	once := openStore(t, s.url, Settings{})
-	if _, err := once.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil || !strings.Contains(err.Error(), "Crc64Mismatch") || !passes(err) {
+	if _, err := once.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
+		!strings.Contains(err.Error(), "Crc64Mismatch") || !passes(err) {
 		t.Errorf("Put of a payload that is damaged on its way: %v", err)
 	}
 	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
@@ -196,7 +199,8 @@ func TestDamageOnTheWay(t *testing.T) {
 	}
 }
 
-// TestOtherBytesReceived has a service that makes a blob of other bytes than were sent, and says so by their checksum. What
+// TestOtherBytesReceived has a service that makes a blob of other bytes than were sent, and says so by
+// their checksum. What
 // it holds in the end is what was sent, or nothing.
 func TestOtherBytesReceived(t *testing.T) {
 	clearEnvironment(t)
@@ -213,7 +217,8 @@ func TestOtherBytesReceived(t *testing.T) {
 		case r.Method == http.MethodPut && comp == "blocklist":
 			w.WriteHeader(http.StatusCreated)
 		case r.Method == http.MethodPut:
-			if match := r.Header.Get("If-Match"); r.Header.Get("If-None-Match") != "" && there != nil || match != "" && match != headers[path].Get("ETag") {
+			if match := r.Header.Get("If-Match"); r.Header.Get("If-None-Match") != "" && there != nil || match != "" &&
+				match != headers[path].Get("ETag") {
 				w.Header().Set("x-ms-error-code", "ConditionNotMet")
 				w.WriteHeader(http.StatusPreconditionFailed)
 				return
@@ -226,7 +231,8 @@ func TestOtherBytesReceived(t *testing.T) {
 				blocks++
 			} else {
 				tag++
-				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
+				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)},
+					"Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
 				for name, values := range r.Header {
 					if strings.HasPrefix(name, "X-Ms-Meta-") {
 						kept[name] = values
@@ -248,7 +254,8 @@ func TestOtherBytesReceived(t *testing.T) {
 	}))
 	defer server.Close()
 	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{BlockBytes: 100_000, Policy: quick})
-	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} { // smaller than what is looked for first, and larger
+	// smaller than what is looked for first, and larger
+	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} {
 		p := randomBytes(size, 14)
 		lies = lied
 		_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
@@ -258,7 +265,8 @@ func TestOtherBytesReceived(t *testing.T) {
 	}
 	p := randomBytes(3000, 15)
 	lies = 1 << 30
-	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil || !strings.Contains(err.Error(), "other bytes") {
+	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
+		!strings.Contains(err.Error(), "other bytes") {
 		t.Errorf("Put, lied to each time: %v", err)
 	}
 	if got := held["/devstoreaccount1/checked/"+payloadName(ingest.Sum(p))]; got != nil {
@@ -270,7 +278,8 @@ func TestOtherBytesReceived(t *testing.T) {
 		t.Errorf("PutFile: %v, %d blocks sent, want two and one of them again", err, blocks)
 	}
 	lies = 1 << 30
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err == nil || !strings.Contains(err.Error(), "other bytes") {
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err == nil ||
+		!strings.Contains(err.Error(), "other bytes") {
 		t.Errorf("PutFile, lied to each time: %v", err)
 	}
 }

@@ -28,7 +28,8 @@ func TestAddress(t *testing.T) {
 		}
 		name := "sha256/" + digest.String()[:2] + "/" + digest.String()
 		if a.URI != s.String()+"/"+name || a.Name != name || a.Container != s.containerName() || a.Bytes != 100_000 ||
-			a.ETag == "" || strings.Contains(a.ETag, `"`) || time.Since(a.Modified).Abs() > time.Minute || a.Modified.Location() != time.UTC {
+			a.ETag == "" || strings.Contains(a.ETag, `"`) || time.Since(a.Modified).Abs() > time.Minute ||
+			a.Modified.Location() != time.UTC {
 			t.Errorf("round %d: %+v", round, a)
 		}
 	}
@@ -100,7 +101,8 @@ func TestLookCreatesNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if properties, err := s.container.GetProperties(t.Context(), nil); err != nil || properties.BlobPublicAccess != nil {
+	if properties, err := s.container.GetProperties(t.Context(), nil); err != nil ||
+		properties.BlobPublicAccess != nil {
 		t.Errorf("public access %v, %v", properties.BlobPublicAccess, err)
 	}
 	nobody, err := http.Get(s.urlOf(payloadName(ingest.Sum(randomBytes(1000, 0)))))
@@ -141,7 +143,8 @@ func TestNeverPublic(t *testing.T) {
 		if made.Load() < int64(i+1) {
 			t.Fatalf("way %d was seen to make no container", i)
 		}
-		if properties, err := s.container.GetProperties(t.Context(), nil); err != nil || properties.BlobPublicAccess != nil {
+		if properties, err := s.container.GetProperties(t.Context(), nil); err != nil ||
+			properties.BlobPublicAccess != nil {
 			t.Errorf("way %d: public access %v, %v", i, properties.BlobPublicAccess, err)
 		}
 	}
@@ -218,7 +221,8 @@ func TestStat(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again *ingest.RewrittenError
-	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag || again.Now.ETag == a.ETag || again.Now.Name != a.Name {
+	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag ||
+		again.Now.ETag == a.ETag || again.Now.Name != a.Name {
 		t.Errorf("written again: %v", err)
 	} else if _, err := s.Stat(t.Context(), digest, again.Now); err != nil {
 		t.Errorf("where it is said to lie now: %v", err)
@@ -255,7 +259,8 @@ func TestGetKnowsSizes(t *testing.T) {
 			t.Errorf("a row of %d bytes: %d bytes, %v", want, len(got), err)
 		}
 	}
-	for _, name := range []string{"../x", "sha256/ab/cd", "other", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/"} {
+	for _, name := range []string{"../x", "sha256/ab/cd", "other", "1/2/3", "01/2/3.bin", "1/0/3.bin",
+		payloadName(ingest.Sum(p)) + "/"} {
 		if _, err := get(t, s, ingest.Sum(p), ingest.Address{Name: name}); !errors.Is(err, errNoName) {
 			t.Errorf("a row with the name %s: %v", name, err)
 		}

@@ -67,7 +67,8 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 	switch bloberror.Code(e.Code) {
-	case bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.BlobArchived, bloberror.BlobBeingRehydrated:
+	case bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.BlobArchived,
+		bloberror.BlobBeingRehydrated:
 		return true
 	}
 	switch e.Status {
@@ -119,7 +120,8 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. Of one without a container nothing is
+// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. Of one without a
+// container nothing is
 // known: it may be the wrong name, or account.
 func asMissing(err error) error {
 	var e *Error
@@ -150,7 +152,8 @@ func (e *Error) answered(said *azcore.ResponseError) {
 // telltale is what stands beside a secret, in a text that repeats a request.
 var telltale = regexp.MustCompile(`(?i)sig=|sharedkey|bearer|authorization|accountkey`)
 
-// reason is what the service says of a request that it does not understand, and nobody else can: which header, which value. A
+// reason is what the service says of a request that it does not understand, and nobody else can: which
+// header, which value. A
 // text that may repeat a secret is not told.
 func (s *Store) reason(said *azcore.ResponseError) string {
 	var body struct{ Message, HeaderName, QueryParameterName, Reason string }

@@ -115,10 +115,11 @@ func TestRetryAfter(t *testing.T) {
 		headers     []string
 		least, most time.Duration
 	}{
-		"seconds":         {[]string{"Retry-After", "1"}, time.Second, 20 * time.Second},
-		"a date":          {[]string{"Retry-After", "+2s"}, 900 * time.Millisecond, 20 * time.Second},
-		"ms":              {[]string{"x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
-		"ms before s":     {[]string{"Retry-After", "100", "x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
+		"seconds": {[]string{"Retry-After", "1"}, time.Second, 20 * time.Second},
+		"a date":  {[]string{"Retry-After", "+2s"}, 900 * time.Millisecond, 20 * time.Second},
+		"ms":      {[]string{"x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
+		"ms before s": {[]string{"Retry-After", "100", "x-ms-retry-after-ms", "400"}, 400 * time.Millisecond,
+			20 * time.Second},
 		"a date long ago": {[]string{"Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT"}, 0, 20 * time.Second},
 		"nonsense":        {[]string{"Retry-After", "soon"}, 0, 20 * time.Second},
 	} {
@@ -141,7 +142,8 @@ func TestRetryAfter(t *testing.T) {
 // TestFinalFaults checks that what trying again cannot cure is tried once.
 func TestFinalFaults(t *testing.T) {
 	for code, status := range map[string]int{
-		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403, "InvalidBlobTier": 400, "BlobArchived": 409,
+		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403, "InvalidBlobTier": 400,
+		"BlobArchived":   409,
 		"LeaseIdMissing": 412, "NotImplemented": 501, "BlobImmutableDueToPolicy": 409, "": 404,
 	} {
 		var uploads atomic.Int64

@@ -175,7 +175,8 @@ func TestPutFileAmongForeignBlocks(t *testing.T) {
 	content := randomBytes(1<<20, 6)
 	digest := ingest.Sum(content)
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")),
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	wrong := bytes.Clone(content)
@@ -204,10 +205,12 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")),
+		nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil || !strings.Contains(err.Error(), "blocks of another program") {
+	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil ||
+		!strings.Contains(err.Error(), "blocks of another program") {
 		t.Errorf("%v", err)
 	}
 	if there, err := s.head(t.Context(), payloadName(digest)); err != nil || there.ETag != before.ETag {
@@ -215,7 +218,8 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 	}
 }
 
-// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong; or discards the blocks.
+// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong; or
+// discards the blocks.
 func TestPutFileMeanwhile(t *testing.T) {
 	content := randomBytes(1<<20, 13)
 	digest := ingest.Sum(content)
@@ -285,7 +289,8 @@ func TestBlockBytes(t *testing.T) {
 			t.Errorf("%d bytes make too many blocks of %d", test.size, got)
 		}
 	}
-	if _, err := (&Store{}).PutFile(t.Context(), ingest.Digest{}, nil, maxFileBytes+1); err == nil || !strings.Contains(err.Error(), "50,000 blocks of 4,000 MiB") {
+	if _, err := (&Store{}).PutFile(t.Context(), ingest.Digest{}, nil, maxFileBytes+1); err == nil ||
+		!strings.Contains(err.Error(), "50,000 blocks of 4,000 MiB") {
 		t.Errorf("a file beyond the limits: %v", err)
 	}
 }
@@ -298,7 +303,8 @@ func TestFileBuffers(t *testing.T) {
 		want, most int64
 	}{
 		{8, 8 << 20, 9, 72 << 20}, {64, 8 << 20, 9, 72 << 20}, {3, 8 << 20, 4, 32 << 20}, {1, 8 << 20, 2, 16 << 20},
-		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20}, {8, maxBlockBytes, 2, 2 * maxBlockBytes},
+		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20},
+		{8, maxBlockBytes, 2, 2 * maxBlockBytes},
 	} {
 		f := &sending{Store: &Store{workers: test.workers, block: 8 << 20}, block: test.block}
 		if n := int64(f.buffers()); n != test.want || n*test.block > test.most {
@@ -310,7 +316,8 @@ func TestFileBuffers(t *testing.T) {
 func TestBlockIDs(t *testing.T) {
 	a, b := ingest.Sum([]byte("a")), ingest.Sum([]byte("b"))
 	ids := map[string]bool{}
-	for _, id := range []string{blockID(a, 8, 0, 1), blockID(b, 8, 0, 1), blockID(a, 9, 0, 1), blockID(a, 8, 1, 1), blockID(a, 8, 0, 2)} {
+	for _, id := range []string{blockID(a, 8, 0, 1), blockID(b, 8, 0, 1), blockID(a, 9, 0, 1), blockID(a, 8, 1, 1),
+		blockID(a, 8, 0, 2)} {
 		ids[id] = true
 		if len(id) != 72 {
 			t.Errorf("%d characters in %s", len(id), id)
@@ -330,7 +337,8 @@ func TestPutAmongForeignBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")),
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	address, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)

@@ -15,9 +15,11 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Get reads a part of a payload; see ingest.Store. One that is out of use because of a Delete is read as well: rows that
+// Get reads a part of a payload; see ingest.Store. One that is out of use because of a Delete is read as
+// well: rows that
 // refer to it are right.
-func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64, into []byte) error {
+func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
+	into []byte) error {
 	name, err := nameAt(digest, address)
 	if err != nil {
 		return err

@@ -34,7 +34,8 @@ func TestKilledChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := uploader(t, address)
-	if _, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), int64(len(content))); err != nil {
+	if _, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content),
+		int64(len(content))); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -62,7 +62,8 @@ func (s *Store) recordedOwner(ctx context.Context) (string, error) {
 		return "", s.failed(ctx, "read", ownerRecord, err)
 	}
 	if len(text) == 0 {
-		return "", fmt.Errorf("%s is empty, and should hold the identity of a catalogue: remove the blob if another program wrote it", s.urlOf(ownerRecord))
+		return "", fmt.Errorf("%s is empty, and should hold the identity of a catalogue: remove the blob if another "+
+			"program wrote it", s.urlOf(ownerRecord))
 	}
 	return string(text), nil
 }
@@ -96,7 +97,8 @@ func (s *Store) ownedBy() string {
 
 const plainBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// escape turns an identity into a value of a header that nothing on the way changes: a byte that is not plain becomes ~XX.
+// escape turns an identity into a value of a header that nothing on the way changes: a byte that is not
+// plain becomes ~XX.
 func escape(identity string) string {
 	var name strings.Builder
 	for i := range len(identity) {

@@ -41,13 +41,15 @@ func TestSharedStore(t *testing.T) {
 	for _, claim := range []string{"", "one", "three"} {
 		_, err := s.Owner(t.Context(), claim)
 		var shared *ingest.SharedError
-		if !errors.As(err, &shared) || !slices.Equal(shared.Catalogs, []string{"one", "two"}) || !strings.Contains(err.Error(), s.urlOf(catalogs)) {
+		if !errors.As(err, &shared) || !slices.Equal(shared.Catalogs, []string{"one", "two"}) ||
+			!strings.Contains(err.Error(), s.urlOf(catalogs)) {
 			t.Errorf("claimed by %q: %v", claim, err)
 		}
 	}
 }
 
-// TestRecordIsReadable: in whatever tier the payloads are, the record is in the account's own, and an empty one is nobody.
+// TestRecordIsReadable: in whatever tier the payloads are, the record is in the account's own, and an
+// empty one is nobody.
 func TestRecordIsReadable(t *testing.T) {
 	s := fresh(t, Settings{Tier: "archive"})
 	if owner, err := s.Owner(t.Context(), "mine"); err != nil || owner != "mine" {

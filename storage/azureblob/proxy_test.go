@@ -31,7 +31,8 @@ func newProxy(t *testing.T, choose func(r *http.Request) deed) *proxyServer {
 		t.Fatal(err)
 	}
 	p := &proxyServer{target: u.Host, choose: choose}
-	p.client = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	p.client = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.host = strings.TrimPrefix(server.URL, "http://")

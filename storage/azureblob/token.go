@@ -65,7 +65,8 @@ func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, onTheWay
 	}
 }
 
-const noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " + envSAS
+const noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " +
+	envSAS
 
 // tokenTimeout is for a whole request of a token, which is short.
 const tokenTimeout = time.Minute

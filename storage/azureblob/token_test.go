@@ -19,7 +19,8 @@ type tokenService func(r *http.Request) (*http.Response, error)
 func (s tokenService) Do(r *http.Request) (*http.Response, error) { return s(r) }
 
 func answer(r *http.Request, status int, body string, headers ...string) *http.Response {
-	a := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
+	a := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: r}
 	for i := 0; i < len(headers); i += 2 {
 		a.Header.Set(headers[i], headers[i+1])
 	}
@@ -35,20 +36,24 @@ func TestTokenFaults(t *testing.T) {
 		after     time.Duration
 		text      string
 	}{
-		"429": {func(r *http.Request) (*http.Response, error) { return answer(r, 429, "{}", "Retry-After", "7"), nil }, true, 7 * time.Second, "busy"},
+		"429": {func(r *http.Request) (*http.Response, error) { return answer(r, 429, "{}", "Retry-After", "7"), nil },
+			true, 7 * time.Second, "busy"},
 		"503": {func(r *http.Request) (*http.Response, error) { return answer(r, 503, "{}"), nil }, true, 0, "busy"},
 		"reset": {func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
 		}, true, 0, "cannot be reached"},
-		"cut": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, true, 0, "cannot be reached"},
+		"cut": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, true, 0,
+			"cannot be reached"},
 		"refused": {func(r *http.Request) (*http.Response, error) {
 			return answer(r, 401, `{"error":"invalid_client"}`), nil
 		}, false, 0, "no token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clearEnvironment(t)
-			for name, value := range map[string]string{"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential", "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
-				"AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000002", "AZURE_CLIENT_SECRET": secretKey, "AZURE_AUTHORITY_HOST": ""} {
+			for name, value := range map[string]string{"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+				"AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
+				"AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000002", "AZURE_CLIENT_SECRET": secretKey,
+				"AZURE_AUTHORITY_HOST": ""} {
 				t.Setenv(name, value)
 			}
 			var asked atomic.Int64
@@ -69,7 +74,8 @@ func TestTokenFaults(t *testing.T) {
 			s := openWith(t, "azblob://account1/c12", Settings{}, seams{token: token})
 			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 			var e *Error
-			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after || !strings.Contains(err.Error(), test.text) || !errors.Is(err, ingest.ErrUnreachable) {
+			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after ||
+				!strings.Contains(err.Error(), test.text) || !errors.Is(err, ingest.ErrUnreachable) {
 				t.Errorf("%v, transient %v", err, passes(err))
 			}
 			if asked.Load() != 1 {

@@ -33,7 +33,8 @@ func (a *access) client(containerURL string, settings Settings, seams seams) (*c
 		Transport: newTransport(a, settings, seams),
 	}}
 	if a.token != nil {
-		options.PerRetryPolicies = append(options.PerRetryPolicies, runtime.NewBearerTokenPolicy(a.token, []string{tokenScope}, nil))
+		options.PerRetryPolicies = append(options.PerRetryPolicies,
+			runtime.NewBearerTokenPolicy(a.token, []string{tokenScope}, nil))
 	}
 	if a.key == "" {
 		return container.NewClientWithNoCredential(containerURL, options)

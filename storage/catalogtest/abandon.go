@@ -62,7 +62,8 @@ var attachTests = []test{
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template 2", ingest.Template)))
 		template := r.summary(b).Files[1]
 		for range 2 {
-			must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c", URI: "ollama://c"}, []ingest.FileID{template.ID}))
+			must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c", URI: "ollama://c"},
+				[]ingest.FileID{template.ID}))
 			s := r.summary(a)
 			want(t, "files", len(s.Files), 3)
 			want(t, "digest", s.Files[2].Digest, template.Digest)
@@ -83,7 +84,8 @@ var attachTests = []test{
 		a := r.take(newWork("a", gguf("/a.gguf", "a"), small("/t1", "template", ingest.Template)))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template)))
 		own := r.summary(a).Files[1].ID
-		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c"}, []ingest.FileID{own, r.summary(b).Files[1].ID}))
+		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c"},
+			[]ingest.FileID{own, r.summary(b).Files[1].ID}))
 		s := r.summary(a)
 		want(t, "files", len(s.Files), 2)
 		want(t, "files of the name", len(s.Names[1].Files), 2)
@@ -94,7 +96,8 @@ var attachTests = []test{
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("a", gguf("/a.gguf", "a"), small("/t1", "template 1", ingest.Template)))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template 2", ingest.Template)))
-		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "a", URI: "new"}, []ingest.FileID{r.summary(b).Files[1].ID}))
+		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "a", URI: "new"},
+			[]ingest.FileID{r.summary(b).Files[1].ID}))
 		s := r.summary(a)
 		want(t, "names", len(s.Names), 1)
 		want(t, "URI", s.Names[0].URI, "new")
@@ -116,7 +119,8 @@ var attachTests = []test{
 		b := r.take(newWork("b", small("/w", "template", ingest.Weights), small("/t", "template", ingest.Template)))
 		s := r.summary(b)
 		name := ingest.Alias{Name: "c"}
-		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID, s.Files[0].ID}), "another model's weights")
+		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID, s.Files[0].ID}),
+			"another model's weights")
 		want(t, "files", len(r.summary(a).Files), 1)
 		want(t, "names", len(r.summary(a).Names), 1)
 		must(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID}))
@@ -131,8 +135,10 @@ var attachTests = []test{
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t1", "template 1", ingest.Template)))
 		open := r.fill(newWork("o", small("/t2", "template 2", ingest.Template)))
 		good, name := r.summary(b).Files[1].ID, ingest.Alias{Name: "c"}
-		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, r.summary(b).Files[0].ID}), "a file with tensors")
-		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, open.Files[0].ID}), ingest.ErrIncomplete)
+		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, r.summary(b).Files[0].ID}),
+			"a file with tensors")
+		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, open.Files[0].ID}),
+			ingest.ErrIncomplete)
 		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, 4711}), ingest.ErrNotFound)
 		wantIs(t, r.Attach(t.Context(), r.lease, open.ID, name, nil), ingest.ErrIncomplete)
 		wantIs(t, r.Attach(t.Context(), r.lease, 4711, name, nil), ingest.ErrNotFound)

@@ -96,9 +96,11 @@ func TestCheckFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := liar{
-				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2, Names: []ingest.Name{{Files: []ingest.FileID{7}}},
+				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2,
+					Names: []ingest.Name{{Files: []ingest.FileID{7}}},
 					Files: []ingest.StoredFile{{ID: 7, Model: 1, Bytes: 8, Recorded: 8, Digest: a}}},
-				pieces: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a}, {File: 7, Offset: 5, Bytes: 3, Digest: a}},
+				pieces: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a},
+					{File: 7, Offset: 5, Bytes: 3, Digest: a}},
 			}
 			c.spoil(&l)
 			err := catalogtest.Check(t.Context(), l, func(d ingest.Digest) bool { return d == a })

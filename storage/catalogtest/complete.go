@@ -20,9 +20,11 @@ var completeTests = []test{
 		want(t, "files", len(s.Files), 2)
 		for i, f := range s.Files {
 			src := w.sources[i]
-			want(t, "file", f, ingest.StoredFile{ID: f.ID, Model: id, Index: i, Role: src.Role, Name: f.Name, Path: src.Path, Format: src.Format,
-				Bytes: src.Bytes, Modified: changed, Expected: w.model.Files[i].Expected, Digest: src.digest(), Recorded: src.Bytes,
-				Tensors: int64(len(src.Tensors)), SegmentBytes: ingest.MinSegmentBytes})
+			want(t, "file", f, ingest.StoredFile{ID: f.ID, Model: id, Index: i, Role: src.Role, Name: f.Name,
+				Path: src.Path, Format: src.Format,
+				Bytes: src.Bytes, Modified: changed, Expected: w.model.Files[i].Expected, Digest: src.digest(),
+				Recorded: src.Bytes,
+				Tensors:  int64(len(src.Tensors)), SegmentBytes: ingest.MinSegmentBytes})
 		}
 		want(t, "names", len(s.Names), 1)
 		want(t, "files of the name", len(s.Names[0].Files), 2)
@@ -139,7 +141,8 @@ var mergeTests = []test{
 		must(t, err)
 		w.plans[0] = plan
 		e := r.begin(w)
-		b := ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: w.sources[0].Bytes, Digest: w.sources[0].digest(), HashState: []byte("x")}
+		b := ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: w.sources[0].Bytes, Digest: w.sources[0].digest(),
+			HashState: []byte("x")}
 		for segment := range plan.All() {
 			piece := ingest.NewSegment{Segment: segment, Digest: ingest.Sum([]byte{byte(len(b.Segments))})}
 			if segment.Tensor != ingest.NoTensor {
@@ -182,7 +185,8 @@ var mergeTests = []test{
 			want(t, "index", l.Index, i)
 		}
 		want(t, "file of the last", layers[5].File, e.Files[1].ID)
-		want(t, "pieces of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID, 0)))), projector.plan().Count())
+		want(t, "pieces of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID, 0)))),
+			projector.plan().Count())
 		r.check()
 	}},
 	{name: "files alone go into the model that is named", run: func(t *testing.T, db Database) {

@@ -67,7 +67,8 @@ var concurrentTests = []test{
 		group, ctx := errgroup.WithContext(t.Context())
 		for i := range handles {
 			r := start(t, db(t), fmt.Sprint("/", i))
-			w := newWork(fmt.Sprint("m", i), gguf(fmt.Sprintf("/%d.gguf", i), "the same"), gguf(fmt.Sprintf("/own%d.gguf", i), fmt.Sprint("own ", i)))
+			w := newWork(fmt.Sprint("m", i), gguf(fmt.Sprintf("/%d.gguf", i), "the same"),
+				gguf(fmt.Sprintf("/own%d.gguf", i), fmt.Sprint("own ", i)))
 			e := r.begin(w)
 			for file := range w.sources {
 				group.Go(func() error {

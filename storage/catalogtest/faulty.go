@@ -91,7 +91,8 @@ func (f *faulty) AllJobs(ctx context.Context) iter.Seq2[ingest.Job, error] {
 	return sequence(f.hook, "AllJobs", f.Catalog.AllJobs(ctx))
 }
 
-func (f *faulty) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
+func (f *faulty) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model,
+	plans []*ingest.Plan) (*ingest.Entry, error) {
 	return act(f.hook, "Begin", func() (*ingest.Entry, error) { return f.Catalog.Begin(ctx, lease, model, plans) })
 }
 
@@ -100,14 +101,18 @@ func (f *faulty) Record(ctx context.Context, lease ingest.Lease, batch *ingest.B
 }
 
 func (f *faulty) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
-	return act(f.hook, "Complete", func() (ingest.ModelID, error) { return f.Catalog.Complete(ctx, lease, model, into) })
+	return act(f.hook, "Complete", func() (ingest.ModelID, error) {
+		return f.Catalog.Complete(ctx, lease, model,
+			into)
+	})
 }
 
 func (f *faulty) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	return effect(f.hook, "Abandon", func() error { return f.Catalog.Abandon(ctx, lease, model) })
 }
 
-func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
+	files []ingest.FileID) error {
 	return effect(f.hook, "Attach", func() error { return f.Catalog.Attach(ctx, lease, model, name, files) })
 }
 
@@ -132,7 +137,10 @@ func (f *faulty) LastSegment(ctx context.Context, file ingest.FileID) (ingest.St
 }
 
 func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
-	return act(f.hook, "Unchanged", func() (ingest.StoredFile, error) { return f.Catalog.Unchanged(ctx, path, bytes, modified) })
+	return act(f.hook, "Unchanged", func() (ingest.StoredFile, error) {
+		return f.Catalog.Unchanged(ctx, path, bytes,
+			modified)
+	})
 }
 
 func (f *faulty) ModelsNamed(ctx context.Context, name string) ([]ingest.ModelID, error) {
@@ -140,15 +148,24 @@ func (f *faulty) ModelsNamed(ctx context.Context, name string) ([]ingest.ModelID
 }
 
 func (f *faulty) ModelsWithDigest(ctx context.Context, prefix ingest.DigestPrefix) ([]ingest.ModelID, error) {
-	return act(f.hook, "ModelsWithDigest", func() ([]ingest.ModelID, error) { return f.Catalog.ModelsWithDigest(ctx, prefix) })
+	return act(f.hook, "ModelsWithDigest", func() ([]ingest.ModelID,
+		error) {
+		return f.Catalog.ModelsWithDigest(ctx, prefix)
+	})
 }
 
 func (f *faulty) FileWithDigest(ctx context.Context, digest ingest.Digest) (ingest.StoredFile, error) {
-	return act(f.hook, "FileWithDigest", func() (ingest.StoredFile, error) { return f.Catalog.FileWithDigest(ctx, digest) })
+	return act(f.hook, "FileWithDigest", func() (ingest.StoredFile,
+		error) {
+		return f.Catalog.FileWithDigest(ctx, digest)
+	})
 }
 
 func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
-	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string, error) { return f.Catalog.Referenced(ctx, digests) })
+	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string,
+		error) {
+		return f.Catalog.Referenced(ctx, digests)
+	})
 }
 
 func (f *faulty) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
@@ -159,7 +176,8 @@ func (f *faulty) Unreferenced(ctx context.Context, lease ingest.Lease, remove bo
 	return counts[0], counts[1], err
 }
 
-func (f *faulty) Relocate(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment, address ingest.Address) error {
+func (f *faulty) Relocate(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment,
+	address ingest.Address) error {
 	return effect(f.hook, "Relocate", func() error { return f.Catalog.Relocate(ctx, lease, segment, address) })
 }
 
@@ -183,8 +201,12 @@ func (f *faulty) ReadPayload(ctx context.Context, segment ingest.StoredSegment, 
 	return effect(f.hook, "ReadPayload", func() error { return f.Catalog.ReadPayload(ctx, segment, into) })
 }
 
-func (f *faulty) ReplacePayload(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment, payload []byte) error {
-	return effect(f.hook, "ReplacePayload", func() error { return f.Catalog.ReplacePayload(ctx, lease, segment, payload) })
+func (f *faulty) ReplacePayload(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment,
+	payload []byte) error {
+	return effect(f.hook, "ReplacePayload", func() error {
+		return f.Catalog.ReplacePayload(ctx, lease, segment,
+			payload)
+	})
 }
 
 func (f *faulty) HashPayload(ctx context.Context, segment ingest.StoredSegment) (ingest.Digest, error) {

@@ -52,7 +52,8 @@ func gguf(path, content string) source {
 
 // small is a file of one segment without tensors, such as a template.
 func small(path, content string, role ingest.Role) source {
-	s := source{content: content, File: ingest.File{Path: path, Role: role, Format: "opaque", Bytes: int64(len(content)), Modified: changed, ExpectedBytes: -1}}
+	s := source{content: content, File: ingest.File{Path: path, Role: role, Format: "opaque",
+		Bytes: int64(len(content)), Modified: changed, ExpectedBytes: -1}}
 	return s
 }
 
@@ -90,7 +91,8 @@ func (s source) segmentDigest(segment ingest.Segment) ingest.Digest {
 func (s source) hashState(to int64) []byte { return fmt.Appendf(nil, "%s after %d", s.content, to) }
 
 func address(d ingest.Digest, bytes int64) ingest.Address {
-	return ingest.Address{URI: "dir:" + d.String(), Container: "tensors", Name: d.Short(), ETag: `"0x8D"`, Bytes: bytes, Modified: changed}
+	return ingest.Address{URI: "dir:" + d.String(), Container: "tensors", Name: d.Short(), ETag: `"0x8D"`, Bytes: bytes,
+		Modified: changed}
 }
 
 // batches are batches of at most rows segments that record the file from byte from on.
@@ -109,7 +111,8 @@ func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.B
 		b.To, b.HashState = segment.End(), s.hashState(segment.End())
 	}
 	if len(list) == 0 && from == s.Bytes { // an empty file, or one that lacks its digest only
-		list = append(list, &ingest.Batch{Model: e.ID, File: e.Files[file].ID, From: from, To: from, HashState: s.hashState(from)})
+		list = append(list, &ingest.Batch{Model: e.ID, File: e.Files[file].ID, From: from, To: from,
+			HashState: s.hashState(from)})
 	}
 	if len(list) > 0 {
 		list[len(list)-1].Digest = s.digest()
@@ -125,9 +128,11 @@ type work struct {
 }
 
 func newWork(name string, sources ...source) work {
-	w := work{sources: sources, model: &ingest.Model{Name: name, URI: "ollama://" + name, Type: "gguf", Architecture: "llama",
-		Metadata: []byte(`{"general.name":"\u0000 <x>","n":18446744073709551615}`),
-		Details:  ingest.Details{ContextLength: 4096, EmbeddingLength: 1024, License: "mit", SourceURL: "https://example.org"}}}
+	w := work{sources: sources, model: &ingest.Model{Name: name, URI: "ollama://" + name, Type: "gguf",
+		Architecture: "llama",
+		Metadata:     []byte(`{"general.name":"\u0000 <x>","n":18446744073709551615}`),
+		Details: ingest.Details{ContextLength: 4096, EmbeddingLength: 1024, License: "mit",
+			SourceURL: "https://example.org"}}}
 	for i := range sources {
 		w.model.Files = append(w.model.Files, sources[i].File)
 		w.plans = append(w.plans, sources[i].plan())
@@ -147,7 +152,8 @@ func holder(process int) ingest.Holder {
 }
 
 func claim(source string, process int) ingest.JobRequest {
-	return ingest.JobRequest{Pipeline: "models", Source: source, Paths: []string{source}, Holder: holder(process), TTL: long}
+	return ingest.JobRequest{Pipeline: "models", Source: source, Paths: []string{source}, Holder: holder(process),
+		TTL: long}
 }
 
 // start opens a job of its own in c.

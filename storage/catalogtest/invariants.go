@@ -37,7 +37,8 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 			found = append(found, err)
 		}
 		if segments != model.Segments {
-			found = append(found, fmt.Errorf("model %d has %d segments and says %d", model.ID, segments, model.Segments))
+			found = append(found, fmt.Errorf("model %d has %d segments and says %d", model.ID, segments,
+				model.Segments))
 		}
 		found = append(found, checkNames(&model))
 	}
@@ -52,7 +53,8 @@ func unwrap(c ingest.Catalog) ingest.Catalog {
 }
 
 // checkFile returns the number of segments of the file, and what is wrong with it.
-func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f ingest.StoredFile, stored func(ingest.Digest) bool) (int64, error) {
+func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f ingest.StoredFile,
+	stored func(ingest.Digest) bool) (int64, error) {
 	segments, at := int64(0), int64(0)
 	for piece, err := range c.Segments(ctx, f.ID, 0) {
 		if err != nil {
@@ -62,15 +64,18 @@ func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f inges
 			return segments, fmt.Errorf("file %d: after byte %d comes %+v", f.ID, at, piece)
 		}
 		if !piece.InRow && stored != nil && !stored(piece.Digest) {
-			return segments, fmt.Errorf("file %d: the segment at %d has a row and no payload (%s)", f.ID, at, piece.Digest)
+			return segments, fmt.Errorf("file %d: the segment at %d has a row and no payload (%s)", f.ID, at,
+				piece.Digest)
 		}
 		at += piece.Bytes
 		segments++
 	}
 	if at != f.Recorded || f.Model != m.ID {
-		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, recorded are %d", f.ID, m.ID, at, f.Recorded)
+		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, recorded are %d", f.ID, m.ID, at,
+			f.Recorded)
 	}
-	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Expected.IsZero() && f.Expected != f.Digest) {
+	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Expected.IsZero() &&
+		f.Expected != f.Digest) {
 		return segments, fmt.Errorf("file %d of complete model %d is not whole: %+v", f.ID, m.ID, f)
 	}
 	return segments, nil

@@ -57,7 +57,8 @@ var jobTests = []test{
 			_, err := c.Open(t.Context(), ask)
 			wantIs(t, err, ingest.ErrBusy)
 			var busy *ingest.BusyError
-			if !errors.As(err, &busy) || busy.Job != a.lease.Job || busy.Holder != holder(1) || busy.Until <= 0 || busy.Until > long {
+			if !errors.As(err, &busy) || busy.Job != a.lease.Job || busy.Holder != holder(1) || busy.Until <= 0 ||
+				busy.Until > long {
 				t.Fatalf("error is %#v", busy)
 			}
 		}
@@ -181,7 +182,8 @@ var jobTests = []test{
 		job, err := c.Job(t.Context(), lease.Job)
 		must(t, err)
 		want(t, "source", job.Source, hostile)
-		if !reflect.DeepEqual(job.Paths, ask.Paths) || !reflect.DeepEqual(job.Options, ask.Options) || !reflect.DeepEqual(job.Problems, problems) {
+		if !reflect.DeepEqual(job.Paths, ask.Paths) || !reflect.DeepEqual(job.Options, ask.Options) ||
+			!reflect.DeepEqual(job.Problems, problems) {
 			t.Fatalf("job is %+v", job)
 		}
 	}},

@@ -68,7 +68,8 @@ var keeperTests = []test{
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("a", gguf("/a.gguf", "a")))
 		file := r.summary(id).Files[0].ID
-		to := ingest.Address{URI: "https://x/" + hostile, Container: "c", Name: "n", ETag: "e", Bytes: 5, Modified: changed}
+		to := ingest.Address{URI: "https://x/" + hostile, Container: "c", Name: "n", ETag: "e", Bytes: 5,
+			Modified: changed}
 		for i, piece := range list(t, r.Segments(t.Context(), file, 0)) {
 			for range 2 {
 				must(t, r.Relocate(t.Context(), r.lease, piece, to))
@@ -103,7 +104,8 @@ var keeperTests = []test{
 		}
 		one, two := pieces()
 		changed := changed.Truncate(time.Second) // as blobs have it, and every column holds it whole
-		here := ingest.Address{URI: "https://x/here", Container: "x", Name: "here", ETag: "1", Bytes: one.Bytes, Modified: changed}
+		here := ingest.Address{URI: "https://x/here", Container: "x", Name: "here", ETag: "1", Bytes: one.Bytes,
+			Modified: changed}
 		must(t, r.Relocate(t.Context(), r.lease, one, here))
 		must(t, r.Relocate(t.Context(), r.lease, two, here))
 		again := here
@@ -113,7 +115,8 @@ var keeperTests = []test{
 		want(t, "the one", one.Address, again)
 		want(t, "the other", two.Address, again)
 		want(t, "names", named(one.Digest), "here")
-		there := ingest.Address{URI: "https://x/there", Container: "x", Name: "there", ETag: "3", Bytes: one.Bytes, Modified: changed}
+		there := ingest.Address{URI: "https://x/there", Container: "x", Name: "there", ETag: "3", Bytes: one.Bytes,
+			Modified: changed}
 		must(t, r.Relocate(t.Context(), r.lease, two, there))
 		one, two = pieces()
 		want(t, "the one that stays", one.Address, again)

@@ -84,9 +84,12 @@ var libraryTests = []test{
 	{name: "layers say what the tensors are", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"), gguf("/b.gguf", "b"))
-		scalar := ingest.Tensor{Name: "scalar", Type: "F32", Elements: 1, Offset: 9 * mib, Bytes: 4, BlockElements: 1, BlockBytes: 4}
-		empty := ingest.Tensor{Name: "empty", Type: "F32", Shape: []uint64{7, 0}, Offset: 9 * mib, BlockElements: 1, BlockBytes: 4}
-		strange := ingest.Tensor{Name: "strange", Type: "type 99", Shape: []uint64{1 << 62}, Elements: 1 << 62, Offset: 9*mib + 100}
+		scalar := ingest.Tensor{Name: "scalar", Type: "F32", Elements: 1, Offset: 9 * mib, Bytes: 4, BlockElements: 1,
+			BlockBytes: 4}
+		empty := ingest.Tensor{Name: "empty", Type: "F32", Shape: []uint64{7, 0}, Offset: 9 * mib, BlockElements: 1,
+			BlockBytes: 4}
+		strange := ingest.Tensor{Name: "strange", Type: "type 99", Shape: []uint64{1 << 62}, Elements: 1 << 62,
+			Offset: 9*mib + 100}
 		w.sources[1].Tensors = append(w.sources[1].Tensors, scalar, empty, strange)
 		w = newWork("a", w.sources...)
 		e := r.fill(w)
@@ -96,8 +99,10 @@ var libraryTests = []test{
 		for f, s := range w.sources {
 			for j, tensor := range s.Tensors {
 				l := layers[i]
-				if l.Index != i || l.File != e.Files[f].ID || l.ID != e.Files[f].Layers[j] || l.Name != tensor.Name || l.Type != tensor.Type ||
-					l.Elements != tensor.Elements || l.Offset != tensor.Offset || l.Bytes != tensor.Bytes || !slices.Equal(l.Shape, tensor.Shape) {
+				if l.Index != i || l.File != e.Files[f].ID || l.ID != e.Files[f].Layers[j] || l.Name != tensor.Name ||
+					l.Type != tensor.Type ||
+					l.Elements != tensor.Elements || l.Offset != tensor.Offset || l.Bytes != tensor.Bytes ||
+					!slices.Equal(l.Shape, tensor.Shape) {
 					t.Fatalf("layer is %+v, want %+v", l, tensor)
 				}
 				i++
@@ -111,26 +116,28 @@ var libraryTests = []test{
 		want(t, "segments of the empty one", layers[7].Segments, 0)
 		r.check()
 	}},
-	{name: "unchanged is a file of that path, size and time, of a complete model", run: func(t *testing.T, db Database) {
-		r := start(t, db(t), "/a")
-		w := newWork("a", gguf("/a.gguf", "a"))
-		e := r.fill(w)
-		s := w.sources[0]
-		_, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
-		wantIs(t, err, ingest.ErrNotFound) // it is whole, but the model is open
-		_, err = r.Complete(t.Context(), r.lease, e.ID, 0)
-		must(t, err)
-		f, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
-		must(t, err)
-		want(t, "file", f, r.summary(e.ID).Files[0])
-		for _, ask := range []struct {
-			path            string
-			bytes, modified int64
-		}{{"/A.gguf", s.Bytes, changed.UnixNano()}, {s.Path, s.Bytes + 1, changed.UnixNano()}, {s.Path, s.Bytes, changed.UnixNano() + 1}} {
-			_, err = r.Unchanged(t.Context(), ask.path, ask.bytes, ask.modified)
-			wantIs(t, err, ingest.ErrNotFound)
-		}
-	}},
+	{name: "unchanged is a file of that path, size and time, of a complete model",
+		run: func(t *testing.T, db Database) {
+			r := start(t, db(t), "/a")
+			w := newWork("a", gguf("/a.gguf", "a"))
+			e := r.fill(w)
+			s := w.sources[0]
+			_, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
+			wantIs(t, err, ingest.ErrNotFound) // it is whole, but the model is open
+			_, err = r.Complete(t.Context(), r.lease, e.ID, 0)
+			must(t, err)
+			f, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
+			must(t, err)
+			want(t, "file", f, r.summary(e.ID).Files[0])
+			for _, ask := range []struct {
+				path            string
+				bytes, modified int64
+			}{{"/A.gguf", s.Bytes, changed.UnixNano()}, {s.Path, s.Bytes + 1, changed.UnixNano()},
+				{s.Path, s.Bytes, changed.UnixNano() + 1}} {
+				_, err = r.Unchanged(t.Context(), ask.path, ask.bytes, ask.modified)
+				wantIs(t, err, ingest.ErrNotFound)
+			}
+		}},
 	{name: "a path means the file that was read from it last", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		before := gguf("/a.gguf", "before")

@@ -12,11 +12,14 @@ import (
 var errInjected = errors.New("injected")
 
 // writes are the verbs that change something.
-var writes = map[string]bool{"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true, "Complete": true,
-	"Abandon": true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true, "Remove": true, "RemoveName": true, "Rename": true}
+var writes = map[string]bool{"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true,
+	"Complete": true,
+	"Abandon":  true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true, "Remove": true,
+	"RemoveName": true, "Rename": true}
 
 var lostTests = []test{
-	{name: "every answer is lost once and asked for again", many: func(t *testing.T, fresh func(t *testing.T) Database) {
+	{name: "every answer is lost once and asked for again", many: func(t *testing.T,
+		fresh func(t *testing.T) Database) {
 		expected := plain(t, fresh)
 		c := fresh(t)(t)
 		lost := 0
@@ -33,43 +36,44 @@ var lostTests = []test{
 		must(t, Check(t.Context(), c, nil))
 		want(t, "result", result(t, c), expected)
 	}},
-	{name: "a program that dies at any call and is started again ends the same", many: func(t *testing.T, fresh func(t *testing.T) Database) {
-		expected := plain(t, fresh)
-		step := 1
-		if testing.Short() {
-			step = 9
-		}
-		for deadly, died := 1, true; died; deadly += step {
-			c := fresh(t)(t)
-			died = false
-			calls := 0
-			err := script(t, Faulty(c, func(verb string, _ Moment) error {
-				if !writes[verb] {
+	{name: "a program that dies at any call and is started again ends the same",
+		many: func(t *testing.T, fresh func(t *testing.T) Database) {
+			expected := plain(t, fresh)
+			step := 1
+			if testing.Short() {
+				step = 9
+			}
+			for deadly, died := 1, true; died; deadly += step {
+				c := fresh(t)(t)
+				died = false
+				calls := 0
+				err := script(t, Faulty(c, func(verb string, _ Moment) error {
+					if !writes[verb] {
+						return nil
+					}
+					if calls++; calls == deadly {
+						died = true
+						return errInjected
+					}
 					return nil
+				}), 1)
+				must(t, Check(t.Context(), c, nil))
+				if died {
+					wantIs(t, err, errInjected)
+					err = script(t, c, 2)
 				}
-				if calls++; calls == deadly {
-					died = true
-					return errInjected
-				}
-				return nil
-			}), 1)
-			must(t, Check(t.Context(), c, nil))
-			if died {
-				wantIs(t, err, errInjected)
-				err = script(t, c, 2)
-			}
-			must(t, err)
-			must(t, Check(t.Context(), c, nil))
-			for job, err := range c.AllJobs(t.Context()) {
 				must(t, err)
-				want(t, "state of the job", job.State, ingest.JobComplete)
+				must(t, Check(t.Context(), c, nil))
+				for job, err := range c.AllJobs(t.Context()) {
+					must(t, err)
+					want(t, "state of the job", job.State, ingest.JobComplete)
+				}
+				if got := result(t, c); got != expected {
+					t.Fatalf("after death at call %d the result is\n%s\nwant\n%s", deadly, got, expected)
+				}
+				must(t, c.Close())
 			}
-			if got := result(t, c); got != expected {
-				t.Fatalf("after death at call %d the result is\n%s\nwant\n%s", deadly, got, expected)
-			}
-			must(t, c.Close())
-		}
-	}},
+		}},
 }
 
 // plain is the result of the script without faults.
@@ -124,7 +128,8 @@ func (p patient) CloseJob(ctx context.Context, lease ingest.Lease, outcome inges
 	return retryEffect(func() error { return p.Catalog.CloseJob(ctx, lease, outcome) })
 }
 
-func (p patient) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
+func (p patient) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model,
+	plans []*ingest.Plan) (*ingest.Entry, error) {
 	return retry(func() (*ingest.Entry, error) { return p.Catalog.Begin(ctx, lease, model, plans) })
 }
 
@@ -140,7 +145,8 @@ func (p patient) Abandon(ctx context.Context, lease ingest.Lease, model ingest.M
 	return retryEffect(func() error { return p.Catalog.Abandon(ctx, lease, model) })
 }
 
-func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
+	files []ingest.FileID) error {
 	return retryEffect(func() error { return p.Catalog.Attach(ctx, lease, model, name, files) })
 }
 
@@ -152,7 +158,8 @@ func (p patient) Unreferenced(ctx context.Context, lease ingest.Lease, remove bo
 	return atoms, bytes, err
 }
 
-func (p patient) Relocate(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment, address ingest.Address) error {
+func (p patient) Relocate(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment,
+	address ingest.Address) error {
 	return retryEffect(func() error { return p.Catalog.Relocate(ctx, lease, segment, address) })
 }
 
@@ -174,12 +181,14 @@ func result(t *testing.T, c ingest.Catalog) string {
 	text := ""
 	for s, err := range c.Models(t.Context()) {
 		must(t, err)
-		text += fmt.Sprintf("%s %s %s %d %d %d\n", s.Name, s.State, s.Architecture, s.Segments, s.BytesStored, s.BytesShared)
+		text += fmt.Sprintf("%s %s %s %d %d %d\n", s.Name, s.State, s.Architecture, s.Segments, s.BytesStored,
+			s.BytesShared)
 		for _, f := range s.Files {
 			text += fmt.Sprintf("  file %d %s %s %d %s\n", f.Index, f.Role, f.Path, f.Recorded, f.Digest.Short())
 			for piece, err := range c.Segments(t.Context(), f.ID, 0) {
 				must(t, err)
-				text += fmt.Sprintf("    %d %d %s %s %s\n", piece.Offset, piece.Bytes, piece.Digest.Short(), piece.Tensor, piece.Address.URI)
+				text += fmt.Sprintf("    %d %d %s %s %s\n", piece.Offset, piece.Bytes, piece.Digest.Short(),
+					piece.Tensor, piece.Address.URI)
 			}
 		}
 		for _, n := range s.Names {

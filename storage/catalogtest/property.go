@@ -61,7 +61,8 @@ var pool = []func() work{
 	func() work { return newWork("a", gguf("/a.gguf", "a")) },
 	func() work { return newWork("a+t", gguf("/x/a.gguf", "a"), small("/t1", "template", ingest.Template)) },
 	func() work {
-		return newWork("b+t", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template), small("/l", "license", ingest.License))
+		return newWork("b+t", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template),
+			small("/l", "license", ingest.License))
 	},
 	func() work { return newWork("t", small("/t3", "template", ingest.Template)) },
 }
@@ -95,7 +96,8 @@ func (m *machine) begin(rt *rapid.T) {
 			rt.Fatalf("model %d was continued as %d", known.entry.ID, e.ID)
 		}
 		for i, recorded := range known.recorded {
-			if e.Files[i].Recorded != recorded || recorded > 0 && string(e.Files[i].HashState) != string(w.sources[i].hashState(recorded)) {
+			if e.Files[i].Recorded != recorded || recorded > 0 &&
+				string(e.Files[i].HashState) != string(w.sources[i].hashState(recorded)) {
 				rt.Fatalf("file %d is %+v, recorded are %d", i, e.Files[i], recorded)
 			}
 		}

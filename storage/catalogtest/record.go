@@ -26,8 +26,9 @@ var recordTests = []test{
 		for segment := range s.plan().All() {
 			p, d := pieces[i], s.segmentDigest(segment)
 			i++
-			expected := ingest.StoredSegment{RowID: p.RowID, File: e.Files[0].ID, Ordinal: segment.Ordinal, Offset: segment.Offset,
-				Bytes: segment.Bytes, Digest: d, Address: address(d, segment.Bytes)}
+			expected := ingest.StoredSegment{RowID: p.RowID, File: e.Files[0].ID, Ordinal: segment.Ordinal,
+				Offset: segment.Offset,
+				Bytes:  segment.Bytes, Digest: d, Address: address(d, segment.Bytes)}
 			if segment.Tensor != ingest.NoTensor {
 				expected.Layer, expected.Tensor = e.Files[0].Layers[segment.Tensor], s.Tensors[segment.Tensor].Name
 			}
@@ -103,8 +104,11 @@ var recordTests = []test{
 		must(t, r.Record(t.Context(), r.lease, s.batches(e, 0, 3, 0)[0]))
 		before := r.snapshot(e.ID)
 		for name, spoil := range map[string]func(*ingest.Batch){
-			"a gap before it":         func(b *ingest.Batch) { *b = *s.batches(e, 0, 3, 0)[2] },
-			"a gap within":            func(b *ingest.Batch) { b.Segments = append(b.Segments[:1:1], b.Segments[2:]...) },
+			"a gap before it": func(b *ingest.Batch) { *b = *s.batches(e, 0, 3, 0)[2] },
+			"a gap within": func(b *ingest.Batch) {
+				b.Segments = append(b.Segments[:1:1],
+					b.Segments[2:]...)
+			},
 			"a wrong start":           func(b *ingest.Batch) { b.From-- },
 			"a wrong end":             func(b *ingest.Batch) { b.To++ },
 			"a digest before the end": func(b *ingest.Batch) { b.Digest = s.digest() },
@@ -158,27 +162,29 @@ var recordTests = []test{
 		want(t, "stored", s.BytesStored, s.Files[0].Bytes-3*mib)
 		r.check()
 	}},
-	{name: "equal segments that lie apart are one atom, and not counted as shared", run: func(t *testing.T, db Database) {
-		r := start(t, db(t), "/a")
-		r.take(newWork("a", gguf("/a.gguf", "a")))
-		w := newWork("b", gguf("/b.gguf", "b"))
-		e := r.begin(w)
-		for _, b := range w.sources[0].batches(e, 0, 2, 0) {
-			b.Unshared = true
-			for range 2 {
-				must(t, r.Record(t.Context(), r.lease, b))
+	{name: "equal segments that lie apart are one atom, and not counted as shared",
+		run: func(t *testing.T, db Database) {
+			r := start(t, db(t), "/a")
+			r.take(newWork("a", gguf("/a.gguf", "a")))
+			w := newWork("b", gguf("/b.gguf", "b"))
+			e := r.begin(w)
+			for _, b := range w.sources[0].batches(e, 0, 2, 0) {
+				b.Unshared = true
+				for range 2 {
+					must(t, r.Record(t.Context(), r.lease, b))
+				}
 			}
-		}
-		s := r.summary(e.ID)
-		want(t, "shared", s.BytesShared, 0)
-		want(t, "stored", s.BytesStored, s.Files[0].Bytes)
-		r.check()
-	}},
+			s := r.summary(e.ID)
+			want(t, "shared", s.BytesShared, 0)
+			want(t, "stored", s.BytesStored, s.Files[0].Bytes)
+			r.check()
+		}},
 	{name: "equal segments within a batch are one atom", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf("/a.gguf", "a")
-		s.Tensors[0] = ingest.Tensor{Name: "shared.embd", Type: "F16", Shape: []uint64{3 * mib / 2}, Elements: 3 * mib / 2,
-			Offset: 4 * mib, Bytes: 3 * mib, BlockElements: 1, BlockBytes: 2} // the same name, so the same content
+		s.Tensors[0] = ingest.Tensor{Name: "shared.embd", Type: "F16", Shape: []uint64{3 * mib / 2},
+			Elements: 3 * mib / 2,
+			Offset:   4 * mib, Bytes: 3 * mib, BlockElements: 1, BlockBytes: 2} // the same name, so the same content
 		w := newWork("a", s)
 		e := r.begin(w)
 		for range 2 {

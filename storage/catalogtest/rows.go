@@ -77,7 +77,8 @@ var rowTests = []test{
 		for _, size := range []int{0, 1, int(piece.Bytes) - 1, int(piece.Bytes) + 1, mib} {
 			buffer := make([]byte, size)
 			var wrong *ingest.SizeError
-			if err := r.ReadPayload(t.Context(), piece, buffer); !errors.As(err, &wrong) || *wrong != (ingest.SizeError{Want: int64(size), Got: piece.Bytes}) {
+			if err := r.ReadPayload(t.Context(), piece, buffer); !errors.As(err, &wrong) ||
+				*wrong != (ingest.SizeError{Want: int64(size), Got: piece.Bytes}) {
 				t.Fatalf("into %d bytes: %v", size, err)
 			}
 			want(t, "buffer untouched", bytes.Count(buffer, []byte{0}), size)
@@ -150,7 +151,8 @@ var rowTests = []test{
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m")))
 		for i, piece := range list(t, r.Segments(t.Context(), e.Files[0].ID, 0)) {
 			right := r.payload(piece)
-			wantError(t, r.ReplacePayload(t.Context(), r.lease, piece, append([]byte{right[0] ^ 1}, right[1:]...)), "another payload")
+			wantError(t, r.ReplacePayload(t.Context(), r.lease, piece, append([]byte{right[0] ^ 1}, right[1:]...)),
+				"another payload")
 			for range 2 {
 				must(t, r.ReplacePayload(t.Context(), r.lease, piece, right))
 			}

@@ -30,7 +30,8 @@ func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 			more := s.listFolder(ctx, folder, yield, func(name string) (ingest.Object, bool) {
 				var digest ingest.Digest
 				err := digest.UnmarshalText([]byte(name))
-				return ingest.Object{Digest: digest, Name: hiddenName(filepath.Base(folder), digest), Hidden: true}, err == nil
+				return ingest.Object{Digest: digest, Name: hiddenName(filepath.Base(folder), digest), Hidden: true},
+					err == nil
 			})
 			if !more {
 				return

@@ -51,7 +51,8 @@ func (s *Store) owner(claim string) (string, error) {
 	return s.recordedOwner()
 }
 
-// recordedOwner reads the record; empty if there is none. The record ends with a new line: one that does not is not whole.
+// recordedOwner reads the record; empty if there is none. The record ends with a new line: one that does
+// not is not whole.
 func (s *Store) recordedOwner() (string, error) {
 	path := s.folder(ownerRecord)
 	f, err := openFile(path)
@@ -66,7 +67,8 @@ func (s *Store) recordedOwner() (string, error) {
 	n, _ := f.Read(text)
 	owner, whole := strings.CutSuffix(string(text[:n]), "\n")
 	if !whole || owner == "" {
-		return "", fmt.Errorf("%s does not hold the identity of a catalogue: if the process that wrote it was interrupted, remove the file", path)
+		return "", fmt.Errorf("%s does not hold the identity of a catalogue: if the process that wrote it was "+
+			"interrupted, remove the file", path)
 	}
 	return owner, nil
 }
@@ -74,7 +76,8 @@ func (s *Store) recordedOwner() (string, error) {
 // maxOwner is the longest record.
 const maxOwner = 4096
 
-// recordOwner writes the record on the condition that there is none. It has its name only when it is whole and on the disk.
+// recordOwner writes the record on the condition that there is none. It has its name only when it is whole
+// and on the disk.
 func (s *Store) recordOwner(claim string) error {
 	path := s.folder(ownerRecord)
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
@@ -98,7 +101,8 @@ func (s *Store) formerOwner() (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	// A file that was put there by hand counts: a person can see it. Only hidden files, which file managers leave, do not.
+	// A file that was put there by hand counts: a person can see it. Only hidden files, which file
+	// managers leave, do not.
 	entries = slices.DeleteFunc(entries, func(entry fs.DirEntry) bool { return strings.HasPrefix(entry.Name(), ".") })
 	if len(entries) == 0 {
 		return "", nil

@@ -9,7 +9,8 @@ import (
 
 // Attach implements ingest.Writer. The model's weights go by every name of it; files says which others go by this one.
 // A name that the model has already means these files from now on.
-func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
+	files []ingest.FileID) error {
 	return c.writeUnder(ctx, lease, func(t *Tx) error {
 		if err := t.mustBeComplete(model); err != nil {
 			return err

@@ -38,13 +38,18 @@ const (
 
 // findings are those of every engine.
 var findings = []Finding{
-	finding("references", "atom with a wrong ReferenceCount", `SELECT AtomId AS Id FROM dbo.Atoms WHERE `+ours+noLayer+` AND ReferenceCount <> `+references),
-	finding("bytes", "file of which the recorded bytes are not those of its rows", filesOfModels+notRemoving+`f.RecordedBytes <> `+segmentsOf(`COALESCE(SUM(s.ByteSize), 0)`)),
-	finding("segments", "file of which the count of segments is not that of its rows", filesOfModels+notRemoving+`f.SegmentCount <> `+segmentsOf(`{count}`)),
-	finding("shares", "file whose stored and shared bytes are not its recorded ones", filesOfModels+`f.BytesStored + f.BytesShared <> f.RecordedBytes`),
+	finding("references", "atom with a wrong ReferenceCount",
+		`SELECT AtomId AS Id FROM dbo.Atoms WHERE `+ours+noLayer+` AND ReferenceCount <> `+references),
+	finding("bytes", "file of which the recorded bytes are not those of its rows",
+		filesOfModels+notRemoving+`f.RecordedBytes <> `+segmentsOf(`COALESCE(SUM(s.ByteSize), 0)`)),
+	finding("segments", "file of which the count of segments is not that of its rows",
+		filesOfModels+notRemoving+`f.SegmentCount <> `+segmentsOf(`{count}`)),
+	finding("shares", "file whose stored and shared bytes are not its recorded ones",
+		filesOfModels+`f.BytesStored + f.BytesShared <> f.RecordedBytes`),
 	finding("whole", "file of a complete model that is not whole", filesOfModels+`m.State = 'complete' AND (f.RecordedBytes <> f.ByteSize OR f.ContentHash IS NULL
 		OR f.FileAtomId IS NULL OR f.ClaimedHash <> f.ContentHash)`),
-	finding("open", "file of an open model that has an atom", filesOfModels+`m.State = 'open' AND f.FileAtomId IS NOT NULL`),
+	finding("open", "file of an open model that has an atom",
+		filesOfModels+`m.State = 'open' AND f.FileAtomId IS NOT NULL`),
 	finding("content", "file whose atom is of other content", `SELECT f.ModelFileId AS Id FROM dbo.ModelFiles AS f INNER JOIN dbo.Atoms AS a ON a.AtomId = f.FileAtomId
 		WHERE a.ContentHash <> f.ContentHash`),
 	finding("layer-model", "layer of another model's file", `SELECT l.LayerId AS Id FROM dbo.ModelLayers AS l INNER JOIN dbo.ModelFiles AS f ON f.ModelFileId = l.ModelFileId
@@ -60,7 +65,8 @@ var findings = []Finding{
 		WHERE `+notRemoving+`(f.ModelId IS NULL OR f.ModelId <> n.ModelId)`),
 }
 
-// Audit looks for rows that contradict each other, and joins what it finds into the error. It is for a database at which
+// Audit looks for rows that contradict each other, and joins what it finds into the error. It is for a
+// database at which
 // nobody is at work.
 func (c *Catalog) Audit(ctx context.Context) error {
 	return c.readLong(ctx, func(t *Tx) error {

@@ -16,13 +16,16 @@ func checkBatch(batch *ingest.Batch) error {
 		s := &batch.Segments[i]
 		switch {
 		case s.Offset != at || s.Bytes < 1:
-			return fmt.Errorf("segment of %d bytes at %d of file %d: want the one at %d", s.Bytes, s.Offset, batch.File, at)
+			return fmt.Errorf("segment of %d bytes at %d of file %d: want the one at %d", s.Bytes, s.Offset, batch.File,
+				at)
 		case s.Digest.IsZero():
 			return fmt.Errorf("segment at %d of file %d has no digest", at, batch.File)
 		case (s.Layer == 0) != (s.Tensor == ingest.NoTensor):
-			return fmt.Errorf("segment at %d of file %d: layer %d does not go with tensor %d", at, batch.File, s.Layer, s.Tensor)
+			return fmt.Errorf("segment at %d of file %d: layer %d does not go with tensor %d", at, batch.File, s.Layer,
+				s.Tensor)
 		case batch.InRows && int64(len(s.Payload)) != s.Bytes:
-			return fmt.Errorf("segment at %d of file %d: payload of %d bytes, want %d", at, batch.File, len(s.Payload), s.Bytes)
+			return fmt.Errorf("segment at %d of file %d: payload of %d bytes, want %d", at, batch.File, len(s.Payload),
+				s.Bytes)
 		}
 		at = s.End()
 	}
@@ -33,7 +36,8 @@ func checkBatch(batch *ingest.Batch) error {
 }
 
 // ErrOtherContent is the error for a segment of a batch that was recorded before, with other bytes.
-var ErrOtherContent = errors.New("other bytes are recorded for it: the file has changed since, though neither its size nor its time says so. " +
+var ErrOtherContent = errors.New("other bytes are recorded for it: the file has changed since, though neither its " +
+	"size nor its time says so. " +
 	"Give it another time (touch), and run the same command again")
 
 // fileProgress is how far a file has got.
@@ -52,7 +56,8 @@ func (f *fileProgress) accepts(batch *ingest.Batch) error {
 	case batch.To > f.Bytes:
 		return fmt.Errorf("batch ends at byte %d of %d", batch.To, f.Bytes)
 	case (batch.To == f.Bytes) == batch.Digest.IsZero():
-		return fmt.Errorf("batch ends at byte %d of %d: the last one, and no other, has the file's digest", batch.To, f.Bytes)
+		return fmt.Errorf("batch ends at byte %d of %d: the last one, and no other, has the file's digest", batch.To,
+			f.Bytes)
 	case !f.Digest.IsZero() && !batch.Digest.IsZero() && f.Digest != batch.Digest:
 		return fmt.Errorf("digest is %s, and %s is recorded", batch.Digest, f.Digest)
 	}

@@ -9,8 +9,10 @@ import (
 // twoSegments is a batch of bytes 10 to 30 of a file, with payloads: a tensor's segment and another one.
 func twoSegments() *ingest.Batch {
 	return &ingest.Batch{File: 1, From: 10, To: 30, Segments: []ingest.NewSegment{
-		{Segment: ingest.Segment{Tensor: 0, Offset: 10, Bytes: 8}, Layer: 5, Digest: ingest.Sum([]byte("a")), Payload: make([]byte, 8)},
-		{Segment: ingest.Segment{Tensor: ingest.NoTensor, Offset: 18, Bytes: 12}, Digest: ingest.Sum([]byte("b")), Payload: make([]byte, 12)},
+		{Segment: ingest.Segment{Tensor: 0, Offset: 10, Bytes: 8}, Layer: 5, Digest: ingest.Sum([]byte("a")),
+			Payload: make([]byte, 8)},
+		{Segment: ingest.Segment{Tensor: ingest.NoTensor, Offset: 18, Bytes: 12}, Digest: ingest.Sum([]byte("b")),
+			Payload: make([]byte, 12)},
 	}}
 }
 

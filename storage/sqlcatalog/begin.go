@@ -11,7 +11,8 @@ import (
 )
 
 // Begin implements ingest.Writer.
-func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan) (*ingest.Entry, error) {
+func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.Model,
+	plans []*ingest.Plan) (*ingest.Entry, error) {
 	if len(plans) != len(model.Files) {
 		return nil, fmt.Errorf("model of %d files with %d plans", len(model.Files), len(plans))
 	}
@@ -37,7 +38,8 @@ func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.M
 	return entry, nil
 }
 
-// unfinishedModel finds the open model whose source has the key @p1, and its job. The place of the key stays locked until
+// unfinishedModel finds the open model whose source has the key @p1, and its job. The place of the key
+// stays locked until
 // the commit, whether or not there is one, so that of two jobs which begin the same model the second waits.
 var unfinishedModel = differs("unfinished")
 
@@ -80,7 +82,8 @@ func (t *Tx) takeOver(lease ingest.Lease, model *ingest.Model, entry *ingest.Ent
 	return t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
 }
 
-var progressOf = shared("progress", `SELECT ModelFileId, RecordedBytes, HashState, ContentHash FROM dbo.ModelFiles WHERE ModelId = @p1 ORDER BY FileIdx`)
+var progressOf = shared("progress",
+	`SELECT ModelFileId, RecordedBytes, HashState, ContentHash FROM dbo.ModelFiles WHERE ModelId = @p1 ORDER BY FileIdx`)
 
 // progress reads how far each file of an unfinished model got.
 func (t *Tx) progress(id ingest.ModelID, model *ingest.Model) (*ingest.Entry, error) {
@@ -99,7 +102,8 @@ func (t *Tx) progress(id ingest.ModelID, model *ingest.Model) (*ingest.Entry, er
 		return nil, err
 	}
 	if len(entry.Files) != len(model.Files) {
-		return nil, fmt.Errorf("model %d has %d files, and its key was made from %d", id, len(entry.Files), len(model.Files))
+		return nil, fmt.Errorf("model %d has %d files, and its key was made from %d", id, len(entry.Files),
+			len(model.Files))
 	}
 	return entry, t.ReadLayers(entry, model)
 }
@@ -141,8 +145,10 @@ var (
 	openKey = differs("open-key")
 )
 
-func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan, key ingest.Digest) (*ingest.Entry, error) {
-	id, err := t.insert(addModel, Text{Column: "Models.ModelName", Value: model.Name}, Text{Column: "Models.ModelType", Value: model.Type},
+func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan, key ingest.Digest) (*ingest.Entry,
+	error) {
+	id, err := t.insert(addModel, Text{Column: "Models.ModelName", Value: model.Name},
+		Text{Column: "Models.ModelType", Value: model.Type},
 		Text{Column: "Models.Architecture", Value: model.Architecture, Null: true},
 		Text{Column: "Models.Config", Value: string(model.Metadata), Null: true}, model.Parameters(), lease.Job)
 	if err != nil {
@@ -173,7 +179,8 @@ var addDetails = shared("add-model-metadata", `INSERT INTO dbo.ModelMetadata (Mo
 
 func (t *Tx) details(id ingest.ModelID, d *ingest.Details) error {
 	return t.Exec(addDetails, id, length(d.ContextLength), length(d.EmbeddingLength),
-		Text{Column: "ModelMetadata.License", Value: d.License, Null: true}, Text{Column: "ModelMetadata.SourceUrl", Value: d.SourceURL, Null: true})
+		Text{Column: "ModelMetadata.License", Value: d.License, Null: true},
+		Text{Column: "ModelMetadata.SourceUrl", Value: d.SourceURL, Null: true})
 }
 
 // length is a number for a column of type int: NULL if it is not known or too large. It is in the model's Config still.
@@ -186,16 +193,21 @@ var addFile = shared("add-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx, 
 	VALUES (@p1, @p2, {vals 3 4 5 6}, @p7, @p8, @p9, @p10, @p11)`)
 
 func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *ingest.Plan) (ingest.FileID, error) {
-	id, err := t.insert(addFile, model, index, Text{Column: "ModelFiles.Role", Value: string(f.Role)}, Text{Column: "ModelFiles.Format", Value: f.Format},
-		Text{Column: "ModelFiles.FileName", Value: filepath.Base(f.Path)}, Text{Column: "ModelFiles.SourcePath", Value: f.Path},
+	id, err := t.insert(addFile, model, index, Text{Column: "ModelFiles.Role", Value: string(f.Role)},
+		Text{Column: "ModelFiles.Format", Value: f.Format},
+		Text{Column: "ModelFiles.FileName", Value: filepath.Base(f.Path)},
+		Text{Column: "ModelFiles.SourcePath", Value: f.Path},
 		f.Bytes, f.Modified.UnixNano(), digestColumn(f.Expected), plan.SegmentBytes(), len(f.Tensors))
 	return ingest.FileID(id), err
 }
 
 var (
-	// findName locks the place of the name until the commit: of two that give a model the same name, the second finds it.
-	findName   = shared("find-name", `SELECT ModelNameId FROM dbo.ModelNames {range lock} WHERE ModelId = @p1 AND {same Name 2}`)
-	addName    = shared("add-name", `INSERT INTO dbo.ModelNames (ModelId, {key Name}{cols Name SourceUri}) VALUES (@p1, {keyed 2}{vals 3 4})`)
+	// findName locks the place of the name until the commit: of two that give a model the same name, the
+	// second finds it.
+	findName = shared("find-name",
+		`SELECT ModelNameId FROM dbo.ModelNames {range lock} WHERE ModelId = @p1 AND {same Name 2}`)
+	addName = shared("add-name",
+		`INSERT INTO dbo.ModelNames (ModelId, {key Name}{cols Name SourceUri}) VALUES (@p1, {keyed 2}{vals 3 4})`)
 	changeName = shared("change-name", `UPDATE dbo.ModelNames SET {set SourceUri 2} WHERE ModelNameId = @p1`)
 	clearName  = shared("clear-name", `DELETE FROM dbo.ModelNameFiles WHERE ModelNameId = @p1`)
 	nameFile   = shared("name-file", `INSERT INTO dbo.ModelNameFiles (ModelNameId, ModelFileId) SELECT @p1, @p2

@@ -10,7 +10,8 @@ import (
 
 // Complete implements ingest.Writer. What became of a model that went into another is kept, so asking again gives the
 // same answer.
-func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
+func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID,
+	error) {
 	var id ingest.ModelID
 	err := c.writeLong(ctx, lease, func(t *Tx) error {
 		merged, err := t.mergedInto(model)
@@ -70,7 +71,8 @@ func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (ingest.Mo
 }
 
 // stateOf keeps the row until the commit: two verbs that change the same model do so one after the other.
-var stateOf = shared("state", `SELECT COALESCE(State, 'complete'), COALESCE(IngestionJobId, 0) FROM dbo.Models {update lock} WHERE ModelId = @p1`)
+var stateOf = shared("state",
+	`SELECT COALESCE(State, 'complete'), COALESCE(IngestionJobId, 0) FROM dbo.Models {update lock} WHERE ModelId = @p1`)
 
 // state returns how far a model is and whose it is, and locks it.
 func (t *Tx) state(model ingest.ModelID) (state ingest.ModelState, job int64, err error) {
@@ -81,7 +83,8 @@ func (t *Tx) state(model ingest.ModelID) (state ingest.ModelState, job int64, er
 	return state, job, err
 }
 
-// wholeFile reads only what the indexes of the keys have: (LayerId, SegmentOrdinal) and (ModelFileId, SegmentOrdinal) include ByteSize.
+// wholeFile reads only what the indexes of the keys have: (LayerId, SegmentOrdinal) and (ModelFileId,
+// SegmentOrdinal) include ByteSize.
 var wholeFile = shared("whole", `SELECT {count}, COALESCE(SUM(r.ByteSize), 0) FROM (
 		SELECT s.ByteSize FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId WHERE l.ModelFileId = @p1
 		UNION ALL SELECT ByteSize FROM dbo.FileSegments WHERE ModelFileId = @p1) AS r`)
@@ -96,7 +99,8 @@ func (t *Tx) whole(f *modelFile) error {
 	return f.checkWhole(rows, bytes)
 }
 
-// twinOf finds the complete model whose weights have the key @p1. The place of the key stays locked until the commit: of two
+// twinOf finds the complete model whose weights have the key @p1. The place of the key stays locked until
+// the commit: of two
 // models with the same weights that are completed at once, the second finds the first.
 var twinOf = differs("twin")
 
@@ -113,7 +117,8 @@ func (t *Tx) twin(key ingest.Digest, files modelFiles, model, into ingest.ModelI
 	return id, err
 }
 
-// fits makes sure that into is complete and has all weights that are among files: with others it would be another model.
+// fits makes sure that into is complete and has all weights that are among files: with others it would be
+// another model.
 func (t *Tx) fits(files modelFiles, into ingest.ModelID) error {
 	state, _, err := t.state(into)
 	if err != nil {
@@ -130,8 +135,10 @@ func (t *Tx) fits(files modelFiles, into ingest.ModelID) error {
 }
 
 var (
-	finishModel = shared("finish", `UPDATE dbo.Models SET State = 'complete', IngestionDate = {now} WHERE ModelId = @p1`)
-	// dropKeys takes the keys of a model away, which changes from one state into another: that of its source, or of its weights.
+	finishModel = shared("finish",
+		`UPDATE dbo.Models SET State = 'complete', IngestionDate = {now} WHERE ModelId = @p1`)
+	// dropKeys takes the keys of a model away, which changes from one state into another: that of its
+	// source, or of its weights.
 	dropKeys = differs("drop-keys")
 	// completeKey notes the key of a complete model's weights, which no two complete models share.
 	completeKey = differs("complete-key")
@@ -159,13 +166,15 @@ func (t *Tx) finish(lease ingest.Lease, model ingest.ModelID, files modelFiles, 
 	return t.Exec(completeKey, key[:], model)
 }
 
-var firstName = shared("first-name", `SELECT {top 1} {read n.Name}, {read n.SourceUri} FROM dbo.ModelNames AS n WHERE n.ModelId = @p1 ORDER BY n.ModelNameId {limit 1}`)
+var firstName = shared("first-name",
+	`SELECT {top 1} {read n.Name}, {read n.SourceUri} FROM dbo.ModelNames AS n WHERE n.ModelId = @p1 ORDER BY n.ModelNameId {limit 1}`)
 
 func (t *Tx) firstName(model ingest.ModelID) (name ingest.Alias, err error) {
 	return name, t.One(firstName, model).Scan(readText(&name.Name), readText(&name.URI))
 }
 
-var finishFile = shared("finish-file", `UPDATE dbo.ModelFiles SET FileAtomId = @p1, HashState = NULL WHERE ModelFileId = @p2`)
+var finishFile = shared("finish-file",
+	`UPDATE dbo.ModelFiles SET FileAtomId = @p1, HashState = NULL WHERE ModelFileId = @p2`)
 
 // finishFile makes the file's atom and remembers where it was read from. The state of its hash is done with.
 func (t *Tx) finishFile(lease ingest.Lease, name ingest.Alias, f *modelFile) error {
@@ -180,8 +189,10 @@ func (t *Tx) finishFile(lease ingest.Lease, name ingest.Alias, f *modelFile) err
 }
 
 var (
-	changePath = shared("change-path", `UPDATE dbo.FilePaths SET ModelFileId = @p2, ByteSize = @p3, ModifiedNs = @p4 WHERE {same SourcePath 1}`)
-	addPath    = shared("add-path", `INSERT INTO dbo.FilePaths ({key SourcePath}ModelFileId, ByteSize, ModifiedNs, {cols SourcePath}) VALUES ({keyed 1}@p2, @p3, @p4, {vals 5})`)
+	changePath = shared("change-path",
+		`UPDATE dbo.FilePaths SET ModelFileId = @p2, ByteSize = @p3, ModifiedNs = @p4 WHERE {same SourcePath 1}`)
+	addPath = shared("add-path",
+		`INSERT INTO dbo.FilePaths ({key SourcePath}ModelFileId, ByteSize, ModifiedNs, {cols SourcePath}) VALUES ({keyed 1}@p2, @p3, @p4, {vals 5})`)
 )
 
 // rememberPath notes that id is the complete file that was read from f's path.
@@ -195,12 +206,14 @@ func (t *Tx) rememberPath(f *modelFile, id ingest.FileID) error {
 }
 
 var (
-	// addFileAtom makes the atom if there is none, as the one of a segment that nothing refers to yet. It locks the hash's place
+	// addFileAtom makes the atom if there is none, as the one of a segment that nothing refers to yet. It
+	// locks the hash's place
 	// in the unique index, alone: a model is completed once.
 	addFileAtom = shared("add-file-atom", `INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
 		SELECT @p1, 'model', 'ingest_segment', 0, @p2 WHERE NOT EXISTS (SELECT 1 FROM dbo.Atoms {range lock} WHERE ContentHash = @p1)`)
-	countFileAtom = shared("count-file-atom", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount + 1 WHERE ContentHash = @p1`)
-	describeAtom  = shared("describe-atom", `UPDATE dbo.Atoms SET Subtype = @p2, {set SourceUri 3}, SourceType = @p4, {set PayloadLocator 5},
+	countFileAtom = shared("count-file-atom",
+		`UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount + 1 WHERE ContentHash = @p1`)
+	describeAtom = shared("describe-atom", `UPDATE dbo.Atoms SET Subtype = @p2, {set SourceUri 3}, SourceType = @p4, {set PayloadLocator 5},
 			Metadata = {jsononly Atoms.Metadata 6}, UpdatedAt = CASE WHEN @p7 = 1 THEN NULL ELSE {now} END
 		WHERE ContentHash = @p1 AND SourceType = 'ingest_segment'`)
 	findAtom = shared("find-atom", `SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1`)
@@ -218,7 +231,8 @@ func (t *Tx) fileAtom(lease ingest.Lease, name ingest.Alias, f *modelFile) (int6
 		return 0, err
 	}
 	a := newFileAtom(name, &f.StoredFile, time.Now())
-	described, err := t.Change(describeAtom, digest, Text{Column: "Atoms.Subtype", Value: a.Subtype, Null: true}, Text{Column: "Atoms.SourceUri", Value: a.SourceURI},
+	described, err := t.Change(describeAtom, digest, Text{Column: "Atoms.Subtype", Value: a.Subtype, Null: true},
+		Text{Column: "Atoms.SourceUri", Value: a.SourceURI},
 		a.SourceType, Text{Column: "Atoms.PayloadLocator", Value: a.PayloadLocator, Whole: true}, a.Metadata, fresh)
 	if err != nil {
 		return 0, err

@@ -42,7 +42,8 @@ type Sessions interface {
 
 // Encoding says how columns hold what is more than a number or bytes.
 type Encoding interface {
-	// Bind returns the parameters for an argument of a statement, by names that begin with the given one: for a Text, a Key
+	// Bind returns the parameters for an argument of a statement, by names that begin with the given one:
+	// for a Text, a Key
 	// or an ingest.Address, and for what else the driver does not take as it is. It returns none for the others.
 	Bind(name string, argument any) []sql.NamedArg
 	// Field returns where the columns of a value are scanned into: a TextInto, a JSONInto, a *time.Time or an
@@ -66,7 +67,8 @@ type Rows interface {
 	// ReadPayload fills into with the payload that the row of a segment holds, and returns how many bytes it has.
 	// It copies nothing where that is not len(into). 0 means that the row holds none, NoRow that there is no row.
 	ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error)
-	// ReplaceFile puts a payload into the row of a segment where that is done as a file, in one transaction under the lease. It
+	// ReplaceFile puts a payload into the row of a segment where that is done as a file, in one
+	// transaction under the lease. It
 	// reports false, and does nothing, where a parameter of a statement will do.
 	ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error)
 }

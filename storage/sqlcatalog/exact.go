@@ -13,8 +13,10 @@ func AddressNames() []string {
 	return append(addressNames[:len(addressNames):len(addressNames)], "AddressExact")
 }
 
-// ExactWord is what stands for the words about texts, JSON and addresses in an engine whose columns have a second one beside them,
-// named Exact, for the bytes that they cannot hold. A parameter that is a text has one beside it, too, with an x. It returns
+// ExactWord is what stands for the words about texts, JSON and addresses in an engine whose columns have a
+// second one beside them,
+// named Exact, for the bytes that they cannot hold. A parameter that is a text has one beside it, too,
+// with an x. It returns
 // false for another word.
 func ExactWord(name string, args Args) (string, bool) {
 	column := args.Column()
@@ -44,7 +46,8 @@ func ExactWord(name string, args Args) (string, bool) {
 	case "ifwhole":
 		return " AND @p" + args.At(0) + "AddressExact IS NULL", true
 	case "blobname":
-		return "CASE WHEN " + Qualified(args.At(0), "AddressExact") + " IS NULL THEN COALESCE(" + Qualified(args.At(0), "BlobName") + ", '') ELSE '' END", true
+		return "CASE WHEN " + Qualified(args.At(0), "AddressExact") + " IS NULL THEN COALESCE(" +
+			Qualified(args.At(0), "BlobName") + ", '') ELSE '' END", true
 	}
 	return "", false
 }

@@ -12,7 +12,8 @@ const fileColumns = ` f.ModelFileId, f.ModelId, f.FileIdx, {read f.Role}, {read 
 	COALESCE(f.FileAtomId, 0), COALESCE(m.State, 'complete') FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId `
 
 var (
-	filesOf = shared("files", `SELECT`+fileColumns+`WHERE f.ModelId >= @p1 AND f.ModelId <= @p2 ORDER BY f.ModelId, f.FileIdx`)
+	filesOf = shared("files",
+		`SELECT`+fileColumns+`WHERE f.ModelId >= @p1 AND f.ModelId <= @p2 ORDER BY f.ModelId, f.FileIdx`)
 	oneFile = shared("file", `SELECT`+fileColumns+`WHERE f.ModelFileId = @p1`)
 )
 
@@ -21,8 +22,10 @@ func scanFile(from Scanner) (modelFile, error) {
 	var role string
 	var expected, digest []byte
 	var modified int64
-	err := from.Scan(&f.ID, &f.Model, &f.Index, readText(&role), readText(&f.Format), readText(&f.Name), readText(&f.Path), &f.Bytes, &modified,
-		&expected, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded, &f.Segments, &f.Stored, &f.Shared, &f.Atom, &f.State)
+	err := from.Scan(&f.ID, &f.Model, &f.Index, readText(&role), readText(&f.Format), readText(&f.Name),
+		readText(&f.Path), &f.Bytes, &modified,
+		&expected, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded, &f.Segments, &f.Stored, &f.Shared, &f.Atom,
+		&f.State)
 	f.Role = ingest.Role(role)
 	f.setColumns(modified, expected, digest)
 	return f, err

@@ -10,8 +10,10 @@ import (
 )
 
 // own are the tables that this program writes.
-var own = []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs", "IngestionJobAtoms", "CatalogIdentity",
-	"IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames", "ModelNameFiles", "FileSegments", "SchemaSteps"}
+var own = []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs",
+	"IngestionJobAtoms", "CatalogIdentity",
+	"IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames", "ModelNameFiles",
+	"FileSegments", "SchemaSteps"}
 
 func isOwn(table string) bool {
 	return slices.ContainsFunc(own, func(name string) bool { return strings.EqualFold(name, table) })
@@ -25,7 +27,8 @@ type foreignKey struct {
 	clears        bool   // the column is set to NULL, or to its default, when the row that it refers to goes
 }
 
-// selectKeys reads the foreign keys of the database, as far as this login may see them: schema, table and column that refer, table
+// selectKeys reads the foreign keys of the database, as far as this login may see them: schema, table and
+// column that refer, table
 // and column that are referred to, and what happens on delete. Keys of several columns are left out: none of our
 // tables is referred to by one.
 var selectKeys = differs("foreign-keys")

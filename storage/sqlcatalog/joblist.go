@@ -15,7 +15,8 @@ const jobColumns = ` j.IngestionJobId, j.PipelineName, {read j.SourceUri}, COALE
 
 var (
 	oneJob  = shared("job", `SELECT`+jobColumns+` WHERE j.IngestionJobId = @p1`)
-	jobPage = shared("jobs", `SELECT {top @p2}`+jobColumns+` WHERE j.IngestionJobId > @p1 ORDER BY j.IngestionJobId {limit @p2}`)
+	jobPage = shared("jobs",
+		`SELECT {top @p2}`+jobColumns+` WHERE j.IngestionJobId > @p1 ORDER BY j.IngestionJobId {limit @p2}`)
 )
 
 // Job implements ingest.Jobs.

@@ -22,7 +22,8 @@ var cutLeases = shared("cut-leases", `UPDATE dbo.IngestionJobs SET {expires} = {
 
 // Open implements ingest.Jobs. A request that comes again from the holder that has the lease, its answer having been
 // lost, gets a new one. A lease that expired and stands in the way of an exclusive job, or whose exclusive job stands
-// in the way, is ended: its holder, should it wake up, finds ErrLeaseLost. So is the lease of every job whose holder is dead, as
+// in the way, is ended: its holder, should it wake up, finds ErrLeaseLost. So is the lease of every job
+// whose holder is dead, as
 // Begin would wait for it to expire. request.HolderDead must not use the catalogue.
 func (c *Catalog) Open(ctx context.Context, request ingest.JobRequest) (ingest.Lease, error) {
 	if err := checkRequest(request); err != nil {
@@ -46,7 +47,8 @@ func (c *Catalog) Open(ctx context.Context, request ingest.JobRequest) (ingest.L
 	return lease, nil
 }
 
-// open gives out a lease, or says why not. A refusal is no error of the transaction: that leases were cut back stays so.
+// open gives out a lease, or says why not. A refusal is no error of the transaction: that leases were cut
+// back stays so.
 func (t *Tx) open(request ingest.JobRequest) (lease ingest.Lease, refusal, err error) {
 	job, err := t.requested(request)
 	if err != nil {
@@ -107,7 +109,8 @@ func (t *Tx) requested(request ingest.JobRequest) (*leased, error) {
 
 var leasedJobs = shared("leased-jobs", LeasedColumns+` WHERE j.{expires} IS NOT NULL AND j.IngestionJobId <> @p1`)
 
-// inTheWay returns the jobs whose leases are to be ended: those of holders that are dead, and expired ones of jobs that may not
+// inTheWay returns the jobs whose leases are to be ended: those of holders that are dead, and expired ones
+// of jobs that may not
 // run beside request. It refuses if one of these is live.
 func (t *Tx) inTheWay(request ingest.JobRequest, own *leased) (ended []leased, refusal, err error) {
 	var id int64
@@ -164,7 +167,8 @@ var (
 	startJob = shared("start-job", `INSERT INTO dbo.IngestionJobs (PipelineName, {cols SourceUri}, Status, {cols Metadata}, StartedAt,
 			LeaseHolder, LeaseToken, {expires}, LeaseMs, LeaseAlone)
 		VALUES (@p1, {vals 2}, 'open', {json IngestionJobs.Metadata 3}, {now}, @p4, 1, {until @p5}, @p5, @p6)`)
-	// startJobKey and closeJobKey note that the job is the open one of its pipeline and source, and that it is so no longer.
+	// startJobKey and closeJobKey note that the job is the open one of its pipeline and source, and that
+	// it is so no longer.
 	startJobKey = differs("start-job-key")
 	closeJobKey = differs("close-job-key")
 )
@@ -172,7 +176,8 @@ var (
 func (t *Tx) startJob(request ingest.JobRequest) (int64, error) {
 	meta := jobMetadata{Paths: request.Paths, Options: request.Options}
 	id, err := t.insert(startJob, request.Pipeline, Text{Column: "IngestionJobs.SourceUri", Value: request.Source},
-		Text{Column: "IngestionJobs.Metadata", Value: meta.encode()}, formatHolder(request.Holder), milliseconds(request.TTL), request.Exclusive)
+		Text{Column: "IngestionJobs.Metadata", Value: meta.encode()}, formatHolder(request.Holder),
+		milliseconds(request.TTL), request.Exclusive)
 	if err != nil {
 		return 0, err
 	}
@@ -193,7 +198,8 @@ func (t *Tx) continueJob(request ingest.JobRequest, job *leased) error {
 // milliseconds is a TTL as every engine can add it to a time: at most 24 days.
 func milliseconds(ttl time.Duration) int64 { return min(ttl.Milliseconds(), 1<<31-1) }
 
-var jobMetadataOf = shared("job-metadata", `SELECT {readjson Metadata} FROM dbo.IngestionJobs WHERE IngestionJobId = @p1`)
+var jobMetadataOf = shared("job-metadata",
+	`SELECT {readjson Metadata} FROM dbo.IngestionJobs WHERE IngestionJobId = @p1`)
 
 func (t *Tx) jobMetadata(job int64) (jobMetadata, error) {
 	var text []byte
@@ -219,8 +225,9 @@ func (c *Catalog) Renew(ctx context.Context, lease ingest.Lease) error {
 }
 
 var (
-	jobClosed = shared("job-closed", `SELECT COUNT(*) FROM dbo.IngestionJobs WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND {expires} IS NULL AND Status = @p3`)
-	closeJob  = shared("close-job", `UPDATE dbo.IngestionJobs SET Status = @p3, {setjson IngestionJobs.Metadata 4}, {expires} = NULL, LeaseAlone = 0,
+	jobClosed = shared("job-closed",
+		`SELECT COUNT(*) FROM dbo.IngestionJobs WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND {expires} IS NULL AND Status = @p3`)
+	closeJob = shared("close-job", `UPDATE dbo.IngestionJobs SET Status = @p3, {setjson IngestionJobs.Metadata 4}, {expires} = NULL, LeaseAlone = 0,
 		CompletedAt = CASE WHEN @p3 = 'open' THEN NULL ELSE {now} END`+stillHeld)
 )
 
@@ -228,7 +235,8 @@ var (
 func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome ingest.Outcome) error {
 	return c.write(ctx, func(t *Tx) error {
 		var again int
-		if err := t.One(jobClosed, lease.Job, lease.Token, string(outcome.State)).Scan(&again); err != nil || again > 0 {
+		if err := t.One(jobClosed, lease.Job, lease.Token, string(outcome.State)).Scan(&again); err != nil ||
+			again > 0 {
 			return err
 		}
 		if err := t.Hold(lease); err != nil {
@@ -244,7 +252,8 @@ func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome inge
 }
 
 func (t *Tx) closeJob(lease ingest.Lease, state ingest.JobState, meta jobMetadata) error {
-	n, err := t.Change(closeJob, lease.Job, lease.Token, string(state), Text{Column: "IngestionJobs.Metadata", Value: meta.encode()})
+	n, err := t.Change(closeJob, lease.Job, lease.Token, string(state),
+		Text{Column: "IngestionJobs.Metadata", Value: meta.encode()})
 	if err == nil && n == 0 {
 		return lost(lease)
 	}

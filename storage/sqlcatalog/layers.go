@@ -100,7 +100,8 @@ func Layers(model *ingest.Model) iter.Seq[Layer] {
 		for file := range model.Files {
 			for i := range model.Files[file].Tensors {
 				s := &model.Files[file].Tensors[i]
-				if !yield(Layer{file, index, s.Name, layerKind(s.Name), tensorShape(s.Shape), tensorDtype(s.Type), s.Type, layerParameters(s),
+				if !yield(Layer{file, index, s.Name, layerKind(s.Name), tensorShape(s.Shape), tensorDtype(s.Type),
+					s.Type, layerParameters(s),
 					s.Elements, s.Offset, s.Bytes}) {
 					return
 				}

@@ -44,7 +44,8 @@ func TestLayerKind(t *testing.T) {
 }
 
 func TestTensorDtype(t *testing.T) {
-	for ggml, want := range map[string]string{"F32": "float32", "F16": "float16", "BF16": "bfloat16", "Q4_K": "Q4_K", "type 99": "type 99"} {
+	for ggml, want := range map[string]string{"F32": "float32", "F16": "float16", "BF16": "bfloat16", "Q4_K": "Q4_K",
+		"type 99": "type 99"} {
 		if got := tensorDtype(ggml); got != want {
 			t.Errorf("%s is %s, want %s", ggml, got, want)
 		}
@@ -52,7 +53,8 @@ func TestTensorDtype(t *testing.T) {
 }
 
 func TestTensorShape(t *testing.T) {
-	for text, shape := range map[string][]uint64{"[]": nil, "[4096,32000]": {4096, 32000}, "[0,1]": {0, 1}, "[18446744073709551615]": {math.MaxUint64}} {
+	for text, shape := range map[string][]uint64{"[]": nil, "[4096,32000]": {4096, 32000}, "[0,1]": {0, 1},
+		"[18446744073709551615]": {math.MaxUint64}} {
 		if got := tensorShape(shape); got != text {
 			t.Errorf("%v is %s, want %s", shape, got, text)
 		}
@@ -67,8 +69,9 @@ func TestTensorShape(t *testing.T) {
 
 func TestLayerParameters(t *testing.T) {
 	for want, tensor := range map[string]ingest.Tensor{
-		`{"original_type":"Q4_K","dimensions":[256,2],"total_elements":512}`: {Type: "Q4_K", Shape: []uint64{256, 2}, Elements: 512},
-		`{"original_type":"F32","dimensions":[],"total_elements":1}`:         {Type: "F32", Elements: 1},
+		`{"original_type":"Q4_K","dimensions":[256,2],"total_elements":512}`: {Type: "Q4_K", Shape: []uint64{256, 2},
+			Elements: 512},
+		`{"original_type":"F32","dimensions":[],"total_elements":1}`: {Type: "F32", Elements: 1},
 	} {
 		if got := layerParameters(&tensor); got != want {
 			t.Errorf("parameters are %s, want %s", got, want)

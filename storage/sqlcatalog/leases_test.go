@@ -61,7 +61,8 @@ func TestBusy(t *testing.T) {
 			continue
 		}
 		var busy *ingest.BusyError
-		if err != nil && (!errors.As(err, &busy) || busy.Job != 3 || busy.Holder != them || busy.Until != time.Duration(test.left)*time.Millisecond) {
+		if err != nil && (!errors.As(err, &busy) || busy.Job != 3 || busy.Holder != them ||
+			busy.Until != time.Duration(test.left)*time.Millisecond) {
 			t.Errorf("%s: %+v", name, err)
 		}
 	}
@@ -91,15 +92,17 @@ func TestInTheWay(t *testing.T) {
 		claim        ingest.JobRequest
 		inTheWay, ok bool
 	}{
-		"live beside it":                    {1500, false, ingest.JobRequest{}, false, true},
-		"lapsed beside it":                  {0, false, ingest.JobRequest{}, false, true},
-		"gone beside it":                    {1500, false, ingest.JobRequest{HolderDead: gone}, true, true},
-		"live, and the claim is alone":      {1500, false, ingest.JobRequest{Exclusive: true}, false, false},
-		"live, and they are alone":          {1500, true, ingest.JobRequest{}, false, false},
-		"lapsed, and the claim is alone":    {0, false, ingest.JobRequest{Exclusive: true}, true, true},
-		"lapsed, and they are alone":        {0, true, ingest.JobRequest{}, true, true},
-		"gone, and both would be alone":     {1500, true, ingest.JobRequest{Exclusive: true, HolderDead: gone}, true, true},
-		"live, not gone, and claimed alone": {1500, false, ingest.JobRequest{Exclusive: true, HolderDead: func(ingest.Holder) bool { return false }}, false, false},
+		"live beside it":                 {1500, false, ingest.JobRequest{}, false, true},
+		"lapsed beside it":               {0, false, ingest.JobRequest{}, false, true},
+		"gone beside it":                 {1500, false, ingest.JobRequest{HolderDead: gone}, true, true},
+		"live, and the claim is alone":   {1500, false, ingest.JobRequest{Exclusive: true}, false, false},
+		"live, and they are alone":       {1500, true, ingest.JobRequest{}, false, false},
+		"lapsed, and the claim is alone": {0, false, ingest.JobRequest{Exclusive: true}, true, true},
+		"lapsed, and they are alone":     {0, true, ingest.JobRequest{}, true, true},
+		"gone, and both would be alone": {1500, true, ingest.JobRequest{Exclusive: true, HolderDead: gone}, true,
+			true},
+		"live, not gone, and claimed alone": {1500, false, ingest.JobRequest{Exclusive: true,
+			HolderDead: func(ingest.Holder) bool { return false }}, false, false},
 	} {
 		inTheWay, err := leasedFor(test.left, test.alone).inTheWay(test.claim)
 		if inTheWay != test.inTheWay || (err == nil) != test.ok {
@@ -118,7 +121,8 @@ func TestCheckOpen(t *testing.T) {
 }
 
 func TestCheckClaim(t *testing.T) {
-	for ttl, ok := range map[time.Duration]bool{time.Millisecond: true, time.Millisecond - 1: false, 0: false, -time.Hour: false} {
+	for ttl, ok := range map[time.Duration]bool{time.Millisecond: true, time.Millisecond - 1: false, 0: false,
+		-time.Hour: false} {
 		if err := checkRequest(ingest.JobRequest{TTL: ttl}); (err == nil) != ok {
 			t.Errorf("%s: error is %v", ttl, err)
 		}
@@ -126,7 +130,8 @@ func TestCheckClaim(t *testing.T) {
 }
 
 func TestContinueKeepsWhatTheClaimDoesNotSay(t *testing.T) {
-	m := jobMetadata{Paths: []string{"/old"}, Options: map[string]string{"a": "old"}, Problems: []ingest.Problem{{Path: "/old"}}}
+	m := jobMetadata{Paths: []string{"/old"}, Options: map[string]string{"a": "old"},
+		Problems: []ingest.Problem{{Path: "/old"}}}
 	m.update(ingest.JobRequest{})
 	if len(m.Paths) != 1 || m.Paths[0] != "/old" || m.Options["a"] != "old" {
 		t.Errorf("a claim by number changed %+v", m)

@@ -17,7 +17,8 @@ func neededOf(table string) string {
 		WHERE a.ContentHash IN ({digests}) AND ({bytes s.RawPayload} = 0 OR s.BlobUri IS NOT NULL)`
 }
 
-// referenced asks for as many digests each time, so that there is one plan: seeks in the unique index of hashes, and then
+// referenced asks for as many digests each time, so that there is one plan: seeks in the unique index of
+// hashes, and then
 // in those on AtomId.
 var referenced = shared("referenced", neededOf("dbo.LayerTensorSegments")+` UNION `+neededOf("dbo.FileSegments")+`
 	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
@@ -71,7 +72,8 @@ func digestParameters() string {
 // whole table, which another application reads and writes.
 const atomsAtOnce = 2000
 
-// ours is true of the atoms that we write. Another program's have no ByteSize; one that fills it in keeps its own SourceType.
+// ours is true of the atoms that we write. Another program's have no ByteSize; one that fills it in keeps
+// its own SourceType.
 const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_file', 'ollama_blob') AND ByteSize IS NOT NULL`
 
 // inRange are the atoms of ours that one transaction of unreferenced looks at.
@@ -85,7 +87,8 @@ const isUnreferenced = ` AND SourceType = 'ingest_segment'
 	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
 
-// noLayer leaves alone the counts of atoms that another program's layers refer to: whether these were counted is not known.
+// noLayer leaves alone the counts of atoms that another program's layers refer to: whether these were
+// counted is not known.
 const noLayer = ` AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)`
 
 // references is how many rows of the tables that we write refer to an atom.
@@ -97,7 +100,8 @@ var (
 	// nextAtoms returns the last of the next @p2 atoms of ours behind @p1; 0 for none. The others in the table, an
 	// application's texts and images, are not to be read for that.
 	nextAtoms = differs("next-atoms")
-	// lockAtoms waits for who is changing the atoms, and lets nobody change them until the commit. It is a statement of its own:
+	// lockAtoms waits for who is changing the atoms, and lets nobody change them until the commit. It is a
+	// statement of its own:
 	// where statements read snapshots, those that follow begin after the wait, and see what the others did. Where one
 	// transaction at a time writes, there is nothing to do.
 	lockAtoms          = differs("lock-atoms")
@@ -107,14 +111,16 @@ var (
 		WHERE AtomId > @p1 AND AtomId <= @p2 AND `+ours+noLayer+` AND ReferenceCount <> `+references)
 )
 
-// Unreferenced implements ingest.Maintenance. With remove it also corrects the counts of the atoms that stay, those apart to
+// Unreferenced implements ingest.Maintenance. With remove it also corrects the counts of the atoms that
+// stay, those apart to
 // which rows of other programs refer: whether these were counted is not ours to know. It goes through the atoms
 // in bounded transactions, so what it did until an error stays done.
 func (c *Catalog) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
 	return c.unreferenced(ctx, lease, remove, atomsAtOnce)
 }
 
-func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove bool, atOnce int) (atoms, bytes int64, err error) {
+func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove bool, atOnce int) (atoms, bytes int64,
+	err error) {
 	if remove {
 		if err := c.finishRemovals(ctx, lease); err != nil {
 			return 0, 0, err
@@ -165,7 +171,8 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 	}
 	err = t.Exec(removeUnreferenced.and(others.String()), after, last)
 	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
-		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v", err))
+		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v",
+			err))
 	}
 	if err == nil {
 		err = t.Exec(correctCounts.and(others.String()), after, last)

@@ -4,7 +4,8 @@ import "github.com/hartonomous/ingest/ingest"
 
 var noteMerge = shared("note-merge", `INSERT INTO dbo.ModelMerges (ModelId, IntoModelId) VALUES (@p1, @p2)`)
 
-// merge moves into target the names of model and the files that target lacks, and marks what is left of model for removal.
+// merge moves into target the names of model and the files that target lacks, and marks what is left of
+// model for removal.
 func (t *Tx) merge(lease ingest.Lease, model, target ingest.ModelID, files modelFiles) error {
 	if _, _, err := t.state(target); err != nil { // which locks it against a merge of another model
 		return err

@@ -36,9 +36,11 @@ func (f *modelFile) checkWhole(rows, bytes int64) error {
 	case f.Digest.IsZero():
 		return fmt.Errorf("its digest is not recorded: %w", ingest.ErrIncomplete)
 	case rows != f.Segments || bytes != f.Bytes:
-		return fmt.Errorf("%d rows of %d, with %d bytes of %d: %w", rows, f.Segments, bytes, f.Bytes, ingest.ErrIncomplete)
+		return fmt.Errorf("%d rows of %d, with %d bytes of %d: %w", rows, f.Segments, bytes, f.Bytes,
+			ingest.ErrIncomplete)
 	case !f.Expected.IsZero() && f.Expected != f.Digest:
-		return fmt.Errorf("its digest is %s, its name or manifest says %s: %w", f.Digest, f.Expected, ingest.ErrIncomplete)
+		return fmt.Errorf("its digest is %s, its name or manifest says %s: %w", f.Digest, f.Expected,
+			ingest.ErrIncomplete)
 	}
 	return nil
 }

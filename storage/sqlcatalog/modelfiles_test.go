@@ -38,17 +38,20 @@ func TestCheckWhole(t *testing.T) {
 		rows, bytes int64
 		whole       bool
 	}{
-		"whole":              {func(*modelFile) {}, 3, 9, true},
-		"without a claim":    {func(f *modelFile) { f.Expected = ingest.Digest{} }, 3, 9, true},
-		"bytes are missing":  {func(f *modelFile) { f.Recorded = 8 }, 3, 9, false},
-		"no digest":          {func(f *modelFile) { f.Digest, f.Expected = ingest.Digest{}, ingest.Digest{} }, 3, 9, false},
+		"whole":             {func(*modelFile) {}, 3, 9, true},
+		"without a claim":   {func(f *modelFile) { f.Expected = ingest.Digest{} }, 3, 9, true},
+		"bytes are missing": {func(f *modelFile) { f.Recorded = 8 }, 3, 9, false},
+		"no digest": {func(f *modelFile) { f.Digest, f.Expected = ingest.Digest{}, ingest.Digest{} }, 3, 9,
+			false},
 		"a row is gone":      {func(*modelFile) {}, 2, 9, false},
 		"a row is cut":       {func(*modelFile) {}, 3, 8, false},
 		"claims another one": {func(f *modelFile) { f.Expected = digestB }, 3, 9, false},
 	} {
-		f := modelFile{StoredFile: ingest.StoredFile{Bytes: 9, Recorded: 9, Digest: digestA, Expected: digestA}, Segments: 3}
+		f := modelFile{StoredFile: ingest.StoredFile{Bytes: 9, Recorded: 9, Digest: digestA, Expected: digestA},
+			Segments: 3}
 		test.change(&f)
-		if err := f.checkWhole(test.rows, test.bytes); (err == nil) != test.whole || err != nil && !errors.Is(err, ingest.ErrIncomplete) {
+		if err := f.checkWhole(test.rows, test.bytes); (err == nil) != test.whole || err != nil &&
+			!errors.Is(err, ingest.ErrIncomplete) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
@@ -73,8 +76,10 @@ func TestCheckSharable(t *testing.T) {
 func someFiles() modelFiles {
 	return modelFiles{
 		{StoredFile: ingest.StoredFile{ID: 1, Role: "template", Digest: digestA}, Segments: 1, Stored: 10},
-		{StoredFile: ingest.StoredFile{ID: 2, Role: ingest.Weights, Digest: digestA, Tensors: 4}, Segments: 2, Shared: 20},
-		{StoredFile: ingest.StoredFile{ID: 3, Role: ingest.Weights, Digest: digestB, Tensors: 5}, Segments: 3, Stored: 30, Shared: 1},
+		{StoredFile: ingest.StoredFile{ID: 2, Role: ingest.Weights, Digest: digestA, Tensors: 4}, Segments: 2,
+			Shared: 20},
+		{StoredFile: ingest.StoredFile{ID: 3, Role: ingest.Weights, Digest: digestB, Tensors: 5}, Segments: 3,
+			Stored: 30, Shared: 1},
 	}
 }
 
@@ -129,7 +134,8 @@ func TestNameRows(t *testing.T) {
 	rows.add(4, first, 3)
 	rows.add(6, second, 0)
 	rows.add(7, first, 2)
-	want := []ingest.Name{{Alias: first, Files: []ingest.FileID{1, 3}}, {Alias: second}, {Alias: first, Files: []ingest.FileID{2}}}
+	want := []ingest.Name{{Alias: first, Files: []ingest.FileID{1, 3}}, {Alias: second},
+		{Alias: first, Files: []ingest.FileID{2}}}
 	if !reflect.DeepEqual(rows.Names, want) {
 		t.Errorf("%+v, want %+v", rows.Names, want)
 	}

@@ -29,7 +29,8 @@ type InRow struct{ tensor, file *Statement }
 
 // OfRow is a statement of a dialect about one row.
 func OfRow(name, before, after string) InRow {
-	return InRow{Own(name+"-tensor", before+"dbo.LayerTensorSegments"+after+tensorRow), Own(name+"-file", before+"dbo.FileSegments"+after+fileRow)}
+	return InRow{Own(name+"-tensor", before+"dbo.LayerTensorSegments"+after+tensorRow),
+		Own(name+"-file", before+"dbo.FileSegments"+after+fileRow)}
 }
 
 func sharedOfRow(name, before, after string) InRow {
@@ -107,7 +108,8 @@ func HashRow(bytes, hash string) map[string]string {
 }
 
 // ReplacePayload implements ingest.RowPayloads. From then on the payload is in the row, wherever it was before.
-func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) error {
+func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
+	payload []byte) error {
 	if err := checkPayload(s, payload); err != nil {
 		return err
 	}
@@ -118,7 +120,8 @@ func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s inge
 }
 
 // Relocate implements ingest.Maintenance. A payload that was in the row is there no longer.
-func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, address ingest.Address) error {
+func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
+	address ingest.Address) error {
 	if err := checkAddress(s, address); err != nil {
 		return err
 	}
@@ -127,13 +130,16 @@ func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.Sto
 
 var (
 	placePayload = sharedOfRow("place-payload", `UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`)
-	// placeShared changes the rows that share the payload, by its atom: a seek in the index on AtomId, of as many rows as there are.
-	placeShared = [2]*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload), shared("place-shared-files", `UPDATE dbo.FileSegments`+sharesPayload)}
+	// placeShared changes the rows that share the payload, by its atom: a seek in the index on AtomId, of
+	// as many rows as there are.
+	placeShared = [2]*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload),
+		shared("place-shared-files", `UPDATE dbo.FileSegments`+sharesPayload)}
 )
 
 const sharesPayload = ` SET {setaddress 2} WHERE AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p1) AND BlobUri = @p3{ifwhole 2}`
 
-// Place changes the row of a segment: its payload, which may be empty, and its address. The other rows of the payload that
+// Place changes the row of a segment: its payload, which may be empty, and its address. The other rows of
+// the payload that
 // say that it is there are given the address as well.
 func (t *Tx) Place(s ingest.StoredSegment, payload []byte, address ingest.Address) error {
 	statement, args := placePayload.Of(s, address, payload)

@@ -11,12 +11,15 @@ import (
 const modelColumns = ` m.ModelId, {read m.ModelName}, {read m.ModelType}, {read m.Architecture}, COALESCE(m.ParameterCount, 0),
 	COALESCE(m.State, 'complete'), COALESCE(m.IngestionJobId, 0), {time m.IngestionDate} FROM dbo.Models AS m`
 
-var modelPage = shared("models", `SELECT {top @p2}`+modelColumns+` WHERE m.ModelId > @p1 ORDER BY m.ModelId {limit @p2}`)
+var modelPage = shared("models",
+	`SELECT {top @p2}`+modelColumns+` WHERE m.ModelId > @p1 ORDER BY m.ModelId {limit @p2}`)
 
-// modelsAtOnce is how many models a sequence reads at a time, with their files and names: three queries for all of them.
+// modelsAtOnce is how many models a sequence reads at a time, with their files and names: three queries
+// for all of them.
 const modelsAtOnce = 100
 
-// Models implements ingest.Reader. It leaves the metadata out, which may be megabytes. Each file is read whole, with its
+// Models implements ingest.Reader. It leaves the metadata out, which may be megabytes. Each file is read
+// whole, with its
 // counts; one that another process adds at the same time is there or not.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	return paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
@@ -64,7 +67,8 @@ func (t *Tx) summary(id ingest.ModelID) (ingest.Summary, error) {
 func (t *Tx) summaries(after ingest.ModelID, most int) (page []ingest.Summary, err error) {
 	err = t.Each(func(row Scanner) error {
 		var s ingest.Summary
-		err := row.Scan(&s.ID, readText(&s.Name), readText(&s.Type), readText(&s.Architecture), &s.Parameters, &s.State, &s.Job, &s.Ingested)
+		err := row.Scan(&s.ID, readText(&s.Name), readText(&s.Type), readText(&s.Architecture), &s.Parameters, &s.State,
+			&s.Job, &s.Ingested)
 		page = append(page, s)
 		return err
 	}, modelPage, after, most)
@@ -132,7 +136,8 @@ func (t *Tx) mustBeThere(s *Statement, what string, id int64) error {
 func scanLayer(row Scanner) (ingest.Layer, error) {
 	var l ingest.Layer
 	var shape string
-	err := row.Scan(&l.ID, &l.File, &l.Index, readText(&l.Name), &l.Kind, &l.Type, readText(&shape), &l.Elements, &l.Offset, &l.Bytes, &l.Segments)
+	err := row.Scan(&l.ID, &l.File, &l.Index, readText(&l.Name), &l.Kind, &l.Type, readText(&shape), &l.Elements,
+		&l.Offset, &l.Bytes, &l.Segments)
 	if err != nil || shape == "" { // as another program may leave it
 		return l, err
 	}
@@ -148,7 +153,8 @@ const isComplete = `COALESCE(m.State, 'complete') = 'complete'`
 var (
 	unchangedFile = shared("unchanged", `SELECT`+fileColumns+`INNER JOIN dbo.FilePaths AS p ON p.ModelFileId = f.ModelFileId
 		WHERE {same p.SourcePath 1} AND p.ByteSize = @p2 AND p.ModifiedNs = @p3 AND `+isComplete)
-	fileWithDigest = shared("file-with-digest", `SELECT {top 1}`+fileColumns+`WHERE f.ContentHash = @p1 AND `+isComplete+` ORDER BY f.ModelFileId {limit 1}`)
+	fileWithDigest = shared("file-with-digest",
+		`SELECT {top 1}`+fileColumns+`WHERE f.ContentHash = @p1 AND `+isComplete+` ORDER BY f.ModelFileId {limit 1}`)
 )
 
 // Unchanged implements ingest.Reader.

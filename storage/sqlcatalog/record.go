@@ -9,7 +9,8 @@ import (
 )
 
 // Record implements ingest.Writer. With InRows, each row has a payload of its own, even where another holds the same
-// bytes: readers of the table find there what its contract promises them, and no row depends on the life of another model.
+// bytes: readers of the table find there what its contract promises them, and no row depends on the life
+// of another model.
 func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
 	if err := checkBatch(batch); err != nil {
 		return err
@@ -36,7 +37,8 @@ var (
 	lockFile = shared("lock-file", fileColumnsOf+` {update lock}`+fileInModel)
 )
 
-// Look makes sure that the lease holds and that the file is the lease's to write, and returns how many bytes of the file
+// Look makes sure that the lease holds and that the file is the lease's to write, and returns how many
+// bytes of the file
 // have rows: segments of the batch before there may be there already.
 func (r *Recording) Look(t *Tx) (recorded int64, err error) {
 	if err := t.Hold(r.Lease); err != nil {
@@ -70,7 +72,8 @@ var advance = shared("advance", `UPDATE dbo.ModelFiles SET SegmentCount = Segmen
 		RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END, ContentHash = COALESCE(ContentHash, @p8)
 	WHERE ModelFileId = @p1 AND RecordedBytes = @p2`)
 
-// Note notes how far the file has got with the rows of the batch, which n says what they brought, and is the last step of the
+// Note notes how far the file has got with the rows of the batch, which n says what they brought, and is
+// the last step of the
 // transaction. A batch that was there already changes nothing: above all, it does not take the file back.
 func (r *Recording) Note(t *Tx, n Added) error {
 	f, err := r.progress(t, lockFile)
@@ -82,7 +85,8 @@ func (r *Recording) Note(t *Tx, n Added) error {
 	}
 	if n.Segments > 0 || !f.includes(r.Batch) {
 		n = n.of(r.Batch)
-		changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To, r.Batch.HashState, digestColumn(r.Batch.Digest))
+		changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
+			r.Batch.HashState, digestColumn(r.Batch.Digest))
 		if err == nil && changed == 0 {
 			err = RaceError(fmt.Sprintf("file %d was written to by another process", r.Batch.File))
 		}

@@ -10,10 +10,12 @@ import (
 
 // A model is removed in steps. First it is marked, in one transaction: from then on no lookup finds it, and nothing is
 // merged into it. Then its rows are deleted in transactions of a thousand rows: one that deletes all of a large model
-// locks whole tables, fills the log, and is rolled back for as long as it took. A removal that was cut short is finished by
+// locks whole tables, fills the log, and is rolled back for as long as it took. A removal that was cut
+// short is finished by
 // the next one, or by gc.
 
-// batchRows is how many rows one transaction deletes. With the rows of the indexes, and the atoms, it stays below the 5,000
+// batchRows is how many rows one transaction deletes. With the rows of the indexes, and the atoms, it
+// stays below the 5,000
 // locks of a table at which SQL Server would lock all of it.
 const batchRows = `1000`
 
@@ -24,23 +26,27 @@ const (
 		WHERE f.ModelId = @p1 ORDER BY f.FileIdx, f.ModelFileId, s.SegmentOrdinal {limit ` + batchRows + `})`
 )
 
-// TensorReferences and FileReferences count the references to atoms of the rows that the next transaction deletes, for the
+// TensorReferences and FileReferences count the references to atoms of the rows that the next transaction
+// deletes, for the
 // statements release-tensors and release-files of a dialect: columns AtomId and Pieces.
 const (
 	TensorReferences = `SELECT x.AtomId, {count} AS Pieces FROM dbo.LayerTensorSegments AS x WHERE x.LayerTensorSegmentId IN ` + tensorBatch + ` GROUP BY x.AtomId`
-	FileReferences   = `SELECT x.AtomId, {count} AS Pieces FROM dbo.FileSegments AS x WHERE x.FileSegmentId IN ` + fileBatch + ` GROUP BY x.AtomId`
+	FileReferences   = `SELECT x.AtomId, {count} AS Pieces FROM dbo.FileSegments AS x WHERE x.FileSegmentId IN ` +
+		fileBatch + ` GROUP BY x.AtomId`
 )
 
 var (
 	markModel = shared("mark-model", `UPDATE dbo.Models SET State = 'removing' WHERE ModelId = @p1`)
 
-	// The statements that release atoms and those that delete the rows choose the same rows: nobody else changes those of
+	// The statements that release atoms and those that delete the rows choose the same rows: nobody else
+	// changes those of
 	// a model that is marked and locked.
 	releaseTensors = differs("release-tensors")
-	removeTensors  = shared("remove-tensors", `DELETE FROM dbo.LayerTensorSegments WHERE LayerTensorSegmentId IN `+tensorBatch)
-	releaseFiles   = differs("release-files")
-	removeFiles    = shared("remove-files", `DELETE FROM dbo.FileSegments WHERE FileSegmentId IN `+fileBatch)
-	removeLayers   = shared("remove-layers", `DELETE FROM dbo.ModelLayers WHERE LayerId IN
+	removeTensors  = shared("remove-tensors",
+		`DELETE FROM dbo.LayerTensorSegments WHERE LayerTensorSegmentId IN `+tensorBatch)
+	releaseFiles = differs("release-files")
+	removeFiles  = shared("remove-files", `DELETE FROM dbo.FileSegments WHERE FileSegmentId IN `+fileBatch)
+	removeLayers = shared("remove-layers", `DELETE FROM dbo.ModelLayers WHERE LayerId IN
 		(SELECT {top `+batchRows+`} l.LayerId FROM dbo.ModelLayers AS l WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId {limit `+batchRows+`})`)
 
 	// The rest is a few rows for each file and name, which go with the model.
@@ -62,7 +68,8 @@ func (t *Tx) mark(model ingest.ModelID) error {
 
 // clear deletes the rows of a model that is marked, until there are none.
 func (c *Catalog) clear(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
-	for _, stage := range [][]*Statement{{releaseTensors, removeTensors}, {releaseFiles, removeFiles}, {removeLayers}, {releaseFileAtoms, removeModel}} {
+	for _, stage := range [][]*Statement{{releaseTensors, removeTensors}, {releaseFiles, removeFiles}, {removeLayers},
+		{releaseFileAtoms, removeModel}} {
 		for more := true; more; {
 			err := c.writeLong(ctx, lease, func(t *Tx) (err error) {
 				more, err = t.clear(model, stage)
@@ -172,7 +179,8 @@ var (
 	weighRows = shared("weigh-rows", `SELECT COALESCE(SUM(r.ByteSize), 0) FROM (
 			SELECT s.ByteSize FROM `+tensorsOf+` = @p1 AND {bytes s.RawPayload} > 0
 			UNION ALL SELECT s.ByteSize FROM `+filesIn+` = @p1 AND {bytes s.RawPayload} > 0) AS r`)
-	// weighStored adds up the payloads in a store, each once, that no other model needs, and those that others need as well. For
+	// weighStored adds up the payloads in a store, each once, that no other model needs, and those that
+	// others need as well. For
 	// each it seeks in the indexes on AtomId.
 	weighStored = shared("weigh-stored", `SELECT COALESCE(SUM(CASE WHEN w.Others = 0 THEN w.Bytes ELSE 0 END), 0),
 			COALESCE(SUM(CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END), 0)

@@ -10,7 +10,8 @@ import (
 
 var (
 	removeName = shared("remove-name", `DELETE FROM dbo.ModelNames WHERE ModelId = @p1 AND {same Name 2}`)
-	renameRow  = shared("rename", `UPDATE dbo.ModelNames SET {setkey Name 3}{set Name 4} WHERE ModelId = @p1 AND {same Name 2}`)
+	renameRow  = shared("rename",
+		`UPDATE dbo.ModelNames SET {setkey Name 3}{set Name 4} WHERE ModelId = @p1 AND {same Name 2}`)
 	renameMain = shared("rename-model", `UPDATE dbo.Models SET {set ModelName 2} WHERE ModelId = @p1`)
 )
 
@@ -48,7 +49,8 @@ func (c *Catalog) Rename(ctx context.Context, lease ingest.Lease, model ingest.M
 		case hasName(&m, to):
 			return fmt.Errorf("model %d has the name %q already: remove one of the two", model, to)
 		}
-		if err := t.Exec(renameRow, model, Key{from}, Key{to}, Text{Column: "ModelNames.Name", Value: to}); err != nil || m.Name != from {
+		if err := t.Exec(renameRow, model, Key{from}, Key{to}, Text{Column: "ModelNames.Name",
+			Value: to}); err != nil || m.Name != from {
 			return err
 		}
 		return t.renameMain(model, to)

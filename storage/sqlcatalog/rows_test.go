@@ -55,9 +55,11 @@ func TestJobMetadataIsReadable(t *testing.T) {
 
 func TestNewFileAtom(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("x", 3600))
-	file := ingest.StoredFile{Path: `D:\Models\blobs\sha256-ab`, Role: ingest.Weights, Bytes: 18_556_688_736, Tensors: 3, Digest: ingest.Sum(nil)}
+	file := ingest.StoredFile{Path: `D:\Models\blobs\sha256-ab`, Role: ingest.Weights, Bytes: 18_556_688_736,
+		Tensors: 3, Digest: ingest.Sum(nil)}
 	got := newFileAtom(ingest.Alias{Name: "llama4:latest", URI: "ollama://llama4:latest"}, &file, now)
-	want := fileAtomRow{Subtype: "llm", SourceURI: "ollama://llama4:latest", SourceType: ollamaSource, PayloadLocator: file.Path,
+	want := fileAtomRow{Subtype: "llm", SourceURI: "ollama://llama4:latest", SourceType: ollamaSource,
+		PayloadLocator: file.Path,
 		Metadata: `{"model_name":"llama4:latest","size_bytes":18556688736,"size_gb":18.55,"file_path":"D:\\Models\\blobs\\sha256-ab",` +
 			`"ollama_digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","registered_at":"2026-01-02T02:04:05Z"}`}
 	if got != want {

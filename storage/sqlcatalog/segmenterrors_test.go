@@ -23,7 +23,8 @@ func TestPieceErrorsSayWhichAndWhy(t *testing.T) {
 			t.Errorf("%s: error is %v", name, test.err)
 			continue
 		}
-		if text := test.err.Error(); !strings.HasPrefix(text, "segment 3 at 77 of file 9: ") || strings.Contains(text, "%!") {
+		if text := test.err.Error(); !strings.HasPrefix(text, "segment 3 at 77 of file 9: ") ||
+			strings.Contains(text, "%!") {
 			t.Errorf("%s: %q", name, text)
 		}
 	}

@@ -20,9 +20,12 @@ const fileSegments = ` s.FileSegmentId, 0, {notext}, 0, ` + segmentColumns + `
 	FROM dbo.FileSegments AS s {then} dbo.Atoms AS a ON a.AtomId = s.AtomId WHERE s.ModelFileId = @p1`
 
 var (
-	// tensorPage reads on behind segment @p4 of layer @p3, which begins at byte @p2 of the file; and not before byte @p6.
-	// Layers by their offset, and the segments of each, come out of the indexes in file order, so that a page costs what
-	// it has. Where to begin within a layer is an expression of the layer, and no OR: a seek for each layer. The segments
+	// tensorPage reads on behind segment @p4 of layer @p3, which begins at byte @p2 of the file; and not
+	// before byte @p6.
+	// Layers by their offset, and the segments of each, come out of the indexes in file order, so that a
+	// page costs what
+	// it has. Where to begin within a layer is an expression of the layer, and no OR: a seek for each
+	// layer. The segments
 	// of a tensor are as long as its first one, which says where byte @p6 is, or shorter.
 	tensorPage = shared("tensor-segments", `SELECT {top @p5}`+tensorSegments+`
 		AND l.ByteOffset >= @p2 AND (l.ByteOffset > @p2 OR l.LayerId >= @p3) AND l.ByteOffset + l.ByteSize > @p6
@@ -38,8 +41,10 @@ var (
 		ORDER BY s.ByteOffset {limit @p3}`)
 	fileThere = shared("file-there", `SELECT 1 FROM dbo.ModelFiles WHERE ModelFileId = @p1`)
 	// The last segments of a file are found from the end of the indexes.
-	lastTensorSegment = shared("last-tensor-segment", `SELECT {top 1}`+tensorSegments+` ORDER BY l.ByteOffset DESC, l.LayerId DESC, s.SegmentOrdinal DESC {limit 1}`)
-	lastFileSegment   = shared("last-file-segment", `SELECT {top 1}`+fileSegments+` ORDER BY s.ByteOffset DESC {limit 1}`)
+	lastTensorSegment = shared("last-tensor-segment",
+		`SELECT {top 1}`+tensorSegments+` ORDER BY l.ByteOffset DESC, l.LayerId DESC, s.SegmentOrdinal DESC {limit 1}`)
+	lastFileSegment = shared("last-file-segment",
+		`SELECT {top 1}`+fileSegments+` ORDER BY s.ByteOffset DESC {limit 1}`)
 )
 
 // Segments implements ingest.Reader. The segments of tensors and the others are in two tables: each is read in
@@ -52,7 +57,8 @@ func (c *Catalog) Segments(ctx context.Context, file ingest.FileID, from int64) 
 			if last.RowID != 0 {
 				after = layerAt
 			}
-			page, layerAt, err = c.segments(ctx, file, tensorPage, file, after, last.Layer, last.Ordinal, pageRows, from, int64(math.MaxInt64))
+			page, layerAt, err = c.segments(ctx, file, tensorPage, file, after, last.Layer, last.Ordinal, pageRows,
+				from, int64(math.MaxInt64))
 			return page, err
 		},
 		func(last ingest.StoredSegment) (page []ingest.StoredSegment, err error) {
@@ -67,7 +73,8 @@ func (c *Catalog) Segments(ctx context.Context, file ingest.FileID, from int64) 
 }
 
 // segments reads a page, and where the layer of its last segment begins.
-func (c *Catalog) segments(ctx context.Context, file ingest.FileID, s *Statement, args ...any) (page []ingest.StoredSegment, layerAt int64, err error) {
+func (c *Catalog) segments(ctx context.Context, file ingest.FileID, s *Statement,
+	args ...any) (page []ingest.StoredSegment, layerAt int64, err error) {
 	err = c.read(ctx, func(t *Tx) error {
 		page = page[:0]
 		err := t.Each(func(row Scanner) error {
@@ -86,7 +93,8 @@ func (c *Catalog) segments(ctx context.Context, file ingest.FileID, s *Statement
 
 func scanSegment(row Scanner) (s ingest.StoredSegment, layerAt int64, err error) {
 	var digest []byte
-	err = row.Scan(&s.RowID, &s.Layer, readText(&s.Tensor), &layerAt, &digest, &s.Ordinal, &s.Offset, &s.Bytes, &s.InRow, &s.Address)
+	err = row.Scan(&s.RowID, &s.Layer, readText(&s.Tensor), &layerAt, &digest, &s.Ordinal, &s.Offset, &s.Bytes,
+		&s.InRow, &s.Address)
 	copy(s.Digest[:], digest)
 	return s, layerAt, err
 }

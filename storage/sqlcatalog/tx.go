@@ -32,7 +32,8 @@ func (t *Tx) Doubt(err error) error {
 	return err
 }
 
-// bind returns arguments as the driver takes them. They have names, @p1 and so on, as one may stand for several parameters.
+// bind returns arguments as the driver takes them. They have names, @p1 and so on, as one may stand for
+// several parameters.
 func (t *Tx) bind(args []any) []any {
 	bound := make([]any, 0, len(args)+8)
 	for i, arg := range args {

@@ -97,7 +97,8 @@ func (d *dialect) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest
 		}
 		for l := range sqlcatalog.Layers(model) {
 			f := &entry.Files[l.File]
-			_, id, err := insert.exec(int64(entry.ID), int64(l.Index), l.Name, l.Kind, l.Shape, l.Dtype, l.Type, l.Parameters, l.Elements,
+			_, id, err := insert.exec(int64(entry.ID), int64(l.Index), l.Name, l.Kind, l.Shape, l.Dtype, l.Type,
+				l.Parameters, l.Elements,
 				int64(f.ID), l.Offset, l.Bytes)
 			if err == nil {
 				err = t.Context.Err()

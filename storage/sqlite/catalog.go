@@ -97,7 +97,8 @@ func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		err = f.Close()
-	} else if errors.Is(err, os.ErrExist) { // of another process, which may have been killed before it synced the folder
+		// of another process, which may have been killed before it synced the folder
+	} else if errors.Is(err, os.ErrExist) {
 		err = nil
 	}
 	return errors.Join(err, syncFolder(filepath.Dir(path)))

@@ -30,7 +30,8 @@ func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
 	for table, columns := range contract {
 		var got []string
 		var names string
-		if err := c.conns.reader.QueryRow(`SELECT group_concat(name, ' ') FROM pragma_table_info(?)`, table).Scan(&names); err != nil {
+		if err := c.conns.reader.QueryRow(`SELECT group_concat(name, ' ') FROM pragma_table_info(?)`,
+			table).Scan(&names); err != nil {
 			t.Fatal(err)
 		}
 		got = strings.Fields(names)
@@ -55,13 +56,15 @@ func (c *Catalog) row(t *testing.T, query string) string {
 func TestRowsSayWhatTheContractSays(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/models", Paths: []string{"/models"}, TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/models", Paths: []string{"/models"},
+		TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := flat("m", 3)
-	model := &ingest.Model{Name: "m:latest", URI: "ollama://m:latest", Type: "gguf", Architecture: "llama", Metadata: []byte(`{"k":1}`),
-		Details: ingest.Details{ContextLength: 8192, EmbeddingLength: 64, License: "mit"}, Files: []ingest.File{f.File}}
+	model := &ingest.Model{Name: "m:latest", URI: "ollama://m:latest", Type: "gguf", Architecture: "llama",
+		Metadata: []byte(`{"k":1}`),
+		Details:  ingest.Details{ContextLength: 8192, EmbeddingLength: 64, License: "mit"}, Files: []ingest.File{f.File}}
 	e, err := c.Begin(ctx, lease, model, []*ingest.Plan{f.plan})
 	if err != nil {
 		t.Fatal(err)
@@ -111,11 +114,13 @@ func TestASmallFileIsOneAtom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Begin(ctx, lease, &ingest.Model{Name: "t", URI: "file:///t", Type: "opaque", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+	e, err := c.Begin(ctx, lease, &ingest.Model{Name: "t", URI: "file:///t", Type: "opaque", Files: []ingest.File{f}},
+		[]*ingest.Plan{plan})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: 5, InRows: true, Digest: ingest.Sum([]byte("hello")), HashState: []byte("x")}
+	b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: 5, InRows: true, Digest: ingest.Sum([]byte("hello")),
+		HashState: []byte("x")}
 	for s := range plan.All() {
 		b.Segments = append(b.Segments, ingest.NewSegment{Segment: s, Digest: b.Digest, Payload: []byte("hello")})
 	}

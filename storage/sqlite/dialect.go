@@ -29,7 +29,8 @@ func (d *dialect) Finish(_, text string) string { return strings.ReplaceAll(text
 // Word is Word, below.
 func (d *dialect) Word(name string, args sqlcatalog.Args) (string, bool) { return Word(name, args) }
 
-// Statement is a statement of the catalogue in SQLite's words, or in a variant of them: that of a text that is shared, or
+// Statement is a statement of the catalogue in SQLite's words, or in a variant of them: that of a text
+// that is shared, or
 // SQLite's own of this name.
 func Statement(name, text string, word func(name string, args sqlcatalog.Args) (string, bool)) string {
 	return (*dialect)(nil).Finish(name, sqlcatalog.Compile(name, text, own, word))
@@ -58,7 +59,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 	case "same":
 		return args.At(0) + " = @p" + args.At(1), true
 	case "address":
-		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }), true
+		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }),
+			true
 	case "setaddress":
 		return sqlcatalog.Join(address, func(name string) string { return name + " = @p" + args.At(0) + name }), true
 	case "blobname":
@@ -129,7 +131,8 @@ func (d *dialect) Field(value any) *sqlcatalog.Field {
 	case *ingest.Address:
 		field.Columns = []any{&text[0], &text[1], &text[2], &text[3], &value.Bytes, &text[4]}
 		field.Set = func() (err error) {
-			value.URI, value.Container, value.Name, value.ETag = text[0].String, text[1].String, text[2].String, text[3].String
+			value.URI, value.Container, value.Name, value.ETag = text[0].String, text[1].String, text[2].String,
+				text[3].String
 			value.Modified, err = parseTime(text[4])
 			return err
 		}
@@ -147,7 +150,8 @@ func parseTime(text sql.NullString) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, text.String)
 }
 
-// own are the statements that SQL Server has others for. Several are empty: a transaction that writes is the only one that
+// own are the statements that SQL Server has others for. Several are empty: a transaction that writes is
+// the only one that
 // does, so that it need not lock anything; and the keys of models and jobs are columns of theirs with unique indexes.
 var own = map[string]string{
 	"fence": "", "lock-jobs": "", "lock-atoms": "", "start-job-key": "", "close-job-key": "", "drop-keys": "",
@@ -159,13 +163,16 @@ var own = map[string]string{
 	"complete-key": `UPDATE Models SET ContentKey = @p1 WHERE ModelId = @p2`,
 
 	// Open jobs are few, and an index holds them alone.
-	"requested-source": sqlcatalog.LeasedColumns + ` WHERE j.Status = 'open' AND key_of(j.PipelineName, j.SourceUri) = @p1`,
+	"requested-source": sqlcatalog.LeasedColumns +
+		` WHERE j.Status = 'open' AND key_of(j.PipelineName, j.SourceUri) = @p1`,
 
 	// Of the atoms, nearly all are ours: they are read in their order.
 	"next-atoms": `SELECT coalesce(max(AtomId), 0) FROM (SELECT AtomId FROM Atoms WHERE AtomId > @p1 ORDER BY AtomId LIMIT @p2)`,
 
-	"release-tensors": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` + sqlcatalog.TensorReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
-	"release-files":   `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` + sqlcatalog.FileReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
+	"release-tensors": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` +
+		sqlcatalog.TensorReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
+	"release-files": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` +
+		sqlcatalog.FileReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
 
 	// A key that names no column refers to the primary key.
 	"foreign-keys": `SELECT '', t.name, k."from", k."table", coalesce(k."to", 'rowid'), k.on_delete
@@ -176,7 +183,9 @@ var own = map[string]string{
 // Findings implements sqlcatalog.Dialect: what SQLite itself finds.
 func (d *dialect) Findings() []sqlcatalog.Finding {
 	return []sqlcatalog.Finding{
-		sqlcatalog.NewFinding("foreign-keys", "row whose foreign key points nowhere", `SELECT rowid AS Id FROM pragma_foreign_key_check`),
-		sqlcatalog.NewFinding("damage", "damage found by SQLite", `SELECT rowid AS Id FROM pragma_quick_check WHERE quick_check <> 'ok'`),
+		sqlcatalog.NewFinding("foreign-keys", "row whose foreign key points nowhere",
+			`SELECT rowid AS Id FROM pragma_foreign_key_check`),
+		sqlcatalog.NewFinding("damage", "damage found by SQLite",
+			`SELECT rowid AS Id FROM pragma_quick_check WHERE quick_check <> 'ok'`),
 	}
 }

@@ -50,7 +50,8 @@ func TestOpenMakesWhatIsMissing(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows keeps no permission bits")
 	}
-	for name, want := range map[string]os.FileMode{path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600, filepath.Dir(path): 0o700} {
+	for name, want := range map[string]os.FileMode{path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600,
+		filepath.Dir(path): 0o700} {
 		info, err := os.Stat(name)
 		if err != nil {
 			t.Fatal(err)
@@ -310,17 +311,22 @@ func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
 	}
 }
 
-// A page is read out of the indexes, and not sorted first: of a file with a million segments, each page would cost a sort
+// A page is read out of the indexes, and not sorted first: of a file with a million segments, each page
+// would cost a sort
 // of them all. Nor is a table read from end to end for what has a key.
 func TestPagesAreNotSorted(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	texts := sqlcatalog.Statements()
-	for _, name := range []string{"tensor-segments", "file-segments", "last-tensor-segment", "last-file-segment", "layers", "models", "files", "names",
-		"models-named", "models-with-digest", "file-with-digest", "unchanged", "find-name", "referenced", "remove-tensors", "remove-files", "remove-layers",
+	for _, name := range []string{"tensor-segments", "file-segments", "last-tensor-segment", "last-file-segment",
+		"layers", "models", "files", "names",
+		"models-named", "models-with-digest", "file-with-digest", "unchanged", "find-name", "referenced",
+		"remove-tensors", "remove-files", "remove-layers",
 		"remove-model"} {
 		plan := c.plan(t, Statement(name, texts[name], Word))
-		sorted := strings.Contains(plan, "TEMP B-TREE") && name != "models-named" && name != "models-with-digest" && name != "referenced" && name != "names"
-		if sorted || strings.Contains(plan, "SCAN") && !strings.Contains(plan, "SCAN (subquery") && !strings.Contains(plan, "SCAN CONSTANT ROW") {
+		sorted := strings.Contains(plan, "TEMP B-TREE") && name != "models-named" && name != "models-with-digest" &&
+			name != "referenced" && name != "names"
+		if sorted || strings.Contains(plan, "SCAN") && !strings.Contains(plan, "SCAN (subquery") &&
+			!strings.Contains(plan, "SCAN CONSTANT ROW") {
 			t.Errorf("the plan of %s is\n%s", name, plan)
 		}
 	}
@@ -376,7 +382,8 @@ func TestFileTaken(t *testing.T) {
 			if err := take(path); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete}); err == nil || !strings.Contains(err.Error(), "while it was in use") {
+			if err := c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete}); err == nil ||
+				!strings.Contains(err.Error(), "while it was in use") {
 				t.Errorf("the job was closed: %v", err)
 			}
 			if err := c.Renew(t.Context(), lease); err == nil {

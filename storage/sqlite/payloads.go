@@ -15,7 +15,8 @@ import (
 )
 
 // readRow copies nothing where the size is not the one that is wanted: another program may have written anything.
-var readRow = sqlcatalog.OfRow("read-payload", `SELECT length(RawPayload), CASE WHEN length(RawPayload) = @p6 THEN payload_into(@p7, RawPayload) END FROM `, ``)
+var readRow = sqlcatalog.OfRow("read-payload",
+	`SELECT length(RawPayload), CASE WHEN length(RawPayload) = @p6 THEN payload_into(@p7, RawPayload) END FROM `, ``)
 
 // ReadPayload implements sqlcatalog.Dialect. The payload goes from SQLite's memory straight into the buffer: as the
 // column of a row, the driver would make a copy of it first.

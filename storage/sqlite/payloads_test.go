@@ -25,7 +25,8 @@ func withPayload(t *testing.T) (*Catalog, ingest.StoredSegment) {
 	}
 	payload := make([]byte, flatSegment)
 	for b := range f.batches(e, 1) {
-		b.Segments[0].Payload, b.Segments[0].Digest, b.Segments[0].Address = payload, ingest.Sum(payload), ingest.Address{}
+		b.Segments[0].Payload, b.Segments[0].Digest, b.Segments[0].Address = payload, ingest.Sum(payload),
+			ingest.Address{}
 		b.InRows = true
 		if err := c.Record(t.Context(), lease, b); err != nil {
 			t.Fatal(err)

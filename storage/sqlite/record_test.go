@@ -22,7 +22,8 @@ const flatSegment = ingest.MinSegmentBytes
 
 func flat(name string, segments int64) flatFile {
 	bytes := segments * flatSegment
-	f := flatFile{File: ingest.File{Path: "/models/" + name + ".gguf", Role: ingest.Weights, Format: "gguf", Bytes: bytes,
+	f := flatFile{File: ingest.File{Path: "/models/" + name + ".gguf", Role: ingest.Weights, Format: "gguf",
+		Bytes: bytes,
 		Tensors: []ingest.Tensor{{Name: "blk.0.ffn_up.weight", Type: "F32", Elements: bytes / 4,
 			Shape: []uint64{uint64(bytes) / 4}, Bytes: bytes, BlockElements: 1, BlockBytes: 4}}}}
 	var err error
@@ -33,7 +34,8 @@ func flat(name string, segments int64) flatFile {
 }
 
 func (f flatFile) begin(ctx context.Context, c *Catalog, lease ingest.Lease) (*ingest.Entry, error) {
-	return c.Begin(ctx, lease, &ingest.Model{Name: f.Path, Type: "gguf", Files: []ingest.File{f.File}}, []*ingest.Plan{f.plan})
+	return c.Begin(ctx, lease, &ingest.Model{Name: f.Path, Type: "gguf", Files: []ingest.File{f.File}},
+		[]*ingest.Plan{f.plan})
 }
 
 // batches yields batches that record all of the file; each is good until the next.
@@ -42,7 +44,8 @@ func (f flatFile) batches(e *ingest.Entry, rows int) iter.Seq[*ingest.Batch] {
 		b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, HashState: make([]byte, 108)}
 		for s := range f.plan.All() {
 			d := ingest.Sum(fmt.Appendf(nil, "%s %d", f.Path, s.Ordinal))
-			b.Segments = append(b.Segments, ingest.NewSegment{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32", Digest: d,
+			b.Segments = append(b.Segments, ingest.NewSegment{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32",
+				Digest:  d,
 				Address: ingest.Address{URI: fmt.Sprintf("dir:%x/%x", d[:1], d[:]), Bytes: s.Bytes}})
 			b.To = s.End()
 			if b.To == f.Bytes {

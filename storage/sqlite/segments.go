@@ -37,8 +37,9 @@ type segmentWriter struct {
 	selectFileSegment, insertFileSegment     *statement
 	file                                     ingest.FileID
 	inRows                                   bool
-	now                                      driver.Value // CreatedAt: its default costs a seventh of the whole when it is worked out for each row
-	added                                    sqlcatalog.Added
+	// CreatedAt: its default costs a seventh of the whole when it is worked out for each row
+	now   driver.Value
+	added sqlcatalog.Added
 }
 
 // Record writes the rows of a batch one by one.
@@ -61,7 +62,8 @@ func (d *dialect) Record(ctx context.Context, r *sqlcatalog.Recording) error {
 	})
 }
 
-// writeSegments writes the segments of a batch that have no row; those that begin before byte recorded are looked for first.
+// writeSegments writes the segments of a batch that have no row; those that begin before byte recorded are
+// looked for first.
 func writeSegments(t *sqlcatalog.Tx, r *sqlcatalog.Recording, recorded int64) (sqlcatalog.Added, error) {
 	var now string
 	if err := one(t, `SELECT `+nowText).Scan(&now); err != nil {

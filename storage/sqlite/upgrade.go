@@ -31,7 +31,8 @@ func (c *connections) upgrade(ctx context.Context) error {
 // refuses a database that is newer, or that is something else's.
 func stepsApplied(t *sqlcatalog.Tx, steps []schema.Step) (int, error) {
 	var tables, ours int
-	err := one(t, `SELECT count(*), count(*) FILTER (WHERE name = 'SchemaSteps') FROM sqlite_schema`).Scan(&tables, &ours)
+	err := one(t, `SELECT count(*), count(*) FILTER (WHERE name = 'SchemaSteps') FROM sqlite_schema`).Scan(&tables,
+		&ours)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +65,8 @@ func apply(t *sqlcatalog.Tx, steps []schema.Step) error {
 		if err := execute(t, step.SQL); err != nil {
 			return fmt.Errorf("schema step %d (%s): %w", step.Number, step.Name, err)
 		}
-		if err := execute(t, `INSERT INTO SchemaSteps (Number, Name) VALUES (?, ?)`, step.Number, step.Name); err != nil {
+		if err := execute(t, `INSERT INTO SchemaSteps (Number, Name) VALUES (?, ?)`, step.Number,
+			step.Name); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,8 @@ type address struct {
 	login string
 }
 
-// IsAddress reports whether text is meant as the address of a SQL Server: a URL, or a list of name=value as go-mssqldb takes it.
+// IsAddress reports whether text is meant as the address of a SQL Server: a URL, or a list of name=value
+// as go-mssqldb takes it.
 func IsAddress(text string) bool {
 	text = strings.ToLower(text)
 	for _, scheme := range []string{"sqlserver:", "azuresql:", "odbc:"} {
@@ -52,9 +53,12 @@ var serverInList = regexp.MustCompile(`(^|;)\s*(server|data source|address|addr|
 
 // errAddress says what is wrong without showing any of it: what could not be parsed may
 // hold a password anywhere.
-var errAddress = errors.New("the catalogue's address cannot be read: want sqlserver://USER@HOST/INSTANCE?database=NAME (in a password / is %2F, @ is %40, ? is %3F), or a list of name=value as go-mssqldb takes it")
+var errAddress = errors.New("the catalogue's address cannot be read: want " +
+	"sqlserver://USER@HOST/INSTANCE?database=NAME (in a password / is %2F, @ is %40, ? is %3F), or a list of " +
+	"name=value as go-mssqldb takes it")
 
-// misread reports whether a URL was taken apart in the wrong place: a password with a slash in it ends the host for the parser,
+// misread reports whether a URL was taken apart in the wrong place: a password with a slash in it ends the
+// host for the parser,
 // and what follows, a part of the password, would be taken for an instance, and shown.
 func misread(text string) bool {
 	u, err := url.Parse(text)
@@ -129,7 +133,8 @@ func loopback(host string) bool {
 // or with Microsoft Entra's ways that need none, there is nothing to complete.
 func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
 	if a.integrated && runtime.GOOS != "windows" {
-		a.login = "no user was given, and a login of Windows is not to be had here: sqlserver://USER@HOST?database=NAME, and the password in " + passwordVariable
+		a.login = "no user was given, and a login of Windows is not to be had here: " +
+			"sqlserver://USER@HOST?database=NAME, and the password in " + passwordVariable
 	}
 	if config.User == "" || config.Password != "" {
 		return nil
@@ -148,7 +153,8 @@ func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
 	if password != "" {
 		a.dsn = withPassword(a.dsn, password)
 	} else if config.Parameters["fedauth"] == "" {
-		a.login = "no password was given for user " + config.User + ": put it into " + passwordVariable + ", or into a file that " + passwordFileVariable + " names"
+		a.login = "no password was given for user " + config.User + ": put it into " + passwordVariable +
+			", or into a file that " + passwordFileVariable + " names"
 	}
 	return nil
 }
@@ -221,7 +227,8 @@ func withPassword(dsn, password string) string {
 // try again, and the other application may not.
 const sessionSettings = `/* ingest: session */ SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
 
-// patience is how long the server may be silent in statements that may take an hour. What the address says of a timeout is
+// patience is how long the server may be silent in statements that may take an hour. What the address says
+// of a timeout is
 // not meant for them: where .NET reads it, it is for logging in.
 func (a *address) patience() time.Duration { return max(a.silence, time.Hour) }
 

@@ -27,17 +27,28 @@ func TestAddresses(t *testing.T) {
 		trust      bool
 		place      string
 	}{
-		"remote":             {"sqlserver://u:p@db.example.org?database=H", msdsn.EncryptionRequired, false, `"H" on db.example.org`},
-		"remote, trusted":    {"sqlserver://u:p@db.example.org?database=H&trustservercertificate=true", msdsn.EncryptionRequired, true, `"H" on db.example.org`},
-		"remote, asked not":  {"sqlserver://u:p@db.example.org?database=H&encrypt=disable", msdsn.EncryptionDisabled, false, `"H" on db.example.org`},
-		"strict":             {"sqlserver://u:p@db.example.org?database=H&encrypt=strict", msdsn.EncryptionStrict, false, `"H" on db.example.org`},
-		"loopback":           {"sqlserver://u:p@127.0.0.1:1433?database=H", msdsn.EncryptionOff, true, `"H" on 127.0.0.1:1433`},
-		"loopback by name":   {"sqlserver://localhost/SQLEXPRESS?database=H", msdsn.EncryptionOff, true, `"H" on localhost\SQLEXPRESS`},
-		"named instance":     {"sqlserver://u:p@host/PROD?database=H", msdsn.EncryptionRequired, false, `"H" on host\PROD`},
-		"list":               {"server=host;user id=u;password=p;database=H", msdsn.EncryptionRequired, false, `"H" on host`},
-		"ODBC":               {"odbc:server=host;user id=u;password={p};database=H", msdsn.EncryptionRequired, false, `"H" on host`},
-		"Entra":              {"azuresql://x.database.windows.net?database=H", msdsn.EncryptionRequired, false, `"H" on x.database.windows.net`},
-		"Entra, managed":     {"sqlserver://x.database.windows.net?database=H&fedauth=ActiveDirectoryManagedIdentity", msdsn.EncryptionRequired, false, `"H" on x.database.windows.net`},
+		"remote": {"sqlserver://u:p@db.example.org?database=H", msdsn.EncryptionRequired, false,
+			`"H" on db.example.org`},
+		"remote, trusted": {"sqlserver://u:p@db.example.org?database=H&trustservercertificate=true",
+			msdsn.EncryptionRequired, true, `"H" on db.example.org`},
+		"remote, asked not": {"sqlserver://u:p@db.example.org?database=H&encrypt=disable", msdsn.EncryptionDisabled,
+			false, `"H" on db.example.org`},
+		"strict": {"sqlserver://u:p@db.example.org?database=H&encrypt=strict", msdsn.EncryptionStrict,
+			false, `"H" on db.example.org`},
+		"loopback": {"sqlserver://u:p@127.0.0.1:1433?database=H", msdsn.EncryptionOff, true,
+			`"H" on 127.0.0.1:1433`},
+		"loopback by name": {"sqlserver://localhost/SQLEXPRESS?database=H", msdsn.EncryptionOff, true,
+			`"H" on localhost\SQLEXPRESS`},
+		"named instance": {"sqlserver://u:p@host/PROD?database=H", msdsn.EncryptionRequired, false,
+			`"H" on host\PROD`},
+		"list": {"server=host;user id=u;password=p;database=H", msdsn.EncryptionRequired, false,
+			`"H" on host`},
+		"ODBC": {"odbc:server=host;user id=u;password={p};database=H", msdsn.EncryptionRequired, false,
+			`"H" on host`},
+		"Entra": {"azuresql://x.database.windows.net?database=H", msdsn.EncryptionRequired, false,
+			`"H" on x.database.windows.net`},
+		"Entra, managed": {"sqlserver://x.database.windows.net?database=H&fedauth=ActiveDirectoryManagedIdentity",
+			msdsn.EncryptionRequired, false, `"H" on x.database.windows.net`},
 		"Windows integrated": {"sqlserver://host?database=H", msdsn.EncryptionRequired, false, `"H" on host`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +60,8 @@ func TestAddresses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if config.Encryption != c.encryption || config.TrustServerCertificate != c.trust || a.name != c.place || !config.DisableRetry || config.AppName != "ingest" {
+			if config.Encryption != c.encryption || config.TrustServerCertificate != c.trust || a.name != c.place ||
+				!config.DisableRetry || config.AppName != "ingest" {
 				t.Errorf("encryption %d, trust %t, place %s", config.Encryption, config.TrustServerCertificate, a.name)
 			}
 			if strings.HasPrefix(c.address, "azuresql") && config.Parameters["fedauth"] == "" {
@@ -67,8 +79,10 @@ func TestAddresses(t *testing.T) {
 func TestIsAddress(t *testing.T) {
 	for address, want := range map[string]bool{
 		"sqlserver://host?database=H": true, "AzureSQL://host?database=H": true, "odbc:server=host;database=H": true,
-		"server=host;database=H": true, "User ID=u;Data Source=host;database=H": true, "database=H; Server = host": true, "addr=host;database=H": true,
-		"": false, "sqlite:server.db": false, "/srv/server=1/catalog.db": false, `C:\data\server.db`: false, "sqlite:/a;b/c": false, "database=H": false,
+		"server=host;database=H": true, "User ID=u;Data Source=host;database=H": true,
+		"database=H; Server = host": true, "addr=host;database=H": true,
+		"": false, "sqlite:server.db": false, "/srv/server=1/catalog.db": false, `C:\data\server.db`: false,
+		"sqlite:/a;b/c": false, "database=H": false,
 	} {
 		if got := IsAddress(address); got != want {
 			t.Errorf("%s: %t", address, got)
@@ -83,24 +97,31 @@ func TestTimeouts(t *testing.T) {
 		stall          time.Duration
 		usual, patient time.Duration
 	}{
-		"nothing said":     {"sqlserver://u:p@host?database=H", 0, time.Minute, time.Hour},
-		"a setting":        {"sqlserver://u:p@host?database=H", 5 * time.Minute, 5 * time.Minute, time.Hour},
-		"in the URL":       {"sqlserver://u:p@host?database=H&connection+timeout=30", 0, 30 * time.Second, time.Hour},
-		"in other letters": {"sqlserver://u:p@host?database=H&Connection+Timeout=30", 5 * time.Minute, 30 * time.Second, time.Hour},
-		"two hours":        {"sqlserver://u:p@host?database=H&connection+timeout=7200", 0, 2 * time.Hour, 2 * time.Hour},
-		"as in .NET":       {"Data Source=host;Connect Timeout=30;Initial Catalog=H;User ID=u;Password=p", 0, 30 * time.Second, time.Hour},
-		"first in a list":  {"timeout = 30;server=host;database=H;user id=u;password=p", 0, 30 * time.Second, time.Hour},
-		"ODBC":             {"odbc:server=host;database=H;user id=u;password={p};connection timeout=30", 0, 30 * time.Second, time.Hour},
-		"none":             {"sqlserver://u:p@host?database=H&connection+timeout=0", 0, time.Minute, time.Hour},
+		"nothing said": {"sqlserver://u:p@host?database=H", 0, time.Minute, time.Hour},
+		"a setting":    {"sqlserver://u:p@host?database=H", 5 * time.Minute, 5 * time.Minute, time.Hour},
+		"in the URL":   {"sqlserver://u:p@host?database=H&connection+timeout=30", 0, 30 * time.Second, time.Hour},
+		"in other letters": {"sqlserver://u:p@host?database=H&Connection+Timeout=30", 5 * time.Minute, 30 * time.Second,
+			time.Hour},
+		"two hours": {"sqlserver://u:p@host?database=H&connection+timeout=7200", 0, 2 * time.Hour,
+			2 * time.Hour},
+		"as in .NET": {"Data Source=host;Connect Timeout=30;Initial Catalog=H;User ID=u;Password=p", 0,
+			30 * time.Second, time.Hour},
+		"first in a list": {"timeout = 30;server=host;database=H;user id=u;password=p", 0, 30 * time.Second,
+			time.Hour},
+		"ODBC": {"odbc:server=host;database=H;user id=u;password={p};connection timeout=30", 0,
+			30 * time.Second, time.Hour},
+		"none": {"sqlserver://u:p@host?database=H&connection+timeout=0", 0, time.Minute, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := parseAddress(c.address, Settings{Stall: c.stall})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for silence, want := range map[time.Duration]time.Duration{a.silence: c.usual, max(a.silence, time.Hour): c.patient} {
+			for silence, want := range map[time.Duration]time.Duration{a.silence: c.usual,
+				max(a.silence, time.Hour): c.patient} {
 				config, err := msdsn.Parse(a.silent(silence))
-				if err != nil || config.ConnTimeout != want || config.Database != "H" || config.User != "u" || config.Password != "p" {
+				if err != nil || config.ConnTimeout != want || config.Database != "H" || config.User != "u" ||
+					config.Password != "p" {
 					t.Errorf("timeout is %s, want %s: %v", config.ConnTimeout, want, err)
 				}
 			}
@@ -113,7 +134,8 @@ func TestPasswordFromElsewhere(t *testing.T) {
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, address := range map[string]string{"URL": "sqlserver://u@host?database=H", "list": "server=host;user id=u;database=H",
+	for name, address := range map[string]string{"URL": "sqlserver://u@host?database=H",
+		"list": "server=host;user id=u;database=H",
 		"ODBC": "odbc:server=host;user id=u;database=H", "query": "sqlserver://host?database=H&user+id=u"} {
 		for source, set := range map[string]func(t *testing.T) Settings{
 			"variable": func(t *testing.T) Settings { t.Setenv(passwordVariable, secret); return Settings{} },
@@ -127,7 +149,8 @@ func TestPasswordFromElsewhere(t *testing.T) {
 				}
 				config, err := msdsn.Parse(a.dsn)
 				if err != nil || config.Password != secret || config.User != "u" || config.Database != "H" {
-					t.Errorf("user %q, database %q, password is right: %t, %v", config.User, config.Database, config.Password == secret, err)
+					t.Errorf("user %q, database %q, password is right: %t, %v", config.User, config.Database,
+						config.Password == secret, err)
 				}
 			})
 		}
@@ -230,7 +253,8 @@ func TestLoginThatIsLeftOut(t *testing.T) {
 	t.Setenv(passwordVariable, "")
 	t.Setenv(passwordFileVariable, "")
 	for address, want := range map[string]string{
-		"sqlserver://somebody@127.0.0.1:1?database=d":                                "no password was given for user somebody",
+		"sqlserver://somebody@127.0.0.1:1?database=d": "no password was given for user " +
+			"somebody",
 		"sqlserver://somebody:secret@127.0.0.1:1?database=d":                         "",
 		"sqlserver://somebody@127.0.0.1:1?database=d&fedauth=ActiveDirectoryDefault": "",
 	} {
@@ -242,7 +266,8 @@ func TestLoginThatIsLeftOut(t *testing.T) {
 			t.Errorf("%s: %q, want %q", address, a.login, want)
 		}
 	}
-	if _, err := Open(t.Context(), "sqlserver://somebody@127.0.0.1:1?database=d&dial+timeout=1", Settings{}); err == nil || !strings.Contains(err.Error(), passwordVariable) {
+	if _, err := Open(t.Context(), "sqlserver://somebody@127.0.0.1:1?database=d&dial+timeout=1",
+		Settings{}); err == nil || !strings.Contains(err.Error(), passwordVariable) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 func TestApplyTwiceAndNewer(t *testing.T) {
 	address := newDatabase(t)
-	if _, err := Open(t.Context(), address, Settings{}); err == nil || !strings.Contains(err.Error(), "ingest schema apply") {
+	if _, err := Open(t.Context(), address, Settings{}); err == nil ||
+		!strings.Contains(err.Error(), "ingest schema apply") {
 		t.Errorf("opening an empty database: %v", err)
 	}
 	if r := apply(t, address); len(r.Steps) == 0 || r.Applied != 0 {
@@ -85,7 +86,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		want := map[string]string{"FilePaths": "true [] []", "ModelLayers": "false [column ByteSize] []",
 			"Models":           "false [] [column State is nvarchar(40), want nvarchar(20)]",
 			"ModelMetadata":    "false [] [foreign key (ModelId) to Models has ON DELETE NO ACTION, want CASCADE]",
-			"IngestionJobKeys": "false [foreign key (IngestionJobId) to IngestionJobs] []", "ModelKeys": "false [index on (ModelId)] []"}[table.Name]
+			"IngestionJobKeys": "false [foreign key (IngestionJobId) to IngestionJobs] []",
+			"ModelKeys":        "false [index on (ModelId)] []"}[table.Name]
 		if got := describe(table); want == "" && !table.OK() || want != "" && got != want {
 			t.Errorf("%s: %s, want %s", table.Name, got, want)
 		}
@@ -122,7 +124,8 @@ func TestApplySaysWhatItLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := apply(t, address)
-	if len(r.Steps) != 0 || len(r.Left) != 1 || describe(r.Left[0]) != "false [foreign key (IngestionJobId) to IngestionJobs] []" {
+	if len(r.Steps) != 0 || len(r.Left) != 1 ||
+		describe(r.Left[0]) != "false [foreign key (IngestionJobId) to IngestionJobs] []" {
 		t.Errorf("%d steps, and what is left is %+v", len(r.Steps), r.Left)
 	}
 	if _, err := db.Exec(`DROP TABLE dbo.FilePaths`); err != nil {
@@ -144,7 +147,8 @@ func TestApplyFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := schema.Apply(t.Context(), db)
-	if err == nil || !strings.Contains(err.Error(), "schema step 2 (own)") || r == nil || len(r.Steps) != 1 || r.Steps[0].Number != 1 {
+	if err == nil || !strings.Contains(err.Error(), "schema step 2 (own)") || r == nil || len(r.Steps) != 1 ||
+		r.Steps[0].Number != 1 {
 		t.Fatalf("apply: %v", err)
 	}
 	if _, err := db.Exec(`DROP TABLE dbo.ModelFiles`); err != nil {
@@ -187,7 +191,8 @@ func TestPrintedSteps(t *testing.T) {
 	}
 }
 
-// TestPrintedStepFails goes on after an error, as SSMS does: a step that was rolled back is not noted, nor one after it.
+// TestPrintedStepFails goes on after an error, as SSMS does: a step that was rolled back is not noted, nor
+// one after it.
 func TestPrintedStepFails(t *testing.T) {
 	address := newDatabase(t)
 	db := schemaDB(t, address)
@@ -205,7 +210,8 @@ func TestPrintedStepFails(t *testing.T) {
 	refused := 0
 	for _, step := range plan.Steps {
 		for _, batch := range schema.Batches(step.Printed()) {
-			if _, err := conn.ExecContext(t.Context(), batch); err != nil && strings.Contains(err.Error(), "is not done") {
+			if _, err := conn.ExecContext(t.Context(), batch); err != nil &&
+				strings.Contains(err.Error(), "is not done") {
 				refused++
 			}
 		}
@@ -219,15 +225,23 @@ func TestPrintedStepFails(t *testing.T) {
 func TestCheckReadsWhatTheServerSays(t *testing.T) {
 	d := newDouble(t)
 	say := func(what, columns string, rows ...[]any) {
-		d.Handle("/* ingest: find-"+what+" */", func(*tdstest.Request) (tdstest.Result, error) { return tdstest.Rows(columns, rows...), nil })
+		d.Handle("/* ingest: find-"+what+" */", func(*tdstest.Request) (tdstest.Result,
+			error) {
+			return tdstest.Rows(columns, rows...), nil
+		})
 	}
 	say("defaults", "a nvarchar(128), b nvarchar(128)")
 	say("columns", "a nvarchar(128), b nvarchar(128), c nvarchar(128), d int, e int",
-		[]any{"ModelKeys", "State", "nvarchar", int64(20), int64(0)}, []any{"ModelKeys", "KeyHash", "binary", int64(32), int64(0)}, []any{"ModelKeys", "ModelId", "int", int64(0), int64(0)})
+		[]any{"ModelKeys", "State", "nvarchar", int64(20), int64(0)},
+		[]any{"ModelKeys", "KeyHash", "binary", int64(32), int64(0)},
+		[]any{"ModelKeys", "ModelId", "int", int64(0), int64(0)})
 	say("indexes", "a nvarchar(128), b int, c int, d int, e nvarchar(128)",
-		[]any{"ModelKeys", int64(5), int64(1), int64(1), "State"}, []any{"ModelKeys", int64(5), int64(1), int64(1), "KeyHash"}, []any{"ModelKeys", int64(5), int64(2), int64(0), "ModelId"})
+		[]any{"ModelKeys", int64(5), int64(1), int64(1), "State"},
+		[]any{"ModelKeys", int64(5), int64(1), int64(1), "KeyHash"},
+		[]any{"ModelKeys", int64(5), int64(2), int64(0), "ModelId"})
 	say("keys", "a int, b nvarchar(128), c nvarchar(128), d nvarchar(60), e int, f nvarchar(128), g nvarchar(128)",
-		[]any{int64(9), "ModelKeys", "Models", "CASCADE", int64(0), "ModelId", "ModelId"}, []any{int64(10), "ModelKeys", "Atoms", "NO_ACTION", int64(0), "ModelId", "AtomId"})
+		[]any{int64(9), "ModelKeys", "Models", "CASCADE", int64(0), "ModelId", "ModelId"},
+		[]any{int64(10), "ModelKeys", "Atoms", "NO_ACTION", int64(0), "ModelId", "AtomId"})
 	checked, err := schema.Check(t.Context(), schemaDB(t, d.DSN()))
 	if err != nil {
 		t.Fatal(err)

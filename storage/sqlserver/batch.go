@@ -8,8 +8,10 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// clearBatch makes the table that a batch is copied into, once for each connection, or empties it. It is not made within
-// the transaction: each statement about it would be compiled again then. New says that the segment has no row yet; AtomId
+// clearBatch makes the table that a batch is copied into, once for each connection, or empties it. It is
+// not made within
+// the transaction: each statement about it would be compiled again then. New says that the segment has no
+// row yet; AtomId
 // is that of its content.
 var clearBatch = sqlcatalog.Own("clear-batch", `IF OBJECT_ID(N'tempdb..#ingest_batch') IS NULL CREATE TABLE #ingest_batch (
 	RowNo            int NOT NULL,
@@ -34,8 +36,10 @@ var clearBatch = sqlcatalog.Own("clear-batch", `IF OBJECT_ID(N'tempdb..#ingest_b
 );
 TRUNCATE TABLE #ingest_batch`)
 
-var batchColumns = []string{"RowNo", "LayerId", "SegmentOrdinal", "PointOffset", "PointCount", "QuantizationType", "ByteOffset", "ByteSize",
-	"ContentHash", "BlobUri", "BlobContainer", "BlobName", "BlobETag", "BlobSizeBytes", "BlobLastModified", "AddressExact", "New"}
+var batchColumns = []string{"RowNo", "LayerId", "SegmentOrdinal", "PointOffset", "PointCount", "QuantizationType",
+	"ByteOffset", "ByteSize",
+	"ContentHash", "BlobUri", "BlobContainer", "BlobName", "BlobETag", "BlobSizeBytes", "BlobLastModified",
+	"AddressExact", "New"}
 
 // markPresent finds the segments that have a row already: two updates, each a seek for a row of the batch. With an OR
 // between the tables it would be a scan of both.
@@ -48,8 +52,10 @@ UPDATE b SET New = 0 FROM #ingest_batch AS b
 // transaction, so that nobody waits for an atom as long as payloads travel; an atom that nothing refers to is what gc
 // removes, and it removes none while this job has its lease.
 //
-// HOLDLOCK locks the place in the unique index where a hash is, or would be, until the statement ends; UPDLOCK, so that of two
-// processes which bring the same hash the second waits here, and then sees it, where both would block each other if they
+// HOLDLOCK locks the place in the unique index where a hash is, or would be, until the statement ends;
+// UPDLOCK, so that of two
+// processes which bring the same hash the second waits here, and then sees it, where both would block each
+// other if they
 // only read. FORCESEEK and LOOP JOIN: a plan that merges or hashes would read the whole index under these locks, which
 // past 5,000 of them become one of the table, and the other application stops. An engine without these locks
 // refuses the second one's row (2627), and the batch is tried again.
@@ -60,9 +66,11 @@ var addAtoms = sqlcatalog.Own("add-atoms", `INSERT INTO dbo.Atoms (ContentHash, 
 	ORDER BY n.ContentHash OPTION (LOOP JOIN);
 UPDATE #ingest_batch SET AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WITH (FORCESEEK) WHERE a.ContentHash = #ingest_batch.ContentHash)`)
 
-// countAtoms counts the new references up, and says what was new. The rows of the atoms are locked (X) from here on, a thousand
+// countAtoms counts the new references up, and says what was new. The rows of the atoms are locked (X)
+// from here on, a thousand
 // at most and one by one, in the order of their numbers as a rule; the commit follows soon. An atom whose references
-// are all of this batch was nobody's before: just made, or left by a model that is gone. ROWLOCK, FORCESEEK and LOOP JOIN as in
+// are all of this batch was nobody's before: just made, or left by a model that is gone. ROWLOCK,
+// FORCESEEK and LOOP JOIN as in
 // addAtoms.
 var countAtoms = sqlcatalog.Own("count-atoms", `UPDATE a SET ReferenceCount = a.ReferenceCount + n.Pieces
 	FROM (SELECT AtomId, COUNT_BIG(*) AS Pieces FROM #ingest_batch WHERE New = 1 GROUP BY AtomId) AS n
@@ -71,7 +79,8 @@ SELECT COALESCE(SUM(n.Pieces), 0), COALESCE(SUM(n.Bytes), 0), COALESCE(SUM(CASE 
 	FROM (SELECT AtomId, COUNT_BIG(*) AS Pieces, SUM(ByteSize) AS Bytes, MIN(ByteSize) AS ByteSize FROM #ingest_batch WHERE New = 1 GROUP BY AtomId) AS n
 	INNER LOOP JOIN dbo.Atoms AS a WITH (FORCESEEK) ON a.AtomId = n.AtomId`)
 
-// The statements that make rows: of all segments, or of number @p2, of which @p3 is the payload. LOOP JOIN is for the check
+// The statements that make rows: of all segments, or of number @p2, of which @p3 is the payload. LOOP JOIN
+// is for the check
 // of the foreign keys: another plan would go through all atoms.
 const (
 	insertTensors = `INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
@@ -93,7 +102,8 @@ var (
 	newSegments      = sqlcatalog.Own("new-segments", `SELECT RowNo FROM #ingest_batch WHERE New = 1 ORDER BY RowNo`)
 )
 
-// reconcile counts the segments of the batch that have a row, those whose row is of the right atom, and says where the first is
+// reconcile counts the segments of the batch that have a row, those whose row is of the right atom, and
+// says where the first is
 // whose row is not. FORCESEEK: a scan would come upon rows that others have locked.
 var reconcile = sqlcatalog.Own("reconcile", `SELECT COUNT(*), COALESCE(SUM(CASE WHEN r.AtomId = r.Want THEN 1 ELSE 0 END), 0),
 		COALESCE(MIN(CASE WHEN r.AtomId = r.Want THEN NULL ELSE r.ByteOffset END), -1)
@@ -112,7 +122,8 @@ func (c *engine) send(t *sqlcatalog.Tx, batch *ingest.Batch) error {
 				layer = int64(s.Layer)
 			}
 			a := c.addressColumns(s.Address)
-			if !yield([]any{int64(i), layer, int64(s.Ordinal), s.First, s.Count, cut(s.Type, 20), s.Offset, s.Bytes, s.Digest[:],
+			if !yield([]any{int64(i), layer, int64(s.Ordinal), s.First, s.Count, cut(s.Type, 20), s.Offset, s.Bytes,
+				s.Digest[:],
 				a.uri, a.container, a.name, a.etag, a.bytes, a.modified, a.exact, int64(1)}) {
 				return
 			}
@@ -211,12 +222,14 @@ func (r *recording) reconcile(t *sqlcatalog.Tx) error {
 		return fmt.Errorf("segment at %d of file %d: %w", at, r.Batch.File, sqlcatalog.ErrOtherContent)
 	}
 	if there != int64(len(r.Batch.Segments)) {
-		return sqlcatalog.RaceError(fmt.Sprintf("of %d segments sent, %d rows are there and %d were made", len(r.Batch.Segments), there, r.made))
+		return sqlcatalog.RaceError(fmt.Sprintf("of %d segments sent, %d rows are there and %d were made",
+			len(r.Batch.Segments), there, r.made))
 	}
 	return nil
 }
 
-// finish counts the references, which locks the atoms, and notes how far the file has got. It is the end of the transaction.
+// finish counts the references, which locks the atoms, and notes how far the file has got. It is the end
+// of the transaction.
 func (r *recording) finish(t *sqlcatalog.Tx) error {
 	var n sqlcatalog.Added
 	if len(r.Batch.Segments) > 0 {
@@ -225,7 +238,8 @@ func (r *recording) finish(t *sqlcatalog.Tx) error {
 			return err
 		}
 		if n.Shared = bytes - n.Stored; n.Segments != r.made {
-			return sqlcatalog.RaceError(fmt.Sprintf("of %d segments sent, %d have an atom and %d rows were made", len(r.Batch.Segments), n.Segments, r.made))
+			return sqlcatalog.RaceError(fmt.Sprintf("of %d segments sent, %d have an atom and %d rows were made",
+				len(r.Batch.Segments), n.Segments, r.made))
 		}
 	}
 	return r.Note(t, n)

@@ -24,19 +24,22 @@ func BenchmarkRecord(b *testing.B) {
 	ctx := context.Background()
 	for b.Loop() {
 		c := p.handle(b).(handle).Catalog
-		lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: fmt.Sprint("bench ", time.Now().UnixNano()), TTL: time.Hour})
+		lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models",
+			Source: fmt.Sprint("bench ", time.Now().UnixNano()), TTL: time.Hour})
 		if err != nil {
 			b.Fatal(err)
 		}
 		const bytes = ingest.MinSegmentBytes
-		f := ingest.File{Path: "/models/bench.gguf", Role: ingest.Weights, Format: "gguf", Bytes: benchRows * bytes, Modified: time.Now(),
+		f := ingest.File{Path: "/models/bench.gguf", Role: ingest.Weights, Format: "gguf", Bytes: benchRows * bytes,
+			Modified: time.Now(),
 			Tensors: []ingest.Tensor{{Name: "blk.0.ffn_up.weight", Type: "F32", Elements: benchRows * bytes / 4,
 				Shape: []uint64{benchRows * bytes / 4}, Bytes: benchRows * bytes, BlockElements: 1, BlockBytes: 4}}}
 		plan, err := ingest.NewPlan(&f, bytes)
 		if err != nil {
 			b.Fatal(err)
 		}
-		e, err := c.Begin(ctx, lease, &ingest.Model{Name: "bench", Type: "gguf", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+		e, err := c.Begin(ctx, lease, &ingest.Model{Name: "bench", Type: "gguf", Files: []ingest.File{f}},
+			[]*ingest.Plan{plan})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -52,7 +55,8 @@ func recordAll(b *testing.B, c *Catalog, lease ingest.Lease, e *ingest.Entry, pl
 		binary.LittleEndian.PutUint64(seed[:], uint64(s.Ordinal))
 		binary.LittleEndian.PutUint64(seed[8:], uint64(e.ID))
 		digest := ingest.Sum(seed[:])
-		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32", Digest: digest,
+		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Layer: e.Files[0].Layers[0], Type: "F32",
+			Digest:  digest,
 			Address: ingest.Address{URI: fmt.Sprintf("dir:%x/%x", digest[:1], digest[:]), Bytes: s.Bytes}})
 		if len(batch.Segments) < benchSize {
 			continue

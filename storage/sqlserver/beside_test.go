@@ -22,7 +22,8 @@ func TestLapsedLeaseIsRenewedMeanwhile(t *testing.T) {
 			if _, err := open(c, "/c", ingest.JobRequest{TTL: 20 * time.Millisecond}); err != nil {
 				t.Fatal(err)
 			}
-			lapsed, err := open(c, "/a", ingest.JobRequest{Holder: ingest.Holder{Host: "one", Process: 1}, TTL: 20 * time.Millisecond})
+			lapsed, err := open(c, "/a", ingest.JobRequest{Holder: ingest.Holder{Host: "one", Process: 1},
+				TTL: 20 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -30,7 +31,8 @@ func TestLapsedLeaseIsRenewedMeanwhile(t *testing.T) {
 			lapsed.TTL = time.Hour
 			renewals := 0
 			claim := ingest.JobRequest{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour, Exclusive: alone}
-			claim.HolderDead = func(ingest.Holder) bool { // asked of the job of /c at least, between the reading of /a's lease and its change
+			// asked of the job of /c at least, between the reading of /a's lease and its change
+			claim.HolderDead = func(ingest.Holder) bool {
 				renewals++
 				if err := other.Renew(t.Context(), lapsed); err != nil {
 					t.Error(err)
@@ -80,7 +82,8 @@ func TestGCBesideOtherTables(t *testing.T) {
 	}
 	exec(`INSERT INTO dbo.TensorAtoms ([Atom Id]) VALUES (@p1)`, kept)
 	exec(`INSERT INTO dbo.Models (ModelName, ModelType) VALUES (N'theirs', N'GGUF')`)
-	exec(`INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerAtomId) SELECT MAX(ModelId), 0, @p1 FROM dbo.Models`, layer)
+	exec(`INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerAtomId) SELECT MAX(ModelId), 0, @p1 FROM dbo.Models`,
+		layer)
 	taken := takeIn(t, c)
 	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "gc", Source: "gc", TTL: time.Hour})
 	if err != nil {

@@ -63,7 +63,8 @@ CREATE TABLE #ingest_layers (
 	ByteSize         bigint NOT NULL
 )`)
 
-var layerColumns = []string{"ModelFileId", "LayerIdx", "LayerName", "LayerNameExact", "LayerType", "TensorShape", "TensorShapeExact",
+var layerColumns = []string{"ModelFileId", "LayerIdx", "LayerName", "LayerNameExact", "LayerType", "TensorShape",
+	"TensorShapeExact",
 	"TensorDtype", "QuantizationType", "Parameters", "ParameterCount", "ByteOffset", "ByteSize"}
 
 var addLayers = sqlcatalog.Own("add-layers", `INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
@@ -116,7 +117,8 @@ func (c *engine) layerRow(file int64, l *sqlcatalog.Layer) []any {
 	if shapeExact != nil {
 		shape = nil
 	}
-	return []any{file, int64(l.Index), name, orNull(nameExact), l.Kind, shape, orNull(shapeExact), cut(l.Dtype, 20), cut(l.Type, 20), l.Parameters,
+	return []any{file, int64(l.Index), name, orNull(nameExact), l.Kind, shape, orNull(shapeExact), cut(l.Dtype, 20),
+		cut(l.Type, 20), l.Parameters,
 		l.Elements, l.Offset, l.Bytes}
 }
 

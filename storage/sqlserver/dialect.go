@@ -15,7 +15,8 @@ var _ sqlcatalog.Dialect = (*engine)(nil)
 // Texts implements sqlcatalog.Dialect.
 func (c *engine) Texts() map[string]string { return own }
 
-// Finish implements sqlcatalog.Dialect. A statement begins with its name, by which it is found in the query store, and by
+// Finish implements sqlcatalog.Dialect. A statement begins with its name, by which it is found in the
+// query store, and by
 // which the double of the server answers it.
 func (c *engine) Finish(name, text string) string { return "/* ingest: " + name + " */ " + text }
 
@@ -35,7 +36,8 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	case "column": // of a temporary table, for a column of JSON
 		return c.columns.json(args.At(0), args.Column()), true
 	case "setjson":
-		return args.Column() + " = " + c.columns.json(args.At(0), parameter) + ", " + args.Column() + "Exact = " + parameter + "x", true
+		return args.Column() + " = " + c.columns.json(args.At(0), parameter) + ", " + args.Column() + "Exact = " +
+			parameter + "x", true
 	case "time":
 		return args.At(0), true
 	case "bytes":
@@ -43,7 +45,8 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	case "top":
 		return "TOP (" + args.At(0) + ")", true
 	case "left":
-		return "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), " + sqlcatalog.Qualified(args.At(0), "LeaseExpires") + ")", true
+		return "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), " + sqlcatalog.Qualified(args.At(0), "LeaseExpires") + ")",
+			true
 	case "until":
 		return "DATEADD(millisecond, CONVERT(int, " + args.At(0) + "), SYSUTCDATETIME())", true
 	}
@@ -51,15 +54,20 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	return text, known
 }
 
-// words are those without arguments, and locks. FORCESEEK goes with a lock on the place of a key that may not be there: a
+// words are those without arguments, and locks. FORCESEEK goes with a lock on the place of a key that may
+// not be there: a
 // scan would lock all of them.
 var words = map[string]string{
-	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN", "expires": "LeaseExpires",
-	"update": "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)", "committed": "WITH (READCOMMITTEDLOCK)",
+	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN",
+	"expires": "LeaseExpires",
+	"update":  "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)",
+	"committed": "WITH (READCOMMITTEDLOCK)",
 }
 
-// Bind implements sqlcatalog.Dialect. The driver declares a text by its length, and each length would have a plan of its
-// own: so texts are nvarchar(max). Each NULL has the type of what it stands for: not every engine takes one that has none.
+// Bind implements sqlcatalog.Dialect. The driver declares a text by its length, and each length would have
+// a plan of its
+// own: so texts are nvarchar(max). Each NULL has the type of what it stands for: not every engine takes
+// one that has none.
 func (c *engine) Bind(name string, argument any) []sql.NamedArg {
 	switch v := argument.(type) {
 	case string:
@@ -79,7 +87,8 @@ func (c *engine) bindAddress(name string, address ingest.Address) (all []sql.Nam
 	a := c.addressColumns(address)
 	modified, known := a.modified.(time.Time)
 	exactly, _ := a.exact.([]byte)
-	columns := []any{typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes, sql.NullTime{Time: modified, Valid: known}, exactly}
+	columns := []any{typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes,
+		sql.NullTime{Time: modified, Valid: known}, exactly}
 	for i, column := range sqlcatalog.AddressNames() {
 		all = append(all, sql.Named(name+column, columns[i]))
 	}

@@ -56,8 +56,11 @@ func newDouble(t *testing.T) *double {
 		return func(*tdstest.Request) (tdstest.Result, error) { return tdstest.Rows(columns, values), nil }
 	}
 	d.Handle("/* ingest: session */", affected(0))
-	d.Handle("/* ingest: inspect */", one("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), g int, h int, i int",
-		"Microsoft SQL Server 2022", int64(3), "16.0.4135.4", "Developer Edition", "Hartonomous", "", int64(0), int64(1), int64(0)))
+	d.Handle("/* ingest: inspect */",
+		one("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), g int, h "+
+			"int, i int",
+			"Microsoft SQL Server 2022", int64(3), "16.0.4135.4", "Developer Edition", "Hartonomous", "", int64(0),
+			int64(1), int64(0)))
 	d.Handle("/* ingest: find-steps */", one("a int", int64(1)))
 	d.Handle("/* ingest: last-step */", one("a int", int64(len(steps))))
 	d.Handle("/* ingest: columns */", func(*tdstest.Request) (tdstest.Result, error) {
@@ -73,8 +76,14 @@ func newDouble(t *testing.T) *double {
 	d.Handle("/* ingest: add-atoms */", d.addAtoms)
 	d.Handle("/* ingest: count-atoms */", d.countAtoms)
 	d.Handle("/* ingest: new-segments */", d.newSegments)
-	d.Handle("/* ingest: add-tensor-", func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, true) })
-	d.Handle("/* ingest: add-file-", func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, false) })
+	d.Handle("/* ingest: add-tensor-", func(req *tdstest.Request) (tdstest.Result,
+		error) {
+		return d.addRows(req, true)
+	})
+	d.Handle("/* ingest: add-file-", func(req *tdstest.Request) (tdstest.Result,
+		error) {
+		return d.addRows(req, false)
+	})
 	d.Handle("/* ingest: reconcile */", d.reconcile)
 	d.Handle("/* ingest: advance */", d.advance)
 	return d
@@ -87,7 +96,8 @@ func affected(n int64) tdstest.HandlerFunc {
 // open opens the double as a catalogue that tries again soon.
 func (d *double) open(t *testing.T) *Catalog {
 	t.Helper()
-	c, err := Open(t.Context(), d.DSN(), Settings{Stall: time.Second, Retry: storage.Policy{Attempts: 4, First: time.Millisecond}})
+	c, err := Open(t.Context(), d.DSN(), Settings{Stall: time.Second,
+		Retry: storage.Policy{Attempts: 4, First: time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +121,8 @@ func (d *double) batch(req *tdstest.Request, fresh bool) ([]batchRow, error) {
 	var all []batchRow
 	for _, r := range table.Rows {
 		row := batchRow{number: r[0].(int64), place: spot{ordinal: r[2].(int64), file: theFile},
-			segment: segment{first: r[3].(int64), count: r[4].(int64), kind: r[5].(string), offset: r[6].(int64), bytes: r[7].(int64),
+			segment: segment{first: r[3].(int64), count: r[4].(int64), kind: r[5].(string), offset: r[6].(int64),
+				bytes:  r[7].(int64),
 				digest: ingest.Digest(r[8].([]byte))}}
 		if r[1] != nil {
 			row.place.layer, row.place.file = r[1].(int64), 0
@@ -139,7 +150,8 @@ func (d *double) progress(req *tdstest.Request) (tdstest.Result, error) {
 	if !f.digest.IsZero() {
 		digest = f.digest[:]
 	}
-	return tdstest.Rows("a bigint, b bigint, c bigint, d binary(32)", []any{int64(theJob), int64(theBytes), f.recorded, digest}), nil
+	return tdstest.Rows("a bigint, b bigint, c bigint, d binary(32)",
+		[]any{int64(theJob), int64(theBytes), f.recorded, digest}), nil
 }
 
 func (d *double) addAtoms(req *tdstest.Request) (tdstest.Result, error) {

@@ -22,8 +22,10 @@ import (
 // took too long (701, 845, 8645, 8651), the two of a unique index, by which one of two that make the same row at once
 // is told to look again, and those named below.
 var transientNumbers = map[int32]bool{
-	701: true, 845: true, 8645: true, 8651: true, 10936: true, 233: true, 997: true, 1204: true, 1205: true, 1222: true, 4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
-	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true, 49920: true,
+	701: true, 845: true, 8645: true, 8651: true, 10936: true, 233: true, 997: true, 1204: true, 1205: true, 1222: true,
+	4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
+	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true,
+	49920:            true,
 	temporalConflict: true, duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
 }
 
@@ -32,26 +34,32 @@ const (
 	duplicateIndex = 2601
 	cannotOpen     = 4060
 	keyConflict    = 547
-	// The history of a table (part temporal) cannot take a change by a transaction that began before that of another one.
+	// The history of a table (part temporal) cannot take a change by a transaction that began before that
+	// of another one.
 	temporalConflict = 13535
 	lockJobsLost     = 51003 // of our own lock-jobs
 )
 
 // throttled are the errors of a server that has too much to do, which asks for ten seconds.
-var throttled = map[int32]bool{701: true, 8645: true, 8651: true, 10936: true, 10928: true, 10929: true, 40501: true, 40613: true, 49918: true, 49919: true, 49920: true}
+var throttled = map[int32]bool{701: true, 8645: true, 8651: true, 10936: true, 10928: true, 10929: true, 40501: true,
+	40613: true, 49918: true, 49919: true, 49920: true}
 
 // hints say what to do about what the server says.
 var hints = map[int32]string{
-	229:        "the login lacks a permission: make it a member of the role that `ingest schema apply --with role` makes",
-	7139:       "replication or change data capture takes shorter values only: EXEC sp_configure 'max text repl size', -1, then RECONFIGURE",
-	262:        "the login may not do this: let a member of db_owner run `ingest schema apply`",
-	1088:       "the login may not change a table: let a member of db_owner run `ingest schema apply`",
-	2760:       "the login may make no tables in schema dbo: let a member of db_owner run `ingest schema apply`",
-	5011:       "the login may not change the database: let a member of db_owner run `ingest schema apply`",
-	15247:      "the login may not change the instance: let a member of sysadmin run `ingest schema apply`",
-	5591:       "FILESTREAM is switched off for the instance: SQL Server Configuration Manager, then restart the service",
-	1969:       "the database has no FILESTREAM filegroup: run `ingest schema apply --with filestream`",
-	5133:       "the server cannot make the folder: the one above it must exist, and the service's account must be able to write there",
+	229: "the login lacks a permission: make it a member of the role that `ingest schema apply --with role` " +
+		"makes",
+	7139: "replication or change data capture takes shorter values only: EXEC sp_configure 'max text repl " +
+		"size', -1, then RECONFIGURE",
+	262:   "the login may not do this: let a member of db_owner run `ingest schema apply`",
+	1088:  "the login may not change a table: let a member of db_owner run `ingest schema apply`",
+	2760:  "the login may make no tables in schema dbo: let a member of db_owner run `ingest schema apply`",
+	5011:  "the login may not change the database: let a member of db_owner run `ingest schema apply`",
+	15247: "the login may not change the instance: let a member of sysadmin run `ingest schema apply`",
+	5591: "FILESTREAM is switched off for the instance: SQL Server Configuration Manager, then restart the " +
+		"service",
+	1969: "the database has no FILESTREAM filegroup: run `ingest schema apply --with filestream`",
+	5133: "the server cannot make the folder: the one above it must exist, and the service's account must be " +
+		"able to write there",
 	208:        "a table is missing: run `ingest schema check`",
 	207:        "a column is missing: run `ingest schema check`",
 	916:        "the login may not use this database: it needs a user there",
@@ -120,12 +128,15 @@ func (c *engine) explain(err error) error {
 	switch {
 	case errors.As(err, &unknown):
 		f.hint = "the server's name is not known: check the host in the address"
-	case strings.Contains(err.Error(), "TLS Handshake failed"), strings.Contains(err.Error(), "server does not support encryption"):
-		f.hint = "no encrypted connection could be made; in the address, certificate=FILE names who vouches for the server, " +
+	case strings.Contains(err.Error(), "TLS Handshake failed"), strings.Contains(err.Error(),
+		"server does not support encryption"):
+		f.hint = "no encrypted connection could be made; in the address, certificate=FILE names who vouches for the " +
+			"server, " +
 			"trustservercertificate=true takes any certificate, and encrypt=disable does without"
 		f.transient = f.transient && c.ready
 	case errors.As(err, &dial) && dial.Op == "dial":
-		f.hint = "the server does not answer: check host and port, that it runs and takes TCP, and that no firewall stands between"
+		f.hint = "the server does not answer: check host and port, that it runs and takes TCP, and that no firewall " +
+			"stands between"
 	}
 	return f
 }
@@ -162,14 +173,16 @@ func broken(err error) bool {
 		return false
 	case errors.As(err, &unknown) && unknown.IsNotFound:
 		return false
-	case errors.As(err, &network), errors.As(err, &stream), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone),
+	case errors.As(err, &network), errors.As(err, &stream), errors.Is(err, driver.ErrBadConn),
+		errors.Is(err, sql.ErrConnDone),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, sql.ErrTxDone):
 		return true
 	case errors.As(err, &e) && e.Number == 0: // the driver's own, for a transaction that the server has ended
 		return true
 	}
 	// Some of the driver's errors have lost what they were made from.
-	return strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "connection reset") || strings.Contains(err.Error(), "broken pipe")
+	return strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "connection reset") ||
+		strings.Contains(err.Error(), "broken pipe")
 }
 
 func raced(err error) bool {

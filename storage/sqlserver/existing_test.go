@@ -15,7 +15,8 @@ import (
 	"github.com/hartonomous/ingest/schema"
 )
 
-// edition is a database that exists: what testdata/existing.sql leaves open, and its columns beyond those that all have.
+// edition is a database that exists: what testdata/existing.sql leaves open, and its columns beyond those
+// that all have.
 type edition struct {
 	locator, atom, segment   string
 	atomColumns, segmentRest string
@@ -88,7 +89,8 @@ func existing(t *testing.T, e edition) (string, *sql.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, db, strings.NewReplacer("$(locator)", e.locator, "$(atom)", e.atom, "$(segment)", e.segment).Replace(string(text)))
+	run(t, db, strings.NewReplacer("$(locator)", e.locator, "$(atom)", e.atom, "$(segment)",
+		e.segment).Replace(string(text)))
 	fill(t, db, e)
 	return address, db
 }
@@ -197,7 +199,8 @@ func sameRows(a, b [][]any) bool {
 	return true
 }
 
-// unlike counts what apply must not make: a second key or index beside one that has another name, and rows that share what is
+// unlike counts what apply must not make: a second key or index beside one that has another name, and rows
+// that share what is
 // there to tell them apart.
 var unlike = map[string]string{
 	"foreign keys that are there twice":    `SELECT COUNT(*) FROM (SELECT parent_object_id, parent_column_id FROM sys.foreign_key_columns GROUP BY parent_object_id, parent_column_id HAVING COUNT(*) > 1) AS x`,
@@ -272,8 +275,10 @@ func TestExistingDatabase(t *testing.T) {
 func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
 	t.Helper()
 	const mib = 1 << 20
-	f := ingest.File{Path: "/models/" + strings.Repeat("long/", 300) + "m.gguf", Role: ingest.Weights, Format: "gguf", Bytes: 2*mib + 64, Tensors: []ingest.Tensor{
-		{Name: "blk.0." + strings.Repeat("x", 200) + ".weight", Type: "F32", Shape: []uint64{mib / 2}, Elements: mib / 2, Offset: 64, Bytes: 2 * mib, BlockElements: 1, BlockBytes: 4}}}
+	f := ingest.File{Path: "/models/" + strings.Repeat("long/", 300) + "m.gguf", Role: ingest.Weights, Format: "gguf",
+		Bytes: 2*mib + 64, Tensors: []ingest.Tensor{
+			{Name: "blk.0." + strings.Repeat("x", 200) + ".weight", Type: "F32", Shape: []uint64{mib / 2},
+				Elements: mib / 2, Offset: 64, Bytes: 2 * mib, BlockElements: 1, BlockBytes: 4}}}
 	plan, err := ingest.NewPlan(&f, mib)
 	if err != nil {
 		t.Fatal(err)
@@ -283,13 +288,16 @@ func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Begin(ctx, lease, &ingest.Model{Name: strings.Repeat("n", 300), URI: "ollama://n", Type: "gguf", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+	e, err := c.Begin(ctx, lease, &ingest.Model{Name: strings.Repeat("n", 300), URI: "ollama://n", Type: "gguf",
+		Files: []ingest.File{f}}, []*ingest.Plan{plan})
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, Digest: ingest.Sum([]byte("file")), HashState: []byte("x")}
+	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, Digest: ingest.Sum([]byte("file")),
+		HashState: []byte("x")}
 	for s := range plan.All() {
-		r := ingest.NewSegment{Segment: s, Digest: ingest.Sum([]byte{byte(s.Offset >> 6)}), Address: ingest.Address{URI: "dir:x", Bytes: s.Bytes}}
+		r := ingest.NewSegment{Segment: s, Digest: ingest.Sum([]byte{byte(s.Offset >> 6)}),
+			Address: ingest.Address{URI: "dir:x", Bytes: s.Bytes}}
 		if s.Tensor != ingest.NoTensor {
 			r.Layer, r.Type = e.Files[0].Layers[s.Tensor], "F32"
 		}
@@ -321,8 +329,11 @@ func asTheOldReaderWould(t *testing.T, db *sql.DB, id ingest.ModelID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(name) != 200 || kind != "gguf" || len(layer) != 100 || layerType != "Unknown" || shape != "[524288]" || dtype != "float32" ||
-		quantization != "F32" || points != 1<<18 || offset != 1<<18 || payload == nil || len(payload) != 0 || uri != "dir:x" || size != 1<<20 {
-		t.Errorf("the old columns say %q %q %q %q %q %q %q %d %d %v %q %d", name, kind, layer, layerType, shape, dtype, quantization, points, offset, payload, uri, size)
+	if len(name) != 200 || kind != "gguf" || len(layer) != 100 || layerType != "Unknown" || shape != "[524288]" ||
+		dtype != "float32" ||
+		quantization != "F32" || points != 1<<18 || offset != 1<<18 || payload == nil || len(payload) != 0 ||
+		uri != "dir:x" || size != 1<<20 {
+		t.Errorf("the old columns say %q %q %q %q %q %q %q %d %d %v %q %d", name, kind, layer, layerType, shape, dtype,
+			quantization, points, offset, payload, uri, size)
 	}
 }

@@ -16,14 +16,17 @@ import (
 // theBatch is all of a file of ten bytes: two for no tensor, then a tensor of four segments, of
 // which two hold the same.
 func theBatch(payloads bool) *ingest.Batch {
-	b := &ingest.Batch{Model: theModel, File: theFile, To: theBytes, InRows: payloads, HashState: []byte("state"), Digest: ingest.Sum([]byte("file"))}
+	b := &ingest.Batch{Model: theModel, File: theFile, To: theBytes, InRows: payloads, HashState: []byte("state"),
+		Digest: ingest.Sum([]byte("file"))}
 	add := func(layer ingest.LayerID, tensor, ordinal int, text string) {
 		at := int64(0)
 		if n := len(b.Segments); n > 0 {
 			at = b.Segments[n-1].End()
 		}
-		r := ingest.NewSegment{Segment: ingest.Segment{Tensor: tensor, Ordinal: ordinal, Offset: at, Bytes: int64(len(text)), First: at, Count: 2},
-			Layer: layer, Digest: ingest.Sum([]byte(text)), Address: ingest.Address{URI: "dir:" + text, Bytes: int64(len(text))}}
+		r := ingest.NewSegment{Segment: ingest.Segment{Tensor: tensor, Ordinal: ordinal, Offset: at,
+			Bytes: int64(len(text)), First: at, Count: 2},
+			Layer: layer, Digest: ingest.Sum([]byte(text)), Address: ingest.Address{URI: "dir:" + text,
+				Bytes: int64(len(text))}}
 		if layer != 0 {
 			r.Type = "F32"
 		}
@@ -56,7 +59,8 @@ func (d *double) check(t *testing.T, payloads, all bool) {
 				}
 			}
 			if d.segments.Len() != 0 || d.files.Len() != 0 {
-				t.Errorf("something is left of a batch that failed: %v %v %v", d.atoms.All(), d.segments.All(), d.files.All())
+				t.Errorf("something is left of a batch that failed: %v %v %v", d.atoms.All(), d.segments.All(),
+					d.files.All())
 			}
 			return
 		}
@@ -68,7 +72,8 @@ func (d *double) check(t *testing.T, payloads, all bool) {
 			if s.Layer == 0 {
 				at.file = theFile
 			}
-			want := segment{s.Offset, s.Bytes, s.First, s.Count, s.Digest, s.Type, s.Address.URI, string(s.Payload), true}
+			want := segment{s.Offset, s.Bytes, s.First, s.Count, s.Digest, s.Type, s.Address.URI, string(s.Payload),
+				true}
 			got, _ := d.segments.Get(at)
 			if d.streams != nil {
 				got.payload = string(d.streams.Payload(at.name()))
@@ -94,24 +99,33 @@ func (d *double) record(ctx context.Context, c *Catalog, payloads bool) error {
 
 // passing are faults after which the same call succeeds. Each must leave the batch there, once.
 var passing = map[string]tdstest.Fault{
-	"none":                          {At: tdstest.BeforeEffect, Match: "/* nothing */", Do: tdstest.Drop()},
-	"deadlock victim":               {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Do: tdstest.Fail(tdstest.Err(1205))},
-	"deadlock late":                 {At: tdstest.AfterEffect, Match: "/* ingest: advance */", Do: tdstest.Fail(tdstest.Err(1205))},
-	"three deadlocks":               {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Times: 3, Do: tdstest.Fail(tdstest.Err(1205))},
-	"lock timeout":                  {At: tdstest.BeforeEffect, Match: "/* ingest: lock-file */", Do: tdstest.Fail(tdstest.Err(1222))},
-	"throttled":                     {At: tdstest.BeforeEffect, Match: "/* ingest: hold */", Do: tdstest.Fail(tdstest.Err(40197))},
-	"another was first":             {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Do: tdstest.Fail(tdstest.Err(2627))},
-	"reset before a statement":      {At: tdstest.BeforeEffect, Match: "/* ingest: look-at-file */", Do: tdstest.Reset()},
-	"dropped after a statement":     {At: tdstest.AfterEffect, Match: "/* ingest: reconcile */", Do: tdstest.Drop()},
-	"reset in mid-bulk":             {At: tdstest.InBulk, Rows: 3, Do: tdstest.Reset()},
-	"dropped in mid-bulk":           {At: tdstest.InBulk, Rows: 2, Do: tdstest.Drop()},
-	"an error in mid-bulk":          {At: tdstest.InBulk, Rows: 1, Do: tdstest.Fail(tdstest.Err(1205))},
-	"reset before COMMIT":           {At: tdstest.BeforeEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
-	"reset after COMMIT":            {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
-	"dropped after COMMIT":          {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Drop()},
-	"two answers of COMMIT lost":    {At: tdstest.AfterEffect, Match: tdstest.Commit, Times: 2, Do: tdstest.Drop()},
-	"a deadlock said after COMMIT":  {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Fail(tdstest.Err(1205))},
-	"stall before a statement":      {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Do: tdstest.Stall()},
+	"none": {At: tdstest.BeforeEffect, Match: "/* nothing */", Do: tdstest.Drop()},
+	"deadlock victim": {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */",
+		Do: tdstest.Fail(tdstest.Err(1205))},
+	"deadlock late": {At: tdstest.AfterEffect, Match: "/* ingest: advance */",
+		Do: tdstest.Fail(tdstest.Err(1205))},
+	"three deadlocks": {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Times: 3,
+		Do: tdstest.Fail(tdstest.Err(1205))},
+	"lock timeout": {At: tdstest.BeforeEffect, Match: "/* ingest: lock-file */",
+		Do: tdstest.Fail(tdstest.Err(1222))},
+	"throttled": {At: tdstest.BeforeEffect, Match: "/* ingest: hold */",
+		Do: tdstest.Fail(tdstest.Err(40197))},
+	"another was first": {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */",
+		Do: tdstest.Fail(tdstest.Err(2627))},
+	"reset before a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: look-at-file */",
+		Do: tdstest.Reset()},
+	"dropped after a statement":  {At: tdstest.AfterEffect, Match: "/* ingest: reconcile */", Do: tdstest.Drop()},
+	"reset in mid-bulk":          {At: tdstest.InBulk, Rows: 3, Do: tdstest.Reset()},
+	"dropped in mid-bulk":        {At: tdstest.InBulk, Rows: 2, Do: tdstest.Drop()},
+	"an error in mid-bulk":       {At: tdstest.InBulk, Rows: 1, Do: tdstest.Fail(tdstest.Err(1205))},
+	"reset before COMMIT":        {At: tdstest.BeforeEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
+	"reset after COMMIT":         {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
+	"dropped after COMMIT":       {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Drop()},
+	"two answers of COMMIT lost": {At: tdstest.AfterEffect, Match: tdstest.Commit, Times: 2, Do: tdstest.Drop()},
+	"a deadlock said after COMMIT": {At: tdstest.AfterEffect, Match: tdstest.Commit,
+		Do: tdstest.Fail(tdstest.Err(1205))},
+	"stall before a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */",
+		Do: tdstest.Stall()},
 	"stall in mid-bulk":             {At: tdstest.InBulk, Rows: 2, Do: tdstest.Stall()},
 	"stall after COMMIT":            {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Stall()},
 	"login refused for the moment":  {At: tdstest.AtLogin, Do: tdstest.Fail(tdstest.Err(40197))},
@@ -148,7 +162,8 @@ func revive(t *testing.T, injected *tdstest.Injected) {
 func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads bool) {
 	t.Helper()
 	injected := d.Inject(fault)
-	if fault.At == tdstest.AtLogin || fault.Match == "/* ingest: session */" { // connections that are there already need none
+	// connections that are there already need none
+	if fault.At == tdstest.AtLogin || fault.Match == "/* ingest: session */" {
 		c.engine.usual.drop()
 	}
 	revive(t, injected)
@@ -168,14 +183,16 @@ func TestFaultsThatStay(t *testing.T) {
 		number int32
 		hint   string
 	}{
-		"database full": {1105, "database is full"}, "log full": {9002, "transaction log is full"}, "no permission": {229, "lacks a permission"},
-		"may not": {262, "schema apply"}, "read-only": {3906, "read-only"}, "no table": {208, "schema check"},
+		"database full": {1105, "database is full"}, "log full": {9002, "transaction log is full"},
+		"no permission": {229, "lacks a permission"},
+		"may not":       {262, "schema apply"}, "read-only": {3906, "read-only"}, "no table": {208, "schema check"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDouble(t)
 			catalog := d.open(t)
-			injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-tensor-segments */", Times: 1, Do: tdstest.Fail(tdstest.Err(c.number))})
+			injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-tensor-segments */",
+				Times: 1, Do: tdstest.Fail(tdstest.Err(c.number))})
 			err := d.record(t.Context(), catalog, false)
 			if err == nil || !strings.Contains(err.Error(), c.hint) || storage.IsTransient(err) {
 				t.Errorf("error is %v, want one with %q", err, c.hint)
@@ -197,7 +214,8 @@ func TestOpenRefused(t *testing.T) {
 		number int32
 		hint   string
 	}{
-		"wrong database": {4060, "check its name"}, "wrong password": {18456, "check user and password"}, "firewall": {40615, "firewall"},
+		"wrong database": {4060, "check its name"}, "wrong password": {18456, "check user and password"},
+		"firewall": {40615, "firewall"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDouble(t)
@@ -216,7 +234,8 @@ func TestOpenRefused(t *testing.T) {
 func TestErrorsWithoutEnd(t *testing.T) {
 	d := newDouble(t)
 	c := d.open(t)
-	injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Times: -1, Do: tdstest.Fail(tdstest.Err(1205))})
+	injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Times: -1,
+		Do: tdstest.Fail(tdstest.Err(1205))})
 	var gaveUp *storage.GaveUpError
 	if err := d.record(t.Context(), c, false); !errors.As(err, &gaveUp) || injected.Fired() != 4 {
 		t.Errorf("after %d attempts: %v", injected.Fired(), err)
@@ -245,8 +264,14 @@ func TestTriggersAreNotCounted(t *testing.T) {
 				return result, err
 			}
 		}
-		d.Handle("/* ingest: add-tensor-", triggered(func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, true) }))
-		d.Handle("/* ingest: add-file-", triggered(func(req *tdstest.Request) (tdstest.Result, error) { return d.addRows(req, false) }))
+		d.Handle("/* ingest: add-tensor-", triggered(func(req *tdstest.Request) (tdstest.Result,
+			error) {
+			return d.addRows(req, true)
+		}))
+		d.Handle("/* ingest: add-file-", triggered(func(req *tdstest.Request) (tdstest.Result,
+			error) {
+			return d.addRows(req, false)
+		}))
 		d.Handle("/* ingest: advance */", triggered(d.advance))
 		c := d.open(t)
 		if err := d.record(t.Context(), c, payloads); err != nil {

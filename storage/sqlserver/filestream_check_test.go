@@ -17,14 +17,17 @@ func TestCheckFilestream(t *testing.T) {
 		other []any
 		lacks string // name: what there is and what to do
 	}{
-		"all there":               {},
-		"local files only":        {0, []any{2, 2}, ""},
-		"NTLM":                    {5, []any{"NTLM"}, ""},
-		"switched off":            {0, []any{0, 0}, "instance: level 0: switched off: switch on FILESTREAM for T-SQL and for file I/O"},
-		"T-SQL alone":             {0, []any{1, 1}, "instance: level 1: T-SQL alone: switch on"},
-		"a restart is due":        {0, []any{2, 0}, "instance: level 0: switched off, and 2 is configured: restart the instance"},
-		"no share":                {2, []any{""}, "share: the instance has none: name a Windows share"},
-		"no filegroup":            {3, []any{"", ""}, "filegroup: the database has none for FILESTREAM: ingest schema apply --with filestream"},
+		"all there":        {},
+		"local files only": {0, []any{2, 2}, ""},
+		"NTLM":             {5, []any{"NTLM"}, ""},
+		"switched off": {0, []any{0, 0},
+			"instance: level 0: switched off: switch on FILESTREAM for T-SQL and for file I/O"},
+		"T-SQL alone": {0, []any{1, 1}, "instance: level 1: T-SQL alone: switch on"},
+		"a restart is due": {0, []any{2, 0},
+			"instance: level 0: switched off, and 2 is configured: restart the instance"},
+		"no share": {2, []any{""}, "share: the instance has none: name a Windows share"},
+		"no filegroup": {3, []any{"", ""},
+			"filegroup: the database has none for FILESTREAM: ingest schema apply --with filestream"},
 		"a filegroup of no files": {4, []any{""}, "filegroup: HartonomousFileStream has no file: ingest schema apply"},
 		"a SQL login":             {5, []any{"SQL"}, "login: SQL over TCP: log in as a user of Windows"},
 	} {
@@ -34,7 +37,8 @@ func TestCheckFilestream(t *testing.T) {
 			answer := append([]any{}, all...)
 			copy(answer[test.at:], test.other)
 			srv.Handle("/* ingest: filestream */", func(*tdstest.Request) (tdstest.Result, error) {
-				return tdstest.Rows("a int, b int, c nvarchar(256), d nvarchar(128), e nvarchar(260), f nvarchar(40), g nvarchar(40)", answer), nil
+				return tdstest.Rows("a int, b int, c nvarchar(256), d nvarchar(128), e nvarchar(260), f nvarchar(40), "+
+					"g nvarchar(40)", answer), nil
 			})
 			list, err := schema.CheckFilestream(t.Context(), schemaDB(t, srv.DSN()))
 			if err != nil {
@@ -49,7 +53,8 @@ func TestCheckFilestream(t *testing.T) {
 					lacks = append(lacks, need.Name+": "+need.Found+": "+need.Do)
 				}
 			}
-			if got := strings.Join(lacks, "\n"); len(list) != 4 || (got == "") != (test.lacks == "") || !strings.HasPrefix(got, test.lacks) || len(lacks) > 1 {
+			if got := strings.Join(lacks, "\n"); len(list) != 4 || (got == "") != (test.lacks == "") ||
+				!strings.HasPrefix(got, test.lacks) || len(lacks) > 1 {
 				t.Errorf("of %d it lacks %q, want %q", len(list), got, test.lacks)
 			}
 		})

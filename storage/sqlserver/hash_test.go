@@ -24,14 +24,17 @@ func TestHashPayload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Begin(t.Context(), lease, &ingest.Model{Name: "m", Type: "opaque", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+	e, err := c.Begin(t.Context(), lease, &ingest.Model{Name: "m", Type: "opaque", Files: []ingest.File{f}},
+		[]*ingest.Plan{plan})
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, InRows: true, HashState: []byte("x"), Digest: ingest.Sum([]byte("file"))}
+	batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: f.Bytes, InRows: true, HashState: []byte("x"),
+		Digest: ingest.Sum([]byte("file"))}
 	for s := range plan.All() {
 		payload := bytes.Repeat([]byte{0, 1, 2, 0xff}, size/4+1)[:s.Bytes]
-		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Digest: ingest.Sum(payload), Payload: payload})
+		batch.Segments = append(batch.Segments, ingest.NewSegment{Segment: s, Digest: ingest.Sum(payload),
+			Payload: payload})
 	}
 	if err := c.Record(t.Context(), lease, batch); err != nil {
 		t.Fatal(err)
@@ -47,7 +50,8 @@ func TestHashPayload(t *testing.T) {
 		pieces = append(pieces, piece)
 	}
 	for _, damage := range [][]byte{{9}, bytes.Repeat([]byte{0}, size)} {
-		if _, err := database.schema.Exec(`UPDATE dbo.FileSegments SET RawPayload = @p2 WHERE FileSegmentId = @p1`, pieces[0].RowID, damage); err != nil {
+		if _, err := database.schema.Exec(`UPDATE dbo.FileSegments SET RawPayload = @p2 WHERE FileSegmentId = @p1`,
+			pieces[0].RowID, damage); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := c.HashPayload(t.Context(), pieces[0]); err != nil || got != ingest.Sum(damage) {
@@ -57,7 +61,8 @@ func TestHashPayload(t *testing.T) {
 	if err := c.Relocate(t.Context(), lease, pieces[0], ingest.Address{URI: "dir:x", Bytes: size}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNoPayload) || storage.IsTransient(err) {
+	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNoPayload) ||
+		storage.IsTransient(err) {
 		t.Errorf("a payload that is elsewhere: %v", err)
 	}
 	pieces[0].RowID = -1

@@ -21,15 +21,17 @@ func TestPayloadsAreNotCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Begin(t.Context(), lease, &ingest.Model{Name: "m", Type: "opaque", Files: []ingest.File{f}}, []*ingest.Plan{plan})
+	e, err := c.Begin(t.Context(), lease, &ingest.Model{Name: "m", Type: "opaque", Files: []ingest.File{f}},
+		[]*ingest.Plan{plan})
 	if err != nil {
 		t.Fatal(err)
 	}
 	payload := make([]byte, size)
 	for s := range plan.All() {
 		payload[0] = byte(s.Ordinal)
-		batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, From: s.Offset, To: s.End(), InRows: true, HashState: []byte("x"),
-			Segments: []ingest.NewSegment{{Segment: s, Digest: ingest.Sum(payload), Payload: payload}}}
+		batch := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, From: s.Offset, To: s.End(), InRows: true,
+			HashState: []byte("x"),
+			Segments:  []ingest.NewSegment{{Segment: s, Digest: ingest.Sum(payload), Payload: payload}}}
 		if s.End() == f.Bytes {
 			batch.Digest = ingest.Sum([]byte("file"))
 		}

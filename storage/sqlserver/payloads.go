@@ -10,7 +10,8 @@ import (
 
 // readRow reads nothing where the size is not the one that is wanted: another program may have written anything, and
 // the driver would hold all of it.
-var readRow = sqlcatalog.OfRow("read-payload", `SELECT COALESCE(DATALENGTH(RawPayload), 0), CASE WHEN DATALENGTH(RawPayload) = @p6 THEN RawPayload END FROM `, ``)
+var readRow = sqlcatalog.OfRow("read-payload",
+	`SELECT COALESCE(DATALENGTH(RawPayload), 0), CASE WHEN DATALENGTH(RawPayload) = @p6 THEN RawPayload END FROM `, ``)
 
 // ReadPayload implements sqlcatalog.Dialect.
 func (c *engine) ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error) {

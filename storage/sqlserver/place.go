@@ -44,7 +44,9 @@ func (c *engine) addressColumns(a ingest.Address) addressRow {
 		whole = whole && a.Modified.Nanosecond()%int(c.resolution()) == 0
 	}
 	if !whole {
-		row.exact, _ = json.Marshal(exactAddress{[]byte(a.URI), []byte(a.Container), []byte(a.Name), []byte(a.ETag), a.Modified.UTC()}) // bytes and a time do not fail
+		// bytes and a time do not fail
+		row.exact, _ = json.Marshal(exactAddress{[]byte(a.URI), []byte(a.Container), []byte(a.Name), []byte(a.ETag),
+			a.Modified.UTC()})
 	}
 	return row
 }
@@ -72,16 +74,19 @@ func (s *scannedAddress) fields() []any {
 // address returns what was written. What another program wrote since into any of its texts is believed, and not
 // what stands beside it in AddressExact.
 func (s *scannedAddress) address() ingest.Address {
-	a := ingest.Address{URI: s.uri.String, Container: s.container.String, Name: s.name.String, ETag: s.etag.String, Bytes: s.bytes}
+	a := ingest.Address{URI: s.uri.String, Container: s.container.String, Name: s.name.String, ETag: s.etag.String,
+		Bytes: s.bytes}
 	if s.modified.Valid {
 		a.Modified = s.modified.Time.UTC()
 	}
 	var whole exactAddress
-	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil || !begins(whole.URI, a.URI) || !begins(whole.Container, a.Container) ||
+	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil || !begins(whole.URI, a.URI) ||
+		!begins(whole.Container, a.Container) ||
 		!begins(whole.Name, a.Name) || !begins(whole.ETag, a.ETag) {
 		return a
 	}
-	a.URI, a.Container, a.Name, a.ETag = string(whole.URI), string(whole.Container), string(whole.Name), string(whole.ETag)
+	a.URI, a.Container, a.Name, a.ETag = string(whole.URI), string(whole.Container), string(whole.Name),
+		string(whole.ETag)
 	a.Modified = whole.Modified
 	return a
 }

@@ -114,7 +114,8 @@ func (p *pooled) putBack(c *Catalog) {
 	if p.open--; p.open > 0 {
 		return
 	}
-	for _, table := range []string{"ModelNameFiles", "Models", "ModelMerges", "IngestionJobAtoms", "IngestionJobs", "Atoms"} {
+	for _, table := range []string{"ModelNameFiles", "Models", "ModelMerges", "IngestionJobAtoms", "IngestionJobs",
+		"Atoms"} {
 		if _, err := p.schema.Exec(`DELETE FROM dbo.` + table); err != nil {
 			fmt.Fprintln(os.Stderr, "emptying:", err)
 			return // nobody gets it again

@@ -12,7 +12,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// kept are connections that stay as they are between verbs. A pool's own would be reset each time: that takes a round trip,
+// kept are connections that stay as they are between verbs. A pool's own would be reset each time: that
+// takes a round trip,
 // for the settings of the session, and drops its temporary tables.
 type kept struct {
 	db    *sql.DB
@@ -108,7 +109,8 @@ func discard(conn *sql.Conn) {
 // what it is: a contradiction, and not a race.
 const maxDuplicates = 5
 
-// sessions returns the connections of a verb, and how often it is tried. One that is long may wait for hours for what it counts,
+// sessions returns the connections of a verb, and how often it is tried. One that is long may wait for
+// hours for what it counts,
 // and what fails after an hour is tried again as well.
 func (c *engine) sessions(long bool) (*kept, storage.Policy) {
 	if !long {

@@ -12,12 +12,14 @@
 //
 // A batch of rows travels as one bulk copy into a temporary table, which belongs to the connection and is used
 // again. Atoms that are missing are made next, with no reference, outside of the transaction. Within
-// it, statements over whole sets make the rows, with their payloads: as files, where the columns are FILESTREAM and the client
+// it, statements over whole sets make the rows, with their payloads: as files, where the columns are
+// FILESTREAM and the client
 // can (package filestream), and else as parameters of a statement. Only then are the references counted, which
 // locks the atoms: others wait for them as long as it takes to commit, and not as long as payloads take to travel.
 //
 // Connections are kept: their temporary tables and settings last. If anything fails on a connection, it is
-// closed, and the server rolls back what it was in. Errors that may pass are tried again, all in one place (storage.Do).
+// closed, and the server rolls back what it was in. Errors that may pass are tried again, all in one place
+// (storage.Do).
 package sqlserver
 
 import (
@@ -46,7 +48,8 @@ type Settings struct {
 	// connection is given up; 0 or less means a minute. A "connection timeout" in the address goes
 	// before it. Statements that may go through very many rows have an hour, whatever is said.
 	Stall time.Duration
-	// Connections is how many verbs may be at work in the database at the same moment; 0 means eight. A run has some for each of
+	// Connections is how many verbs may be at work in the database at the same moment; 0 means eight. A
+	// run has some for each of
 	// its transactions, and others for its lease, which is not to wait for them.
 	Connections int
 	// Password is for an address that has a user and no password. Empty means what
@@ -102,7 +105,8 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	soon := storage.Policy{Attempts: 3, First: time.Second, Total: 30 * time.Second}
 	look := func() error { return c.explain(c.inspect(ctx)) }
 	err = storage.Do(ctx, soon, look)
-	if f, ok := errors.AsType[*fault](err); ok && f.after > 0 { // a database of Azure that was paused takes a minute or two to come back
+	// a database of Azure that was paused takes a minute or two to come back
+	if f, ok := errors.AsType[*fault](err); ok && f.after > 0 {
 		err = storage.Do(ctx, c.policy, look)
 	}
 	if err != nil && a.login != "" {
@@ -168,7 +172,8 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if len(plan.Steps) > 0 {
-		return fmt.Errorf("its tables lack %d of the %d steps that this program knows: run `ingest schema apply`, or let who may change tables run it",
+		return fmt.Errorf("its tables lack %d of the %d steps that this program knows: run `ingest schema apply`, or "+
+			"let who may change tables run it",
 			len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
 	c.server = plan.Server

@@ -11,12 +11,15 @@ var own = merge(map[string]string{
 		EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 30000;
 		IF @got = -1 THROW 51002, N'another process has been opening a job for half a minute', 1;
 		IF @got < 0 THROW 51003, N'the lock of jobs could not be taken: a deadlock, or the request was cancelled', 1;`,
-	"requested-source": sqlcatalog.LeasedColumns + ` INNER JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId WHERE k.KeyHash = @p1`,
-	"start-job-key":    `INSERT INTO dbo.IngestionJobKeys (KeyHash, IngestionJobId) VALUES (@p1, @p2)`,
-	"close-job-key":    `DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`,
+	"requested-source": sqlcatalog.LeasedColumns +
+		` INNER JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId WHERE k.KeyHash = @p1`,
+	"start-job-key": `INSERT INTO dbo.IngestionJobKeys (KeyHash, IngestionJobId) VALUES (@p1, @p2)`,
+	"close-job-key": `DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`,
 
-	// UPDLOCK and HOLDLOCK keep a lock on the key, whether or not it is there, until the commit. An engine without them refuses the
-	// second one's key, and it looks again. The hints on Models make it read whose the model is now: where statements read
+	// UPDLOCK and HOLDLOCK keep a lock on the key, whether or not it is there, until the commit. An engine
+	// without them refuses the
+	// second one's key, and it looks again. The hints on Models make it read whose the model is now: where
+	// statements read
 	// snapshots, the join would else show the state from before the wait.
 	"unfinished": `SELECT m.ModelId, m.IngestionJobId FROM dbo.ModelKeys AS k WITH (UPDLOCK, HOLDLOCK)
 		INNER JOIN dbo.Models AS m WITH (UPDLOCK, ROWLOCK) ON m.ModelId = k.ModelId WHERE k.State = N'open' AND k.KeyHash = @p1`,
@@ -48,7 +51,8 @@ var own = merge(map[string]string{
 	// HASHBYTES takes values of any size since SQL Server 2016, the oldest that will do.
 }, sqlcatalog.HashRow(`COALESCE(DATALENGTH(RawPayload), 0)`, `HASHBYTES('SHA2_256', RawPayload)`))
 
-// release takes back references of rows that are about to be deleted, a thousand at most. LOOP JOIN and FORCESEEK: another
+// release takes back references of rows that are about to be deleted, a thousand at most. LOOP JOIN and
+// FORCESEEK: another
 // plan could go through all atoms, and lock the whole table on its way.
 func release(references string) string {
 	return `UPDATE a SET ReferenceCount = a.ReferenceCount - n.Pieces

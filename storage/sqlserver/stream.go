@@ -40,8 +40,10 @@ func (c *engine) readFile(ctx context.Context, s ingest.StoredSegment, into []by
 // errOtherSize says that the file is not to be read: sqlcatalog says why.
 var errOtherSize = errors.New("the payload has another size")
 
-// sharing is how long a transaction waits for files that are open elsewhere. It is short, because it has locks that others
-// wait for, above all on the rows of its batch. After that it is rolled back, and the whole of it tried again, as often as any other.
+// sharing is how long a transaction waits for files that are open elsewhere. It is short, because it has
+// locks that others
+// wait for, above all on the rows of its batch. After that it is rolled back, and the whole of it tried
+// again, as often as any other.
 var sharing = storage.Policy{Attempts: 8, First: 20 * time.Millisecond, Longest: time.Second, Total: 5 * time.Second}
 
 // refused explains an error of Windows, which explain would take for one of the network, whatever it is. A file that
@@ -107,7 +109,8 @@ func (f *fileTx) locate(s ingest.StoredSegment, want int64) (token []byte, path 
 	return token, path, bytes, err
 }
 
-var locateRow = sqlcatalog.OfRow("locate-payload", `SELECT RawPayload.PathName(), COALESCE(DATALENGTH(RawPayload), 0) FROM `, ``)
+var locateRow = sqlcatalog.OfRow("locate-payload",
+	`SELECT RawPayload.PathName(), COALESCE(DATALENGTH(RawPayload), 0) FROM `, ``)
 
 // path reads where the payload of a segment can be opened, and how long it is.
 func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err error) {
@@ -123,7 +126,8 @@ func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err err
 }
 
 // ReplaceFile implements sqlcatalog.Dialect.
-func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error) {
+func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool,
+	error) {
 	if c.way.files == nil {
 		return false, nil
 	}

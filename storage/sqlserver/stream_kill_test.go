@@ -23,7 +23,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// What has the test binary be a process that takes in a file, with payloads written as files, and be killed at that: the
+// What has the test binary be a process that takes in a file, with payloads written as files, and be
+// killed at that: the
 // address of the double, its folder, the file, and after how many steps of what kind it stands still.
 const (
 	streamerVariable = "INGEST_TEST_STREAMER"
@@ -50,7 +51,8 @@ func streamer(address string) (code int) {
 		}
 		in := pipeline.Ingester{Catalog: c, StoreAddress: ingest.StoreRows, Parse: format.Parser{}.Parse,
 			Options: pipeline.Options{SegmentBytes: ingest.MinSegmentBytes, BatchRows: killRows, Jobs: 1}}
-		report, err := in.Run(context.Background(), ingest.JobRequest{Pipeline: "models", Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
+		report, err := in.Run(context.Background(), ingest.JobRequest{Pipeline: "models",
+			Source: os.Getenv(streamerSource), Paths: []string{os.Getenv(streamerSource)},
 			Holder: ingest.ThisProcess(), TTL: lease.DefaultTTL, HolderDead: ingest.Holder.Dead}, found)
 		if err == nil && len(report.Refused) > 0 {
 			err = report.Refused[0].Reason
@@ -141,7 +143,8 @@ type killTest struct {
 
 func newKillTest(t *testing.T) *killTest {
 	folder := t.TempDir()
-	k := &killTest{T: t, Server: tdstest.Start(t), folder: filepath.Join(folder, "share"), source: filepath.Join(folder, "source")}
+	k := &killTest{T: t, Server: tdstest.Start(t), folder: filepath.Join(folder, "share"),
+		source: filepath.Join(folder, "source")}
 	k.Tables = tables.New(t, k.Server, k.folder)
 	k.Tables.Share.AnyLogin = true
 	for i := range 10*ingest.MinSegmentBytes/32 + 1 {
@@ -193,7 +196,8 @@ func (k *killTest) recorded() (bytes int64) {
 			payload := make([]byte, piece.Bytes)
 			err = c.ReadPayload(k.Context(), piece, payload)
 			if err != nil || piece.Offset != bytes || string(payload) != string(k.content[bytes:bytes+piece.Bytes]) {
-				k.Fatalf("the segment at %d, of %d bytes, after %d: %d bytes, %v", piece.Offset, piece.Bytes, bytes, len(payload), err)
+				k.Fatalf("the segment at %d, of %d bytes, after %d: %d bytes, %v", piece.Offset, piece.Bytes, bytes,
+					len(payload), err)
 			}
 			bytes += piece.Bytes
 		}
@@ -207,7 +211,8 @@ func (k *killTest) recorded() (bytes int64) {
 	return bytes
 }
 
-// TestFilesKilled kills the process that writes payloads as files, in the midst of a batch: nothing of that one is there, all
+// TestFilesKilled kills the process that writes payloads as files, in the midst of a batch: nothing of
+// that one is there, all
 // of those before it, and the next run completes the file.
 func TestFilesKilled(t *testing.T) {
 	for step, number := range map[string]int{"open": 5, "write": 6, "flush": 7, "close": 8} {

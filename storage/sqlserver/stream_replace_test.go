@@ -11,7 +11,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// A payload that is damaged in its row is written anew as a file, under the transaction that takes away the row's address.
+// A payload that is damaged in its row is written anew as a file, under the transaction that takes away
+// the row's address.
 func TestFilesReplaced(t *testing.T) {
 	k := newKillTest(t)
 	k.complete()
@@ -32,15 +33,18 @@ func TestFilesReplaced(t *testing.T) {
 		}
 		payload := k.content[piece.Offset : piece.Offset+piece.Bytes]
 		var changed int
-		k.Row(k.Server, fmt.Sprintf("UPDATE FileSegments SET RawPayload = x'00', BlobUri = 'dir:gone' WHERE FileSegmentId = %d RETURNING 1", piece.RowID), &changed)
+		k.Row(k.Server, fmt.Sprintf("UPDATE FileSegments SET RawPayload = x'00', BlobUri = 'dir:gone' WHERE "+
+			"FileSegmentId = %d RETURNING 1", piece.RowID), &changed)
 		k.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: token */", Do: tdstest.Reset()})
 		if err := c.ReplacePayload(t.Context(), lease, piece, payload); err != nil {
 			t.Fatal(err)
 		}
-		k.Row(k.Server, fmt.Sprintf("SELECT COUNT(*) FROM FileSegments WHERE FileSegmentId = %d AND BlobUri IS NULL", piece.RowID), &changed)
+		k.Row(k.Server, fmt.Sprintf("SELECT COUNT(*) FROM FileSegments WHERE FileSegmentId = %d AND BlobUri IS NULL",
+			piece.RowID), &changed)
 		got := make([]byte, piece.Bytes)
 		if err := c.ReadPayload(t.Context(), piece, got); err != nil || !bytes.Equal(got, payload) || changed != 1 {
-			t.Errorf("the segment at %d: %d bytes, %v; %d rows without an address", piece.Offset, len(got), err, changed)
+			t.Errorf("the segment at %d: %d bytes, %v; %d rows without an address", piece.Offset, len(got), err,
+				changed)
 		}
 		piece.RowID = 99
 		if err := c.ReplacePayload(t.Context(), lease, piece, payload); !errors.Is(err, ingest.ErrNotFound) {

@@ -107,13 +107,19 @@ func (f *streamedFile) Close() error { return errors.Join(f.Handle.Close(), f.s.
 
 func TestFilesFaultsThatPass(t *testing.T) {
 	faults := map[string]tdstest.Fault{
-		"deadlock at the paths":            {At: tdstest.BeforeEffect, Match: "/* ingest: new-paths */", Do: tdstest.Fail(tdstest.Err(1205))},
-		"reset after the paths":            {At: tdstest.AfterEffect, Match: "/* ingest: new-paths */", Do: tdstest.Reset()},
-		"dropped at the token":             {At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Drop()},
-		"reset before the rows":            {At: tdstest.BeforeEffect, Match: "/* ingest: add-tensor-segments */", Do: tdstest.Reset()},
-		"reset when payloads are written":  {At: tdstest.BeforeEffect, Match: "/* ingest: advance */", Do: tdstest.Reset()},
-		"stall when payloads are written":  {At: tdstest.BeforeEffect, Match: "/* ingest: advance */", Do: tdstest.Stall()},
-		"deadlock at the fence, two times": {At: tdstest.BeforeEffect, Match: "/* ingest: fence */", Times: 2, Do: tdstest.Fail(tdstest.Err(1205))},
+		"deadlock at the paths": {At: tdstest.BeforeEffect, Match: "/* ingest: new-paths */",
+			Do: tdstest.Fail(tdstest.Err(1205))},
+		"reset after the paths": {At: tdstest.AfterEffect, Match: "/* ingest: new-paths */",
+			Do: tdstest.Reset()},
+		"dropped at the token": {At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Drop()},
+		"reset before the rows": {At: tdstest.BeforeEffect, Match: "/* ingest: add-tensor-segments */",
+			Do: tdstest.Reset()},
+		"reset when payloads are written": {At: tdstest.BeforeEffect, Match: "/* ingest: advance */",
+			Do: tdstest.Reset()},
+		"stall when payloads are written": {At: tdstest.BeforeEffect, Match: "/* ingest: advance */",
+			Do: tdstest.Stall()},
+		"deadlock at the fence, two times": {At: tdstest.BeforeEffect, Match: "/* ingest: fence */", Times: 2,
+			Do: tdstest.Fail(tdstest.Err(1205))},
 	}
 	for name, fault := range passing {
 		faults[name] = fault
@@ -134,7 +140,8 @@ func TestFilesRefused(t *testing.T) {
 		passes bool
 		hint   string
 	}{
-		"broken network": {64, true, ""}, "open elsewhere": {32, true, ""}, "volume full": {112, false, "make room"}, "access denied": {5, false, "Windows logins only"},
+		"broken network": {64, true, ""}, "open elsewhere": {32, true, ""}, "volume full": {112, false, "make room"},
+		"access denied": {5, false, "Windows logins only"},
 	} {
 		for _, step := range []string{"open", "write", "flush", "close"} {
 			t.Run(name+" "+step, func(t *testing.T) {
@@ -148,7 +155,8 @@ func TestFilesRefused(t *testing.T) {
 					return nil
 				}
 				err := s.record(t.Context(), catalog, true)
-				if c.passes != (err == nil) || !c.passes && (storage.IsTransient(err) || !strings.Contains(err.Error(), c.hint)) {
+				if c.passes != (err == nil) || !c.passes && (storage.IsTransient(err) ||
+					!strings.Contains(err.Error(), c.hint)) {
 					t.Fatal(err)
 				}
 				s.check(t, true, c.passes)
@@ -272,7 +280,8 @@ func TestFilesMissed(t *testing.T) {
 		result.Sets[0].Rows = result.Sets[0].Rows[1:]
 		return result, err
 	})
-	if err := s.record(t.Context(), c, true); err == nil || !strings.Contains(err.Error(), "5 rows were made, and 4 of them have a file") {
+	if err := s.record(t.Context(), c, true); err == nil || !strings.Contains(err.Error(),
+		"5 rows were made, and 4 of them have a file") {
 		t.Error(err)
 	}
 	s.check(t, true, false)
@@ -285,7 +294,8 @@ func TestFilesRead(t *testing.T) {
 	}
 	piece := func(i int) ingest.StoredSegment {
 		r := theBatch(true).Segments[i]
-		return ingest.StoredSegment{RowID: 1, File: theFile, Layer: r.Layer, Ordinal: r.Ordinal, Bytes: r.Bytes, Digest: r.Digest}
+		return ingest.StoredSegment{RowID: 1, File: theFile, Layer: r.Layer, Ordinal: r.Ordinal, Bytes: r.Bytes,
+			Digest: r.Digest}
 	}
 	for i, r := range theBatch(true).Segments {
 		s.streams.Busy(i % 2)
@@ -296,13 +306,15 @@ func TestFilesRead(t *testing.T) {
 	}
 	for _, size := range []int{0, 1, 3, 1 << 20} {
 		var wrong *ingest.SizeError
-		if err := c.ReadPayload(t.Context(), piece(1), make([]byte, size)); !errors.As(err, &wrong) || storage.IsTransient(err) {
+		if err := c.ReadPayload(t.Context(), piece(1), make([]byte, size)); !errors.As(err, &wrong) ||
+			storage.IsTransient(err) {
 			t.Errorf("into %d bytes: %v", size, err)
 		}
 	}
 	gone := piece(1)
 	gone.Ordinal = 99
-	if err := c.ReadPayload(t.Context(), gone, make([]byte, gone.Bytes)); !errors.Is(err, ingest.ErrNotFound) || storage.IsTransient(err) {
+	if err := c.ReadPayload(t.Context(), gone, make([]byte, gone.Bytes)); !errors.Is(err, ingest.ErrNotFound) ||
+		storage.IsTransient(err) {
 		t.Errorf("no row: %v", err)
 	}
 	s.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Reset()})

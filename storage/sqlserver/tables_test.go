@@ -43,9 +43,12 @@ func TestGCAfterALostCommit(t *testing.T) {
 			var one int
 			d.Row(srv, fmt.Sprintf(`INSERT INTO Atoms (ContentHash, Modality, SourceType, ByteSize) VALUES (x'%s', 'model', 'ingest_segment', 5) RETURNING 1`, ingest.Sum([]byte{byte(i)})), &one)
 		}
-		lost := srv.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: tdstest.Commit, Skip: skip / 2, Do: tdstest.Drop()})
-		if atoms, bytes, err := c.Unreferenced(t.Context(), lease, true); err != nil || atoms != 10 || bytes != 50 || lost.Fired() != 1 && skip < 2 {
-			t.Errorf("commit %d lost %d times: %d atoms of %d bytes were removed, %v", skip, lost.Fired(), atoms, bytes, err)
+		lost := srv.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: tdstest.Commit, Skip: skip / 2,
+			Do: tdstest.Drop()})
+		if atoms, bytes, err := c.Unreferenced(t.Context(), lease, true); err != nil || atoms != 10 || bytes != 50 ||
+			lost.Fired() != 1 && skip < 2 {
+			t.Errorf("commit %d lost %d times: %d atoms of %d bytes were removed, %v", skip, lost.Fired(), atoms, bytes,
+				err)
 		}
 		var left int
 		if d.Row(srv, `SELECT COUNT(*) FROM Atoms`, &left); left != 0 {

@@ -51,12 +51,14 @@ func TestTextsOfJSON(t *testing.T) {
 		exact  string
 		want   string
 	}{
-		"no exact one":                   {sql.NullString{String: wrote, Valid: true}, "", wrote},
-		"in other words":                 {sql.NullString{String: `{"a":"ä","b":1.5}`, Valid: true}, wrote, wrote},
-		"the same":                       {sql.NullString{String: wrote, Valid: true}, wrote, wrote},
-		"beyond what the type holds":     {sql.NullString{}, wrote, wrote},
-		"a NUL":                          {sql.NullString{String: "{\"a\":\"\uFFFD\"}", Valid: true}, "{\"a\":\"\x00\"}", "{\"a\":\"\x00\"}"},
-		"changed by another program":     {sql.NullString{String: `{"a":"ä","b":2}`, Valid: true}, wrote, `{"a":"ä","b":2}`},
+		"no exact one":               {sql.NullString{String: wrote, Valid: true}, "", wrote},
+		"in other words":             {sql.NullString{String: `{"a":"ä","b":1.5}`, Valid: true}, wrote, wrote},
+		"the same":                   {sql.NullString{String: wrote, Valid: true}, wrote, wrote},
+		"beyond what the type holds": {sql.NullString{}, wrote, wrote},
+		"a NUL": {sql.NullString{String: "{\"a\":\"\uFFFD\"}", Valid: true},
+			"{\"a\":\"\x00\"}", "{\"a\":\"\x00\"}"},
+		"changed by another program": {sql.NullString{String: `{"a":"ä","b":2}`, Valid: true}, wrote,
+			`{"a":"ä","b":2}`},
 		"emptied by another program":     {sql.NullString{String: `{}`, Valid: true}, wrote, `{}`},
 		"no longer JSON":                 {sql.NullString{String: `gone`, Valid: true}, wrote, `gone`},
 		"the beginning of what we wrote": {sql.NullString{String: wrote[:9], Valid: true}, wrote, wrote[:9]},
@@ -74,8 +76,9 @@ func TestTextsOfJSON(t *testing.T) {
 }
 
 func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
-	c := &engine{server: schema.Server{Product: "SQL Server"}, columns: columns{"LayerTensorSegments.BlobUri": {units: 10},
-		"LayerTensorSegments.BlobName": {units: 10}, "FileSegments.BlobETag": {units: 10}}}
+	c := &engine{server: schema.Server{Product: "SQL Server"},
+		columns: columns{"LayerTensorSegments.BlobUri": {units: 10},
+			"LayerTensorSegments.BlobName": {units: 10}, "FileSegments.BlobETag": {units: 10}}}
 	at := time.Date(2026, 5, 4, 3, 2, 1, 123456700, time.UTC)
 	for name, a := range map[string]ingest.Address{
 		"empty":      {},
@@ -90,7 +93,8 @@ func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
 			if whole := name == "empty" || name == "short"; whole != (row.exact == nil) {
 				t.Errorf("exact is %v", row.exact)
 			}
-			s := scannedAddress{uri: read(row.uri), container: read(row.container), name: read(row.name), etag: read(row.etag), bytes: row.bytes}
+			s := scannedAddress{uri: read(row.uri), container: read(row.container), name: read(row.name),
+				etag: read(row.etag), bytes: row.bytes}
 			s.exact, _ = row.exact.([]byte)
 			if modified, ok := row.modified.(time.Time); ok {
 				s.modified = sql.NullTime{Time: modified.Truncate(100 * time.Nanosecond), Valid: true}

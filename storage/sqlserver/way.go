@@ -76,13 +76,16 @@ func (c *engine) conditions(a *address) conditions {
 // missing says what there is not, and how to get it.
 func (have conditions) missing() (all []string) {
 	if len(have.plain) > 0 {
-		all = append(all, "RawPayload of "+strings.Join(have.plain, " and of ")+" is no FILESTREAM column (`ingest schema apply --with filestream` makes it one while the table has no rows)")
+		all = append(all, "RawPayload of "+strings.Join(have.plain,
+			" and of ")+" is no FILESTREAM column (`ingest schema apply --with filestream` makes it one while the "+
+			"table has no rows)")
 	}
 	if have.system != "windows" {
 		all = append(all, "this is "+have.system+", and payloads are opened as files on Windows only (run ingest there)")
 	}
 	if !have.integrated {
-		all = append(all, "the login is not the one of Windows (leave user and password out of the catalogue's address, and fedauth)")
+		all = append(all, "the login is not the one of Windows (leave user and password out of the catalogue's "+
+			"address, and fedauth)")
 	}
 	if have.noDriver != nil {
 		all = append(all, have.noDriver.Error())
@@ -90,7 +93,8 @@ func (have conditions) missing() (all []string) {
 	return all
 }
 
-// FilestreamClient says what there is, on this machine, of what it takes to open payloads as files. What it takes on the
+// FilestreamClient says what there is, on this machine, of what it takes to open payloads as files. What
+// it takes on the
 // server is schema.CheckFilestream's.
 func FilestreamClient() schema.Prerequisite {
 	have := schema.Prerequisite{Name: "driver", Client: true}
@@ -116,8 +120,9 @@ func choose(asked Way, have conditions) (way, error) {
 	case asked == TSQL:
 		return way{why: parameters + "they were asked for"}, nil
 	case missing == "":
-		return way{files: have.driver, why: "payloads in rows are written and read as files, through OpenSqlFilestream of " + have.driver.DLL +
-			": RawPayload is FILESTREAM, this is Windows, and so is the login"}, nil
+		return way{files: have.driver,
+			why: "payloads in rows are written and read as files, through OpenSqlFilestream of " + have.driver.DLL +
+				": RawPayload is FILESTREAM, this is Windows, and so is the login"}, nil
 	case asked == Win32:
 		return way{}, errors.New("payloads in rows cannot be written as files, as --filestream win32 asks: " + missing)
 	}

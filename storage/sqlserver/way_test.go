@@ -64,20 +64,25 @@ func TestChoose(t *testing.T) {
 func TestWayIsChosen(t *testing.T) {
 	d := newDouble(t)
 	d.Handle("/* ingest: inspect */", func(*tdstest.Request) (tdstest.Result, error) {
-		return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), g int, h int, i int",
-			[]any{"Microsoft SQL Server 2022", int64(3), "16.0.4135.4", "Developer Edition", "Hartonomous", "Streams", int64(0), int64(1), int64(0)}), nil
+		return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f "+
+			"nvarchar(128), g int, h int, i int",
+			[]any{"Microsoft SQL Server 2022", int64(3), "16.0.4135.4", "Developer Edition", "Hartonomous", "Streams",
+				int64(0), int64(1), int64(0)}), nil
 	})
 	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"Atoms"}), nil
 	})
-	if why := d.open(t).PayloadWay(); !strings.Contains(why, "T-SQL parameters: RawPayload of FileSegments is no FILESTREAM column") {
+	if why := d.open(t).PayloadWay(); !strings.Contains(why,
+		"T-SQL parameters: RawPayload of FileSegments is no FILESTREAM column") {
 		t.Error(why)
 	}
 	_, err := Open(t.Context(), d.DSN(), Settings{Filestream: Win32})
-	if err == nil || !strings.Contains(err.Error(), "of FileSegments is no") || !strings.Contains(err.Error(), "the login is not") {
+	if err == nil || !strings.Contains(err.Error(), "of FileSegments is no") ||
+		!strings.Contains(err.Error(), "the login is not") {
 		t.Error(err)
 	}
-	if says := err != nil && strings.Contains(err.Error(), "this is "+runtime.GOOS); says != (runtime.GOOS != "windows") {
+	if says := err != nil &&
+		strings.Contains(err.Error(), "this is "+runtime.GOOS); says != (runtime.GOOS != "windows") {
 		t.Error(err)
 	}
 	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {

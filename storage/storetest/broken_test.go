@@ -30,12 +30,15 @@ type broken struct {
 // flaw has a function for each verb that is not as it should be. s is the store as it should be.
 type flaw struct {
 	put     func(s broken, ctx context.Context, key ingest.Key, p []byte) (ingest.Address, error)
-	replace func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, p []byte) (ingest.Address, error)
-	get     func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64, into []byte) error
-	stat    func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address) (bool, error)
-	list    func(s broken, ctx context.Context) iter.Seq2[ingest.Object, error]
-	delete  func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error)
-	owner   func(s broken, ctx context.Context, claim string) (string, error)
+	replace func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, p []byte) (ingest.Address,
+		error)
+	get func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64,
+		into []byte) error
+	stat   func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address) (bool, error)
+	list   func(s broken, ctx context.Context) iter.Seq2[ingest.Object, error]
+	delete func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
+		error)
+	owner func(s broken, ctx context.Context, claim string) (string, error)
 }
 
 func (b broken) Put(ctx context.Context, key ingest.Key, p []byte) (ingest.Address, error) {
@@ -45,7 +48,8 @@ func (b broken) Put(ctx context.Context, key ingest.Key, p []byte) (ingest.Addre
 	return b.Store.Put(ctx, key, p)
 }
 
-func (b broken) Replace(ctx context.Context, digest ingest.Digest, at ingest.Address, p []byte) (ingest.Address, error) {
+func (b broken) Replace(ctx context.Context, digest ingest.Digest, at ingest.Address, p []byte) (ingest.Address,
+	error) {
 	if b.replace != nil {
 		return b.replace(b, ctx, digest, at, p)
 	}
@@ -73,7 +77,8 @@ func (b broken) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return b.Store.List(ctx)
 }
 
-func (b broken) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+func (b broken) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
+	error) {
 	if b.delete != nil {
 		return b.delete(b, ctx, objects, confirm)
 	}
@@ -120,12 +125,14 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"reads from the start": {"ranges", func() flaw {
-		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, _ int64, into []byte) error {
+		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, _ int64,
+			into []byte) error {
 			return s.Store.Get(ctx, digest, at, 0, into)
 		}}
 	}},
 	"reads what is there": {"ranges", func() flaw {
-		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64, into []byte) error {
+		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64,
+			into []byte) error {
 			err := s.Store.Get(ctx, digest, at, offset, into)
 			if _, ok := errors.AsType[*ingest.SizeError](err); ok {
 				return nil
@@ -145,7 +152,8 @@ var flaws = map[string]struct {
 		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (ingest.Address, error) {
 			kept.Store(key.Digest, p)
 			return s.Store.Put(ctx, key, p)
-		}, get: func(_ broken, _ context.Context, digest ingest.Digest, _ ingest.Address, offset int64, into []byte) error {
+		}, get: func(_ broken, _ context.Context, digest ingest.Digest, _ ingest.Address, offset int64,
+			into []byte) error {
 			p, ok := kept.Load(digest)
 			if !ok {
 				return ingest.ErrNoPayload
@@ -175,7 +183,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"calls missing something else": {"missing", func() flaw {
-		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64, into []byte) error {
+		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64,
+			into []byte) error {
 			err := s.Store.Get(ctx, digest, at, offset, into)
 			if errors.Is(err, ingest.ErrNoPayload) {
 				err = os.ErrNotExist
@@ -184,7 +193,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"calls damaged missing": {"replace", func() flaw {
-		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64, into []byte) error {
+		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64,
+			into []byte) error {
 			err := s.Store.Get(ctx, digest, at, offset, into)
 			if err != nil && ctx.Err() == nil {
 				err = ingest.ErrNoPayload
@@ -193,7 +203,10 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"believes": {"stat", func() flaw {
-		return flaw{stat: func(broken, context.Context, ingest.Digest, ingest.Address) (bool, error) { return true, nil }}
+		return flaw{stat: func(broken, context.Context, ingest.Digest, ingest.Address) (bool, error) {
+			return true,
+				nil
+		}}
 	}},
 	"calls the missing changed": {"stat", func() flaw {
 		return flaw{stat: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address) (bool, error) {
@@ -220,7 +233,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"replaces nothing": {"replace", func() flaw {
-		return flaw{replace: func(s broken, ctx context.Context, digest ingest.Digest, _ ingest.Address, p []byte) (ingest.Address, error) {
+		return flaw{replace: func(s broken, ctx context.Context, digest ingest.Digest, _ ingest.Address,
+			p []byte) (ingest.Address, error) {
 			return s.Store.Put(ctx, ingest.Key{Digest: digest}, p)
 		}}
 	}},
@@ -237,7 +251,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"is away while it replaces": {"whole_payloads", func() flaw {
-		return flaw{replace: func(s broken, ctx context.Context, digest ingest.Digest, _ ingest.Address, p []byte) (ingest.Address, error) {
+		return flaw{replace: func(s broken, ctx context.Context, digest ingest.Digest, _ ingest.Address,
+			p []byte) (ingest.Address, error) {
 			s.memory.Damage(digest, nil)
 			time.Sleep(20 * time.Millisecond)
 			return s.Store.Put(ctx, ingest.Key{Digest: digest}, p)
@@ -249,7 +264,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"deletes once": {"delete", func() flaw {
-		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object,
+			confirm func(context.Context) error) ([]error, error) {
 			before := s.memory.Payloads()
 			failed, err := s.Store.Delete(ctx, objects, confirm)
 			if err == nil && s.memory.Payloads() == before && failed[0] == nil {
@@ -259,7 +275,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"deletes what was written again": {"delete", func() flaw {
-		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object,
+			confirm func(context.Context) error) ([]error, error) {
 			now := map[string]ingest.Object{}
 			for object := range s.memory.List(ctx) {
 				now[object.Name] = object
@@ -271,7 +288,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"reads nothing that is hidden": {"delete", func() flaw {
-		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64, into []byte) error {
+		return flaw{get: func(s broken, ctx context.Context, digest ingest.Digest, at ingest.Address, offset int64,
+			into []byte) error {
 			if s.hidden(digest) {
 				return ingest.ErrNoPayload
 			}
@@ -279,14 +297,16 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"does not listen": {"put_back", func() flaw {
-		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object,
+			confirm func(context.Context) error) ([]error, error) {
 			err := confirm(ctx)
 			failed, _ := s.Store.Delete(ctx, objects, yes)
 			return failed, err
 		}}
 	}},
 	"puts nothing back": {"put_back", func() flaw {
-		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object,
+			confirm func(context.Context) error) ([]error, error) {
 			var refused error
 			steps := 0
 			killed := s.memory.Handle(func() error {
@@ -295,7 +315,8 @@ var flaws = map[string]struct {
 				}
 				return nil
 			})
-			failed, err := killed.Delete(ctx, objects, func(ctx context.Context) error { refused = confirm(ctx); return refused })
+			failed, err := killed.Delete(ctx, objects,
+				func(ctx context.Context) error { refused = confirm(ctx); return refused })
 			if refused != nil {
 				return make([]error, len(objects)), refused
 			}
@@ -311,7 +332,8 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"asks before it hides": {"pauses", func() flaw {
-		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+		return flaw{delete: func(s broken, ctx context.Context, objects []ingest.Object,
+			confirm func(context.Context) error) ([]error, error) {
 			if err := confirm(ctx); err != nil {
 				return make([]error, len(objects)), err
 			}
@@ -339,7 +361,10 @@ var flaws = map[string]struct {
 		}}
 	}},
 	"belongs to whom it likes": {"owner", func() flaw {
-		return flaw{owner: func(_ broken, ctx context.Context, claim string) (string, error) { return claim, ctx.Err() }}
+		return flaw{owner: func(_ broken, ctx context.Context, claim string) (string, error) {
+			return claim,
+				ctx.Err()
+		}}
 	}},
 }
 

@@ -22,7 +22,8 @@ func (Discard) Put(ctx context.Context, _ ingest.Key, payload []byte) (ingest.Ad
 }
 
 // Replace forgets payload.
-func (d Discard) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address, error) {
+func (d Discard) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address,
+	error) {
 	return d.Put(ctx, ingest.Key{Digest: digest}, payload)
 }
 

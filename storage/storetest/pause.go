@@ -13,7 +13,8 @@ import (
 // errKilled is what a step returns once its process was killed.
 var errKilled = errors.New("killed")
 
-// everyStep runs test again and again: the first time it is killed at its first step, then at its second, until it gets to its
+// everyStep runs test again and again: the first time it is killed at its first step, then at its second,
+// until it gets to its
 // end. It returns how many steps there are.
 func everyStep(t *testing.T, test func(t *testing.T, step func() error)) int {
 	t.Helper()
@@ -167,16 +168,23 @@ func (s *scene) check(t *testing.T) {
 	}
 }
 
-// pauses stops a gc between every two of its steps, for as long as others take to run from their beginning to their end.
+// pauses stops a gc between every two of its steps, for as long as others take to run from their beginning
+// to their end.
 // Nothing that they have recorded may be missing afterwards.
 func pauses(t *testing.T, place func(*testing.T) Open) {
 	for name, others := range map[string]func(*testing.T, *scene){
-		"a run":         func(t *testing.T, s *scene) { s.run(t, nil) },
-		"a gc":          func(t *testing.T, s *scene) { s.collect(t) },
-		"a gc, a run":   func(t *testing.T, s *scene) { s.collect(t); s.run(t, nil) },
-		"a run, a gc":   func(t *testing.T, s *scene) { s.run(t, nil); s.collect(t) },
-		"a killed run":  func(t *testing.T, s *scene) { s.run(t, killedAt(2)) },
-		"runs and a gc": func(t *testing.T, s *scene) { s.run(t, killedAt(3)); s.collect(t); s.run(t, nil); s.run(t, nil) },
+		"a run":        func(t *testing.T, s *scene) { s.run(t, nil) },
+		"a gc":         func(t *testing.T, s *scene) { s.collect(t) },
+		"a gc, a run":  func(t *testing.T, s *scene) { s.collect(t); s.run(t, nil) },
+		"a run, a gc":  func(t *testing.T, s *scene) { s.run(t, nil); s.collect(t) },
+		"a killed run": func(t *testing.T, s *scene) { s.run(t, killedAt(2)) },
+		"runs and a gc": func(t *testing.T, s *scene) {
+			s.run(t, killedAt(3))
+			s.collect(t)
+			s.run(t, nil)
+			s.run(t,
+				nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			open, paused := place(t), 0
@@ -227,7 +235,8 @@ func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
 	return paused
 }
 
-// bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own, which then waits until gc has
+// bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own, which
+// then waits until gc has
 // run to its end.
 func bothPaused(t *testing.T, open Open) {
 	for atGC, moreGC := 0, true; moreGC; atGC++ {
@@ -265,7 +274,8 @@ func bothPaused(t *testing.T, open Open) {
 	}
 }
 
-// kills ends a gc between every two of its steps. What it has hidden is found by those who need it, is put back by the next gc,
+// kills ends a gc between every two of its steps. What it has hidden is found by those who need it, is put
+// back by the next gc,
 // or goes with that.
 func kills(t *testing.T, place func(*testing.T) Open) {
 	for name, then := range map[string]func(*testing.T, *scene){

@@ -12,7 +12,8 @@ func BenchmarkParse(b *testing.B) {
 		file []byte
 	}{
 		{"vocabulary of 262k", vocabulary(262_144)},
-		{"80 layers, vocabulary of 163k", gguftest.Model(gguftest.ModelOptions{Layers: 80, Vocabulary: 163_840, Bytes: 64 << 20}).Bytes()},
+		{"80 layers, vocabulary of 163k", gguftest.Model(gguftest.ModelOptions{Layers: 80, Vocabulary: 163_840,
+			Bytes: 64 << 20}).Bytes()},
 		{"100k tensors", shortTensors(100_000)},
 	} {
 		b.Run(row.name, func(b *testing.B) {

@@ -1,4 +1,5 @@
-// Package gguf reads the header of a GGUF file: the metadata, and what each tensor is called, holds and where its bytes lie.
+// Package gguf reads the header of a GGUF file: the metadata, and what each tensor is called, holds and
+// where its bytes lie.
 //
 // A GGUF file is a magic, a version, two counts, that many key-value pairs, that many tensor infos, padding to the
 // alignment, and the bytes of the tensors. [Parse] turns everything before the tensor bytes into a [File]:

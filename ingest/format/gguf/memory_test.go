@@ -125,7 +125,8 @@ func TestCapHolds(t *testing.T) {
 		name string
 		file []byte
 	}{
-		{"long tensor names", manyTensors(8_000)}, {"short tensor names", shortTensors(8_000)}, {"keys", manyKeys(8_000)},
+		{"long tensor names", manyTensors(8_000)}, {"short tensor names", shortTensors(8_000)},
+		{"keys", manyKeys(8_000)},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			size := int64(len(row.file))
@@ -146,7 +147,8 @@ func TestCapHolds(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			kept := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-			t.Logf("file %d bytes, cap %d, kept %d, allocated %d", size, limit, kept, after.TotalAlloc-before.TotalAlloc)
+			t.Logf("file %d bytes, cap %d, kept %d, allocated %d", size, limit, kept,
+				after.TotalAlloc-before.TotalAlloc)
 			if kept > limit || kept < limit/8 {
 				t.Errorf("the header keeps %d bytes, and needs a cap of %d", kept, limit)
 			}
@@ -162,7 +164,8 @@ func TestCapIsNamed(t *testing.T) {
 	if !errors.As(err, &e) || !errors.Is(err, gguf.ErrMemory) {
 		t.Fatalf("got %d tensors, %v", len(f.Tensors), err)
 	}
-	if !strings.Contains(err.Error(), "the header needs more than the cap of 33554432 bytes of memory: --memory raises the cap") {
+	if !strings.Contains(err.Error(),
+		"the header needs more than the cap of 33554432 bytes of memory: --memory raises the cap") {
 		t.Errorf("message is %q", err)
 	}
 	f, err = gguf.Limits{Memory: 64 << 20}.Parse(bytes.NewReader(file), int64(len(file)))

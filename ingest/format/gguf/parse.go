@@ -138,7 +138,8 @@ func (r *reader) counts() (tensors, keys uint64, err error) {
 	case keys > maxKeys:
 		return 0, 0, r.fail(atKeys, "%d keys, at most %d are allowed", keys, maxKeys)
 	case keys*leastKey > left:
-		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*leastKey, left)
+		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*leastKey,
+			left)
 	case tensors*leastTensor > left-keys*leastKey:
 		return 0, 0, r.fail(at, "%d keys and %d tensors take at least %d bytes, but %d are left in the file",
 			keys, tensors, keys*leastKey+tensors*leastTensor, left)

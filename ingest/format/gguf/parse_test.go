@@ -127,7 +127,10 @@ var accepted = []struct {
 }{
 	{"no keys, no tensors, no padding", func(r *gguftest.Raw) { r.Start(3, 0, 0) },
 		func(f *gguf.File) bool { return f.HeaderSize == 24 && f.DataOffset == 32 }},
-	{"only a tensor of 0 bytes, no padding", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("b", []uint64{0}, q4k, 0) },
+	{"only a tensor of 0 bytes, no padding", func(r *gguftest.Raw) {
+		r.Start(3, 1, 0).Tensor("b", []uint64{0}, q4k,
+			0)
+	},
 		func(f *gguf.File) bool {
 			return f.Tensors[0].Offset == 64 && f.Tensors[0].Size == 0 && f.Tensors[0].Known()
 		}},
@@ -138,13 +141,17 @@ var accepted = []struct {
 		r.Start(3, 1, 0).Tensor("b", []uint64{1 << 62, 1 << 62, 0}, f32, 0)
 	}, func(f *gguf.File) bool { return f.Tensors[0].Elements == 0 }},
 	{"tensors of 0 bytes at one place, inside another", func(r *gguftest.Raw) {
-		r.Start(3, 3, 0).Tensor("a", []uint64{64}, f32, 0).Tensor("b", []uint64{0}, f32, 32).Tensor("c", []uint64{0}, f32, 32).
+		r.Start(3, 3, 0).Tensor("a", []uint64{64}, f32, 0).Tensor("b", []uint64{0}, f32, 32).Tensor("c", []uint64{0},
+			f32, 32).
 			Pad(32).Zeros(256)
 	}, func(f *gguf.File) bool { return len(f.Tensors) == 3 }},
 	{"out of order, with gaps and trailing bytes", func(r *gguftest.Raw) {
 		r.Start(3, 2, 0).Tensor("a", []uint64{8}, f32, 96).Tensor("b", []uint64{8}, f32, 32).Pad(32).Zeros(999)
 	}, func(f *gguf.File) bool { return f.Tensors[0].Name == "a" && f.Tensors[0].Offset == 96+96 }},
-	{"tensor up to the last byte", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("b", []uint64{33}, gguf.TypeI8, 0).Pad(32).Zeros(33) },
+	{"tensor up to the last byte", func(r *gguftest.Raw) {
+		r.Start(3, 1, 0).Tensor("b", []uint64{33}, gguf.TypeI8,
+			0).Pad(32).Zeros(33)
+	},
 		func(f *gguf.File) bool { return f.Tensors[0].Offset == 64 }},
 	{"unknown type", func(r *gguftest.Raw) {
 		r.Start(3, 2, 0).Tensor("a", []uint64{3, 5}, 99, 0).Tensor("b", []uint64{8}, f32, 32).Pad(32).Zeros(64)
@@ -152,7 +159,10 @@ var accepted = []struct {
 		a := f.Tensors[0]
 		return a.Type == 99 && a.Elements == 15 && a.Size == 0 && !a.Known() && a.Offset == 96+32
 	}},
-	{"unknown type in the last byte", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{3}, 99, 0).Pad(32).Zeros(1) },
+	{"unknown type in the last byte", func(r *gguftest.Raw) {
+		r.Start(3, 1, 0).Tensor("a", []uint64{3}, 99,
+			0).Pad(32).Zeros(1)
+	},
 		func(f *gguf.File) bool { return !f.Tensors[0].Known() }},
 	{"unknown type without elements", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{0}, 99, 0) },
 		func(f *gguf.File) bool { return f.Tensors[0].Known() && f.Tensors[0].Size == 0 }},
@@ -161,13 +171,17 @@ var accepted = []struct {
 	{"one empty name", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("", nil, f32, 0).Pad(32).Zeros(4) },
 		func(f *gguf.File) bool { return f.Tensors[0].Name == "" && f.Tensors[0].Size == 4 }},
 	{"names of 63 bytes, of control characters, with a 0", func(r *gguftest.Raw) {
-		r.Start(3, 2, 1).KV("\x00\"\xff\n", "\x1b\xfe").Tensor(strings.Repeat("n", 63), nil, f32, 0).Tensor("a\x00b", nil, f32, 32).
+		r.Start(3, 2, 1).KV("\x00\"\xff\n", "\x1b\xfe").Tensor(strings.Repeat("n", 63), nil, f32, 0).Tensor("a\x00b",
+			nil, f32, 32).
 			Pad(32).Zeros(64)
 	}, func(f *gguf.File) bool {
 		text, _ := f.String("\x00\"\xff\n")
 		return text == "\x1b\xfe" && f.Tensors[1].Name == "a\x00b"
 	}},
-	{"key of 65535 bytes", func(r *gguftest.Raw) { r.Start(3, 0, 2).KV("a", uint8(1)).KV(strings.Repeat("k", 65535), uint8(1)) },
+	{"key of 65535 bytes", func(r *gguftest.Raw) {
+		r.Start(3, 0, 2).KV("a", uint8(1)).KV(strings.Repeat("k", 65535),
+			uint8(1))
+	},
 		func(f *gguf.File) bool { return len(f.Metadata[1].Key) == 65535 }},
 	{"arrays nested 8 deep", func(r *gguftest.Raw) { nested(8)(r) },
 		func(f *gguf.File) bool { return f.Metadata[0].Value.First[0].Elem == gguf.ValueArray }},
@@ -264,7 +278,8 @@ func TestHugeSparseFile(t *testing.T) {
 }
 
 func TestSniff(t *testing.T) {
-	for first, want := range map[string]bool{"GGUF": true, "GGUF\x03\x00": true, "GGU": false, "": false, "FUGG": false, "gguf": false} {
+	for first, want := range map[string]bool{"GGUF": true, "GGUF\x03\x00": true, "GGU": false, "": false, "FUGG": false,
+		"gguf": false} {
 		if got := gguf.Sniff([]byte(first)); got != want {
 			t.Errorf("Sniff(%q) is %v", first, got)
 		}
@@ -273,7 +288,8 @@ func TestSniff(t *testing.T) {
 
 func TestSizeOutOfRange(t *testing.T) {
 	for _, size := range []int64{-1, 1<<63 - 1} {
-		if _, err := gguf.Parse(strings.NewReader("GGUF"), size); err == nil || !strings.Contains(err.Error(), "out of range") {
+		if _, err := gguf.Parse(strings.NewReader("GGUF"), size); err == nil ||
+			!strings.Contains(err.Error(), "out of range") {
 			t.Errorf("size %d: %v", size, err)
 		}
 	}

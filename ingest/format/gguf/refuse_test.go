@@ -105,7 +105,8 @@ var metadata = []refusal{
 		r.KV("a", uint8(1)).KV("b", uint8(1))
 		return at
 	}, `key "a": used twice, first at offset 38`},
-	{"type 13", badValue(13, func(r *gguftest.Raw) int64 { r.Zeros(9); return r.Len() - 13 }), `key "the.key": the type of the value is 13`},
+	{"type 13", badValue(13, func(r *gguftest.Raw) int64 { r.Zeros(9); return r.Len() - 13 }),
+		`key "the.key": the type of the value is 13`},
 	{"type -1", badValue(math.MaxUint32, func(r *gguftest.Raw) int64 { r.Zeros(9); return r.Len() - 13 }), "unknown"},
 	{"ends in the value", badValue(gguf.ValueUint64, func(r *gguftest.Raw) int64 { r.Zeros(7); return r.Len() - 7 }),
 		"ends inside the value, which needs 8 bytes: 7 are left"},
@@ -114,30 +115,38 @@ var metadata = []refusal{
 		r.Zeros(3)
 		return at
 	}, "ends inside the type of the value"},
-	{"string beyond the file", badValue(gguf.ValueString, func(r *gguftest.Raw) int64 { r.U64(21).Zeros(20); return r.Len() - 28 }),
+	{"string beyond the file",
+		badValue(gguf.ValueString, func(r *gguftest.Raw) int64 { r.U64(21).Zeros(20); return r.Len() - 28 }),
 		"string of 21 bytes, but 20 are left"},
-	{"string of 2^63 bytes", badValue(gguf.ValueString, func(r *gguftest.Raw) int64 { r.U64(1 << 63).Zeros(20); return r.Len() - 28 }),
+	{"string of 2^63 bytes",
+		badValue(gguf.ValueString, func(r *gguftest.Raw) int64 { r.U64(1 << 63).Zeros(20); return r.Len() - 28 }),
 		"string of 9223372036854775808 bytes, at most 67108864"},
-	{"string of -1 bytes", badValue(gguf.ValueString, func(r *gguftest.Raw) int64 { r.U64(math.MaxUint64).Zeros(20); return r.Len() - 28 }),
+	{"string of -1 bytes", badValue(gguf.ValueString,
+		func(r *gguftest.Raw) int64 { r.U64(math.MaxUint64).Zeros(20); return r.Len() - 28 }),
 		"at most 67108864"},
-	{"array of -1 items", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(0).U64(math.MaxUint64); return r.Len() - 8 }),
+	{"array of -1 items", badValue(gguf.ValueArray,
+		func(r *gguftest.Raw) int64 { r.U32(0).U64(math.MaxUint64); return r.Len() - 8 }),
 		"array of 18446744073709551615 items, at most 4000000"},
-	{"array of 2^63 items", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(8).U64(1 << 63); return r.Len() - 8 }),
+	{"array of 2^63 items", badValue(gguf.ValueArray,
+		func(r *gguftest.Raw) int64 { r.U32(8).U64(1 << 63); return r.Len() - 8 }),
 		"at most 4000000"},
 	{"array above the cap", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 {
 		r.U32(0).U64(4_000_001).Zeros(4_000_001)
 		return r.Len() - 4_000_001 - 8
 	}), "array of 4000001 items, at most 4000000"},
-	{"array beyond the file", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(4).U64(5).Zeros(19); return r.Len() - 27 }),
+	{"array beyond the file",
+		badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(4).U64(5).Zeros(19); return r.Len() - 27 }),
 		"array of 5 items takes at least 20 bytes, but 19 are left"},
-	{"array of strings beyond the file", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(8).U64(3).Zeros(23); return r.Len() - 31 }),
+	{"array of strings beyond the file", badValue(gguf.ValueArray,
+		func(r *gguftest.Raw) int64 { r.U32(8).U64(3).Zeros(23); return r.Len() - 31 }),
 		"takes at least 24 bytes, but 23 are left"},
 	{"string in array beyond the file", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 {
 		at := r.U32(8).U64(20).Zeros(8 * 19).Len()
 		r.U64(1)
 		return at
 	}), "string of 1 bytes, but 0 are left"},
-	{"array of unknown type", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(77).U64(0); return r.Len() - 12 }),
+	{"array of unknown type",
+		badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(77).U64(0); return r.Len() - 12 }),
 		"the type of the items is 77"},
 	{"arrays nested 9 deep", nested(9), "nested more than 8 deep"},
 	{"arrays nested 5000 deep", func(r *gguftest.Raw) int64 {
@@ -193,8 +202,10 @@ var tensors = []refusal{
 		return at
 	}, `tensor name "" used twice`},
 	{"5 dimensions", second(9, []uint64{1, 1, 1, 1, 1}, f32, 32), `tensor "b": 5 dimensions, at most 4`},
-	{"2^32-1 dimensions", plus(9, badTensor(func(r *gguftest.Raw) { r.String("b").U32(math.MaxUint32).Zeros(64) })), "at most 4"},
-	{"negative dimension", second(21, []uint64{1, 1 << 63}, f32, 32), "dimension 2 is -9223372036854775808, which is negative"},
+	{"2^32-1 dimensions", plus(9, badTensor(func(r *gguftest.Raw) { r.String("b").U32(math.MaxUint32).Zeros(64) })),
+		"at most 4"},
+	{"negative dimension", second(21, []uint64{1, 1 << 63}, f32, 32),
+		"dimension 2 is -9223372036854775808, which is negative"},
 	{"product wraps to 0", second(13, []uint64{1 << 32, 1 << 32}, f32, 32), "more elements than 63 bits"},
 	{"product wraps to 8", second(13, []uint64{8, 1<<61 + 1, 1}, gguf.TypeI8, 32), "more elements than 63 bits"},
 	{"product of 2^63", second(13, []uint64{1 << 21, 1 << 21, 1 << 21}, gguf.TypeI8, 32), "more elements than 63 bits"},
@@ -202,7 +213,8 @@ var tensors = []refusal{
 	{"size of 2^63", second(21, []uint64{1 << 61}, f32, 32), "more bytes than 63 bits"},
 	{"negative type", second(21, []uint64{8}, math.MaxUint32, 32), "type -1 is negative"},
 	{"most negative type", second(21, []uint64{8}, 1<<31, 32), "type -2147483648 is negative"},
-	{"half a block", second(21, []uint64{128}, q4k, 32), "a row of 128 elements is not a multiple of the 256 in a block of Q4_K"},
+	{"half a block", second(21, []uint64{128}, q4k, 32),
+		"a row of 128 elements is not a multiple of the 256 in a block of Q4_K"},
 	{"blocks across rows", second(29, []uint64{128, 2}, q4k, 32), "a row of 128 elements"},
 	{"scalar in blocks", second(13, nil, q4k, 32), "a row of 1 elements"},
 	{"half a row of no elements", second(29, []uint64{128, 0}, q4k, 32), "a row of 128 elements"},
@@ -213,8 +225,10 @@ var tensors = []refusal{
 		return at
 	}, "offset 32 is not a multiple of the alignment 64"},
 	{"offset 2^63", second(25, []uint64{8}, f32, 1<<63), "offset 9223372036854775808 lies beyond the end"},
-	{"offset wraps with the header", second(25, []uint64{8}, f32, math.MaxInt64-31), "32 bytes at 96 + 9223372036854775776 lie beyond the end"},
-	{"offset beyond the end", second(25, []uint64{8}, f32, 1024), "32 bytes at 96 + 1024 lie beyond the end of the file of 192 bytes"},
+	{"offset wraps with the header", second(25, []uint64{8}, f32, math.MaxInt64-31),
+		"32 bytes at 96 + 9223372036854775776 lie beyond the end"},
+	{"offset beyond the end", second(25, []uint64{8}, f32, 1024),
+		"32 bytes at 96 + 1024 lie beyond the end of the file of 192 bytes"},
 	{"first of two beyond the end", func(r *gguftest.Raw) int64 {
 		r.Start(3, 2, 0).Tensor("a", []uint64{8}, f32, 64).Tensor("b", []uint64{8}, f32, 0).Pad(32).Zeros(64)
 		return 24 + 25
@@ -222,7 +236,8 @@ var tensors = []refusal{
 	{"one byte beyond the end", second(25, []uint64{33}, gguf.TypeI8, 64), "33 bytes at 96 + 64 lie beyond"},
 	{"no bytes far beyond the end", second(25, []uint64{0}, f32, 128), "0 bytes at 96 + 128 lie beyond"},
 	{"unknown type beyond the end", second(25, []uint64{8}, 99, 96), "lie beyond the end"},
-	{"same bytes", second(25, []uint64{8}, f32, 0), `tensor "b": its 32 bytes at 96 overlap tensor "a" with 32 bytes at 96`},
+	{"same bytes", second(25, []uint64{8}, f32, 0),
+		`tensor "b": its 32 bytes at 96 overlap tensor "a" with 32 bytes at 96`},
 	{"overlap by a byte", func(r *gguftest.Raw) int64 {
 		r.Start(3, 2, 0).Tensor("a", []uint64{33}, gguf.TypeI8, 0).Tensor("b", []uint64{8}, f32, 32).Pad(32).Zeros(96)
 		return 24 + 33 + 25

@@ -158,7 +158,8 @@ func (r *reader) measure(t *Tensor, atType int64) error {
 		row = t.Shape[0]
 	}
 	if row%uint64(elements) != 0 {
-		return r.fail(atType, "a row of %d elements is not a multiple of the %d in a block of %s", row, elements, t.Type)
+		return r.fail(atType, "a row of %d elements is not a multiple of the %d in a block of %s", row, elements,
+			t.Type)
 	}
 	blocks := t.Elements / uint64(elements)
 	if blocks > math.MaxInt64/uint64(bytes) {

@@ -65,21 +65,27 @@ var refusedFiles = map[string]struct {
 	"EffortlessMetrics_BitNet-rs/mini.gguf":                         {24, "name of 962072674336 bytes"},
 	"ggerganov_llama.cpp/test_writer.gguf":                          {204, "type of the value is 13"},
 	"uShure_llama-jni-bridge/ggml-vocab-bert-bge.gguf":              {212, "name of 1572864 bytes"},
-	"yailabs_yvex/metadata-array-oob.gguf":                          {52, "array of 3 items takes at least 12 bytes, but 4"},
-	"yailabs_yvex/metadata-bool-invalid.gguf":                       {48, "a bool is 2"},
-	"yailabs_yvex/metadata-empty-key.gguf":                          {24, "the name is empty"},
-	"yailabs_yvex/metadata-nested.gguf":                             {52, "array of 1 items takes at least 12 bytes, but 0"},
-	"yailabs_yvex/metadata-string-oob.gguf":                         {48, "string of 100 bytes, but 0"},
-	"yailabs_yvex/metadata-unknown-type.gguf":                       {44, "type of the value is 99"},
-	"yailabs_yvex/tensor-dim-overflow.gguf":                         {241, "dimension 1 is -9223372036854775808"},
-	"yailabs_yvex/tensor-name-out-of-bounds.gguf":                   {212, "name of 100 bytes, at most 63"},
-	"yailabs_yvex/tensor-offset-misaligned.gguf":                    {261, "offset 1 is not a multiple of the alignment 32"},
-	"yailabs_yvex/tensor-offset-out-of-bounds.gguf":                 {261, "128 bytes at 288 + 1024 lie beyond the end"},
-	"yailabs_yvex/tensor-rank-unsupported.gguf":                     {237, "5 dimensions"},
-	"yailabs_yvex/tensor-rank-zero.gguf":                            {245, "4 bytes at 256 + 0 lie beyond the end"},
-	"yailabs_yvex/unsupported-version.gguf":                         {4, "version 999"},
-	"zackshen_gguf/eba29fcd-test-le-v3.gguf":                        {69, `"general.architecture": used twice, first at offset 24`},
-	"zackshen_gguf/test-be-v3.gguf":                                 {69, `"general.architecture": used twice, first at offset 24`},
+	"yailabs_yvex/metadata-array-oob.gguf": {52,
+		"array of 3 items takes at least 12 bytes, but 4"},
+	"yailabs_yvex/metadata-bool-invalid.gguf": {48, "a bool is 2"},
+	"yailabs_yvex/metadata-empty-key.gguf":    {24, "the name is empty"},
+	"yailabs_yvex/metadata-nested.gguf": {52,
+		"array of 1 items takes at least 12 bytes, but 0"},
+	"yailabs_yvex/metadata-string-oob.gguf":       {48, "string of 100 bytes, but 0"},
+	"yailabs_yvex/metadata-unknown-type.gguf":     {44, "type of the value is 99"},
+	"yailabs_yvex/tensor-dim-overflow.gguf":       {241, "dimension 1 is -9223372036854775808"},
+	"yailabs_yvex/tensor-name-out-of-bounds.gguf": {212, "name of 100 bytes, at most 63"},
+	"yailabs_yvex/tensor-offset-misaligned.gguf": {261,
+		"offset 1 is not a multiple of the alignment 32"},
+	"yailabs_yvex/tensor-offset-out-of-bounds.gguf": {261,
+		"128 bytes at 288 + 1024 lie beyond the end"},
+	"yailabs_yvex/tensor-rank-unsupported.gguf": {237, "5 dimensions"},
+	"yailabs_yvex/tensor-rank-zero.gguf":        {245, "4 bytes at 256 + 0 lie beyond the end"},
+	"yailabs_yvex/unsupported-version.gguf":     {4, "version 999"},
+	"zackshen_gguf/eba29fcd-test-le-v3.gguf": {69,
+		`"general.architecture": used twice, first at offset 24`},
+	"zackshen_gguf/test-be-v3.gguf": {69,
+		`"general.architecture": used twice, first at offset 24`},
 }
 
 func TestRealFiles(t *testing.T) {
@@ -129,7 +135,8 @@ func checkRow(t *testing.T, f *gguf.File, row map[string]string) {
 		fmt.Sscanf(quirk, "alignment=%d", &alignment)
 	}
 	got := fmt.Sprintln(f.Version, endian, len(f.Tensors), len(f.Metadata), strings.Join(types, ","), f.Alignment)
-	want := fmt.Sprintln(row["gguf_version"], row["endian"], row["n_tensors"], row["n_kv_or_meta"], row["types"], alignment)
+	want := fmt.Sprintln(row["gguf_version"], row["endian"], row["n_tensors"], row["n_kv_or_meta"], row["types"],
+		alignment)
 	if got != want {
 		t.Errorf("got %swant %s", got, want)
 	}

@@ -35,7 +35,8 @@ func TestTypes(t *testing.T) {
 		{gguf.TypeQ2_0, 42, "Q2_0", 64, h + 16},
 	} {
 		elements, bytes, ok := row.t.Block()
-		if uint32(row.t) != row.number || row.t.String() != row.name || elements != row.elements || bytes != row.bytes || !ok {
+		if uint32(row.t) != row.number || row.t.String() != row.name || elements != row.elements ||
+			bytes != row.bytes || !ok {
 			t.Errorf("got %d %s %d in %d (%v), want %+v", row.t, row.t, elements, bytes, ok, row)
 		}
 	}

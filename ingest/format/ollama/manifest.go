@@ -137,7 +137,8 @@ func roleOf(mediaType string) ingest.Role {
 		return "other"
 	case word == "model", word == "tensor": // a tensor layer holds one tensor of the model
 		return ingest.Weights
-	case word == string(ingest.Manifest) || word == string(ingest.Weights): // words of ours, with a meaning of their own
+	// words of ours, with a meaning of their own
+	case word == string(ingest.Manifest) || word == string(ingest.Weights):
 		return "other"
 	case len(word) == 0 || len(word) > 32 || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "":
 		return "other"

@@ -20,7 +20,8 @@ var (
 )
 
 func layerText(role, hex, size string) string {
-	return fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.%s","digest":"sha256:%s","size":%s}`, role, hex, size)
+	return fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.%s","digest":"sha256:%s","size":%s}`, role, hex,
+		size)
 }
 
 func manifestText(layers ...string) string {
@@ -50,11 +51,14 @@ func TestRefusedManifests(t *testing.T) {
 		"other algorithm":    {manifestText(`{"digest":"sha512:` + hexA + `","size":1}`), "layer 0"},
 		"no algorithm":       {manifestText(`{"digest":"` + hexA + `","size":1}`), "layer 0"},
 		"new line":           {manifestText(layerText("model", hexA+`\n`, "1")), "layer 0"},
-		"long digest":        {manifestText(layerText("model", strings.Repeat("a", 1<<19), "1")), "a digest of 524295 characters"},
-		"zero digest":        {manifestText(layerText("model", strings.Repeat("0", 64), "1")), "all zeros"},
-		"bad config":         {`{"schemaVersion":2,"config":{"digest":"x","size":1}}`, "manifest: config"},
-		"two sizes":          {manifestText(good, layerText("license", hexB, "2"), layerText("model", hexA, "3")), "layer 2: a1a1a1a1a1a1 has 3 bytes here and 1 in layer 0"},
-		"two sizes, config":  {`{"schemaVersion":2,"layers":[` + good + `],"config":` + layerText("x", hexA, "9") + `}`, "config: a1a1a1a1a1a1 has 9"},
+		"long digest": {manifestText(layerText("model", strings.Repeat("a", 1<<19), "1")),
+			"a digest of 524295 characters"},
+		"zero digest": {manifestText(layerText("model", strings.Repeat("0", 64), "1")), "all zeros"},
+		"bad config":  {`{"schemaVersion":2,"config":{"digest":"x","size":1}}`, "manifest: config"},
+		"two sizes": {manifestText(good, layerText("license", hexB, "2"), layerText("model", hexA, "3")),
+			"layer 2: a1a1a1a1a1a1 has 3 bytes here and 1 in layer 0"},
+		"two sizes, config": {`{"schemaVersion":2,"layers":[` + good + `],"config":` + layerText("x", hexA, "9") + `}`,
+			"config: a1a1a1a1a1a1 has 9"},
 		"too long":           {strings.Repeat(" ", MaxManifestBytes+1), "want at most"},
 		"nested without end": {`{"schemaVersion":2,"x":` + strings.Repeat("[", 1<<19), "manifest: "},
 	} {
@@ -73,12 +77,17 @@ func TestRefusedManifests(t *testing.T) {
 func TestRoles(t *testing.T) {
 	for mediaType, want := range map[string]ingest.Role{
 		imagePrefix + "model": ingest.Weights, imagePrefix + "tensor; name=a.b; dtype=F32; shape=1,2": ingest.Weights,
-		imagePrefix + "projector": ingest.Projector, imagePrefix + "adapter": ingest.Adapter, imagePrefix + "template; name=x": ingest.Template,
-		imagePrefix + "params": ingest.Params, imagePrefix + "license": ingest.License, imagePrefix + "system": "system",
+		imagePrefix + "projector": ingest.Projector, imagePrefix + "adapter": ingest.Adapter,
+		imagePrefix + "template; name=x": ingest.Template,
+		imagePrefix + "params":           ingest.Params, imagePrefix + "license": ingest.License,
+		imagePrefix + "system":   "system",
 		imagePrefix + "messages": "messages", imagePrefix + "tokenizer.config": "tokenizer.config",
-		"application/vnd.docker.container.image.v1+json": ingest.Config, imagePrefix + "config; type=gguf": ingest.Config,
-		"": "other", imagePrefix: "other", "text/html": "other", imagePrefix + "../x": "other", imagePrefix + "\x1b[31m": "other",
-		imagePrefix + "manifest": "other", imagePrefix + "weights": "other", imagePrefix + strings.Repeat("x", 33): "other",
+		"application/vnd.docker.container.image.v1+json": ingest.Config,
+		imagePrefix + "config; type=gguf":                ingest.Config,
+		"":                                               "other", imagePrefix: "other", "text/html": "other", imagePrefix + "../x": "other",
+		imagePrefix + "\x1b[31m": "other",
+		imagePrefix + "manifest": "other", imagePrefix + "weights": "other",
+		imagePrefix + strings.Repeat("x", 33): "other",
 	} {
 		if got := roleOf(mediaType); got != want {
 			t.Errorf("%q: role %q, want %q", mediaType, got, want)
@@ -87,7 +96,8 @@ func TestRoles(t *testing.T) {
 }
 
 func TestDigestTwice(t *testing.T) {
-	m, err := ParseManifest([]byte(manifestText(layerText("license", hexA, "1"), layerText("license", hexA, "1"), layerText("params", hexB, "2"), layerText("model", hexB, "2"))))
+	m, err := ParseManifest([]byte(manifestText(layerText("license", hexA, "1"), layerText("license", hexA, "1"),
+		layerText("params", hexB, "2"), layerText("model", hexB, "2"))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +111,8 @@ func TestDigestTwice(t *testing.T) {
 }
 
 func TestSource(t *testing.T) {
-	m, err := ParseManifest([]byte(manifestText(layerText("license", hexB, "2"), layerText("adapter", hexC, "3"), layerText("model", hexA, "1"))))
+	m, err := ParseManifest([]byte(manifestText(layerText("license", hexB, "2"), layerText("adapter", hexC, "3"),
+		layerText("model", hexA, "1"))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +120,8 @@ func TestSource(t *testing.T) {
 		return func(d ingest.Digest) (ingest.SourceFile, error) {
 			for _, hex := range gone {
 				if hex == d.String() {
-					return ingest.SourceFile{Path: "want-" + hex}, &fs.PathError{Op: "lstat", Path: hex, Err: fs.ErrNotExist}
+					return ingest.SourceFile{Path: "want-" + hex},
+						&fs.PathError{Op: "lstat", Path: hex, Err: fs.ErrNotExist}
 				}
 			}
 			return ingest.SourceFile{Path: "blob-" + d.String(), Root: "root"}, nil
@@ -125,7 +137,8 @@ func TestSource(t *testing.T) {
 		}
 	}
 	want := []string{"weights blob-" + hexA, "adapter blob-" + hexC, "license blob-" + hexB, "manifest manifest"}
-	if err != nil || len(missing) != 0 || !reflect.DeepEqual(paths, want) || source.Name != "n:t" || source.URI != "ollama://n:t" {
+	if err != nil || len(missing) != 0 || !reflect.DeepEqual(paths, want) || source.Name != "n:t" ||
+		source.URI != "ollama://n:t" {
 		t.Errorf("%+v, %v, %v", source, missing, err)
 	}
 	source, missing, err = m.Source("n:t", own, lookup(hexB, hexC))
@@ -134,14 +147,19 @@ func TestSource(t *testing.T) {
 		t.Errorf("%+v, %v, %v", source, missing, err)
 	}
 	_, missing, err = m.Source("n:t", own, lookup(hexA, hexB))
-	if len(missing) != 2 || missing[0].Path != "want-"+hexA || !errors.Is(missing[0].Reason, ErrNoWeights) || errors.Is(missing[1].Reason, ErrNoWeights) {
+	if len(missing) != 2 || missing[0].Path != "want-"+hexA || !errors.Is(missing[0].Reason, ErrNoWeights) ||
+		errors.Is(missing[1].Reason, ErrNoWeights) {
 		t.Errorf("%+v: want each missing blob", missing)
 	}
-	if !errors.Is(err, ErrNoWeights) || !strings.Contains(err.Error(), "weights blob sha256-"+hexA+" named by the manifest is missing") {
+	if !errors.Is(err, ErrNoWeights) || !strings.Contains(err.Error(),
+		"weights blob sha256-"+hexA+" named by the manifest is missing") {
 		t.Errorf("without weights: %v", err)
 	}
 	denied := errors.New("denied")
-	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) { return ingest.SourceFile{}, denied })
+	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) {
+		return ingest.SourceFile{},
+			denied
+	})
 	if !errors.Is(err, ErrNoWeights) || !errors.Is(err, denied) || strings.Contains(err.Error(), "is missing") {
 		t.Errorf("with weights that cannot be had: %v", err)
 	}
@@ -149,15 +167,18 @@ func TestSource(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for path, want := range map[string]string{
-		"registry.ollama.ai/library/llama3/latest": "llama3:latest", "registry.ollama.ai/me/x/7b-q4_K_M": "me/x:7b-q4_K_M",
-		"hf.co/me/x-GGUF/Q4": "hf.co/me/x-GGUF:Q4", "localhost:5000/library/x/v1.5": "localhost:5000/library/x:v1.5",
+		"registry.ollama.ai/library/llama3/latest": "llama3:latest",
+		"registry.ollama.ai/me/x/7b-q4_K_M":        "me/x:7b-q4_K_M",
+		"hf.co/me/x-GGUF/Q4":                       "hf.co/me/x-GGUF:Q4", "localhost:5000/library/x/v1.5": "localhost:5000/library/x:v1.5",
 	} {
 		if got, err := Name(path); err != nil || got != want {
 			t.Errorf("Name(%s) = %q, %v, want %s", path, got, err, want)
 		}
 	}
-	for _, path := range []string{"", "x", "a/b/c", "a/b/c/d/e", "a/b/../d", "a/b//d", "a/b/c/", "/a/b/c", "a/b/c/d\n", "a/b/c/d:e",
-		"a/b/c/\x1b[31m", "a/b/c/" + strings.Repeat("x", 129), `a/b/c/d\e`, "a/b/c/\xff", "a/b/c/.hidden", "a/b/c/d e"} {
+	for _, path := range []string{"", "x", "a/b/c", "a/b/c/d/e", "a/b/../d", "a/b//d", "a/b/c/", "/a/b/c", "a/b/c/d\n",
+		"a/b/c/d:e",
+		"a/b/c/\x1b[31m", "a/b/c/" + strings.Repeat("x", 129), `a/b/c/d\e`, "a/b/c/\xff", "a/b/c/.hidden",
+		"a/b/c/d e"} {
 		if got, err := Name(path); err == nil {
 			t.Errorf("Name(%q) = %q", path, got)
 		}
@@ -174,7 +195,8 @@ func TestBlobNames(t *testing.T) {
 			t.Errorf("BlobNames: %v", names)
 		}
 	}
-	for _, name := range []string{"", hexA, "sha256-" + hexA + "-partial", "sha256_" + hexA, "SHA256-" + hexA, "sha256-" + strings.ToUpper(hexA), "sha256-" + hexA[2:] + "..", "sha256-" + strings.Repeat("0", 64)} {
+	for _, name := range []string{"", hexA, "sha256-" + hexA + "-partial", "sha256_" + hexA, "SHA256-" + hexA,
+		"sha256-" + strings.ToUpper(hexA), "sha256-" + hexA[2:] + "..", "sha256-" + strings.Repeat("0", 64)} {
 		if _, ok := BlobDigest(name); ok {
 			t.Errorf("%q was taken for a blob's name", name)
 		}
@@ -184,7 +206,8 @@ func TestBlobNames(t *testing.T) {
 // FuzzParseManifest: whatever is accepted is safe to use, and survives being written and read again.
 func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(manifestText(layerText("model", hexA, "1"), layerText("license", hexB, "0"))))
-	f.Add([]byte(`{"schemaVersion":2,"config":` + layerText("x", hexA, "1") + `,"layers":[` + layerText("model", hexA, "1") + `]}`))
+	f.Add([]byte(`{"schemaVersion":2,"config":` + layerText("x", hexA, "1") + `,"layers":[` +
+		layerText("model", hexA, "1") + `]}`))
 	f.Add([]byte(manifestText(layerText("model", "../"+hexA, "-1"))))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := ParseManifest(text)
@@ -197,14 +220,16 @@ func FuzzParseManifest(f *testing.F) {
 		seen := map[ingest.Digest]bool{}
 		var layers []string
 		for _, layer := range m.Layers {
-			if again, err := ingest.ParseDigest("sha256-" + layer.Digest.String()); err != nil || again != layer.Digest || layer.Digest.IsZero() || seen[layer.Digest] {
+			if again, err := ingest.ParseDigest("sha256-" + layer.Digest.String()); err != nil ||
+				again != layer.Digest || layer.Digest.IsZero() || seen[layer.Digest] {
 				t.Fatalf("digest %s: %v, seen %v", layer.Digest, err, seen[layer.Digest])
 			}
 			seen[layer.Digest] = true
 			if layer.Size < 0 {
 				t.Fatalf("size %d", layer.Size)
 			}
-			if role := string(layer.Role); role == "" || len(role) > 32 || strings.ContainsAny(role, "/\\ \n\x00\x1b") || layer.Role == ingest.Manifest {
+			if role := string(layer.Role); role == "" || len(role) > 32 ||
+				strings.ContainsAny(role, "/\\ \n\x00\x1b") || layer.Role == ingest.Manifest {
 				t.Fatalf("role %q", role)
 			}
 			for _, name := range BlobNames(layer.Digest) {
@@ -213,7 +238,8 @@ func FuzzParseManifest(f *testing.F) {
 				}
 			}
 			media, _ := json.Marshal(layer.MediaType)
-			layers = append(layers, fmt.Sprintf(`{"mediaType":%s,"digest":"sha256:%s","size":%d}`, media, layer.Digest, layer.Size))
+			layers = append(layers, fmt.Sprintf(`{"mediaType":%s,"digest":"sha256:%s","size":%d}`, media, layer.Digest,
+				layer.Size))
 		}
 		again, err := ParseManifest([]byte(manifestText(layers...)))
 		if err != nil || len(again.Layers) != len(m.Layers) {
@@ -225,13 +251,15 @@ func FuzzParseManifest(f *testing.F) {
 
 // usable checks the source that a manifest makes: each file once, weights first, the manifest last.
 func usable(t *testing.T, m *Manifest) {
-	source, _, err := m.Source("n:t", ingest.SourceFile{Path: "manifest"}, func(d ingest.Digest) (ingest.SourceFile, error) {
-		return ingest.SourceFile{Path: BlobNames(d)[0]}, nil
-	})
+	source, _, err := m.Source("n:t", ingest.SourceFile{Path: "manifest"},
+		func(d ingest.Digest) (ingest.SourceFile, error) {
+			return ingest.SourceFile{Path: BlobNames(d)[0]}, nil
+		})
 	if err != nil {
 		return
 	}
-	if len(source.Files) != len(m.Layers)+1 || source.Files[0].Role != ingest.Weights || source.Files[len(m.Layers)].Role != ingest.Manifest {
+	if len(source.Files) != len(m.Layers)+1 || source.Files[0].Role != ingest.Weights ||
+		source.Files[len(m.Layers)].Role != ingest.Manifest {
 		t.Fatalf("%d files of %d layers: %+v", len(source.Files), len(m.Layers), source.Files)
 	}
 }
@@ -245,12 +273,14 @@ func FuzzName(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !filepath.IsLocal(filepath.FromSlash(path)) || strings.Contains(name, "..") && !strings.Contains(path, "..") ||
+		if !filepath.IsLocal(filepath.FromSlash(path)) || strings.Contains(name, "..") &&
+			!strings.Contains(path, "..") ||
 			strings.Count(path, "/") != 3 || strings.Count(name, "/") > 2 {
 			t.Fatalf("%q gave %q", path, name)
 		}
 		for _, part := range strings.Split(name, "/") {
-			if part == "" || part == "." || part == ".." || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-") != "" {
+			if part == "" || part == "." || part == ".." || strings.Trim(part,
+				"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-") != "" {
 				t.Fatalf("%q gave %q", path, name)
 			}
 		}

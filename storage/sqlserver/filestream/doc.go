@@ -47,7 +47,8 @@
 //   - A SQL login may not open files; the server does not say so before the first one is opened
 //     (access denied). [Error] says what to do, for this and for what else can be missing.
 //
-// Several batches may be stored at the same time, each under a transaction, with a token, on a connection of its own. What they then owe each other
+// Several batches may be stored at the same time, each under a transaction, with a token, on a connection
+// of its own. What they then owe each other
 // (whose rows are locked first, and who commits first) is the Batch's: ingest.Turn.
 //
 // A context that ends is seen between steps and between writes. It never cuts a COMMIT short,
@@ -55,7 +56,8 @@
 // that does not end.
 //
 // What is verified of this is the order, against a double of the server that refuses what the
-// documentation says is refused (tdstest.FileStream, tdstest.Share), and the calls, in the program for Windows under Wine with a
+// documentation says is refused (tdstest.FileStream, tdstest.Share), and the calls, in the program for
+// Windows under Wine with a
 // double of the driver that is compiled against Microsoft's header (testdata/msoledbsql.c), and with a stand-in for the
 // package that logs in (testdata/ntlm.c). None of these is SQL Server.
 package filestream

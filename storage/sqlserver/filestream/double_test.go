@@ -150,7 +150,9 @@ func (s *session) Update(ctx context.Context) error {
 // ask begins to read paths, and finish reads them to the end.
 func (s *session) ask(ctx context.Context) (err error) {
 	s.steps = append(s.steps, "ask")
-	s.rows, err = s.conn.QueryContext(ctx, "/* slots */ SELECT RawPayload.PathName(), GET_FILESTREAM_TRANSACTION_CONTEXT() FROM t", strings.Join(s.names, ","))
+	s.rows, err = s.conn.QueryContext(ctx,
+		"/* slots */ SELECT RawPayload.PathName(), GET_FILESTREAM_TRANSACTION_CONTEXT() FROM t",
+		strings.Join(s.names, ","))
 	s.failed = s.failed || err != nil
 	return err
 }
@@ -241,7 +243,8 @@ func TestDouble(t *testing.T) {
 	for _, row := range []string{"a=one", "b=" + big} {
 		s := srv.session(row)
 		buffer := make([]byte, len(s.contents[0]))
-		if err := Load(t.Context(), s, s.Locate, buffer, s, storage.Policy{}); err != nil || string(buffer) != s.contents[0] {
+		if err := Load(t.Context(), s, s.Locate, buffer, s, storage.Policy{}); err != nil ||
+			string(buffer) != s.contents[0] {
 			t.Errorf("%s: %v", s.names[0], err)
 		}
 	}
@@ -296,8 +299,10 @@ func (i idle) Rollback(context.Context)     { i.s.release() }
 // tried again.
 func TestDoubleFaults(t *testing.T) {
 	for _, statement := range []string{tdstest.Begin, "/* insert */", "/* slots */", "/* update */", tdstest.Commit} {
-		for point, when := range map[tdstest.Point]string{tdstest.BeforeEffect: "before", tdstest.AfterEffect: "after"} {
-			for kind, action := range map[string]tdstest.Action{"error": tdstest.Fail(tdstest.Err(1205)), "reset": tdstest.Reset()} {
+		for point, when := range map[tdstest.Point]string{tdstest.BeforeEffect: "before",
+			tdstest.AfterEffect: "after"} {
+			for kind, action := range map[string]tdstest.Action{"error": tdstest.Fail(tdstest.Err(1205)),
+				"reset": tdstest.Reset()} {
 				t.Run(statement+" "+when+" "+kind, func(t *testing.T) {
 					srv := newServer(t)
 					srv.Inject(tdstest.Fault{At: point, Match: statement, Do: action})
@@ -312,7 +317,8 @@ func TestDoubleFaults(t *testing.T) {
 					if got := strings.Trim(strings.Join(srv.payloads("a", "b"), ","), ","); got != want {
 						t.Errorf("payloads %q, want %q", got, want)
 					}
-					if err := srv.session("a=one", "b=two").store(); err != nil || !slices.Equal(srv.payloads("a", "b"), []string{"one", "two"}) {
+					if err := srv.session("a=one", "b=two").store(); err != nil ||
+						!slices.Equal(srv.payloads("a", "b"), []string{"one", "two"}) {
 						t.Errorf("again: %v", err)
 					}
 				})

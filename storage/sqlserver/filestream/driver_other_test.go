@@ -9,7 +9,8 @@ import (
 )
 
 func TestFindElsewhere(t *testing.T) {
-	if d, err := Find(); d != nil || err == nil || !strings.Contains(err.Error(), "Windows only") || !strings.Contains(err.Error(), runtime.GOOS) {
+	if d, err := Find(); d != nil || err == nil || !strings.Contains(err.Error(), "Windows only") ||
+		!strings.Contains(err.Error(), runtime.GOOS) {
 		t.Errorf("%v, %v", d, err)
 	}
 }

@@ -31,15 +31,20 @@ const (
 // hints say what to do. Which number the server gives for what is documented for the sharing
 // violation alone, so the others are put as what to look at.
 var hints = map[uint32]string{
-	fileNotFound:     "the payload's file is gone: was the row removed or changed meanwhile?",
-	pathNotFound:     "the payload's file is gone: was the row removed or changed meanwhile?",
-	accessDenied:     "the file is for Windows logins only: connect with integrated authentication, and let the instance's FILESTREAM access level be 2",
+	fileNotFound: "the payload's file is gone: was the row removed or changed meanwhile?",
+	pathNotFound: "the payload's file is gone: was the row removed or changed meanwhile?",
+	accessDenied: "the file is for Windows logins only: connect with integrated authentication, and let the " +
+		"instance's FILESTREAM access level be 2",
 	invalidHandle:    "the transaction ended while the file was open",
 	sharingViolation: "the file is open elsewhere",
-	handleDiskFull:   "the volume of the FILESTREAM filegroup is full: make room, then run the same command again to go on",
-	diskFull:         "the volume of the FILESTREAM filegroup is full: make room, then run the same command again to go on",
-	badNetPath:       "the server cannot be reached as a file server: open ports 139 and 445, and allow remote clients FILESTREAM access",
-	badNetName:       "the server has no FILESTREAM share: switch FILESTREAM on for file I/O access in SQL Server Configuration Manager",
+	handleDiskFull: "the volume of the FILESTREAM filegroup is full: make room, then run the same command again to " +
+		"go on",
+	diskFull: "the volume of the FILESTREAM filegroup is full: make room, then run the same command again to " +
+		"go on",
+	badNetPath: "the server cannot be reached as a file server: open ports 139 and 445, and allow remote " +
+		"clients FILESTREAM access",
+	badNetName: "the server has no FILESTREAM share: switch FILESTREAM on for file I/O access in SQL Server " +
+		"Configuration Manager",
 	unexpectedNet:    "the connection to the server broke",
 	netNameDeleted:   "the connection to the server broke",
 	timedOut:         "the connection to the server broke",

@@ -62,7 +62,8 @@ func (o opener) with(ctx context.Context, path string, access Access, work func(
 }
 
 // open tries again, with growing pauses and an end, where the file is open elsewhere. Any other
-// error is the caller's at once: one that may pass calls for a new transaction. So does a file that stays open elsewhere.
+// error is the caller's at once: one that may pass calls for a new transaction. So does a file that stays
+// open elsewhere.
 func (o opener) open(ctx context.Context, path string, access Access) (file Handle, err error) {
 	switch {
 	case len(o.token) == 0:

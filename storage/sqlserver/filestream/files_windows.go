@@ -23,7 +23,8 @@ const (
 )
 
 func find() (*Driver, error) {
-	found := []error{fmt.Errorf("no driver in the Windows system folder opens FILESTREAM payloads (%s): install Microsoft OLE DB Driver 19 for SQL Server",
+	found := []error{fmt.Errorf("no driver in the Windows system folder opens FILESTREAM payloads (%s): install "+
+		"Microsoft OLE DB Driver 19 for SQL Server",
 		strings.Join(drivers[:], ", "))}
 	for _, name := range drivers {
 		procedure := windows.NewLazySystemDLL(name).NewProc("OpenSqlFilestream")

@@ -139,17 +139,20 @@ func TestFind(t *testing.T) {
 func TestStoreAndLoad(t *testing.T) {
 	s, d := newShare(t), found(t)
 	long := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16)
-	payloads := map[string][]byte{"one": []byte("x"), "none": {}, "long": append(long, 1), "größe-😀": []byte("any name")}
+	payloads := map[string][]byte{"one": []byte("x"), "none": {}, "long": append(long, 1),
+		"größe-😀": []byte("any name")}
 	batch := plain{token: s.token}
 	for _, name := range []string{"one", "none", "long", "größe-😀"} {
-		batch.slots = append(batch.slots, Slot{Path: s.put("files", name, []byte("what was there before")), Payload: payloads[name]})
+		batch.slots = append(batch.slots, Slot{Path: s.put("files", name, []byte("what was there before")),
+			Payload: payloads[name]})
 	}
 	must(t, Store(t.Context(), batch, batch, d, soon))
 	var want []string
 	token := hex.EncodeToString(s.token)
 	for _, slot := range batch.slots {
 		name := strings.TrimPrefix(slot.Path, pathBefore)
-		if got, err := os.ReadFile(filepath.Join(s.folder, "files", name)); err != nil || !bytes.Equal(got, slot.Payload) {
+		if got, err := os.ReadFile(filepath.Join(s.folder, "files", name)); err != nil ||
+			!bytes.Equal(got, slot.Payload) {
 			t.Errorf("%s holds %d bytes, %v", name, len(got), err)
 		}
 		want = append(want, "0 1 0 "+token+" NULL "+slot.Path+" | -")
@@ -163,7 +166,8 @@ func TestStoreAndLoad(t *testing.T) {
 		want = append(want, "0 0 8 "+token+" NULL "+slot.Path+" | -")
 	}
 	if got := s.log(); strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("the driver was called with\n%s\nwant error, access, options, token, size, path:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("the driver was called with\n%s\nwant error, access, options, token, size, path:\n%s",
+			strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if n := openHandles(t, d); n != 0 {
 		t.Errorf("%d files are open", n)
@@ -191,7 +195,8 @@ func TestToken(t *testing.T) {
 		must(t, err)
 		must(t, file.Close())
 		// One byte off, shorter or longer is another token, of no transaction.
-		for _, other := range [][]byte{append(bytes.Clone(token), 7), append(bytes.Clone(token[:size-1]), 1), token[:size-1]} {
+		for _, other := range [][]byte{append(bytes.Clone(token), 7), append(bytes.Clone(token[:size-1]), 1),
+			token[:size-1]} {
 			_, err := d.Open(path, Write, other)
 			wantCode(t, err, invalidParameter, path)
 		}

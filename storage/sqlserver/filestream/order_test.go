@@ -9,7 +9,8 @@ import (
 )
 
 // rightOrder is the order of a batch of two rows.
-const rightOrder = "begin,insert,insert,ask,read,open 0,write 0,flush 0,close 0,open 1,write 1,flush 1,close 1,update,commit"
+const rightOrder = "begin,insert,insert,ask,read,open 0,write 0,flush 0,close 0,open 1,write 1,flush 1,close " +
+	"1,update,commit"
 
 // follow takes steps in an order that a test writes, as Store does in its own. It holds on at nothing:
 // a step for which something is missing is left out, as by a program that does not look.
@@ -102,20 +103,26 @@ func TestOrder(t *testing.T) {
 // TestBrokenOrder shows that the tests can fail: copies of the order, each broken in one place.
 func TestBrokenOrder(t *testing.T) {
 	for _, test := range []struct{ name, from, to, says string }{
-		{"COMMIT before the last file is closed", "close 1,update,commit", "update,commit,close 1", "cannot be changed while"},
-		{"COMMIT before close, and no DML", "close 1,update,commit", "commit,close 1,update", "COMMIT while a file is open"},
+		{"COMMIT before the last file is closed", "close 1,update,commit", "update,commit,close 1",
+			"cannot be changed while"},
+		{"COMMIT before close, and no DML", "close 1,update,commit", "commit,close 1,update",
+			"COMMIT while a file is open"},
 		{"DML before close", "close 1,update", "update,close 1", "cannot be changed while"},
-		{"INSERT while a file is open", "insert,insert,ask,read,open 0,write 0", "insert,ask,read,open 0,insert,write 0", "cannot be changed while"},
+		{"INSERT while a file is open", "insert,insert,ask,read,open 0,write 0",
+			"insert,ask,read,open 0,insert,write 0", "cannot be changed while"},
 		{"a file that is never closed", "close 0,", "", "cannot be changed while"},
 		{"open before the rows are read to the end", "ask,read,open 0", "ask,peek,open 0", "Win32 error 32"},
 		{"open twice", "write 0", "open 0,write 0", "Win32 error 32"},
 		{"no transaction", "begin,", "", "Win32 error 87"},
 		{"the token of the transaction before", "open 0", "commit,begin,open 0", "Win32 error 87"},
-		{"no INSERT before the paths are asked for", "insert,insert,ask,read", "ask,read,insert,insert", "Win32 error 2"},
+		{"no INSERT before the paths are asked for", "insert,insert,ask,read", "ask,read,insert,insert",
+			"Win32 error 2"},
 		{"nothing written", "write 1,", "", "lost without an error"},
-		{"a half payload is continued after another open", "write 0,flush 0", "half 0,close 0,open 0,rest 0,flush 0", "lost without an error"},
+		{"a half payload is continued after another open", "write 0,flush 0", "half 0,close 0,open 0,rest 0,flush 0",
+			"lost without an error"},
 		{"written after ROLLBACK", "write 0,flush 0,close 0", "rollback,write 0,flush 0,close 0", "Win32 error 87"},
-		{"all written after ROLLBACK", "write 0,flush 0,close 0,open 1,write 1,flush 1,close 1,update,commit", "rollback,write 0,flush 0,close 0", "lost without an error"},
+		{"all written after ROLLBACK", "write 0,flush 0,close 0,open 1,write 1,flush 1,close 1,update,commit",
+			"rollback,write 0,flush 0,close 0", "lost without an error"},
 		{"no COMMIT", ",commit", "", "still open"},
 		{"ROLLBACK for COMMIT", "commit", "rollback", "lost without an error"},
 	} {

@@ -33,8 +33,9 @@ type Slot struct {
 
 // What the server's NULLs mean.
 var (
-	ErrNoToken = errors.New("GET_FILESTREAM_TRANSACTION_CONTEXT() is NULL: the connection that was asked is not within the transaction")
-	ErrNoPath  = errors.New("PathName() is NULL: the row's payload is NULL, where 0x would make an empty file")
+	ErrNoToken = errors.New("GET_FILESTREAM_TRANSACTION_CONTEXT() is NULL: the connection that was asked is not " +
+		"within the transaction")
+	ErrNoPath = errors.New("PathName() is NULL: the row's payload is NULL, where 0x would make an empty file")
 )
 
 // Store makes the rows of a batch and writes their payloads as files, in the one order that

@@ -205,7 +205,8 @@ func TestNULL(t *testing.T) {
 	}
 	w.check(t)
 	w = newWorld("x")
-	err = Load(t.Context(), w, func(context.Context) ([]byte, string, error) { return nil, "file0", nil }, nil, w, storage.Policy{})
+	err = Load(t.Context(), w, func(context.Context) ([]byte, string, error) { return nil, "file0", nil }, nil, w,
+		storage.Policy{})
 	if !errors.Is(err, ErrNoToken) || slices.Contains(w.steps, "open") {
 		t.Errorf("%v, steps %v", err, w.steps)
 	}
@@ -293,7 +294,8 @@ func TestLoadSizes(t *testing.T) {
 // A transaction that has waited for long for one file does not begin anew with the next.
 func TestPatience(t *testing.T) {
 	policy := storage.Policy{Attempts: 5, Total: time.Minute}
-	if p := (opener{policy: policy, begun: time.Now()}).patience(); p.Attempts != 5 || p.Total <= 0 || p.Total > time.Minute {
+	if p := (opener{policy: policy, begun: time.Now()}).patience(); p.Attempts != 5 || p.Total <= 0 ||
+		p.Total > time.Minute {
 		t.Errorf("at first: %+v", p)
 	}
 	if p := (opener{policy: policy, begun: time.Now().Add(-time.Hour)}).patience(); p.Attempts != 1 {

@@ -37,7 +37,8 @@ func TestWine(t *testing.T) {
 		{"no driver", "msoledbsql19,msoledbsql,sqlncli11=", "none", "^TestFind$"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			out := run(t, t.TempDir(), program, []string{"WINEDLLOVERRIDES=" + test.hide, "INGEST_TEST_DRIVER=" + test.driver},
+			out := run(t, t.TempDir(), program, []string{"WINEDLLOVERRIDES=" + test.hide,
+				"INGEST_TEST_DRIVER=" + test.driver},
 				"-test.v", "-test.run", test.run)
 			if !strings.Contains(out, "--- PASS: TestFind") || strings.Contains(out, "--- SKIP: TestFind") {
 				t.Errorf("not run:\n%s", out)

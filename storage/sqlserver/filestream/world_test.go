@@ -28,7 +28,8 @@ type world struct {
 func newWorld(payloads ...string) *world {
 	w := &world{content: map[string][]byte{}}
 	for i, payload := range payloads {
-		w.slots = append(w.slots, Slot{Name: fmt.Sprint("payload ", i), Path: fmt.Sprint("file", i), Payload: []byte(payload)})
+		w.slots = append(w.slots, Slot{Name: fmt.Sprint("payload ", i), Path: fmt.Sprint("file", i),
+			Payload: []byte(payload)})
 	}
 	return w
 }
@@ -154,7 +155,8 @@ func (w *world) check(t *testing.T) {
 	}
 	rollbacks := len(slices.DeleteFunc(slices.Clone(w.steps), func(s string) bool { return s != "rollback" }))
 	succeeded := w.committed && rollbacks == 0
-	if w.open != 0 || w.begun && !succeeded || rollbacks > 1 || rollbacks == 1 && w.steps[len(w.steps)-1] != "rollback" {
+	if w.open != 0 || w.begun && !succeeded || rollbacks > 1 || rollbacks == 1 &&
+		w.steps[len(w.steps)-1] != "rollback" {
 		t.Errorf("%d files are open, in a transaction %v, steps %v", w.open, w.begun, w.steps)
 	}
 }

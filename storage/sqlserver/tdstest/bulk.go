@@ -121,7 +121,8 @@ func (s *Session) readRows(m *message, req *Request, target *bulkTarget) ([][]an
 		case token == tokenDone:
 			return rows, m.discard()
 		case token != tokenRow:
-			return nil, Errorf("row %d of the bulk data begins with %#02x: does a NULL stand in a column that is not null?", len(rows)+1, token)
+			return nil, Errorf("row %d of the bulk data begins with %#02x: does a NULL stand in a column that is not "+
+				"null?", len(rows)+1, token)
 		}
 		row := make([]any, len(wires))
 		for i, w := range wires {

@@ -36,7 +36,8 @@ func bulkRow(i int) (sent, want []any) {
 		{fmt.Sprintf("täg %d", i), fmt.Sprintf("täg %d", i)}, {int64(-i), int64(-i)}, {int64(i % 256), int64(i % 256)},
 		{i%2 == 0, i%2 == 0}, {i%2 == 1, i%2 == 1}, {float64(i) / 3, float64(i) / 3}, {1.5, 1.5},
 		{fmt.Sprintf("%d.25", i), fmt.Sprintf("%d.25", i)}, {wireGUID, tdstest.GUID(guid)}, {at, at}, {zoned, zoned},
-		{moment, moment.Truncate(24 * time.Hour)}, {"", ""}, {"plain", "plain"}, {payload, payload}, {[]byte{}, []byte{}},
+		{moment, moment.Truncate(24 * time.Hour)}, {"", ""}, {"plain", "plain"}, {payload, payload},
+		{[]byte{}, []byte{}},
 	}
 	for n, pair := range pairs {
 		if bulkTable[n].Nullable && (i+n)%3 == 0 {
@@ -99,7 +100,8 @@ func TestBulk(t *testing.T) {
 
 func TestBulkIntoTable(t *testing.T) {
 	srv, db := start(t)
-	srv.CreateTable("dbo.Atoms", "AtomId bigint identity, Hash binary(4) not null, Kind nvarchar(9) not null default 'x'")
+	srv.CreateTable("dbo.Atoms",
+		"AtomId bigint identity, Hash binary(4) not null, Kind nvarchar(9) not null default 'x'")
 	count := func() int { return len(srv.TableRows("[dbo].[atoms]")) }
 	row := func(i int) []any { return []any{[]byte{1, byte(i)}} }
 	for _, end := range []func(*sql.Tx) error{(*sql.Tx).Rollback, (*sql.Tx).Commit} {
@@ -133,7 +135,8 @@ func TestBulkHandler(t *testing.T) {
 		}
 		return tdstest.Err(1105)
 	})
-	_, err := copyIn(begin(t, db), "Atoms", []string{"Size", "Hash"}, 2, func(i int) []any { return []any{i, []byte{1, 2, 3, 4}} })
+	_, err := copyIn(begin(t, db), "Atoms", []string{"Size", "Hash"}, 2,
+		func(i int) []any { return []any{i, []byte{1, 2, 3, 4}} })
 	wantNumber(t, err, 1105)
 	if names != "Size int,Hash binary(4)," {
 		t.Errorf("columns %s", names)

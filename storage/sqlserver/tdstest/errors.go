@@ -29,13 +29,14 @@ const errUnknown = 50000
 
 // known holds the errors that Err can make, worded for this double.
 var known = map[int32]Error{
-	207:   {Class: 16, Message: "Invalid column name."},
-	208:   {Class: 16, Message: "Invalid object name."},
-	229:   {Class: 14, State: 5, Message: "Permission denied."},
-	515:   {Class: 16, State: 2, Message: "NULL in a column that is not null."},
-	547:   {Class: 16, Message: "A constraint does not allow the statement."},
-	1105:  {Class: 17, State: 2, Message: "There is no space left in the filegroup."},
-	1205:  {Class: 13, State: 51, Message: "The transaction is the victim of a deadlock; run it again.", EndsTransaction: true},
+	207:  {Class: 16, Message: "Invalid column name."},
+	208:  {Class: 16, Message: "Invalid object name."},
+	229:  {Class: 14, State: 5, Message: "Permission denied."},
+	515:  {Class: 16, State: 2, Message: "NULL in a column that is not null."},
+	547:  {Class: 16, Message: "A constraint does not allow the statement."},
+	1105: {Class: 17, State: 2, Message: "There is no space left in the filegroup."},
+	1205: {Class: 13, State: 51, Message: "The transaction is the victim of a deadlock; run it again.",
+		EndsTransaction: true},
 	1222:  {Class: 16, State: 51, Message: "The lock was not to be had in time."},
 	2601:  {Class: 14, Message: "The key is in the unique index already."},
 	2627:  {Class: 14, Message: "The key is in the table already."},

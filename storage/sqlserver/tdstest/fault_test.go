@@ -20,7 +20,8 @@ func fail(number int32) tdstest.Action { return tdstest.Fail(tdstest.Err(number)
 // lost reports whether err says that the connection is gone.
 func lost(err error) bool {
 	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, driver.ErrBadConn) || errors.As(err, new(mssql.StreamError))
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, driver.ErrBadConn) ||
+		errors.As(err, new(mssql.StreamError))
 }
 
 // TestFaultsAtStatement shows what the client sees, and what is left of two
@@ -121,7 +122,8 @@ func TestFaultsInBulk(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			srv, db := start(t)
 			srv.CreateTable("T", "Payload varbinary(max)")
-			fault := srv.Inject(tdstest.Fault{At: tdstest.InBulk, Match: "bulk load t", Rows: test.rows, Bytes: test.bytes, Do: test.do})
+			fault := srv.Inject(tdstest.Fault{At: tdstest.InBulk, Match: "bulk load t", Rows: test.rows,
+				Bytes: test.bytes, Do: test.do})
 			payload := make([]byte, 10_000)
 			try := func() (int64, error) {
 				tx := begin(t, db)
@@ -209,7 +211,8 @@ func TestSlowAnswer(t *testing.T) {
 }
 
 func TestFaultInRows(t *testing.T) {
-	for name, do := range map[string]tdstest.Action{"deadlock": fail(1205), "dropped": tdstest.Drop(), "reset": tdstest.Reset()} {
+	for name, do := range map[string]tdstest.Action{"deadlock": fail(1205), "dropped": tdstest.Drop(),
+		"reset": tdstest.Reset()} {
 		t.Run(name, func(t *testing.T) {
 			srv, db := start(t)
 			srv.Handle("/* three */", func(*tdstest.Request) (tdstest.Result, error) {

@@ -39,7 +39,8 @@ var _ rules = (*FileStream)(nil)
 
 // FileStream turns FILESTREAM on.
 func (s *Server) FileStream() *FileStream {
-	fs := &FileStream{srv: s, tokens: make(map[string]grant), files: make(map[string][]byte), changed: make(map[string]*transaction)}
+	fs := &FileStream{srv: s, tokens: make(map[string]grant), files: make(map[string][]byte),
+		changed: make(map[string]*transaction)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = append(s.rules, fs)
@@ -152,7 +153,8 @@ func (f *FileStream) open(path string, access Access, token []byte) (*Handle, er
 		return nil, ErrAccessDenied
 	case payload == nil:
 		return nil, ErrFileNotFound
-	case f.changed[path] != nil && f.changed[path] != grant.tran: // a row that another transaction has, and nobody else sees
+	// a row that another transaction has, and nobody else sees
+	case f.changed[path] != nil && f.changed[path] != grant.tran:
 		return nil, ErrFileNotFound
 	case f.busy > 0:
 		f.busy--

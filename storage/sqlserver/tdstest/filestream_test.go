@@ -34,7 +34,8 @@ func look(t *testing.T, on interface {
 }) (path string, token []byte) {
 	t.Helper()
 	var name sql.NullString
-	must(t, on.QueryRow("/* look */ SELECT RawPayload.PathName(), GET_FILESTREAM_TRANSACTION_CONTEXT()").Scan(&name, &token))
+	must(t, on.QueryRow("/* look */ SELECT RawPayload.PathName(), GET_FILESTREAM_TRANSACTION_CONTEXT()").Scan(&name,
+		&token))
 	return name.String, token
 }
 
@@ -83,8 +84,13 @@ func TestFileStreamOrder(t *testing.T) {
 		act      func(*testing.T, *sql.Tx) error
 		survives bool // the transaction
 	}{
-		{"INSERT while writing", func(t *testing.T, tx *sql.Tx) error { _, err := tx.Exec("/* insert */ INSERT"); return err }, true},
-		{"DDL while writing", func(t *testing.T, tx *sql.Tx) error { _, err := tx.Exec("ALTER TABLE x"); return err }, true},
+		{"INSERT while writing", func(t *testing.T, tx *sql.Tx) error {
+			_,
+				err := tx.Exec("/* insert */ INSERT")
+			return err
+		}, true},
+		{"DDL while writing", func(t *testing.T, tx *sql.Tx) error { _, err := tx.Exec("ALTER TABLE x"); return err },
+			true},
 		{"SAVE", func(t *testing.T, tx *sql.Tx) error { _, err := tx.Exec("SAVE TRAN x"); return err }, false},
 		{"COMMIT", func(t *testing.T, tx *sql.Tx) error { return tx.Commit() }, false},
 	} {

@@ -145,7 +145,8 @@ func parseLogin(body []byte) (Login, bool) {
 		return body[start:end]
 	}
 	token := int(binary.LittleEndian.Uint16(body[loginToken:]))
-	tokenEnd := token + int(binary.LittleEndian.Uint16(body[loginToken+2:])) // in bytes, where the others are in characters
+	// in bytes, where the others are in characters
+	tokenEnd := token + int(binary.LittleEndian.Uint16(body[loginToken+2:]))
 	if token > len(body) || tokenEnd > len(body) {
 		return Login{}, false
 	}

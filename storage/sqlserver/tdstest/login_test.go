@@ -13,7 +13,8 @@ import (
 )
 
 func TestLogin(t *testing.T) {
-	srv, db := start(t, "app name", "ingest ü", "packet size", "8192", "database", "Other", "applicationintent", "ReadOnly")
+	srv, db := start(t, "app name", "ingest ü", "packet size", "8192", "database", "Other", "applicationintent",
+		"ReadOnly")
 	must(t, db.PingContext(t.Context()))
 	got := srv.Logins()
 	if len(got) != 1 {
@@ -64,7 +65,8 @@ func TestDSN(t *testing.T) {
 	srv := tdstest.Start(t)
 	address, err := url.Parse(srv.DSN("connection timeout", "5"))
 	must(t, err)
-	if address.Host != srv.Addr() || address.Query().Get("connection timeout") != "5" || address.Query().Get("encrypt") != "disable" {
+	if address.Host != srv.Addr() || address.Query().Get("connection timeout") != "5" ||
+		address.Query().Get("encrypt") != "disable" {
 		t.Errorf("address %s", address)
 	}
 	if _, err := mssql.NewConnector(address.String()); err != nil {

@@ -111,8 +111,9 @@ func (r *Request) tell(what func(output)) { r.told = append(r.told, what) }
 
 // Result is the answer to a statement.
 type Result struct {
-	Sets     []Set
-	Affected int64          // rows, by statements that return none; @@ROWCOUNT, for a SELECT at the end that asks for it
+	Sets []Set
+	// rows, by statements that return none; @@ROWCOUNT, for a SELECT at the end that asks for it
+	Affected int64
 	Triggers int64          // rows that triggers changed on the way: they are counted, too
 	Status   int32          // a procedure's
 	Output   map[string]any // output parameters, by name without @

@@ -75,7 +75,8 @@ func TestErrors(t *testing.T) {
 				count++
 			}
 			e, ok := rows.Err().(mssql.Error)
-			got := tdstest.Error{Number: e.Number, State: e.State, Class: e.Class, Message: e.Message, Procedure: e.ProcName, Line: e.LineNo}
+			got := tdstest.Error{Number: e.Number, State: e.State, Class: e.Class, Message: e.Message,
+				Procedure: e.ProcName, Line: e.LineNo}
 			if !ok || got != want || count != 1 {
 				t.Errorf("%d rows and %+v, want 1 and %+v", count, got, want)
 			}
@@ -194,7 +195,8 @@ func TestNothingStays(t *testing.T) {
 	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<16)
-			t.Fatalf("%d goroutines, before there were %d:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("%d goroutines, before there were %d:\n%s", runtime.NumGoroutine(), before,
+				stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // Share is FILESTREAM for clients that are programs of their own: the values that a transaction has asked the paths
-// of are files in a folder, for as long as it lasts. The double of Microsoft's driver (filestream/testdata/msoledbsql.c)
+// of are files in a folder, for as long as it lasts. The double of Microsoft's driver
+// (filestream/testdata/msoledbsql.c)
 // takes that folder for the server. The rules are those of FileStream, as far as they are the server's:
 //
 //   - the token is NULL outside of a transaction, and means nothing once that has ended;

@@ -92,7 +92,8 @@ func TestFailedStatement(t *testing.T) {
 	}{
 		{name: "the statement alone", err: tdstest.Err(2627)},
 		{name: "XACT_ABORT", first: "SET XACT_ABORT ON; ", err: tdstest.Err(2627), ends: true},
-		{name: "XACT_ABORT in a call", first: "SET XACT_ABORT ON; ", err: tdstest.Err(2627), args: []any{1}, ends: true},
+		{name: "XACT_ABORT in a call", first: "SET XACT_ABORT ON; ", err: tdstest.Err(2627), args: []any{1},
+			ends: true},
 		{name: "deadlock", err: tdstest.Err(1205), ends: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -194,7 +195,8 @@ func TestLocks(t *testing.T) {
 	// Whichever asks last closes the circle, so the outcome is seen on either side.
 	_, err = second.ExecContext(t.Context(), lock, "a", tdstest.Forever)
 	other := <-waiting
-	if victims := []int32{number(err), number(other)}; !reflect.DeepEqual(victims, []int32{1205, 0}) && !reflect.DeepEqual(victims, []int32{0, 1205}) {
+	if victims := []int32{number(err), number(other)}; !reflect.DeepEqual(victims, []int32{1205, 0}) &&
+		!reflect.DeepEqual(victims, []int32{0, 1205}) {
 		t.Errorf("errors %v and %v, want one victim", err, other)
 	}
 }

@@ -39,7 +39,8 @@ func TestWaysToRead(t *testing.T) {
 			file := small()
 			file.Unpadded = unpadded
 			want := file.Bytes()
-			if int64(len(want)) != file.Size() || !bytes.HasPrefix(want, file.Header()) || !bytes.HasSuffix(want, []byte("the end")) {
+			if int64(len(want)) != file.Size() || !bytes.HasPrefix(want, file.Header()) ||
+				!bytes.HasSuffix(want, []byte("the end")) {
 				t.Fatalf("%d bytes, want %d", len(want), file.Size())
 			}
 			r := file.ReaderAt()
@@ -141,7 +142,8 @@ func TestFill(t *testing.T) {
 
 func TestModel(t *testing.T) {
 	for _, o := range []gguftest.ModelOptions{
-		{}, {Bytes: 8 << 20, Layers: 2}, {Bytes: 4 << 30, Layers: 32, Vocabulary: 32_000}, {Bytes: 70 << 30, Layers: 80},
+		{}, {Bytes: 8 << 20, Layers: 2}, {Bytes: 4 << 30, Layers: 32, Vocabulary: 32_000},
+		{Bytes: 70 << 30, Layers: 80},
 	} {
 		t.Run(fmt.Sprint(o.Bytes), func(t *testing.T) {
 			r := gguftest.Model(o).ReaderAt()

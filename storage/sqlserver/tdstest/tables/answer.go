@@ -79,7 +79,8 @@ func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 		return nil, err
 	}
 	return d.Share.Lend(req, row, append([]byte{}, payload...), func(payload []byte) error {
-		_, err := d.conn.ExecContext(context.Background(), "UPDATE "+strings.Replace(place, " WHERE", " SET RawPayload = ?1 WHERE", 1), append([]byte{}, payload...))
+		_, err := d.conn.ExecContext(context.Background(), "UPDATE "+strings.Replace(place, " WHERE",
+			" SET RawPayload = ?1 WHERE", 1), append([]byte{}, payload...))
 		return err
 	}), nil
 }
@@ -91,8 +92,10 @@ func (d *Tables) inspect(*tdstest.Request) (tdstest.Result, error) {
 	if d.Share != nil {
 		filegroup = "HartonomousFileStream"
 	}
-	return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), g int, h int, i int",
-		[]any{"Microsoft SQL Server 2022", 3, "16.0.4135.4", "Developer Edition", "Hartonomous", filegroup, 0, 0, 0}), nil
+	return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), "+
+			"g int, h int, i int",
+			[]any{"Microsoft SQL Server 2022", 3, "16.0.4135.4", "Developer Edition", "Hartonomous", filegroup, 0, 0, 0}),
+		nil
 }
 
 func (d *Tables) stepsThere(*tdstest.Request) (tdstest.Result, error) {
@@ -107,8 +110,10 @@ func (d *Tables) lastStep(*tdstest.Request) (tdstest.Result, error) {
 // columns are some of those of text, with the lengths that the schema of the server gives them.
 func (d *Tables) columns(*tdstest.Request) (tdstest.Result, error) {
 	result := tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int")
-	for column, length := range map[string]int{"Models.ModelName": 200, "Models.ModelType": 100, "Models.Architecture": 100, "ModelLayers.LayerName": 100,
-		"ModelLayers.TensorShape": 200, "ModelFiles.Role": 64, "LayerTensorSegments.BlobUri": 2048, "Atoms.PayloadLocator": 1024} {
+	for column, length := range map[string]int{"Models.ModelName": 200, "Models.ModelType": 100,
+		"Models.Architecture": 100, "ModelLayers.LayerName": 100,
+		"ModelLayers.TensorShape": 200, "ModelFiles.Role": 64, "LayerTensorSegments.BlobUri": 2048,
+		"Atoms.PayloadLocator": 1024} {
 		table, name, _ := strings.Cut(column, ".")
 		result.Sets[0].Rows = append(result.Sets[0].Rows, []any{table, name, "nvarchar", length})
 	}

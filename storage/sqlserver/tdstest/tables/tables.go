@@ -1,11 +1,13 @@
 // Package tables gives the double of SQL Server the tables of the catalogue, so that the whole program can be
 // run against it, in tests and without a server.
 //
-// The tables are those of the embedded catalogue, with the columns for what a column of text cannot hold. A statement of package
+// The tables are those of the embedded catalogue, with the columns for what a column of text cannot hold.
+// A statement of package
 // sqlserver begins with its name, and is answered by the embedded catalogue's statement of that name, and
 // by one of this package's where that has none: for temporary tables, and for payloads as files.
 //
-// So it says nothing of the words of T-SQL, and nothing of locks, collations, plans or types: a transaction has the whole
+// So it says nothing of the words of T-SQL, and nothing of locks, collations, plans or types: a
+// transaction has the whole
 // database for itself, from its first statement on. For these there is no way around a real server.
 package tables
 
@@ -55,8 +57,9 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	}
 	srv.Handle(`^\s*/\* ingest: `, d.statement)
 	for marker, answer := range map[string]tdstest.HandlerFunc{
-		"session": nothing, "lock-jobs": nothing, "inspect": d.inspect, "find-steps": d.stepsThere, "last-step": d.lastStep,
-		"columns": d.columns, "payload-columns": d.payloadColumns, "token": d.token,
+		"session": nothing, "lock-jobs": nothing, "inspect": d.inspect, "find-steps": d.stepsThere,
+		"last-step": d.lastStep,
+		"columns":   d.columns, "payload-columns": d.payloadColumns, "token": d.token,
 	} {
 		srv.Handle("/* ingest: "+marker+" */", answer)
 	}
@@ -179,7 +182,8 @@ func (d *Tables) bulk(req *tdstest.Request, table string, columns []tdstest.Colu
 	for i, column := range columns {
 		names[i], marks[i] = column.Name, "?"
 	}
-	text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", d.in(req, "["+table+"]"), strings.Join(names, ", "), strings.Join(marks, ", "))
+	text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", d.in(req, "["+table+"]"), strings.Join(names, ", "),
+		strings.Join(marks, ", "))
 	for _, row := range rows {
 		for i := range row {
 			row[i] = argument(row[i])

@@ -15,7 +15,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// word is what stands for a word of a statement: the embedded catalogue's, but for texts, which come with their bytes beside
+// word is what stands for a word of a statement: the embedded catalogue's, but for texts, which come with
+// their bytes beside
 // them, as package sqlserver sends them.
 func word(name string, args sqlcatalog.Args) (string, bool) {
 	if text, known := sqlcatalog.ExactWord(name, args); known {
@@ -46,15 +47,20 @@ const (
 
 // exactColumns are those beside columns of text in the server's tables, which the embedded ones lack.
 var exactColumns = map[string][]string{
-	"Atoms": {"SourceUriExact", "PayloadLocatorExact"}, "Models": {"ModelNameExact", "ModelTypeExact", "ArchitectureExact", "ConfigExact"},
-	"ModelMetadata": {"LicenseExact", "SourceUrlExact"}, "ModelFiles": {"RoleExact", "FormatExact", "FileNameExact", "SourcePathExact"},
-	"FilePaths": {"SourcePathExact", "PathHash"}, "ModelNames": {"NameHash", "NameExact", "SourceUriExact"}, "ModelLayers": {"LayerNameExact", "TensorShapeExact"},
-	"IngestionJobs": {"SourceUriExact", "MetadataExact"}, "LayerTensorSegments": {"AddressExact"}, "FileSegments": {"AddressExact"},
+	"Atoms": {"SourceUriExact", "PayloadLocatorExact"}, "Models": {"ModelNameExact", "ModelTypeExact",
+		"ArchitectureExact", "ConfigExact"},
+	"ModelMetadata": {"LicenseExact", "SourceUrlExact"}, "ModelFiles": {"RoleExact", "FormatExact", "FileNameExact",
+		"SourcePathExact"},
+	"FilePaths": {"SourcePathExact", "PathHash"}, "ModelNames": {"NameHash", "NameExact", "SourceUriExact"},
+	"ModelLayers":   {"LayerNameExact", "TensorShapeExact"},
+	"IngestionJobs": {"SourceUriExact", "MetadataExact"}, "LayerTensorSegments": {"AddressExact"},
+	"FileSegments": {"AddressExact"},
 }
 
 const newInBatch = ` FROM [#ingest_batch] AS b WHERE b.New = 1 AND `
 
-// own are the statements of package sqlserver that the embedded catalogue has none for: those with temporary tables, and those
+// own are the statements of package sqlserver that the embedded catalogue has none for: those with
+// temporary tables, and those
 // about what it does not have. Of several, the last one answers.
 var own = map[string][]string{
 	"clear-batch": {`DROP TABLE IF EXISTS temp.[#ingest_batch]`, `CREATE TEMP TABLE [#ingest_batch] (RowNo INTEGER PRIMARY KEY, LayerId, SegmentOrdinal, PointOffset, PointCount,
@@ -170,10 +176,12 @@ func kindOf(rows [][]any, i int) string {
 
 // Functions that the statements use: that of the embedded catalogue, and HASHBYTES of the server.
 func init() {
-	sqlite.MustRegisterDeterministicScalarFunction("key_of", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	sqlite.MustRegisterDeterministicScalarFunction("key_of", 2, func(_ *sqlite.FunctionContext,
+		args []driver.Value) (driver.Value, error) {
 		return sqlcatalog.Hash(fmt.Sprint(args[0]), fmt.Sprint(args[1])), nil
 	})
-	sqlite.MustRegisterScalarFunction("sha256_of", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	sqlite.MustRegisterScalarFunction("sha256_of", 1, func(_ *sqlite.FunctionContext,
+		args []driver.Value) (driver.Value, error) {
 		payload, _ := args[0].([]byte)
 		sum := sha256.Sum256(payload)
 		return sum[:], nil
