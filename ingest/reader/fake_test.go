@@ -83,10 +83,11 @@ func (w *world) Segments(_ context.Context, _ ingest.FileID, from int64) iter.Se
 	}
 }
 
-func (w *world) called() {
+// lock counts a call, if it reads a payload, and guards the maps until the function that it returns is called.
+func (w *world) lock(reads int) func() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.got++
+	w.got += reads
+	return w.mu.Unlock
 }
 
 func fill(into, payload []byte, ok bool) error {
@@ -101,12 +102,13 @@ func fill(into, payload []byte, ok bool) error {
 }
 
 func (w *world) ReadPayload(_ context.Context, s ingest.StoredSegment, into []byte) error {
-	w.called()
+	defer w.lock(1)()
 	payload, ok := w.inRow[s.RowID]
 	return fill(into, payload, ok)
 }
 
 func (w *world) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.Digest, error) {
+	defer w.lock(0)()
 	payload, ok := w.inRow[s.RowID]
 	if !ok {
 		return ingest.Digest{}, ingest.ErrNoPayload
@@ -115,6 +117,7 @@ func (w *world) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.D
 }
 
 func (w *world) ReplacePayload(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, payload []byte) error {
+	defer w.lock(0)()
 	w.inRow[s.RowID] = append([]byte(nil), payload...)
 	return nil
 }
@@ -125,7 +128,7 @@ func (w *world) Relocate(_ context.Context, _ ingest.Lease, s ingest.StoredSegme
 }
 
 func (w *world) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, offset int64, into []byte) error {
-	w.called()
+	defer w.lock(1)()
 	if w.get != nil {
 		if err := w.get(digest); err != nil {
 			return err
@@ -139,6 +142,7 @@ func (w *world) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, o
 }
 
 func (w *world) Stat(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	defer w.lock(0)()
 	for _, s := range w.rows {
 		if s.Digest == digest && w.stat[s.Offset] != nil {
 			return false, w.stat[s.Offset]
@@ -152,6 +156,7 @@ func (w *world) Stat(_ context.Context, digest ingest.Digest, address ingest.Add
 
 func (w *world) Replace(_ context.Context, digest ingest.Digest, address ingest.Address,
 	payload []byte) (ingest.Address, error) {
+	defer w.lock(0)()
 	w.inStore[digest] = append([]byte(nil), payload...)
 	address.ETag = "2"
 	return address, nil
