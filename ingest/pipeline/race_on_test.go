@@ -1,6 +1,6 @@
 //go:build race
 
-package ingest_test
+package pipeline_test
 
 // underRace is set with the race detector, under which the embedded catalogue is ten times slower.
 const underRace = true
