@@ -61,7 +61,7 @@ func (w *windows) console(t *testing.T) {
 	err := run.Wait()
 	text := <-shown
 	if run.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(text, "stopping") ||
-		!strings.Contains(text, "the same command continues") {
+		!strings.Contains(text, "command continues") {
 		t.Fatalf("%v\n%q", err, text)
 	}
 	left := h.looked(folder, nil)
