@@ -42,14 +42,12 @@
 //     that it is made of: handle has the calls that are allowed, and nothing else.
 //   - The DLL comes with a driver for SQL Server, by several names, and not with Windows: [Find].
 //   - While a transaction is open, others wait for its locks, and the server cannot collect old versions of files. The
-//     pipeline bounds a batch by bytes and time (ingest.Options); the wait for files is what is said above; and for batches before it a
-//     batch waits with an open transaction for some seconds only (ingest.Turn.End).
+//     pipeline bounds a batch by bytes and time (pipeline.Options), and the wait for files is what is said above.
 //   - A SQL login may not open files; the server does not say so before the first one is opened
 //     (access denied). [Error] says what to do, for this and for what else can be missing.
 //
-// Several batches may be stored at the same time, each under a transaction, with a token, on a connection
-// of its own. What they then owe each other
-// (whose rows are locked first, and who commits first) is the Batch's: ingest.Turn.
+// Batches of several files may be stored at the same time, each under a transaction, with a token, on a connection
+// of its own.
 //
 // A context that ends is seen between steps and between writes. It never cuts a COMMIT short,
 // whose answer would then be missing: that is also why a Transaction's methods get a context
