@@ -46,8 +46,8 @@ var throttled = map[int32]bool{701: true, 8645: true, 8651: true, 10936: true, 1
 
 // hints say what to do about what the server says.
 var hints = map[int32]string{
-	229: "the login lacks a permission: make it a member of the role that `ingest schema apply --with role` " +
-		"makes",
+	229: "the login lacks a permission: it needs SELECT, INSERT, UPDATE and DELETE on the tables that " +
+		"`ingest schema print` names",
 	7139: "replication or change data capture takes shorter values only: EXEC sp_configure 'max text repl " +
 		"size', -1, then RECONFIGURE",
 	262:   "the login may not do this: let a member of db_owner run `ingest schema apply`",
