@@ -378,30 +378,64 @@ func TestCollectAfterAKill(t *testing.T) {
 }
 
 // TestCollectPaused pauses gc before and after each of its calls to the catalogue and to the store, for as long as another process
-// ingests the content that gc is about to delete. gc's process is taken for dead, as one is whose lease has lapsed. Nothing that a
-// row needs may be missing afterwards, nor stay hidden.
+// ingests the content that gc is about to delete, or has put its payloads and not recorded them yet. gc's process is taken for dead,
+// as one is whose lease has lapsed. Nothing that a row needs may be missing afterwards, nor stay hidden.
 func TestCollectPaused(t *testing.T) {
+	t.Run("a run", func(t *testing.T) {
+		everyPause(t, func(h *home, content []byte) (finish func()) {
+			h.must(h.run(h.catalog, impatient(), "blob", content))
+			return func() {}
+		})
+	})
+	t.Run("a run without its rows", func(t *testing.T) {
+		everyPause(t, func(h *home, content []byte) (finish func()) {
+			recording, goOn, ended := make(chan struct{}, 100), make(chan struct{}), make(chan error, 1)
+			slow := catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
+				if verb == "Record" && when == catalogtest.Before {
+					recording <- struct{}{}
+					<-goOn
+				}
+				return nil
+			})
+			go func() { ended <- h.run(slow, impatient(), "blob", content) }()
+			<-recording
+			return func() {
+				close(goOn)
+				h.must(<-ended)
+			}
+		})
+	})
+}
+
+// impatient is the request of a run that takes gc's process for dead.
+func impatient() ingest.JobRequest {
+	request := request("models")
+	request.Holder.Process++
+	request.HolderDead = func(holder ingest.Holder) bool { return holder.Process != request.Holder.Process }
+	return request
+}
+
+// everyPause runs gc again and again, each time with a pause at a later call. others run in the pause, and finish after gc.
+func everyPause(t *testing.T, others func(h *home, content []byte) (finish func())) {
 	content := noise(2*mib, 7)
-	impatient := request("models")
-	impatient.Holder.Process++
-	impatient.HolderDead = func(holder ingest.Holder) bool { return holder == request("gc").Holder }
 	for pauseAt, paused := 0, true; paused; pauseAt++ {
 		h := newHome(t)
 		for part := range slices.Chunk(content, mib) { // what a killed run has left
 			h.orphan(part)
 		}
-		calls := 0
+		calls, finish := 0, func() {}
 		paused = false
 		pause := func() {
 			if calls++; calls == pauseAt+1 {
 				paused = true
-				h.must(h.run(h.catalog, impatient, "blob", content))
+				finish = others(h, content)
 			}
 		}
 		c := gc.Collector{Remove: true,
 			Catalog: catalogtest.Faulty(h.catalog, func(string, catalogtest.Moment) error { pause(); return nil }),
 			Store:   &storetest.Faulty{Store: h.memory, Hook: func(context.Context, storetest.Call) error { pause(); return nil }}}
 		_, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {})
+		finish()
 		if rows := h.check(); paused && rows != 2 {
 			t.Errorf("paused at call %d: %d rows", pauseAt, rows)
 		}
