@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// OptionStore is the key in a job's Options that has the address of the store that the job puts payloads into.
+// OptionStore is the key in a job's Options that has the address of the store that the job puts
+// payloads into.
 const OptionStore = "store"
 
 // StoreRows is the address of the catalogue's own rows.
@@ -20,11 +21,15 @@ type OwnerError struct {
 }
 
 func (e *OwnerError) Error() string {
-	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: give it a store of its own, another folder or container",
-		Printable(e.Owner), Printable(e.Catalog))
+	return fmt.Sprintf(
+		"the store belongs to catalogue %s, and this is catalogue %s: give it a store of its own, another folder or container",
+		Printable(e.Owner),
+		Printable(e.Catalog),
+	)
 }
 
-// SharedError says that several catalogues have put payloads into a store, before stores had owners.
+// SharedError says that several catalogues have put payloads into a store, before stores had
+// owners.
 type SharedError struct {
 	Catalogs []string
 	Where    string // the folder of their entries
@@ -35,12 +40,17 @@ func (e *SharedError) Error() string {
 	for _, name := range e.Catalogs {
 		names = append(names, Printable(name))
 	}
-	return fmt.Sprintf("%d catalogues have used this store (%s), and a store belongs to one: remove the entries of those that no longer exist "+
-		"from %s; of those that exist, all but one need a store of their own: export their models, and ingest them into another folder or container",
-		len(e.Catalogs), strings.Join(names, ", "), e.Where)
+	return fmt.Sprintf(
+		"%d catalogues have used this store (%s), and a store belongs to one: remove the entries of those that no longer exist "+
+			"from %s; of those that exist, all but one need a store of their own: export their models, and ingest them into another folder or container",
+		len(e.Catalogs),
+		strings.Join(names, ", "),
+		e.Where,
+	)
 }
 
-// ClaimStore makes catalog the owner of store, if nobody is. If another catalogue is, the error is an *OwnerError.
+// ClaimStore makes catalog the owner of store, if nobody is. If another catalogue is, the error is
+// an *OwnerError.
 func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
 	identity, err := catalog.Identity(ctx)
 	if err != nil {
@@ -53,8 +63,8 @@ func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
 	return err
 }
 
-// claimStore is ClaimStore for a run. It returns the other stores that the catalogue's jobs have put payloads into, if
-// the run is the first one that puts any into this one.
+// claimStore is ClaimStore for a run. It returns the other stores that the catalogue's jobs have
+// put payloads into, if the run is the first one that puts any into this one.
 func (in *Ingester) claimStore(ctx context.Context) (others []string, err error) {
 	used, err := usedStores(ctx, in.Catalog)
 	if err != nil {
@@ -81,11 +91,16 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 	return others, nil
 }
 
-// LostStoreError says that a store has no owner although a job put payloads into it: another one is in its place.
+// LostStoreError says that a store has no owner although a job put payloads into it: another one is
+// in its place.
 type LostStoreError struct{ UsedStore }
 
 func (e *LostStoreError) Error() string {
-	return fmt.Sprintf("%s does not contain this catalogue's store, into which job %d put payloads: is the disk mounted?", Printable(e.Address), e.Job)
+	return fmt.Sprintf(
+		"%s does not contain this catalogue's store, into which job %d put payloads: is the disk mounted?",
+		Printable(e.Address),
+		e.Job,
+	)
 }
 
 // UsedStore is a store that a job has put payloads into.
@@ -94,8 +109,8 @@ type UsedStore struct {
 	Job     int64 // the first that did
 }
 
-// UsedStores returns the stores that the catalogue's jobs have put payloads into, each once, in the order of
-// their first use. The catalogue's own rows are not among them.
+// UsedStores returns the stores that the catalogue's jobs have put payloads into, each once, in the
+// order of their first use. The catalogue's own rows are not among them.
 func UsedStores(ctx context.Context, jobs Jobs) ([]UsedStore, error) {
 	used, err := usedStores(ctx, jobs)
 	return slices.DeleteFunc(used, func(u UsedStore) bool { return u.Address == StoreRows }), err

@@ -21,7 +21,8 @@ func (h *home) into(t *testing.T, store ingest.Store, address string, source ing
 	return runAs(t, t.Context(), in, request, source)
 }
 
-// TestStoresOfACatalogue: the first run claims its store. A second store is warned of, once; so is one beside the rows.
+// TestStoresOfACatalogue: the first run claims its store. A second store is warned of, once; so is
+// one beside the rows.
 func TestStoresOfACatalogue(t *testing.T) {
 	h := rowHome(t)
 	folder := t.TempDir()
@@ -37,7 +38,10 @@ func TestStoresOfACatalogue(t *testing.T) {
 			if note.Path != run.address {
 				t.Errorf("run %d: a warning about %s", i, note.Path)
 			}
-			warned = append(warned, strings.Fields(strings.TrimPrefix(note.Reason.Error(), "this catalogue has put payloads into "))[0])
+			warned = append(
+				warned,
+				strings.Fields(strings.TrimPrefix(note.Reason.Error(), "this catalogue has put payloads into "))[0],
+			)
 		}
 		if got := strings.Join(warned, " "); got != run.warned {
 			t.Errorf("run %d, into %s: warned of %q, want %q", i, run.address, got, run.warned)
@@ -54,7 +58,8 @@ func TestStoresOfACatalogue(t *testing.T) {
 	}
 }
 
-// TestStoreIsAnothers: a run puts nothing into a store of another catalogue, and opens no job for it.
+// TestStoreIsAnothers: a run puts nothing into a store of another catalogue, and opens no job for
+// it.
 func TestStoreIsAnothers(t *testing.T) {
 	h := rowHome(t)
 	store := &storetest.Memory{}
@@ -71,7 +76,8 @@ func TestStoreIsAnothers(t *testing.T) {
 	}
 }
 
-// TestStoreIsLost: a store that has lost its owner, although a job has put payloads into it, is another one in its place.
+// TestStoreIsLost: a store that has lost its owner, although a job has put payloads into it, is
+// another one in its place.
 func TestStoreIsLost(t *testing.T) {
 	h := rowHome(t)
 	folder := t.TempDir()

@@ -8,48 +8,52 @@ import (
 )
 
 // Store keeps payloads: a local folder, a container of blobs. It belongs to one catalogue. A driver
-// tries its requests again where an error may pass, and keeps to its own limit of rate: a caller does
-// neither.
+// tries its requests again where an error may pass, and keeps to its own limit of rate: a caller
+// does neither.
 //
-// What holds between Put, which relies on payloads that are there, and Delete, which takes them away,
-// is the subject of package gc.
+// What holds between Put, which relies on payloads that are there, and Delete, which takes them
+// away, is the subject of package gc.
 type Store interface {
-	// Owner returns the identity of the catalogue that the store belongs to, "" if it has none. With
-	// claim not empty and no owner, it first records claim as the owner, durably, on the condition that
-	// there is none. A store that several catalogues used before stores had owners is a *SharedError.
+	// Owner returns the identity of the catalogue that the store belongs to, "" if it has none.
+	// With claim not empty and no owner, it first records claim as the owner, durably, on the
+	// condition that there is none. A store that several catalogues used before stores had owners
+	// is a *SharedError.
 	Owner(ctx context.Context, claim string) (string, error)
-	// Put stores payload, whose digest is key.Digest, unless it is stored already. nil means that the
-	// payload is durable and that others can read it. A part of a payload is never visible under its
-	// digest. Two callers may put the same digest at once. After an error, putting again is right,
-	// whether or not the bytes had landed. payload is not kept or changed after the return.
+	// Put stores payload, whose digest is key.Digest, unless it is stored already. nil means that
+	// the payload is durable and that others can read it. A part of a payload is never visible
+	// under its digest. Two callers may put the same digest at once. After an error, putting again
+	// is right, whether or not the bytes had landed. payload is not kept or changed after the
+	// return.
 	Put(ctx context.Context, key Key, payload []byte) (Address, error)
 	// Get fills into with the bytes of the payload at address from offset on. A payload that is
-	// shorter is a *SizeError; so is a longer one where offset+len(into) is address.Bytes. A payload
-	// that is not there is ErrNoPayload, wrapped. Get does not check the digest: its caller does.
+	// shorter is a *SizeError; so is a longer one where offset+len(into) is address.Bytes. A
+	// payload that is not there is ErrNoPayload, wrapped. Get does not check the digest: its caller
+	// does.
 	Get(ctx context.Context, digest Digest, address Address, offset int64, into []byte) error
 	// Stat compares what the store knows of the payload at address with digest and address, without
-	// reading it. attested is true if the store vouches for the content: it has kept digest and ETag
-	// since Put. The error is ErrNoPayload, wrapped, if nothing is there; a *RewrittenError if all
-	// agrees but the ETag; ErrUnreachable, wrapped, if the store could not tell; else what differs.
+	// reading it. attested is true if the store vouches for the content: it has kept digest and
+	// ETag since Put. The error is ErrNoPayload, wrapped, if nothing is there; a *RewrittenError if
+	// all agrees but the ETag; ErrUnreachable, wrapped, if the store could not tell; else what
+	// differs.
 	Stat(ctx context.Context, digest Digest, address Address) (attested bool, err error)
 	// Replace writes payload at address even where something is there. It is for payloads that were
 	// found damaged or missing.
 	Replace(ctx context.Context, digest Digest, address Address, payload []byte) (Address, error)
-	// List yields what is in the store, in no order: payloads, and the remains of interrupted writes
-	// and deletes. It ends at the first error.
+	// List yields what is in the store, in no order: payloads, and the remains of interrupted
+	// writes and deletes. It ends at the first error.
 	List(ctx context.Context) iter.Seq2[Object, error]
-	// Delete takes each object out of use, so that a Put that comes later does not rely on it. Then it
-	// asks confirm. If that returns nil, it deletes them, but only the writes that were listed.
-	// Otherwise it puts them back, those that an interrupted Delete has left out of use as well, and
-	// returns confirm's error.
+	// Delete takes each object out of use, so that a Put that comes later does not rely on it. Then
+	// it asks confirm. If that returns nil, it deletes them, but only the writes that were listed.
+	// Otherwise it puts them back, those that an interrupted Delete has left out of use as well,
+	// and returns confirm's error.
 	//
-	// failed is parallel to objects: nil for one that is deleted or was gone, ErrModified, wrapped, for
-	// one that was written again since List.
+	// failed is parallel to objects: nil for one that is deleted or was gone, ErrModified, wrapped,
+	// for one that was written again since List.
 	Delete(ctx context.Context, objects []Object, confirm func(context.Context) error) (failed []error, err error)
 }
 
-// Key is what a payload is put under. A store by content uses the digest alone. One by position names
-// the payload by the row that it belongs to.
+// Key is what a payload is put under. A store by content uses the digest alone. One by position
+// names the payload by the row that it belongs to.
 type Key struct {
 	Digest  Digest
 	Model   ModelID

@@ -173,3 +173,47 @@ func TestOtherPipeline(t *testing.T) {
 		t.Errorf("status says %v", state)
 	}
 }
+
+// TestRepairIsAJob: a gc beside a repair is refused, and so is a repair beside a gc. When it was interrupted, the next one goes on
+// with its job.
+func TestRepairIsAJob(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"a.gguf": noise("a", 40<<20, 1)})
+	b := newBox(t, t.TempDir(), false)
+	b.must("models", s.folder)
+	repair := []string{"verify", "a", "--repair", s.path("a.gguf")}
+	running := `SELECT count(*) FROM IngestionJobs WHERE LeaseExpiresMs IS NOT NULL AND PipelineName = `
+	c := b.start(running+`'verify'`, repair...)
+	b.stop(c)
+	for _, args := range [][]string{{"gc", "--yes"}, repair} {
+		if e := b.run(args...); e.code != exitFailed || !strings.Contains(e.stderr, fmt.Sprintf("is being worked on by process %d on ", c.Process.Pid)) {
+			t.Errorf("%s beside a repair: exit code %d\n%s", args[0], e.code, e.stderr)
+		}
+	}
+	b.must("models", s.folder) // may run beside it
+	repairs := func() (states []any) {
+		for _, job := range b.must("status").lines {
+			if job["command"] == "verify" {
+				states = append(states, job["state"])
+			}
+		}
+		return states
+	}
+	c.Process.Signal(syscall.SIGTERM)
+	c.Process.Signal(syscall.SIGCONT)
+	if e := b.wait(c); e.code != exitInterrupted {
+		t.Errorf("the repair: exit code %d\n%s", e.code, e.stderr)
+	}
+	if state := repairs(); fmt.Sprint(state) != "[interrupted]" {
+		t.Errorf("status says %v", state)
+	}
+	b.exec(`UPDATE IngestionJobs SET Status = 'open', LeaseAlone = 1, CompletedAt = NULL, LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + 3600000,
+		LeaseHolder = '{"host":"elsewhere","process":1,"started":1}', PipelineName = 'gc' WHERE IngestionJobId = 1`)
+	if e := b.run(repair...); e.code != exitFailed || !strings.Contains(e.stderr, "is being worked on by process 1 on elsewhere") {
+		t.Errorf("a repair beside a gc: exit code %d\n%s", e.code, e.stderr)
+	}
+	b.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = NULL`)
+	b.must(repair...)
+	if state := repairs(); fmt.Sprint(state) != "[complete]" {
+		t.Errorf("status says %v", state)
+	}
+}

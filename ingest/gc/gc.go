@@ -22,7 +22,8 @@ type Collector struct {
 	// Unfinished also removes the rows of models that were begun and not completed,
 	// so that their payloads become free.
 	Unfinished bool
-	// Refused, if not nil, is told of each object that could not be deleted, and why. The others go on.
+	// Refused, if not nil, is told of each object that could not be deleted, and why. The others go
+	// on.
 	Refused func(ingest.Object, error)
 }
 
@@ -43,9 +44,13 @@ type Collection struct {
 const closeTimeout = 10 * time.Second
 
 // Collect looks for garbage, calls found for each object in the store that no row needs, and
-// deletes it if Remove is set. It runs alone: while any other job is live, the error is a *BusyError, and
-// none can begin until it is done. A store that is not this catalogue's is refused.
-func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, found func(ingest.Object)) (sum Collection, err error) {
+// deletes it if Remove is set. It runs alone: while any other job is live, the error is a
+// *BusyError, and none can begin until it is done. A store that is not this catalogue's is refused.
+func (c *Collector) Collect(
+	ctx context.Context,
+	request ingest.JobRequest,
+	found func(ingest.Object),
+) (sum Collection, err error) {
 	if err := c.checkOwner(ctx); err != nil {
 		return sum, err
 	}
@@ -79,7 +84,8 @@ func outcome(sum *Collection, err error) ingest.Outcome {
 	return ingest.Outcome{State: ingest.JobComplete}
 }
 
-// checkOwner refuses a store that is not this catalogue's: nobody here knows which of its payloads are needed.
+// checkOwner refuses a store that is not this catalogue's: nobody here knows which of its payloads
+// are needed.
 func (c *Collector) checkOwner(ctx context.Context) error {
 	if c.Store == nil {
 		return nil
@@ -93,14 +99,22 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("nothing is removed: %w", err)
 	case owner == "":
-		return fmt.Errorf("this catalogue (%s) has put nothing into this store, and cannot know what it is for: nothing is removed", identity)
+		return fmt.Errorf(
+			"this catalogue (%s) has put nothing into this store, and cannot know what it is for: nothing is removed",
+			identity,
+		)
 	case owner != identity:
 		return fmt.Errorf("nothing is removed: %w", &ingest.OwnerError{Owner: owner, Catalog: identity})
 	}
 	return nil
 }
 
-func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection, found func(ingest.Object)) (err error) {
+func (c *Collector) collect(
+	ctx context.Context,
+	job ingest.Lease,
+	sum *Collection,
+	found func(ingest.Object),
+) (err error) {
 	if err := c.unfinished(ctx, job, sum); err != nil {
 		return err
 	}

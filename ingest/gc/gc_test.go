@@ -74,7 +74,10 @@ func (h *home) run(catalog ingest.Catalog, request ingest.JobRequest, name strin
 	}
 	in := ingest.Ingester{Catalog: catalog, Store: h.memory, Parse: format.Parser{}.Parse,
 		Options: ingest.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}}
-	source := ingest.Source{URI: "test://" + name, Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}}}
+	source := ingest.Source{
+		URI:   "test://" + name,
+		Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}},
+	}
 	report, err := in.Run(h.Context(), request, ingest.Found{Sources: []ingest.Source{source}})
 	if err == nil && len(report.Refused) > 0 {
 		err = report.Refused[0].Reason
@@ -158,7 +161,8 @@ func (h *home) check() (rows int) {
 	for segment := range h.segments() {
 		rows++
 		payload := make([]byte, segment.Address.Bytes)
-		if err := h.memory.Get(h.Context(), segment.Digest, segment.Address, 0, payload); err != nil || ingest.Sum(payload) != segment.Digest {
+		if err := h.memory.Get(h.Context(), segment.Digest, segment.Address, 0, payload); err != nil ||
+			ingest.Sum(payload) != segment.Digest {
 			h.Errorf("%s: %v", segment.Place(), err)
 		}
 	}
@@ -169,7 +173,8 @@ func (h *home) check() (rows int) {
 func TestCollect(t *testing.T) {
 	h := newHome(t)
 	h.ingest("a", noise(3*mib, 1))
-	if sum, found := h.collect(gc.Collector{Remove: true}); sum.Payloads != 0 || sum.Bytes != 0 || len(found) != 0 || sum.Atoms != 0 {
+	if sum, found := h.collect(gc.Collector{Remove: true}); sum.Payloads != 0 || sum.Bytes != 0 || len(found) != 0 ||
+		sum.Atoms != 0 {
 		t.Fatalf("%+v, %v in a store without garbage", sum, found)
 	}
 	needed := h.names()
@@ -184,14 +189,18 @@ func TestCollect(t *testing.T) {
 	same := func(sum gc.Collection) bool {
 		return sum.Payloads == want.Payloads && sum.Bytes == want.Bytes && sum.Remains == want.Remains
 	}
-	if sum, found := h.collect(gc.Collector{Remove: true, OlderThan: time.Hour}); len(found) != 0 || sum.Young != 2101 || sum.YoungBytes != 21_007 {
+	if sum, found := h.collect(gc.Collector{Remove: true, OlderThan: time.Hour}); len(found) != 0 ||
+		sum.Young != 2101 ||
+		sum.YoungBytes != 21_007 {
 		t.Errorf("nothing is an hour old, and found is %+v", sum)
 	}
 	all := h.names()
-	if sum, found := h.collect(gc.Collector{}); !same(sum) || !slices.Equal(found, orphans) || !slices.Equal(h.names(), all) {
+	if sum, found := h.collect(gc.Collector{}); !same(sum) || !slices.Equal(found, orphans) ||
+		!slices.Equal(h.names(), all) {
 		t.Errorf("a look found %+v, %d things, and left %d of %d", sum, len(found), len(h.names()), len(all))
 	}
-	if sum, found := h.collect(gc.Collector{Remove: true}); !same(sum) || !slices.Equal(found, orphans) || !slices.Equal(h.names(), needed) {
+	if sum, found := h.collect(gc.Collector{Remove: true}); !same(sum) || !slices.Equal(found, orphans) ||
+		!slices.Equal(h.names(), needed) {
 		t.Errorf("%+v, %d things, left are %d, needed %d", sum, len(found), len(h.names()), len(needed))
 	}
 	if rows := h.check(); rows != 3 {
@@ -228,9 +237,12 @@ func TestCollectUnfinished(t *testing.T) {
 	h.check()
 }
 
-// TestCollectForeign: a store that is not the catalogue's is refused, and a look leaves no trace there.
+// TestCollectForeign: a store that is not the catalogue's is refused, and a look leaves no trace
+// there.
 func TestCollectForeign(t *testing.T) {
-	for owner, want := range map[string]string{"": "has put nothing into this store", "another": "belongs to catalogue another"} {
+	for owner, want := range map[string]string{
+		"": "has put nothing into this store", "another": "belongs to catalogue another",
+	} {
 		h := newHome(t)
 		_, err := h.memory.Owner(t.Context(), owner)
 		h.must(err)
@@ -238,7 +250,8 @@ func TestCollectForeign(t *testing.T) {
 		for _, remove := range []bool{false, true} {
 			c := gc.Collector{Catalog: h.catalog, Store: h.memory, Remove: remove}
 			_, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) { t.Error("something was found") })
-			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "nothing is removed") {
+			if err == nil || !strings.Contains(err.Error(), want) ||
+				!strings.Contains(err.Error(), "nothing is removed") {
 				t.Errorf("of a store of %q: %v", owner, err)
 			}
 		}
@@ -256,7 +269,8 @@ func TestCollectAlone(t *testing.T) {
 	h.must(err)
 	c := gc.Collector{Catalog: h.catalog, Store: h.memory, Remove: true}
 	var busy *ingest.BusyError
-	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.As(err, &busy) || busy.Job != lease.Job {
+	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.As(err, &busy) ||
+		busy.Job != lease.Job {
 		t.Errorf("while a job is live: %v", err)
 	}
 	h.must(h.catalog.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete}))
@@ -282,13 +296,17 @@ type refusing struct {
 	fault error
 }
 
-func (r refusing) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error, error) {
+func (r refusing) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	failed, err := r.Memory.Delete(ctx, objects[1:], confirm)
 	return append([]error{r.fault}, failed...), err
 }
 
-// TestCollectFails: one object that cannot be deleted is named, and the others go; a store that does not answer ends it. Each
-// time the job has failed.
+// TestCollectFails: one object that cannot be deleted is named, and the others go; a store that
+// does not answer ends it. Each time the job has failed.
 func TestCollectFails(t *testing.T) {
 	h := newHome(t)
 	h.orphan(nil)
@@ -296,7 +314,11 @@ func TestCollectFails(t *testing.T) {
 		h.memory.Leave(name, noise(7, 1))
 	}
 	c := gc.Collector{Catalog: h.catalog, Store: h.deleting(fmt.Errorf("it: %w", ingest.ErrUnreachable)), Remove: true}
-	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.Is(err, ingest.ErrUnreachable) || len(h.names()) != 1 {
+	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.Is(
+		err,
+		ingest.ErrUnreachable,
+	) ||
+		len(h.names()) != 1 {
 		t.Errorf("ended with %v, left %v", err, h.names())
 	}
 	h.memory.Leave("more", noise(7, 1))
@@ -353,7 +375,8 @@ func (h *home) killed() {
 	}
 }
 
-// TestCollectAfterAKill: what a killed gc has hidden and rows need is put back; the rest goes. A look does neither.
+// TestCollectAfterAKill: what a killed gc has hidden and rows need is put back; the rest goes. A
+// look does neither.
 func TestCollectAfterAKill(t *testing.T) {
 	h := newHome(t)
 	h.ingest("a", noise(2*mib, 1))
@@ -371,15 +394,17 @@ func TestCollectAfterAKill(t *testing.T) {
 	if sum, _ := h.collect(gc.Collector{}); sum.Payloads != 1 || hidden() != 3 {
 		t.Errorf("a look: %+v, %d are hidden", sum, hidden())
 	}
-	if sum, _ := h.collect(gc.Collector{Remove: true}); sum.Payloads != 1 || sum.Young != 0 || hidden() != 0 || h.memory.Payloads() != 2 {
+	if sum, _ := h.collect(gc.Collector{Remove: true}); sum.Payloads != 1 || sum.Young != 0 || hidden() != 0 ||
+		h.memory.Payloads() != 2 {
 		t.Errorf("%+v, %d are hidden, of %d", sum, hidden(), h.memory.Payloads())
 	}
 	h.check()
 }
 
-// TestCollectPaused pauses gc before and after each of its calls to the catalogue and to the store, for as long as another process
-// ingests the content that gc is about to delete, or has put its payloads and not recorded them yet. gc's process is taken for dead,
-// as one is whose lease has lapsed. Nothing that a row needs may be missing afterwards, nor stay hidden.
+// TestCollectPaused pauses gc before and after each of its calls to the catalogue and to the store,
+// for as long as another process ingests the content that gc is about to delete, or has put its
+// payloads and not recorded them yet. gc's process is taken for dead, as one is whose lease has
+// lapsed. Nothing that a row needs may be missing afterwards, nor stay hidden.
 func TestCollectPaused(t *testing.T) {
 	t.Run("a run", func(t *testing.T) {
 		everyPause(t, func(h *home, content []byte) (finish func()) {
@@ -415,7 +440,8 @@ func impatient() ingest.JobRequest {
 	return request
 }
 
-// everyPause runs gc again and again, each time with a pause at a later call. others run in the pause, and finish after gc.
+// everyPause runs gc again and again, each time with a pause at a later call. others run in the
+// pause, and finish after gc.
 func everyPause(t *testing.T, others func(h *home, content []byte) (finish func())) {
 	content := noise(2*mib, 7)
 	for pauseAt, paused := 0, true; paused; pauseAt++ {
@@ -433,7 +459,10 @@ func everyPause(t *testing.T, others func(h *home, content []byte) (finish func(
 		}
 		c := gc.Collector{Remove: true,
 			Catalog: catalogtest.Faulty(h.catalog, func(string, catalogtest.Moment) error { pause(); return nil }),
-			Store:   &storetest.Faulty{Store: h.memory, Hook: func(context.Context, storetest.Call) error { pause(); return nil }}}
+			Store: &storetest.Faulty{
+				Store: h.memory,
+				Hook:  func(context.Context, storetest.Call) error { pause(); return nil },
+			}}
 		_, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {})
 		finish()
 		if rows := h.check(); paused && rows != 2 {
@@ -457,7 +486,8 @@ func everyPause(t *testing.T, others func(h *home, content []byte) (finish func(
 	}
 }
 
-// TestCollectNeeded: where a row comes to need something while gc looks, by a program that takes no lease, all of the batch stays.
+// TestCollectNeeded: where a row comes to need something while gc looks, by a program that takes no
+// lease, all of the batch stays.
 func TestCollectNeeded(t *testing.T) {
 	h := newHome(t)
 	h.orphan(noise(10, 3))
@@ -465,7 +495,9 @@ func TestCollectNeeded(t *testing.T) {
 	asked := 0
 	c := gc.Collector{Catalog: needing{h.catalog, digest, &asked}, Store: h.memory, Remove: true}
 	_, err := c.Collect(t.Context(), request("gc"), func(o ingest.Object) { t.Errorf("found %s", o.Name) })
-	if err == nil || !strings.Contains(err.Error(), digest.String()) || !strings.Contains(err.Error(), "run gc again") || h.memory.Payloads() != 2 {
+	if err == nil || !strings.Contains(err.Error(), digest.String()) ||
+		!strings.Contains(err.Error(), "run gc again") ||
+		h.memory.Payloads() != 2 {
 		t.Errorf("%v, %d payloads", err, h.memory.Payloads())
 	}
 }

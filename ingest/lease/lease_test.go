@@ -49,7 +49,8 @@ func TestKeep(t *testing.T) {
 	})
 }
 
-// TestKeepLoses: a lease that was lost ends the work, and says so; a renewal that fails otherwise is told and tried again.
+// TestKeepLoses: a lease that was lost ends the work, and says so; a renewal that fails otherwise
+// is told and tried again.
 func TestKeepLoses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &jobs{answers: []error{errors.New("no answer"), nil, ingest.ErrLeaseLost}}

@@ -117,7 +117,8 @@ func chosen(address string) string {
 	return "nothing"
 }
 
-// TestSASAlone lets Azurite judge requests that are signed by a SAS, and by one that does not allow what is asked.
+// TestSASAlone lets Azurite judge requests that are signed by a SAS, and by one that does not allow
+// what is asked.
 func TestSASAlone(t *testing.T) {
 	clearEnvironment(t)
 	c := plainClient(t)
@@ -140,7 +141,10 @@ func TestSASAlone(t *testing.T) {
 	reader := openStore(t, sasAddress(t, c, name, "r"), Settings{})
 	wantStored(t, reader, a, p)
 	var e *Error
-	if _, err := reader.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); !errors.As(err, &e) || e.Status != 403 || e.Hint == "" || e.RequestID == "" {
+	if _, err := reader.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); !errors.As(err, &e) ||
+		e.Status != 403 ||
+		e.Hint == "" ||
+		e.RequestID == "" {
 		t.Errorf("a SAS that allows no writing: %v", err)
 	} else {
 		assertNoSecret(t, "Put", err.Error())

@@ -16,7 +16,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestAddress checks each field of an address, and that any other client reads the same bytes from it.
+// TestAddress checks each field of an address, and that any other client reads the same bytes from
+// it.
 func TestAddress(t *testing.T) {
 	s := fresh(t, Settings{Tier: "cool"})
 	p := randomBytes(100_000, 1)
@@ -64,7 +65,8 @@ func plainClient(t *testing.T) *azblob.Client {
 	return c
 }
 
-// TestLookCreatesNothing checks that only Put and a claim make the container, and that it is private.
+// TestLookCreatesNothing checks that only Put and a claim make the container, and that it is
+// private.
 func TestLookCreatesNothing(t *testing.T) {
 	s := fresh(t, Settings{})
 	exists := func() bool {
@@ -100,7 +102,8 @@ func TestLookCreatesNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if properties, err := s.container.GetProperties(t.Context(), nil); err != nil || properties.BlobPublicAccess != nil {
+	if properties, err := s.container.GetProperties(t.Context(), nil); err != nil ||
+		properties.BlobPublicAccess != nil {
 		t.Errorf("public access %v, %v", properties.BlobPublicAccess, err)
 	}
 	nobody, err := http.Get(s.urlOf(payloadName(ingest.Sum(randomBytes(1000, 0)))))
@@ -141,7 +144,8 @@ func TestNeverPublic(t *testing.T) {
 		if made.Load() < int64(i+1) {
 			t.Fatalf("way %d was seen to make no container", i)
 		}
-		if properties, err := s.container.GetProperties(t.Context(), nil); err != nil || properties.BlobPublicAccess != nil {
+		if properties, err := s.container.GetProperties(t.Context(), nil); err != nil ||
+			properties.BlobPublicAccess != nil {
 			t.Errorf("way %d: public access %v, %v", i, properties.BlobPublicAccess, err)
 		}
 	}
@@ -157,7 +161,8 @@ func plainUpload(digest ingest.Digest, p []byte, m metadata) *upload {
 	return u
 }
 
-// TestPutMendsWhatSaysThatItIsWrong checks that what lies under a digest and does not fit it is written over by Put.
+// TestPutMendsWhatSaysThatItIsWrong checks that what lies under a digest and does not fit it is
+// written over by Put.
 func TestPutMendsWhatSaysThatItIsWrong(t *testing.T) {
 	s := fresh(t, Settings{})
 	for i, size := range []int{1000, 100_000} {
@@ -218,7 +223,9 @@ func TestStat(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again *ingest.RewrittenError
-	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag || again.Now.ETag == a.ETag || again.Now.Name != a.Name {
+	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag ||
+		again.Now.ETag == a.ETag ||
+		again.Now.Name != a.Name {
 		t.Errorf("written again: %v", err)
 	} else if _, err := s.Stat(t.Context(), digest, again.Now); err != nil {
 		t.Errorf("where it is said to lie now: %v", err)

@@ -32,10 +32,14 @@ func filled(t *testing.T, choose func(*http.Request) deed) (*Store, []byte, inge
 	return s, p, a
 }
 
-// TestDeleteThroughFaults: an answer that is lost does not keep a blob from being hidden, put back, or deleted.
+// TestDeleteThroughFaults: an answer that is lost does not keep a blob from being hidden, put back,
+// or deleted.
 func TestDeleteThroughFaults(t *testing.T) {
 	refused := errors.New("refused")
-	for name, fault := range map[string]deed{"reset": cut, "the answer is lost": dropAnswer, "503": say(503, "ServerBusy"), "503 after it landed": after(say(503, "ServerBusy"))} {
+	for name, fault := range map[string]deed{
+		"reset": cut, "the answer is lost": dropAnswer,
+		"503": say(503, "ServerBusy"), "503 after it landed": after(say(503, "ServerBusy")),
+	} {
 		for what, matches := range map[string]func(*http.Request) bool{"mark": isMark, "delete": isDelete} {
 			s, p, a := filled(t, firstOf(3, matches, fault))
 			for _, answer := range []error{refused, nil} {
@@ -63,7 +67,8 @@ func TestDeleteIsRefused(t *testing.T) {
 		unasked bool // the error says nothing of the blob itself
 	}{
 		"leased": {isMark, say(412, "LeaseIdMissing"), false}, "archived": {isMark, say(409, "BlobArchived"), false},
-		"protected": {isDelete, say(409, "BlobImmutableDueToPolicy"), false}, "not allowed": {isDelete, say(403, "AuthorizationPermissionMismatch"), true},
+		"protected":   {isDelete, say(409, "BlobImmutableDueToPolicy"), false},
+		"not allowed": {isDelete, say(403, "AuthorizationPermissionMismatch"), true},
 	} {
 		first := ""
 		s, _, _ := filled(t, func(r *http.Request) deed {
@@ -83,7 +88,8 @@ func TestDeleteIsRefused(t *testing.T) {
 			t.Fatalf("%s: %v, %v", name, failed, err)
 		}
 		i := slices.IndexFunc(failed, func(err error) bool { return err != nil })
-		if i < 0 || failed[1-i] != nil || errors.Is(failed[i], ingest.ErrUnreachable) != test.unasked || len(objects(t, s)) != 1 {
+		if i < 0 || failed[1-i] != nil || errors.Is(failed[i], ingest.ErrUnreachable) != test.unasked ||
+			len(objects(t, s)) != 1 {
 			t.Errorf("%s: %v, left are %+v", name, failed, objects(t, s))
 		}
 	}
@@ -97,11 +103,22 @@ func TestDeleteKeepsMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := randomBytes(100, 23)
-	a, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Layer: 12, Ordinal: 2, Type: "Q4_K"}, p)
+	a, err := s.Put(
+		t.Context(),
+		ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Layer: 12, Ordinal: 2, Type: "Q4_K"},
+		p,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2", "QuantizationType": "Q4_K", "Catalog": "first", "Sha256": ingest.Sum(p).String()}
+	want := map[string]string{
+		"ModelId":          "7",
+		"LayerId":          "12",
+		"SegmentOrdinal":   "2",
+		"QuantizationType": "Q4_K",
+		"Catalog":          "first",
+		"Sha256":           ingest.Sum(p).String(),
+	}
 	refused := errors.New("refused")
 	_, err = s.Delete(t.Context(), objects(t, s), func(context.Context) error {
 		wantMetadata(t, s, a, want)
@@ -119,7 +136,8 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 	s, _, a := filled(t, func(*http.Request) deed { return nil })
 	for _, name := range []string{"", "x", "owner", "catalogs/first", "1/2/3.tmp", a.Name + "x"} {
 		for _, hidden := range []bool{false, true} {
-			if err := remove(t, s, ingest.Object{Name: name, Modified: a.Modified, Tag: a.ETag, Hidden: hidden}); !errors.Is(err, errNoName) {
+			object := ingest.Object{Name: name, Modified: a.Modified, Tag: a.ETag, Hidden: hidden}
+			if err := remove(t, s, object); !errors.Is(err, errNoName) {
 				t.Errorf("Delete of %q: %v", name, err)
 			}
 		}

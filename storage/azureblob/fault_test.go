@@ -46,7 +46,8 @@ func through(t *testing.T, p *proxyServer, settings Settings) *Store {
 	return s
 }
 
-// TestFaults puts and gets payloads while the line fails in one way, and looks that all are there, whole and once.
+// TestFaults puts and gets payloads while the line fails in one way, and looks that all are there,
+// whole and once.
 func TestFaults(t *testing.T) {
 	any := func(*http.Request) bool { return true }
 	isRead := func(r *http.Request) bool { return r.Method == http.MethodGet }
@@ -109,7 +110,8 @@ func secondAndThird(d deed) func(*http.Request) deed {
 	}
 }
 
-// TestRetryAfter checks that every form of the wish reaches the error, and that the wrapper waits so long.
+// TestRetryAfter checks that every form of the wish reaches the error, and that the wrapper waits
+// so long.
 func TestRetryAfter(t *testing.T) {
 	for name, test := range map[string]struct {
 		headers     []string

@@ -99,7 +99,8 @@ func TestPutFileFaults(t *testing.T) {
 	}
 }
 
-// TestPutFileResumes breaks an upload off for good and checks that another one sends only what is missing.
+// TestPutFileResumes breaks an upload off for good and checks that another one sends only what is
+// missing.
 func TestPutFileResumes(t *testing.T) {
 	var blocks atomic.Int64
 	broken := true
@@ -131,7 +132,8 @@ func TestPutFileResumes(t *testing.T) {
 	wantStored(t, s, address, content)
 }
 
-// TestPutFileRefusesAnotherFile checks that neither a wrong file nor blocks that one has left come to be seen.
+// TestPutFileRefusesAnotherFile checks that neither a wrong file nor blocks that one has left come
+// to be seen.
 func TestPutFileRefusesAnotherFile(t *testing.T) {
 	var blocks atomic.Int64
 	s := fileStore(t, newProxy(t, counting(&blocks, nil)))
@@ -168,8 +170,8 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 	}
 }
 
-// TestPutFileAmongForeignBlocks checks that blocks of another program, whose names are of another length, do not
-// stand in the way for the week that the service keeps them.
+// TestPutFileAmongForeignBlocks checks that blocks of another program, whose names are of another
+// length, do not stand in the way for the week that the service keeps them.
 func TestPutFileAmongForeignBlocks(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 6)
@@ -194,7 +196,8 @@ func TestPutFileAmongForeignBlocks(t *testing.T) {
 	wantStored(t, s, address, content)
 }
 
-// TestPutFileBesideForeignBlocks: where a blob is there, foreign blocks are not discarded, because that would write it.
+// TestPutFileBesideForeignBlocks: where a blob is there, foreign blocks are not discarded, because
+// that would write it.
 func TestPutFileBesideForeignBlocks(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 12)
@@ -207,7 +210,8 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil || !strings.Contains(err.Error(), "blocks of another program") {
+	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil ||
+		!strings.Contains(err.Error(), "blocks of another program") {
 		t.Errorf("%v", err)
 	}
 	if there, err := s.head(t.Context(), payloadName(digest)); err != nil || there.ETag != before.ETag {
@@ -215,7 +219,8 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 	}
 }
 
-// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong; or discards the blocks.
+// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong;
+// or discards the blocks.
 func TestPutFileMeanwhile(t *testing.T) {
 	content := randomBytes(1<<20, 13)
 	digest := ingest.Sum(content)
@@ -247,8 +252,8 @@ func TestPutFileMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPutFileOverDamage checks that a blob that is not what its name says is written over, and that a file that two
-// callers send at once is stored.
+// TestPutFileOverDamage checks that a blob that is not what its name says is written over, and that
+// a file that two callers send at once is stored.
 func TestPutFileOverDamage(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 7)
@@ -285,12 +290,14 @@ func TestBlockBytes(t *testing.T) {
 			t.Errorf("%d bytes make too many blocks of %d", test.size, got)
 		}
 	}
-	if _, err := (&Store{}).PutFile(t.Context(), ingest.Digest{}, nil, maxFileBytes+1); err == nil || !strings.Contains(err.Error(), "50,000 blocks of 4,000 MiB") {
+	if _, err := (&Store{}).PutFile(t.Context(), ingest.Digest{}, nil, maxFileBytes+1); err == nil ||
+		!strings.Contains(err.Error(), "50,000 blocks of 4,000 MiB") {
 		t.Errorf("a file beyond the limits: %v", err)
 	}
 }
 
-// TestFileBuffers: however large the blocks are, no more of them are held than two, or than what was to be held.
+// TestFileBuffers: however large the blocks are, no more of them are held than two, or than what
+// was to be held.
 func TestFileBuffers(t *testing.T) {
 	for _, test := range []struct {
 		workers    int

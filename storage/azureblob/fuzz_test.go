@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzAddress checks that neither an error nor the address that is shown holds what follows sig=, wherever it stands.
+// FuzzAddress checks that neither an error nor the address that is shown holds what follows sig=,
+// wherever it stands.
 func FuzzAddress(f *testing.F) {
 	for _, before := range []string{
 		"azblob://account1/c12?", "https://account1.blob.core.windows.net/c12?sv=1&", "http://127.0.0.1:1/devstoreaccount1/c12?", "https://",
@@ -29,8 +30,8 @@ func FuzzAddress(f *testing.F) {
 	})
 }
 
-// FuzzNames checks that a name is read as a position or a digest only if it would be written so, and that an
-// identity survives being a name.
+// FuzzNames checks that a name is read as a position or a digest only if it would be written so,
+// and that an identity survives being a name.
 func FuzzNames(f *testing.F) {
 	for _, name := range []string{"1/2/3.bin", "1/files/2/3.bin", "01/2/3.bin", "-1/2/3.bin", "1/0/3.bin", "sha256/ab/cd", "~41", "~zz", "a~", "", "/", "9223372036854775808/1/1.bin"} {
 		f.Add(name)

@@ -10,8 +10,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 )
 
-// transientCodes are refusals that pass although their status does not say so. A checksum that does not fit is
-// damage on the way.
+// transientCodes are refusals that pass although their status does not say so. A checksum that does
+// not fit is damage on the way.
 var transientCodes = map[bloberror.Code]bool{
 	bloberror.ContainerBeingDeleted: true, bloberror.AccountBeingCreated: true, bloberror.SystemInUse: true,
 	bloberror.CRC64Mismatch: true, bloberror.MD5Mismatch: true,
@@ -55,7 +55,8 @@ func hint(status int, code bloberror.Code) string {
 	return ""
 }
 
-// isNoCredential knows the errors with which azidentity says that no credential is at hand; not all have a type.
+// isNoCredential knows the errors with which azidentity says that no credential is at hand; not all
+// have a type.
 func isNoCredential(err error) bool {
 	var none interface{ NonRetriable() }
 	return errors.As(err, &none) && strings.Contains(err.Error(), "Credential")
@@ -69,6 +70,7 @@ func isCut(err error) bool {
 		}
 	}
 	text := err.Error() // net/http has no values for these
-	return strings.Contains(text, "server closed idle connection") || strings.Contains(text, "transport connection broken") ||
+	return strings.Contains(text, "server closed idle connection") ||
+		strings.Contains(text, "transport connection broken") ||
 		strings.Contains(text, "connection was closed")
 }

@@ -36,8 +36,8 @@ func assertNoSecret(t *testing.T, what, text string) {
 	}
 }
 
-// echo is a server that answers with everything that it was told, as the real one does to explain a signature that
-// does not fit.
+// echo is a server that answers with everything that it was told, as the real one does to explain a
+// signature that does not fit.
 func echo(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -46,7 +46,13 @@ func echo(status int) http.HandlerFunc {
 		w.Header().Set("x-ms-request-id", told)
 		w.Header().Set("Location", "http://127.0.0.1:1/"+told)
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, "<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>", told, secretKey, secretSAS)
+		_, _ = fmt.Fprintf(
+			w,
+			"<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>",
+			told,
+			secretKey,
+			secretSAS,
+		)
 	}
 }
 
@@ -59,7 +65,8 @@ func hangUp(w http.ResponseWriter, r *http.Request) {
 	_ = conn.Close()
 }
 
-// TestSecretsAreNotSaid lets every call fail in every way, with every kind of credential, and reads what is said.
+// TestSecretsAreNotSaid lets every call fail in every way, with every kind of credential, and reads
+// what is said.
 func TestSecretsAreNotSaid(t *testing.T) {
 	kinds := map[string]http.HandlerFunc{
 		"hang up": hangUp,
@@ -108,7 +115,11 @@ func openSecret(t *testing.T, serverURL, credential string, stall time.Duration)
 		t.Setenv(envConnection, "BlobEndpoint="+serverURL+"/account1;AccountName=account1;AccountKey="+secretKey)
 		address = "azblob://account1/secret"
 	}
-	return openStore(t, address, Settings{Layout: ByPosition, Stall: stall, BlockBytes: 4, Policy: storage.Policy{Attempts: 1}})
+	return openStore(
+		t,
+		address,
+		Settings{Layout: ByPosition, Stall: stall, BlockBytes: 4, Policy: storage.Policy{Attempts: 1}},
+	)
 }
 
 func everyCall(t *testing.T, s *Store) map[string]error {
@@ -130,7 +141,8 @@ func everyCall(t *testing.T, s *Store) map[string]error {
 	return said
 }
 
-// TestReasonOfABadRequest checks that a person is told what the service does not understand, and not what may be a secret.
+// TestReasonOfABadRequest checks that a person is told what the service does not understand, and
+// not what may be a secret.
 func TestReasonOfABadRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		code, text, want string
@@ -148,9 +160,17 @@ func TestReasonOfABadRequest(t *testing.T) {
 			w.Header().Set("x-ms-error-code", test.code)
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>"+test.code+"</Code>"+test.text+"</Error>")
+			_, _ = io.WriteString(
+				w,
+				"<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>"+test.code+"</Code>"+test.text+"</Error>",
+			)
 		}))
-		_, err := openSecret(t, server.URL, "SAS", time.Second).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
+		_, err := openSecret(
+			t,
+			server.URL,
+			"SAS",
+			time.Second,
+		).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 		server.Close()
 		var e *Error
 		if !errors.As(err, &e) || test.want == "" && e.Hint != "" || !strings.Contains(e.Hint, test.want) {
@@ -201,7 +221,8 @@ func TestRedirectsAreRefused(t *testing.T) {
 		for _, credential := range []string{"key", "SAS in the address"} {
 			for verb, err := range everyCall(t, openSecret(t, server.URL, credential, time.Minute)) {
 				var e *Error
-				if !errors.As(err, &e) || e.Status != status || passes(err) || !strings.Contains(err.Error(), "another address") {
+				if !errors.As(err, &e) || e.Status != status || passes(err) ||
+					!strings.Contains(err.Error(), "another address") {
 					t.Errorf("%d, %s: %v", status, verb, err)
 				}
 			}
@@ -224,20 +245,27 @@ func (c *tokenFor) GetToken(_ context.Context, o policy.TokenRequestOptions) (az
 	return azcore.AccessToken{Token: "s3cr3t-token", ExpiresOn: time.Now().Add(time.Hour)}, c.err
 }
 
-// TestTokens checks that a token goes over https alone, and that a server cannot ask for one for something else.
+// TestTokens checks that a token goes over https alone, and that a server cannot ask for one for
+// something else.
 func TestTokens(t *testing.T) {
 	clearEnvironment(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer s3cr3t-token" {
 			t.Errorf("a request with the authorization %q", r.Header.Get("Authorization"))
 		}
-		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="https://example.com/t/oauth2" resource_id="https://management.azure.com"`)
+		w.Header().
+			Set("WWW-Authenticate", `Bearer authorization_uri="https://example.com/t/oauth2" resource_id="https://management.azure.com"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer server.Close()
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	token := &tokenFor{}
-	s, err := open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: token, roots: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs})
+	s, err := open(
+		t.Context(),
+		server.URL+"/account1/c12",
+		Settings{Policy: storage.Policy{Attempts: 1}},
+		seams{token: token, roots: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +280,8 @@ func TestTokens(t *testing.T) {
 	}
 	assertNoSecret(t, "Put", err.Error())
 
-	// A certificate that nobody vouches for, plain http, and no token at all: none of them passes by waiting.
+	// A certificate that nobody vouches for, plain http, and no token at all: none of them passes
+	// by waiting.
 	for name, open := range map[string]func() (ingest.Store, error){
 		"unknown certificate": func() (ingest.Store, error) {
 			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{}})

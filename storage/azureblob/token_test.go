@@ -19,15 +19,20 @@ type tokenService func(r *http.Request) (*http.Response, error)
 func (s tokenService) Do(r *http.Request) (*http.Response, error) { return s(r) }
 
 func answer(r *http.Request, status int, body string, headers ...string) *http.Response {
-	a := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
+	a := &http.Response{
+		StatusCode: status,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(strings.NewReader(body)),
+		Request:    r,
+	}
 	for i := 0; i < len(headers); i += 2 {
 		a.Header.Set(headers[i], headers[i+1])
 	}
 	return a
 }
 
-// TestTokenFaults checks that what passes on the way to a token is tried again by our loop and by no other, and that a
-// refusal is final.
+// TestTokenFaults checks that what passes on the way to a token is tried again by our loop and by
+// no other, and that a refusal is final.
 func TestTokenFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault     func(r *http.Request) (*http.Response, error)
@@ -55,10 +60,18 @@ func TestTokenFaults(t *testing.T) {
 			token, err := newTokens(tokenService(func(r *http.Request) (*http.Response, error) {
 				switch {
 				case strings.Contains(r.URL.Path, "/discovery/instance"):
-					return answer(r, 200, `{"tenant_discovery_endpoint":"https://login.microsoftonline.com/x/v2.0/.well-known/openid-configuration","metadata":[]}`), nil
+					return answer(
+						r,
+						200,
+						`{"tenant_discovery_endpoint":"https://login.microsoftonline.com/x/v2.0/.well-known/openid-configuration","metadata":[]}`,
+					), nil
 				case strings.Contains(r.URL.Path, "openid-configuration"):
 					base := "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/"
-					return answer(r, 200, `{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+`a","issuer":"`+base+`v2.0"}`), nil
+					return answer(
+						r,
+						200,
+						`{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+`a","issuer":"`+base+`v2.0"}`,
+					), nil
 				}
 				asked.Add(1)
 				return test.fault(r)
@@ -69,7 +82,9 @@ func TestTokenFaults(t *testing.T) {
 			s := openWith(t, "azblob://account1/c12", Settings{}, seams{token: token})
 			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 			var e *Error
-			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after || !strings.Contains(err.Error(), test.text) || !errors.Is(err, ingest.ErrUnreachable) {
+			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after ||
+				!strings.Contains(err.Error(), test.text) ||
+				!errors.Is(err, ingest.ErrUnreachable) {
 				t.Errorf("%v, transient %v", err, passes(err))
 			}
 			if asked.Load() != 1 {

@@ -37,7 +37,11 @@ func writeForever(root string) {
 	if err != nil {
 		panic(err)
 	}
-	log, err := os.OpenFile(filepath.Join(root, fmt.Sprint("reported.", os.Getpid())), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(
+		filepath.Join(root, fmt.Sprint("reported.", os.Getpid())),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY,
+		0o600,
+	)
 	if err != nil {
 		panic(err)
 	}
@@ -101,7 +105,8 @@ func TestKilledWhileWriting(t *testing.T) {
 	reported := reportedPayloads(t, root)
 	for i := range reported {
 		p := crashPayload(i)
-		if got, err := get(t, s, ingest.Sum(p), ingest.Address{Bytes: int64(len(p))}); err != nil || !bytes.Equal(got, p) {
+		if got, err := get(t, s, ingest.Sum(p), ingest.Address{Bytes: int64(len(p))}); err != nil ||
+			!bytes.Equal(got, p) {
 			t.Errorf("payload %d was reported as stored: %d of %d bytes are there, %v", i, len(got), len(p), err)
 		}
 	}

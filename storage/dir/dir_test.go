@@ -79,7 +79,8 @@ func TestLayout(t *testing.T) {
 	s := open(t, root)
 	digest, address := put(t, s, []byte("payload"))
 	hex := digest.String()
-	if want := "dir:sha256/" + hex[:2] + "/" + hex; address.URI != want || address.Bytes != 7 || address.Name != "" || !address.Modified.IsZero() {
+	if want := "dir:sha256/" + hex[:2] + "/" + hex; address.URI != want || address.Bytes != 7 || address.Name != "" ||
+		!address.Modified.IsZero() {
 		t.Errorf("address %+v, want %s alone and the size", address, want)
 	}
 	info, err := os.Lstat(filepath.Join(root, "sha256", hex[:2], hex))
@@ -121,7 +122,9 @@ func TestBadRoots(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, path := range map[string]string{"a file": file, "below a file": filepath.Join(file, "store"), "nothing": ""} {
+	for name, path := range map[string]string{
+		"a file": file, "below a file": filepath.Join(file, "store"), "nothing": "",
+	} {
 		s, err := Open(path)
 		if err == nil {
 			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
@@ -136,7 +139,8 @@ func TestBadRoots(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "odd", "sha256"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, filepath.Join(folder, "odd")).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); err == nil {
+	odd := open(t, filepath.Join(folder, "odd"))
+	if _, err := odd.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); err == nil {
 		t.Error("a file in place of sha256/ was taken for a folder")
 	}
 }

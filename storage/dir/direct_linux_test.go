@@ -89,7 +89,8 @@ func TestSmallDisk(t *testing.T) {
 	digest, address := put(t, s, payload(1<<20))
 	for _, p := range [][]byte{payload(8 << 20), payload(8<<20 + 1)[1:]} {
 		_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
-		if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "disk full") || !strings.Contains(err.Error(), root) {
+		if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "disk full") ||
+			!strings.Contains(err.Error(), root) {
 			t.Errorf("Put on a full disk: %v", err)
 		}
 		if left, _ := os.ReadDir(s.folder(temporaries)); len(left) != 0 {

@@ -49,7 +49,8 @@ func TestListYieldsWhatIsOurs(t *testing.T) {
 	if len(found) != 2 {
 		t.Errorf("found %v", found)
 	}
-	if object := found[payloadName(digest)]; object.Digest != digest || object.Bytes != 7 || time.Since(object.Modified) > time.Hour {
+	if object := found[payloadName(digest)]; object.Digest != digest || object.Bytes != 7 ||
+		time.Since(object.Modified) > time.Hour {
 		t.Errorf("payload: %+v", object)
 	}
 	if object, ok := found["tmp/17-0123456789abcdef"]; !ok || !object.Digest.IsZero() || object.Bytes != 1 {

@@ -48,7 +48,13 @@ func TestOrderOfSteps(t *testing.T) {
 	p := payload(100_000)
 	digest, _ := put(t, s, p)
 	fanOut := "sha256/" + digest.String()[:2]
-	write := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "rename " + fanOut + "/" + digest.String(), "syncdir " + fanOut}
+	write := []string{
+		"create tmp/*",
+		"write tmp/*",
+		"sync tmp/*",
+		"rename " + fanOut + "/" + digest.String(),
+		"syncdir " + fanOut,
+	}
 
 	// The root, with those above it, is durable before its folders are used.
 	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "syncdir ."}
@@ -76,7 +82,8 @@ func TestOrderOfSteps(t *testing.T) {
 	if _, err := s.Owner(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "link owner", "remove tmp/*", "syncdir ."}; !slices.Equal(*steps, want) {
+	want := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "link owner", "remove tmp/*", "syncdir ."}
+	if !slices.Equal(*steps, want) {
 		t.Errorf("Owner: %q, want %q", *steps, want)
 	}
 }
@@ -176,7 +183,8 @@ func TestDiskFullIsNamed(t *testing.T) {
 		return nil
 	}
 	_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum([]byte("x"))}, []byte("x"))
-	if err == nil || !strings.Contains(err.Error(), "disk full") || !strings.Contains(err.Error(), s.folder(temporaries)) {
+	if err == nil || !strings.Contains(err.Error(), "disk full") ||
+		!strings.Contains(err.Error(), s.folder(temporaries)) {
 		t.Errorf("%v: want it to say disk full and to name the file", err)
 	}
 	if transient(err) {
@@ -196,7 +204,9 @@ func transient(err error) bool {
 func TestTransient(t *testing.T) {
 	s := open(t, t.TempDir())
 	s.policy = storage.Policy{Attempts: 3, First: time.Microsecond, Longest: time.Microsecond}
-	for err, passes := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
+	for err, passes := range map[error]bool{
+		syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false,
+	} {
 		attempts, want := 0, 1
 		if passes {
 			want = 3

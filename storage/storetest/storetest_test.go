@@ -20,7 +20,10 @@ func TestFaultyWithoutFaults(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Open {
 		memory := &storetest.Memory{}
 		return func(_ *testing.T, step func() error) ingest.Store {
-			return &storetest.Faulty{Store: memory.Handle(step), Hook: func(context.Context, storetest.Call) error { return nil }}
+			return &storetest.Faulty{
+				Store: memory.Handle(step),
+				Hook:  func(context.Context, storetest.Call) error { return nil },
+			}
 		}
 	})
 }
@@ -63,7 +66,8 @@ func TestMemoryCounts(t *testing.T) {
 		t.Error("a payload under the digest of another was taken")
 	}
 	m.Damage(digest, []byte("pay"))
-	if err := m.Get(t.Context(), digest, ingest.Address{Bytes: 7}, 0, make([]byte, 7)); err == nil || errors.Is(err, ingest.ErrNoPayload) {
+	if err := m.Get(t.Context(), digest, ingest.Address{Bytes: 7}, 0, make([]byte, 7)); err == nil ||
+		errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get of a damaged payload: %v", err)
 	}
 	m.Leave("x", payload)
@@ -79,7 +83,10 @@ func TestDiscard(t *testing.T) {
 	if err != nil || address.Bytes != 7 || address.URI == "" {
 		t.Errorf("%+v, %v", address, err)
 	}
-	if err := (storetest.Discard{}).Get(t.Context(), key.Digest, address, 0, make([]byte, 7)); !errors.Is(err, ingest.ErrNoPayload) {
+	if err := (storetest.Discard{}).Get(t.Context(), key.Digest, address, 0, make([]byte, 7)); !errors.Is(
+		err,
+		ingest.ErrNoPayload,
+	) {
 		t.Errorf("Get: %v", err)
 	}
 }
