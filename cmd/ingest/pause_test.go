@@ -11,17 +11,30 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hartonomous/ingest/ingest"
 )
 
 // pausesVariable has the number of rounds of TestPauses.
 const pausesVariable = "INGEST_TEST_PAUSES"
 
-// TestPauses puts a command to sleep at a random moment, ends its lease as if it had lapsed, runs
-// others from their beginning to their end, and wakes it up. The commands are those that write to a
-// store: models, gc, and verify --repair. Each round begins with payloads that no row needs and
-// that the next run will rely on, or with a damaged one. Whatever the order, verify finds
-// everything afterwards.
-func TestPauses(t *testing.T) {
+// TestPauses puts a command to sleep at a random moment, ends its lease as if it had lapsed, runs others
+// from their beginning to their end, and wakes it up. The commands are those that write to a store:
+// models, gc, and verify --repair. Each round begins with payloads that no row needs and that the next
+// run will rely on, or with a damaged one. Whatever the order, verify finds everything afterwards.
+func TestPauses(t *testing.T) { pauses(t, newBox(t, t.TempDir(), false)) }
+
+// TestPausesOfBlobs is TestPauses with payloads in blobs.
+func TestPausesOfBlobs(t *testing.T) {
+	b := newBox(t, t.TempDir(), false)
+	b.blobs = &blobs{account: azurite(t)}
+	if err := b.blobs.renew(); err != nil {
+		t.Fatal(err)
+	}
+	pauses(t, b)
+}
+
+func pauses(t *testing.T, b box) {
 	rounds := 12
 	if testing.Short() {
 		rounds = 4
@@ -32,15 +45,10 @@ func TestPauses(t *testing.T) {
 			t.Fatalf("%s: %v", pausesVariable, err)
 		}
 	}
-	s := newSources(t, map[string]func(string) error{
-		"crumbs.gguf": crumbs(120), "one.gguf": tuned("one", 3<<20, 1, 1), "two.gguf": tuned("two", 3<<20, 1, 2)})
+	s := newSources(t, map[string]func(string) error{"crumbs.gguf": crumbs(120),
+		"one.gguf": tuned("one", 3<<20, 1, 1), "two.gguf": tuned("two", 3<<20, 1, 2)})
 	seed := uint64(time.Now().UnixNano())
-	p := &pauser{
-		box:     newBox(t, t.TempDir(), false),
-		sources: s,
-		random:  rand.New(rand.NewPCG(seed, 0)),
-		lasts:   map[string]time.Duration{},
-	}
+	p := &pauser{box: b, sources: s, random: rand.New(rand.NewPCG(seed, 0)), lasts: map[string]time.Duration{}}
 	t.Logf("seed %d", seed)
 	p.must("models", s.folder)
 	for round := range rounds {
@@ -52,12 +60,7 @@ func TestPauses(t *testing.T) {
 			t.Fatalf("in round %d: %s", round, p.story)
 		}
 	}
-	t.Logf(
-		"%d rounds: %d commands were put to sleep before their end, %d of them lost their lease",
-		rounds,
-		p.amid,
-		p.lost,
-	)
+	t.Logf("%d rounds: %d commands were put to sleep before their end, %d of them lost their lease", rounds, p.amid, p.lost)
 	if rounds >= 50 && (p.amid == 0 || p.lost == 0) {
 		t.Error("the pauses missed what they are for")
 	}
@@ -80,7 +83,7 @@ func (p *pauser) round() {
 	if damaged {
 		p.damage()
 	}
-	if !damaged || p.random.IntN(2) == 0 {
+	if !damaged || p.blobs == nil && p.random.IntN(2) == 0 { // a blob says itself what it should be, and Put believes it
 		p.story = append(p.story, "forget "+model)
 		p.exec(fmt.Sprintf(`PRAGMA foreign_keys = ON; DELETE FROM Models WHERE ModelName = '%s'`, model))
 	}
@@ -129,7 +132,7 @@ func (p *pauser) round() {
 // commandFor is one of the commands that write to the store.
 func (p *pauser) commandFor(model string) []string {
 	repair := []string{"verify", model, "--repair", p.path(model + ".gguf")}
-	return [][]string{{"gc", "--yes"}, {"models", p.folder}, repair}[p.random.IntN(3)]
+	return [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}[p.random.IntN(3)]
 }
 
 func (p *pauser) noPanic(e ended) {
@@ -149,32 +152,53 @@ func (p *pauser) heal(damaged bool) {
 			p.run("verify", model, "--repair", p.path(model+".gguf"))
 		}
 	}
-	p.must("verify")
+	p.must("verify", "--read")
 }
 
-// damage writes something else into a payload's file.
-func (p *pauser) damage() {
+// objects lists the store.
+func (p *pauser) objects() (store ingest.Store, all []ingest.Object) {
 	p.Helper()
-	for name, bytes := range p.files() { // in no order
-		p.story = append(p.story, "damage "+name)
-		if err := os.WriteFile(p.store+"/"+name, make([]byte, bytes), 0o600); err != nil {
+	address := "dir:" + p.store
+	if p.blobs != nil {
+		address = p.blobs.container
+	}
+	store, err := (&program{}).openStore(p.Context(), address)
+	if err != nil {
+		p.Fatal(err)
+	}
+	for object, err := range store.List(p.Context()) {
+		if err != nil {
 			p.Fatal(err)
 		}
-		return
+		all = append(all, object)
+	}
+	return store, all
+}
+
+// damage writes something else in the place of a payload.
+func (p *pauser) damage() {
+	p.Helper()
+	store, all := p.objects()
+	object := all[p.random.IntN(len(all))]
+	p.story = append(p.story, "damage "+object.Name)
+	at := ingest.Address{Name: object.Name}
+	if _, err := store.Replace(p.Context(), object.Digest, at, make([]byte, object.Bytes)); err != nil {
+		p.Fatal(err)
 	}
 }
 
 // tidy wants gc to leave what rows need, in its place, and nothing else.
 func (p *pauser) tidy() {
 	p.Helper()
-	p.must("gc", "--yes")
+	p.must("gc", "--yes", "--older-than", "0s")
 	needed := p.look(p.truth).digests
-	for name := range p.files() {
-		if !strings.HasPrefix(name, "sha256/") {
-			p.Errorf("after gc the store holds %s", name)
+	_, all := p.objects()
+	for _, object := range all {
+		if _, ok := needed[object.Digest]; !ok || object.Hidden {
+			p.Errorf("after gc the store holds %+v", object)
 		}
 	}
-	if got := len(p.files()); got != len(needed) {
-		p.Errorf("after gc the store holds %d files, and rows need %d", got, len(needed))
+	if len(all) != len(needed) {
+		p.Errorf("after gc the store holds %d objects, and rows need %d", len(all), len(needed))
 	}
 }
