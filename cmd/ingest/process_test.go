@@ -26,15 +26,23 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 // amidFile counts the files that are recorded in part.
 const amidFile = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
 
-// startAmid starts a command and has it sleep in the midst of a file, of several batches. On a
-// machine with much to do a command may be done with it before it is put to sleep: then another one is started, from nothing.
+// startAmid starts a command and puts it to sleep in the middle of a file of several batches. A command that goes on to
+// its next file is woken and tried again; one that is done by then is started again, from nothing.
 func (b box) startAmid(args ...string) *exec.Cmd {
 	b.Helper()
+	const over = `SELECT count(*) FROM IngestionJobs WHERE Status <> 'open'`
 	for range 10 {
-		c := b.start(`SELECT (`+amidFile+`) + (SELECT count(*) FROM IngestionJobs WHERE Status <> 'open')`, args...)
-		b.stop(c)
-		if b.query(amidFile) > 0 {
-			return c
+		c := b.start(`SELECT (`+amidFile+`) + (`+over+`)`, args...)
+		for {
+			b.stop(c)
+			if b.query(amidFile) > 0 {
+				return c
+			}
+			if b.query(over) > 0 {
+				break
+			}
+			c.Process.Signal(syscall.SIGCONT)
+			b.until("a file that is recorded in part", func() bool { return b.query(amidFile)+b.query(over) > 0 })
 		}
 		c.Process.Kill()
 		b.wait(c)
@@ -97,19 +105,29 @@ func (b box) lock() (release func()) {
 	}
 }
 
-// stop puts a process to sleep at a moment at which it holds no lock of the catalogue.
+// stop puts a process to sleep at a moment at which it holds no lock of the catalogue: while the test has it.
 func (b box) stop(c *exec.Cmd) {
 	b.Helper()
-	b.until("a process that sleeps and holds no lock", func() bool {
-		c.Process.Signal(syscall.SIGSTOP)
-		db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(100)")
-		if err != nil {
-			b.Fatal(err)
+	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(0)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
+		if _, err = conn.ExecContext(context.Background(), `BEGIN IMMEDIATE`); err == nil {
+			break
 		}
-		defer db.Close()
-		if _, err = db.Exec(`BEGIN IMMEDIATE; ROLLBACK`); err != nil {
-			c.Process.Signal(syscall.SIGCONT)
+		if time.Now().After(deadline) {
+			b.Fatalf("the catalogue was locked all the time: %v", err)
 		}
-		return err == nil
-	})
+	}
+	c.Process.Signal(syscall.SIGSTOP)
+	if _, err := conn.ExecContext(context.Background(), `ROLLBACK`); err != nil {
+		b.Fatal(err)
+	}
 }

@@ -38,11 +38,13 @@ func TestKeep(t *testing.T) {
 		j := &jobs{}
 		work, end := lease.Keep(t.Context(), j, held, nil)
 		time.Sleep(61 * time.Second)
+		synctest.Wait()
 		if j.renewals != 6 || work.Err() != nil {
 			t.Errorf("%d renewals in two TTLs, %v", j.renewals, work.Err())
 		}
 		end()
 		time.Sleep(61 * time.Second)
+		synctest.Wait()
 		if j.renewals != 6 || !errors.Is(work.Err(), context.Canceled) {
 			t.Errorf("after the end: %d renewals, %v", j.renewals, work.Err())
 		}
@@ -58,11 +60,13 @@ func TestKeepLoses(t *testing.T) {
 		work, end := lease.Keep(t.Context(), j, held, slog.New(slog.NewTextHandler(&told, nil)))
 		defer end()
 		time.Sleep(25 * time.Second)
+		synctest.Wait()
 		if work.Err() != nil || !strings.Contains(told.String(), "no answer") {
 			t.Errorf("after a renewal that failed: %v, told %q", work.Err(), told.String())
 		}
 		<-work.Done()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if cause := context.Cause(work); !errors.Is(cause, ingest.ErrLeaseLost) || j.renewals != 3 {
 			t.Errorf("the work ended with %v after %d renewals", cause, j.renewals)
 		}
