@@ -1,6 +1,6 @@
-// Package durable makes the names of files and folders outlast a power cut. Syncing a file keeps its
-// bytes. Its name is an entry of the folder, which has to be synced as well, and so on up to the
-// first folder that was there before.
+// Package durable makes the names of files and folders outlast a power cut. Syncing a file keeps
+// its bytes. Its name is an entry of the folder, which has to be synced as well, and so on up to
+// the first folder that was there before.
 package durable
 
 import (

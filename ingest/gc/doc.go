@@ -1,44 +1,59 @@
-// Package gc deletes payloads that no row needs, and never one that a row needs.
+// Package gc deletes from a store what no row of its catalogue needs, and never what one does.
 //
-// # The argument
+// # What could go wrong
 //
-// A gc decides, from what the catalogue says at one moment, what it deletes at a later one. In between it
-// can be paused for
-// any time: SIGSTOP, a laptop's lid, a stalled disk. Other processes then find its lease expired, and go
-// on. These rules make
-// that harmless:
+// Payloads are stored before rows: a run puts a payload, and later records a row that refers to it.
+// If the payload is there already, Put relies on it and writes nothing. Suppose gc finds a payload
+// that no row needs and is about to delete it. Now its process is paused, by SIGSTOP or by the lid
+// of a laptop. Its lease lapses. A run comes, its Put finds that very payload, its row is recorded,
+// it ends. Then gc goes on. However often it asks before it deletes, the pause can come after the
+// answer.
 //
-//  1. Rows come to refer to a payload only under a lease, which the transaction that writes them checks.
-//  2. gc is exclusive. Opening its job ends every expired lease and is refused while another one is live; opening any later
-//     job ends the lease of gc.
-//  3. gc deletes in three steps (ingest.Store.Delete): it hides objects, it asks the catalogue to confirm, it deletes exactly
-//     what it has hidden. Confirm says that gc still has its lease and that no row refers to the objects. If confirm fails,
-//     the objects are put back.
-//  4. A Put that does not find an object, because it is hidden, writes it, or moves it back; then the third step does not
-//     touch it.
+// # What gc does
 //
-// Suppose that a row refers to a payload that gc deleted. The job that wrote the row put the payload
-// before. If its Put did
-// not find the object hidden, the Put came before the hiding, and so its job was opened before confirm.
-// Either the job was
-// opened after gc: then gc had lost its lease when it asked, and confirm failed. Or it was opened before
-// gc: then its lease was ended
-// when gc began, and no transaction of it has committed a row since; a row that it committed before was
-// seen by confirm. If
-// its Put found the object hidden, or absent, then what it relies on is a later write or the object moved
-// back, and neither is what the
-// third step deletes. Clocks play no part.
+//  1. It opens a job of its own, an exclusive one.
+//  2. It lists the store, a thousand objects at a time, and asks the catalogue which of them rows need.
+//  3. Store.Delete takes the others out of use: it hides them. A Put that comes later does not rely on
+//     what is hidden. It brings it back into use, or writes the payload again.
+//  4. Store.Delete asks confirm, here: does gc still have its lease? Does still no row need them? In
+//     this order.
+//  5. If both are so, Store.Delete deletes them, but only what is still hidden. Else it puts them back.
 //
-// # How the stores do it
+// # Why nothing is lost
 //
-// A folder hides a file by renaming it into trash, under a name that no other gc uses, and deletes it by
-// that name. Put, Get and
-// Stat that miss a payload look into trash and rename it back. The rename and gc's unlink exclude each other: one of
-// them finds nothing. A container hides a blob by a mark in its metadata, which changes its ETag; Put
-// writes a marked blob
-// again, which changes it once more, and the delete is conditional on the ETag of the mark.
+// Four facts carry the argument. The first two are the catalogue's, the others the store's.
 //
-// A gc that is killed leaves objects hidden. They can be read all the same, and the next gc puts back what
-// rows need and
-// deletes the rest.
+//   - A row comes to refer to a payload only in a transaction that checks its job's lease.
+//   - gc's job has the only lease. It cannot be opened while another lease is live, and opening it
+//     ends those that have lapsed. Another job cannot be opened while gc's lease is live, and opening
+//     one ends gc's lease once it has lapsed. A lease that was ended never comes back.
+//   - A Put that returns nil has found the payload in use at some moment of the call, or has written it.
+//   - Of what is hidden, only what is still hidden is deleted. What was put, put back or brought back
+//     since is another write, or has another name, and stays.
+//
+// Suppose that gc deletes a payload, and that a row needs it afterwards. The row was recorded by a
+// job, after that job's Put. The payload was hidden from step 3 until it was deleted, or it would
+// not have been deleted. So Put found it in use before it was hidden, and the job had been opened
+// before that, and hence before gc asked for its lease in step 4. gc had the only lease at that
+// time: the job's lease had ended, and it recorded nothing from then on. So its row was there when
+// gc asked for rows after that. But then gc put the payload back. No row needs what gc deletes.
+//
+// A pause of any length between any two steps changes nothing in this: no clock is part of it. For
+// the same reason it does not matter whether a process that has lost its lease goes on to put, to
+// hide or to put back. OlderThan is for people, not for safety.
+//
+// # After a kill
+//
+// What a killed gc has hidden stays where Get and Stat find it, so that a row that needs it is not
+// harmed. List yields it with Hidden set. The next gc puts back what rows need, and deletes the
+// rest as if it had hidden it itself: its step 4 comes after the hiding in any case.
+//
+// Package dir hides by renaming, package azureblob by metadata and ETags. Package storetest pauses
+// and kills Delete and Put between every two of their steps.
+//
+// # What it does not protect from
+//
+// Programs that record rows without a lease, or that delete files or blobs, are on their own. So is
+// a copy of the catalogue's file, which has the same identity and other rows: gc of one deletes
+// what only the other needs.
 package gc

@@ -17,8 +17,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 	"github.com/hartonomous/ingest/ingest/gc"
-	"github.com/hartonomous/ingest/ingest/lease"
-	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
@@ -64,7 +62,7 @@ func noise(n int, seed uint64) []byte {
 func request(pipeline string) ingest.JobRequest {
 	holder := ingest.ThisProcess()
 	holder.Process++
-	return ingest.JobRequest{Pipeline: pipeline, Source: pipeline, Holder: holder, TTL: lease.DefaultTTL}
+	return ingest.JobRequest{Pipeline: pipeline, Source: pipeline, Holder: holder, TTL: ingest.DefaultLease}
 }
 
 // run ingests content, which becomes a file of that name. It goes through catalog.
@@ -74,10 +72,12 @@ func (h *home) run(catalog ingest.Catalog, request ingest.JobRequest, name strin
 	if _, err := os.Stat(path); err != nil {
 		h.must(os.WriteFile(path, content, 0o600))
 	}
-	in := pipeline.Ingester{Catalog: catalog, Store: h.memory, Parse: format.Parser{}.Parse,
-		Options: pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}}
-	source := ingest.Source{URI: "test://" + name, Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights,
-		ExpectedBytes: -1}}}
+	in := ingest.Ingester{Catalog: catalog, Store: h.memory, Parse: format.Parser{}.Parse,
+		Options: ingest.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}}
+	source := ingest.Source{
+		URI:   "test://" + name,
+		Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}},
+	}
 	report, err := in.Run(h.Context(), request, ingest.Found{Sources: []ingest.Source{source}})
 	if err == nil && len(report.Refused) > 0 {
 		err = report.Refused[0].Reason
@@ -144,7 +144,7 @@ func (h *home) segments() iter.Seq[ingest.StoredSegment] {
 		for m, err := range h.catalog.Models(h.Context()) {
 			h.must(err)
 			for _, f := range m.Files {
-				for segment, err := range h.catalog.Segments(h.Context(), f.ID, 0) {
+				for segment, err := range h.catalog.Segments(h.Context(), f.ID) {
 					h.must(err)
 					if !yield(segment) {
 						return
@@ -190,7 +190,8 @@ func TestCollect(t *testing.T) {
 		return sum.Payloads == want.Payloads && sum.Bytes == want.Bytes && sum.Remains == want.Remains
 	}
 	if sum, found := h.collect(gc.Collector{Remove: true, OlderThan: time.Hour}); len(found) != 0 ||
-		sum.Young != 2101 || sum.YoungBytes != 21_007 {
+		sum.Young != 2101 ||
+		sum.YoungBytes != 21_007 {
 		t.Errorf("nothing is an hour old, and found is %+v", sum)
 	}
 	all := h.names()
@@ -236,10 +237,12 @@ func TestCollectUnfinished(t *testing.T) {
 	h.check()
 }
 
-// TestCollectForeign: a store that is not the catalogue's is refused, and a look leaves no trace there.
+// TestCollectForeign: a store that is not the catalogue's is refused, and a look leaves no trace
+// there.
 func TestCollectForeign(t *testing.T) {
-	for owner, want := range map[string]string{"": "has put nothing into this store",
-		"another": "belongs to catalogue another"} {
+	for owner, want := range map[string]string{
+		"": "has put nothing into this store", "another": "belongs to catalogue another",
+	} {
 		h := newHome(t)
 		_, err := h.memory.Owner(t.Context(), owner)
 		h.must(err)
@@ -293,15 +296,17 @@ type refusing struct {
 	fault error
 }
 
-func (r refusing) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
-	error) {
+func (r refusing) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	failed, err := r.Memory.Delete(ctx, objects[1:], confirm)
 	return append([]error{r.fault}, failed...), err
 }
 
-// TestCollectFails: one object that cannot be deleted is named, and the others go; a store that does not
-// answer ends it. Each
-// time the job has failed.
+// TestCollectFails: one object that cannot be deleted is named, and the others go; a store that
+// does not answer ends it. Each time the job has failed.
 func TestCollectFails(t *testing.T) {
 	h := newHome(t)
 	h.orphan(nil)
@@ -309,8 +314,11 @@ func TestCollectFails(t *testing.T) {
 		h.memory.Leave(name, noise(7, 1))
 	}
 	c := gc.Collector{Catalog: h.catalog, Store: h.deleting(fmt.Errorf("it: %w", ingest.ErrUnreachable)), Remove: true}
-	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.Is(err,
-		ingest.ErrUnreachable) || len(h.names()) != 1 {
+	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.Is(
+		err,
+		ingest.ErrUnreachable,
+	) ||
+		len(h.names()) != 1 {
 		t.Errorf("ended with %v, left %v", err, h.names())
 	}
 	h.memory.Leave("more", noise(7, 1))
@@ -367,7 +375,8 @@ func (h *home) killed() {
 	}
 }
 
-// TestCollectAfterAKill: what a killed gc has hidden and rows need is put back; the rest goes. A look does neither.
+// TestCollectAfterAKill: what a killed gc has hidden and rows need is put back; the rest goes. A
+// look does neither.
 func TestCollectAfterAKill(t *testing.T) {
 	h := newHome(t)
 	h.ingest("a", noise(2*mib, 1))
@@ -392,37 +401,70 @@ func TestCollectAfterAKill(t *testing.T) {
 	h.check()
 }
 
-// TestCollectPaused pauses gc before and after each of its calls to the catalogue and to the store, for as
-// long as another process
-// ingests the content that gc is about to delete. gc's process is taken for dead, as one is whose lease
-// has lapsed. Nothing that a
-// row needs may be missing afterwards, nor stay hidden.
+// TestCollectPaused pauses gc before and after each of its calls to the catalogue and to the store,
+// for as long as another process ingests the content that gc is about to delete, or has put its
+// payloads and not recorded them yet. gc's process is taken for dead, as one is whose lease has
+// lapsed. Nothing that a row needs may be missing afterwards, nor stay hidden.
 func TestCollectPaused(t *testing.T) {
+	t.Run("a run", func(t *testing.T) {
+		everyPause(t, func(h *home, content []byte) (finish func()) {
+			h.must(h.run(h.catalog, impatient(), "blob", content))
+			return func() {}
+		})
+	})
+	t.Run("a run without its rows", func(t *testing.T) {
+		everyPause(t, func(h *home, content []byte) (finish func()) {
+			recording, goOn, ended := make(chan struct{}, 100), make(chan struct{}), make(chan error, 1)
+			slow := catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
+				if verb == "Record" && when == catalogtest.Before {
+					recording <- struct{}{}
+					<-goOn
+				}
+				return nil
+			})
+			go func() { ended <- h.run(slow, impatient(), "blob", content) }()
+			<-recording
+			return func() {
+				close(goOn)
+				h.must(<-ended)
+			}
+		})
+	})
+}
+
+// impatient is the request of a run that takes gc's process for dead.
+func impatient() ingest.JobRequest {
+	request := request("models")
+	request.Holder.Process++
+	request.HolderDead = func(holder ingest.Holder) bool { return holder.Process != request.Holder.Process }
+	return request
+}
+
+// everyPause runs gc again and again, each time with a pause at a later call. others run in the
+// pause, and finish after gc.
+func everyPause(t *testing.T, others func(h *home, content []byte) (finish func())) {
 	content := noise(2*mib, 7)
-	impatient := request("models")
-	impatient.Holder.Process++
-	impatient.HolderDead = func(holder ingest.Holder) bool { return holder == request("gc").Holder }
 	for pauseAt, paused := 0, true; paused; pauseAt++ {
 		h := newHome(t)
 		for part := range slices.Chunk(content, mib) { // what a killed run has left
 			h.orphan(part)
 		}
-		calls := 0
+		calls, finish := 0, func() {}
 		paused = false
 		pause := func() {
 			if calls++; calls == pauseAt+1 {
 				paused = true
-				h.must(h.run(h.catalog, impatient, "blob", content))
+				finish = others(h, content)
 			}
 		}
 		c := gc.Collector{Remove: true,
 			Catalog: catalogtest.Faulty(h.catalog, func(string, catalogtest.Moment) error { pause(); return nil }),
-			Store: &storetest.Faulty{Store: h.memory, Hook: func(context.Context,
-				storetest.Call) error {
-				pause()
-				return nil
-			}}}
+			Store: &storetest.Faulty{
+				Store: h.memory,
+				Hook:  func(context.Context, storetest.Call) error { pause(); return nil },
+			}}
 		_, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {})
+		finish()
 		if rows := h.check(); paused && rows != 2 {
 			t.Errorf("paused at call %d: %d rows", pauseAt, rows)
 		}
@@ -444,8 +486,8 @@ func TestCollectPaused(t *testing.T) {
 	}
 }
 
-// TestCollectNeeded: where a row comes to need something while gc looks, by a program that takes no lease,
-// all of the batch stays.
+// TestCollectNeeded: where a row comes to need something while gc looks, by a program that takes no
+// lease, all of the batch stays.
 func TestCollectNeeded(t *testing.T) {
 	h := newHome(t)
 	h.orphan(noise(10, 3))
@@ -454,7 +496,8 @@ func TestCollectNeeded(t *testing.T) {
 	c := gc.Collector{Catalog: needing{h.catalog, digest, &asked}, Store: h.memory, Remove: true}
 	_, err := c.Collect(t.Context(), request("gc"), func(o ingest.Object) { t.Errorf("found %s", o.Name) })
 	if err == nil || !strings.Contains(err.Error(), digest.String()) ||
-		!strings.Contains(err.Error(), "run gc again") || h.memory.Payloads() != 2 {
+		!strings.Contains(err.Error(), "run gc again") ||
+		h.memory.Payloads() != 2 {
 		t.Errorf("%v, %d payloads", err, h.memory.Payloads())
 	}
 }

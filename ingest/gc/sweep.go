@@ -10,8 +10,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// batchObjects is how many objects are hidden, asked about and deleted at once: as many digests as the
-// catalogue takes in one question.
+// batchObjects is how many objects are hidden, asked about and deleted at once: as many digests as
+// the catalogue takes in one question.
 const batchObjects = 1000
 
 // sweep is one look through a store.
@@ -40,8 +40,8 @@ func (s *sweep) all(ctx context.Context) error {
 	return s.batch(ctx, batch)
 }
 
-// batch asks the rows for what was listed. It deletes what they do not need, and puts back what they need and an
-// interrupted gc has left hidden.
+// batch asks the rows for what was listed. It deletes what they do not need, and puts back what
+// they need and an interrupted gc has left hidden.
 func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 	needed, err := s.needed(ctx, batch)
 	if err != nil {
@@ -71,7 +71,8 @@ func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 	return s.remove(ctx, garbage)
 }
 
-// needed asks the catalogue which of the objects a row refers to. A row that gives no name refers to a digest.
+// needed asks the catalogue which of the objects a row refers to. A row that gives no name refers
+// to a digest.
 func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(ingest.Object) bool, error) {
 	var digests []ingest.Digest
 	for _, object := range objects {

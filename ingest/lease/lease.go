@@ -14,8 +14,12 @@ import (
 // ingest.ErrLeaseLost as its cause when another process has taken the job over, with ctx, and with
 // end, which waits for the last renewal. A renewal that fails otherwise is tried again at the next
 // turn: each transaction checks the lease for itself. log may be nil.
-func Keep(ctx context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.Logger) (work context.Context,
-	end func()) {
+func Keep(
+	ctx context.Context,
+	jobs ingest.Jobs,
+	lease ingest.Lease,
+	log *slog.Logger,
+) (work context.Context, end func()) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -31,8 +35,13 @@ func Keep(ctx context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.L
 	}
 }
 
-func keep(work context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.Logger,
-	cancel context.CancelCauseFunc) {
+func keep(
+	work context.Context,
+	jobs ingest.Jobs,
+	lease ingest.Lease,
+	log *slog.Logger,
+	cancel context.CancelCauseFunc,
+) {
 	ticker := time.NewTicker(lease.TTL / 3)
 	defer ticker.Stop()
 	for {

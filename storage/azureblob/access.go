@@ -35,7 +35,8 @@ type seams struct {
 	rounds func(http.RoundTripper) http.RoundTripper // what requests go through before they leave
 }
 
-// access is one way to be let in, for one account at one host. At most one of key, sas and token is set.
+// access is one way to be let in, for one account at one host. At most one of key, sas and token is
+// set.
 type access struct {
 	host    string
 	account string
@@ -44,7 +45,8 @@ type access struct {
 	token   azcore.TokenCredential
 }
 
-// access chooses the credential. It may move the place to the endpoint that a connection string names.
+// access chooses the credential. It may move the place to the endpoint that a connection string
+// names.
 func (p *place) access(seams seams) (*access, error) {
 	a := &access{host: p.host, account: p.account}
 	mode := os.Getenv(envAuthMode)
@@ -64,13 +66,19 @@ func (p *place) access(seams seams) (*access, error) {
 		}
 	}
 	if mode == "key" {
-		return nil, fmt.Errorf("%s is key, and neither %s nor %s nor %s is set", envAuthMode, envKey, envSAS,
-			envConnection)
+		return nil, fmt.Errorf(
+			"%s is key, and neither %s nor %s nor %s is set",
+			envAuthMode,
+			envKey,
+			envSAS,
+			envConnection,
+		)
 	}
 	return a, p.defaultToken(a)
 }
 
-// fromEnvironment takes what the variables hold for this account, and nothing if they hold nothing for it.
+// fromEnvironment takes what the variables hold for this account, and nothing if they hold nothing
+// for it.
 func (p *place) fromEnvironment(a *access) error {
 	key, sas, account := os.Getenv(envKey), strings.TrimPrefix(os.Getenv(envSAS), "?"), os.Getenv(envAccount)
 	connection := os.Getenv(envConnection)
@@ -89,10 +97,14 @@ func (p *place) fromEnvironment(a *access) error {
 		return fmt.Errorf("%s and %s are for the account %s, and the store is in %s: set %s, or set %s to login",
 			envKey, envSAS, mention(account), p.account, envAccount, envAuthMode)
 	}
-	if key == "" && account == "" { // a key signs and stays here; a SAS is sent, and whoever gets it can use it
-		return fmt.Errorf("%s is set, and %s does not say for which account: set it to %s if the SAS is for that, put "+
-			"the SAS into the store's address, or set %s to login",
-			envSAS, envAccount, p.account, envAuthMode)
+	if key == "" && account == "" { // a key signs and stays here; a SAS is sent, and its receiver can use it
+		return fmt.Errorf(
+			"%s is set, and %s does not say for which account: set it to %s if the SAS is for that, put the SAS into the store's address, or set %s to login",
+			envSAS,
+			envAccount,
+			p.account,
+			envAuthMode,
+		)
 	}
 	if !p.isAzure() && !p.loopback {
 		return p.errStranger("what " + envKey + " and " + envSAS + " hold")
@@ -105,8 +117,12 @@ func (p *place) fromEnvironment(a *access) error {
 
 // errStranger refuses to send to a host what was not given for it.
 func (p *place) errStranger(what string) error {
-	return fmt.Errorf("%s is not a host of Azure Storage, and does not get %s: put a SAS into the address, or name "+
-		"the host as BlobEndpoint in %s", p.host, what, envConnection)
+	return fmt.Errorf(
+		"%s is not a host of Azure Storage, and does not get %s: put a SAS into the address, or name the host as BlobEndpoint in %s",
+		p.host,
+		what,
+		envConnection,
+	)
 }
 
 func (p *place) defaultToken(a *access) error {
@@ -127,8 +143,7 @@ func (a *access) scrub(text string) string {
 	if plain, err := url.QueryUnescape(a.signature()); err == nil {
 		secrets = append(secrets, plain)
 	}
-	for _, name := range []string{envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET",
-		"AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"} {
+	for _, name := range []string{envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"} {
 		secrets = append(secrets, os.Getenv(name))
 	}
 	for _, secret := range secrets {

@@ -12,8 +12,9 @@ import (
 // defaultContainer is where tensors have always been kept.
 const defaultContainer = "tensors"
 
-// azureHosts are the ends of the names of the services themselves. Only to these, to loopback, and to the host that
-// a connection string names, does a credential go that the address does not carry itself.
+// azureHosts are the ends of the names of the services themselves. Only to these, to loopback, and
+// to the host that a connection string names, does a credential go that the address does not carry
+// itself.
 var azureHosts = []string{
 	".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn", ".blob.storage.azure.net",
 }
@@ -38,12 +39,14 @@ type place struct {
 // url is the container's address, without secrets.
 func (p *place) url() string { return p.endpoint + "/" + p.container }
 
-// parseAddress says what is wrong with an address without repeating it: a mistyped one may hold a SAS anywhere.
+// parseAddress says what is wrong with an address without repeating it: a mistyped one may hold a
+// SAS anywhere.
 func parseAddress(address string) (*place, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or " +
-			"https://ACCOUNT.blob.core.windows.net/CONTAINER")
+		return nil, errors.New(
+			"the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or https://ACCOUNT.blob.core.windows.net/CONTAINER",
+		)
 	}
 	if u.User != nil {
 		return nil, errors.New("the store's address holds a user name or a password: give the key in AZURE_STORAGE_KEY")
@@ -78,8 +81,8 @@ func (p *place) fromAccount(u *url.URL) error {
 	return nil
 }
 
-// fromURL reads an https address, and the http address of an emulator, whose path begins with the account. It
-// returns what is left of the path.
+// fromURL reads an https address, and the http address of an emulator, whose path begins with the
+// account. It returns what is left of the path.
 func (p *place) fromURL(u *url.URL, path string) (string, error) {
 	if !hostName.MatchString(u.Host) {
 		return "", errors.New("its host is not the name or the address of one")
@@ -106,19 +109,24 @@ func (p *place) finish(path string) error {
 		p.container = defaultContainer
 	}
 	if n := len(p.container); n < 3 || n > 63 || !containerName.MatchString(p.container) {
-		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits "+
-			"and single hyphens, and nothing after it", mention(p.container))
+		return fmt.Errorf(
+			"store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits and single hyphens, and nothing after it",
+			mention(p.container),
+		)
 	}
 	if p.sas != "" && !strings.Contains("&"+p.sas, "&sig=") {
-		return errors.New("store address: what follows the question mark is not a shared access signature: it has no " +
-			"sig=")
+		return errors.New(
+			"store address: what follows the question mark is not a shared access signature: it has no sig=",
+		)
 	}
 	return nil
 }
 
 func errAccount(name string) error {
-	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits",
-		mention(name))
+	return fmt.Errorf(
+		"%s is not the name of a storage account: want 3 to 24 lower-case letters and digits",
+		mention(name),
+	)
 }
 
 // mention quotes what cannot be a secret that was pasted into the wrong place.

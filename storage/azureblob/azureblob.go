@@ -6,17 +6,17 @@
 //	owner                                     the identity of the catalogue that the store belongs to
 //	catalogs/<identity>                       of stores from before there was an owner: who used it
 //
-// A payload is written by one Put Blob, on the condition that no such blob exists or that the one that exists is
-// still the wrong one that was looked at. So a blob is whole whenever it is there, and nothing is left behind by a
-// write that was cut off. The request carries a CRC-64/NVME that the service checks, and the blob's metadata the
-// digest: whatever lies under a name says itself what it should be.
+// A payload is written by one Put Blob, on the condition that no such blob exists or that the one
+// that exists is still the wrong one that was looked at. So a blob is whole whenever it is there,
+// and nothing is left behind by a write that was cut off. The request carries a CRC-64/NVME that
+// the service checks, and the blob's metadata the digest: each blob says itself what it should be.
 //
-// Every credential stays with the host that it was given for: requests go to one host, redirects are not followed,
-// and no error, address or text of a Store holds a secret. Plain http is for loopback.
+// Every credential stays with the host that it was given for: requests go to one host, redirects
+// are not followed, and no error, address or text of a Store holds a secret. Plain http is for
+// loopback.
 //
-// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do does it:
-// around a verb, or
-// around each request of a long one.
+// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do
+// does it: around a verb, or around each request of a long one.
 package azureblob
 
 import (
@@ -49,13 +49,14 @@ type Settings struct {
 	Tier    string        // hot, cool, cold or archive; the account's own if empty
 	Workers int           // how many calls come at once, and so how many connections are kept; 8 if zero or less
 	Stall   time.Duration // a connection on which no byte moves for so long is given up; 90 s if zero or less
-	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It grows for a
-	// file that would have too many of them; no more bytes of blocks are held then, but always two blocks.
+	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It
+	// grows for a file that would have too many of them; no more bytes of blocks are held then, but
+	// always two blocks.
 	BlockBytes int64
 	Policy     storage.Policy // how requests are tried again
 	// CapMbps is the most megabits (of 1,000,000 bits) of payloads that go in each second, in both
-	// directions together; no
-	// cap if zero or less. It holds over seconds, not over milliseconds. What is sent again counts again.
+	// directions together; no cap if zero or less. It holds over seconds, not over milliseconds.
+	// What is sent again counts again.
 	CapMbps float64
 }
 
@@ -66,8 +67,8 @@ const (
 )
 
 var tiers = map[string]blob.AccessTier{
-	"hot": blob.AccessTierHot, "cool": blob.AccessTierCool, "cold": blob.AccessTierCold,
-	"archive": blob.AccessTierArchive,
+	"hot": blob.AccessTierHot, "cool": blob.AccessTierCool,
+	"cold": blob.AccessTierCold, "archive": blob.AccessTierArchive,
 }
 
 // Store keeps payloads in one container. Any number of processes may use one container at once.
@@ -90,12 +91,13 @@ type Store struct {
 //	https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS]
 //	http://127.0.0.1:PORT/ACCOUNT/CONTAINER                 (plain http is for loopback alone)
 //
-// The container is "tensors" if none is named. It is made by the first Put or claim if it does not exist, so
-// that a mere look creates nothing.
+// The container is "tensors" if none is named. It is made by the first Put or claim if it does not
+// exist, so that a mere look creates nothing.
 //
-// A SAS in the address is used if there is one; else what AZURE_STORAGE_AUTH_MODE, AZURE_STORAGE_CONNECTION_STRING,
-// AZURE_STORAGE_KEY and AZURE_STORAGE_SAS_TOKEN say, in this order; else the default credential of azidentity:
-// environment, workload or managed identity, and what the Azure command lines are signed in with.
+// A SAS in the address is used if there is one; else what AZURE_STORAGE_AUTH_MODE,
+// AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY and AZURE_STORAGE_SAS_TOKEN say, in this
+// order; else the default credential of azidentity: environment, workload or managed identity, and
+// what the Azure command lines are signed in with.
 func Open(ctx context.Context, address string, settings Settings) (*Store, error) {
 	return open(ctx, address, settings, seams{})
 }
@@ -116,8 +118,14 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", place.url(), err)
 	}
-	s := &Store{url: place.url(), layout: settings.Layout, workers: settings.Workers, block: settings.BlockBytes,
-		policy: settings.Policy, scrub: access.scrub}
+	s := &Store{
+		url:     place.url(),
+		layout:  settings.Layout,
+		workers: settings.Workers,
+		block:   settings.BlockBytes,
+		policy:  settings.Policy,
+		scrub:   access.scrub,
+	}
 	if tier, ok := tiers[settings.Tier]; ok {
 		s.tier = &tier
 	}

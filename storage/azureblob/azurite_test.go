@@ -18,7 +18,8 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// azurite returns the address of the emulator's account. A test that needs it is skipped aloud without one.
+// azurite returns the address of the emulator's account. A test that needs it is skipped aloud
+// without one.
 func azurite(t testing.TB) string {
 	t.Helper()
 	address := strings.TrimRight(os.Getenv("INGEST_TEST_AZURITE"), "/")
@@ -38,8 +39,10 @@ func newContainer() string { return "t-" + strings.ToLower(rand.Text()) }
 
 // clearEnvironment hides the credentials of whoever runs the tests.
 func clearEnvironment(t *testing.T) {
-	for _, name := range []string{envAccount, envKey, envSAS, envConnection, envAuthMode, "AZURE_CLIENT_SECRET",
-		"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+	for _, name := range []string{
+		envAccount, envKey, envSAS, envConnection, envAuthMode, "AZURE_CLIENT_SECRET",
+		"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy",
+	} {
 		t.Setenv(name, "")
 	}
 }
@@ -122,7 +125,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// stepping calls step before and after each request. After one that step calls the last, no other gets through.
+// stepping calls step before and after each request. After one that step calls the last, no other
+// gets through.
 func stepping(step func() error) seams {
 	if step == nil {
 		return seams{}
@@ -168,8 +172,8 @@ func sasAddress(t *testing.T, c *azblob.Client, name, rights string) string {
 		t.Fatal(err)
 	}
 	query, err := sas.BlobSignatureValues{
-		Protocol: sas.ProtocolHTTPSandHTTP, ExpiryTime: time.Now().Add(time.Hour), ContainerName: name,
-		Permissions: rights,
+		Protocol: sas.ProtocolHTTPSandHTTP, ExpiryTime: time.Now().Add(time.Hour),
+		ContainerName: name, Permissions: rights,
 	}.SignWithSharedKey(key)
 	if err != nil {
 		t.Fatal(err)

@@ -22,12 +22,15 @@ const (
 	maxFileBytes  = maxBlocks * maxBlockBytes
 )
 
-// blockBytes returns the size of the blocks of a file: the wanted one, or as many whole MiB as it takes to stay
-// within 50,000 blocks.
+// blockBytes returns the size of the blocks of a file: the wanted one, or as many whole MiB as it
+// takes to stay within 50,000 blocks.
 func blockBytes(size, wanted int64) (int64, error) {
 	if size > maxFileBytes {
-		return 0, fmt.Errorf("the file has %d bytes, and a blob takes at most %d (50,000 blocks of 4,000 MiB): it can "+
-			"only be stored in segments", size, int64(maxFileBytes))
+		return 0, fmt.Errorf(
+			"the file has %d bytes, and a blob takes at most %d (50,000 blocks of 4,000 MiB): it can only be stored in segments",
+			size,
+			int64(maxFileBytes),
+		)
 	}
 	if needed := (size + maxBlocks - 1) / maxBlocks; needed > wanted {
 		wanted = (needed + 1<<20 - 1) >> 20 << 20
@@ -35,9 +38,10 @@ func blockBytes(size, wanted int64) (int64, error) {
 	return min(wanted, maxBlockBytes), nil
 }
 
-// blockID names a block by everything that decides what is in it: the file's digest, the size of blocks, the
-// block's place, and the checksum with which the service accepted it. So a block that lies there under this name
-// is the one that would be sent, whoever sent it and from whatever file.
+// blockID names a block by everything that decides what is in it: the file's digest, the size of
+// blocks, the block's place, and the checksum with which the service accepted it. So a block that
+// is there under this name is the one that would be sent, no matter who sent it, and from which
+// file.
 func blockID(file ingest.Digest, size int64, index int, crc uint64) string {
 	id := append([]byte(nil), file[:]...)
 	id = binary.BigEndian.AppendUint64(id, uint64(size))
@@ -90,13 +94,23 @@ func (s *Store) received(act, name string, got []byte, sent uint64) error {
 	if len(got) == 0 || base64.StdEncoding.EncodeToString(got) == crcText(sent) {
 		return nil
 	}
-	return &Error{Act: act, URL: s.urlOf(name), transient: true,
-		cause: fmt.Errorf("the service received other bytes: their CRC64 is %x", got)}
+	return &Error{
+		Act:       act,
+		URL:       s.urlOf(name),
+		transient: true,
+		cause:     fmt.Errorf("the service received other bytes: their CRC64 is %x", got),
+	}
 }
 
 // commit makes the blob out of its blocks. Until then nobody sees any of them.
-func (s *Store) commit(ctx context.Context, name string, digest ingest.Digest, size int64, ids []string,
-	condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
+func (s *Store) commit(
+	ctx context.Context,
+	name string,
+	digest ingest.Digest,
+	size int64,
+	ids []string,
+	condition *blob.ModifiedAccessConditions,
+) (ingest.Address, error) {
 	answer, err := s.container.NewBlockBlobClient(name).CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{
 		Metadata:         metadata{}.with(metaDigest, digest.String()),
 		Tier:             s.tier,
@@ -109,9 +123,9 @@ func (s *Store) commit(ctx context.Context, name string, digest ingest.Digest, s
 	return s.address(name, size, answer.ETag, answer.LastModified), nil
 }
 
-// discard removes the uncommitted blocks of a blob that is not there. The service does so when a block
-// list is committed; the
-// one that is committed here is empty, the blob says nothing of a digest, and it is removed at once.
+// discard removes the uncommitted blocks of a blob that is not there. The service does so when a
+// block list is committed; the one that is committed here is empty, the blob says nothing of a
+// digest, and it is removed at once.
 func (s *Store) discard(ctx context.Context, name string) error {
 	c := s.container.NewBlockBlobClient(name)
 	answer, err := c.CommitBlockList(ctx, nil, &blockblob.CommitBlockListOptions{
@@ -119,7 +133,7 @@ func (s *Store) discard(ctx context.Context, name string) error {
 	})
 	if err != nil {
 		if err = s.failed(ctx, "discard the blocks of", name, err); isTaken(err) {
-			return nil // somebody else has put the blob meanwhile, which has discarded them too
+			return nil // another writer has put the blob by now, which has discarded them too
 		}
 		return err
 	}

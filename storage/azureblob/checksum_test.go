@@ -22,8 +22,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// slowCRC is CRC-64/NVME bit by bit, from its published parameters: polynomial ad93d23594c93659, reflected, all ones
-// at the start and at the end.
+// slowCRC is CRC-64/NVME bit by bit, from its published parameters: polynomial ad93d23594c93659,
+// reflected, all ones at the start and at the end.
 func slowCRC(p []byte) uint64 {
 	crc := ^uint64(0)
 	for _, b := range p {
@@ -64,8 +64,8 @@ func TestCRCAgainstPublishedValues(t *testing.T) {
 	}
 }
 
-// checkingService answers as the service does: it refuses a body that does not have the checksum of its header, and
-// a request without one.
+// checkingService answers as the service does: it refuses a body that does not have the checksum of
+// its header, and a request without one.
 type checkingService struct {
 	damage func(n int, body []byte) // what the line does to the nth body
 
@@ -142,14 +142,17 @@ func TestServiceChecksEachUpload(t *testing.T) {
 		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
 	}
 	service.wantBlocks(t, p, 64<<10)
-	// The service here does check: the same bytes with another checksum are refused, and so are none.
+	// The service here does check: the same bytes with another checksum are refused, and so are
+	// none.
 	bad := newUpload("bad", ingest.Sum(p), p, metadata{})
 	bad.crc++
 	if _, err := s.send(t.Context(), bad, nil); !refused(err, bloberror.CRC64Mismatch) {
 		t.Errorf("with a checksum that is not that of the payload: %v", err)
 	}
-	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(err,
-		bloberror.CRC64Mismatch) {
+	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(
+		err,
+		bloberror.CRC64Mismatch,
+	) {
 		t.Errorf("a block with a checksum that is not its own: %v", err)
 	}
 }
@@ -167,12 +170,16 @@ func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
 	t.Helper()
 	for i := 0; i*size < len(file); i++ {
 		block := file[i*size : min(len(file), (i+1)*size)]
-		c.wantAccepted(t, payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)),
-			block)
+		c.wantAccepted(
+			t,
+			payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)),
+			block,
+		)
 	}
 }
 
-// TestDamageOnTheWay turns one bit of every second body: the service refuses it, and the next try gets through.
+// TestDamageOnTheWay turns one bit of every second body: the service refuses it, and the next try
+// gets through.
 func TestDamageOnTheWay(t *testing.T) {
 	service := &checkingService{damage: func(n int, body []byte) {
 		if n%2 == 1 {
@@ -183,7 +190,8 @@ func TestDamageOnTheWay(t *testing.T) {
 	p := randomBytes(300_000, 10)
 	once := openStore(t, s.url, Settings{})
 	if _, err := once.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
-		!strings.Contains(err.Error(), "Crc64Mismatch") || !passes(err) {
+		!strings.Contains(err.Error(), "Crc64Mismatch") ||
+		!passes(err) {
 		t.Errorf("Put of a payload that is damaged on its way: %v", err)
 	}
 	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
@@ -199,9 +207,8 @@ func TestDamageOnTheWay(t *testing.T) {
 	}
 }
 
-// TestOtherBytesReceived has a service that makes a blob of other bytes than were sent, and says so by
-// their checksum. What
-// it holds in the end is what was sent, or nothing.
+// TestOtherBytesReceived has a service that makes a blob of other bytes than were sent, and says so
+// by their checksum. What it holds in the end is what was sent, or nothing.
 func TestOtherBytesReceived(t *testing.T) {
 	clearEnvironment(t)
 	var mu sync.Mutex
@@ -217,8 +224,8 @@ func TestOtherBytesReceived(t *testing.T) {
 		case r.Method == http.MethodPut && comp == "blocklist":
 			w.WriteHeader(http.StatusCreated)
 		case r.Method == http.MethodPut:
-			if match := r.Header.Get("If-Match"); r.Header.Get("If-None-Match") != "" && there != nil || match != "" &&
-				match != headers[path].Get("ETag") {
+			if match := r.Header.Get("If-Match"); r.Header.Get("If-None-Match") != "" && there != nil ||
+				match != "" && match != headers[path].Get("ETag") {
 				w.Header().Set("x-ms-error-code", "ConditionNotMet")
 				w.WriteHeader(http.StatusPreconditionFailed)
 				return
@@ -231,8 +238,7 @@ func TestOtherBytesReceived(t *testing.T) {
 				blocks++
 			} else {
 				tag++
-				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)},
-					"Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
+				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
 				for name, values := range r.Header {
 					if strings.HasPrefix(name, "X-Ms-Meta-") {
 						kept[name] = values
@@ -254,8 +260,7 @@ func TestOtherBytesReceived(t *testing.T) {
 	}))
 	defer server.Close()
 	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{BlockBytes: 100_000, Policy: quick})
-	// smaller than what is looked for first, and larger
-	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} {
+	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} { // smaller than what is looked for first, and larger
 		p := randomBytes(size, 14)
 		lies = lied
 		_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)

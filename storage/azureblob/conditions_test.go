@@ -16,7 +16,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestAddress checks each field of an address, and that any other client reads the same bytes from it.
+// TestAddress checks each field of an address, and that any other client reads the same bytes from
+// it.
 func TestAddress(t *testing.T) {
 	s := fresh(t, Settings{Tier: "cool"})
 	p := randomBytes(100_000, 1)
@@ -28,8 +29,7 @@ func TestAddress(t *testing.T) {
 		}
 		name := "sha256/" + digest.String()[:2] + "/" + digest.String()
 		if a.URI != s.String()+"/"+name || a.Name != name || a.Container != s.containerName() || a.Bytes != 100_000 ||
-			a.ETag == "" || strings.Contains(a.ETag, `"`) || time.Since(a.Modified).Abs() > time.Minute ||
-			a.Modified.Location() != time.UTC {
+			a.ETag == "" || strings.Contains(a.ETag, `"`) || time.Since(a.Modified).Abs() > time.Minute || a.Modified.Location() != time.UTC {
 			t.Errorf("round %d: %+v", round, a)
 		}
 	}
@@ -65,7 +65,8 @@ func plainClient(t *testing.T) *azblob.Client {
 	return c
 }
 
-// TestLookCreatesNothing checks that only Put and a claim make the container, and that it is private.
+// TestLookCreatesNothing checks that only Put and a claim make the container, and that it is
+// private.
 func TestLookCreatesNothing(t *testing.T) {
 	s := fresh(t, Settings{})
 	exists := func() bool {
@@ -160,7 +161,8 @@ func plainUpload(digest ingest.Digest, p []byte, m metadata) *upload {
 	return u
 }
 
-// TestPutMendsWhatSaysThatItIsWrong checks that what lies under a digest and does not fit it is written over by Put.
+// TestPutMendsWhatSaysThatItIsWrong checks that what lies under a digest and does not fit it is
+// written over by Put.
 func TestPutMendsWhatSaysThatItIsWrong(t *testing.T) {
 	s := fresh(t, Settings{})
 	for i, size := range []int{1000, 100_000} {
@@ -222,7 +224,8 @@ func TestStat(t *testing.T) {
 	}
 	var again *ingest.RewrittenError
 	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag ||
-		again.Now.ETag == a.ETag || again.Now.Name != a.Name {
+		again.Now.ETag == a.ETag ||
+		again.Now.Name != a.Name {
 		t.Errorf("written again: %v", err)
 	} else if _, err := s.Stat(t.Context(), digest, again.Now); err != nil {
 		t.Errorf("where it is said to lie now: %v", err)
@@ -259,8 +262,7 @@ func TestGetKnowsSizes(t *testing.T) {
 			t.Errorf("a row of %d bytes: %d bytes, %v", want, len(got), err)
 		}
 	}
-	for _, name := range []string{"../x", "sha256/ab/cd", "other", "1/2/3", "01/2/3.bin", "1/0/3.bin",
-		payloadName(ingest.Sum(p)) + "/"} {
+	for _, name := range []string{"../x", "sha256/ab/cd", "other", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/"} {
 		if _, err := get(t, s, ingest.Sum(p), ingest.Address{Name: name}); !errors.Is(err, errNoName) {
 			t.Errorf("a row with the name %s: %v", name, err)
 		}

@@ -13,8 +13,9 @@ func parseConnection(text string) (map[string]string, error) {
 	for _, part := range strings.Split(strings.Trim(text, "; \r\n"), ";") {
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return nil, errors.New(envConnection +
-				" is not a connection string: want Name=value pairs with semicolons between them")
+			return nil, errors.New(
+				envConnection + " is not a connection string: want Name=value pairs with semicolons between them",
+			)
 		}
 		pairs[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
 	}
@@ -30,8 +31,9 @@ func namesAccount(text, account string) bool {
 	return err == nil && pairs["accountname"] == account
 }
 
-// fromConnection takes the credential of a connection string, and its endpoint for an address that names only the
-// account. One that is for another account or host is refused: a user who set it expects it to be used.
+// fromConnection takes the credential of a connection string, and its endpoint for an address that
+// names only the account. One that is for another account or host is refused: a user who set it
+// expects it to be used.
 func (p *place) fromConnection(a *access, text string) error {
 	pairs, err := parseConnection(text)
 	if err != nil {

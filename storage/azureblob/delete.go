@@ -19,21 +19,27 @@ import (
 
 // Delete hides the objects, asks confirm, and removes them or puts them back; see ingest.Store.
 //
-// To hide a blob is to add a mark to its metadata, on the condition that it is the write that was listed.
-// That gives it a new
-// ETag, and the removal is conditional on that one. A Put that sees the mark does not rely on the blob: it
-// writes it again,
-// on the condition that it is still the one that was seen. So either the removal comes first, and Put finds nothing and
-// writes; or the write does, and the removal fails. To put a blob back is to take the mark from it, on the
-// same condition,
-// so that a removal by somebody who has gone on after a long pause fails as well.
-func (s *Store) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
-	error) {
+// To hide a blob is to add a mark to its metadata, on the condition that it is the write that was
+// listed. That gives it a new ETag, and the removal is conditional on that one. A Put that sees the
+// mark does not rely on the blob: it writes it again, on the condition that it is still the one
+// that was seen. So either the removal comes first, and Put finds nothing and writes; or the write
+// does, and the removal fails. To put a blob back is to take the mark from it, on the same
+// condition, so that a removal by somebody who has gone on after a long pause fails as well.
+func (s *Store) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	d := &deletion{Store: s, token: rand.Text(), objects: objects, tags: make([]azcore.ETag, len(objects)),
-		outcome: make([]error, len(objects))}
+	d := &deletion{
+		Store:   s,
+		token:   rand.Text(),
+		objects: objects,
+		tags:    make([]azcore.ETag, len(objects)),
+		outcome: make([]error, len(objects)),
+	}
 	d.each(ctx, d.hide, func(int) bool { return true })
 	err := ctx.Err()
 	if err == nil {
@@ -43,7 +49,8 @@ func (s *Store) Delete(ctx context.Context, objects []ingest.Object, confirm fun
 	if err != nil {
 		settle = d.putBack
 	}
-	// What is hidden is dealt with although ctx has ended, but not for long: the next gc can do so too.
+	// What is hidden is dealt with although ctx has ended, but not for long: the next gc can do so
+	// too.
 	rest, cancel := context.WithCancel(ctx)
 	if ctx.Err() != nil {
 		rest, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
@@ -110,8 +117,10 @@ func (d *deletion) hide(ctx context.Context, i int) error {
 	case isTaken(err): // by another writer, or by ourselves with an answer that was lost
 		return d.hideAgain(ctx, i)
 	case refused(err, bloberror.BlobArchived, bloberror.BlobBeingRehydrated):
-		return fmt.Errorf("%s is in the archive tier, and cannot be taken out of use there: move it to another tier "+
-			"first", there.URI)
+		return fmt.Errorf(
+			"%s is in the archive tier, and cannot be taken out of use there: move it to another tier first",
+			there.URI,
+		)
 	}
 	return err
 }
@@ -129,17 +138,22 @@ func (d *deletion) hideAgain(ctx context.Context, i int) error {
 	return fmt.Errorf("%s: %w", there.URI, ingest.ErrModified)
 }
 
-// mark sets the mark of a blob, or takes it away, and keeps its other metadata. It returns the new ETag.
+// mark sets the mark of a blob, or takes it away, and keeps its other metadata. It returns the new
+// ETag.
 func (s *Store) mark(ctx context.Context, there *present, mark string) (azcore.ETag, error) {
 	m := there.metadata.renamed().with(metaHidden, mark)
-	answer, err := s.container.NewBlobClient(there.Name).SetMetadata(ctx, m,
-		&blob.SetMetadataOptions{AccessConditions: ifStill(there.tag)})
+	answer, err := s.container.NewBlobClient(there.Name).
+		SetMetadata(ctx, m, &blob.SetMetadataOptions{AccessConditions: ifStill(there.tag)})
 	if err != nil {
 		return "", s.failed(ctx, "set the metadata of", there.Name, err)
 	}
 	if answer.ETag == nil {
-		return "", &Error{Act: "set the metadata of", URL: there.URI, transient: true,
-			cause: errors.New("the answer has no ETag")}
+		return "", &Error{
+			Act:       "set the metadata of",
+			URL:       there.URI,
+			transient: true,
+			cause:     errors.New("the answer has no ETag"),
+		}
 	}
 	return *answer.ETag, nil
 }

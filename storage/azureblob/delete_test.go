@@ -32,11 +32,14 @@ func filled(t *testing.T, choose func(*http.Request) deed) (*Store, []byte, inge
 	return s, p, a
 }
 
-// TestDeleteThroughFaults: an answer that is lost does not keep a blob from being hidden, put back, or deleted.
+// TestDeleteThroughFaults: an answer that is lost does not keep a blob from being hidden, put back,
+// or deleted.
 func TestDeleteThroughFaults(t *testing.T) {
 	refused := errors.New("refused")
-	for name, fault := range map[string]deed{"reset": cut, "the answer is lost": dropAnswer,
-		"503": say(503, "ServerBusy"), "503 after it landed": after(say(503, "ServerBusy"))} {
+	for name, fault := range map[string]deed{
+		"reset": cut, "the answer is lost": dropAnswer,
+		"503": say(503, "ServerBusy"), "503 after it landed": after(say(503, "ServerBusy")),
+	} {
 		for what, matches := range map[string]func(*http.Request) bool{"mark": isMark, "delete": isDelete} {
 			s, p, a := filled(t, firstOf(3, matches, fault))
 			for _, answer := range []error{refused, nil} {
@@ -100,13 +103,22 @@ func TestDeleteKeepsMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := randomBytes(100, 23)
-	a, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Layer: 12, Ordinal: 2,
-		Type: "Q4_K"}, p)
+	a, err := s.Put(
+		t.Context(),
+		ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Layer: 12, Ordinal: 2, Type: "Q4_K"},
+		p,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2", "QuantizationType": "Q4_K",
-		"Catalog": "first", "Sha256": ingest.Sum(p).String()}
+	want := map[string]string{
+		"ModelId":          "7",
+		"LayerId":          "12",
+		"SegmentOrdinal":   "2",
+		"QuantizationType": "Q4_K",
+		"Catalog":          "first",
+		"Sha256":           ingest.Sum(p).String(),
+	}
 	refused := errors.New("refused")
 	_, err = s.Delete(t.Context(), objects(t, s), func(context.Context) error {
 		wantMetadata(t, s, a, want)
@@ -124,8 +136,8 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 	s, _, a := filled(t, func(*http.Request) deed { return nil })
 	for _, name := range []string{"", "x", "owner", "catalogs/first", "1/2/3.tmp", a.Name + "x"} {
 		for _, hidden := range []bool{false, true} {
-			if err := remove(t, s, ingest.Object{Name: name, Modified: a.Modified, Tag: a.ETag,
-				Hidden: hidden}); !errors.Is(err, errNoName) {
+			object := ingest.Object{Name: name, Modified: a.Modified, Tag: a.ETag, Hidden: hidden}
+			if err := remove(t, s, object); !errors.Is(err, errNoName) {
 				t.Errorf("Delete of %q: %v", name, err)
 			}
 		}

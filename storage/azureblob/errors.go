@@ -67,7 +67,9 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 	switch bloberror.Code(e.Code) {
-	case bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.BlobArchived,
+	case bloberror.ContainerNotFound,
+		bloberror.ContainerBeingDeleted,
+		bloberror.BlobArchived,
 		bloberror.BlobBeingRehydrated:
 		return true
 	}
@@ -84,8 +86,8 @@ func (e *Error) Transient() bool { return e.transient }
 // RetryAfter is how long the service asks to wait before that; zero if it says nothing.
 func (e *Error) RetryAfter() time.Duration { return e.after }
 
-// failed turns an error of the SDK into one that says what was tried, on what, and what to do. Once the caller's
-// context has ended, that is the reason for whatever happened.
+// failed turns an error of the SDK into one that says what was tried, on what, and what to do. Once
+// the caller's context has ended, that is the reason.
 func (s *Store) failed(ctx context.Context, act, name string, err error) error {
 	e := &Error{Act: act, URL: s.urlOf(name)}
 	var said *azcore.ResponseError
@@ -120,9 +122,8 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. Of one without a
-// container nothing is
-// known: it may be the wrong name, or account.
+// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. Of one
+// without a container nothing is known: it may be the wrong name, or account.
 func asMissing(err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusNotFound && !refused(err, bloberror.ContainerNotFound) {
@@ -133,7 +134,8 @@ func asMissing(err error) error {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9-]{1,80}$`)
 
-// answered takes from the answer what is known to be harmless. Its text is not: it may repeat the request.
+// answered takes from the answer what is known to be harmless. Its text is not: it may repeat the
+// request.
 func (e *Error) answered(said *azcore.ResponseError) {
 	e.Status = said.StatusCode
 	if plainWord.MatchString(said.ErrorCode) {
@@ -152,9 +154,8 @@ func (e *Error) answered(said *azcore.ResponseError) {
 // telltale is what stands beside a secret, in a text that repeats a request.
 var telltale = regexp.MustCompile(`(?i)sig=|sharedkey|bearer|authorization|accountkey`)
 
-// reason is what the service says of a request that it does not understand, and nobody else can: which
-// header, which value. A
-// text that may repeat a secret is not told.
+// reason is what the service says of a request that it does not understand, and nobody else can:
+// which header, which value. A text that may repeat a secret is not told.
 func (s *Store) reason(said *azcore.ResponseError) string {
 	var body struct{ Message, HeaderName, QueryParameterName, Reason string }
 	if said.RawResponse == nil {
@@ -188,7 +189,8 @@ func isTransientStatus(status int) bool {
 	return status >= 500
 }
 
-// retryAfter reads the three headers that say how long to wait; the most exact one counts. More than a day is a day.
+// retryAfter reads the three headers that say how long to wait; the most exact one counts. More
+// than a day is a day.
 func retryAfter(h http.Header) time.Duration {
 	const longest = 24 * time.Hour
 	for _, name := range []string{"retry-after-ms", "x-ms-retry-after-ms"} {
@@ -206,10 +208,12 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// unanswered judges an error of the way there. All of them may pass, but for those that a second try meets again.
+// unanswered judges an error of the way there. All of them may pass, but for those that a second
+// try meets again.
 func (e *Error) unanswered(err error) {
 	if e.cause = err; strings.Contains(err.Error(), "malformed") {
-		// net/http repeats what it could not read, which may be anything, and may be our own request.
+		// net/http repeats what it could not read, which may be anything, and may be our own
+		// request.
 		e.cause, e.transient = errors.New("the answer is not one of HTTP"), true
 		return
 	}

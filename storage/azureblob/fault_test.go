@@ -46,7 +46,8 @@ func through(t *testing.T, p *proxyServer, settings Settings) *Store {
 	return s
 }
 
-// TestFaults puts and gets payloads while the line fails in one way, and looks that all are there, whole and once.
+// TestFaults puts and gets payloads while the line fails in one way, and looks that all are there,
+// whole and once.
 func TestFaults(t *testing.T) {
 	any := func(*http.Request) bool { return true }
 	isRead := func(r *http.Request) bool { return r.Method == http.MethodGet }
@@ -109,17 +110,17 @@ func secondAndThird(d deed) func(*http.Request) deed {
 	}
 }
 
-// TestRetryAfter checks that every form of the wish reaches the error, and that the wrapper waits so long.
+// TestRetryAfter checks that every form of the wish reaches the error, and that the wrapper waits
+// so long.
 func TestRetryAfter(t *testing.T) {
 	for name, test := range map[string]struct {
 		headers     []string
 		least, most time.Duration
 	}{
-		"seconds": {[]string{"Retry-After", "1"}, time.Second, 20 * time.Second},
-		"a date":  {[]string{"Retry-After", "+2s"}, 900 * time.Millisecond, 20 * time.Second},
-		"ms":      {[]string{"x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
-		"ms before s": {[]string{"Retry-After", "100", "x-ms-retry-after-ms", "400"}, 400 * time.Millisecond,
-			20 * time.Second},
+		"seconds":         {[]string{"Retry-After", "1"}, time.Second, 20 * time.Second},
+		"a date":          {[]string{"Retry-After", "+2s"}, 900 * time.Millisecond, 20 * time.Second},
+		"ms":              {[]string{"x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
+		"ms before s":     {[]string{"Retry-After", "100", "x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
 		"a date long ago": {[]string{"Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT"}, 0, 20 * time.Second},
 		"nonsense":        {[]string{"Retry-After", "soon"}, 0, 20 * time.Second},
 	} {
@@ -142,8 +143,7 @@ func TestRetryAfter(t *testing.T) {
 // TestFinalFaults checks that what trying again cannot cure is tried once.
 func TestFinalFaults(t *testing.T) {
 	for code, status := range map[string]int{
-		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403, "InvalidBlobTier": 400,
-		"BlobArchived":   409,
+		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403, "InvalidBlobTier": 400, "BlobArchived": 409,
 		"LeaseIdMissing": 412, "NotImplemented": 501, "BlobImmutableDueToPolicy": 409, "": 404,
 	} {
 		var uploads atomic.Int64

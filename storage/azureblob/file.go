@@ -14,17 +14,20 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// PutFile stores the first size bytes of file, whose digest it is, as one blob, by its digest. It tries
-// its requests again by itself. The file is read
-// once, in order, and sent in blocks, several at once. Blocks that an interrupted attempt has sent are not
-// sent again. A file
-// that turns out to have another digest is refused before anybody can see it.
+// PutFile stores the first size bytes of file, whose digest it is, as one blob, by its digest. It
+// tries its requests again by itself. The file is read once, in order, and sent in blocks, several
+// at once. Blocks that an interrupted attempt has sent are not sent again. A file that turns out to
+// have another digest is refused before anybody can see it.
 //
-// Memory is nine blocks of 8 MiB, with the settings' defaults. The service takes 50,000 blocks, so beyond
-// 390 GiB blocks
-// grow, and fewer of them are held; beyond 1.7 TiB it is two of them, the 50,000th part of the file each.
-func (s *Store) PutFile(ctx context.Context, digest ingest.Digest, file io.ReaderAt, size int64) (ingest.Address,
-	error) {
+// Memory is nine blocks of 8 MiB, with the settings' defaults. The service takes 50,000 blocks, so
+// beyond 390 GiB blocks grow, and fewer of them are held; beyond 1.7 TiB it is two of them, the
+// 50,000th part of the file each.
+func (s *Store) PutFile(
+	ctx context.Context,
+	digest ingest.Digest,
+	file io.ReaderAt,
+	size int64,
+) (ingest.Address, error) {
 	if size < 0 {
 		return ingest.Address{}, fmt.Errorf("a file of %d bytes", size)
 	}
@@ -77,10 +80,11 @@ func (f *sending) whole(ctx context.Context) (ingest.Address, error) {
 	if got := ingest.Sum(payload); got != f.digest {
 		return ingest.Address{}, &ingest.MismatchError{Want: f.digest, Got: got}
 	}
-	return tried(ctx, f.Store, func() (ingest.Address, error) {
-		return f.put(ctx,
-			newUpload(f.name, f.digest, payload, metadata{}))
-	})
+	return tried(
+		ctx,
+		f.Store,
+		func() (ingest.Address, error) { return f.put(ctx, newUpload(f.name, f.digest, payload, metadata{})) },
+	)
 }
 
 func (f *sending) read(buffer []byte, offset int64) error {
@@ -110,7 +114,8 @@ func (f *sending) inBlocks(ctx context.Context) (ingest.Address, error) {
 	return f.finish(ctx, ids, there)
 }
 
-// finish commits the blocks. A commit whose answer was lost meets its own blob when it is tried again.
+// finish commits the blocks. A commit whose answer was lost meets its own blob when it is tried
+// again.
 func (f *sending) finish(ctx context.Context, ids []string, there *present) (ingest.Address, error) {
 	for contest := 1; ; contest++ {
 		address, err := tried(ctx, f.Store, func() (ingest.Address, error) {
@@ -132,9 +137,9 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 	}
 }
 
-// clear makes way for our blocks, once the file is known to be the right one. Blocks can only be discarded
-// by writing the
-// blob, so where one is there, whatever it holds, it stays until a person has looked.
+// clear makes way for our blocks, once the file is known to be the right one. Blocks can only be
+// discarded by writing the blob, so where one is there it stays, no matter what it holds, until a
+// person has looked.
 func (f *sending) clear(ctx context.Context) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(f.file, 0, f.size)); err != nil {
@@ -146,9 +151,11 @@ func (f *sending) clear(ctx context.Context) error {
 	_, err := tried(ctx, f.Store, func() (struct{}, error) {
 		there, err := f.look(ctx, f.name)
 		if err == nil && there != nil && !there.holds(f.digest, f.size) {
-			err = fmt.Errorf("%s holds something else, and blocks of another program beside it, which are in the way "+
-				"of ours: remove the blob if nobody needs it, or wait a week until the service has removed the blocks",
-				there.URI)
+			err = fmt.Errorf(
+				"%s holds something else, and blocks of another program beside it, which are in the way of ours: "+
+					"remove the blob if nobody needs it, or wait a week until the service has removed the blocks",
+				there.URI,
+			)
 		}
 		if err != nil || there != nil {
 			return struct{}{}, err
@@ -173,7 +180,8 @@ type block struct {
 	data []byte
 }
 
-// stageAll reads and hashes the file and sends the blocks that are not staged yet. It returns the names of all.
+// stageAll reads and hashes the file and sends the blocks that are not staged yet. It returns the
+// names of all.
 func (f *sending) stageAll(ctx context.Context, staged map[string]int64) ([]string, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	blocks := make(chan block)
@@ -214,9 +222,14 @@ func (f *sending) buffers() int {
 	return max(2, int(min(int64(workers)+1, int64(workers+1)*f.Store.block/f.block)))
 }
 
-// readAll gives the blocks that are not staged to the workers, and fails at the end if the file is another one.
-func (f *sending) readAll(ctx context.Context, staged map[string]int64, free chan []byte,
-	blocks chan<- block) ([]string, error) {
+// readAll gives the blocks that are not staged to the workers, and fails at the end if the file is
+// another one.
+func (f *sending) readAll(
+	ctx context.Context,
+	staged map[string]int64,
+	free chan []byte,
+	blocks chan<- block,
+) ([]string, error) {
 	h := sha256.New()
 	var ids []string
 	for offset := int64(0); offset < f.size; offset += f.block {

@@ -99,7 +99,8 @@ func TestPutFileFaults(t *testing.T) {
 	}
 }
 
-// TestPutFileResumes breaks an upload off for good and checks that another one sends only what is missing.
+// TestPutFileResumes breaks an upload off for good and checks that another one sends only what is
+// missing.
 func TestPutFileResumes(t *testing.T) {
 	var blocks atomic.Int64
 	broken := true
@@ -131,7 +132,8 @@ func TestPutFileResumes(t *testing.T) {
 	wantStored(t, s, address, content)
 }
 
-// TestPutFileRefusesAnotherFile checks that neither a wrong file nor blocks that one has left come to be seen.
+// TestPutFileRefusesAnotherFile checks that neither a wrong file nor blocks that one has left come
+// to be seen.
 func TestPutFileRefusesAnotherFile(t *testing.T) {
 	var blocks atomic.Int64
 	s := fileStore(t, newProxy(t, counting(&blocks, nil)))
@@ -168,15 +170,14 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 	}
 }
 
-// TestPutFileAmongForeignBlocks checks that blocks of another program, whose names are of another length, do not
-// stand in the way for the week that the service keeps them.
+// TestPutFileAmongForeignBlocks checks that blocks of another program, whose names are of another
+// length, do not stand in the way for the week that the service keeps them.
 func TestPutFileAmongForeignBlocks(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 6)
 	digest := ingest.Sum(content)
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")),
-		nil); err != nil {
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
 	wrong := bytes.Clone(content)
@@ -195,7 +196,8 @@ func TestPutFileAmongForeignBlocks(t *testing.T) {
 	wantStored(t, s, address, content)
 }
 
-// TestPutFileBesideForeignBlocks: where a blob is there, foreign blocks are not discarded, because that would write it.
+// TestPutFileBesideForeignBlocks: where a blob is there, foreign blocks are not discarded, because
+// that would write it.
 func TestPutFileBesideForeignBlocks(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 12)
@@ -205,8 +207,7 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")),
-		nil); err != nil {
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil ||
@@ -218,8 +219,8 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 	}
 }
 
-// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong; or
-// discards the blocks.
+// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong;
+// or discards the blocks.
 func TestPutFileMeanwhile(t *testing.T) {
 	content := randomBytes(1<<20, 13)
 	digest := ingest.Sum(content)
@@ -251,8 +252,8 @@ func TestPutFileMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPutFileOverDamage checks that a blob that is not what its name says is written over, and that a file that two
-// callers send at once is stored.
+// TestPutFileOverDamage checks that a blob that is not what its name says is written over, and that
+// a file that two callers send at once is stored.
 func TestPutFileOverDamage(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 7)
@@ -295,7 +296,8 @@ func TestBlockBytes(t *testing.T) {
 	}
 }
 
-// TestFileBuffers: however large the blocks are, no more of them are held than two, or than what was to be held.
+// TestFileBuffers: however large the blocks are, no more of them are held than two, or than what
+// was to be held.
 func TestFileBuffers(t *testing.T) {
 	for _, test := range []struct {
 		workers    int
@@ -303,8 +305,7 @@ func TestFileBuffers(t *testing.T) {
 		want, most int64
 	}{
 		{8, 8 << 20, 9, 72 << 20}, {64, 8 << 20, 9, 72 << 20}, {3, 8 << 20, 4, 32 << 20}, {1, 8 << 20, 2, 16 << 20},
-		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20},
-		{8, maxBlockBytes, 2, 2 * maxBlockBytes},
+		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20}, {8, maxBlockBytes, 2, 2 * maxBlockBytes},
 	} {
 		f := &sending{Store: &Store{workers: test.workers, block: 8 << 20}, block: test.block}
 		if n := int64(f.buffers()); n != test.want || n*test.block > test.most {
@@ -316,8 +317,7 @@ func TestFileBuffers(t *testing.T) {
 func TestBlockIDs(t *testing.T) {
 	a, b := ingest.Sum([]byte("a")), ingest.Sum([]byte("b"))
 	ids := map[string]bool{}
-	for _, id := range []string{blockID(a, 8, 0, 1), blockID(b, 8, 0, 1), blockID(a, 9, 0, 1), blockID(a, 8, 1, 1),
-		blockID(a, 8, 0, 2)} {
+	for _, id := range []string{blockID(a, 8, 0, 1), blockID(b, 8, 0, 1), blockID(a, 9, 0, 1), blockID(a, 8, 1, 1), blockID(a, 8, 0, 2)} {
 		ids[id] = true
 		if len(id) != 72 {
 			t.Errorf("%d characters in %s", len(id), id)
@@ -337,8 +337,7 @@ func TestPutAmongForeignBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")),
-		nil); err != nil {
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
 	address, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)

@@ -15,11 +15,15 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Get reads a part of a payload; see ingest.Store. One that is out of use because of a Delete is read as
-// well: rows that
-// refer to it are right.
-func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
-	into []byte) error {
+// Get reads a part of a payload; see ingest.Store. One that is out of use because of a Delete is
+// read as well: rows that refer to it are right.
+func (s *Store) Get(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+	offset int64,
+	into []byte,
+) error {
 	name, err := nameAt(digest, address)
 	if err != nil {
 		return err
@@ -58,7 +62,8 @@ func (s *Store) get(ctx context.Context, name string, bytes int64, part blob.HTT
 	}
 	n, err := io.ReadFull(answer.Body, into)
 	if err == nil {
-		// Without a length in the answer there may be more; and a connection is used again only after its end was seen.
+		// Without a length in the answer there may be more; and a connection is used again only
+		// after its end was seen.
 		var more int
 		if more, err = answer.Body.Read(make([]byte, 1)); more > 0 {
 			return &ingest.SizeError{Where: s.urlOf(name), Want: bytes, Got: bytes + 1}

@@ -10,9 +10,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestContainerGone deletes the container under a store that was claimed: it is not made again, for with
-// it went the payloads that
-// rows refer to.
+// TestContainerGone deletes the container under a store that was claimed: it is not made again, for
+// with it went the payloads that rows refer to.
 func TestContainerGone(t *testing.T) {
 	s := fresh(t, Settings{BlockBytes: 1000})
 	if _, err := s.Owner(t.Context(), "ours"); err != nil {

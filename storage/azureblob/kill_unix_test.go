@@ -34,14 +34,15 @@ func TestKilledChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := uploader(t, address)
-	if _, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content),
-		int64(len(content))); err != nil {
+	file := bytes.NewReader(content)
+	if _, err := s.PutFile(t.Context(), ingest.Sum(content), file, int64(len(content))); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestKill kills a process between two blocks, again and again, and counts the blocks: no block that had been
-// accepted is sent again, but for those whose answers the process did not live to see.
+// TestKill kills a process between two blocks, again and again, and counts the blocks: no block
+// that had been accepted is sent again, but for those whose answers the process did not live to
+// see.
 func TestKill(t *testing.T) {
 	clearEnvironment(t)
 	var blocks atomic.Int64
@@ -88,7 +89,8 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Each kill may cost the blocks that the workers had under way, and the first start finds no container.
+	// Each kill may cost the blocks that the workers had under way, and the first start finds no
+	// container.
 	t.Logf("64 blocks: %d before the last start, %d after it, %d commits", before, blocks.Load()-before, commits.Load())
 	if extra := blocks.Load() - 64; extra < 0 || extra > 4*3 || commits.Load() != 1 {
 		t.Errorf("%d blocks were sent for 64, and %d commits", blocks.Load(), commits.Load())

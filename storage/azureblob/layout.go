@@ -37,7 +37,8 @@ const contentType = "application/octet-stream"
 // headerText is what a header can carry. Metadata that is none is left out.
 var headerText = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
 
-// metadata of a blob as the SDK has it: the service keeps the case of names and does not tell them apart by it.
+// metadata of a blob as the SDK has it: the service keeps the case of names and does not tell them
+// apart by it.
 type metadata map[string]*string
 
 func (m metadata) get(name string) string {
@@ -140,7 +141,8 @@ func (s *Store) address(name string, bytes int64, tag *azcore.ETag, modified *ti
 // quoted is the reverse of plainTag.
 func quoted(tag string) azcore.ETag { return azcore.ETag(`"` + tag + `"`) }
 
-// plainTag is an ETag without quotes: answers have them, lists do not, and other programs keep it without.
+// plainTag is an ETag without quotes: answers have them, lists do not, and other programs keep it
+// without.
 func plainTag(tag *azcore.ETag) string {
 	if tag == nil {
 		return ""
@@ -150,8 +152,8 @@ func plainTag(tag *azcore.ETag) string {
 
 var errNoName = errors.New("it is not a name that this store gives")
 
-// nameAt is where the payload of a row lies. A row that was written for another kind of store has no name: then
-// the digest says where. A name that the store does not give is not followed.
+// nameAt is the blob of a row's payload. A row that was written for another kind of store has
+// no name: then the digest says where. A name that the store does not give is not followed.
 func nameAt(digest ingest.Digest, address ingest.Address) (string, error) {
 	if address.Name == "" {
 		return payloadName(digest), nil

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limit bounds the bytes of bodies that go in both directions each second, all requests together. A nil
-// limit bounds nothing.
+// limit bounds the bytes of bodies that go in both directions each second, all requests together. A
+// nil limit bounds nothing.
 type limit struct{ *rate.Limiter }
 
 // newLimit allows so many megabits (of 1,000,000 bits) a second; nil if that is zero or less.

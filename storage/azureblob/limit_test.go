@@ -40,12 +40,16 @@ func exchange(ctx context.Context, t *transport, size int) error {
 
 // TestLimitHolds measures what four callers together send and receive in a synthetic time.
 func TestLimitHolds(t *testing.T) {
-	for name, sizes := range map[string][2]int{"sent": {1_000_000, 0}, "received": {0, 1_000_000},
-		"both": {500_000, 500_000}} {
+	for name, sizes := range map[string][2]int{
+		"sent": {1_000_000, 0}, "received": {0, 1_000_000}, "both": {500_000, 500_000},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				// 10 MB a second
-				capped := &transport{access: &access{host: "host"}, rounds: counted{sizes[1]}, limit: newLimit(80)}
+				capped := &transport{
+					access: &access{host: "host"},
+					rounds: counted{sizes[1]},
+					limit:  newLimit(80),
+				} // 10 MB a second
 				begun := time.Now()
 				var group sync.WaitGroup
 				for range 4 {
@@ -69,8 +73,12 @@ func TestLimitHolds(t *testing.T) {
 // TestLimitCountsAgain: a body that net/http sends again on another connection counts again.
 func TestLimitCountsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://host/x",
-			bytes.NewReader(make([]byte, 1_000_000)))
+		r, err := http.NewRequestWithContext(
+			t.Context(),
+			http.MethodPut,
+			"http://host/x",
+			bytes.NewReader(make([]byte, 1_000_000)),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,8 +101,11 @@ func TestLimitCountsAgain(t *testing.T) {
 
 func TestLimitStopsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// 1,000 bytes a second
-		slow := &transport{access: &access{host: "host"}, rounds: counted{}, limit: newLimit(0.008)}
+		slow := &transport{
+			access: &access{host: "host"},
+			rounds: counted{},
+			limit:  newLimit(0.008),
+		} // 1,000 bytes a second
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
 		begun := time.Now()

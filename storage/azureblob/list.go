@@ -11,9 +11,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// list yields the blobs whose names begin with prefix, page by page. A container that does not exist holds
-// none, unless it was
-// there already. A page is tried again here: whoever wraps the store cannot, for what was yielded cannot be taken back.
+// list yields the blobs whose names begin with prefix, page by page. A container that does not
+// exist holds none, unless it was there already. A page is tried again by itself: what
+// was yielded cannot be taken back.
 func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter.Seq2[*container.BlobItem, error] {
 	return func(yield func(*container.BlobItem, error) bool) {
 		options := &container.ListBlobsFlatOptions{Include: container.ListBlobsInclude{Metadata: withMetadata}}
@@ -40,22 +40,31 @@ func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter
 }
 
 // page fetches one page. The SDK's pager does not survive an error, so each serves for one page.
-func (s *Store) page(ctx context.Context, options *container.ListBlobsFlatOptions) (container.ListBlobsFlatResponse,
-	error) {
+func (s *Store) page(
+	ctx context.Context,
+	options *container.ListBlobsFlatOptions,
+) (container.ListBlobsFlatResponse, error) {
 	page, err := s.container.NewListBlobsFlatPager(options).NextPage(ctx)
 	if err != nil {
 		return page, s.failed(ctx, "list", "", err)
 	}
 	if page.Segment == nil { // an answer without what was asked for is none
-		return page, &Error{Act: "list", URL: s.urlOf(""), transient: true,
-			cause: errors.New("the answer is not a listing")}
+		return page, &Error{
+			Act:       "list",
+			URL:       s.urlOf(""),
+			transient: true,
+			cause:     errors.New("the answer is not a listing"),
+		}
 	}
 	return page, nil
 }
 
 // yieldPage reports whether the listing goes on.
-func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment,
-	yield func(*container.BlobItem, error) bool) bool {
+func yieldPage(
+	ctx context.Context,
+	segment *container.BlobFlatListSegment,
+	yield func(*container.BlobItem, error) bool,
+) bool {
 	for _, item := range segment.BlobItems {
 		if item.Name == nil || item.Properties == nil {
 			continue
@@ -71,11 +80,10 @@ func yieldPage(ctx context.Context, segment *container.BlobFlatListSegment,
 	return true
 }
 
-// List yields the payloads in the container, of both layouts; see ingest.Store. Blobs under names that the
-// store does not give,
-// or by position without the digest that it writes beside each, are not ours: they are not yielded. An
-// interrupted write leaves
-// nothing but the blocks of a large file, which the service removes by itself.
+// List yields the payloads in the container, of both layouts; see ingest.Store. Blobs under names
+// that the store does not give, or by position without the digest that it writes beside each, are
+// not ours: they are not yielded. An interrupted write leaves nothing but the blocks of a large
+// file, which the service removes by itself.
 func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {
 		for item, err := range s.list(ctx, "", true) {
@@ -92,8 +100,11 @@ func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 
 func object(item *container.BlobItem) (ingest.Object, bool) {
 	there := &present{metadata: item.Metadata}
-	object := ingest.Object{Name: *item.Name, Tag: plainTag(item.Properties.ETag),
-		Hidden: there.metadata.get(metaHidden) != ""}
+	object := ingest.Object{
+		Name:   *item.Name,
+		Tag:    plainTag(item.Properties.ETag),
+		Hidden: there.metadata.get(metaHidden) != "",
+	}
 	digest, ours := payloadDigest(object.Name)
 	if !ours {
 		if _, ours = parsePosition(object.Name); ours {

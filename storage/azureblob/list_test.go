@@ -8,7 +8,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestListPages makes the service answer in short pages, two of them not at once, and puts blobs of others beside ours.
+// TestListPages makes the service answer in short pages, two of them not at once, and puts blobs of
+// others beside ours.
 func TestListPages(t *testing.T) {
 	clearEnvironment(t)
 	pages := 0
@@ -27,8 +28,10 @@ func TestListPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"sha256/readme.txt", "other/" + strings.Repeat("a", 64),
-		"sha256/ab/" + strings.Repeat("f", 64), "1/2/3.bin"} {
+	for _, name := range []string{
+		"sha256/readme.txt", "other/" + strings.Repeat("a", 64),
+		"sha256/ab/" + strings.Repeat("f", 64), "1/2/3.bin",
+	} {
 		if _, err := s.send(t.Context(), newUpload(name, ingest.Sum(nil), nil, metadata{}), nil); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Owner returns the catalogue that the store belongs to, and makes claim the owner if nobody is; see ingest.Store.
+// Owner returns the catalogue that the store belongs to, and makes claim the owner if nobody is;
+// see ingest.Store.
 func (s *Store) Owner(ctx context.Context, claim string) (string, error) {
 	owner, err := s.owned(ctx, claim)
 	if err != nil {
@@ -62,8 +63,10 @@ func (s *Store) recordedOwner(ctx context.Context) (string, error) {
 		return "", s.failed(ctx, "read", ownerRecord, err)
 	}
 	if len(text) == 0 {
-		return "", fmt.Errorf("%s is empty, and should hold the identity of a catalogue: remove the blob if another "+
-			"program wrote it", s.urlOf(ownerRecord))
+		return "", fmt.Errorf(
+			"%s is empty, and should hold the identity of a catalogue: remove the blob if another program wrote it",
+			s.urlOf(ownerRecord),
+		)
 	}
 	return string(text), nil
 }
@@ -87,7 +90,8 @@ func (s *Store) formerOwner(ctx context.Context) (string, error) {
 	return "", &ingest.SharedError{Catalogs: identities, Where: s.urlOf(catalogs)}
 }
 
-// ownedBy is the identity of the catalogue that the store belongs to, escaped; empty if Owner has found none.
+// ownedBy is the identity of the catalogue that the store belongs to, escaped; empty if Owner has
+// found none.
 func (s *Store) ownedBy() string {
 	if owner := s.owner.Load(); owner != nil {
 		return *owner
@@ -97,8 +101,8 @@ func (s *Store) ownedBy() string {
 
 const plainBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// escape turns an identity into a value of a header that nothing on the way changes: a byte that is not
-// plain becomes ~XX.
+// escape turns an identity into a value of a header that nothing on the way changes: a byte that is
+// not plain becomes ~XX.
 func escape(identity string) string {
 	var name strings.Builder
 	for i := range len(identity) {

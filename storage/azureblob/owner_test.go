@@ -9,7 +9,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// entries makes a store as it was before stores had an owner, used by catalogues with these entries.
+// entries makes a store as it was before stores had an owner, used by catalogues with these
+// entries.
 func entries(t *testing.T, names ...string) *Store {
 	t.Helper()
 	s := fresh(t, Settings{})
@@ -21,7 +22,8 @@ func entries(t *testing.T, names ...string) *Store {
 	return s
 }
 
-// TestOwnerOfAnOlderStore: its only entry is the owner, which is recorded when that catalogue claims the store.
+// TestOwnerOfAnOlderStore: its only entry is the owner, which is recorded when that catalogue
+// claims the store.
 func TestOwnerOfAnOlderStore(t *testing.T) {
 	s := entries(t, "a~2Fb")
 	recorded := func() bool { there, err := s.look(t.Context(), ownerRecord); return err == nil && there != nil }
@@ -48,8 +50,8 @@ func TestSharedStore(t *testing.T) {
 	}
 }
 
-// TestRecordIsReadable: in whatever tier the payloads are, the record is in the account's own, and an
-// empty one is nobody.
+// TestRecordIsReadable: in whatever tier the payloads are, the record is in the account's own, and
+// an empty one is nobody.
 func TestRecordIsReadable(t *testing.T) {
 	s := fresh(t, Settings{Tier: "archive"})
 	if owner, err := s.Owner(t.Context(), "mine"); err != nil || owner != "mine" {

@@ -23,14 +23,25 @@ func TestPositions(t *testing.T) {
 	if err != nil || a.Name != "7/12/2.bin" || a.URI != address+"/7/12/2.bin" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2",
-		"QuantizationType": "Q4_K", "Sha256": ingest.Sum(p).String()})
+	wantMetadata(
+		t,
+		s,
+		a,
+		map[string]string{
+			"ModelId":          "7",
+			"LayerId":          "12",
+			"SegmentOrdinal":   "2",
+			"QuantizationType": "Q4_K",
+			"Sha256":           ingest.Sum(p).String(),
+		},
+	)
 	wantStored(t, s, a, p)
 	b, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Ordinal: 2}, p)
 	if err != nil || b.Name != "7/files/3/2.bin" {
 		t.Errorf("%+v, %v", b, err)
 	}
-	// The same row with another payload: a run that was cut off. A repair. A row whose blob is gone.
+	// The same row with another payload: a run that was cut off. A repair. A row whose blob is
+	// gone.
 	q := randomBytes(90_000, 5)
 	if a, err = s.Put(t.Context(), with(at, ingest.Sum(q)), q); err != nil || a.Name != "7/12/2.bin" {
 		t.Fatal(err)
@@ -39,8 +50,19 @@ func TestPositions(t *testing.T) {
 	if _, err = s.Replace(t.Context(), ingest.Sum(p), a, p); err != nil {
 		t.Fatal(err)
 	}
-	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2",
-		"QuantizationType": "Q4_K", "Catalog": "first", "Sha256": ingest.Sum(p).String()})
+	wantMetadata(
+		t,
+		s,
+		a,
+		map[string]string{
+			"ModelId":          "7",
+			"LayerId":          "12",
+			"SegmentOrdinal":   "2",
+			"QuantizationType": "Q4_K",
+			"Catalog":          "first",
+			"Sha256":           ingest.Sum(p).String(),
+		},
+	)
 	if _, err := s.container.NewBlobClient(a.Name).Delete(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +102,8 @@ func wantMetadata(t *testing.T, s *Store, a ingest.Address, want map[string]stri
 	}
 }
 
-// TestMetadataIsSpelledAsOthersDo reads the request as it is on the wire: Azurite and net/http change the
-// case of names.
+// TestMetadataIsSpelledAsOthersDo reads the request as it is on the wire: Azurite and net/http
+// change the case of names.
 func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
 	clearEnvironment(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -102,21 +124,23 @@ func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
 	}()
 	s := openStore(t, "http://"+listener.Addr().String()+"/devstoreaccount1/wire", Settings{Layout: ByPosition})
-	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil), Model: 7, Layer: 12, Ordinal: 2, Type: "Q4_K"},
-		nil); err != nil {
+	key := ingest.Key{Digest: ingest.Sum(nil), Model: 7, Layer: 12, Ordinal: 2, Type: "Q4_K"}
+	if _, err := s.Put(t.Context(), key, nil); err != nil {
 		t.Fatal(err)
 	}
 	sent := <-head
-	for _, line := range []string{"x-ms-meta-ModelId: 7", "x-ms-meta-LayerId: 12", "x-ms-meta-SegmentOrdinal: 2",
-		"x-ms-meta-QuantizationType: Q4_K", "x-ms-meta-Sha256: " + ingest.Sum(nil).String()} {
+	for _, line := range []string{
+		"x-ms-meta-ModelId: 7", "x-ms-meta-LayerId: 12", "x-ms-meta-SegmentOrdinal: 2",
+		"x-ms-meta-QuantizationType: Q4_K", "x-ms-meta-Sha256: " + ingest.Sum(nil).String(),
+	} {
 		if !strings.Contains(sent, "\r\n"+line+"\r\n") {
 			t.Errorf("%q is not in\n%s", line, sent)
 		}
 	}
 }
 
-// TestPositionsOfTwoCatalogues checks that one catalogue neither writes over what another has put nor
-// relies on it: both count from 1.
+// TestPositionsOfTwoCatalogues checks that one catalogue neither writes over what another has put
+// nor relies on it: both count from 1.
 func TestPositionsOfTwoCatalogues(t *testing.T) {
 	clearEnvironment(t)
 	address := azurite(t) + "/" + newContainer()
@@ -136,8 +160,8 @@ func TestPositionsOfTwoCatalogues(t *testing.T) {
 	}
 }
 
-// TestRepairOfWhatAnotherProgramWroteOver checks that a blob by position is mended although nothing in it
-// says any longer whose it is.
+// TestRepairOfWhatAnotherProgramWroteOver checks that a blob by position is mended although nothing
+// in it says any longer whose it is.
 func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
 	clearEnvironment(t)
 	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: ByPosition})
@@ -149,8 +173,8 @@ func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.container.NewBlockBlobClient(address.Name).UploadBuffer(t.Context(), []byte("another program's"),
-		nil); err != nil {
+	theirs := []byte("another program's")
+	if _, err := s.container.NewBlockBlobClient(address.Name).UploadBuffer(t.Context(), theirs, nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // afterwards it is ours again

@@ -15,7 +15,8 @@ import (
 // what a proxy does with one request.
 type deed func(p *proxyServer, w http.ResponseWriter, r *http.Request)
 
-// proxyServer stands between the client and Azurite. For each request it asks for the deed; nil passes it on.
+// proxyServer stands between the client and Azurite. For each request it asks for the deed; nil
+// passes it on.
 type proxyServer struct {
 	host    string // of the proxy
 	target  string // Azurite's
@@ -31,8 +32,10 @@ func newProxy(t *testing.T, choose func(r *http.Request) deed) *proxyServer {
 		t.Fatal(err)
 	}
 	p := &proxyServer{target: u.Host, choose: choose}
-	p.client = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	p.client = http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 32},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.host = strings.TrimPrefix(server.URL, "http://")
@@ -47,7 +50,8 @@ func (p *proxyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pass(p, w, r)
 }
 
-// forward sends the request on and returns Azurite's answer. It is not sent again by net/http, which would hide faults.
+// forward sends the request on and returns Azurite's answer. It is not sent again by net/http,
+// which would hide faults.
 func (p *proxyServer) forward(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

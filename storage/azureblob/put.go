@@ -20,12 +20,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// lookFirst is the size from which Put asks whether the blob is there before it sends the payload. The question
-// costs a round trip, which other workers fill, and a twelfth of the price of a write; a payload that is sent to
-// be refused costs the line its whole size. Smaller ones are no longer than the question.
+// lookFirst is the size from which Put asks whether the blob is there before it sends the payload.
+// The question costs a round trip, which other workers fill, and a twelfth of the price of a write;
+// a payload that is sent to be refused costs the line its whole size. Smaller ones are no longer
+// than the question.
 const lookFirst = 64 << 10
 
-// maxContests is how often Put looks again when somebody else writes the same blob at the same time.
+// maxContests is how often Put looks again when somebody else writes the same blob at the same
+// time.
 const maxContests = 4
 
 // upload is one payload on its way to one blob.
@@ -42,8 +44,13 @@ type upload struct {
 
 func newUpload(name string, digest ingest.Digest, payload []byte, m metadata) *upload {
 	crc := crc64nvme.Checksum(payload)
-	return &upload{name: name, digest: digest, payload: payload, crc: crc,
-		metadata: m.with(metaDigest, digest.String()).with(metaCRC, crcText(crc))}
+	return &upload{
+		name:     name,
+		digest:   digest,
+		payload:  payload,
+		crc:      crc,
+		metadata: m.with(metaDigest, digest.String()).with(metaCRC, crcText(crc)),
+	}
 }
 
 // crcText is a CRC-64/NVME as the service writes it: eight bytes, the lowest first, in base64.
@@ -52,10 +59,8 @@ func crcText(crc uint64) string {
 }
 
 // Put stores payload under its digest or, in the position layout, under the numbers of its row; see
-// ingest.Store. There,
-// another payload may have the name, of a run that was cut off before its row: it is written over, but not
-// if another catalogue
-// put it there.
+// ingest.Store. There, another payload may have the name, of a run that was cut off before its row:
+// it is written over, but not if another catalogue put it there.
 func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
 	u := newUpload(payloadName(key.Digest), key.Digest, payload, metadata{})
 	if s.layout == ByPosition {
@@ -75,14 +80,23 @@ func (s *Store) isOurs(there *present) error {
 	case "":
 		return fmt.Errorf("%s was not put there by this catalogue: %s", there.URI, onlyOne)
 	default:
-		return fmt.Errorf("%s holds a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)),
-			onlyOne)
+		return fmt.Errorf(
+			"%s holds a payload of the catalogue %s: %s",
+			there.URI,
+			ingest.Printable(unescape(owner)),
+			onlyOne,
+		)
 	}
 }
 
-// Replace stores a payload again at address; see ingest.Store. What the blob's metadata says of the row is kept.
-func (s *Store) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address,
-	payload []byte) (ingest.Address, error) {
+// Replace stores a payload again at address; see ingest.Store. What the blob's metadata says of the
+// row is kept.
+func (s *Store) Replace(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+	payload []byte,
+) (ingest.Address, error) {
 	name, err := nameAt(digest, address)
 	if err != nil {
 		return ingest.Address{}, err
@@ -97,8 +111,12 @@ func (s *Store) Replace(ctx context.Context, digest ingest.Digest, address inges
 	})
 }
 
-func (s *Store) replace(ctx context.Context, name string, digest ingest.Digest, payload []byte) (ingest.Address,
-	error) {
+func (s *Store) replace(
+	ctx context.Context,
+	name string,
+	digest ingest.Digest,
+	payload []byte,
+) (ingest.Address, error) {
 	there, err := s.look(ctx, name)
 	if err != nil {
 		return ingest.Address{}, err
@@ -119,21 +137,23 @@ func (s *Store) replace(ctx context.Context, name string, digest ingest.Digest, 
 	return s.send(ctx, newUpload(name, digest, payload, m), whileStill(there))
 }
 
-// renamed spells the names that we know as we write them: in an answer they are as HTTP spells headers.
+// renamed spells the names that we know as we write them: in an answer they are as HTTP spells
+// headers.
 func (m metadata) renamed() metadata {
 	if m == nil {
 		return metadata{}
 	}
-	for _, name := range []string{metaModel, metaLayer, metaOrdinal, metaType, metaDigest, metaCRC, metaCatalog,
-		metaHidden} {
+	for _, name := range []string{
+		metaModel, metaLayer, metaOrdinal, metaType, metaDigest, metaCRC, metaCatalog, metaHidden,
+	} {
 		m.with(name, m.get(name))
 	}
 	return m
 }
 
-// put writes a blob unless it is there and right. One that is there and wrong, as its size or its metadata
-// say, or that a
-// Delete has taken out of use, is written over, but only while it is still the one that was looked at.
+// put writes a blob unless it is there and right. One that is there and wrong, as its size or its
+// metadata say, or that a Delete has taken out of use, is written over, but only while it is still
+// the one that was looked at.
 func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 	condition := ifAbsent()
 	look := len(u.payload) >= lookFirst
@@ -153,8 +173,9 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 			}
 			condition = whileStill(there)
 			if there == nil && contest > 2 && u.mayRely == nil {
-				// It is taken and not there: blocks that nobody committed lie under the name, which some services
-				// count as a blob. What another writer may put at this moment is the same payload.
+				// It is taken and not there: blocks that nobody committed lie under the name, which
+				// some services count as a blob. What another writer may put at this moment is the
+				// same payload.
 				condition = nil
 			}
 		}
@@ -183,9 +204,9 @@ func isTaken(err error) bool {
 	return refused(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet)
 }
 
-// send is one Put Blob, and a second one if the container had to be made for it. Where the service says
-// that it received other
-// bytes, what it made of them is written over: whoever looks at it would take it for right.
+// send is one Put Blob, and a second one if the container had to be made for it. Where the service
+// says that it received other bytes, what it made of them is written over: a later Put
+// would take it for right.
 func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
 	for contest := 1; ; contest++ {
 		address, err := s.sendOnce(ctx, u, condition)
@@ -205,14 +226,14 @@ func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAcc
 	}
 }
 
-// unsend removes what the service made of other bytes than were sent, if it is known which blob that is:
-// another may lie there by now.
+// unsend removes what the service made of other bytes than were sent, if it is known which blob
+// that is: another may lie there by now.
 func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAccessConditions) error {
 	if still == nil {
 		return nil
 	}
-	_, err := s.container.NewBlobClient(name).Delete(ctx,
-		&blob.DeleteOptions{AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: still}})
+	_, err := s.container.NewBlobClient(name).
+		Delete(ctx, &blob.DeleteOptions{AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: still}})
 	if err == nil {
 		return nil
 	}
@@ -222,14 +243,17 @@ func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAcc
 	return err
 }
 
-func (s *Store) sendOnce(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address,
-	error) {
+func (s *Store) sendOnce(
+	ctx context.Context,
+	u *upload,
+	condition *blob.ModifiedAccessConditions,
+) (ingest.Address, error) {
 	tier := s.tier
 	if u.readable {
 		tier = nil
 	}
-	answer, err := s.container.NewBlockBlobClient(u.name).Upload(ctx, streaming.NopCloser(bytes.NewReader(u.payload)),
-		&blockblob.UploadOptions{
+	answer, err := s.container.NewBlockBlobClient(u.name).
+		Upload(ctx, streaming.NopCloser(bytes.NewReader(u.payload)), &blockblob.UploadOptions{
 			Metadata:                u.metadata,
 			Tier:                    tier,
 			HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(contentType)},
@@ -258,9 +282,8 @@ type otherBytesError struct {
 // Unwrap returns what is known of the bytes.
 func (e *otherBytesError) Unwrap() error { return e.error }
 
-// mayMakeContainer reports whether a write failed for want of the container, and it may be made. Once it
-// was there, it is not made
-// again: with it went payloads, and the record of its owner.
+// mayMakeContainer reports whether a write failed for want of the container, and it may be made.
+// Once it was there, it is not made again: with it went payloads, and the record of its owner.
 func (s *Store) mayMakeContainer(err error) bool {
 	return refused(err, bloberror.ContainerNotFound) && s.owner.Load() == nil
 }
@@ -277,8 +300,8 @@ func (s *Store) makeContainer(ctx context.Context) error {
 	case refused(err, bloberror.ContainerAlreadyExists):
 		return nil
 	case errors.As(err, &e) && e.Status == 403:
-		e.Hint = "the container does not exist, and the credential may not create it: create it, private, or use " +
-			"another credential"
+		e.Hint = "the container does not exist, and the credential may not create it: " +
+			"create it, private, or use another credential"
 	}
 	return err
 }

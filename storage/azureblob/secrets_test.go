@@ -29,16 +29,15 @@ const (
 
 func assertNoSecret(t *testing.T, what, text string) {
 	t.Helper()
-	for _, secret := range []string{secretKey, secretSig, "s3cr3tSignature", "s3cr3t-token", "s3cr3t-proxy", "sig=",
-		"SharedKey "} {
+	for _, secret := range []string{secretKey, secretSig, "s3cr3tSignature", "s3cr3t-token", "s3cr3t-proxy", "sig=", "SharedKey "} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows %q: %s", what, secret, text)
 		}
 	}
 }
 
-// echo is a server that answers with everything that it was told, as the real one does to explain a signature that
-// does not fit.
+// echo is a server that answers with everything that it was told, as the real one does to explain a
+// signature that does not fit.
 func echo(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -47,8 +46,13 @@ func echo(status int) http.HandlerFunc {
 		w.Header().Set("x-ms-request-id", told)
 		w.Header().Set("Location", "http://127.0.0.1:1/"+told)
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, "<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>", told,
-			secretKey, secretSAS)
+		_, _ = fmt.Fprintf(
+			w,
+			"<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>",
+			told,
+			secretKey,
+			secretSAS,
+		)
 	}
 }
 
@@ -61,7 +65,8 @@ func hangUp(w http.ResponseWriter, r *http.Request) {
 	_ = conn.Close()
 }
 
-// TestSecretsAreNotSaid lets every call fail in every way, with every kind of credential, and reads what is said.
+// TestSecretsAreNotSaid lets every call fail in every way, with every kind of credential, and reads
+// what is said.
 func TestSecretsAreNotSaid(t *testing.T) {
 	kinds := map[string]http.HandlerFunc{
 		"hang up": hangUp,
@@ -71,11 +76,7 @@ func TestSecretsAreNotSaid(t *testing.T) {
 			_ = conn.Close()
 		},
 		"wrong list": func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, "<Error>"+r.URL.String()) },
-		"silence": func(_ http.ResponseWriter, r *http.Request) {
-			_,
-				_ = io.Copy(io.Discard, r.Body)
-			<-r.Context().Done()
-		},
+		"silence":    func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() },
 	}
 	for _, status := range []int{200, 301, 307, 400, 401, 403, 404, 409, 412, 429, 500, 503} {
 		kinds[fmt.Sprint(status)] = echo(status)
@@ -114,8 +115,11 @@ func openSecret(t *testing.T, serverURL, credential string, stall time.Duration)
 		t.Setenv(envConnection, "BlobEndpoint="+serverURL+"/account1;AccountName=account1;AccountKey="+secretKey)
 		address = "azblob://account1/secret"
 	}
-	return openStore(t, address, Settings{Layout: ByPosition, Stall: stall, BlockBytes: 4,
-		Policy: storage.Policy{Attempts: 1}})
+	return openStore(
+		t,
+		address,
+		Settings{Layout: ByPosition, Stall: stall, BlockBytes: 4, Policy: storage.Policy{Attempts: 1}},
+	)
 }
 
 func everyCall(t *testing.T, s *Store) map[string]error {
@@ -137,18 +141,14 @@ func everyCall(t *testing.T, s *Store) map[string]error {
 	return said
 }
 
-// TestReasonOfABadRequest checks that a person is told what the service does not understand, and not what
-// may be a secret.
+// TestReasonOfABadRequest checks that a person is told what the service does not understand, and
+// not what may be a secret.
 func TestReasonOfABadRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		code, text, want string
 	}{
-		"header": {"OutOfRangeInput",
-			"<Message>One of the request inputs is out of " +
-				"range.\nRequestId:1</Message><HeaderName>x-ms-access-tier</HeaderName>",
-			"One of the request inputs is out of range.; x-ms-access-tier"},
-		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>",
-			"the service does not know a header or its value"},
+		"header":       {"OutOfRangeInput", "<Message>One of the request inputs is out of range.\nRequestId:1</Message><HeaderName>x-ms-access-tier</HeaderName>", "One of the request inputs is out of range.; x-ms-access-tier"},
+		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>", "the service does not know a header or its value"},
 		"our own SAS":  {"X", "<Message>cannot read s3cr3tSignature/s3cr3t=</Message>", ""},
 		"somebody's":   {"X", "<Message>cannot read https://x/?sv=1&amp;sig=abc</Message>", ""},
 		"signed text":  {"X", "<Message>Authorization: SharedKey a:b</Message>", ""},
@@ -160,11 +160,17 @@ func TestReasonOfABadRequest(t *testing.T) {
 			w.Header().Set("x-ms-error-code", test.code)
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w,
-				"<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>"+test.code+"</Code>"+test.text+"</Error>")
+			_, _ = io.WriteString(
+				w,
+				"<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>"+test.code+"</Code>"+test.text+"</Error>",
+			)
 		}))
-		_, err := openSecret(t, server.URL, "SAS", time.Second).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)},
-			nil)
+		_, err := openSecret(
+			t,
+			server.URL,
+			"SAS",
+			time.Second,
+		).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 		server.Close()
 		var e *Error
 		if !errors.As(err, &e) || test.want == "" && e.Hint != "" || !strings.Contains(e.Hint, test.want) {
@@ -178,15 +184,11 @@ func TestReasonOfABadRequest(t *testing.T) {
 // TestSecretsInWhatCannotBeOpened gives secrets in every wrong place.
 func TestSecretsInWhatCannotBeOpened(t *testing.T) {
 	for address, connection := range map[string]string{
-		"https://account1.blob.core.windows.net/tensors/x?" + secretSAS: "",
-		"https://account1.blob.core.windows.net/" + secretSAS:           "",
-		"http://account1.blob.core.windows.net/tensors?" + secretSAS:    "", "azblob://" + secretSAS: "",
-		"azblob://account1/c?sv=1":                                        "",
-		"https://user:" + secretKey + "@account1.blob.core.windows.net/c": "", "https://%zz" + secretSAS: "",
-		secretSAS: "",
+		"https://account1.blob.core.windows.net/tensors/x?" + secretSAS: "", "https://account1.blob.core.windows.net/" + secretSAS: "",
+		"http://account1.blob.core.windows.net/tensors?" + secretSAS: "", "azblob://" + secretSAS: "", "azblob://account1/c?sv=1": "",
+		"https://user:" + secretKey + "@account1.blob.core.windows.net/c": "", "https://%zz" + secretSAS: "", secretSAS: "",
 		"AccountName=account1;AccountKey=" + secretKey: "", "https://example.com/c#" + secretSAS: "",
-		"azblob://account1/c":  "AccountName=account2;AccountKey=" + secretKey,
-		"azblob://account1/d":  "AccountKey=" + secretKey,
+		"azblob://account1/c": "AccountName=account2;AccountKey=" + secretKey, "azblob://account1/d": "AccountKey=" + secretKey,
 		"azblob://account1/e1": secretKey, "azblob://account1/f1": "AccountName=account1;AccountKey=%" + secretKey,
 		"azblob://account1/g1": "BlobEndpoint=https://x/?" + secretSAS + ";AccountName=account1",
 		"azblob://account1/h1": "BlobEndpoint=http://example.com;AccountName=account1;AccountKey=" + secretKey,
@@ -243,22 +245,27 @@ func (c *tokenFor) GetToken(_ context.Context, o policy.TokenRequestOptions) (az
 	return azcore.AccessToken{Token: "s3cr3t-token", ExpiresOn: time.Now().Add(time.Hour)}, c.err
 }
 
-// TestTokens checks that a token goes over https alone, and that a server cannot ask for one for something else.
+// TestTokens checks that a token goes over https alone, and that a server cannot ask for one for
+// something else.
 func TestTokens(t *testing.T) {
 	clearEnvironment(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer s3cr3t-token" {
 			t.Errorf("a request with the authorization %q", r.Header.Get("Authorization"))
 		}
-		w.Header().Set("WWW-Authenticate",
-			`Bearer authorization_uri="https://example.com/t/oauth2" resource_id="https://management.azure.com"`)
+		w.Header().
+			Set("WWW-Authenticate", `Bearer authorization_uri="https://example.com/t/oauth2" resource_id="https://management.azure.com"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer server.Close()
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	token := &tokenFor{}
-	s, err := open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}},
-		seams{token: token, roots: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs})
+	s, err := open(
+		t.Context(),
+		server.URL+"/account1/c12",
+		Settings{Policy: storage.Policy{Attempts: 1}},
+		seams{token: token, roots: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,19 +280,17 @@ func TestTokens(t *testing.T) {
 	}
 	assertNoSecret(t, "Put", err.Error())
 
-	// A certificate that nobody vouches for, plain http, and no token at all: none of them passes by waiting.
+	// A certificate that nobody vouches for, plain http, and no token at all: none of them passes
+	// by waiting.
 	for name, open := range map[string]func() (ingest.Store, error){
 		"unknown certificate": func() (ingest.Store, error) {
-			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}},
-				seams{token: &tokenFor{}})
+			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{}})
 		},
 		"plain http": func() (ingest.Store, error) {
-			return open(t.Context(), "http://127.0.0.1:1/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}},
-				seams{token: &tokenFor{}})
+			return open(t.Context(), "http://127.0.0.1:1/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{}})
 		},
 		"no token": func() (ingest.Store, error) {
-			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}},
-				seams{token: &tokenFor{err: errors.New("EnvironmentCredential: s3cr3t-token")}})
+			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{err: errors.New("EnvironmentCredential: s3cr3t-token")}})
 		},
 	} {
 		t.Setenv("AZURE_CLIENT_SECRET", "s3cr3t-token")

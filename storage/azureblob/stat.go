@@ -58,7 +58,8 @@ func (p *present) digest() ingest.Digest {
 	return d
 }
 
-// holds reports whether the blob is there and, by what it says of itself, right and not taken out of use.
+// holds reports whether the blob is there and, by what it says of itself, right and not taken out
+// of use.
 func (p *present) holds(digest ingest.Digest, bytes int64) bool {
 	return p != nil && p.Bytes == bytes && p.digest() == digest && p.crcAgrees() && p.metadata.get(metaHidden) == ""
 }
@@ -68,7 +69,8 @@ func (p *present) crcAgrees() bool {
 	return p.crc == "" || kept == "" || p.crc == kept
 }
 
-// ChangedError says that a blob is no longer what was put, as far as can be told without reading it.
+// ChangedError says that a blob is no longer what was put, as far as can be told without reading
+// it.
 type ChangedError struct {
 	URL  string
 	What string // what differs
@@ -76,14 +78,13 @@ type ChangedError struct {
 
 func (e *ChangedError) Error() string { return e.URL + ": " + e.What }
 
-// Stat compares a blob with its row without reading it; see ingest.Store. An ETag that agrees says that nothing
-// has written to the blob or its metadata since it was put, when the service checked its CRC-64; so it is
-// looked at last: the
-// other differences say more. It says nothing of bytes that the service itself has lost. The service
-// documents no checksum
-// among a blob's properties but the MD5 that a client has given it, and to compute that would take longer
-// than the upload; a
-// CRC-64 is for the transfer alone. Where an answer has one all the same, it is compared with the one in the metadata.
+// Stat compares a blob with its row without reading it; see ingest.Store. An ETag that agrees says
+// that nothing has written to the blob or its metadata since it was put, when the service checked
+// its CRC-64; so it is looked at last: the other differences say more. It says nothing of bytes
+// that the service itself has lost. The service documents no checksum among a blob's properties but
+// the MD5 that a client has given it, and to compute that would take longer than the upload; a
+// CRC-64 is for the transfer alone. Where an answer has one all the same, it is compared with the
+// one in the metadata.
 func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error) {
 	name, err := nameAt(digest, address)
 	if err != nil {
@@ -107,8 +108,11 @@ func (p *present) differs(digest ingest.Digest, address ingest.Address) error {
 	case said.IsZero():
 		changed.What = "its metadata does not say which SHA-256 it has: another program wrote it"
 	case said != digest:
-		changed.What = fmt.Sprintf("its metadata says that it holds %s, and %s was stored", said.Short(),
-			digest.Short())
+		changed.What = fmt.Sprintf(
+			"its metadata says that it holds %s, and %s was stored",
+			said.Short(),
+			digest.Short(),
+		)
 	case !p.crcAgrees():
 		changed.What = fmt.Sprintf("the service has CRC64 %s for it, and %s was sent", p.crc, p.metadata.get(metaCRC))
 	case address.ETag != "" && address.ETag != p.ETag:

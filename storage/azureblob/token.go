@@ -12,16 +12,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// tokens is the default credential, without its own retries: an error says what happened on the way to the service that
-// gives tokens out, which azidentity keeps to itself.
+// tokens is the default credential, without its own retries: an error says what happened on the way
+// to the service that gives tokens out, which azidentity keeps to itself.
 type tokens struct{ chain azcore.TokenCredential }
 
 // newTokens returns the default credential. sender is what its requests go through.
 func newTokens(sender policy.Transporter) (azcore.TokenCredential, error) {
-	chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{
-		Retry:     policy.RetryOptions{MaxRetries: -1},
-		Transport: noting{sender},
-	}})
+	chain, err := azidentity.NewDefaultAzureCredential(
+		&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{
+			Retry:     policy.RetryOptions{MaxRetries: -1},
+			Transport: noting{sender},
+		}},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,8 @@ func (n noting) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// refusedToken judges a token that was not given out. What happened on the way there passes, as elsewhere.
+// refusedToken judges a token that was not given out. What happened on the way there passes, as
+// elsewhere.
 func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, onTheWay bool) {
 	switch answer := err.RawResponse; {
 	case answer != nil && isTransientStatus(answer.StatusCode):
@@ -65,8 +68,7 @@ func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, onTheWay
 	}
 }
 
-const noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " +
-	envSAS
+const noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " + envSAS
 
 // tokenTimeout is for a whole request of a token, which is short.
 const tokenTimeout = time.Minute

@@ -19,16 +19,20 @@ type tokenService func(r *http.Request) (*http.Response, error)
 func (s tokenService) Do(r *http.Request) (*http.Response, error) { return s(r) }
 
 func answer(r *http.Request, status int, body string, headers ...string) *http.Response {
-	a := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: r}
+	a := &http.Response{
+		StatusCode: status,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(strings.NewReader(body)),
+		Request:    r,
+	}
 	for i := 0; i < len(headers); i += 2 {
 		a.Header.Set(headers[i], headers[i+1])
 	}
 	return a
 }
 
-// TestTokenFaults checks that what passes on the way to a token is tried again by our loop and by no other, and that a
-// refusal is final.
+// TestTokenFaults checks that what passes on the way to a token is tried again by our loop and by
+// no other, and that a refusal is final.
 func TestTokenFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault     func(r *http.Request) (*http.Response, error)
@@ -36,34 +40,38 @@ func TestTokenFaults(t *testing.T) {
 		after     time.Duration
 		text      string
 	}{
-		"429": {func(r *http.Request) (*http.Response, error) { return answer(r, 429, "{}", "Retry-After", "7"), nil },
-			true, 7 * time.Second, "busy"},
+		"429": {func(r *http.Request) (*http.Response, error) { return answer(r, 429, "{}", "Retry-After", "7"), nil }, true, 7 * time.Second, "busy"},
 		"503": {func(r *http.Request) (*http.Response, error) { return answer(r, 503, "{}"), nil }, true, 0, "busy"},
 		"reset": {func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
 		}, true, 0, "cannot be reached"},
-		"cut": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, true, 0,
-			"cannot be reached"},
+		"cut": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, true, 0, "cannot be reached"},
 		"refused": {func(r *http.Request) (*http.Response, error) {
 			return answer(r, 401, `{"error":"invalid_client"}`), nil
 		}, false, 0, "no token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clearEnvironment(t)
-			for name, value := range map[string]string{"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
-				"AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
-				"AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000002", "AZURE_CLIENT_SECRET": secretKey,
-				"AZURE_AUTHORITY_HOST": ""} {
+			for name, value := range map[string]string{"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential", "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
+				"AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000002", "AZURE_CLIENT_SECRET": secretKey, "AZURE_AUTHORITY_HOST": ""} {
 				t.Setenv(name, value)
 			}
 			var asked atomic.Int64
 			token, err := newTokens(tokenService(func(r *http.Request) (*http.Response, error) {
 				switch {
 				case strings.Contains(r.URL.Path, "/discovery/instance"):
-					return answer(r, 200, `{"tenant_discovery_endpoint":"https://login.microsoftonline.com/x/v2.0/.well-known/openid-configuration","metadata":[]}`), nil
+					return answer(
+						r,
+						200,
+						`{"tenant_discovery_endpoint":"https://login.microsoftonline.com/x/v2.0/.well-known/openid-configuration","metadata":[]}`,
+					), nil
 				case strings.Contains(r.URL.Path, "openid-configuration"):
 					base := "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/"
-					return answer(r, 200, `{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+`a","issuer":"`+base+`v2.0"}`), nil
+					return answer(
+						r,
+						200,
+						`{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+`a","issuer":"`+base+`v2.0"}`,
+					), nil
 				}
 				asked.Add(1)
 				return test.fault(r)
@@ -75,7 +83,8 @@ func TestTokenFaults(t *testing.T) {
 			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 			var e *Error
 			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after ||
-				!strings.Contains(err.Error(), test.text) || !errors.Is(err, ingest.ErrUnreachable) {
+				!strings.Contains(err.Error(), test.text) ||
+				!errors.Is(err, ingest.ErrUnreachable) {
 				t.Errorf("%v, transient %v", err, passes(err))
 			}
 			if asked.Load() != 1 {

@@ -24,8 +24,8 @@ const tokenScope = "https://storage.azure.com/.default"
 // maxErrorBody bounds what is read of an answer that says no.
 const maxErrorBody = 64 << 10
 
-// client returns the SDK's client for the container. The SDK's own policy for tokens lets the server choose what the
-// token is for; the plain one does not.
+// client returns the SDK's client for the container. The SDK's own policy for tokens lets the
+// server choose what the token is for; the plain one does not.
 func (a *access) client(containerURL string, settings Settings, seams seams) (*container.Client, error) {
 	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Retry:     policy.RetryOptions{MaxRetries: -1},
@@ -33,8 +33,10 @@ func (a *access) client(containerURL string, settings Settings, seams seams) (*c
 		Transport: newTransport(a, settings, seams),
 	}}
 	if a.token != nil {
-		options.PerRetryPolicies = append(options.PerRetryPolicies,
-			runtime.NewBearerTokenPolicy(a.token, []string{tokenScope}, nil))
+		options.PerRetryPolicies = append(
+			options.PerRetryPolicies,
+			runtime.NewBearerTokenPolicy(a.token, []string{tokenScope}, nil),
+		)
 	}
 	if a.key == "" {
 		return container.NewClientWithNoCredential(containerURL, options)
@@ -46,8 +48,8 @@ func (a *access) client(containerURL string, settings Settings, seams seams) (*c
 	return container.NewClientWithSharedKeyCredential(containerURL, key, options)
 }
 
-// transport sends requests to one host, and adds the SAS at the last moment, so that no URL that anybody else sees
-// has one. It does not follow redirects: a redirect is an answer that says no.
+// transport sends requests to one host, and adds the SAS at the last moment, so that no URL that
+// anybody else sees has one. It does not follow redirects: a redirect is an answer that says no.
 type transport struct {
 	access *access
 	rounds http.RoundTripper
@@ -68,7 +70,8 @@ func newTransport(a *access, settings Settings, seams seams) *transport {
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: seams.roots},
 		TLSHandshakeTimeout:   30 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		// net/http begins a new connection even where one becomes free before it is made. There is room to keep both.
+		// net/http begins a new connection even where one becomes free before it is made. There is
+		// room to keep both.
 		MaxIdleConns:        2 * settings.Workers,
 		MaxIdleConnsPerHost: 2 * settings.Workers,
 		IdleConnTimeout:     60 * time.Second,
@@ -117,8 +120,8 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// impatient is a connection that fails when no byte moves in either direction for a while. A limit for a whole
-// request would have to know how fast the line is.
+// impatient is a connection that fails when no byte moves in either direction for a while. A limit
+// for a whole request would have to know how fast the line is.
 type impatient struct {
 	net.Conn
 	patience time.Duration

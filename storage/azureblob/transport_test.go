@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestConnectionsFitTheWorkers checks that workers keep their connections: a new one for each call costs more than
-// the call.
+// TestConnectionsFitTheWorkers checks that workers keep their connections: a new one for each call
+// costs more than the call.
 func TestConnectionsFitTheWorkers(t *testing.T) {
 	clearEnvironment(t)
 	const workers = 24
@@ -60,7 +60,8 @@ func (endless) ReadAt(p []byte, _ int64) (int, error) {
 	return len(p), nil
 }
 
-// TestPutFileIsFrugal sends a file in many blocks and counts what is allocated meanwhile, by everybody.
+// TestPutFileIsFrugal sends a file in many blocks and counts what is allocated meanwhile, by
+// everybody.
 func TestPutFileIsFrugal(t *testing.T) {
 	clearEnvironment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

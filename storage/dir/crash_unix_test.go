@@ -37,8 +37,11 @@ func writeForever(root string) {
 	if err != nil {
 		panic(err)
 	}
-	log, err := os.OpenFile(filepath.Join(root, fmt.Sprint("reported.", os.Getpid())),
-		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(
+		filepath.Join(root, fmt.Sprint("reported.", os.Getpid())),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY,
+		0o600,
+	)
 	if err != nil {
 		panic(err)
 	}
@@ -73,6 +76,11 @@ func TestKilledWhileWriting(t *testing.T) {
 				t.Fatal(err)
 			}
 			writers = append(writers, writer)
+		}
+		if round == 0 { // on a machine with much to do, a process may take long to come to its first payload
+			for begun := time.Now(); len(reportedPayloads(t, root)) == 0 && time.Since(begun) < time.Minute; {
+				time.Sleep(time.Millisecond)
+			}
 		}
 		time.Sleep(time.Duration(60+17*round) * time.Millisecond)
 		for _, writer := range writers {

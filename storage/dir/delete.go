@@ -16,25 +16,26 @@ import (
 
 // Delete hides the objects, asks confirm, and removes them or puts them back; see ingest.Store.
 //
-// To hide a payload is to rename it into trash/<token>/, a folder of this call alone. So it is either in its place or
-// hidden, whenever the process is killed, and there is one moment from which a Put does not find it. Such
-// a Put takes it
-// back: by a link, which fails if it was removed first. What is removed is never more than the hidden
-// name. A payload that
-// somebody writes again, or takes back, keeps the name in its place.
+// To hide a payload is to rename it into trash/<token>/, a folder of this call alone. So it is
+// either in its place or hidden, whenever the process is killed, and there is one moment from which
+// a Put does not find it. Such a Put takes it back: by a link, which fails if it was removed first.
+// What is removed is never more than the hidden name. A payload that somebody writes again, or
+// takes back, keeps the name in its place.
 //
-// Power cuts: the token's folder is durable before anything is renamed into it. A rename within a file system is one
-// transaction of its journal, so that a payload has one of its two names afterwards, and both are found:
-// hiding needs no
-// sync. A payload that is put back or taken back has its name in its place durable before the hidden one
-// goes, as somebody
-// may rely on it. That a payload is removed is not made durable: it may be back, in its place or hidden,
-// and the next gc
+// Power cuts: the token's folder is durable before anything is renamed into it. A rename within a
+// file system is one transaction of its journal, so that a payload has one of its two names
+// afterwards, and both are found: hiding needs no sync. A payload that is put back or taken back
+// has its name in its place durable before the hidden one goes, as somebody may rely on it. That a
+// payload is removed is not made durable: it may be back, in its place or hidden, and the next gc
 // finds it.
 //
-// A temporary file has nobody who might rely on it: it is not hidden, but removed once confirm has returned.
-func (s *Store) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
-	error) {
+// A temporary file has nobody who might rely on it: it is not hidden, but removed once confirm has
+// returned.
+func (s *Store) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -53,7 +54,8 @@ func (s *Store) Delete(ctx context.Context, objects []ingest.Object, confirm fun
 	if err != nil {
 		settle = d.putBack
 	}
-	// What is hidden is dealt with although ctx has ended, but not for long: the next gc can do so too.
+	// What is hidden is dealt with although ctx has ended, but not for long: the next gc can do so
+	// too.
 	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	for i, object := range objects {
@@ -124,7 +126,8 @@ func unchanged(path string, object ingest.Object) error {
 	return nil
 }
 
-// makeTrash makes the folder of this call, durably. Another gc may remove the one above it, where that is empty.
+// makeTrash makes the folder of this call, durably. Another gc may remove the one above it, where
+// that is empty.
 func (d *deletion) makeTrash() (err error) {
 	for range 3 {
 		if d.made {
@@ -147,7 +150,8 @@ func (d *deletion) remove(path string, _ ingest.Object) error {
 	return ignoreMissing(d.do("remove", path, func() error { return os.Remove(path) }))
 }
 
-// putBack gives a hidden payload its place again. Where that is taken, the sound one of the two stays.
+// putBack gives a hidden payload its place again. Where that is taken, the sound one of the two
+// stays.
 func (d *deletion) putBack(path string, object ingest.Object) error {
 	if object.Digest.IsZero() {
 		return nil

@@ -7,7 +7,7 @@
 //	<root>/catalogs/<identity>                 of stores from before there was an owner: who used it
 //
 // A payload is written under a temporary name, synced, renamed to its digest,
-// and then its folder is synced. So whatever has a digest for a name is whole
+// and then its folder is synced. So a file that has a digest for a name is whole
 // and on the disk, and a crash at any instant leaves at most a temporary file
 // and a payload that no row refers to. Payloads are private to the user.
 //
@@ -88,8 +88,12 @@ func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest
 }
 
 // Replace stores payload even where something has its digest for a name; see ingest.Store.
-func (s *Store) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address,
-	error) {
+func (s *Store) Replace(
+	ctx context.Context,
+	digest ingest.Digest,
+	_ ingest.Address,
+	payload []byte,
+) (ingest.Address, error) {
 	return s.store(ctx, digest, payload, func() error {
 		if err := s.prepare(); err != nil {
 			return err
@@ -98,11 +102,14 @@ func (s *Store) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Addr
 	})
 }
 
-// store runs op for a payload. If a folder has gone, the next call makes the folders again; this one is
-// not tried a second
-// time, for a store that vanishes in mid-run is to be noticed.
-func (s *Store) store(ctx context.Context, digest ingest.Digest, payload []byte, op func() error) (ingest.Address,
-	error) {
+// store runs op for a payload. If a folder has gone, the next call makes the folders again; this
+// one is not tried a second time, for a store that vanishes in mid-run is to be noticed.
+func (s *Store) store(
+	ctx context.Context,
+	digest ingest.Digest,
+	payload []byte,
+	op func() error,
+) (ingest.Address, error) {
 	err := s.try(ctx, op)
 	if err == nil {
 		return address(digest, len(payload)), nil

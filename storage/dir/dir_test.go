@@ -122,8 +122,9 @@ func TestBadRoots(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, path := range map[string]string{"a file": file, "below a file": filepath.Join(file, "store"),
-		"nothing": ""} {
+	for name, path := range map[string]string{
+		"a file": file, "below a file": filepath.Join(file, "store"), "nothing": "",
+	} {
 		s, err := Open(path)
 		if err == nil {
 			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
@@ -138,8 +139,8 @@ func TestBadRoots(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "odd", "sha256"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, filepath.Join(folder, "odd")).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)},
-		nil); err == nil {
+	odd := open(t, filepath.Join(folder, "odd"))
+	if _, err := odd.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); err == nil {
 		t.Error("a file in place of sha256/ was taken for a folder")
 	}
 }

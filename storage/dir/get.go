@@ -13,8 +13,13 @@ import (
 )
 
 // Get reads a part of the payload of digest; see ingest.Store.
-func (s *Store) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
-	into []byte) error {
+func (s *Store) Get(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+	offset int64,
+	into []byte,
+) error {
 	return s.look(ctx, digest, func() error {
 		f, err := s.open(digest)
 		if err != nil {

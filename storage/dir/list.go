@@ -30,8 +30,11 @@ func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 			more := s.listFolder(ctx, folder, yield, func(name string) (ingest.Object, bool) {
 				var digest ingest.Digest
 				err := digest.UnmarshalText([]byte(name))
-				return ingest.Object{Digest: digest, Name: hiddenName(filepath.Base(folder), digest), Hidden: true},
-					err == nil
+				return ingest.Object{
+					Digest: digest,
+					Name:   hiddenName(filepath.Base(folder), digest),
+					Hidden: true,
+				}, err == nil
 			})
 			if !more {
 				return
@@ -132,7 +135,7 @@ func (s *Store) objectPath(object ingest.Object) (string, error) {
 func hiddenName(token string, d ingest.Digest) string { return trash + "/" + token + "/" + d.String() }
 
 // foldersAreReal reports whether none of the paths is a link or another stand-in.
-// One that is missing, or that cannot be looked at, is left to whoever opens it.
+// One that is missing, or that cannot be looked at, is left to the caller that opens it.
 func foldersAreReal(paths ...string) bool {
 	for _, path := range paths {
 		if info, err := os.Lstat(path); err == nil && !info.IsDir() {

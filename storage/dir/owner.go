@@ -14,7 +14,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Owner returns the catalogue that the store belongs to, and makes claim the owner if nobody is; see ingest.Store.
+// Owner returns the catalogue that the store belongs to, and makes claim the owner if nobody is;
+// see ingest.Store.
 func (s *Store) Owner(ctx context.Context, claim string) (owner string, err error) {
 	err = s.try(ctx, func() error {
 		owner, err = s.owner(claim)
@@ -51,8 +52,8 @@ func (s *Store) owner(claim string) (string, error) {
 	return s.recordedOwner()
 }
 
-// recordedOwner reads the record; empty if there is none. The record ends with a new line: one that does
-// not is not whole.
+// recordedOwner reads the record; empty if there is none. The record ends with a new line: one that
+// does not is not whole.
 func (s *Store) recordedOwner() (string, error) {
 	path := s.folder(ownerRecord)
 	f, err := openFile(path)
@@ -67,8 +68,10 @@ func (s *Store) recordedOwner() (string, error) {
 	n, _ := f.Read(text)
 	owner, whole := strings.CutSuffix(string(text[:n]), "\n")
 	if !whole || owner == "" {
-		return "", fmt.Errorf("%s does not hold the identity of a catalogue: if the process that wrote it was "+
-			"interrupted, remove the file", path)
+		return "", fmt.Errorf(
+			"%s does not hold the identity of a catalogue: remove it if its writer was interrupted",
+			path,
+		)
 	}
 	return owner, nil
 }
@@ -76,8 +79,8 @@ func (s *Store) recordedOwner() (string, error) {
 // maxOwner is the longest record.
 const maxOwner = 4096
 
-// recordOwner writes the record on the condition that there is none. It has its name only when it is whole
-// and on the disk.
+// recordOwner writes the record on the condition that there is none. It has its name only when it
+// is whole and on the disk.
 func (s *Store) recordOwner(claim string) error {
 	path := s.folder(ownerRecord)
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())

@@ -12,7 +12,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// entries makes a store as it was before stores had an owner, used by catalogues with these entries.
+// entries makes a store as it was before stores had an owner, used by catalogues with these
+// entries.
 func entries(t *testing.T, names ...string) *Store {
 	t.Helper()
 	root := t.TempDir()
@@ -27,11 +28,12 @@ func entries(t *testing.T, names ...string) *Store {
 	return open(t, root)
 }
 
-// TestOwnerOfAnOlderStore: its only entry is the owner, which is recorded when that catalogue claims the store.
+// TestOwnerOfAnOlderStore: its only entry is the owner, which is recorded when that catalogue
+// claims the store.
 func TestOwnerOfAnOlderStore(t *testing.T) {
 	for name, identity := range map[string]string{
-		"0f8fad5b-d9cb": "0f8fad5b-d9cb", "%2E%2E%2Fx": "../x", "%41": "A", "a%25b": "a%b", "%C3%BC": "ü", "%": "%",
-		"%4": "%4", "%zz": "%zz",
+		"0f8fad5b-d9cb": "0f8fad5b-d9cb", "%2E%2E%2Fx": "../x", "%41": "A", "a%25b": "a%b",
+		"%C3%BC": "ü", "%": "%", "%4": "%4", "%zz": "%zz",
 	} {
 		s := entries(t, name, ".DS_Store")
 		for _, claim := range []string{"", "another", identity, "another", ""} {
@@ -39,8 +41,8 @@ func TestOwnerOfAnOlderStore(t *testing.T) {
 				t.Errorf("entry %s, claimed by %q: the owner is %q, %v", name, claim, owner, err)
 			}
 			record, err := os.ReadFile(s.folder(ownerRecord))
-			if claim == identity && err != nil || err == nil && string(record) != identity+"\n" || claim == "another" &&
-				record != nil && len(record) != len(identity)+1 {
+			if claim == identity && err != nil || err == nil && string(record) != identity+"\n" ||
+				claim == "another" && record != nil && len(record) != len(identity)+1 {
 				t.Errorf("entry %s, claimed by %q: the record is %q, %v", name, claim, record, err)
 			}
 		}
@@ -133,7 +135,8 @@ func listed(t *testing.T, s *Store) (all []ingest.Object) {
 	return all
 }
 
-// TestPutBackWhereTheNameIsTaken: of what was hidden and what was written since, the sound one stays.
+// TestPutBackWhereTheNameIsTaken: of what was hidden and what was written since, the sound one
+// stays.
 func TestPutBackWhereTheNameIsTaken(t *testing.T) {
 	p := payload(5000)
 	for name, meanwhile := range map[string][]byte{"sound": p, "damaged": make([]byte, len(p)), "short": p[:10]} {
@@ -158,9 +161,8 @@ func TestPutBackWhereTheNameIsTaken(t *testing.T) {
 	}
 }
 
-// TestOrderOfDelete: the trash is durable before anything is renamed into it, and what is put back is
-// durable in its place
-// before its hidden name goes.
+// TestOrderOfDelete: the trash is durable before anything is renamed into it, and what is put back
+// is durable in its place before its hidden name goes.
 func TestOrderOfDelete(t *testing.T) {
 	root := t.TempDir()
 	s, steps := record(t, root)
@@ -168,15 +170,22 @@ func TestOrderOfDelete(t *testing.T) {
 	fanOut := "sha256/" + digest.String()[:2]
 	for _, refusal := range []error{errors.New("refused"), nil} {
 		*steps = nil
-		if _, err := s.Delete(t.Context(), listed(t, s), func(context.Context) error {
-			*steps = append(*steps,
-				"confirm")
+		_, err := s.Delete(t.Context(), listed(t, s), func(context.Context) error {
+			*steps = append(*steps, "confirm")
 			return refusal
-		}); err != refusal {
+		})
+		if err != refusal {
 			t.Fatal(err)
 		}
-		want := []string{"mkdir trash", "mkdir trash/*", "syncdir trash", "syncdir .", "hide trash/*", "confirm",
-			"remove trash/*"}
+		want := []string{
+			"mkdir trash",
+			"mkdir trash/*",
+			"syncdir trash",
+			"syncdir .",
+			"hide trash/*",
+			"confirm",
+			"remove trash/*",
+		}
 		if refusal != nil {
 			want = slices.Insert(want, 6, "link "+fanOut+"/"+digest.String(), "syncdir "+fanOut)
 		}

@@ -48,8 +48,13 @@ func TestOrderOfSteps(t *testing.T) {
 	p := payload(100_000)
 	digest, _ := put(t, s, p)
 	fanOut := "sha256/" + digest.String()[:2]
-	write := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "rename " + fanOut + "/" + digest.String(),
-		"syncdir " + fanOut}
+	write := []string{
+		"create tmp/*",
+		"write tmp/*",
+		"sync tmp/*",
+		"rename " + fanOut + "/" + digest.String(),
+		"syncdir " + fanOut,
+	}
 
 	// The root, with those above it, is durable before its folders are used.
 	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "syncdir ."}
@@ -77,8 +82,8 @@ func TestOrderOfSteps(t *testing.T) {
 	if _, err := s.Owner(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "link owner", "remove tmp/*",
-		"syncdir ."}; !slices.Equal(*steps, want) {
+	want := []string{"create tmp/*", "write tmp/*", "sync tmp/*", "link owner", "remove tmp/*", "syncdir ."}
+	if !slices.Equal(*steps, want) {
 		t.Errorf("Owner: %q, want %q", *steps, want)
 	}
 }
@@ -199,8 +204,9 @@ func transient(err error) bool {
 func TestTransient(t *testing.T) {
 	s := open(t, t.TempDir())
 	s.policy = storage.Policy{Attempts: 3, First: time.Microsecond, Longest: time.Microsecond}
-	for err, passes := range map[error]bool{syscall.EINTR: true, syscall.EMFILE: true,
-		syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false} {
+	for err, passes := range map[error]bool{
+		syscall.EINTR: true, syscall.EMFILE: true, syscall.EACCES: isHeld(syscall.EACCES), syscall.EIO: false,
+	} {
 		attempts, want := 0, 1
 		if passes {
 			want = 3

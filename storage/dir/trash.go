@@ -33,8 +33,8 @@ func (s *Store) hidden(digest ingest.Digest) []string {
 	return folders
 }
 
-// takeBack moves a payload that a Delete has hidden to its place again. It reports whether one of this
-// size is there then.
+// takeBack moves a payload that a Delete has hidden to its place again. It reports whether one of
+// this size is there then.
 func (s *Store) takeBack(digest ingest.Digest, bytes int64) bool {
 	for _, path := range s.hidden(digest) {
 		if !isFile(path, bytes) {
@@ -47,9 +47,8 @@ func (s *Store) takeBack(digest ingest.Digest, bytes int64) bool {
 	return false
 }
 
-// link gives a hidden payload its name in its place, durably, and then takes the hidden one from it. A
-// name that is taken
-// is fs.ErrExist.
+// link gives a hidden payload its name in its place, durably, and then takes the hidden one from
+// it. A name that is taken is fs.ErrExist.
 func (s *Store) link(hidden, final string) error {
 	err := s.do("link", final, func() error { return os.Link(hidden, final) })
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) { // a file system without links

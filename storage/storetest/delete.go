@@ -108,8 +108,11 @@ func deletes(t *testing.T, s ingest.Store) {
 	if left := objectsOf(t, s); len(left) != 2 {
 		t.Errorf("left are %+v", left)
 	}
-	failed, err := s.Delete(t.Context(), []ingest.Object{{Name: "../x"}, {Name: "owner"},
-		{Digest: digest, Name: "owner", Hidden: true}}, confirmed)
+	failed, err := s.Delete(
+		t.Context(),
+		[]ingest.Object{{Name: "../x"}, {Name: "owner"}, {Digest: digest, Name: "owner", Hidden: true}},
+		confirmed,
+	)
 	if err != nil || len(failed) != 3 {
 		t.Fatalf("%v, %v", failed, err)
 	}
@@ -117,7 +120,8 @@ func deletes(t *testing.T, s ingest.Store) {
 	wantPayload(t, s, digest, address, p)
 }
 
-// putBack checks that nothing goes if confirm does not say so, and that a Put does not rely on what is hidden.
+// putBack checks that nothing goes if confirm does not say so, and that a Put does not rely on what
+// is hidden.
 func putBack(t *testing.T, s ingest.Store) {
 	refused := errors.New("refused")
 	p, q := payload(100_000, 34), payload(500, 35)
@@ -154,10 +158,12 @@ func putBack(t *testing.T, s ingest.Store) {
 	}
 }
 
-// owner checks that the first catalogue that claims a store owns it, and that a look leaves no trace.
+// owner checks that the first catalogue that claims a store owns it, and that a look leaves no
+// trace.
 func owner(t *testing.T, place func(*testing.T) Open) {
-	for _, identity := range []string{"0f8fad5b-d9cb-469f-a165-70867728950e", "UPPER", "a/b\\c:d*e", "..", "100%25",
-		"ü \n\x00"} {
+	for _, identity := range []string{
+		"0f8fad5b-d9cb-469f-a165-70867728950e", "UPPER", "a/b\\c:d*e", "..", "100%25", "ü \n\x00",
+	} {
 		open := place(t)
 		for range 2 {
 			if got, err := open(t, nil).Owner(t.Context(), ""); err != nil || got != "" {

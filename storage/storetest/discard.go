@@ -10,7 +10,8 @@ import (
 
 var _ ingest.Store = Discard{}
 
-// Discard takes every payload and keeps none: for runs that only hash. It belongs to each catalogue that claims it.
+// Discard takes every payload and keeps none: for runs that only hash. It belongs to each catalogue
+// that claims it.
 type Discard struct{}
 
 // Owner returns claim.
@@ -22,8 +23,12 @@ func (Discard) Put(ctx context.Context, _ ingest.Key, payload []byte) (ingest.Ad
 }
 
 // Replace forgets payload.
-func (d Discard) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address,
-	error) {
+func (d Discard) Replace(
+	ctx context.Context,
+	digest ingest.Digest,
+	_ ingest.Address,
+	payload []byte,
+) (ingest.Address, error) {
 	return d.Put(ctx, ingest.Key{Digest: digest}, payload)
 }
 

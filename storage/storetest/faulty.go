@@ -50,21 +50,34 @@ func (f *Faulty) Owner(ctx context.Context, claim string) (string, error) {
 
 // Put satisfies ingest.Store.
 func (f *Faulty) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
-	return around(ctx, f, Call{Verb: "Put", Digest: key.Digest},
-		func() (ingest.Address, error) { return f.Store.Put(ctx, key, payload) })
+	return around(
+		ctx,
+		f,
+		Call{Verb: "Put", Digest: key.Digest},
+		func() (ingest.Address, error) { return f.Store.Put(ctx, key, payload) },
+	)
 }
 
 // Replace satisfies ingest.Store.
-func (f *Faulty) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address,
-	payload []byte) (ingest.Address, error) {
+func (f *Faulty) Replace(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+	payload []byte,
+) (ingest.Address, error) {
 	return around(ctx, f, Call{Verb: "Replace", Digest: digest}, func() (ingest.Address, error) {
 		return f.Store.Replace(ctx, digest, address, payload)
 	})
 }
 
 // Get satisfies ingest.Store.
-func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
-	into []byte) error {
+func (f *Faulty) Get(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+	offset int64,
+	into []byte,
+) error {
 	_, err := around(ctx, f, Call{Verb: "Get", Digest: digest}, func() (struct{}, error) {
 		return struct{}{}, f.Store.Get(ctx, digest, address, offset, into)
 	})
@@ -73,10 +86,12 @@ func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.A
 
 // Stat satisfies ingest.Store.
 func (f *Faulty) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
-	return around(ctx, f, Call{Verb: "Stat", Digest: digest}, func() (bool,
-		error) {
-		return f.Store.Stat(ctx, digest, address)
-	})
+	return around(
+		ctx,
+		f,
+		Call{Verb: "Stat", Digest: digest},
+		func() (bool, error) { return f.Store.Stat(ctx, digest, address) },
+	)
 }
 
 // List satisfies ingest.Store.
@@ -99,8 +114,11 @@ func (f *Faulty) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 }
 
 // Delete satisfies ingest.Store.
-func (f *Faulty) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
-	error) {
+func (f *Faulty) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	var failed []error
 	_, err := around(ctx, f, Call{Verb: "Delete"}, func() (_ struct{}, err error) {
 		failed, err = f.Store.Delete(ctx, objects, confirm)

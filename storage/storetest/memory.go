@@ -127,8 +127,12 @@ func (m *Memory) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 }
 
 // Replace satisfies ingest.Store.
-func (m *Memory) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address, payload []byte) (ingest.Address,
-	error) {
+func (m *Memory) Replace(
+	ctx context.Context,
+	digest ingest.Digest,
+	_ ingest.Address,
+	payload []byte,
+) (ingest.Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Replace++
@@ -140,8 +144,11 @@ func (m *Memory) write(ctx context.Context, digest ingest.Digest, payload []byte
 		return ingest.Address{}, err
 	}
 	if ingest.Sum(payload) != digest {
-		return ingest.Address{}, fmt.Errorf("%d bytes were put under %s, which is not their digest", len(payload),
-			digest.Short())
+		return ingest.Address{}, fmt.Errorf(
+			"%d bytes were put under %s, which is not their digest",
+			len(payload),
+			digest.Short(),
+		)
 	}
 	m.keep(digest.String(), digest, payload)
 	m.counts.Written++
@@ -168,8 +175,13 @@ func (m *Memory) find(ctx context.Context, digest ingest.Digest, address ingest.
 }
 
 // Get satisfies ingest.Store.
-func (m *Memory) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
-	into []byte) error {
+func (m *Memory) Get(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+	offset int64,
+	into []byte,
+) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Get++
@@ -204,8 +216,14 @@ func (m *Memory) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 			return
 		}
 		for name, k := range stored {
-			object := ingest.Object{Digest: k.digest, Name: name, Bytes: int64(len(k.payload)), Modified: k.modified,
-				Tag: k.tag, Hidden: k.hidden != ""}
+			object := ingest.Object{
+				Digest:   k.digest,
+				Name:     name,
+				Bytes:    int64(len(k.payload)),
+				Modified: k.modified,
+				Tag:      k.tag,
+				Hidden:   k.hidden != "",
+			}
 			if !yield(object, ctx.Err()) || ctx.Err() != nil {
 				return
 			}
@@ -214,14 +232,21 @@ func (m *Memory) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 }
 
 // Delete satisfies ingest.Store.
-func (m *Memory) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
-	error) {
+func (m *Memory) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	return m.delete(ctx, objects, confirm, func() error { return nil })
 }
 
 // delete calls step between every two steps. An error of it ends the call there, as a kill does.
-func (m *Memory) delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error,
-	step func() error) ([]error, error) {
+func (m *Memory) delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+	step func() error,
+) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -307,7 +332,10 @@ func (s stepped) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 	return address, err
 }
 
-func (s stepped) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) ([]error,
-	error) {
+func (s stepped) Delete(
+	ctx context.Context,
+	objects []ingest.Object,
+	confirm func(context.Context) error,
+) ([]error, error) {
 	return s.delete(ctx, objects, confirm, s.step)
 }

@@ -13,9 +13,8 @@ import (
 // errKilled is what a step returns once its process was killed.
 var errKilled = errors.New("killed")
 
-// everyStep runs test again and again: the first time it is killed at its first step, then at its second,
-// until it gets to its
-// end. It returns how many steps there are.
+// everyStep runs test again and again: the first time it is killed at its first step, then at its
+// second, until it gets to its end. It returns how many steps there are.
 func everyStep(t *testing.T, test func(t *testing.T, step func() error)) int {
 	t.Helper()
 	for at := 1; ; at++ {
@@ -37,7 +36,8 @@ func everyStep(t *testing.T, test func(t *testing.T, step func() error)) int {
 	}
 }
 
-// ledger stands for a catalogue: one job at a time, and rows that are written under its lease alone.
+// ledger stands for a catalogue: one job at a time, and rows that are written under its lease
+// alone.
 type ledger struct {
 	mu   sync.Mutex
 	job  int // whose lease is live
@@ -141,7 +141,8 @@ func newScene(t *testing.T, open Open) *scene {
 
 func going() error { return nil }
 
-// run is a whole run of another process: it puts the payload and records it. step is called between the steps of Put.
+// run is a whole run of another process: it puts the payload and records it. step is called between
+// the steps of Put.
 func (s *scene) run(t *testing.T, step func() error) {
 	job, store := s.begin(), s.open(t, step)
 	_, _ = store.Owner(t.Context(), "") // a store by position has to know it
@@ -168,9 +169,8 @@ func (s *scene) check(t *testing.T) {
 	}
 }
 
-// pauses stops a gc between every two of its steps, for as long as others take to run from their beginning
-// to their end.
-// Nothing that they have recorded may be missing afterwards.
+// pauses stops a gc between every two of its steps, for as long as others take to run from their
+// beginning to their end. Nothing that they have recorded may be missing afterwards.
 func pauses(t *testing.T, place func(*testing.T) Open) {
 	for name, others := range map[string]func(*testing.T, *scene){
 		"a run":        func(t *testing.T, s *scene) { s.run(t, nil) },
@@ -182,8 +182,7 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 			s.run(t, killedAt(3))
 			s.collect(t)
 			s.run(t, nil)
-			s.run(t,
-				nil)
+			s.run(t, nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +215,8 @@ func killedAt(n int) func() error {
 	}
 }
 
-// pausedAt runs a gc that is paused at the n-th of its steps while others run. It reports whether gc got so far.
+// pausedAt runs a gc that is paused at the n-th of its steps while others run. It reports whether
+// gc got so far.
 func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
 	var mu sync.Mutex // a store may take several steps at once
 	step := func() error {
@@ -235,9 +235,8 @@ func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
 	return paused
 }
 
-// bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own, which
-// then waits until gc has
-// run to its end.
+// bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own,
+// which then waits until gc has run to its end.
 func bothPaused(t *testing.T, open Open) {
 	for atGC, moreGC := 0, true; moreGC; atGC++ {
 		for atPut, morePut := 0, true; morePut; atPut++ {
@@ -274,9 +273,8 @@ func bothPaused(t *testing.T, open Open) {
 	}
 }
 
-// kills ends a gc between every two of its steps. What it has hidden is found by those who need it, is put
-// back by the next gc,
-// or goes with that.
+// kills ends a gc between every two of its steps. What it has hidden is found by those who need it,
+// is put back by the next gc, or goes with that.
 func kills(t *testing.T, place func(*testing.T) Open) {
 	for name, then := range map[string]func(*testing.T, *scene){
 		"a gc": func(t *testing.T, s *scene) {
@@ -307,7 +305,8 @@ func kills(t *testing.T, place func(*testing.T) Open) {
 	t.Run("a row", func(t *testing.T) { keptByARow(t, place(t)) })
 }
 
-// keptByARow has a row come to need what a gc is about to delete, and kills that gc before it has asked for rows.
+// keptByARow has a row come to need what a gc is about to delete, and kills that gc before it has
+// asked for rows.
 func keptByARow(t *testing.T, open Open) {
 	everyStep(t, func(t *testing.T, step func() error) {
 		s := newScene(t, open)

@@ -15,13 +15,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Open returns another handle on one store, as each process has its own. step, if not nil, is called between every two
-// steps that the handle takes to change the store: it may wait, and its error ends the handle's work
-// there, as a kill does.
+// Open returns another handle on one store, as each process has its own. step, if not nil, is
+// called between every two steps that the handle takes to change the store: it may wait, and its
+// error ends the handle's work there, as a kill does.
 type Open func(t *testing.T, step func() error) ingest.Store
 
-// Run checks that a store keeps every promise of ingest.Store. place makes a place that holds nothing yet, a new one at
-// each call.
+// Run checks that a store keeps every promise of ingest.Store. place makes a place that holds
+// nothing yet, a new one at each call.
 func Run(t *testing.T, place func(t *testing.T) Open) {
 	for name, test := range map[string]func(*testing.T, ingest.Store){
 		"round trip":     roundTrip,
@@ -50,9 +50,8 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 	}
 }
 
-// Damager is what a store under test may satisfy, so that Run can check what Stat, Replace and Get say of
-// a payload that was
-// damaged.
+// Damager is what a store under test may satisfy, so that Run can check what Stat, Replace and Get
+// say of a payload that was damaged.
 type Damager interface {
 	// DamageAt puts these bytes in the place of the payload at address.
 	DamageAt(digest ingest.Digest, address ingest.Address, payload []byte)
@@ -75,8 +74,13 @@ func payload(size int, seed uint64) []byte {
 
 // keyOf is a key with a position that no other payload has.
 func keyOf(digest ingest.Digest) ingest.Key {
-	return ingest.Key{Digest: digest, Model: 1, File: 1, Layer: 1,
-		Ordinal: int(binary.BigEndian.Uint32(digest[:4]) >> 1)}
+	return ingest.Key{
+		Digest:  digest,
+		Model:   1,
+		File:    1,
+		Layer:   1,
+		Ordinal: int(binary.BigEndian.Uint32(digest[:4]) >> 1),
+	}
 }
 
 func put(t *testing.T, s ingest.Store, p []byte) (ingest.Digest, ingest.Address) {
@@ -125,8 +129,9 @@ func roundTrip(t *testing.T, s ingest.Store) {
 func ranges(t *testing.T, s ingest.Store) {
 	p := payload(10_000, 30)
 	digest, address := put(t, s, p)
-	for _, part := range [][2]int64{{0, 1}, {0, 9_999}, {1, 9_999}, {5_000, 100}, {9_999, 1}, {0, 10_000}, {3, 0},
-		{10_000, 0}} {
+	for _, part := range [][2]int64{
+		{0, 1}, {0, 9_999}, {1, 9_999}, {5_000, 100}, {9_999, 1}, {0, 10_000}, {3, 0}, {10_000, 0},
+	} {
 		into := make([]byte, part[1])
 		if err := s.Get(t.Context(), digest, address, part[0], into); err != nil ||
 			!bytes.Equal(into, p[part[0]:part[0]+part[1]]) {
@@ -140,8 +145,10 @@ func ranges(t *testing.T, s ingest.Store) {
 		}
 	}
 	absent := ingest.Sum([]byte("absent"))
-	if err := s.Get(t.Context(), absent, ingest.Address{Bytes: 100}, 10, make([]byte, 10)); !errors.Is(err,
-		ingest.ErrNoPayload) {
+	if err := s.Get(t.Context(), absent, ingest.Address{Bytes: 100}, 10, make([]byte, 10)); !errors.Is(
+		err,
+		ingest.ErrNoPayload,
+	) {
 		t.Errorf("Get of a part of a missing payload: %v", err)
 	}
 	for _, size := range []int64{9_999, 10_001, 20_000} { // rows that say something else
@@ -149,7 +156,8 @@ func ranges(t *testing.T, s ingest.Store) {
 		wrong.Bytes = size
 		var damaged *ingest.SizeError
 		if err := s.Get(t.Context(), digest, wrong, size-10, make([]byte, 10)); !errors.As(err, &damaged) ||
-			damaged.Want != size || damaged.Got == size {
+			damaged.Want != size ||
+			damaged.Got == size {
 			t.Errorf("Get of the last bytes of %d of a payload of 10,000: %v, want a SizeError", size, err)
 		}
 	}
@@ -198,9 +206,9 @@ func putAtOnce(t *testing.T, s ingest.Store) {
 	group.Wait()
 }
 
-// positions checks that the rows of one content have one address, or each its own: then another payload
-// for a row takes the
-// place of the one that was there, as after a run that was cut off before its row, and the others keep theirs.
+// positions checks that the rows of one content have one address, or each its own: then another
+// payload for a row takes the place of the one that was there, as after a run that was cut off
+// before its row, and the others keep theirs.
 func positions(t *testing.T, s ingest.Store) {
 	if _, err := s.Owner(t.Context(), "catalogue"); err != nil {
 		t.Fatal(err)
@@ -216,9 +224,14 @@ func positions(t *testing.T, s ingest.Store) {
 		wantPayload(t, s, key.Digest, address, p)
 		return address
 	}
-	rows := []ingest.Key{{Model: 1, File: 2, Layer: 3, Ordinal: 4, Type: "F16"},
-		{Model: 1, File: 2, Layer: 3, Ordinal: 5}, {Model: 1, File: 2, Layer: 4, Ordinal: 4},
-		{Model: 2, File: 2, Layer: 3, Ordinal: 4}, {Model: 1, File: 3, Ordinal: 4}, {Model: 1, File: 2, Ordinal: 4}}
+	rows := []ingest.Key{
+		{Model: 1, File: 2, Layer: 3, Ordinal: 4, Type: "F16"},
+		{Model: 1, File: 2, Layer: 3, Ordinal: 5},
+		{Model: 1, File: 2, Layer: 4, Ordinal: 4},
+		{Model: 2, File: 2, Layer: 3, Ordinal: 4},
+		{Model: 1, File: 3, Ordinal: 4},
+		{Model: 1, File: 2, Ordinal: 4},
+	}
 	addresses := map[string]ingest.Address{}
 	for _, row := range rows {
 		address := at(row, p)
@@ -279,8 +292,12 @@ func stat(t *testing.T, s ingest.Store) {
 		t.Helper()
 		if vouched, err := s.Stat(t.Context(), digest, address); err == nil || vouched ||
 			errors.Is(err, ingest.ErrNoPayload) {
-			t.Errorf("Stat of a payload %s: %v, %v, want an error that does not say that it is missing", what, vouched,
-				err)
+			t.Errorf(
+				"Stat of a payload %s: %v, %v, want an error that does not say that it is missing",
+				what,
+				vouched,
+				err,
+			)
 		}
 	}
 	larger := address
@@ -302,8 +319,9 @@ func stat(t *testing.T, s ingest.Store) {
 		t.Errorf("Stat of what was written again, at its address: %v, %v", vouched, err)
 	}
 	if damager, ok := s.(Damager); ok {
-		for what, damage := range map[string][]byte{"with other bytes": make([]byte, len(p)),
-			"with fewer bytes": p[:100], "with none": {}} {
+		for what, damage := range map[string][]byte{
+			"with other bytes": make([]byte, len(p)), "with fewer bytes": p[:100], "with none": {},
+		} {
 			damager.DamageAt(digest, now, damage)
 			if attested || len(damage) != len(p) {
 				differs(what, digest, now)
@@ -329,8 +347,9 @@ func replace(t *testing.T, s ingest.Store) {
 	if !ok {
 		return
 	}
-	for what, damage := range map[string][]byte{"other bytes": make([]byte, len(p)), "fewer bytes": p[:100],
-		"more bytes": append(p, 0), "none": {}} {
+	for what, damage := range map[string][]byte{
+		"other bytes": make([]byte, len(p)), "fewer bytes": p[:100], "more bytes": append(p, 0), "none": {},
+	} {
 		damager.DamageAt(digest, address, damage)
 		var damaged *ingest.SizeError
 		if _, err := get(t.Context(), s, digest, address); len(damage) != len(p) &&

@@ -20,8 +20,10 @@ func TestFaultyWithoutFaults(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Open {
 		memory := &storetest.Memory{}
 		return func(_ *testing.T, step func() error) ingest.Store {
-			return &storetest.Faulty{Store: memory.Handle(step),
-				Hook: func(context.Context, storetest.Call) error { return nil }}
+			return &storetest.Faulty{
+				Store: memory.Handle(step),
+				Hook:  func(context.Context, storetest.Call) error { return nil },
+			}
 		}
 	})
 }
@@ -81,8 +83,10 @@ func TestDiscard(t *testing.T) {
 	if err != nil || address.Bytes != 7 || address.URI == "" {
 		t.Errorf("%+v, %v", address, err)
 	}
-	if err := (storetest.Discard{}).Get(t.Context(), key.Digest, address, 0, make([]byte, 7)); !errors.Is(err,
-		ingest.ErrNoPayload) {
+	if err := (storetest.Discard{}).Get(t.Context(), key.Digest, address, 0, make([]byte, 7)); !errors.Is(
+		err,
+		ingest.ErrNoPayload,
+	) {
 		t.Errorf("Get: %v", err)
 	}
 }
