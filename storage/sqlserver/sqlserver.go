@@ -171,7 +171,10 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("its tables lack %d of the %d steps that this program knows: run `ingest schema apply`, or let who may change tables run it",
 			len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
-	c.server = plan.Server
+	if c.server = plan.Server; c.server.Product == "Babelfish" {
+		c.usual.resetAll()
+		c.patient.resetAll()
+	}
 	if c.columns, err = readColumns(ctx, conn); err != nil {
 		return err
 	}
