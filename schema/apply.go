@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 )
 
 // NewerError says that a database was changed by a newer program than this one.
@@ -108,24 +110,23 @@ func wrong(ctx context.Context, db querier) ([]Table, error) {
 	return slices.DeleteFunc(checked.Tables, func(t Table) bool { return t.OK() }), nil
 }
 
-// Apply brings the SQL Server database db to what this program knows. Each step is one
-// transaction, which SQL Server's data definition takes part in: after an error
-// the steps before it stand, the report says which, and Apply can be called again. What was removed since a step made
-// it is made again. Two processes that call it at once wait for each other.
+// Apply brings the SQL Server database db to what this program knows. Each batch of a step is one
+// transaction, which locks a
+// table (Sch-M) for as long as it takes and no longer; it waits for that lock for a few seconds only, as
+// others queue up
+// behind it, and is tried again. After an error the batches before it stand, and the report says which steps do. Each
+// batch leaves alone what is there, so that Apply can be called again. What was removed since a step made
+// it is made again. Two
+// processes that call it at once wait for each other.
 func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close() // gives it back; it has nothing to report
-	r, err := Preview(ctx, conn)
+	r, err := Preview(ctx, db)
 	if err != nil {
 		return nil, err
 	}
 	steps, before := r.Steps, r.Left
 	r.Steps, r.Left = nil, nil
 	for _, step := range steps {
-		done, err := applyStep(ctx, conn, step, r.Mends)
+		done, err := applyStep(ctx, db, step, r.Mends)
 		if err != nil {
 			return r, fmt.Errorf("schema step %d (%s): %w", step.Number, step.Name, err)
 		}
@@ -133,7 +134,7 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 			r.Steps = append(r.Steps, step)
 		}
 	}
-	if r.Left, err = wrong(ctx, conn); err != nil {
+	if r.Left, err = wrong(ctx, db); err != nil {
 		return r, err
 	}
 	if r.Mends && reflect.DeepEqual(before, r.Left) {
@@ -144,32 +145,76 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 
 // applyStep reports whether the step was this call's to apply, and not another process's. Where it is mending, it
 // executes a step that the database has been through before.
-func applyStep(ctx context.Context, conn *sql.Conn, step Step, mending bool) (done bool, err error) {
-	err = within(ctx, conn, func(tx *sql.Tx) error {
-		for _, query := range []string{lockSchema, createSteps} {
+func applyStep(ctx context.Context, db *sql.DB, step Step, mending bool) (done bool, err error) {
+	batches := Batches(step.SQL)
+	for i := 0; i <= len(batches) && err == nil; i++ { // one more notes the step
+		err = patiently(ctx, db, func(tx *sql.Tx) error {
+			last, err := applied(ctx, tx)
+			if err != nil || last >= step.Number && !mending {
+				return err
+			}
+			if i < len(batches) {
+				_, err = tx.ExecContext(ctx, batches[i])
+				return err
+			}
+			if done = true; mending {
+				return nil
+			}
+			_, err = tx.ExecContext(ctx,
+				`/* ingest: note-step */ INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (@p1, @p2)`, step.Number,
+				step.Name)
+			return err
+		})
+	}
+	return done && err == nil, err
+}
+
+// waitForTable bounds the wait for a table that is in use. Whoever comes after a change that waits, waits behind it.
+const waitForTable = `/* ingest: lock-timeout */ SET LOCK_TIMEOUT 3000`
+
+// What is known of an error by its number: a lock that was not had in time, and a deadlock's victim.
+const (
+	lockTimeout = 1222
+	deadlock    = 1205
+)
+
+// patience is how often a change is tried that did not get its table, and how long others have it in between.
+var patience = struct {
+	attempts int
+	pause    time.Duration
+}{20, 3 * time.Second}
+
+// patiently runs do in a transaction that no other process changes the schema beside, and again if a table was in use.
+func patiently(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := once(ctx, db, do)
+		var refused interface{ SQLErrorNumber() int32 }
+		if !errors.As(err, &refused) || refused.SQLErrorNumber() != lockTimeout &&
+			refused.SQLErrorNumber() != deadlock || attempt == patience.attempts {
+			return err
+		}
+		select {
+		case <-time.After(patience.pause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func once(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() // gives it back; it has nothing to report
+	return within(ctx, conn, func(tx *sql.Tx) error {
+		for _, query := range []string{lockSchema, createSteps, waitForTable} {
 			if _, err := tx.ExecContext(ctx, query); err != nil {
 				return err
 			}
 		}
-		last, err := applied(ctx, tx)
-		if err != nil || last >= step.Number && !mending {
-			return err
-		}
-		for _, batch := range Batches(step.SQL) {
-			if _, err := tx.ExecContext(ctx, batch); err != nil {
-				return err
-			}
-		}
-		done = true
-		if mending {
-			return nil
-		}
-		_, err = tx.ExecContext(ctx,
-			`/* ingest: note-step */ INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (@p1, @p2)`, step.Number,
-			step.Name)
-		return err
+		return do(tx)
 	})
-	return done && err == nil, err
 }
 
 // within runs do in a transaction. A connection on which something failed is not used again:

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// The optional parts, each a script of its own, off until it is named. None was run by the tests:
-// they need an edition of SQL Server that has them.
+// The optional parts, each a script of its own, off until it is named. The tests run that of the role alone: the
+// others need an edition of SQL Server that has them.
 //
 //go:embed sqlserver/parts/*.sql
 var partFiles embed.FS
@@ -39,11 +39,12 @@ type part struct {
 	check string
 }
 
-// babelfish lacks what every part needs. It is not SQL Server, and its users have PostgreSQL for these things.
+// babelfish lacks what every part but the role needs. It is not SQL Server, and its users have PostgreSQL
+// for these things.
 const babelfish = "Babelfish"
 
 var parts = []part{
-	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", babelfish}, sql2016, `SELECT CASE
+	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", fabricDatabase, babelfish}, sql2016, `SELECT CASE
 		WHEN COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0) < 2 THEN N'the instance has FILESTREAM switched off, or for T-SQL alone: Configuration Manager, then sp_configure ''filestream access level'', 2'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.filegroups WHERE type = 'FD') THEN N'the database has no FILESTREAM filegroup'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.database_files AS f INNER JOIN sys.filegroups AS g ON g.data_space_id = f.data_space_id WHERE f.type = 2 AND g.type = 'FD') THEN N'the FILESTREAM filegroup has no file'
@@ -68,7 +69,9 @@ var parts = []part{
 		WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 2) THEN N''
 		WHEN EXISTS (SELECT 1 FROM sys.database_query_store_options WHERE actual_state = 3) THEN N'the query store is in error: sp_query_store_consistency_check'
 		ELSE N'the query store does not collect' END`},
-	{"broker", false, []string{"Azure SQL Database", babelfish}, sql2016, `SELECT CASE
+	{"role", true, nil, sql2016, `SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ingest_writer' AND type = 'R')
+		THEN N'' ELSE N'there is no role ingest_writer' END`},
+	{"broker", false, []string{"Azure SQL Database", fabricDatabase, babelfish}, sql2016, `SELECT CASE
 		WHEN NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1) THEN N'Service Broker is off in the database'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_message_types WHERE name = N'//Hartonomous/Message') THEN N'message type //Hartonomous/Message is missing'
 		WHEN NOT EXISTS (SELECT 1 FROM sys.service_contracts WHERE name = N'//Hartonomous/Contract') THEN N'contract //Hartonomous/Contract is missing'

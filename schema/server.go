@@ -10,7 +10,8 @@ import (
 
 // Server is what a SQL Server database was found to be, as far as the schema depends on it.
 type Server struct {
-	Product  string // "SQL Server", "Azure SQL Database", "Azure SQL Managed Instance", "Babelfish"
+	// "SQL Server", "Azure SQL Database", "Azure SQL Managed Instance", "SQL database in Fabric", "Babelfish"
+	Product  string
 	Version  string // such as 16.0.4135.4
 	Edition  string
 	Database string
@@ -26,7 +27,11 @@ type Server struct {
 const (
 	azureDatabase = 5
 	azureManaged  = 8
+	fabric        = 12
 )
+
+// fabricDatabase is a SQL database in Microsoft Fabric, which says that it is of version 12.
+const fabricDatabase = "SQL database in Fabric"
 
 const selectServer = `/* ingest: inspect */
 SELECT CONVERT(nvarchar(4000), @@VERSION), CONVERT(int, SERVERPROPERTY('EngineEdition')),
@@ -58,6 +63,8 @@ func Inspect(ctx context.Context, db querier) (Server, error) {
 		s.Product = "Azure SQL Database"
 	case engine == azureManaged:
 		s.Product = "Azure SQL Managed Instance"
+	case engine == fabric:
+		s.Product = fabricDatabase
 	default:
 		s.Product = "SQL Server"
 		return s, s.recent()
@@ -94,7 +101,9 @@ func (s Server) Choices() []string {
 	return []string{
 		fmt.Sprintf("%s %s (%s), database %s", s.Product, s.Version, s.Edition, s.Database),
 		pick(s.JSON, "JSON is kept in the type json", "JSON is kept in nvarchar(max): the server has no type json"),
-		pick(s.Filegroup != "", "payloads in rows are kept as FILESTREAM in filegroup "+s.Filegroup+", in tables that are made from now on",
+		pick(s.Filegroup != "", "payloads in rows are kept as FILESTREAM in filegroup "+s.Filegroup+", in tables that are made from now on; "+
+			"a row whose payload is in a store (--store) has an empty file there, too: a database without the "+
+				"filegroup suits it better",
 			"payloads in rows are kept in varbinary(max): the database has no FILESTREAM filegroup"),
 		pick(s.Snapshots, "readers do not wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is on",
 			"readers wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is off"),

@@ -141,15 +141,6 @@ GO
 -- Keys and indexes are looked for by their columns: what was there has names of its own.
 -- ModelLayers.ModelFileId has no foreign key: a layer goes with its model already, and so does the
 -- file. See ModelNameFiles.
-IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.Models') AND COL_NAME(parent_object_id, parent_column_id) = N'IngestionJobId'
-    AND referenced_object_id = OBJECT_ID(N'dbo.IngestionJobs'))
-    ALTER TABLE dbo.Models ADD CONSTRAINT FK_Models_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE SET NULL;
-GO
-IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND COL_NAME(parent_object_id, parent_column_id) = N'AtomId'
-    AND referenced_object_id = OBJECT_ID(N'dbo.Atoms'))
-    ALTER TABLE dbo.LayerTensorSegments ADD CONSTRAINT FK_LayerTensorSegments_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId);
-GO
-
 IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.Models') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'IngestionJobId')
     CREATE INDEX IX_Models_IngestionJobId ON dbo.Models (IngestionJobId);
 GO
@@ -169,4 +160,14 @@ IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a INNER JOIN sys.index_columns
 GO
 IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'AtomId')
     CREATE INDEX IX_IngestionJobAtoms_AtomId ON dbo.IngestionJobAtoms (AtomId);
+GO
+
+-- The keys come after the indexes: checking the rows that are there is a seek for each then.
+IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.Models') AND COL_NAME(parent_object_id, parent_column_id) = N'IngestionJobId'
+    AND referenced_object_id = OBJECT_ID(N'dbo.IngestionJobs'))
+    ALTER TABLE dbo.Models ADD CONSTRAINT FK_Models_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE SET NULL;
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND COL_NAME(parent_object_id, parent_column_id) = N'AtomId'
+    AND referenced_object_id = OBJECT_ID(N'dbo.Atoms'))
+    ALTER TABLE dbo.LayerTensorSegments ADD CONSTRAINT FK_LayerTensorSegments_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId);
 GO

@@ -26,6 +26,16 @@ var fencingTests = []test{
 			"Attach":   old.Attach(t.Context(), r.lease, complete, ingest.Alias{Name: "x"}, nil),
 			"CloseJob": old.CloseJob(t.Context(), r.lease, ingest.Outcome{State: ingest.JobComplete}),
 		}
+		segment := list(t, heir.Segments(t.Context(), e.Files[0].ID, 0))[0]
+		refused["Relocate"] = old.Relocate(t.Context(), r.lease, segment, ingest.Address{URI: "moved"})
+		content, digest := payload(1, 10)
+		inRow := segment
+		inRow.Digest = digest
+		refused["ReplacePayload"] = old.ReplacePayload(t.Context(), r.lease, inRow, content)
+		refused["Remove"] = old.Remove(t.Context(), r.lease, complete, false)
+		refused["RemoveName"] = old.RemoveName(t.Context(), r.lease, complete, "c")
+		refused["Rename"] = old.Rename(t.Context(), r.lease, complete, "c", "d")
+		_, _, refused["Unreferenced"] = old.Unreferenced(t.Context(), r.lease, true)
 		_, refused["Begin"] = old.Begin(t.Context(), r.lease, w.model, w.plans)
 		_, refused["Complete"] = old.Complete(t.Context(), r.lease, e.ID, 0)
 		refused["Record in rows"] = old.Record(t.Context(), r.lease, withPayloads(batches[1]))
@@ -34,6 +44,8 @@ var fencingTests = []test{
 		}
 		want(t, "counts", heir.snapshot(e.ID), before)
 		want(t, "names", len(heir.summary(complete).Names), 1)
+		want(t, "name", heir.summary(complete).Name, "c")
+		want(t, "address", list(t, heir.Segments(t.Context(), e.Files[0].ID, 0))[0], segment)
 
 		for _, b := range batches {
 			must(t, heir.Record(t.Context(), heir.lease, b))

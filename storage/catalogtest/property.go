@@ -4,6 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -20,7 +22,7 @@ var propertyTests = []test{
 			m.reopen(rt)
 			rt.Repeat(map[string]func(*rapid.T){
 				"begin": m.begin, "record": m.record, "repeat": m.repeat, "complete": m.finish,
-				"abandon": m.abandon, "collect": m.collect, "reopen": m.reopen, "": m.check,
+				"abandon": m.abandon, "remove": m.remove, "collect": m.collect, "reopen": m.reopen, "": m.check,
 			})
 			m.must(rt, Check(t.Context(), c, nil))
 			m.must(rt, c.Close())
@@ -161,6 +163,16 @@ func (m *machine) abandon(rt *rapid.T) {
 	a := m.any(rt)
 	m.must(rt, m.c.Abandon(m.t.Context(), m.lease, a.entry.ID))
 	delete(m.open, a.model.Name)
+}
+
+// remove removes a complete model.
+func (m *machine) remove(rt *rapid.T) {
+	if len(m.complete) == 0 {
+		rt.Skip("nothing is complete")
+	}
+	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.complete))).Draw(rt, "model")
+	m.must(rt, m.c.Remove(m.t.Context(), m.lease, id, false))
+	delete(m.complete, id)
 }
 
 // collect removes what nobody refers to; then nothing of the kind is left.

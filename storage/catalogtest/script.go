@@ -2,6 +2,7 @@ package catalogtest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -25,7 +26,7 @@ func script(t *testing.T, c ingest.Catalog, process int) error {
 		return err
 	}
 	s := &scripted{t, c, lease}
-	for _, step := range []func() error{s.takeIn, s.join, s.giveUp, s.collect, s.move} {
+	for _, step := range []func() error{s.takeIn, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -83,6 +84,44 @@ func (s *scripted) join() error {
 		return err
 	}
 	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Alias{Name: "three"}, []ingest.FileID{template.ID})
+}
+
+// rename gives the weights one more name, and another in its place, and takes it away.
+func (s *scripted) rename() error {
+	weights, err := s.known(gguf("/1.gguf", "m"))
+	if err != nil {
+		return err
+	}
+	m, err := s.Model(s.Context(), weights.Model)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(m.Names, func(n ingest.Name) bool { return n.Name == "four" || n.Name == "five" }) {
+		if err := s.Attach(s.Context(), s.lease, m.ID, ingest.Alias{Name: "four"}, nil); err != nil {
+			return err
+		}
+	}
+	if err := s.Rename(s.Context(), s.lease, m.ID, "four", "five"); err != nil {
+		return err
+	}
+	return s.RemoveName(s.Context(), s.lease, m.ID, "five")
+}
+
+// remove takes a model in and removes it.
+func (s *scripted) remove() error {
+	w := newWork("brief", small("/brief", "brief", ingest.License))
+	f, err := s.known(w.sources[0])
+	if errors.Is(err, ingest.ErrNotFound) {
+		var e *ingest.Entry
+		if e, err = s.fill(w); err != nil {
+			return err
+		}
+		f.Model, err = s.Complete(s.Context(), s.lease, e.ID, 0)
+	}
+	if err != nil {
+		return err
+	}
+	return s.Remove(s.Context(), s.lease, f.Model, false)
 }
 
 func (s *scripted) giveUp() error {

@@ -3,7 +3,6 @@ package sqlcatalog
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -41,7 +40,10 @@ func (c *Catalog) Open(ctx context.Context, request ingest.JobRequest) (ingest.L
 		lease, refusal, err = t.open(request)
 		return err
 	})
-	if err = errors.Join(err, refusal); err != nil {
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
 		return ingest.Lease{}, err
 	}
 	return lease, nil

@@ -64,7 +64,8 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 	f := flat("m", 3)
 	model := &ingest.Model{Name: "m:latest", URI: "ollama://m:latest", Type: "gguf", Architecture: "llama",
 		Metadata: []byte(`{"k":1}`),
-		Details:  ingest.Details{ContextLength: 8192, EmbeddingLength: 64, License: "mit"}, Files: []ingest.File{f.File}}
+		Details:  ingest.Details{ContextLength: 8192, EmbeddingLength: 64, License: "mit"},
+			Files: []ingest.File{f.File}}
 	e, err := c.Begin(ctx, lease, model, []*ingest.Plan{f.plan})
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,12 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"path/filepath"
 	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/catalogtest"
@@ -15,7 +19,38 @@ func TestRowStore(t *testing.T) { catalogtest.Rows(t, fresh) }
 
 func fresh(t *testing.T) catalogtest.Database {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
-	return func(t *testing.T) ingest.Catalog { return open(t, path) }
+	return func(t *testing.T) ingest.Catalog { return hand{open(t, path), path} }
+}
+
+// hand is a handle by which tests change rows by hand.
+type hand struct {
+	*sqlite.Catalog
+	path string
+}
+
+var _ catalogtest.ByHand = hand{}
+
+func (h hand) exec(t *testing.T, query string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite", h.path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(query, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h hand) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
+	t.Helper()
+	h.exec(t, `UPDATE IngestionJobs SET LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + ?, LeaseMs = nullif(?, 0) WHERE IngestionJobId = ?`,
+		ahead.Milliseconds(), given.Milliseconds(), job)
+}
+
+func (h hand) Mark(t *testing.T, model ingest.ModelID) {
+	t.Helper()
+	h.exec(t, `UPDATE Models SET State = 'removing' WHERE ModelId = ?`, model)
 }
 
 func open(t *testing.T, path string) *sqlite.Catalog {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/catalogtest"
@@ -104,6 +105,26 @@ func (p *pooled) handle(t testing.TB) ingest.Catalog {
 	h := handle{c, p, new(sync.Once)}
 	t.Cleanup(func() { h.Close() })
 	return h
+}
+
+// SetLease implements catalogtest.ByHand.
+func (h handle) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
+	t.Helper()
+	h.p.exec(t, `UPDATE dbo.IngestionJobs SET LeaseExpires = DATEADD(millisecond, @p2, SYSUTCDATETIME()), LeaseMs = CASE WHEN @p3 = 0 THEN NULL ELSE @p3 END WHERE IngestionJobId = @p1`,
+		job, int32(ahead.Milliseconds()), given.Milliseconds())
+}
+
+// Mark implements catalogtest.ByHand.
+func (h handle) Mark(t *testing.T, model ingest.ModelID) {
+	t.Helper()
+	h.p.exec(t, `UPDATE dbo.Models SET State = N'removing' WHERE ModelId = @p1; DELETE FROM dbo.ModelKeys WHERE ModelId = @p1`, int64(model))
+}
+
+func (p *pooled) exec(t *testing.T, query string, args ...any) {
+	t.Helper()
+	if _, err := p.schema.Exec(query, args...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // putBack empties the database when its last handle is closed, and lets the next test have it.

@@ -16,10 +16,11 @@ import (
 // takes a round trip,
 // for the settings of the session, and drops its temporary tables.
 type kept struct {
-	db    *sql.DB
-	slots chan struct{} // one for each connection that is in use
-	mu    sync.Mutex
-	idle  []idle
+	db     *sql.DB
+	slots  chan struct{} // one for each connection that is in use
+	resets bool          // the connections are reset between verbs all the same
+	mu     sync.Mutex
+	idle   []idle
 }
 
 type idle struct {
@@ -64,8 +65,21 @@ func (k *kept) get(ctx context.Context) (*sql.Conn, error) {
 	return conn, err
 }
 
+// resetAll has each connection reset between verbs. Babelfish for PostgreSQL 4.4 needs that: when the plan
+// of a statement that a
+// session has executed before becomes invalid, it finds the statement's tables under wrong names.
+func (k *kept) resetAll() {
+	k.resets = true
+	k.db.SetMaxIdleConns(cap(k.slots))
+}
+
 // put takes a connection back.
 func (k *kept) put(conn *sql.Conn) {
+	if k.resets {
+		conn.Close() // gives it back to the pool; it has nothing to report
+		<-k.slots
+		return
+	}
 	k.mu.Lock()
 	k.idle = append(k.idle, idle{conn, time.Now()})
 	k.mu.Unlock()

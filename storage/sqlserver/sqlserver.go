@@ -176,7 +176,10 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 			"let who may change tables run it",
 			len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
-	c.server = plan.Server
+	if c.server = plan.Server; c.server.Product == "Babelfish" {
+		c.usual.resetAll()
+		c.patient.resetAll()
+	}
 	if c.columns, err = readColumns(ctx, conn); err != nil {
 		return err
 	}

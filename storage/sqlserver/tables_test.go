@@ -14,8 +14,32 @@ import (
 // freshDouble makes a new, empty catalogue on the double.
 func freshDouble(t *testing.T) catalogtest.Database {
 	srv := tdstest.Start(t)
-	tables.New(t, srv, "")
-	return func(t *testing.T) ingest.Catalog { return open(t, srv.DSN()) }
+	d := tables.New(t, srv, "")
+	return func(t *testing.T) ingest.Catalog { return doubled{open(t, srv.DSN()), d, srv} }
+}
+
+// doubled is a handle on the double.
+type doubled struct {
+	*Catalog
+	tables *tables.Tables
+	srv    *tdstest.Server
+}
+
+var _ catalogtest.ByHand = doubled{}
+
+// SetLease implements catalogtest.ByHand.
+func (d doubled) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
+	t.Helper()
+	var one int
+	d.tables.Row(d.srv, fmt.Sprintf(`UPDATE IngestionJobs SET LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + %d, LeaseMs = nullif(%d, 0)
+		WHERE IngestionJobId = %d RETURNING 1`, ahead.Milliseconds(), given.Milliseconds(), job), &one)
+}
+
+// Mark implements catalogtest.ByHand.
+func (d doubled) Mark(t *testing.T, model ingest.ModelID) {
+	t.Helper()
+	var one int
+	d.tables.Row(d.srv, fmt.Sprintf(`UPDATE Models SET State = 'removing' WHERE ModelId = %d RETURNING 1`, model), &one)
 }
 
 // TestContractDouble runs the contract against the double with the catalogue's tables. It keeps the double honest: what

@@ -1,0 +1,49 @@
+-- The rights that ingest needs, as a role: on the tables that it writes, and on no others. ALTER ROLE ingest_writer ADD MEMBER
+-- makes a user a member. VIEW DEFINITION shows which other tables refer to these, so that gc and rm respect their rows; what rm
+-- --cascade is to remove of these takes a right of its own.
+IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ingest_writer' AND type = 'R')
+    CREATE ROLE ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.Atoms TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.Models TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelMetadata TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelLayers TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.LayerTensorSegments TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.IngestionJobs TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.IngestionJobAtoms TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.IngestionJobKeys TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelKeys TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelMerges TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelFiles TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.FilePaths TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelNames TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelNameFiles TO ingest_writer;
+GO
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.FileSegments TO ingest_writer;
+GO
+-- Which database this is, and which steps of the schema it has, are to be read.
+GRANT SELECT ON dbo.CatalogIdentity TO ingest_writer;
+GO
+GRANT SELECT ON dbo.SchemaSteps TO ingest_writer;
+GO
+-- Not every engine has rights on a schema.
+BEGIN TRY
+    EXEC sys.sp_executesql N'GRANT VIEW DEFINITION ON SCHEMA::dbo TO ingest_writer';
+END TRY
+BEGIN CATCH
+    PRINT N'VIEW DEFINITION could not be granted: ' + ERROR_MESSAGE();
+END CATCH
+GO

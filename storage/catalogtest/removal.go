@@ -1,0 +1,340 @@
+package catalogtest
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// many is a file of more tensors than one transaction of a removal deletes rows, and with bytes outside of tensors.
+func many(path, content string) source {
+	s := small(path, string(make([]byte, 7000)), ingest.Weights)
+	s.content = content
+	for i := range 2300 {
+		s.Tensors = append(s.Tensors, ingest.Tensor{Name: "t", Type: "I8", Shape: []uint64{2}, Elements: 2,
+			Offset: int64(3 * i), Bytes: 2, BlockElements: 1, BlockBytes: 1})
+	}
+	return s
+}
+
+// gone wants nothing of a model to be found, and the models that there are.
+func (r *run) gone(w work, id ingest.ModelID, models int) {
+	r.Helper()
+	_, err := r.Model(r.Context(), id)
+	wantIs(r.T, err, ingest.ErrNotFound)
+	want(r.T, "models", len(list(r.T, r.Models(r.Context()))), models)
+	r.hidden(w)
+	r.check()
+}
+
+// hidden wants a model not to be found by its name or its content.
+func (r *run) hidden(w work) {
+	r.Helper()
+	s := w.sources[0]
+	_, err := r.Unchanged(r.Context(), s.Path, s.Bytes, s.Modified.UnixNano())
+	wantIs(r.T, err, ingest.ErrNotFound)
+	_, err = r.FileWithDigest(r.Context(), s.digest())
+	wantIs(r.T, err, ingest.ErrNotFound)
+	want(r.T, "models of the name", len(r.named(w.model.Name)), 0)
+	want(r.T, "models of the digest", len(r.withDigest(s.digest().String())), 0)
+}
+
+func (r *run) named(name string) []ingest.ModelID {
+	r.Helper()
+	ids, err := r.ModelsNamed(r.Context(), name)
+	must(r.T, err)
+	return ids
+}
+
+func (r *run) withDigest(text string) []ingest.ModelID {
+	r.Helper()
+	prefix, err := ingest.ParseDigestPrefix(text)
+	must(r.T, err)
+	ids, err := r.ModelsWithDigest(r.Context(), prefix)
+	must(r.T, err)
+	return ids
+}
+
+func (r *run) remove(id ingest.ModelID) {
+	r.Helper()
+	must(r.T, r.Remove(r.Context(), r.lease, id, false))
+}
+
+var removalTests = []test{
+	{name: "a removed model is gone, and what it shared stays", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		a, b := newWork("a", gguf("/a.gguf", "a"), small("/t", "template", ingest.Template)),
+			newWork("b", gguf("/b.gguf", "b"), small("/l", "template", ingest.Template))
+		kept, id := r.take(a), r.take(b)
+		for range 2 {
+			r.remove(id)
+			r.gone(b, id, 1)
+		}
+		want(t, "segments of the other", r.summary(kept).Segments, a.sources[0].plan().Count()+1)
+		want(t, "model of the template", r.withDigest(a.sources[1].digest().String())[0], kept)
+		atoms, bytes, err := r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		want(t, "atoms left over", atoms, b.sources[0].plan().Count()-3)
+		want(t, "bytes left over", bytes, b.sources[0].Bytes-3*mib)
+		r.check()
+		if again := r.take(b); again == id {
+			t.Fatal("the number of a removed model was given out again")
+		}
+	}},
+	{name: "a model of more rows than one transaction deletes", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", many("/m.gguf", "m"))
+		e := r.begin(w)
+		for _, b := range w.sources[0].batches(e, 0, 1000, 0) {
+			must(t, r.Record(t.Context(), r.lease, b))
+		}
+		_, err := r.Complete(t.Context(), r.lease, e.ID, 0)
+		must(t, err)
+		r.remove(e.ID)
+		r.gone(w, e.ID, 0)
+		atoms, _, err := r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		want(t, "atoms left over", atoms, w.sources[0].plan().Count())
+	}},
+	{name: "a model that is being removed is found by nothing, and shown", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		id := r.take(w)
+		byHand(t, r.Catalog).Mark(t, id)
+		r.hidden(w)
+		want(t, "state", r.summary(id).State, ingest.ModelRemoving)
+		want(t, "state in the list", list(t, r.Models(t.Context()))[0].State, ingest.ModelRemoving)
+		template := r.take(newWork("t", small("/t", "template", ingest.Template)))
+		wantIs(t, r.Attach(t.Context(), r.lease, id, ingest.Alias{Name: "x"},
+			[]ingest.FileID{r.summary(template).Files[0].ID}), ingest.ErrIncomplete)
+		wantIs(t, r.Rename(t.Context(), r.lease, id, "m", "n"), ingest.ErrNotFound)
+		e := r.fill(newWork("l", small("/l", "license", ingest.License)))
+		_, err := r.Complete(t.Context(), r.lease, e.ID, id)
+		wantIs(t, err, ingest.ErrIncomplete)
+		again := r.take(w) // the same weights from the same place
+		if again == id {
+			t.Fatal("a model went into one that is being removed")
+		}
+		want(t, "models of the name", slices.Equal(r.named("m"), []ingest.ModelID{again}), true)
+		r.remove(id)
+		_, err = r.Model(t.Context(), id)
+		wantIs(t, err, ingest.ErrNotFound)
+		f, err := r.Unchanged(t.Context(), "/m.gguf", w.sources[0].Bytes, changed.UnixNano())
+		must(t, err)
+		want(t, "model of the path", f.Model, again)
+		r.check()
+	}},
+	{name: "an unfinished model that is being removed is not continued", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		e := r.fill(w)
+		byHand(t, r.Catalog).Mark(t, e.ID)
+		_, err := r.Complete(t.Context(), r.lease, e.ID, 0)
+		wantError(t, err, "completing a model that is being removed")
+		again := r.begin(w)
+		if again.ID == e.ID || again.Files[0].Recorded != 0 {
+			t.Fatalf("a model that is being removed was continued: %+v", again)
+		}
+		must(t, r.Abandon(t.Context(), r.lease, e.ID))
+		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
+		r.check()
+	}},
+	{name: "gc finishes a removal that was cut short", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
+		id := r.take(w)
+		byHand(t, r.Catalog).Mark(t, id)
+		_, _, err := r.Unreferenced(t.Context(), ingest.Lease{}, false)
+		must(t, err)
+		want(t, "state after a look", r.summary(id).State, ingest.ModelRemoving)
+		atoms, _, err := r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		want(t, "atoms left over", atoms, w.sources[0].plan().Count()) // that of the template is the file's as well
+		r.gone(w, id, 0)
+	}},
+	{name: "what a live job works on is not removed, what nobody does is", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a, b := start(t, c, "/a"), start(t, c, "/b")
+		w := newWork("m", gguf("/m.gguf", "m"))
+		e := a.begin(w)
+		wantIs(t, b.Remove(t.Context(), b.lease, e.ID, false), ingest.ErrBusy)
+		must(t, a.CloseJob(t.Context(), a.lease, ingest.Outcome{State: ingest.JobFailed}))
+		b.remove(e.ID)
+		b.gone(w, e.ID, 0)
+	}},
+	{name: "what removing would do is counted, each payload once", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		double := gguf("/a.gguf", "a")
+		double.Tensors = append(double.Tensors, double.Tensors[1])
+		double.Tensors[3].Offset = 10*mib + 300 // the shared tensor twice
+		double.Bytes += 3 * mib
+		a := r.take(newWork("a", double, small("/t", "template", ingest.Template)))
+		removal, err := r.Removal(t.Context(), a)
+		must(t, err)
+		want(t, "freed", removal.Freed, double.Bytes-3*mib+int64(len("template")))
+		want(t, "shared", removal.Shared, 0)
+		r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template)))
+		removal, err = r.Removal(t.Context(), a)
+		must(t, err)
+		want(t, "freed", removal.Freed, double.Bytes-6*mib)
+		want(t, "shared", removal.Shared, 3*mib+int64(len("template")))
+		want(t, "model", removal.Model.Name, "a")
+		want(t, "files", len(removal.Model.Files), 2)
+		want(t, "foreign rows", len(removal.Foreign), 0)
+		_, err = r.Removal(t.Context(), 4711)
+		wantIs(t, err, ingest.ErrNotFound)
+	}},
+	{name: "payloads in rows are freed with them", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		var first *ingest.Entry
+		for _, path := range []string{"/a.gguf", "/b.gguf"} {
+			if e := r.fillRows(newWork(path, gguf(path, "the same"))); first == nil {
+				first = e
+			}
+		}
+		removal, err := r.Removal(t.Context(), first.ID)
+		must(t, err)
+		want(t, "freed", removal.Freed, gguf("", "").Bytes)
+		want(t, "shared", removal.Shared, 0)
+	}},
+}
+
+var nameTests = []test{
+	{name: "a name goes, and the model stays", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		id := r.take(newWork("one", gguf("/m.gguf", "m")))
+		must(t, r.Attach(t.Context(), r.lease, id, ingest.Alias{Name: hostile}, nil))
+		for range 2 {
+			must(t, r.RemoveName(t.Context(), r.lease, id, "one"))
+			s := r.summary(id)
+			want(t, "names", len(s.Names), 1)
+			want(t, "name", s.Name, hostile) // other programs read this one
+			want(t, "models of the name", len(r.named("one")), 0)
+			want(t, "models of the other", len(r.named(hostile)), 1)
+		}
+		wantError(t, r.RemoveName(t.Context(), r.lease, id, hostile), "taking the only name")
+		must(t, r.RemoveName(t.Context(), r.lease, id, "nobody's"))
+		wantIs(t, r.RemoveName(t.Context(), r.lease, 4711, "x"), ingest.ErrNotFound)
+		r.check()
+	}},
+	{name: "a renamed model goes by the new name", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		id := r.take(newWork("one", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
+		must(t, r.Attach(t.Context(), r.lease, id, ingest.Alias{Name: "two"}, nil))
+		for range 2 {
+			must(t, r.Rename(t.Context(), r.lease, id, "one", hostile))
+			s := r.summary(id)
+			want(t, "name", s.Name, hostile)
+			want(t, "names", len(s.Names), 2)
+			want(t, "first name", s.Names[0].Alias, ingest.Alias{Name: hostile, URI: "ollama://one"})
+			want(t, "files of the name", len(s.Names[0].Files), 2)
+			want(t, "models of the old name", len(r.named("one")), 0)
+			want(t, "models of the new name", len(r.named(hostile)), 1)
+		}
+		must(t, r.Rename(t.Context(), r.lease, id, "two", "two"))
+		must(t, r.Rename(t.Context(), r.lease, id, "two", "three"))
+		want(t, "name", r.summary(id).Name, hostile)
+		wantError(t, r.Rename(t.Context(), r.lease, id, "three", hostile), "a name that the model has")
+		wantIs(t, r.Rename(t.Context(), r.lease, id, "nobody's", "x"), ingest.ErrNotFound)
+		wantIs(t, r.Rename(t.Context(), r.lease, 4711, "x", "y"), ingest.ErrNotFound)
+		r.check()
+	}},
+	{name: "models are found by their names, byte for byte", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		a := r.take(newWork("same", gguf("/a.gguf", "a")))
+		b := r.take(newWork("same", gguf("/b.gguf", "b")))
+		open := r.begin(newWork("same", gguf("/c.gguf", "c"))).ID
+		must(t, r.Attach(t.Context(), r.lease, b, ingest.Alias{Name: "other"}, nil))
+		want(t, "models of the name", slices.Equal(r.named("same"), []ingest.ModelID{a, b, open}), true)
+		want(t, "models of the other name", slices.Equal(r.named("other"), []ingest.ModelID{b}), true)
+		for _, name := range []string{"", "SAME", "same ", "sam", hostile} {
+			want(t, "models of "+name, len(r.named(name)), 0)
+		}
+	}},
+	{name: "models and files are found by a digest or its beginning", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("a", gguf("/a.gguf", "a"), small("/t", "template", ingest.Template))
+		a := r.take(w)
+		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template)))
+		open := newWork("o", gguf("/o.gguf", "o"))
+		e := r.begin(open)
+		digest := w.sources[0].digest().String()
+		for _, n := range []int{6, 7, 32, 63, 64} {
+			want(t, "models", slices.Equal(r.withDigest(digest[:n]), []ingest.ModelID{a}), true)
+		}
+		want(t, "models", slices.Equal(r.withDigest("sha256:"+w.sources[1].digest().String()[:9]),
+			[]ingest.ModelID{a, b}), true)
+		other := []byte(digest)
+		other[63] ^= 1
+		want(t, "models of another digest", len(r.withDigest(string(other))), 0)
+		f, err := r.FileWithDigest(t.Context(), w.sources[1].digest())
+		must(t, err)
+		want(t, "file", f, r.summary(a).Files[1])
+		want(t, "models of a file that is not recorded", len(r.withDigest(open.sources[0].digest().String())), 0)
+		r.record(open, e, 0)
+		want(t, "models of one that is", slices.Equal(r.withDigest(open.sources[0].digest().String()),
+			[]ingest.ModelID{e.ID}), true)
+		_, err = r.FileWithDigest(t.Context(), open.sources[0].digest())
+		wantIs(t, err, ingest.ErrNotFound) // the model is open
+	}},
+}
+
+var placeTests = []test{
+	{name: "segments from any byte on", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		opaque := small("/o", "opaque", ingest.Template)
+		opaque.Bytes = 5*mib + 7
+		w := newWork("m", gguf("/m.gguf", "m"), many("/n.gguf", "n"), opaque)
+		e := r.begin(w)
+		for i, s := range w.sources {
+			for _, b := range s.batches(e, i, 1000, 0) {
+				must(t, r.Record(t.Context(), r.lease, b))
+			}
+			all := list(t, r.Segments(t.Context(), e.Files[i].ID, 0))
+			want(t, "segments", int64(len(all)), s.plan().Count())
+			last, err := r.LastSegment(t.Context(), e.Files[i].ID)
+			must(t, err)
+			want(t, "last", last, all[len(all)-1])
+			for _, from := range boundaries(all) {
+				first := slices.IndexFunc(all, func(p ingest.StoredSegment) bool { return p.Offset+p.Bytes > from })
+				if first < 0 {
+					first = len(all)
+				}
+				got := list(t, r.Segments(t.Context(), e.Files[i].ID, from))
+				if !slices.Equal(got, all[first:]) {
+					t.Fatalf("from byte %d of file %d there are %d segments, want %d", from, i, len(got),
+						len(all)-first)
+				}
+			}
+		}
+	}},
+	{name: "the last segment of a file that is not whole, or empty", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"), small("/empty", "", ingest.Params))
+		e := r.begin(w)
+		_, err := r.LastSegment(t.Context(), e.Files[0].ID)
+		wantIs(t, err, ingest.ErrNotFound)
+		for _, b := range w.sources[0].batches(e, 0, 1, 0) {
+			must(t, r.Record(t.Context(), r.lease, b))
+			last, err := r.LastSegment(t.Context(), e.Files[0].ID)
+			must(t, err)
+			want(t, "end", last.Offset+last.Bytes, b.To)
+		}
+		r.record(w, e, 1)
+		_, err = r.LastSegment(t.Context(), e.Files[1].ID)
+		wantIs(t, err, ingest.ErrNotFound)
+		_, err = r.LastSegment(t.Context(), 4711)
+		wantIs(t, err, ingest.ErrNotFound)
+	}},
+}
+
+// boundaries are bytes in and around some of the segments.
+func boundaries(all []ingest.StoredSegment) (list []int64) {
+	for i := 0; i < len(all); i += 1 + len(all)/15 {
+		s := all[i]
+		list = append(list, s.Offset, s.Offset+1, s.Offset+s.Bytes-1, s.Offset+s.Bytes)
+	}
+	end := all[len(all)-1].Offset + all[len(all)-1].Bytes
+	return append(list, end-1, end, end+1, 1<<62)
+}
