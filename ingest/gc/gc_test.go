@@ -17,6 +17,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 	"github.com/hartonomous/ingest/ingest/gc"
+	"github.com/hartonomous/ingest/ingest/lease"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
@@ -62,7 +64,7 @@ func noise(n int, seed uint64) []byte {
 func request(pipeline string) ingest.JobRequest {
 	holder := ingest.ThisProcess()
 	holder.Process++
-	return ingest.JobRequest{Pipeline: pipeline, Source: pipeline, Holder: holder, TTL: ingest.DefaultLease}
+	return ingest.JobRequest{Pipeline: pipeline, Source: pipeline, Holder: holder, TTL: lease.DefaultTTL}
 }
 
 // run ingests content, which becomes a file of that name. It goes through catalog.
@@ -72,8 +74,8 @@ func (h *home) run(catalog ingest.Catalog, request ingest.JobRequest, name strin
 	if _, err := os.Stat(path); err != nil {
 		h.must(os.WriteFile(path, content, 0o600))
 	}
-	in := ingest.Ingester{Catalog: catalog, Store: h.memory, Parse: format.Parser{}.Parse,
-		Options: ingest.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}}
+	in := pipeline.Ingester{Catalog: catalog, Store: h.memory, Parse: format.Parser{}.Parse,
+		Options: pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}}
 	source := ingest.Source{
 		URI:   "test://" + name,
 		Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}},
@@ -144,7 +146,7 @@ func (h *home) segments() iter.Seq[ingest.StoredSegment] {
 		for m, err := range h.catalog.Models(h.Context()) {
 			h.must(err)
 			for _, f := range m.Files {
-				for segment, err := range h.catalog.Segments(h.Context(), f.ID) {
+				for segment, err := range h.catalog.Segments(h.Context(), f.ID, 0) {
 					h.must(err)
 					if !yield(segment) {
 						return
