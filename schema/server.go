@@ -103,7 +103,7 @@ func (s Server) Choices() []string {
 		pick(s.JSON, "JSON is kept in the type json", "JSON is kept in nvarchar(max): the server has no type json"),
 		pick(s.Filegroup != "", "payloads in rows are kept as FILESTREAM in filegroup "+s.Filegroup+", in tables that are made from now on; "+
 			"a row whose payload is in a store (--store) has an empty file there, too: a database without the "+
-				"filegroup suits it better",
+			"filegroup suits it better",
 			"payloads in rows are kept in varbinary(max): the database has no FILESTREAM filegroup"),
 		pick(s.Snapshots, "readers do not wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is on",
 			"readers wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is off"),

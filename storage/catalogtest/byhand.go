@@ -63,20 +63,20 @@ var clockTests = []test{
 	}},
 	{name: "its holder keeps it, and one that was given for as long is respected",
 		run: func(t *testing.T, db Database) {
-		c := db(t)
-		a := start(t, c, "/a")
-		byHand(t, c).SetLease(t, a.lease.Job, 2*long, long)
-		_, err := c.Open(t.Context(), claim("/a", 2))
-		wantBusy(t, err, long)
-		must(t, c.Renew(t.Context(), a.lease))
-		ask := claim("/a", 2)
-		ask.TTL = short // the request's own does not matter
-		_, err = c.Open(t.Context(), ask)
-		wantBusy(t, err, long)
-		time.Sleep(lapse)
-		_, err = c.Open(t.Context(), ask)
-		wantIs(t, err, ingest.ErrBusy)
-	}},
+			c := db(t)
+			a := start(t, c, "/a")
+			byHand(t, c).SetLease(t, a.lease.Job, 2*long, long)
+			_, err := c.Open(t.Context(), claim("/a", 2))
+			wantBusy(t, err, long)
+			must(t, c.Renew(t.Context(), a.lease))
+			ask := claim("/a", 2)
+			ask.TTL = short // the request's own does not matter
+			_, err = c.Open(t.Context(), ask)
+			wantBusy(t, err, long)
+			time.Sleep(lapse)
+			_, err = c.Open(t.Context(), ask)
+			wantIs(t, err, ingest.ErrBusy)
+		}},
 }
 
 // wantBusy wants a refusal that says to wait, at most for so long.

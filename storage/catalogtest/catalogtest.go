@@ -34,12 +34,12 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		tests []test
 	}{
 		{"Jobs", jobTests}, {"Alone", aloneTests}, {"Begin", beginTests}, {"Record", recordTests},
-			{"Complete", completeTests},
+		{"Complete", completeTests},
 		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Library", libraryTests},
-			{"Keeper", keeperTests},
+		{"Keeper", keeperTests},
 		{"Clock", clockTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
-			{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
-			{"Property", propertyTests},
+		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
+		{"Property", propertyTests},
 	} {
 		t.Run(group.name, func(t *testing.T) { runAll(t, group.tests, fresh) })
 	}

@@ -65,7 +65,7 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 	model := &ingest.Model{Name: "m:latest", URI: "ollama://m:latest", Type: "gguf", Architecture: "llama",
 		Metadata: []byte(`{"k":1}`),
 		Details:  ingest.Details{ContextLength: 8192, EmbeddingLength: 64, License: "mit"},
-			Files: []ingest.File{f.File}}
+		Files:    []ingest.File{f.File}}
 	e, err := c.Begin(ctx, lease, model, []*ingest.Plan{f.plan})
 	if err != nil {
 		t.Fatal(err)
