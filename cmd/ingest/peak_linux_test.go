@@ -23,7 +23,8 @@ func TestPeakMemory(t *testing.T) {
 		{"gc"},
 		{"verify"},
 		{"export", "noise", "-o", filepath.Join(t.TempDir(), "out.gguf")},
-		{"models", s.folder, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "again.db")}, // all of it is stored
+		{"rm", "noise", "--yes"},
+		{"models", s.folder}, // all of it is stored
 		append([]string{"models", s.folder}, rows...),
 		append([]string{"verify"}, rows...),
 	} {
