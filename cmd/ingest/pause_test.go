@@ -20,7 +20,7 @@ const pausesVariable = "INGEST_TEST_PAUSES"
 
 // TestPauses puts a command to sleep at a random moment, ends its lease as if it had lapsed, runs others
 // from their beginning to their end, and wakes it up. The commands are those that write to a store:
-// models, gc, and verify --repair. Each round begins with payloads that no row needs and that the next
+// models, gc, rm, and verify --repair. Each round begins with payloads that no row needs and that the next
 // run will rely on, or with a damaged one. Whatever the order, verify finds everything afterwards.
 func TestPauses(t *testing.T) { pauses(t, newBox(t, t.TempDir(), false)) }
 
@@ -132,7 +132,8 @@ func (p *pauser) round() {
 // commandFor is one of the commands that write to the store.
 func (p *pauser) commandFor(model string) []string {
 	repair := []string{"verify", model, "--repair", p.path(model + ".gguf")}
-	return [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}[p.random.IntN(3)]
+	commands := [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, {"rm", model, "--yes"}, repair}
+	return commands[p.random.IntN(len(commands))]
 }
 
 func (p *pauser) noPanic(e ended) {
