@@ -14,6 +14,7 @@ type Catalog interface {
 	Reader
 	Maintenance
 	RowPayloads
+	Migration
 	// Identity names this database among all others, for as long as it exists.
 	Identity(ctx context.Context) (string, error)
 	Close() error
@@ -66,8 +67,35 @@ type RowPayloads interface {
 	// have the segment's digest is refused.
 	ReplacePayload(ctx context.Context, lease Lease, segment StoredSegment, payload []byte) error
 	// HashPayload has the server hash the payload that the row of a segment holds, and moves none of it. A row without
-	// one is ErrNoPayload, wrapped; where there is no server, the error is errors.ErrUnsupported, wrapped.
+	// one is ErrNoPayload, wrapped.
 	HashPayload(ctx context.Context, segment StoredSegment) (Digest, error)
+}
+
+// Migration moves payloads between rows and a store. A row may have both its payload and an address: then every
+// reader takes the payload from the row, and either of the two can be cleared.
+//
+// Each verb changes at most 1,000 rows, in one transaction, and each row only if it is still as the caller read it.
+// It returns how many rows it changed, which is too few where another process was faster, or after a commit whose
+// answer was lost: reading the rows again tells.
+type Migration interface {
+	// AddAddresses gives rows that hold their payload, and have no address, one.
+	AddAddresses(ctx context.Context, lease Lease, moves []Move) (int, error)
+	// AddPayloads puts payloads into rows that have an address and no payload. A payload that does not have its
+	// segment's digest is an error.
+	AddPayloads(ctx context.Context, lease Lease, moves []Move) (int, error)
+	// ClearPayloads empties rows that have the segment's address, and whose payload has the segment's digest. The
+	// caller has read the payload at the address, and it has this digest.
+	ClearPayloads(ctx context.Context, lease Lease, moves []Move) (int, error)
+	// ClearAddresses forgets the addresses of rows that have the segment's, and whose payload has the segment's
+	// digest.
+	ClearAddresses(ctx context.Context, lease Lease, moves []Move) (int, error)
+}
+
+// Move is a payload on its way between a row and a store.
+type Move struct {
+	Segment StoredSegment // as it was read
+	Address Address       // for AddAddresses
+	Payload []byte        // for AddPayloads
 }
 
 // Reader reads what was recorded. Sequences end at the first error; breaking

@@ -18,6 +18,8 @@ type ByHand interface {
 	SetLease(t *testing.T, job int64, ahead, given time.Duration)
 	// Mark marks a model for removal, and does nothing more.
 	Mark(t *testing.T, model ingest.ModelID)
+	// Overwrite puts bytes into the row of a segment that belongs to no tensor.
+	Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte)
 }
 
 func byHand(t *testing.T, c ingest.Catalog) ByHand {

@@ -45,8 +45,11 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
-// Rows runs the contract of ingest.RowPayloads, and of Record for payloads in rows.
-func Rows(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, rowTests, fresh) }
+// Rows runs the contracts of ingest.RowPayloads and ingest.Migration, and that of Record for payloads in rows.
+func Rows(t *testing.T, fresh func(t *testing.T) Database) {
+	runAll(t, rowTests, fresh)
+	runAll(t, migrationTests, fresh)
+}
 
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {
 	for _, test := range tests {

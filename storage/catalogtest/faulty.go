@@ -212,3 +212,19 @@ func (f *faulty) ReplacePayload(ctx context.Context, lease ingest.Lease, segment
 func (f *faulty) HashPayload(ctx context.Context, segment ingest.StoredSegment) (ingest.Digest, error) {
 	return act(f.hook, "HashPayload", func() (ingest.Digest, error) { return f.Catalog.HashPayload(ctx, segment) })
 }
+
+func (f *faulty) AddAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+	return act(f.hook, "AddAddresses", func() (int, error) { return f.Catalog.AddAddresses(ctx, lease, moves) })
+}
+
+func (f *faulty) AddPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+	return act(f.hook, "AddPayloads", func() (int, error) { return f.Catalog.AddPayloads(ctx, lease, moves) })
+}
+
+func (f *faulty) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+	return act(f.hook, "ClearPayloads", func() (int, error) { return f.Catalog.ClearPayloads(ctx, lease, moves) })
+}
+
+func (f *faulty) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+	return act(f.hook, "ClearAddresses", func() (int, error) { return f.Catalog.ClearAddresses(ctx, lease, moves) })
+}

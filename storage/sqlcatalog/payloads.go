@@ -2,8 +2,6 @@ package sqlcatalog
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -33,8 +31,11 @@ func OfRow(name, before, after string) InRow {
 		Own(name+"-file", before+"dbo.FileSegments"+after+fileRow)}
 }
 
-func sharedOfRow(name, before, after string) InRow {
+// sharedOfRow is OfRow for every engine, with a further condition.
+func sharedOfRow(name, before, after, condition string) InRow {
 	s := OfRow(name, before, after)
+	s.tensor.text += condition
+	s.file.text += condition
 	all = append(all, s.tensor, s.file)
 	return s
 }
@@ -75,14 +76,11 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 // NoRow is how many bytes a payload has whose row is not there.
 const NoRow = -1
 
-var hashPayload = InRow{differs("hash-payload-tensor"), differs("hash-payload-file")}
+var hashPayload = sharedOfRow("hash-payload", `SELECT {bytes RawPayload}, {sha256 RawPayload} FROM `, ``, ``)
 
 // HashPayload implements ingest.RowPayloads.
 func (c *Catalog) HashPayload(ctx context.Context, s ingest.StoredSegment) (digest ingest.Digest, err error) {
 	statement, args := hashPayload.Of(s)
-	if c.text(statement) == "" {
-		return digest, fmt.Errorf("this catalogue has no server that could hash a payload: %w", errors.ErrUnsupported)
-	}
 	err = c.read(ctx, func(t *Tx) error {
 		var bytes int64
 		var sum []byte
@@ -99,12 +97,6 @@ func (c *Catalog) HashPayload(ctx context.Context, s ingest.StoredSegment) (dige
 		return nil
 	})
 	return digest, err
-}
-
-// HashRow is the statement of HashPayload for a server that hashes: texts of its dialect, by name.
-func HashRow(bytes, hash string) map[string]string {
-	s := OfRow("hash-payload", "SELECT "+bytes+", "+hash+" FROM ", "")
-	return map[string]string{s.tensor.name: s.tensor.text, s.file.name: s.file.text}
 }
 
 // ReplacePayload implements ingest.RowPayloads. From then on the payload is in the row, wherever it was before.
@@ -129,7 +121,7 @@ func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.Sto
 }
 
 var (
-	placePayload = sharedOfRow("place-payload", `UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`)
+	placePayload = sharedOfRow("place-payload", `UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`, ``)
 	// placeShared changes the rows that share the payload, by its atom: a seek in the index on AtomId, of
 	// as many rows as there are.
 	placeShared = [2]*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload),

@@ -65,6 +65,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{blobname s}          the name of a blob; empty where the columns do not hold all of it
 //	{bytes x.Col}         how long a payload is
 //	{empty}               the empty payload
+//	{sha256 x.Col}        the SHA-256 of a payload
 //	{count}               the number of rows, as a 64-bit integer
 //	{top @p2} {limit @p2} the most rows that are wanted, behind SELECT and at the end
 //	{then} join           an inner join that reads the tables in the order in which they are written

@@ -53,6 +53,7 @@ func pool(path string, pragmas []string, connections int) *sql.DB {
 var engine = func() *driver.Driver {
 	e := new(driver.Driver)
 	e.MustRegisterFunction("payload_into", &driver.FunctionImpl{NArgs: 2, Scalar: payloadInto, VolatileArgs: true})
+	e.MustRegisterFunction("sha256_of", &driver.FunctionImpl{NArgs: 1, Scalar: sha256Of, VolatileArgs: true})
 	e.MustRegisterFunction("key_of", &driver.FunctionImpl{NArgs: 2, Scalar: keyOf, Deterministic: true})
 	return e
 }()

@@ -53,6 +53,11 @@ func (h hand) Mark(t *testing.T, model ingest.ModelID) {
 	h.exec(t, `UPDATE Models SET State = 'removing' WHERE ModelId = ?`, model)
 }
 
+func (h hand) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte) {
+	t.Helper()
+	h.exec(t, `UPDATE FileSegments SET RawPayload = ? WHERE FileSegmentId = ?`, payload, segment.RowID)
+}
+
 func open(t *testing.T, path string) *sqlite.Catalog {
 	t.Helper()
 	c, err := sqlite.Open(t.Context(), path)

@@ -69,6 +69,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "length(" + args.At(0) + ")", true
 	case "empty":
 		return "x''", true
+	case "sha256":
+		return "sha256_of(" + args.At(0) + ")", true
 	case "count":
 		return "count(*)", true
 	case "limit":
@@ -155,7 +157,6 @@ func parseTime(text sql.NullString) (time.Time, error) {
 // does, so that it need not lock anything; and the keys of models and jobs are columns of theirs with unique indexes.
 var own = map[string]string{
 	"fence": "", "lock-jobs": "", "lock-atoms": "", "start-job-key": "", "close-job-key": "", "drop-keys": "",
-	"hash-payload-tensor": "", "hash-payload-file": "",
 
 	"unfinished":   `SELECT ModelId, IngestionJobId FROM Models WHERE SourceKey = @p1 AND State = 'open'`,
 	"open-key":     `UPDATE Models SET SourceKey = @p1 WHERE ModelId = @p2`,

@@ -49,6 +49,13 @@ func payloadInto(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, 
 	return int64(copy(buffer, payload)), nil
 }
 
+// sha256Of is the SQL function sha256_of(payload).
+func sha256Of(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	payload, _ := args[0].([]byte)
+	sum := ingest.Sum(payload)
+	return sum[:], nil
+}
+
 // lent are the buffers that payload_into fills, of all catalogues of this process.
 var lent = buffers{lent: make(map[int64][]byte)}
 

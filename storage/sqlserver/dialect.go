@@ -42,6 +42,8 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 		return args.At(0), true
 	case "bytes":
 		return "COALESCE(DATALENGTH(" + args.At(0) + "), 0)", true
+	case "sha256": // of values of any size since SQL Server 2016, the oldest version supported
+		return "HASHBYTES('SHA2_256', " + args.At(0) + ")", true
 	case "top":
 		return "TOP (" + args.At(0) + ")", true
 	case "left":

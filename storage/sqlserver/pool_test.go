@@ -120,6 +120,11 @@ func (h handle) Mark(t *testing.T, model ingest.ModelID) {
 	h.p.exec(t, `UPDATE dbo.Models SET State = N'removing' WHERE ModelId = @p1; DELETE FROM dbo.ModelKeys WHERE ModelId = @p1`, int64(model))
 }
 
+func (h handle) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte) {
+	t.Helper()
+	h.p.exec(t, `UPDATE dbo.FileSegments SET RawPayload = @p1 WHERE FileSegmentId = @p2`, payload, segment.RowID)
+}
+
 func (p *pooled) exec(t *testing.T, query string, args ...any) {
 	t.Helper()
 	if _, err := p.schema.Exec(query, args...); err != nil {

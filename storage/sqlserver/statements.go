@@ -3,7 +3,7 @@ package sqlserver
 import "github.com/hartonomous/ingest/storage/sqlcatalog"
 
 // own are the statements of the catalogue that SQLite has others for.
-var own = merge(map[string]string{
+var own = map[string]string{
 	"fence": `UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
 
 	// A lock of the application's own kind, as a lock on rows does not keep out those that are not there yet.
@@ -48,8 +48,7 @@ var own = merge(map[string]string{
 		INNER JOIN sys.columns AS c ON c.object_id = k.parent_object_id AND c.column_id = k.parent_column_id
 		INNER JOIN sys.columns AS r ON r.object_id = k.referenced_object_id AND r.column_id = k.referenced_column_id
 		WHERE NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns AS other WHERE other.constraint_object_id = f.object_id AND other.constraint_column_id > 1)`,
-	// HASHBYTES takes values of any size since SQL Server 2016, the oldest that will do.
-}, sqlcatalog.HashRow(`COALESCE(DATALENGTH(RawPayload), 0)`, `HASHBYTES('SHA2_256', RawPayload)`))
+}
 
 // release takes back references of rows that are about to be deleted, a thousand at most. LOOP JOIN and
 // FORCESEEK: another
@@ -57,13 +56,6 @@ var own = merge(map[string]string{
 func release(references string) string {
 	return `UPDATE a SET ReferenceCount = a.ReferenceCount - n.Pieces
 		FROM (` + references + `) AS n INNER LOOP JOIN dbo.Atoms AS a WITH (FORCESEEK, ROWLOCK) ON a.AtomId = n.AtomId`
-}
-
-func merge(texts, more map[string]string) map[string]string {
-	for name, text := range more {
-		texts[name] = text
-	}
-	return texts
 }
 
 // Findings implements sqlcatalog.Dialect: keys that do not go with what they stand for.

@@ -42,6 +42,13 @@ func (d doubled) Mark(t *testing.T, model ingest.ModelID) {
 	d.tables.Row(d.srv, fmt.Sprintf(`UPDATE Models SET State = 'removing' WHERE ModelId = %d RETURNING 1`, model), &one)
 }
 
+func (d doubled) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte) {
+	t.Helper()
+	var one int
+	d.tables.Row(d.srv, fmt.Sprintf(`UPDATE FileSegments SET RawPayload = x'%x' WHERE FileSegmentId = %d RETURNING 1`,
+		payload, segment.RowID), &one)
+}
+
 // TestContractDouble runs the contract against the double with the catalogue's tables. It keeps the double honest: what
 // other tests have the program do there is what a catalogue does.
 //

@@ -101,7 +101,6 @@ var own = map[string][]string{
 // ownRows are those about one row, of either table, behind what selects: the table's name is before the rest.
 var ownRows = map[string]string{
 	"read-payload":   `SELECT length(RawPayload), iif(length(RawPayload) = @p6, RawPayload, NULL) FROM `,
-	"hash-payload":   `SELECT length(RawPayload), sha256_of(RawPayload) FROM `,
 	"locate-payload": `SELECT ` + pathOf + `%s, length(RawPayload) FROM `,
 }
 
