@@ -75,20 +75,19 @@ type RowPayloads interface {
 // reader takes the payload from the row, and either of the two can be cleared.
 //
 // Each verb changes at most 1,000 rows, in one transaction, and each row only if it is still as the caller read it.
-// It returns how many rows it changed, which is too few where another process was faster, or after a commit whose
-// answer was lost: reading the rows again tells.
+// moved is parallel to moves: true for the rows that changed.
 type Migration interface {
 	// AddAddresses gives rows that hold their payload, and have no address, one.
-	AddAddresses(ctx context.Context, lease Lease, moves []Move) (int, error)
+	AddAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 	// AddPayloads puts payloads into rows that have an address and no payload. A payload that does not have its
 	// segment's digest is an error.
-	AddPayloads(ctx context.Context, lease Lease, moves []Move) (int, error)
+	AddPayloads(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 	// ClearPayloads empties rows that have the segment's address, and whose payload has the segment's digest. The
 	// caller has read the payload at the address, and it has this digest.
-	ClearPayloads(ctx context.Context, lease Lease, moves []Move) (int, error)
+	ClearPayloads(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 	// ClearAddresses forgets the addresses of rows that have the segment's, and whose payload has the segment's
 	// digest.
-	ClearAddresses(ctx context.Context, lease Lease, moves []Move) (int, error)
+	ClearAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 }
 
 // Move is a payload on its way between a row and a store.

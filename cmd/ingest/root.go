@@ -80,7 +80,7 @@ Interrupted runs resume when you run the same command again.
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p),
 		newCat(p),
-		newVerify(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
+		newVerify(p), newMigrate(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
 	asUsage(root)
 	return root
 }

@@ -63,6 +63,8 @@ type pass struct {
 	from  int64 // the first byte that is wanted
 	to    int64 // the byte after the last one
 	lease *buffer.Lease
+	// want selects segments; nil selects all.
+	want func(s *ingest.StoredSegment) bool
 	// fetch reads a segment, or finds out about it otherwise.
 	fetch func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched
 	// reads reports whether fetch wants a buffer.
@@ -99,6 +101,9 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 			}
 			if s.Offset >= p.to {
 				return nil
+			}
+			if p.want != nil && !p.want(&s) {
+				continue
 			}
 			// Buffers are taken in file order: the segment that visit waits for never waits for one itself.
 			into, err := p.buffer(ctx, s)

@@ -213,18 +213,18 @@ func (f *faulty) HashPayload(ctx context.Context, segment ingest.StoredSegment) 
 	return act(f.hook, "HashPayload", func() (ingest.Digest, error) { return f.Catalog.HashPayload(ctx, segment) })
 }
 
-func (f *faulty) AddAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
-	return act(f.hook, "AddAddresses", func() (int, error) { return f.Catalog.AddAddresses(ctx, lease, moves) })
+func (f *faulty) AddAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
+	return act(f.hook, "AddAddresses", func() ([]bool, error) { return f.Catalog.AddAddresses(ctx, lease, moves) })
 }
 
-func (f *faulty) AddPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
-	return act(f.hook, "AddPayloads", func() (int, error) { return f.Catalog.AddPayloads(ctx, lease, moves) })
+func (f *faulty) AddPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
+	return act(f.hook, "AddPayloads", func() ([]bool, error) { return f.Catalog.AddPayloads(ctx, lease, moves) })
 }
 
-func (f *faulty) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
-	return act(f.hook, "ClearPayloads", func() (int, error) { return f.Catalog.ClearPayloads(ctx, lease, moves) })
+func (f *faulty) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
+	return act(f.hook, "ClearPayloads", func() ([]bool, error) { return f.Catalog.ClearPayloads(ctx, lease, moves) })
 }
 
-func (f *faulty) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
-	return act(f.hook, "ClearAddresses", func() (int, error) { return f.Catalog.ClearAddresses(ctx, lease, moves) })
+func (f *faulty) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
+	return act(f.hook, "ClearAddresses", func() ([]bool, error) { return f.Catalog.ClearAddresses(ctx, lease, moves) })
 }

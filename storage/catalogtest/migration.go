@@ -22,14 +22,21 @@ func (r *run) moves(e *ingest.Entry) (all []ingest.Move) {
 	return all
 }
 
-type moveVerb func(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error)
+type moveVerb func(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error)
 
 // move wants a verb to change so many rows, and none when it is repeated.
 func (r *run) move(what string, verb moveVerb, moves []ingest.Move, changed int) {
 	r.Helper()
 	for _, n := range []int{changed, 0} {
-		got, err := verb(r.Context(), r.lease, moves)
+		moved, err := verb(r.Context(), r.lease, moves)
 		must(r.T, err)
+		want(r.T, "rows", len(moved), len(moves))
+		got := 0
+		for _, one := range moved {
+			if one {
+				got++
+			}
+		}
 		want(r.T, what, got, n)
 	}
 }

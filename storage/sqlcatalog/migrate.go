@@ -27,20 +27,20 @@ var (
 )
 
 // AddAddresses implements ingest.Migration.
-func (c *Catalog) AddAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+func (c *Catalog) AddAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	for _, m := range moves {
 		if err := checkAddress(m.Segment, m.Address); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	return c.move(ctx, lease, moves, addAddress, func(m ingest.Move) []any { return []any{m.Address} })
 }
 
 // AddPayloads implements ingest.Migration.
-func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	for _, m := range moves {
 		if err := checkPayload(m.Segment, m.Payload); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	return c.move(ctx, lease, moves, addPayload, func(m ingest.Move) []any {
@@ -49,12 +49,12 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 }
 
 // ClearPayloads implements ingest.Migration.
-func (c *Catalog) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+func (c *Catalog) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearPayload, func(m ingest.Move) []any { return []any{m.Segment.Address.URI} })
 }
 
 // ClearAddresses implements ingest.Migration.
-func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) (int, error) {
+func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearAddress, func(m ingest.Move) []any {
 		return []any{m.Segment.Address.URI, ingest.Address{}}
 	})
@@ -64,23 +64,22 @@ func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves 
 // whole table.
 const maxMoves = 1000
 
-// move executes a statement for each row, in one transaction, and returns how many rows it changed.
+// move executes a statement for each row, in one transaction.
 func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.Move, in InRow,
-	args func(ingest.Move) []any) (moved int, err error) {
+	args func(ingest.Move) []any) (moved []bool, err error) {
 	if len(moves) > maxMoves {
-		return 0, fmt.Errorf("%d rows at once, at most %d", len(moves), maxMoves)
+		return nil, fmt.Errorf("%d rows at once, at most %d", len(moves), maxMoves)
 	}
+	moved = make([]bool, len(moves))
 	err = c.writeUnder(ctx, lease, func(t *Tx) error {
-		n := 0
-		for _, m := range moves {
+		for i, m := range moves {
 			statement, all := in.Of(m.Segment, args(m)...)
 			changed, err := t.Change(statement, all...)
 			if err != nil {
 				return aboutSegment(m.Segment, "%w", err)
 			}
-			n += int(changed)
+			moved[i] = moved[i] || changed > 0 // by an attempt whose answer was lost, if not by this one
 		}
-		moved = max(moved, n) // after a commit whose answer was lost the second attempt changes nothing
 		return nil
 	})
 	return moved, err

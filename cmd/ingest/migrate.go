@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/migrate"
+)
+
+type migrateFlags struct {
+	to                      string
+	models                  []string
+	since                   string
+	clear, readBack, dryRun bool
+}
+
+func newMigrate(p *program) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "migrate",
+		Short: "Move payloads between rows and a store",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newMigrateSegments(p))
+	return c
+}
+
+func newMigrateSegments(p *program) *cobra.Command {
+	f := &migrateFlags{}
+	c := &cobra.Command{
+		Use:   "segments --to ADDRESS",
+		Short: "Move the payloads of segments from rows to a store, or back",
+		Long: `Copy the payloads of segments from rows (LayerTensorSegments.RawPayload, FileSegments.RawPayload) to a store,
+or with --to row from --store to the rows. Each copy is read back and compared with its SHA-256 before the
+row gets its address. Payloads can be read at all times: until you clear the source they are in both places.
+
+--clear-source reads every copy again, and clears the source where the copy is right: RawPayload becomes 0x,
+so programs that read RawPayload no longer find the payload, or with --to row the address is removed and
+` + "`ingest gc`" + ` deletes the payload in the store. To go back before that, migrate in the other direction with
+--clear-source: the payloads are there already, and nothing is copied.
+
+Run the same command again after an interruption or an error. Several processes share the work, one model each.
+
+` + exitCodes,
+		Example: "  ingest migrate segments --to azblob://account/container --dry-run\n" +
+			"  ingest migrate segments --to azblob://account/container\n" +
+			"  ingest migrate segments --to azblob://account/container --clear-source\n" +
+			"  ingest migrate segments --to row --store dir:/mnt/payloads --model llama3:8b",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.migrateSegments(c.Context(), f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.to, "to", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER or row")
+	flags.StringArrayVar(&f.models, "model", nil, "migrate this model only; repeatable")
+	flags.StringVar(&f.since, "since", "", "migrate models ingested at or after this date only (2006-01-02)")
+	flags.BoolVar(&f.clear, "clear-source", false, "clear the source of payloads whose copy is right")
+	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, also where the store vouches for its checksum")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "count what would be migrated, and change nothing")
+	return c
+}
+
+func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
+	e, err := p.openMigration(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer e.catalog.Close()
+	target, err := p.migrationTarget(f)
+	if err != nil {
+		return err
+	}
+	models, err := modelsToMigrate(ctx, e.catalog, f)
+	if err != nil {
+		return err
+	}
+	s := &migrate.Segments{Catalog: e.catalog, Store: e.store, Target: target, ToRows: f.to == inRows,
+		Clear: f.clear, ReadBack: f.readBack, DryRun: f.dryRun, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
+		Found: p.printMigrationProblem}
+	for _, m := range models {
+		s.Progress.BytesTotal.Add(totalBytes(m))
+		s.Progress.FilesTotal.Add(int64(len(m.Files)))
+	}
+	stop := p.showProgress(s.Progress)
+	report, err := s.Run(ctx, models)
+	stop()
+	p.printMigration(report, f, target)
+	if err == nil && report.Failed > 0 {
+		err = &codeError{code: exitSomeRefused}
+	}
+	return err
+}
+
+// openMigration opens the catalogue and the store that payloads go to or come from.
+func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, error) {
+	switch {
+	case f.to == "":
+		return nil, usage("--to is missing: want dir:PATH, azblob://ACCOUNT/CONTAINER or row")
+	case f.to == inRows && p.store == inRows:
+		return nil, usage("--to row --store row: name the store that the payloads are in with --store")
+	case f.to != inRows && p.store != "" && p.store != inRows:
+		return nil, usage("--to %s --store %s: payloads move between rows and a store; migrate to rows first",
+			redact(f.to), redact(p.store))
+	}
+	if err := checkStore(f.to); err != nil {
+		return nil, err
+	}
+	if f.to == inRows {
+		e, err := p.open(ctx)
+		if err == nil && e.store == nil {
+			if err = p.requireStore(ctx, e); err == nil {
+				err = fmt.Errorf("this catalogue has no payloads in a store")
+			}
+			e.catalog.Close()
+		}
+		return e, err
+	}
+	if _, err := p.requireCatalog(); err != nil {
+		return nil, err
+	}
+	p.store = f.to
+	return p.openNew(ctx)
+}
+
+// migrationTarget is the address that jobs keep.
+func (p *program) migrationTarget(f *migrateFlags) (string, error) {
+	if f.to == inRows {
+		return inRows, nil
+	}
+	return p.storeName()
+}
+
+func modelsToMigrate(ctx context.Context, catalog ingest.Reader, f *migrateFlags) (models []ingest.Summary, err error) {
+	var since time.Time
+	if f.since != "" {
+		if since, err = time.Parse(time.DateOnly, f.since); err != nil {
+			return nil, usage("--since %q: want a date, such as 2026-01-31", f.since)
+		}
+	}
+	if len(f.models) == 0 {
+		for m, err := range catalog.Models(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			if m.State == ingest.ModelComplete && !m.Ingested.Before(since) {
+				models = append(models, m)
+			}
+		}
+		return models, nil
+	}
+	for _, reference := range f.models {
+		m, err := ingest.FindModel(ctx, catalog, reference)
+		if err == nil && m.State != ingest.ModelComplete {
+			err = fmt.Errorf("model %d is not complete: `ingest resume` continues it", m.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		models = append(models, m)
+	}
+	return models, nil
+}
+
+func (p *program) printMigrationProblem(b migrate.Problem) {
+	s := b.Segment
+	if p.json {
+		p.printJSON(map[string]any{"event": "refused", "model": b.File.Model, "file": b.File.Name, "tensor": s.Tensor,
+			"ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest, "reason": b.Reason.Error()})
+		return
+	}
+	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s  %s: %v\n", b.File.Model, ingest.Printable(b.File.Name),
+		s.Place(), b.Reason)
+}
+
+func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {
+	if p.json {
+		p.printJSON(map[string]any{"event": "summary", "models": r.Models, "to": target, "copied": r.Copied,
+			"cleared": r.Cleared, "there": r.There, "both": r.Both, "failed": r.Failed, "dry_run": f.dryRun})
+		return
+	}
+	copied, cleared := "copied", "cleared the source of"
+	if f.dryRun {
+		copied, cleared = "would copy", "would clear the source of"
+	}
+	p.printf("%s %s to %s\n", copied, countOf(r.Copied), ingest.Printable(target))
+	if f.clear {
+		p.printf("%s %s\n", cleared, countOf(r.Cleared))
+	}
+	if r.There.Rows > 0 {
+		p.printf("%s already there\n", countOf(r.There))
+	}
+	if both := r.Copied.Rows + r.Both.Rows - r.Cleared.Rows; both > 0 && !f.dryRun {
+		p.printf("%s in both places: --clear-source clears the source\n", plural(int(both), "payload"))
+	}
+	if r.Failed > 0 {
+		p.printf("%s not migrated, and each is named: the next run tries again\n", plural(int(r.Failed), "payload"))
+	}
+}
+
+func countOf(c migrate.Count) string {
+	return fmt.Sprintf("%s, %s", plural(int(c.Rows), "payload"), human(c.Bytes))
+}

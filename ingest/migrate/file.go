@@ -1,0 +1,160 @@
+package migrate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/reader"
+)
+
+// fileRun is the migration of one file.
+type fileRun struct {
+	*run
+	file  ingest.StoredFile
+	job   ingest.Lease
+	types map[ingest.LayerID]string
+
+	batch []ingest.Move
+	bytes int64 // of the payloads of batch
+}
+
+// copy copies payloads that are not where they should go.
+func (w *fileRun) copy(ctx context.Context) error {
+	do := reader.Selection{Want: w.toCopy, Work: w.put}
+	verb, limit := w.Catalog.AddAddresses, int64(batchBytes)
+	if w.ToRows {
+		do.Work, verb, limit = nil, w.Catalog.AddPayloads, keptBytes
+	}
+	flush := w.flush(ctx, verb, &w.report.Copied)
+	do.Done = func(s ingest.StoredSegment, payload []byte, err error) error {
+		m := ingest.Move{Segment: s, Address: s.Address}
+		if w.ToRows && err == nil {
+			m.Payload = payload
+			if s.Bytes <= keptBytes {
+				m.Payload = bytes.Clone(payload)
+			}
+		}
+		return w.add(m, limit, err, flush)
+	}
+	return w.each(ctx, do, flush)
+}
+
+// clear reads the copies of payloads that are in both places, and clears the source where the copy is right.
+func (w *fileRun) clear(ctx context.Context) error {
+	verb, want := w.Catalog.ClearAddresses, w.inBoth
+	if !w.ToRows {
+		verb, want = w.Catalog.ClearPayloads, func(s *ingest.StoredSegment) bool {
+			both := w.inBoth(s)
+			s.InRow = s.InRow && !both // to be read from the store
+			return both
+		}
+	}
+	flush := w.flush(ctx, verb, &w.report.Cleared)
+	return w.each(ctx, reader.Selection{Want: want, Done: func(s ingest.StoredSegment, _ []byte, err error) error {
+		if err != nil {
+			err = fmt.Errorf("the copy is not right, and the source was not cleared: %w", err)
+		}
+		return w.add(ingest.Move{Segment: s}, batchBytes, err, flush)
+	}}, flush)
+}
+
+func (w *fileRun) each(ctx context.Context, do reader.Selection, flush func() error) error {
+	if err := w.reader.Each(ctx, w.file, do); err != nil {
+		return err
+	}
+	return flush()
+}
+
+// add puts a move into the batch, and flushes the batch once it has enough rows or limit bytes. A row with an error is
+// reported instead; an error of the store ends the migration.
+func (w *fileRun) add(m ingest.Move, limit int64, err error, flush func() error) error {
+	var store *storeError
+	if errors.As(err, &store) || errors.Is(err, ingest.ErrUnreachable) {
+		return fmt.Errorf("%s: %w", m.Segment.Place(), err)
+	}
+	if err != nil {
+		w.failed(w.file, m.Segment, err)
+		return nil
+	}
+	w.batch = append(w.batch, m)
+	w.bytes += m.Segment.Bytes
+	if len(w.batch) < batchRows && w.bytes < limit {
+		return nil
+	}
+	return flush()
+}
+
+// flush returns what changes the rows of the batch with verb, in one transaction, and counts them.
+func (w *fileRun) flush(ctx context.Context,
+	verb func(context.Context, ingest.Lease, []ingest.Move) ([]bool, error), count *Count) func() error {
+	return func() error {
+		if len(w.batch) == 0 {
+			return nil
+		}
+		moved, err := verb(ctx, w.job, w.batch)
+		if err != nil {
+			return err
+		}
+		for i, m := range w.batch {
+			if moved[i] {
+				count.add(m.Segment.Bytes)
+			} else {
+				w.failed(w.file, m.Segment, errRowChanged)
+			}
+		}
+		clear(w.batch)
+		w.batch, w.bytes = w.batch[:0], 0
+		return nil
+	}
+}
+
+var errRowChanged = errors.New("another program changed the row during the migration; it was left as it is")
+
+// storeError is trouble with the store that payloads go to, which ends a migration.
+type storeError struct{ error }
+
+func (e *storeError) Unwrap() error { return e.error }
+
+// put copies a payload to the store, makes sure that the copy is right, and sets the segment's address.
+func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []byte) error {
+	key := ingest.Key{Digest: s.Digest, Model: w.file.Model, File: s.File, Layer: s.Layer, Ordinal: s.Ordinal,
+		Type: w.types[s.Layer]}
+	address, err := w.Store.Put(ctx, key, payload)
+	if err != nil {
+		return &storeError{err}
+	}
+	err = w.readBack(ctx, s.Digest, address, payload)
+	if err != nil && !errors.Is(err, ingest.ErrUnreachable) { // Put relied on what was there, and that is damaged
+		if err := w.Catalog.ReadPayload(ctx, *s, payload); err != nil {
+			return err
+		}
+		if address, err = w.Store.Replace(ctx, s.Digest, address, payload); err == nil {
+			err = w.readBack(ctx, s.Digest, address, payload)
+		}
+	}
+	if err != nil {
+		return &storeError{fmt.Errorf("the copy at %s: %w", address.URI, err)}
+	}
+	s.Address = address
+	return nil
+}
+
+// readBack makes sure that what is at address has the digest: the store vouches for it, or it is read into buffer.
+func (w *fileRun) readBack(ctx context.Context, digest ingest.Digest, address ingest.Address, buffer []byte) error {
+	if !w.ReadBack {
+		attested, err := w.Store.Stat(ctx, digest, address)
+		if err != nil || attested {
+			return err
+		}
+	}
+	if err := w.Store.Get(ctx, digest, address, 0, buffer); err != nil {
+		return err
+	}
+	if got := ingest.Sum(buffer); got != digest {
+		return &ingest.MismatchError{Want: digest, Got: got}
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/lease"
+	"github.com/hartonomous/ingest/ingest/reader"
+)
+
+// Segments moves payloads of stored segments. Its fields are set once, before Run.
+type Segments struct {
+	Catalog ingest.Catalog
+	// Store is where payloads go to, or come from if ToRows is set.
+	Store ingest.Store
+	// Target is the address of where payloads go, as ingest.OptionStore of the jobs.
+	Target string
+	ToRows bool
+	// Clear also clears the source of each row whose payload is in both places.
+	Clear bool
+	// ReadBack reads every copy back, also where the store vouches for it.
+	ReadBack bool
+	// DryRun looks at the rows, and changes nothing.
+	DryRun bool
+	Pool   *buffer.Pool
+	// Workers is how many segments are copied at once; the reader's default if zero.
+	Workers int
+	// Progress may be nil; BytesRecorded counts the bytes that were copied or read back.
+	Progress *ingest.Progress
+	Log      *slog.Logger // may be nil
+	// Found is called with each problem, from one goroutine.
+	Found func(Problem)
+}
+
+// Count is a number of rows and the bytes of their payloads.
+type Count struct {
+	Rows  int64 `json:"rows"`
+	Bytes int64 `json:"bytes"`
+}
+
+func (c *Count) add(bytes int64) {
+	c.Rows++
+	c.Bytes += bytes
+}
+
+// Report is what a migration did, or would do.
+type Report struct {
+	Models  int   // with rows to change
+	There   Count // rows whose payload was where it should go alone
+	Both    Count // rows whose payload was in both places
+	Copied  Count // rows whose payload was copied, and now is in both places
+	Cleared Count // rows of which the source was cleared
+	Failed  int64 // rows that could not be copied or cleared, each of which is a Problem
+}
+
+// Problem is what is wrong with a row.
+type Problem struct {
+	File    ingest.StoredFile
+	Segment ingest.StoredSegment
+	Reason  error
+}
+
+// A transaction changes at most this many rows, of at most so many bytes of payload.
+const (
+	batchRows  = 1000
+	batchBytes = 64 << 20
+	// keptBytes are the payloads that wait for a transaction with others. A larger one does not wait.
+	keptBytes = 4 << 20
+)
+
+// Run migrates the models. Trouble with single rows is in the report, and does not stop the others. An error means
+// that the migration could not go on; the rows that it changed stay changed. A model that another process migrates is
+// waited for.
+func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, error) {
+	r := &run{Segments: s, reader: &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
+		Progress: s.Progress}}
+	if !s.DryRun && !s.ToRows {
+		if err := ingest.ClaimStore(ctx, s.Catalog, s.Store); err != nil {
+			return &r.report, fmt.Errorf("store %s: %w", ingest.Printable(s.Target), err)
+		}
+	}
+	for len(models) > 0 {
+		var busy []ingest.Summary
+		var wait time.Duration
+		for _, m := range models {
+			err := r.model(ctx, m)
+			var other *ingest.BusyError
+			if errors.As(err, &other) {
+				busy, wait = append(busy, m), max(wait, other.Until)
+				continue
+			}
+			if err != nil {
+				return &r.report, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err)
+			}
+		}
+		if models = busy; len(models) > 0 {
+			select {
+			case <-ctx.Done():
+				return &r.report, context.Cause(ctx)
+			case <-time.After(min(wait, time.Second) + 50*time.Millisecond):
+			}
+		}
+	}
+	return &r.report, nil
+}
+
+// run is one call of Run.
+type run struct {
+	*Segments
+	reader *reader.Reader
+	report Report
+}
+
+// model migrates one model, under the lease of a job of its own.
+func (r *run) model(ctx context.Context, m ingest.Summary) error {
+	l, err := r.look(ctx, m)
+	if err != nil {
+		return err
+	}
+	if l.todo && !r.DryRun {
+		request := ingest.JobRequest{Pipeline: "migrate", Source: fmt.Sprintf("segments of model %d", m.ID),
+			Options: map[string]string{ingest.OptionStore: r.Target}}
+		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
+			return r.files(ctx, m, job)
+		}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	r.report.add(l)
+	return nil
+}
+
+func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) error {
+	types := map[ingest.LayerID]string{} // a store by position wants to know them
+	for l, err := range r.Catalog.Layers(ctx, m.ID) {
+		if err != nil {
+			return err
+		}
+		types[l.ID] = l.Type
+	}
+	for _, f := range m.Files {
+		w := &fileRun{run: r, file: f, job: job, types: types}
+		err := w.copy(ctx)
+		if err == nil && r.Clear {
+			err = w.clear(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("file %s: %w", ingest.Printable(f.Name), err)
+		}
+	}
+	return nil
+}
+
+// looked is where the rows of a model have their payloads before it is migrated.
+type looked struct {
+	there, both Count
+	todo        bool
+}
+
+func (r *run) look(ctx context.Context, m ingest.Summary) (l looked, err error) {
+	for _, f := range m.Files {
+		for s, err := range r.Catalog.Segments(ctx, f.ID, 0) {
+			if err != nil {
+				return l, err
+			}
+			switch {
+			case r.inBoth(&s):
+				l.both.add(s.Bytes)
+				l.todo = l.todo || r.Clear
+			case !r.toCopy(&s):
+				l.there.add(s.Bytes)
+				continue
+			default:
+				l.todo = true
+			}
+			if r.DryRun {
+				r.plan(f, s)
+			}
+		}
+	}
+	return l, nil
+}
+
+// plan counts what would be done with a row.
+func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
+	if !s.InRow && s.Address.URI == "" {
+		r.failed(file, s, ingest.ErrNoPayload)
+		return
+	}
+	if r.toCopy(&s) {
+		r.report.Copied.add(s.Bytes)
+	}
+	if r.Clear {
+		r.report.Cleared.add(s.Bytes)
+	}
+}
+
+func (r *Report) add(l looked) {
+	if l.todo {
+		r.Models++
+	}
+	r.There.Rows, r.There.Bytes = r.There.Rows+l.there.Rows, r.There.Bytes+l.there.Bytes
+	r.Both.Rows, r.Both.Bytes = r.Both.Rows+l.both.Rows, r.Both.Bytes+l.both.Bytes
+}
+
+// toCopy reports whether the payload is not where it should go. It may be nowhere.
+func (r *run) toCopy(s *ingest.StoredSegment) bool {
+	if r.ToRows {
+		return !s.InRow
+	}
+	return s.Address.URI == ""
+}
+
+func (r *run) inBoth(s *ingest.StoredSegment) bool { return s.InRow && s.Address.URI != "" }
+
+func (r *run) failed(file ingest.StoredFile, s ingest.StoredSegment, reason error) {
+	r.report.Failed++
+	if r.Found != nil {
+		r.Found(Problem{file, s, reason})
+	}
+}
