@@ -54,11 +54,28 @@ func (w *fileRun) clear(ctx context.Context) error {
 	}
 	flush := w.flush(ctx, verb, &w.report.Cleared)
 	return w.each(ctx, reader.Selection{Want: want, Done: func(s ingest.StoredSegment, _ []byte, err error) error {
-		if err != nil {
-			err = fmt.Errorf("the copy is not right, and the source was not cleared: %w", err)
+		m := ingest.Move{Segment: s}
+		if err != nil && !errors.Is(err, ingest.ErrUnreachable) {
+			err = w.withdraw(ctx, m, err)
 		}
-		return w.add(ingest.Move{Segment: s}, batchBytes, err, flush)
+		return w.add(m, batchBytes, err, flush)
 	}}, flush)
+}
+
+// withdraw removes the address of a copy that is not right, so that the next run copies the payload again. It changes
+// nothing if the row does not have the payload either, and returns what is wrong.
+func (w *fileRun) withdraw(ctx context.Context, m ingest.Move, wrong error) error {
+	if w.ToRows {
+		return fmt.Errorf("the copy in the row is not right, and the source was not cleared: %w", wrong)
+	}
+	moved, err := w.Catalog.ClearAddresses(ctx, w.job, []ingest.Move{m})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w; its address could not be removed: %w", wrong, err)
+	case !moved[0]:
+		return fmt.Errorf("neither the copy nor the row has the payload: %w", wrong)
+	}
+	return fmt.Errorf("the copy is not right, so its address was removed, and the next run copies it again: %w", wrong)
 }
 
 func (w *fileRun) each(ctx context.Context, do reader.Selection, flush func() error) error {
@@ -111,7 +128,8 @@ func (w *fileRun) flush(ctx context.Context,
 	}
 }
 
-var errRowChanged = errors.New("another program changed the row during the migration; it was left as it is")
+var errRowChanged = errors.New("the row was left as it is: another program has changed it, or its payload is damaged " +
+	"(`ingest verify` tells)")
 
 // storeError is trouble with the store that payloads go to, which ends a migration.
 type storeError struct{ error }
