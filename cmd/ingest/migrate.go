@@ -64,6 +64,10 @@ Run the same command again after an interruption or an error. Several processes 
 }
 
 func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
+	since, err := f.sinceDate()
+	if err != nil {
+		return err
+	}
 	e, err := p.openMigration(ctx, f)
 	if err != nil {
 		return err
@@ -73,7 +77,7 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 	if err != nil {
 		return err
 	}
-	models, err := modelsToMigrate(ctx, e.catalog, f)
+	models, err := modelsToMigrate(ctx, e.catalog, f.models, since)
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, err
 		return nil, usage("--to %s --store %s: payloads move between rows and a store; migrate to rows first",
 			redact(f.to), redact(p.store))
 	}
-	if err := checkStore(f.to); err != nil {
+	if err := checkStore("--to", f.to); err != nil {
 		return nil, err
 	}
 	if f.to == inRows {
@@ -133,14 +137,21 @@ func (p *program) migrationTarget(f *migrateFlags) (string, error) {
 	return p.storeName()
 }
 
-func modelsToMigrate(ctx context.Context, catalog ingest.Reader, f *migrateFlags) (models []ingest.Summary, err error) {
-	var since time.Time
-	if f.since != "" {
-		if since, err = time.Parse(time.DateOnly, f.since); err != nil {
-			return nil, usage("--since %q: want a date, such as 2026-01-31", f.since)
-		}
+// sinceDate is --since; the zero time if it is not given.
+func (f *migrateFlags) sinceDate() (since time.Time, err error) {
+	if f.since == "" {
+		return since, nil
 	}
-	if len(f.models) == 0 {
+	if since, err = time.Parse(time.DateOnly, f.since); err != nil {
+		err = usage("--since %q: want a date, such as 2026-01-31", f.since)
+	}
+	return since, err
+}
+
+// modelsToMigrate returns the models that references name, or all complete ones since a time.
+func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []string,
+	since time.Time) (models []ingest.Summary, err error) {
+	if len(references) == 0 {
 		for m, err := range catalog.Models(ctx) {
 			if err != nil {
 				return nil, err
@@ -151,7 +162,7 @@ func modelsToMigrate(ctx context.Context, catalog ingest.Reader, f *migrateFlags
 		}
 		return models, nil
 	}
-	for _, reference := range f.models {
+	for _, reference := range references {
 		m, err := ingest.FindModel(ctx, catalog, reference)
 		if err == nil && m.State != ingest.ModelComplete {
 			err = fmt.Errorf("model %d is not complete: `ingest resume` continues it", m.ID)

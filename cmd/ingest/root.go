@@ -138,7 +138,7 @@ func (p *program) setUp() error {
 	}
 	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
 	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))
-	if err := checkStore(p.store); err != nil {
+	if err := checkStore("--store", p.store); err != nil {
 		return err
 	}
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))

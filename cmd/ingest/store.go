@@ -89,18 +89,18 @@ func isFolder(address string) bool {
 	return drive || filepath.IsAbs(address) || err == nil && info.IsDir()
 }
 
-// checkStore refuses an address that openStore cannot open.
-func checkStore(address string) error {
+// checkStore refuses an address, that of flag, that openStore cannot open.
+func checkStore(flag, address string) error {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows ||
 		isBlobs(address) {
 		return nil
 	}
 	if isFolder(address) {
-		return usage("--store %s: want dir: before a folder: dir:%s", ingest.Printable(address),
+		return usage("%s %s: want dir: before a folder: dir:%s", flag, ingest.Printable(address),
 			ingest.Printable(address))
 	}
-	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, "+
-		"https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
+	return usage("%s %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, "+
+		"https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", flag, redact(address))
 }
 
 // openStore opens the store at an address.
