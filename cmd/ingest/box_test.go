@@ -90,16 +90,19 @@ type ended struct {
 // command is the program with --json and the box's own catalogue and store.
 func (b box) command(args ...string) *exec.Cmd {
 	c := exec.Command(b.program, append(args, "--json")...)
-	store := inRows
-	switch {
-	case b.blobs != nil:
-		store = b.blobs.container
-	case b.store != "":
-		store = "dir:" + b.store
-	}
-	c.Env = append(os.Environ(), append(b.database().env(), "INGEST_STORE="+store)...)
+	c.Env = append(os.Environ(), append(b.database().env(), "INGEST_STORE="+b.storeAddress())...)
 	c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
 	return c
+}
+
+func (b box) storeAddress() string {
+	switch {
+	case b.blobs != nil:
+		return b.blobs.container
+	case b.store != "":
+		return "dir:" + b.store
+	}
+	return inRows
 }
 
 // run runs the program to its end.

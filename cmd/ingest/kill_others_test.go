@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// killsVariable has the number of kills of TestKillOthers.
+// killsVariable has the number of kills of TestKillOthers and TestKillMigration.
 const killsVariable = "INGEST_TEST_KILLS"
 
 // TestKillOthers kills the commands that change what is stored: resume, rm, verify --repair and gc. After each kill the
@@ -21,16 +21,7 @@ func TestKillOthers(t *testing.T) {
 	if outsideRace(t) {
 		return
 	}
-	kills := 40
-	if testing.Short() {
-		kills = 8
-	}
-	if text := os.Getenv(killsVariable); text != "" {
-		var err error
-		if kills, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("%s: %v", killsVariable, err)
-		}
-	}
+	kills := killsOf(t, 40, 8)
 	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
 		"two.gguf": tuned("two", 24<<20, 1, 2), "crumbs.gguf": crumbs(2500)})
 	k := newKiller(t, s, false)
@@ -65,6 +56,23 @@ func TestKillOthers(t *testing.T) {
 			t.Errorf("no %s was killed before its end", command)
 		}
 	}
+}
+
+// killsOf is how many processes a test kills: so many, fewer in a short run, or what INGEST_TEST_KILLS says.
+func killsOf(t *testing.T, kills, short int) int {
+	t.Helper()
+	text := os.Getenv(killsVariable)
+	switch {
+	case text != "":
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("%s: %v", killsVariable, err)
+		}
+		return n
+	case testing.Short():
+		return short
+	}
+	return kills
 }
 
 // withoutShares takes over from want what depends on which model brought a segment first.

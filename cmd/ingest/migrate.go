@@ -105,7 +105,7 @@ func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, err
 		return nil, usage("--to is missing: want dir:PATH, azblob://ACCOUNT/CONTAINER or row")
 	case f.to == inRows && p.store == inRows:
 		return nil, usage("--to row --store row: name the store that the payloads are in with --store")
-	case f.to != inRows && p.store != "" && p.store != inRows:
+	case f.to != inRows && p.store != "" && p.store != inRows && p.store != f.to:
 		return nil, usage("--to %s --store %s: payloads move between rows and a store; migrate to rows first",
 			redact(f.to), redact(p.store))
 	}

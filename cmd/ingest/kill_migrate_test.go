@@ -1,0 +1,94 @@
+//go:build unix
+
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+// TestKillMigration kills `migrate segments` in both directions, with and without --clear-source, beside a second
+// process that migrates, and lets gc, rm and models run in between. Whatever the moment, every row's payload is in the
+// row or in the store, and in the end all of them are where they should go.
+func TestKillMigration(t *testing.T) {
+	if outsideRace(t) {
+		return
+	}
+	testKillMigration(t, false)
+}
+
+// TestKillMigrationOfBlobs is TestKillMigration with a store of blobs.
+func TestKillMigrationOfBlobs(t *testing.T) {
+	azurite(t)
+	if outsideRace(t) {
+		return
+	}
+	testKillMigration(t, true)
+}
+
+func testKillMigration(t *testing.T, inBlobs bool) {
+	kills := killsOf(t, 30, 6)
+	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
+		"two.gguf": tuned("two", 24<<20, 1, 2), "crumbs.gguf": crumbs(1500)})
+	k := newKiller(t, s, false)
+	if inBlobs {
+		k.blobs = &blobs{account: azurite(t)}
+	}
+	k.renew()
+	k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
+	begun := time.Now()
+	k.must("migrate", "segments", "--to", k.storeAddress(), "--dry-run")
+	k.opening = time.Since(begun)
+	for round := 0; k.others < kills; round++ {
+		to := []string{k.storeAddress(), "row"}[round%2]
+		k.killMigrations(to)
+		k.must("migrate", "segments", "--to", to, "--clear-source")
+		for _, line := range k.must("migrate", "segments", "--to", to, "--dry-run", "--clear-source").lines {
+			if rows := number(line["copied"].(map[string]any), "rows"); rows != 0 {
+				t.Errorf("%d payloads are not in %s", rows, to)
+			}
+		}
+		k.must("gc", "--yes", "--older-than", "0s")
+		k.must("verify", "--read")
+		k.look(k.truth)
+		if t.Failed() {
+			t.Fatalf("in round %d, to %s", round, to)
+		}
+	}
+	t.Logf("%d kills", k.others)
+}
+
+// killMigrations kills a few migrations, each of which continues what the one before left.
+func (k *killer) killMigrations(to string) {
+	k.Helper()
+	for range 1 + k.random.IntN(4) {
+		args := []string{"migrate", "segments", "--to", to}
+		if k.random.IntN(3) == 0 {
+			args = append(args, "--clear-source")
+		}
+		beside := k.command(args...)
+		if k.random.IntN(3) == 0 {
+			if err := beside.Start(); err != nil {
+				k.Fatal(err)
+			}
+		}
+		done, _, e := k.kill(k.opening/2+k.random64(500*time.Millisecond), args...)
+		if done && e.code != exitDone {
+			k.Errorf("migrate to %s: exit code %d\n%s", to, e.code, e.stderr)
+		}
+		if beside.Process != nil {
+			if e := k.wait(beside); e.code != exitDone {
+				k.Errorf("migrate to %s beside another: exit code %d\n%s", to, e.code, e.stderr)
+			}
+		}
+		k.look(k.truth)
+		switch k.random.IntN(4) {
+		case 0:
+			k.must("gc", "--yes", "--older-than", "0s")
+		case 1:
+			k.must("rm", "two", "--yes")
+			k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
+		}
+		k.look(k.truth)
+	}
+}
