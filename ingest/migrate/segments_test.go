@@ -1,0 +1,305 @@
+package migrate_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+	"github.com/hartonomous/ingest/ingest/migrate"
+	"github.com/hartonomous/ingest/ingest/pipeline"
+	"github.com/hartonomous/ingest/ingest/reader"
+	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/storetest"
+)
+
+const mib = 1 << 20
+
+// setting is a SQLite catalogue with a model whose payloads are in its rows, and a store in memory.
+type setting struct {
+	*testing.T
+	catalog ingest.Catalog
+	store   *storetest.Memory
+	model   ingest.Summary
+	content []byte // of the model's file
+}
+
+func newSetting(t *testing.T) *setting {
+	t.Helper()
+	folder := t.TempDir()
+	path := filepath.Join(folder, "m.gguf")
+	file := gguftest.File{Seed: 1, Tensors: []gguftest.Tensor{{Name: "a", Shape: []uint64{600_000}},
+		{Name: "b", Shape: []uint64{100}}, {Name: "c", Shape: []uint64{300_000}}}}
+	if err := file.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := sqlite.Open(t.Context(), filepath.Join(folder, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { catalog.Close() })
+	in := &pipeline.Ingester{Catalog: catalog, StoreAddress: ingest.StoreRows, Parse: format.Parser{}.Parse,
+		Options: pipeline.Options{SegmentBytes: mib}}
+	found := ingest.Found{Sources: []ingest.Source{{Name: "m", Files: []ingest.SourceFile{{Path: path,
+		Role: ingest.Weights, ExpectedBytes: -1}}}}}
+	report, err := in.Run(t.Context(), ingest.JobRequest{Pipeline: "models", Source: path, TTL: time.Minute,
+		Holder: ingest.ThisProcess()}, found)
+	if err != nil || len(report.Ingested) != 1 {
+		t.Fatalf("ingest: %+v, %v", report, err)
+	}
+	s := &setting{T: t, catalog: catalog, store: &storetest.Memory{}}
+	if s.content, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if s.model, err = catalog.Model(t.Context(), report.Ingested[0].Model); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// migration is one of the setting's.
+func (s *setting) migration(toRows, clearSource bool) *migrate.Segments {
+	target := "memory:"
+	if toRows {
+		target = ingest.StoreRows
+	}
+	return &migrate.Segments{Catalog: s.catalog, Store: s.store, Target: target, ToRows: toRows, Clear: clearSource,
+		Pool: buffer.New(64 * mib), Workers: 1}
+}
+
+// run runs a migration, and wants so many rows to be copied, cleared and to fail.
+func (s *setting) run(m *migrate.Segments, copied, cleared, failed int64) {
+	s.Helper()
+	r, err := m.Run(s.Context(), []ingest.Summary{s.model})
+	if err != nil {
+		s.Fatal(err)
+	}
+	if r.Copied.Rows != copied || r.Cleared.Rows != cleared || r.Failed != failed {
+		s.Fatalf("report is %+v, want %d copied, %d cleared, %d failed", r, copied, cleared, failed)
+	}
+}
+
+// rows counts the rows with a payload, with an address, and all.
+func (s *setting) rows() (inRow, stored, all int64) {
+	s.Helper()
+	for _, segment := range s.segments() {
+		all++
+		if segment.InRow {
+			inRow++
+		}
+		if segment.Address.URI != "" {
+			stored++
+		}
+	}
+	return inRow, stored, all
+}
+
+func (s *setting) segments() (list []ingest.StoredSegment) {
+	s.Helper()
+	for segment, err := range s.catalog.Segments(s.Context(), s.model.Files[0].ID, 0) {
+		if err != nil {
+			s.Fatal(err)
+		}
+		list = append(list, segment)
+	}
+	return list
+}
+
+// readable wants the file to be readable, byte for byte, and gc to keep what its rows need.
+func (s *setting) readable() {
+	s.Helper()
+	var got bytes.Buffer
+	r := &reader.Reader{Catalog: s.catalog, Store: s.store, Pool: buffer.New(64 * mib)}
+	if _, err := r.Open(s.Context(), s.model.Files[0]).WriteTo(&got); err != nil {
+		s.Fatalf("read the file: %v", err)
+	}
+	if !bytes.Equal(got.Bytes(), s.content) {
+		s.Fatal("the file reads as other bytes")
+	}
+	segments := s.segments()
+	var digests []ingest.Digest
+	for _, segment := range segments {
+		digests = append(digests, segment.Digest)
+	}
+	needed, err := s.catalog.Referenced(s.Context(), digests)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, segment := range segments {
+		if len(needed[segment.Digest]) == 0 && segment.Address.URI != "" {
+			s.Fatalf("gc would delete the payload of %s", segment.Place())
+		}
+	}
+	if err := s.catalog.(*sqlite.Catalog).Audit(s.Context()); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// TestSegments moves payloads there and back, and counts what moves.
+func TestSegments(t *testing.T) {
+	s := newSetting(t)
+	_, _, all := s.rows()
+	for _, toRows := range []bool{false, true} {
+		s.run(s.migration(toRows, false), all, 0, 0)
+		s.readable()
+		if inRow, stored, _ := s.rows(); inRow != all || stored != all {
+			t.Fatalf("%d payloads in rows and %d in the store, want %d in both", inRow, stored, all)
+		}
+		s.run(s.migration(toRows, false), 0, 0, 0)
+		s.run(s.migration(toRows, true), 0, all, 0)
+		s.readable()
+		if inRow, stored, _ := s.rows(); inRow+stored != all || (inRow == all) != toRows {
+			t.Fatalf("%d payloads in rows and %d in the store, want all of %d in one", inRow, stored, all)
+		}
+	}
+}
+
+// TestDryRun counts, and changes nothing.
+func TestDryRun(t *testing.T) {
+	s := newSetting(t)
+	_, _, all := s.rows()
+	m := s.migration(false, true)
+	m.DryRun = true
+	s.run(m, all, all, 0)
+	if inRow, stored, _ := s.rows(); inRow != all || stored != 0 || s.store.Payloads() != 0 {
+		t.Fatalf("%d of %d payloads in rows, %d in the store, which has %d", inRow, all, stored, s.store.Payloads())
+	}
+	if owner, err := s.store.Owner(t.Context(), ""); owner != "" || err != nil {
+		t.Fatalf("the store has owner %q, %v", owner, err)
+	}
+}
+
+// TestDamagedCopy: a copy that the store holds already and that is damaged is written again, and one that is damaged
+// after it was copied is withdrawn before its source is cleared.
+func TestDamagedCopy(t *testing.T) {
+	s := newSetting(t)
+	_, _, all := s.rows()
+	first := s.segments()[1]
+	payload := s.content[first.Offset : first.Offset+first.Bytes]
+	if _, err := s.store.Put(t.Context(), ingest.Key{Digest: first.Digest}, payload); err != nil {
+		t.Fatal(err)
+	}
+	payload = make([]byte, first.Bytes)
+	s.store.Damage(first.Digest, payload)
+	s.run(s.migration(false, false), all, 0, 0)
+	s.store.Damage(first.Digest, payload)
+	s.run(s.migration(false, true), 0, all-1, 1)
+	s.readable()
+	s.run(s.migration(false, true), 1, 1, 0)
+	s.readable()
+	if inRow, _, _ := s.rows(); inRow != 0 {
+		t.Fatalf("%d payloads are still in rows", inRow)
+	}
+}
+
+// TestLostLease: a process that was taken over changes no row.
+func TestLostLease(t *testing.T) {
+	s := newSetting(t)
+	m := s.migration(false, false)
+	taken := false
+	m.Store = &storetest.Faulty{Store: s.store, Hook: func(ctx context.Context, call storetest.Call) error {
+		if call.Verb != "Put" || taken {
+			return nil
+		}
+		taken = true
+		_, err := s.catalog.Open(ctx, ingest.JobRequest{Pipeline: "migrate", TTL: time.Minute,
+			Source:     fmt.Sprintf("segments of model %d", s.model.ID),
+			Holder:     ingest.Holder{Host: "elsewhere", Process: 1},
+			HolderDead: func(ingest.Holder) bool { return true }})
+		return err
+	}}
+	if _, err := m.Run(t.Context(), []ingest.Summary{s.model}); !errors.Is(err, ingest.ErrLeaseLost) {
+		t.Fatalf("error is %v, want %v", err, ingest.ErrLeaseLost)
+	}
+	if _, stored, _ := s.rows(); stored != 0 {
+		t.Fatalf("%d rows were changed under a lost lease", stored)
+	}
+	s.readable()
+}
+
+// shortLeases gives a job up soon after a run that could not close it.
+type shortLeases struct{ ingest.Catalog }
+
+func (c shortLeases) Open(ctx context.Context, request ingest.JobRequest) (ingest.Lease, error) {
+	request.TTL = 2 * time.Second
+	return c.Catalog.Open(ctx, request)
+}
+
+var errFault = errors.New("fault")
+
+// TestEachCallFailsOnce fails each call of the store and the catalogue once, before its effect or with its answer lost.
+// After each the file is readable, and the next run ends where one without faults does.
+func TestEachCallFailsOnce(t *testing.T) {
+	s := newSetting(t)
+	verbs, step := map[string]int{}, int64(1)
+	if testing.Short() {
+		step = 5
+		t.Log("with -short only one call of five fails")
+	}
+	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
+		for index := int64(0); ; index += step {
+			fired := ""
+			for _, toRows := range []bool{false, true} {
+				verb := s.failOnce(toRows, when, index)
+				verbs[verb]++
+				fired += verb
+				s.readable()
+				if _, err := s.migration(toRows, true).Run(t.Context(), []ingest.Summary{s.model}); err != nil {
+					t.Fatal(err)
+				}
+				s.readable()
+				if inRow, stored, all := s.rows(); inRow+stored != all || (inRow == all) != toRows {
+					t.Fatalf("after a failed %s: %d payloads in rows and %d in the store of %d", verb, inRow, stored, all)
+				}
+			}
+			if fired == "" {
+				break
+			}
+		}
+	}
+	t.Log(verbs)
+	for _, verb := range []string{"Owner", "Open", "Put", "Stat", "Get", "AddAddresses", "ClearPayloads", "AddPayloads",
+		"ClearAddresses", "CloseJob", "ReadPayload"} {
+		if verbs[verb] == 0 && step == 1 {
+			t.Errorf("no fault hit %s", verb)
+		}
+	}
+}
+
+// failOnce runs a migration with one call that fails, and returns which it was; empty if there were fewer calls.
+func (s *setting) failOnce(toRows bool, when catalogtest.Moment, index int64) string {
+	s.Helper()
+	var calls atomic.Int64
+	var failed atomic.Value
+	hook := func(verb string, at catalogtest.Moment) error {
+		if at != when || verb == "Renew" || calls.Add(1)-1 != index {
+			return nil
+		}
+		failed.Store(verb)
+		return fmt.Errorf("%s: %w", verb, errFault)
+	}
+	m := s.migration(toRows, true)
+	m.Catalog = catalogtest.Faulty(shortLeases{s.catalog}, hook)
+	m.Store = &storetest.Faulty{Store: s.store, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Done {
+			return hook(call.Verb, catalogtest.After)
+		}
+		return hook(call.Verb, catalogtest.Before)
+	}}
+	r, err := m.Run(s.Context(), []ingest.Summary{s.model})
+	verb, _ := failed.Load().(string)
+	if verb != "" && err == nil && r.Failed == 0 && verb != "Stat" && verb != "Get" && verb != "ReadPayload" {
+		s.Fatalf("%s failed, and nothing was said of it: %+v", verb, r)
+	}
+	return verb
+}
