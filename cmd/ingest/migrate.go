@@ -16,6 +16,8 @@ type migrateFlags struct {
 	models                  []string
 	since                   string
 	clear, readBack, dryRun bool
+	limit, batchRows        int64
+	batchBytes              byteSize
 }
 
 func newMigrate(p *program) *cobra.Command {
@@ -59,6 +61,10 @@ Run the same command again after an interruption or an error. Several processes 
 	flags.StringVar(&f.since, "since", "", "migrate models ingested at or after this date only (2006-01-02)")
 	flags.BoolVar(&f.clear, "clear-source", false, "clear the source of payloads whose copy is right")
 	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, also where the store vouches for its checksum")
+	flags.Int64Var(&f.limit, "limit", 0, "copy at most this many payloads (0: all)")
+	flags.Int64Var(&f.batchRows, "batch-rows", migrate.MaxBatchRows, "rows that one transaction changes, at most")
+	f.batchBytes = migrate.MaxBatchBytes
+	flags.Var(&f.batchBytes, "batch-bytes", "bytes of payloads that one transaction changes, at most")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "count what would be migrated, and change nothing")
 	return c
 }
@@ -67,6 +73,11 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 	since, err := f.sinceDate()
 	if err != nil {
 		return err
+	}
+	if f.limit < 0 || f.batchRows < 1 || f.batchRows > migrate.MaxBatchRows || f.batchBytes < 1 ||
+		f.batchBytes > migrate.MaxBatchBytes {
+		return usage("--limit %d, --batch-rows %d, --batch-bytes %s: want 0 or more, 1 to %d, and 1 to 64 MiB", f.limit,
+			f.batchRows, f.batchBytes.String(), migrate.MaxBatchRows)
 	}
 	e, err := p.openMigration(ctx, f)
 	if err != nil {
@@ -82,7 +93,8 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 		return err
 	}
 	s := &migrate.Segments{Catalog: e.catalog, Store: e.store, Target: target, ToRows: f.to == inRows,
-		Clear: f.clear, ReadBack: f.readBack, DryRun: f.dryRun, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
+		Clear: f.clear, ReadBack: f.readBack, DryRun: f.dryRun, Limit: f.limit, BatchRows: f.batchRows,
+		BatchBytes: int64(f.batchBytes), Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
 		Found: p.printMigrationProblem}
 	for _, m := range models {
 		s.Progress.BytesTotal.Add(totalBytes(m))

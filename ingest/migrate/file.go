@@ -23,10 +23,17 @@ type fileRun struct {
 
 // copy copies payloads that are not where they should go.
 func (w *fileRun) copy(ctx context.Context) error {
-	do := reader.Selection{Want: w.toCopy, Work: w.put}
-	verb, limit := w.Catalog.AddAddresses, int64(batchBytes)
+	do := reader.Selection{Work: w.put}
+	do.Want = func(s *ingest.StoredSegment) bool {
+		if w.left == 0 || !w.toCopy(s) {
+			return false
+		}
+		w.left--
+		return true
+	}
+	verb, limit := w.Catalog.AddAddresses, w.maxBytes
 	if w.ToRows {
-		do.Work, verb, limit = nil, w.Catalog.AddPayloads, keptBytes
+		do.Work, verb, limit = nil, w.Catalog.AddPayloads, min(limit, keptBytes)
 	}
 	flush := w.flush(ctx, verb, &w.report.Copied)
 	do.Done = func(s ingest.StoredSegment, payload []byte, err error) error {
@@ -58,7 +65,7 @@ func (w *fileRun) clear(ctx context.Context) error {
 		if err != nil && !errors.Is(err, ingest.ErrUnreachable) {
 			err = w.withdraw(ctx, m, err)
 		}
-		return w.add(m, batchBytes, err, flush)
+		return w.add(m, w.maxBytes, err, flush)
 	}}, flush)
 }
 
@@ -98,7 +105,7 @@ func (w *fileRun) add(m ingest.Move, limit int64, err error, flush func() error)
 	}
 	w.batch = append(w.batch, m)
 	w.bytes += m.Segment.Bytes
-	if len(w.batch) < batchRows && w.bytes < limit {
+	if len(w.batch) < w.maxRows && w.bytes < limit {
 		return nil
 	}
 	return flush()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -27,7 +28,12 @@ type Segments struct {
 	ReadBack bool
 	// DryRun looks at the rows, and changes nothing.
 	DryRun bool
-	Pool   *buffer.Pool
+	// Limit is how many payloads are copied at most; 0 is for all.
+	Limit int64
+	// BatchRows and BatchBytes bound what one transaction changes: rows, and bytes of their payloads. 0 is for 1,000
+	// and 64 MiB, which are also the most.
+	BatchRows, BatchBytes int64
+	Pool                  *buffer.Pool
 	// Workers is how many segments are copied at once; the reader's default if zero.
 	Workers int
 	// Progress may be nil; BytesRecorded counts the bytes that were copied or read back.
@@ -65,20 +71,31 @@ type Problem struct {
 	Reason  error
 }
 
-// A transaction changes at most this many rows, of at most so many bytes of payload.
+// The most that one transaction changes: fewer rows than SQL Server locks before it locks a whole table, and as many
+// bytes of payload as a log takes at once without pain.
 const (
-	batchRows  = 1000
-	batchBytes = 64 << 20
-	// keptBytes are the payloads that wait for a transaction with others. A larger one does not wait.
-	keptBytes = 4 << 20
+	MaxBatchRows  = 1000
+	MaxBatchBytes = 64 << 20
 )
+
+// keptBytes are the payloads that wait for a transaction with others. A larger one does not wait.
+const keptBytes = 4 << 20
 
 // Run migrates the models. Trouble with single rows is in the report, and does not stop the others. An error means
 // that the migration could not go on; the rows that it changed stay changed. A model that another process migrates is
 // waited for.
 func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, error) {
-	r := &run{Segments: s, reader: &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
+	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes, reader: &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
 		Progress: s.Progress}}
+	if s.Limit > 0 {
+		r.left = s.Limit
+	}
+	if s.BatchRows > 0 {
+		r.maxRows = min(r.maxRows, int(s.BatchRows))
+	}
+	if s.BatchBytes > 0 {
+		r.maxBytes = min(r.maxBytes, s.BatchBytes)
+	}
 	if !s.DryRun && !s.ToRows {
 		if err := ingest.ClaimStore(ctx, s.Catalog, s.Store); err != nil {
 			return &r.report, fmt.Errorf("store %s: %w", ingest.Printable(s.Target), err)
@@ -112,8 +129,11 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 // run is one call of Run.
 type run struct {
 	*Segments
-	reader *reader.Reader
-	report Report
+	reader   *reader.Reader
+	report   Report
+	left     int64 // payloads that may still be copied
+	maxRows  int   // of a transaction
+	maxBytes int64 // of payloads of a transaction
 }
 
 // model migrates one model, under the lease of a job of its own.
