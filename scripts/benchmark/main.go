@@ -26,6 +26,7 @@ func main() {
 	flag.Int64Var(&b.large, "large", 5, "size of the model for the memory of a larger file, GiB; 0 leaves it out")
 	flag.IntVar(&b.rounds, "rounds", 5, "runs of each command")
 	flag.BoolVar(&b.blobs, "blobs", true, "measure uploads to a server that discards, and to Azurite in memory")
+	flag.BoolVar(&b.migrate, "migrate", true, "measure moving payloads from rows to a store")
 	flag.IntVar(&b.rows, "rows", 200_000, "rows for the catalogue; 0 leaves it out")
 	flag.Parse()
 	finish(b.run(context.Background()))
@@ -44,7 +45,7 @@ type bench struct {
 	ingest, folder string
 	gib, large     int64
 	rounds, rows   int
-	blobs          bool
+	blobs, migrate bool
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -67,6 +68,11 @@ func (b *bench) run(ctx context.Context) error {
 			return err
 		}
 		if err := b.uploadToAzurite(ctx); err != nil {
+			return err
+		}
+	}
+	if b.migrate {
+		if err := b.migration(ctx); err != nil {
 			return err
 		}
 	}
