@@ -1,11 +1,9 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -43,11 +41,11 @@ func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary,
 	prefix, isPrefix, contentOnly := digestReference(reference)
 	var fitting []ModelID
 	if !contentOnly {
-		fitting, err = modelsNamed(ctx, reader, reference)
+		fitting, err = reader.ModelsNamed(ctx, reference)
 		byName = len(fitting) > 0
 	}
 	if err == nil && len(fitting) == 0 && isPrefix {
-		fitting, err = modelsWithDigest(ctx, reader, prefix)
+		fitting, err = reader.ModelsWithDigest(ctx, prefix)
 	}
 	switch {
 	case err != nil:
@@ -84,34 +82,4 @@ func ambiguous(ctx context.Context, reader Reader, reference string, fitting []M
 		several.Models = append(several.Models, m)
 	}
 	return several
-}
-
-// modelsNamed returns the models that have this name, by ID.
-func modelsNamed(ctx context.Context, reader Reader, name string) ([]ModelID, error) {
-	return modelsThat(ctx, reader, func(m *Summary) bool {
-		return m.Name == name || slices.ContainsFunc(m.Names, func(n Name) bool { return n.Name == name })
-	})
-}
-
-// modelsWithDigest returns the models that have a file whose digest begins with prefix, by ID.
-func modelsWithDigest(ctx context.Context, reader Reader, prefix DigestPrefix) ([]ModelID, error) {
-	first, last := prefix.First(), prefix.Last()
-	return modelsThat(ctx, reader, func(m *Summary) bool {
-		return slices.ContainsFunc(m.Files, func(f StoredFile) bool {
-			return !f.Digest.IsZero() && bytes.Compare(f.Digest[:], first[:]) >= 0 &&
-				bytes.Compare(f.Digest[:], last[:]) <= 0
-		})
-	})
-}
-
-func modelsThat(ctx context.Context, reader Reader, fits func(*Summary) bool) (ids []ModelID, err error) {
-	for m, err := range reader.Models(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if fits(&m) {
-			ids = append(ids, m.ID)
-		}
-	}
-	return ids, nil
 }
