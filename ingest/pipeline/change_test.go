@@ -89,7 +89,7 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 	if _, err := os.Stat(path); err != nil {
 		return
 	}
-	h.take(t, append(good, file(path))...)
+	h.ingest(t, append(good, file(path))...)
 	h.giveBack(t)
 }
 
@@ -104,7 +104,7 @@ func (w *watched) Record(ctx context.Context, lease ingest.Lease, batch *ingest.
 	return w.Catalog.Record(ctx, lease, batch)
 }
 
-// TestBuffersComeBack: many files that fail half way do not leave the run without buffers. There are six.
+// TestBuffersComeBack: many files that fail half way do not unlock the run without buffers. There are six.
 func TestBuffersComeBack(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
@@ -130,7 +130,7 @@ func TestBuffersComeBack(t *testing.T) {
 			!errors.Is(trouble, ingest.ErrChanged) {
 			t.Errorf("reason %v: want the byte at which the file ends", report.Refused[0].Reason)
 		}
-		h.take(t, file(blob(t, filepath.Join(folder, "good"), 9*mib, 99)))
+		h.ingest(t, file(blob(t, filepath.Join(folder, "good"), 9*mib, 99)))
 		if left := len(h.models(t)); left != 1 {
 			t.Errorf("%d models, want only the good one", left)
 		}

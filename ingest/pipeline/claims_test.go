@@ -24,7 +24,7 @@ func TestClaims(t *testing.T) {
 		if len(reason.Parts) != 0 || len(h.models(t)) != 0 {
 			t.Errorf("nothing is known of the right content, and the reason is %v; models %v", reason, h.models(t))
 		}
-		h.take(t, claimed(good, want))
+		h.ingest(t, claimed(good, want))
 		before := h.state(t)
 		reason = refusedClaim(t, h, bad, want)
 		var places []string
@@ -43,7 +43,7 @@ func TestClaims(t *testing.T) {
 			wantState(t, h.state(t), before)
 		}
 		h.check(t)
-		h.take(t, claimed(good, want)) // is still there
+		h.ingest(t, claimed(good, want)) // is still there
 	})
 }
 
@@ -72,7 +72,7 @@ func TestManyParts(t *testing.T) {
 	h := storeHome(t)
 	good := blob(t, filepath.Join(folder, "good"), 9*mib, 1)
 	bad := blob(t, filepath.Join(folder, "bad"), 9*mib, 2)
-	h.take(t, file(good))
+	h.ingest(t, file(good))
 	reason := refusedClaim(t, h, bad, sum(t, good))
 	if len(reason.Parts) != 6 || reason.Parts[5] != "and 4 more segments" {
 		t.Errorf("parts %q", reason.Parts)
@@ -84,9 +84,9 @@ func TestManyParts(t *testing.T) {
 func TestStoredContentDoesNotHideAClaim(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), mib+1, 1)
-	h.take(t, file(path))
+	h.ingest(t, file(path))
 	refusedClaim(t, h, path, ingest.Sum([]byte("another")))
-	report := h.take(t, claimed(path, sum(t, path)))
+	report := h.ingest(t, claimed(path, sum(t, path)))
 	if report.BytesRead != 0 || len(report.Skipped) != 1 {
 		t.Errorf("%+v", report)
 	}

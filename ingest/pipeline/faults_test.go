@@ -90,10 +90,10 @@ var one = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Wo
 func TestEachCallFailsOnce(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		before, during := busyFolder(t)
-		h.take(t, before...)
+		h.ingest(t, before...)
 		base := freeze(t, h)
 		clean := base.thaw(t)
-		clean.take(t, during...)
+		clean.ingest(t, during...)
 		clean.giveBack(t)
 		want := clean.state(t)
 		failed := map[string]int{}
@@ -145,7 +145,7 @@ func failOnce(t *testing.T, h *home, f *fault, sources []ingest.Source, want str
 			t.Errorf("after a fault in %s the job is %+v, %v", f.fired(), job, err)
 		}
 	}
-	h.take(t, sources...)
+	h.ingest(t, sources...)
 	wantState(t, h.state(t), want)
 	return f.fired()
 }
@@ -155,7 +155,7 @@ func TestDiskFull(t *testing.T) {
 	_, sources := busyFolder(t)
 	sources = sources[1:] // of which no two are one model
 	clean := storeHome(t)
-	clean.take(t, sources...)
+	clean.ingest(t, sources...)
 	want := clean.state(t)
 	step := 1
 	if underRace || testing.Short() {
@@ -176,7 +176,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("room for %d payloads: %+v, %v", room, report, err)
 		}
 		h.check(t)
-		h.take(t, sources...)
+		h.ingest(t, sources...)
 		wantState(t, h.state(t), want)
 	}
 }
@@ -217,7 +217,7 @@ func TestRefusalAmongFaults(t *testing.T) {
 	damage(t, bad.Files[0].Path, 1000)
 	bad.Files[0].Expected = sum(t, good)
 	h := rowHome(t)
-	h.take(t, file(good))
+	h.ingest(t, file(good))
 	base := freeze(t, h)
 	want := base.thaw(t).state(t)
 	failed := map[string]int{}

@@ -18,12 +18,12 @@ func TestFindModel(t *testing.T) {
 	a, b, c := blob(t, filepath.Join(folder, "a"), 100, 1), blob(t, filepath.Join(folder, "b"), 100, 2),
 		blob(t, filepath.Join(folder, "c"), 100, 3)
 	license := blob(t, filepath.Join(folder, "license"), 100, 4)
-	h.take(t, named("llama:7b", a, license))
-	h.take(t, named("llama:8b", b, license))
-	h.take(t, named("alias", a, license), named("12345678", c))
-	h.take(t, named("alias", b))
-	h.take(t, named(sum(t, a).String()[:8], c)) // a name like a digest
-	h.take(t, named(sum(t, a).String(), c), named("sha256:"+sum(t, b).String()[:10], c),
+	h.ingest(t, named("llama:7b", a, license))
+	h.ingest(t, named("llama:8b", b, license))
+	h.ingest(t, named("alias", a, license), named("12345678", c))
+	h.ingest(t, named("alias", b))
+	h.ingest(t, named(sum(t, a).String()[:8], c)) // a name like a digest
+	h.ingest(t, named(sum(t, a).String(), c), named("sha256:"+sum(t, b).String()[:10], c),
 		named(ingest.Sum(nil).String(), c))
 	id := map[string]ingest.ModelID{}
 	for _, m := range h.models(t) {

@@ -129,8 +129,8 @@ func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim inges
 	}
 }
 
-// take takes sources in, all of them and without trouble.
-func (h *home) take(t *testing.T, sources ...ingest.Source) *pipeline.Report {
+// ingest ingests sources in, all of them and without trouble.
+func (h *home) ingest(t *testing.T, sources ...ingest.Source) *pipeline.Report {
 	t.Helper()
 	report, err := run(t, t.Context(), h.ingester(few), sources...)
 	if err != nil {

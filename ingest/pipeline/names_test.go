@@ -44,7 +44,7 @@ func TestTwoNamesOfOneModel(t *testing.T) {
 		a := blob(t, filepath.Join(folder, "template-a"), 100, 2)
 		b := blob(t, filepath.Join(folder, "template-b"), 100, 3)
 		both := []ingest.Source{named("m:a", weights, a), named("m:b", weights, b)}
-		report := h.take(t, both...)
+		report := h.ingest(t, both...)
 		if want := fileBytes(t, weights) + 200; report.BytesRead != want {
 			t.Errorf("read %d bytes, want %d", report.BytesRead, want)
 		}
@@ -92,9 +92,9 @@ func TestSameContentJoins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachHome(t, func(t *testing.T, h *home) {
 				first, second := arrange(t, t.TempDir())
-				h.take(t, first...)
-				report := h.take(t, second...)
-				joined := slices.IndexFunc(report.Ingested, func(o pipeline.Outline) bool { return o.Merged })
+				h.ingest(t, first...)
+				report := h.ingest(t, second...)
+				joined := slices.IndexFunc(report.Ingested, func(o pipeline.IngestedModel) bool { return o.Merged })
 				if len(report.Ingested) != len(second) || joined < 0 {
 					t.Errorf("taken %+v", report.Ingested)
 				}
@@ -138,10 +138,10 @@ func TestTemplateLater(t *testing.T) {
 		folder := t.TempDir()
 		weights := model(t, filepath.Join(folder, "weights"), 2*mib, 1)
 		old := blob(t, filepath.Join(folder, "old"), 1000, 2)
-		h.take(t, named("m:a", weights, old))
+		h.ingest(t, named("m:a", weights, old))
 		later := blob(t, filepath.Join(folder, "later"), 333, 3)
 		source := named("m:a", weights, old, later)
-		report := h.take(t, source)
+		report := h.ingest(t, source)
 		if report.BytesRead != 333 || len(report.Ingested) != 1 || !report.Ingested[0].Merged {
 			t.Errorf("read %d bytes, taken %+v", report.BytesRead, report.Ingested)
 		}
@@ -152,7 +152,7 @@ func TestTemplateLater(t *testing.T) {
 		h.check(t)
 		h.giveBack(t)
 		readNothing(t, h, []ingest.Source{source})
-		h.take(t, named("m:a", weights, later))
+		h.ingest(t, named("m:a", weights, later))
 		if got := filesOf(onlyModel(t, h), "m:a"); got != "later weights" {
 			t.Errorf("m:a, whose manifest has lost a file, is of %q", got)
 		}
@@ -166,8 +166,8 @@ func TestSharedTemplate(t *testing.T) {
 		template := blob(t, filepath.Join(folder, "template"), 500, 9)
 		one := named("one", model(t, filepath.Join(folder, "one"), mib, 1), template)
 		two := named("two", model(t, filepath.Join(folder, "two"), mib, 2), template)
-		h.take(t, one)
-		h.take(t, two)
+		h.ingest(t, one)
+		h.ingest(t, two)
 		for _, m := range h.models(t) {
 			if got := filesOf(m, m.Name); got != map[string]string{"one": "one template",
 				"two": "template two"}[m.Name] {
@@ -189,7 +189,7 @@ func TestSharedTensor(t *testing.T) {
 		one.Tensors[i].Seed, two.Tensors[i].Seed = uint64(i)+1, uint64(i)+1
 	}
 	h := storeHome(t)
-	report := h.take(t, file(create(t, filepath.Join(folder, "one.gguf"), one)))
+	report := h.ingest(t, file(create(t, filepath.Join(folder, "one.gguf"), one)))
 	if report.BytesShared != 0 {
 		t.Errorf("%d bytes of the first file are shared", report.BytesShared)
 	}
@@ -197,7 +197,7 @@ func TestSharedTensor(t *testing.T) {
 	for _, tensor := range two.Tensors[:3] {
 		want += tensor.Size()
 	}
-	report = h.take(t, file(create(t, filepath.Join(folder, "two.gguf"), two)))
+	report = h.ingest(t, file(create(t, filepath.Join(folder, "two.gguf"), two)))
 	if report.BytesShared < want {
 		t.Errorf("%d bytes are shared, the tensors of both files have %d", report.BytesShared, want)
 	}

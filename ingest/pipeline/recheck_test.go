@@ -45,7 +45,7 @@ func TestRecheck(t *testing.T) {
 		folder := t.TempDir()
 		good := model(t, filepath.Join(folder, "good.gguf"), 3*mib, 1)
 		bad := create(t, filepath.Join(folder, "bad.gguf"), motley())
-		h.take(t, file(good), file(bad))
+		h.ingest(t, file(good), file(bad))
 		before := h.state(t)
 		m := stored(t, h, bad)
 		piece := h.pieces(t, m.Files[0])[3]
@@ -76,8 +76,8 @@ func TestRecheckReadsTheFileAtHand(t *testing.T) {
 	folder := t.TempDir()
 	first := model(t, filepath.Join(folder, "first.gguf"), 2*mib, 1)
 	second := copied(t, first, filepath.Join(folder, "second.gguf"))
-	h.take(t, file(first))
-	h.take(t, second)
+	h.ingest(t, file(first))
+	h.ingest(t, second)
 	path := second.Files[0].Path
 	damage(t, path, mib+100)
 	options := few
@@ -129,7 +129,7 @@ func TestRecheckOtherSegments(t *testing.T) {
 func TestRecheckStops(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), 3*mib, 1)
-	h.take(t, file(path))
+	h.ingest(t, file(path))
 	ctx, cancel := context.WithCancel(t.Context())
 	options := few
 	options.Recheck = true
@@ -153,7 +153,7 @@ func TestRecheckFindsLostRows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := storeHome(t)
 			path := blob(t, filepath.Join(t.TempDir(), "blob"), 5*mib, 1)
-			h.take(t, file(path))
+			h.ingest(t, file(path))
 			h.change(t, `DELETE FROM FileSegments WHERE FileSegmentId = ?`,
 				h.pieces(t, h.models(t)[0].Files[0])[row].RowID)
 			options := few

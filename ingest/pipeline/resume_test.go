@@ -40,7 +40,7 @@ func TestResume(t *testing.T) {
 	const size = 16*mib + 77
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), size, 1)
 	eachHome(t, func(t *testing.T, h *home) {
-		clean := h.take(t, file(path))
+		clean := h.ingest(t, file(path))
 		want := h.state(t)
 		records := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8}
 		if underRace || testing.Short() {
@@ -49,7 +49,7 @@ func TestResume(t *testing.T) {
 		for _, record := range records {
 			h := h.another(t)
 			read := breakOff(t, h, file(path), record)
-			report := h.take(t, file(path))
+			report := h.ingest(t, file(path))
 			if again, most := read+report.BytesRead-size, 2*(few.BatchBytes+few.SegmentBytes); again < 0 ||
 				again > most {
 				t.Errorf("after %d records %d bytes were read again, at most %d may be", record, again, most)
@@ -160,7 +160,7 @@ func TestResumeSplit(t *testing.T) {
 	if whole == 0 {
 		t.Fatal("no file was finished: the test tests nothing")
 	}
-	if report := h.take(t, source); report.BytesRead > all-whole {
+	if report := h.ingest(t, source); report.BytesRead > all-whole {
 		t.Errorf("%d bytes were read, although %d of %d were recorded", report.BytesRead, whole, all)
 	}
 	h.check(t)

@@ -22,8 +22,8 @@ func TestNoSplice(t *testing.T) {
 	a, b := at(1), at(2)
 	h := storeHome(t)
 	breakOff(t, h, a, 2)
-	h.take(t, b)
-	h.take(t, a)
+	h.ingest(t, b)
+	h.ingest(t, a)
 	for _, m := range h.models(t) {
 		if m.State != ingest.ModelComplete || m.Files[0].Digest != sum(t, m.Files[0].Path) {
 			t.Errorf("model %d of %s: %s, %s", m.ID, m.Files[0].Path, m.State, m.Files[0].Digest)
@@ -49,7 +49,7 @@ func TestReplacedInPlace(t *testing.T) {
 		!errors.Is(report.Refused[0].Reason, ingest.ErrChanged) {
 		t.Fatalf("%+v, %v", report, err)
 	}
-	h.take(t, file(path))
+	h.ingest(t, file(path))
 	if m := h.models(t); len(m) != 1 || m[0].Files[0].Digest != sum(t, path) {
 		t.Errorf("%+v", m)
 	}

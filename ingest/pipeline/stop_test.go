@@ -63,7 +63,7 @@ func TestStopAnywhere(t *testing.T) {
 		rounds = 1
 	}
 	eachHome(t, func(t *testing.T, h *home) {
-		h.take(t, sources...)
+		h.ingest(t, sources...)
 		want := h.state(t)
 		stops := 0
 		for round := 0; round < rounds || stops == 0 && round < 30; round++ {
@@ -168,7 +168,7 @@ func TestStopAt(t *testing.T) {
 				} else {
 					wantInterrupted(t, h, report, err)
 				}
-				h.take(t, sources...)
+				h.ingest(t, sources...)
 				h.giveBack(t)
 			})
 		})

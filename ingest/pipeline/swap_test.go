@@ -57,7 +57,7 @@ func TestSwapped(t *testing.T) {
 			}
 		},
 		"before it is read again": func(t *testing.T, h *home, in *pipeline.Ingester, bad ingest.Source, swap func()) {
-			h.take(t, bad)
+			h.ingest(t, bad)
 			in.Options.Recheck = true
 			in.Catalog = &lookups{Catalog: h.catalog, path: bad.Files[0].Path, after: swap}
 		},

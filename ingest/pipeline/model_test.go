@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// TestTakeInAndGiveBack: every kind of file is cut as its plan says, and comes back byte for byte.
-func TestTakeInAndGiveBack(t *testing.T) {
+// TestRoundTrip: every kind of file is cut as its plan says, and comes back byte for byte.
+func TestRoundTrip(t *testing.T) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	sources := map[string]ingest.Source{
@@ -33,7 +33,7 @@ func TestTakeInAndGiveBack(t *testing.T) {
 		for _, source := range sources {
 			all = append(all, source)
 		}
-		report := h.take(t, all...)
+		report := h.ingest(t, all...)
 		if len(report.Ingested) != len(sources) || len(report.Skipped) != 0 {
 			t.Errorf("taken %v, skipped %v", report.Ingested, report.Skipped)
 		}
@@ -114,7 +114,7 @@ func stored(t *testing.T, h *home, path string) ingest.Summary {
 func readNothing(t *testing.T, h *home, sources []ingest.Source) {
 	t.Helper()
 	before := h.state(t)
-	report := h.take(t, sources...)
+	report := h.ingest(t, sources...)
 	if report.BytesRead != 0 || len(report.Ingested) != 0 || len(report.Skipped) != len(sources) {
 		t.Errorf("the second run read %d bytes, took in %v, skipped %v", report.BytesRead, report.Ingested,
 			report.Skipped)
