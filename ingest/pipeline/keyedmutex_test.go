@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestKeyedMutex: one at a time for each key, whoever comes.
+// TestKeyedMutex: one goroutine at a time holds a key.
 func TestKeyedMutex(t *testing.T) {
 	var m keyedMutex[int]
 	var inside [3]atomic.Int64
@@ -37,11 +37,11 @@ func TestKeyedMutex(t *testing.T) {
 	}
 	group.Wait()
 	if done.Load() != 1200 || len(m.locked) != 0 {
-		t.Errorf("%d came in, %d keys are held", done.Load(), len(m.locked))
+		t.Errorf("%d locked, %d keys are still held", done.Load(), len(m.locked))
 	}
 }
 
-// TestKeyedMutexWaits: a second one waits for the first, unless its context ends; other keys do not wait.
+// TestKeyedMutexWaits: Lock waits until the key is free or its context ends. Other keys are free.
 func TestKeyedMutexWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m keyedMutex[string]
@@ -68,7 +68,7 @@ func TestKeyedMutexWaits(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(ended) != 0 {
-			t.Fatalf("entered a key that is held: %v", <-ended)
+			t.Fatalf("locked a key that is held: %v", <-ended)
 		}
 		cancel(reason)
 		if err := <-ended; err != reason {
@@ -81,7 +81,7 @@ func TestKeyedMutexWaits(t *testing.T) {
 	})
 }
 
-// TestCurrent: the file that was begun first of those at hand, though one path is there twice.
+// TestCurrent: Current is the file that began first and has not ended, even if a path began twice.
 func TestCurrent(t *testing.T) {
 	var p ingest.Progress
 	var seen []string
@@ -96,6 +96,6 @@ func TestCurrent(t *testing.T) {
 		look()
 	}
 	if want := []string{"", "a", "b", "b", "a", ""}; !slices.Equal(seen, want) {
-		t.Errorf("at hand were %q, want %q", seen, want)
+		t.Errorf("current files %q, want %q", seen, want)
 	}
 }
