@@ -21,7 +21,7 @@ func TestSamePath(t *testing.T) {
 	}
 	for _, args := range [][]string{{"models", s.folder}, {"resume", "1"}, {"gc", "--yes"}} {
 		e := b.run(args...)
-		who := fmt.Sprintf("is being worked on by process %d on ", c.Process.Pid)
+		who := fmt.Sprintf("process %d on ", c.Process.Pid)
 		if e.code != exitFailed || !strings.Contains(e.stderr, who) ||
 			!strings.Contains(e.stderr, "hint: wait for the other process to end") {
 			t.Errorf("%s: exit code %d, want %q\n%s", args[0], e.code, who, e.stderr)

@@ -43,7 +43,7 @@ func TestRmRunsAlone(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
 	c := b.startAmid("models", s.folder, "--jobs", "1")
-	if e := b.run("rm", "1", "--yes"); e.code != exitFailed || !strings.Contains(e.stderr, "being worked on by") {
+	if e := b.run("rm", "1", "--yes"); e.code != exitFailed || !strings.Contains(e.stderr, "is working on job") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	c.Process.Signal(syscall.SIGCONT)

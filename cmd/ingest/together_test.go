@@ -50,7 +50,7 @@ func TestTogether(t *testing.T) {
 			first := []string{"models", s.path("m0.gguf"), s.path("m1.gguf"), s.path("m2.gguf"), s.path("m3.gguf")}
 			second := []string{"models", s.path("m5.gguf"), s.path("m4.gguf"), s.path("m3.gguf"), s.path("m2.gguf"),
 				s.path("m1.gguf")}
-			busy := regexp.MustCompile(`being worked on by process [0-9]+`)
+			busy := regexp.MustCompile(`process [0-9]+ on .* is working on job`)
 			for _, e := range b.atOnce(b.command(first...), b.command(second...)) {
 				refused := e.event("refused")
 				if e.code == exitSomeRefused && busy.MatchString(fmt.Sprint(refused["reason"])) {

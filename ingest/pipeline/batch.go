@@ -24,7 +24,8 @@ func newBatch() *pendingBatch {
 	return b
 }
 
-// finish ends one of the pending steps: submit, the hashing of a block, or the storing of a segment.
+// finish ends one of the pending steps: submit, the hashing of a block, or the storing of a
+// segment.
 func (b *pendingBatch) finish() {
 	if b.pending.Add(-1) == 0 {
 		close(b.done)

@@ -45,7 +45,8 @@ var changes = map[string]func(t *testing.T, path string){
 	"disappears": func(t *testing.T, path string) { must(t, os.Remove(path)) },
 }
 
-// TestChanged: a file that changes while it is read is refused and leaves no rows. Other files are ingested.
+// TestChanged: a file that changes while it is read is refused and leaves no rows. Other files are
+// ingested.
 func TestChanged(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +105,8 @@ func (w *watched) Record(ctx context.Context, lease ingest.Lease, batch *ingest.
 	return w.Catalog.Record(ctx, lease, batch)
 }
 
-// TestBuffersAreReleased: more files than the six buffers fail while they are read, and release them.
+// TestBuffersAreReleased: more files than the six buffers fail while they are read, and release
+// them.
 func TestBuffersAreReleased(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
@@ -173,7 +175,8 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestOneFileOfAModelFails: the other files are tried, each error is reported, and the model is not complete.
+// TestOneFileOfAModelFails: the other files are tried, each error is reported, and the model is not
+// complete.
 func TestOneFileOfAModelFails(t *testing.T) {
 	source := splits(t, t.TempDir())
 	h := storeHome(t)

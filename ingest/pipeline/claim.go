@@ -8,8 +8,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// claimStore makes the catalogue the store's owner. If this is the first run into the store, it returns
-// the other stores that the catalogue's jobs have used.
+// claimStore makes the catalogue the store's owner. If this is the first run into the store, it
+// returns the other stores that the catalogue's jobs have used.
 func (in *Ingester) claimStore(ctx context.Context) (others []string, err error) {
 	used, err := ingest.UsedStores(ctx, in.Catalog)
 	if err != nil {

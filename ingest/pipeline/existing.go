@@ -81,7 +81,8 @@ func (r *run) unchanged(ctx context.Context, f ingest.SourceFile) (ingest.Stored
 	return r.storedAs(ctx, f, info)
 }
 
-// storedAs returns the stored file of f if it had the size and time of info, otherwise one without an ID.
+// storedAs returns the stored file of f if it had the size and time of info, otherwise one without
+// an ID.
 func (r *run) storedAs(ctx context.Context, f ingest.SourceFile, info fs.FileInfo) (ingest.StoredFile, error) {
 	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
 	if errors.Is(err, ingest.ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() &&
@@ -91,7 +92,8 @@ func (r *run) storedAs(ctx context.Context, f ingest.SourceFile, info fs.FileInf
 	return stored, err
 }
 
-// sameWeights returns the model that has all the weights of source and no others; 0 if there is none.
+// sameWeights returns the model that has all the weights of source and no others; 0 if there is
+// none.
 func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []ingest.StoredFile) (ingest.ModelID,
 	error) {
 	var into ingest.ModelID

@@ -57,7 +57,8 @@ func (f *fault) into(in *pipeline.Ingester) *pipeline.Ingester {
 	return in
 }
 
-// faultSources returns sources that make a run use every verb of catalogue and store; before are ingested first.
+// faultSources returns sources that make a run use every verb of catalogue and store; before are
+// ingested first.
 func faultSources(t *testing.T) (before, during []ingest.Source) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
@@ -207,8 +208,8 @@ func TestRenewalFails(t *testing.T) {
 	}
 }
 
-// TestRefusalAmongFaults: if a call fails while a file with the wrong digest is refused, the next run
-// refuses it, and it leaves no rows.
+// TestRefusalAmongFaults: if a call fails while a file with the wrong digest is refused, the next
+// run refuses it, and it leaves no rows.
 func TestRefusalAmongFaults(t *testing.T) {
 	folder := t.TempDir()
 	good := create(t, filepath.Join(folder, "good"), tiny(1))

@@ -85,7 +85,8 @@ func (f *fileIngest) open() (err error) {
 	return nil
 }
 
-// resume checks that the file is the one that was parsed and recorded so far, and restores its hash.
+// resume checks that the file is the one that was parsed and recorded so far, and restores its
+// hash.
 func (f *fileIngest) resume(work context.Context) error {
 	if err := f.checkUnchanged(); err != nil {
 		return err
@@ -129,8 +130,9 @@ func (f *fileIngest) read(ctx context.Context) error {
 	return f.submit(ctx, batch)
 }
 
-// readBlock reads the block's bytes, adds it to the batch and sends it to hash. It returns the batch
-// that the next block belongs to. If the run is asked to stop, it submits the batch and sets f.stopped.
+// readBlock reads the block's bytes, adds it to the batch and sends it to hash. It returns the
+// batch that the next block belongs to. If the run is asked to stop, it submits the batch and sets
+// f.stopped.
 func (f *fileIngest) readBlock(ctx context.Context, batch *pendingBatch, block *readBlock) (*pendingBatch, error) {
 	if f.stop.Err() != nil {
 		f.stopped = true
@@ -163,8 +165,8 @@ func (f *fileIngest) isFull(batch *pendingBatch) bool {
 		time.Since(batch.begun) >= f.Options.BatchTime
 }
 
-// allocate gives the block a buffer. Payloads for rows keep their buffers until the batch is committed,
-// so a batch also ends when the pool is empty or the batch has its share of the buffers.
+// allocate gives the block a buffer. Payloads for rows keep their buffers until the batch is
+// committed, so a batch also ends when the pool is empty or the batch has its share of the buffers.
 func (f *fileIngest) allocate(ctx context.Context, batch *pendingBatch, block *readBlock) (*pendingBatch, error) {
 	if f.Store == nil {
 		if len(batch.blocks) < f.batchBuffers {
@@ -217,7 +219,8 @@ func (f *fileIngest) release(block *readBlock) {
 	}
 }
 
-// hash computes the digests of the file and of its segments, two at a time, and passes the segments on.
+// hash computes the digests of the file and of its segments, two at a time, and passes the segments
+// on.
 func (f *fileIngest) hash(ctx context.Context) error {
 	defer close(f.segments)
 	for block := range f.blocks {

@@ -25,7 +25,8 @@ import (
 // mib is the smallest segment size. The tests use it, so that a few MiB are several segments.
 const mib = 1 << 20
 
-// small are options with six buffers: a file of a few MiB makes several batches and waits for buffers.
+// small are options with six buffers: a file of a few MiB makes several batches and waits for
+// buffers.
 var small = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib}
 
 // home is a catalogue and a store for a test's models.

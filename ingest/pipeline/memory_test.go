@@ -76,7 +76,8 @@ func (s *seenStore) Put(ctx context.Context, key ingest.Key, payload []byte) (in
 	return s.Memory.Put(ctx, key, payload)
 }
 
-// TestManySmallTensors: segments of a few bytes share buffers and reads, and batches keep to BatchRows.
+// TestManySmallTensors: segments of a few bytes share buffers and reads, and batches keep to
+// BatchRows.
 func TestManySmallTensors(t *testing.T) {
 	f := gguftest.File{}
 	for i := range 700 {

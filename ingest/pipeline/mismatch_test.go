@@ -9,8 +9,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestMismatch: a file without the expected digest is refused. The reason has both digests and, if a
-// file with the expected digest is stored, where the two differ.
+// TestMismatch: a file without the expected digest is refused. The reason has both digests and, if
+// a file with the expected digest is stored, where the two differ.
 func TestMismatch(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
@@ -79,7 +79,8 @@ func TestMismatchParts(t *testing.T) {
 	}
 }
 
-// TestExpectedDigestOfStoredFile: a stored file is read again if its expected digest is not the stored one.
+// TestExpectedDigestOfStoredFile: a stored file is read again if its expected digest is not the
+// stored one.
 func TestExpectedDigestOfStoredFile(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), mib+1, 1)

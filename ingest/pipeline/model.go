@@ -57,8 +57,8 @@ func (r *run) ingestSource(ctx context.Context, source ingest.Source, size int64
 	return r.attach(ctx, &source, into) // its name also covers the files that were already present
 }
 
-// countDone counts a source's files as done, unless a later run resumes them. The bytes that are left
-// of a refused source are no longer part of the total.
+// countDone counts a source's files as done, unless a later run resumes them. The bytes that are
+// left of a refused source are no longer part of the total.
 func (r *run) countDone(files int, left int64, err error) {
 	var sourceErr *ingest.SourceError
 	if err != nil && !errors.As(err, &sourceErr) && !errors.Is(err, ingest.ErrBusy) {
@@ -92,7 +92,8 @@ func (r *run) warn(model *ingest.Model) {
 	}
 }
 
-// ingestModel records a parsed model and ingests its files. It adds the bytes that have rows to recorded.
+// ingestModel records a parsed model and ingests its files. It adds the bytes that have rows to
+// recorded.
 func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.ModelID, recorded *atomic.Int64) error {
 	model.StoreAddress = r.StoreAddress
 	plans := make([]*ingest.Plan, len(model.Files))

@@ -12,11 +12,12 @@ import (
 // Options are the settings of a run. A number of zero or less means the default.
 type Options struct {
 	SegmentBytes int64 // maximum size of a segment; ingest.DefaultSegmentBytes
-	// MemoryBytes is the memory limit of the process; buffer.DefaultMemory. Ingester.Pool overrides it.
+	// MemoryBytes is the memory limit of the process; buffer.DefaultMemory. Ingester.Pool overrides
+	// it.
 	MemoryBytes int64
 	Jobs        int // files at a time; 1, or 2 with at least four processors
-	// Workers is the number of goroutines that store segments of one file; four for each processor, at
-	// most 16 and at most the number of buffers.
+	// Workers is the number of goroutines that store segments of one file; four for each processor,
+	// at most 16 and at most the number of buffers.
 	Workers    int
 	BatchRows  int   // maximum rows of a transaction; 1,000
 	BatchBytes int64 // maximum bytes of a transaction; 256 MiB

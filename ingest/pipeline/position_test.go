@@ -27,7 +27,8 @@ func (s *positionStore) Put(_ context.Context, k ingest.Key, payload []byte) (in
 	return ingest.Address{URI: "position:" + name, Name: name, Bytes: int64(len(payload))}, nil
 }
 
-func (s *positionStore) Get(_ context.Context, _ ingest.Digest, address ingest.Address, offset int64, into []byte) error {
+func (s *positionStore) Get(_ context.Context, _ ingest.Digest, address ingest.Address, offset int64,
+	into []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	payload, ok := s.payloads[address.Name]

@@ -2,5 +2,6 @@
 
 package pipeline_test
 
-// underRace reports whether the race detector is on. It makes the SQLite catalogue ten times slower.
+// underRace reports whether the race detector is on. It makes the SQLite catalogue ten times
+// slower.
 const underRace = true

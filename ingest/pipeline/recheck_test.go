@@ -103,7 +103,8 @@ func TestRecheckReadsGivenFile(t *testing.T) {
 	}
 }
 
-// TestRecheckOtherSegments: a file with larger segments than the run's is compared in the run's memory.
+// TestRecheckOtherSegments: a file with larger segments than the run's is compared in the run's
+// memory.
 func TestRecheckOtherSegments(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), 9*mib+1, 1)

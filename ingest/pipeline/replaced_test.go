@@ -10,8 +10,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestResumeOtherFile: a run does not resume an interrupted file with another one that has its name,
-// size and modification time.
+// TestResumeOtherFile: a run does not resume an interrupted file with another one that has its
+// name, size and modification time.
 func TestResumeOtherFile(t *testing.T) {
 	const size = 8 * mib
 	when := time.Unix(1, 0)

@@ -15,8 +15,8 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// failAtRecord ingests source until Record number record, from 0, which fails and ends the run like a
-// kill. It returns the number of bytes read.
+// failAtRecord ingests source until Record number record, from 0, which fails and ends the run like
+// a kill. It returns the number of bytes read.
 func failAtRecord(t *testing.T, h *home, source ingest.Source, record int64) int64 {
 	t.Helper()
 	in := h.ingester(small)
@@ -34,8 +34,8 @@ func failAtRecord(t *testing.T, h *home, source ingest.Source, record int64) int
 	return in.Progress.BytesRead.Load()
 }
 
-// TestResume: wherever a run ends, the next one reads again at most the batches that were in flight,
-// and computes the right digest.
+// TestResume: wherever a run ends, the next one reads again at most the batches that were in
+// flight, and computes the right digest.
 func TestResume(t *testing.T) {
 	const size = 16*mib + 77
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), size, 1)
@@ -54,7 +54,8 @@ func TestResume(t *testing.T) {
 				again > most {
 				t.Errorf("after %d records %d bytes were read again, want at most %d", record, again, most)
 			}
-			// The run reads the last recorded segment again, to see that the file is still the same.
+			// The run reads the last recorded segment again, to see that the file is still the
+			// same.
 			resumed := report.Ingested[0].Resumed
 			checked := report.BytesRead - (size - resumed)
 			if checked < 0 || checked > small.SegmentBytes || record > 0 && resumed == 0 {

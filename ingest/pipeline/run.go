@@ -24,13 +24,15 @@ type Ingester struct {
 	Catalog ingest.Catalog
 	// Store keeps the payloads. If it is nil, the catalogue's rows do.
 	Store ingest.Store
-	// StoreAddress names the store, like OptionStore of the job. A model resumes only in the same store.
+	// StoreAddress names the store, like OptionStore of the job. A model resumes only in the same
+	// store.
 	StoreAddress string
 	// Unshared is set for a store that keeps a payload for each row, by its position.
 	Unshared bool
 	// Pool supplies the buffers; by default one for Options.MemoryBytes.
 	Pool *buffer.Pool
-	// Parse opens a source's files and reads their headers. The error of a single file is a *SourceError.
+	// Parse opens a source's files and reads their headers. The error of a single file is a
+	// *SourceError.
 	Parse    func(context.Context, ingest.Source) (*ingest.Model, error)
 	Options  Options
 	Progress *ingest.Progress // may be nil
@@ -73,7 +75,8 @@ type run struct {
 	payloads keyedMutex[ingest.Digest] // being stored
 	sources  keyedMutex[string]        // by first path and by key of the model
 	slots    chan struct{}             // one for each file being ingested
-	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it commits.
+	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
+	// commits.
 	batchBuffers int
 	interrupted  atomic.Bool // work was left undone because of stop
 
@@ -81,10 +84,10 @@ type run struct {
 	report Report
 }
 
-// Run ingests all sources of found as the job that request asks for. When ctx ends, it stops reading,
-// finishes the pending batches within a minute, and reports Interrupted; the job stays open. Errors of
-// single files are in the report. An error means that the store, the catalogue or the lease failed:
-// recorded segments are kept, and the job stays open.
+// Run ingests all sources of found as the job that request asks for. When ctx ends, it stops
+// reading, finishes the pending batches within a minute, and reports Interrupted; the job stays
+// open. Errors of single files are in the report. An error means that the store, the catalogue or
+// the lease failed: recorded segments are kept, and the job stays open.
 func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found ingest.Found) (*Report, error) {
 	begun := time.Now()
 	r, err := in.prepare(ctx)
@@ -236,7 +239,8 @@ func (r *run) sortReport() {
 	slices.SortStableFunc(r.report.Ingested, func(a, b IngestedModel) int { return cmp.Compare(a.Model, b.Model) })
 }
 
-// copies is the number of segments that the catalogue's driver holds in addition to the run's buffers.
+// copies is the number of segments that the catalogue's driver holds in addition to the run's
+// buffers.
 func (in *Ingester) copies() int64 {
 	if in.Store == nil {
 		return rowCopies

@@ -30,7 +30,8 @@ func manySources(t *testing.T) []ingest.Source {
 	}
 }
 
-// checkInterrupted checks that an interrupted run leaves its job open and a row for each stored payload.
+// checkInterrupted checks that an interrupted run leaves its job open and a row for each stored
+// payload.
 func checkInterrupted(t *testing.T, h *home, report *pipeline.Report, err error) {
 	t.Helper()
 	if err != nil || !report.Interrupted || len(report.Refused) != 0 {
@@ -52,8 +53,8 @@ func checkInterrupted(t *testing.T, h *home, report *pipeline.Report, err error)
 	}
 }
 
-// TestStopAnywhere: runs that are stopped at random times record everything that they stored, and the
-// final state is that of an uninterrupted run. No goroutine is left.
+// TestStopAnywhere: runs that are stopped at random times record everything that they stored, and
+// the final state is that of an uninterrupted run. No goroutine is left.
 func TestStopAnywhere(t *testing.T) {
 	sources := manySources(t)
 	random := rand.New(rand.NewPCG(1, 2))

@@ -38,8 +38,8 @@ var swaps = map[string]struct {
 	}, "it is a pipe, not a regular file"},
 }
 
-// TestSwapped: a file that is replaced by a link out of the given folder, or by a pipe, is refused. The
-// other files are ingested.
+// TestSwapped: a file that is replaced by a link out of the given folder, or by a pipe, is refused.
+// The other files are ingested.
 func TestSwapped(t *testing.T) {
 	moments := map[string]func(t *testing.T, h *home, in *pipeline.Ingester, bad ingest.Source, swap func()){
 		"before it is looked up": func(_ *testing.T, _ *home, _ *pipeline.Ingester, _ ingest.Source, swap func()) {
