@@ -191,6 +191,9 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 		if m.State != ingest.ModelComplete {
 			r.open++
 		}
+		if m.State == ingest.ModelRemoving {
+			continue // its rows go one after the other
+		}
 		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors,
 			m.Segments, m.BytesStored, m.BytesShared)
 		for _, f := range m.Files {

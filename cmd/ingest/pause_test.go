@@ -20,7 +20,7 @@ const pausesVariable = "INGEST_TEST_PAUSES"
 
 // TestPauses puts a command to sleep at a random moment, ends its lease as if it had lapsed, runs others
 // from their beginning to their end, and wakes it up. The commands are those that write to a store:
-// models, gc, and verify --repair. Each round begins with payloads that no row needs and that the next
+// models, gc, rm, and verify --repair. Each round begins with payloads that no row needs and that the next
 // run will rely on, or with a damaged one. Whatever the order, verify finds everything afterwards.
 func TestPauses(t *testing.T) { pauses(t, newBox(t, t.TempDir(), false)) }
 
@@ -87,7 +87,7 @@ func (p *pauser) round() {
 		p.story = append(p.story, "forget "+model)
 		p.exec(fmt.Sprintf(`PRAGMA foreign_keys = ON; DELETE FROM Models WHERE ModelName = '%s'`, model))
 	}
-	sleeper := p.commandFor(model)
+	sleeper := p.commandFor(model, damaged)
 	c := p.box.command(sleeper...)
 	if err := c.Start(); err != nil {
 		p.Fatal(err)
@@ -111,7 +111,7 @@ func (p *pauser) round() {
 	}
 	p.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	for range 1 + p.random.IntN(2) {
-		args := p.commandFor(model)
+		args := p.commandFor(model, damaged)
 		begun := time.Now()
 		e := p.run(args...)
 		p.lasts[args[0]] = time.Since(begun)
@@ -130,9 +130,13 @@ func (p *pauser) round() {
 }
 
 // commandFor is one of the commands that write to the store.
-func (p *pauser) commandFor(model string) []string {
+func (p *pauser) commandFor(model string, damaged bool) []string {
 	repair := []string{"verify", model, "--repair", p.path(model + ".gguf")}
-	return [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}[p.random.IntN(3)]
+	commands := [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}
+	if !damaged || p.blobs == nil { // see round
+		commands = append(commands, []string{"rm", model, "--yes"})
+	}
+	return commands[p.random.IntN(len(commands))]
 }
 
 func (p *pauser) noPanic(e ended) {

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -105,7 +106,8 @@ func (b box) lock() (release func()) {
 	}
 }
 
-// stop puts a process to sleep at a moment at which it holds no lock of the catalogue: while the test has it.
+// stop stops a process while the test holds the catalogue's write lock, so that the process does not. A signal
+// is delivered after kill(2) returns, so stop waits for the process's state before it gives the lock back.
 func (b box) stop(c *exec.Cmd) {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(0)")
@@ -127,6 +129,10 @@ func (b box) stop(c *exec.Cmd) {
 		}
 	}
 	c.Process.Signal(syscall.SIGSTOP)
+	b.until("the process to stop", func() bool {
+		state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(c.Process.Pid)).Output()
+		return err != nil || state[0] == 'T' || state[0] == 'Z' // an error: it has ended
+	})
 	if _, err := conn.ExecContext(context.Background(), `ROLLBACK`); err != nil {
 		b.Fatal(err)
 	}
