@@ -16,11 +16,11 @@ import (
 
 // Find searches paths, which are files or folders, for models:
 //
-//   - An Ollama models folder, at any depth, has a source for each manifest, and one for each blob that
-//     no manifest names.
+//   - An Ollama models folder, at any depth, has a source for each manifest, and one for each blob
+//     that no manifest names.
 //   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. Any part stands for all.
-//   - Any other regular file is a source. In folders, Find skips hidden and unfinished files, keys, logs
-//     and histories.
+//   - Any other regular file is a source. In folders, Find skips hidden and unfinished files, keys,
+//     logs and histories.
 //
 // It only looks at names and reads manifests. It adds what cannot be ingested to Refused and
 // continues; the only error is that of ctx. The order of the results does not depend on the order

@@ -12,11 +12,12 @@
 // # The protocol
 //
 //  1. gc opens an exclusive job.
-//  2. It lists the store, a thousand objects at a time, and asks the catalogue which of them rows need.
-//  3. Store.Delete hides the others. A later Put does not rely on a hidden payload: it restores it, or
-//     writes it again.
-//  4. Store.Delete calls confirm, which checks first that gc still has its lease, then that still no
-//     row needs the payloads.
+//  2. It lists the store, a thousand objects at a time, and asks the catalogue which of them rows
+//     need.
+//  3. Store.Delete hides the others. A later Put does not rely on a hidden payload: it restores it,
+//     or writes it again.
+//  4. Store.Delete calls confirm, which checks first that gc still has its lease, then that still
+//     no row needs the payloads.
 //  5. If so, Store.Delete deletes the payloads that are still hidden. Otherwise it restores them.
 //
 // # Why nothing is lost
@@ -24,12 +25,12 @@
 // The proof uses four facts. The catalogue guarantees the first two, the store the others.
 //
 //   - Only a transaction that checks its job's lease makes a row refer to a payload.
-//   - gc's job has the only lease. It cannot be opened while another lease is live, and opening it ends
-//     expired leases. Another job cannot be opened while gc's lease is live, and opening one ends gc's
-//     lease if it has expired. A lease that has ended never becomes live again.
+//   - gc's job has the only lease. It cannot be opened while another lease is live, and opening it
+//     ends expired leases. Another job cannot be opened while gc's lease is live, and opening one
+//     ends gc's lease if it has expired. A lease that has ended never becomes live again.
 //   - A Put that returns nil found the payload visible at some moment of the call, or wrote it.
-//   - Only what is still hidden is deleted. A payload that was put or restored since is another write,
-//     or has another name, and is kept.
+//   - Only what is still hidden is deleted. A payload that was put or restored since is another
+//     write, or has another name, and is kept.
 //
 // Suppose that gc deletes a payload that a row needs afterwards. A job recorded the row after its
 // Put. The payload was hidden from step 3 until it was deleted, or it would not have been deleted.

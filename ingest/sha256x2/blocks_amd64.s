@@ -11,8 +11,9 @@
 //	first       X1        X2        X3 X4 X5 X6
 //	second      X7        X8        X9 X10 X11 X12
 //
-// X0 is the implicit operand of SHA256RNDS2, X13 is scratch, and X14 is the mask that swaps the bytes of
-// words. The chains alternate every four rounds; out-of-order execution runs them in parallel.
+// X0 is the implicit operand of SHA256RNDS2, X13 is scratch, and X14 is the mask that swaps the
+// bytes of words. The chains alternate every four rounds; out-of-order execution runs them in
+// parallel.
 
 // LOAD reads four words of a block.
 #define LOAD(group, block, message) \

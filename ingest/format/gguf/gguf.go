@@ -5,10 +5,11 @@
 // the alignment, and the data of the tensors. [Parse] turns everything before the data into a
 // [File]:
 //
-//   - a [KV] for each pair. Its [Value] keeps numbers and short strings. Of a long string or an array it
-//     keeps the start, the length and the offset, so that memory does not grow with the vocabulary.
-//   - a [Tensor] for each info. Its size is computed from type and shape, never from the next tensor's
-//     offset. An unknown [Type] keeps its number, and its tensors have no known size.
+//   - a [KV] for each pair. Its [Value] keeps numbers and short strings. Of a long string or an
+//     array it keeps the start, the length and the offset, so that memory does not grow with the
+//     vocabulary.
+//   - a [Tensor] for each info. Its size is computed from type and shape, never from the next
+//     tensor's offset. An unknown [Type] keeps its number, and its tensors have no known size.
 //
 // The file is not trusted. Every length is checked against the rest of the file and a fixed limit
 // before memory is allocated; memory is not allocated for a count alone; tensors are inside the
