@@ -31,9 +31,9 @@ type Writer interface {
 	//   - Otherwise the model is new, in state ModelOpen.
 	Begin(ctx context.Context, lease Lease, model *Model, plans []*Plan) (*Entry, error)
 
-	// Record writes the rows of a batch of stored segments and the file's recorded bytes. It keeps
-	// and does not count again a segment that has a row, and it refers to an atom that exists. With
-	// InRows, the payloads commit together with their rows.
+	// Record writes the rows of a batch of stored segments and the file's recorded bytes. A segment
+	// that has a row is kept and not counted again. An existing atom is reused. With InRows, the
+	// payloads commit together with their rows.
 	Record(ctx context.Context, lease Lease, batch *Batch) error
 
 	// Complete closes a model and creates the atoms of its files. Every file must be recorded to

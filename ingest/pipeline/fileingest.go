@@ -49,9 +49,9 @@ type fileIngest struct {
 
 // ingest ingests the file from entry.Recorded to its end. It returns ErrInterrupted if the run was
 // asked to stop; everything that was read then has rows.
-func (f *fileIngest) ingest(work context.Context) error {
-	if err := f.open(); err != nil {
-		return err
+func (f *fileIngest) ingest(work context.Context) (err error) {
+	if f.source, err = source.Open(f.file.Path, f.file.Root); err != nil {
+		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: err}
 	}
 	defer f.source.Close()
 	if err := f.resume(work); err != nil {
@@ -78,12 +78,7 @@ func (f *fileIngest) ingest(work context.Context) error {
 	return nil
 }
 
-func (f *fileIngest) open() (err error) {
-	if f.source, err = source.Open(f.file.Path, f.file.Root); err != nil {
-		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: err}
-	}
-	return nil
-}
+
 
 // resume checks that the file is the one that was parsed and recorded so far, and restores its
 // hash.
