@@ -78,8 +78,6 @@ func (f *fileIngest) ingest(work context.Context) (err error) {
 	return nil
 }
 
-
-
 // resume checks that the file is the one that was parsed and recorded so far, and restores its
 // hash.
 func (f *fileIngest) resume(work context.Context) error {
