@@ -40,8 +40,8 @@ func (p *program) pool() *buffer.Pool { return buffer.ForMemory(int64(p.memory))
 
 // logPayloadMode logs how payloads are written to the catalogue's rows, if there is more than one mode.
 func (h *env) logPayloadMode(log *slog.Logger) {
-	if server, ok := h.catalog.(interface{ PayloadWay() string }); ok && h.store == nil {
-		log.Info(server.PayloadWay())
+	if server, ok := h.catalog.(interface{ PayloadMode() string }); ok && h.store == nil {
+		log.Info(server.PayloadMode())
 	}
 }
 
@@ -70,7 +70,7 @@ func (p *program) openNew(ctx context.Context) (*env, error) {
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if sqlserver.IsAddress(p.catalog) {
-		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream),
+		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.PayloadMode(p.filestream),
 			Connections: p.connections})
 		if err != nil {
 			return nil, err // not catalog: a nil pointer would make an interface that is not nil

@@ -130,7 +130,7 @@ func (p *program) setUp() error {
 	if p.memory <= 0 {
 		return usage("--memory %s: must be positive", p.memory.String())
 	}
-	if !slices.Contains(sqlserver.Ways(), sqlserver.Way(p.filestream)) {
+	if !slices.Contains(sqlserver.PayloadModes(), sqlserver.PayloadMode(p.filestream)) {
 		return usage("--filestream %q: want win32, tsql or auto", p.filestream)
 	}
 	if err := p.blobs.check(); err != nil {
