@@ -128,7 +128,8 @@ func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.
 		ingest.ErrNotFound, layer.Segments)
 }
 
-// parseRange parses FROM-TO within a number of bytes. Empty text means all bytes, FROM- all from there.
+// parseRange parses FROM-TO within a number of bytes. Empty text means all bytes, FROM- all from
+// there.
 func parseRange(text string, bytes int64) (from, to int64, err error) {
 	if text == "" {
 		return 0, bytes, nil

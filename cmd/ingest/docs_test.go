@@ -24,7 +24,7 @@ var top = filepath.Join("..", "..")
 
 var update = flag.Bool("update", false, "write the outputs of the console examples into the pages")
 
-// TestPages runs the console examples of the pages in a shell, and compares what the commands print.
+// TestPages runs the console examples of the pages in a shell, and compares their outputs.
 func TestPages(t *testing.T) {
 	needsShell(t)
 	for _, name := range []string{filepath.Join(top, "README.md"), "README.md"} {
@@ -55,7 +55,7 @@ func needsShell(t *testing.T) {
 	}
 }
 
-// TestPagesFindsWrongExamples: an output that is wrong, missing or too long is replaced.
+// TestPagesFindsWrongExamples: a wrong, missing or too long output is replaced.
 func TestPagesFindsWrongExamples(t *testing.T) {
 	needsShell(t)
 	const right = "text\n```console\n$ echo one; echo two\none\ntwo\n$ true\n```\n$ not run\n"
@@ -87,7 +87,7 @@ func readPage(t testing.TB, name string) string {
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
-// TestReadmeIsShort: the first page is read in a few minutes.
+// TestReadmeIsShort limits the length of the first page.
 func TestReadmeIsShort(t *testing.T) {
 	const most = 150
 	if n := strings.Count(readPage(t, filepath.Join(top, "README.md")), "\n"); n > most {
@@ -95,7 +95,8 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestPagesNameEverything: README.md has each command, and the command's page each flag and each field of JSON.
+// TestPagesNameEverything: README.md has every command, and cmd/ingest/README.md every flag and
+// JSON field.
 func TestPagesNameEverything(t *testing.T) {
 	first, commands := readPage(t, filepath.Join(top, "README.md")), readPage(t, "README.md")
 	root := newRoot(io.Discard, io.Discard)
@@ -123,7 +124,7 @@ func TestPagesNameEverything(t *testing.T) {
 	}
 }
 
-// flagNames returns the flags of a command and of those below it, but for those of the shells' scripts.
+// flagNames returns the flags of a command and its subcommands, except those of completion scripts.
 func flagNames(c *cobra.Command) []string {
 	all := map[string]bool{}
 	var visit func(*cobra.Command)
@@ -143,10 +144,10 @@ func flagNames(c *cobra.Command) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// jsonField is a key of an object that is printed, or the tag of a struct's field.
+// jsonField matches a key of a printed object, or the tag of a struct's field.
 var jsonField = regexp.MustCompile(`"([a-z0-9_]+)": |json:"([a-z0-9_]+)|o\["([a-z0-9_]+)"\]`)
 
-// jsonFields returns the fields that the program's sources name, each with its file.
+// jsonFields returns the JSON fields in the program's sources, each with its file.
 func jsonFields(t testing.TB) map[string]string {
 	t.Helper()
 	sources, err := filepath.Glob("*.go")
@@ -172,10 +173,10 @@ func jsonFields(t testing.TB) map[string]string {
 	return fields
 }
 
-// pageLink is a link to something that is not a URL.
+// pageLink matches a link that is not a URL.
 var pageLink = regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
 
-// TestLinks: what the pages refer to exists, down to the heading.
+// TestLinks: links lead to existing files and headings.
 func TestLinks(t *testing.T) {
 	pages := 0
 	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {

@@ -86,7 +86,8 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	return nil
 }
 
-// exportTargets returns the path for each file of the model. It creates the folder for several files.
+// exportTargets returns the path for each file of the model. It creates the folder for several
+// files.
 func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	info, err := os.Stat(to)
 	isFolder := err == nil && info.IsDir()

@@ -69,8 +69,8 @@ func (p *program) resume(ctx context.Context, f *ingestFlags, args []string) err
 	return failed
 }
 
-// restore applies the settings of the job to resume. --store must agree with the job's store: a model
-// with payloads in two stores cannot be read from either.
+// restore applies the settings of the job to resume. --store must agree with the job's store: a
+// model with payloads in two stores cannot be read from either.
 func (p *program) restore(f *ingestFlags, job ingest.Job) error {
 	if err := f.restore(job.Options); err != nil {
 		return fmt.Errorf("job %d: %w", job.ID, err)

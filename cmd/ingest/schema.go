@@ -170,7 +170,8 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	return nil
 }
 
-// schemaReport prints the applied steps. With --dry-run, the output is a script, and the rest is comments.
+// schemaReport prints the applied steps. With --dry-run, the output is a script, and the rest is
+// comments.
 func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 	for _, choice := range report.Server.Choices() {
 		p.emit(map[string]string{"event": "server", "text": choice}, "%s%s\n", comment(dryRun), choice)
@@ -234,13 +235,14 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 			"%-20s %s\n", name, orOK(problem))
 	}
 	if !ok {
-		return &codeError{exitFailed, errors.New("schema is missing or out of date: `ingest schema apply` adds what is missing")}
+		return &codeError{exitFailed,
+			errors.New("schema is missing or out of date: `ingest schema apply` adds what is missing")}
 	}
 	return nil
 }
 
-// filestreamCheck prints the state of each prerequisite of FILESTREAM. One that the client lacks does
-// not fail the check: the client writes payloads with T-SQL.
+// filestreamCheck prints the state of each prerequisite of FILESTREAM. One that the client lacks
+// does not fail the check: the client writes payloads with T-SQL.
 func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
 	list, err := schema.CheckFilestream(ctx, db)
 	if err != nil || len(list) == 0 {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// byteSize is a flag that is a number of bytes: "96MiB", "8M", "1GiB" or plain bytes. Units are powers of 1,024.
+// byteSize is a flag that is a number of bytes: "96MiB", "8M", "1GiB" or plain bytes. Units are
+// powers of 1,024.
 type byteSize int64
 
 var units = []struct {

@@ -244,8 +244,7 @@ func (v *verification) finish(models int) error {
 	if v.json {
 		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified,
 			"read": !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
-			"bytes_hashed_by_server": v.verifier.Hashed.Load(),
-			"damaged": v.damaged, "repaired": v.repaired})
+			"bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified completely\n", plural(unfinished, "model"))
