@@ -19,7 +19,7 @@ import (
 const pausesVariable = "INGEST_TEST_PAUSES"
 
 // TestPauses suspends a command at a random moment, expires its lease, runs other commands to their
-// end, and resumes the first one. The commands are those that write to a store: models, gc, and
+// end, and resumes the first one. The commands are those that write to a store: models, gc, rm, and
 // verify --repair. Each round begins with payloads that no row needs and that the next run will
 // rely on, or with a damaged payload. In any order, verify finds everything afterwards.
 func TestPauses(t *testing.T) { pauses(t, newBox(t, t.TempDir(), false)) }
@@ -89,7 +89,7 @@ func (p *pauser) round() {
 		p.events = append(p.events, "delete "+model)
 		p.exec(fmt.Sprintf(`PRAGMA foreign_keys = ON; DELETE FROM Models WHERE ModelName = '%s'`, model))
 	}
-	suspended := p.commandFor(model)
+	suspended := p.commandFor(model, damaged)
 	c := p.box.command(suspended...)
 	if err := c.Start(); err != nil {
 		p.Fatal(err)
@@ -113,7 +113,7 @@ func (p *pauser) round() {
 	}
 	p.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	for range 1 + p.random.IntN(2) {
-		args := p.commandFor(model)
+		args := p.commandFor(model, damaged)
 		begun := time.Now()
 		e := p.run(args...)
 		p.durations[args[0]] = time.Since(begun)
@@ -132,9 +132,13 @@ func (p *pauser) round() {
 }
 
 // commandFor returns a random command that writes to the store.
-func (p *pauser) commandFor(model string) []string {
+func (p *pauser) commandFor(model string, damaged bool) []string {
 	repair := []string{"verify", model, "--repair", p.path(model + ".gguf")}
-	return [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}[p.random.IntN(3)]
+	commands := [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}
+	if !damaged || p.blobs == nil { // see round
+		commands = append(commands, []string{"rm", model, "--yes"})
+	}
+	return commands[p.random.IntN(len(commands))]
 }
 
 func (p *pauser) noPanic(e result) {

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -106,7 +107,9 @@ func (b box) lock() (release func()) {
 	}
 }
 
-// suspend stops a process while it holds no lock of the catalogue: the test has the lock.
+// suspend stops a process while the test has the catalogue's write lock, so that the process has no
+// lock. A signal is delivered after kill(2) returns, so suspend waits for the process's state
+// before it releases the lock.
 func (b box) suspend(c *exec.Cmd) {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(0)")
@@ -128,6 +131,10 @@ func (b box) suspend(c *exec.Cmd) {
 		}
 	}
 	c.Process.Signal(syscall.SIGSTOP)
+	b.waitFor("the process to stop", func() bool {
+		state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(c.Process.Pid)).Output()
+		return err != nil || state[0] == 'T' || state[0] == 'Z' // an error: it has ended
+	})
 	if _, err := conn.ExecContext(context.Background(), `ROLLBACK`); err != nil {
 		b.Fatal(err)
 	}
