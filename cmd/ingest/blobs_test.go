@@ -114,8 +114,7 @@ func openBlobs(t *testing.T, layout, container string) ingest.Store {
 	return store
 }
 
-// putByPosition puts a payload that rows need under a name that no row has, as an abandoned model
-// leaves it.
+// putByPosition puts a copy of a payload under a name that no row has.
 func putByPosition(t *testing.T, container string) (name string) {
 	t.Helper()
 	store := openBlobs(t, "position", container)

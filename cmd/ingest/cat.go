@@ -21,9 +21,9 @@ func newCat(p *program) *cobra.Command {
 		Long: `Write the bytes of a model's file, or of one of its tensors, to stdout. cat reads only the segments
 that contain the bytes, and checks the SHA-256 of each segment before it writes any of it.
 
---range FROM-TO counts bytes from the start of the file or tensor, and excludes TO. Without TO it ends
-with the file or tensor. --segment N writes segment N of the tensor, counted from 0. --out writes to a
-file, which gets its name when it is complete. A model of several files needs a TENSOR.
+--range FROM-TO counts bytes from the start of the file or tensor. TO is exclusive; FROM- means to the
+end. --segment N writes segment N of the tensor, counted from 0. --out writes to a file, which gets its
+name when it is complete. A model of several files needs a TENSOR.
 
 ` + exitCodes,
 		Example: "  ingest cat llama3:latest token_embd.weight --out embd.bin\n  ingest cat tiny --range 0-4 | od -c\n" +
@@ -31,7 +31,7 @@ file, which gets its name when it is complete. A model of several files needs a 
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error { return p.cat(c.Context(), args, f) },
 	}
-	c.Flags().StringVar(&f.span, "range", "", "bytes FROM-TO of the file or tensor, without TO")
+	c.Flags().StringVar(&f.span, "range", "", "bytes FROM-TO of the file or tensor; TO is exclusive")
 	c.Flags().IntVar(&f.segment, "segment", -1, "segment N of the tensor, from 0")
 	c.Flags().StringVarP(&f.out, "out", "o", "", "write to this file instead of stdout")
 	c.Flags().BoolVar(&f.force, "force", false, "replace the file that --out names")
@@ -128,8 +128,7 @@ func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.
 		ingest.ErrNotFound, layer.Segments)
 }
 
-// parseRange parses FROM-TO within a number of bytes. Empty text means all bytes, FROM- all from
-// there.
+// parseRange parses FROM-TO. Empty text means all bytes, and FROM- means to the end.
 func parseRange(text string, bytes int64) (from, to int64, err error) {
 	if text == "" {
 		return 0, bytes, nil

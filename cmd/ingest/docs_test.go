@@ -95,8 +95,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestPagesNameEverything: README.md has every command, and cmd/ingest/README.md every flag and
-// JSON field.
+// TestPagesNameEverything: README.md has all commands, and this folder's all flags and JSON fields.
 func TestPagesNameEverything(t *testing.T) {
 	first, commands := readPage(t, filepath.Join(top, "README.md")), readPage(t, "README.md")
 	root := newRoot(io.Discard, io.Discard)

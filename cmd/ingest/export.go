@@ -33,7 +33,7 @@ model also has a template, licences and a manifest; --weights omits them.
 				return usage("-o is missing: name a file, or a folder for a model of several files")
 			}
 			if to == "-" {
-				return usage("-o -: want a file, because stdout cannot be undone if a payload is damaged (./- is a file)")
+				return usage("-o -: want a file, because damage may be found after bytes are on stdout (./- is a file named -)")
 			}
 			return p.export(c.Context(), args[0], to, force, weights)
 		},
@@ -86,8 +86,7 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	return nil
 }
 
-// exportTargets returns the path for each file of the model. It creates the folder for several
-// files.
+// exportTargets returns a path for each file. It creates the folder for a model of several files.
 func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	info, err := os.Stat(to)
 	isFolder := err == nil && info.IsDir()

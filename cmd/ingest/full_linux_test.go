@@ -29,8 +29,7 @@ func smallDisk(t *testing.T, size string) (folder string, grow func(size string)
 }
 
 // TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run
-// reports it and ends with code 1. Recorded batches stay, and with more room the same command
-// completes.
+// reports that and keeps its batches. With more room, the same command completes.
 func TestDiskFull(t *testing.T) {
 	smallDisk(t, "1m") // skips the test if it cannot mount
 	if rerunWithoutRace(t) {

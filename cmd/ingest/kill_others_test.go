@@ -3,7 +3,7 @@
 package main
 
 import (
-	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,9 +14,8 @@ import (
 // killsVariable has the number of kills of TestKillOthers.
 const killsVariable = "INGEST_TEST_KILLS"
 
-// TestKillOthers kills the other commands that write: resume, rm, verify --repair and gc. After
-// each kill, rows contradict neither each other nor the store, and the same command or `ingest
-// models` repairs the state.
+// TestKillOthers kills resume, rm, verify --repair and gc. After each kill, rows contradict neither
+// each other nor the store. Running models and gc again restores the state.
 func TestKillOthers(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
@@ -54,7 +53,12 @@ func TestKillOthers(t *testing.T) {
 		k.must("models", k.folder)
 		k.must("gc", "--yes") // finishes a removal
 		k.must("verify")
-		k.compare(want, k.withoutShares(k.audit(k.digests), want))
+		// The models that share segments may have stored them in another order.
+		if got := k.audit(k.digests); got.open != 0 || len(got.models) != len(want.models) ||
+			!maps.Equal(got.digests, want.digests) {
+			t.Errorf("%d models, %d open, %d segments; want %d, 0, %d", len(got.models), got.open, len(got.digests),
+				len(want.models), len(want.digests))
+		}
 		if t.Failed() {
 			t.Fatalf("in round %d, after %s", round, command)
 		}
@@ -65,15 +69,6 @@ func TestKillOthers(t *testing.T) {
 			t.Errorf("no kill hit %s before its end", command)
 		}
 	}
-}
-
-// withoutShares ignores which of several models stored a shared segment first: it returns the
-// models of want if the number of models and the segments agree.
-func (k *killer) withoutShares(got, want rows) rows {
-	if len(got.models) == len(want.models) && fmt.Sprint(got.digests) == fmt.Sprint(want.digests) && got.open == 0 {
-		got.models = want.models
-	}
-	return got
 }
 
 // killRemoval kills rm, which leaves the model unchanged, or marked and invisible.

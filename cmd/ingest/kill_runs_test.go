@@ -22,8 +22,7 @@ func (k *killer) inFlight(recorded int64) int64 {
 	return 2*(rowsBatch+segment) + headers + 320<<20 + recorded*5/4
 }
 
-// TestKill kills the program a hundred times, while it starts and while it works. The result must
-// be that of a run without kills.
+// TestKill kills a hundred runs. The result must be that of a run without kills.
 func TestKill(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
@@ -36,8 +35,7 @@ func TestKill(t *testing.T) {
 	newKiller(t, s, false).killRuns(kills)
 }
 
-// severalSources are large and empty files, with and without shared segments, and with many
-// tensors.
+// severalSources are large and empty files, some with shared segments, one with many tensors.
 func severalSources(t *testing.T) sources {
 	return newSources(t, map[string]func(string) error{
 		"zeros.gguf": zeros("zeros", 1100<<20),
@@ -72,8 +70,7 @@ func sourcesForRows(t *testing.T) sources {
 	})
 }
 
-// TestKillSQLServer kills runs with a catalogue on a server, which may still execute what a killed
-// process sent.
+// TestKillSQLServer kills clients of a server, which may still execute what they sent.
 func TestKillSQLServer(t *testing.T) {
 	serverAddress(t)
 	if rerunWithoutRace(t) {
@@ -97,8 +94,7 @@ func TestKillSQLServer(t *testing.T) {
 	}
 }
 
-// killRuns kills runs until there are enough kills, and compares the results with that of a run
-// without kills.
+// killRuns kills runs and compares the results with that of a run without kills.
 func (k *killer) killRuns(kills int) {
 	k.Helper()
 	k.reset()

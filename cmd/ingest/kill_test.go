@@ -136,8 +136,7 @@ func (k *killer) ingestWithKills(enough int) {
 			after = time.Hour
 		}
 		done, read, e := k.kill(after, k.models()...)
-		// An audit opens the catalogue, and so recovers its file. Every third run must do that
-		// itself.
+		// An audit recovers the catalogue's file. Every third run must do that itself.
 		if !done && k.random.IntN(3) == 0 {
 			audited = false
 			k.unchecked++
@@ -186,8 +185,7 @@ func (k *killer) finished(e result, before, now rows, audited bool) {
 	}
 }
 
-// collect adds garbage, kills gc, and then checks that gc keeps the payloads that rows need and no
-// others.
+// collect adds garbage, kills gc, and checks that gc keeps exactly the payloads that rows need.
 func (k *killer) collect(now rows) {
 	k.Helper()
 	for i := range 200 {
@@ -219,8 +217,7 @@ func (k *killer) collect(now rows) {
 	}
 }
 
-// export kills exports, and then lets one of each file end. A target file is complete or does not
-// exist.
+// export kills exports of each file. The target file is complete or does not exist.
 func (k *killer) export() {
 	k.Helper()
 	folder := k.TempDir()

@@ -37,8 +37,7 @@ func TestRunningJob(t *testing.T) {
 	b.audit(s.digests)
 }
 
-// TestTakenOver suspends a process until its lease expires and another takes over. After that it
-// changes nothing.
+// TestTakenOver: a process that has lost its lease to another changes nothing.
 func TestTakenOver(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -140,8 +139,7 @@ func TestRemoveUnfinishedInRows(t *testing.T) {
 	b.must("models", s.folder)
 }
 
-// TestOtherPaths ingests other paths with the same file after a kill. The run continues the file at
-// once.
+// TestOtherPaths: after a kill, a run over other paths continues the file that was interrupted.
 func TestOtherPaths(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)

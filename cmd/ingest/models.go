@@ -168,8 +168,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	return outcome(result, err)
 }
 
-// warnOnNewLayout warns if earlier runs used another blob layout. Their rows and payloads stay as
-// they are.
+// warnOnNewLayout warns if earlier runs used another blob layout. It changes nothing.
 func (p *program) warnOnNewLayout(ctx context.Context, h *env, options map[string]string) error {
 	if !isBlobs(p.store) {
 		return nil
@@ -188,8 +187,8 @@ func (p *program) warnOnNewLayout(ctx context.Context, h *env, options map[strin
 	return nil
 }
 
-// headerShare divides --memory: one part is for headers. The pipeline and the catalogue's rows each
-// take about as much.
+// headerShare is the divisor of --memory for headers. Pipeline and catalogue take about as much
+// each.
 const headerShare = 6
 
 // parser divides the memory for headers among the files that are read at once.

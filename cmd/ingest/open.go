@@ -38,8 +38,7 @@ func (p *program) reader(e *env, progress *ingest.Progress) *reader.Reader {
 // pool bounds the buffers of the process.
 func (p *program) pool() *buffer.Pool { return buffer.ForMemory(int64(p.memory)) }
 
-// logPayloadMode logs how payloads are written to the catalogue's rows, if the catalogue has
-// several modes.
+// logPayloadMode logs how payloads are written to rows, if the catalogue has several modes.
 func (h *env) logPayloadMode(log *slog.Logger) {
 	if server, ok := h.catalog.(interface{ PayloadMode() string }); ok && h.store == nil {
 		log.Info(server.PayloadMode())
@@ -163,8 +162,7 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 		"--store row for payloads in rows", ingest.Printable(store), storeNames(used))
 }
 
-// usedStores returns the stores that the catalogue's jobs have put payloads into, except its own
-// rows.
+// usedStores returns the stores that the catalogue's jobs have used, except its own rows.
 func usedStores(ctx context.Context, jobs ingest.Jobs) ([]ingest.UsedStore, error) {
 	used, err := ingest.UsedStores(ctx, jobs)
 	return slices.DeleteFunc(used, func(u ingest.UsedStore) bool { return u.Address == inRows }), err
@@ -183,8 +181,7 @@ func (p *program) storeURL(catalogPath string) string {
 	return cmp.Or(p.store, "dir:"+filepath.Join(filepath.Dir(catalogPath), "store"))
 }
 
-// catalogPath is the file of the SQLite catalogue. With SQL Server it only locates the default
-// store.
+// catalogPath is the file of a SQLite catalogue. With SQL Server it locates the default store.
 func (p *program) catalogPath() (string, error) {
 	if p.catalog == "" || sqlserver.IsAddress(p.catalog) {
 		folder, err := dataFolder()
@@ -197,9 +194,8 @@ func (p *program) catalogPath() (string, error) {
 	return path, nil
 }
 
-// redact removes the secrets from an address: the password, and the query, which may contain a key
-// or a signature. Text that is not a URL may be a connection string, of which any part may be
-// secret.
+// redact removes secrets from an address: the password, and the query, which may contain a key or a
+// signature. Text that is not a URL is hidden: it may be a connection string.
 func redact(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || strings.ContainsAny(u.Path+u.Opaque, "=;") || u.Fragment != "" || u.User == nil &&

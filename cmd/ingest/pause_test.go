@@ -148,8 +148,7 @@ func (p *pauser) noPanic(e result) {
 	}
 }
 
-// repair stores the deleted model again and repairs the damaged payload. Then everything must
-// verify.
+// repair stores the models again and repairs the damaged payload. Then everything must verify.
 func (p *pauser) repair(damaged bool) {
 	p.Helper()
 	p.must("models", p.folder)

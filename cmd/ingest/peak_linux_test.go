@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// TestPeakMemory checks that the program, with its defaults, stays below 100 MiB over a file of 1
-// GiB.
+// TestPeakMemory: with its defaults, the program stays below 100 MiB with a file of 1 GiB.
 func TestPeakMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it writes 3 GiB")

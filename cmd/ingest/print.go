@@ -77,8 +77,7 @@ func noteText(note ingest.Note) string {
 	return ingest.Printable(note.Path) + ": " + terminalSafe(note.Reason.Error())
 }
 
-// terminalSafe escapes what a terminal would act on, except line ends. System errors contain names
-// unescaped.
+// terminalSafe escapes control characters except line ends. System errors contain names unescaped.
 func terminalSafe(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {

@@ -27,9 +27,8 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 // partialFiles counts the partially recorded files.
 const partialFiles = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
 
-// suspendMidFile starts a command and suspends it in the middle of a file of several batches. It
-// tries again if the command is between files, and starts it again with an empty catalogue if it
-// has ended.
+// suspendMidFile starts a command and suspends it in the middle of a file of several batches. If
+// the command has ended before, suspendMidFile starts again with an empty catalogue.
 func (b box) suspendMidFile(args ...string) *exec.Cmd {
 	b.Helper()
 	const over = `SELECT count(*) FROM IngestionJobs WHERE Status <> 'open'`
@@ -107,9 +106,8 @@ func (b box) lock() (release func()) {
 	}
 }
 
-// suspend stops a process while the test has the catalogue's write lock, so that the process has no
-// lock. A signal is delivered after kill(2) returns, so suspend waits for the process's state
-// before it releases the lock.
+// suspend stops a process while the test has the catalogue's write lock, so that the process has
+// none. The signal takes effect after kill(2) returns, so suspend waits for the process's state.
 func (b box) suspend(c *exec.Cmd) {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(0)")

@@ -81,8 +81,7 @@ func describe(progress *ingest.Progress) string {
 	return text
 }
 
-// lines writes plain lines if stderr is not a terminal. Bytes of an earlier run do not count as
-// speed.
+// lines writes lines if stderr is not a terminal. Bytes of an earlier run do not count as speed.
 func (p *program) lines(progress *ingest.Progress) func(last bool) {
 	begun := time.Now()
 	return func(last bool) {

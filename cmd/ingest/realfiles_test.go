@@ -18,8 +18,7 @@ var realFolder = filepath.Join("..", "..", "..", "shared", "testdata")
 // realFile is a row of the folder's MANIFEST.tsv.
 type realFile map[string]string
 
-// realFiles reads the manifest: the rows below gguf, safetensors, weights and the Ollama store, by
-// their paths.
+// realFiles returns the rows of the manifest by path, without those of Ollama manifests.
 func realFiles(t *testing.T) map[string]realFile {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(realFolder, "MANIFEST.tsv"))
@@ -139,8 +138,7 @@ func checkIngested(b box, files map[string]realFile) {
 	}
 }
 
-// checkRow compares a listed file with its row in the manifest. Formats that are stored as blobs
-// have no tensors.
+// checkRow compares a listed file with its row in the manifest. Blobs have no tensors.
 func (b box) checkRow(file map[string]any, row realFile, types map[string]int) {
 	b.Helper()
 	if file["sha256"] != row["sha256"] || fmt.Sprint(number(file, "bytes")) != row["bytes"] {

@@ -9,8 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// report prints the error that ends the program, with a hint if there is one, and returns the exit
-// code.
+// report prints the error that ends the program and a hint, and returns the exit code.
 func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitDone

@@ -170,8 +170,7 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	return nil
 }
 
-// schemaReport prints the applied steps. With --dry-run, the output is a script, and the rest is
-// comments.
+// schemaReport prints the applied steps. With --dry-run, it prints a script with comments.
 func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 	for _, choice := range report.Server.Choices() {
 		p.emit(map[string]string{"event": "server", "text": choice}, "%s%s\n", comment(dryRun), choice)

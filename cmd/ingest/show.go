@@ -179,8 +179,7 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 	return nil
 }
 
-// flush prints a long table in parts, to bound memory. It returns the rows that are not printed
-// yet.
+// flush prints a long table in parts, to bound memory. It returns the unprinted rows.
 func (p *program) flush(rows [][]any) [][]any {
 	if len(rows) < 1000 {
 		return rows

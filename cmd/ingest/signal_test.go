@@ -16,8 +16,7 @@ func slowSources(t *testing.T) sources {
 		"zeros.gguf": zeros("zeros", 2000<<20)})
 }
 
-// TestInterrupt: an interrupted run commits its pending batches and says how to resume. resume
-// reads the rest.
+// TestInterrupt: an interrupted run commits its pending batches, and resume reads the rest.
 func TestInterrupt(t *testing.T) {
 	s := slowSources(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
@@ -57,8 +56,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestInterruptTwice locks the catalogue, so that the first signal cannot end the run. The second
-// does.
+// TestInterruptTwice locks the catalogue: the first signal cannot end the run, and the second does.
 func TestInterruptTwice(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
@@ -101,8 +99,7 @@ func TestInterruptExport(t *testing.T) {
 	if found, _ := filepath.Glob(filepath.Join(folder, "*")); len(found) > 0 {
 		t.Errorf("it left %v", found)
 	}
-	// verify prints nothing before its end. The first signals may come before the program handles
-	// them.
+	// verify prints nothing before its end. The first signals may come before its handler.
 	code := -1
 	for after := 20 * time.Millisecond; code == -1; after *= 2 {
 		c := b.command("verify")

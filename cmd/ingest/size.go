@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// byteSize is a flag that is a number of bytes: "96MiB", "8M", "1GiB" or plain bytes. Units are
-// powers of 1,024.
+// byteSize is a flag for a size: 96MiB, 8M, 1GiB or a number of bytes. Units are powers of 1,024.
 type byteSize int64
 
 var units = []struct {

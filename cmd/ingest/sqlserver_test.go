@@ -127,8 +127,7 @@ func (s *server) version() string {
 	return fmt.Sprint(atoms, bytes, err)
 }
 
-// drain waits for the server, which executes what it has received before it notices that the client
-// is gone. That may be a commit.
+// drain waits for the server, which executes received requests before it notices the lost client.
 func (s *server) drain(ctx context.Context, process int) error {
 	for range 6000 {
 		var sessions int

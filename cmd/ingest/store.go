@@ -63,8 +63,7 @@ func (f *storeFlags) register(flags *pflag.FlagSet) {
 		"limit in megabits per second to and from a store of blobs (0: no limit)")
 }
 
-// storeName is the store's address as jobs record it: without secrets, and independent of the
-// current folder.
+// storeName is the store's address as jobs record it: without secrets, and absolute.
 func (p *program) storeName() (string, error) {
 	catalogPath, err := p.catalogPath()
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudo-terminal of 80 columns, and returns its two ends. The program gets
-// theirs.
+// terminal opens a pseudo-terminal of 80 columns. The program gets the end theirs.
 func terminal(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -37,9 +37,8 @@ func manyModels(t *testing.T) sources {
 	return newSources(t, models)
 }
 
-// TestConcurrentRuns: two processes ingest overlapping lists of files into one catalogue and one
-// store. Each refuses a file that the other works on. After a second run of both, the result is
-// that of one process.
+// TestConcurrentRuns: two processes ingest overlapping lists of files into one catalogue. Each
+// refuses a file that the other works on. A second run of both completes all files.
 func TestConcurrentRuns(t *testing.T) {
 	s := manyModels(t)
 	alone := newBox(t, t.TempDir(), false)

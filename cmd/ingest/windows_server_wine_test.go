@@ -17,11 +17,10 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// filestream runs the program for Windows with payloads in FILESTREAM, with all of its own code:
-// go-mssqldb with a Windows login, the choice of the payload mode, the order of a batch, and calls
-// of OpenSqlFilestream in a DLL. Test doubles are the DLL, compiled against Microsoft's header, the
-// server, and the package that logs in. So this verifies calls and order, but not SQL Server on
-// Windows.
+// filestream runs the program for Windows with payloads in FILESTREAM. Its own code is complete:
+// go-mssqldb with a Windows login, the payload mode, the order of a batch, and calls of
+// OpenSqlFilestream in a DLL. Test doubles are the DLL, compiled against Microsoft's header, the
+// server, and the login package. So this verifies calls and order, but not SQL Server on Windows.
 func (w *windows) filestream(t *testing.T) {
 	t.Run("main job", w.asFiles)
 	t.Run("open elsewhere", w.busy)

@@ -277,8 +277,7 @@ func (w *windows) longPaths(t *testing.T) {
 	}
 }
 
-// killed kills the program within a file, and resumes. The next run detects at once that the job's
-// owner has ended.
+// killed kills the program within a file. resume detects at once that the job's owner has ended.
 func (w *windows) killed(t *testing.T) {
 	const size = 1 << 30 // a sparse file of several batches
 	zeros := filepath.Join(t.TempDir(), "zeros")

@@ -16,8 +16,7 @@ import (
 // batchRows is the maximum number of rows that a run writes in one transaction.
 const batchRows = 1000
 
-// catalog measures how many segment rows per second SQLite records: each with an atom of its own,
-// 1,000 in a durable transaction.
+// catalog measures the rate of segment rows in SQLite: each with an atom, 1,000 per transaction.
 func (b *bench) catalog(ctx context.Context) error {
 	rates := make([]float64, b.rounds)
 	for i := range rates {

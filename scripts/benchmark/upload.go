@@ -90,9 +90,8 @@ func (b *bench) upload(ctx context.Context) error {
 	return nil
 }
 
-// uploadToAzurite measures uploads to Azurite, which keeps blobs in memory and checks signatures.
-// Azurite is the bottleneck, so there are no goals. Each run has its own Azurite, because Azurite
-// frees memory late.
+// uploadToAzurite measures uploads to Azurite in memory, which is the bottleneck: there are no
+// goals. Each run has its own Azurite, because Azurite frees memory late.
 func (b *bench) uploadToAzurite(ctx context.Context) error {
 	if out, err := exec.CommandContext(ctx, "scripts/azurite", "install").CombinedOutput(); err != nil {
 		fmt.Printf("no measurement of Azurite: %v %s\n", err, strings.TrimSpace(string(out)))
@@ -234,8 +233,8 @@ func makeContainer(ctx context.Context, address string) error {
 	return err
 }
 
-// resetServer empties the catalogue and the discarding server. check says whether the server checks
-// what it receives from now on.
+// resetServer empties the catalogue and the discarding server. check sets whether the server
+// checks.
 func (b *bench) resetServer(ctx context.Context, address string, check bool) error {
 	if err := b.clear("catalog"); err != nil {
 		return err
