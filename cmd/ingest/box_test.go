@@ -191,8 +191,8 @@ func (b box) audit(want map[string]ingest.Digest) rows {
 		if m.State != ingest.ModelComplete {
 			r.open++
 		}
-		if m.State == ingest.ModelRemoving { // some of its rows are removed
-			continue
+		if m.State == ingest.ModelRemoving {
+			continue // some of its rows are removed
 		}
 		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors,
 			m.Segments, m.BytesStored, m.BytesShared)
