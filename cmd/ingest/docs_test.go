@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -177,26 +178,55 @@ var pageLink = regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
 
 // TestLinks: links lead to existing files and headings.
 func TestLinks(t *testing.T) {
-	pages := 0
-	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	for _, name := range repositoryFiles(t) {
+		if filepath.Base(name) != "README.md" {
+			continue
 		}
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != top {
-			return filepath.SkipDir
-		}
-		if entry.Name() != "README.md" {
-			return nil
-		}
-		pages++
 		for _, link := range pageLink.FindAllStringSubmatch(readPage(t, name), -1) {
 			checkLink(t, name, link[1], link[2])
 		}
-		return nil
-	})
-	if err != nil || pages < 2 {
-		t.Errorf("%d pages, %v", pages, err)
 	}
+}
+
+// TestLineLength: lines have at most 120 columns, except tables and fenced blocks in Markdown.
+func TestLineLength(t *testing.T) {
+	const most = 120
+	for _, name := range repositoryFiles(t) {
+		extension := filepath.Ext(name)
+		if !slices.Contains([]string{".go", ".md", ".sql", ".sh", ".ps1"}, extension) &&
+			filepath.Dir(name) != filepath.Join(top, "scripts") {
+			continue
+		}
+		number, fenced := 0, false
+		for line := range strings.Lines(readPage(t, name)) {
+			number++
+			if extension == ".md" && strings.HasPrefix(strings.TrimSpace(line), "```") {
+				fenced = !fenced
+			}
+			columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n"))
+			if columns > most && !fenced && (extension != ".md" || !strings.HasPrefix(line, "|")) {
+				t.Errorf("%s:%d has %d columns, at most %d are allowed", name, number, columns, most)
+			}
+		}
+	}
+}
+
+// repositoryFiles returns the paths of all files outside hidden folders.
+func repositoryFiles(t *testing.T) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != top {
+			return filepath.SkipDir
+		}
+		if err == nil && !entry.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 func checkLink(t *testing.T, page, target, heading string) {
