@@ -11,7 +11,7 @@ import (
 // process that migrates, and lets gc, rm and models run in between. Whatever the moment, every row's payload is in the
 // row or in the store, and in the end all of them are where they should go.
 func TestKillMigration(t *testing.T) {
-	if outsideRace(t) {
+	if rerunWithoutRace(t) {
 		return
 	}
 	testKillMigration(t, false)
@@ -20,7 +20,7 @@ func TestKillMigration(t *testing.T) {
 // TestKillMigrationOfBlobs is TestKillMigration with a store of blobs.
 func TestKillMigrationOfBlobs(t *testing.T) {
 	azurite(t)
-	if outsideRace(t) {
+	if rerunWithoutRace(t) {
 		return
 	}
 	testKillMigration(t, true)
@@ -29,16 +29,16 @@ func TestKillMigrationOfBlobs(t *testing.T) {
 func testKillMigration(t *testing.T, inBlobs bool) {
 	kills := killsOf(t, 30, 6)
 	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
-		"two.gguf": tuned("two", 24<<20, 1, 2), "crumbs.gguf": crumbs(1500)})
+		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": smallTensors(1500)})
 	k := newKiller(t, s, false)
 	if inBlobs {
 		k.blobs = &blobs{account: azurite(t)}
 	}
-	k.renew()
+	k.reset()
 	k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
 	begun := time.Now()
 	k.must("migrate", "segments", "--to", k.storeAddress(), "--dry-run")
-	k.opening = time.Since(begun)
+	k.startup = time.Since(begun)
 	for round := 0; k.others < kills; round++ {
 		to := []string{k.storeAddress(), "row"}[round%2]
 		k.killMigrations(to)
@@ -50,7 +50,7 @@ func testKillMigration(t *testing.T, inBlobs bool) {
 		}
 		k.must("gc", "--yes", "--older-than", "0s")
 		k.must("verify", "--read")
-		k.look(k.truth)
+		k.audit(k.digests)
 		if t.Failed() {
 			t.Fatalf("in round %d, to %s", round, to)
 		}
@@ -72,7 +72,7 @@ func (k *killer) killMigrations(to string) {
 				k.Fatal(err)
 			}
 		}
-		done, _, e := k.kill(k.opening/2+k.random64(500*time.Millisecond), args...)
+		done, _, e := k.kill(k.startup/2+k.randomDelay(500*time.Millisecond), args...)
 		if done && e.code != exitDone {
 			k.Errorf("migrate to %s: exit code %d\n%s", to, e.code, e.stderr)
 		}
@@ -81,7 +81,7 @@ func (k *killer) killMigrations(to string) {
 				k.Errorf("migrate to %s beside another: exit code %d\n%s", to, e.code, e.stderr)
 			}
 		}
-		k.look(k.truth)
+		k.audit(k.digests)
 		switch k.random.IntN(4) {
 		case 0:
 			k.must("gc", "--yes", "--older-than", "0s")
@@ -89,6 +89,6 @@ func (k *killer) killMigrations(to string) {
 			k.must("rm", "two", "--yes")
 			k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
 		}
-		k.look(k.truth)
+		k.audit(k.digests)
 	}
 }

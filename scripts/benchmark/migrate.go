@@ -15,7 +15,7 @@ func (b *bench) migration(ctx context.Context) error {
 		return err
 	}
 	rows := []string{b.ingest, "models", model, "--quiet", "--catalog", "sqlite:" + b.path("rows.db"), "--store", "row"}
-	if _, err := (&contender{command: rows}).once(ctx); err != nil {
+	if _, err := (&contender{command: rows}).runOnce(ctx); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -34,7 +34,7 @@ func (b *bench) migration(ctx context.Context) error {
 	}
 	// Each migration begins with a copy of the catalogue, which is written to the disk before the clock starts.
 	restore := func() error {
-		if err := b.fresh(ctx, address, false); err != nil {
+		if err := b.resetServer(ctx, address, false); err != nil {
 			return err
 		}
 		if err := b.clear("store"); err != nil {
@@ -48,7 +48,7 @@ func (b *bench) migration(ctx context.Context) error {
 	rowsToFolder := &contender{name: "ingest migrate segments from rows to a folder", prepare: restore,
 		command: migrate("dir:" + b.path("store"))}
 	toServer := &contender{name: "ingest models to a server that discards", command: b.modelsTo(model, address),
-		prepare: func() error { return b.fresh(ctx, address, false) }}
+		prepare: func() error { return b.resetServer(ctx, address, false) }}
 	rowsToServer := &contender{name: "ingest migrate segments from rows to that server", prepare: restore,
 		command: migrate(target)}
 	contenders := []*contender{toFolder, rowsToFolder, toServer, rowsToServer}

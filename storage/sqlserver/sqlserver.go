@@ -56,7 +56,7 @@ type Settings struct {
 	// INGEST_CATALOG_PASSWORD, or the file that INGEST_CATALOG_PASSWORD_FILE names, says.
 	Password string
 	// Filestream is how payloads get into rows, and out of them again; the zero value means Auto.
-	Filestream Way
+	Filestream PayloadMode
 }
 
 // Catalog is an open database. Its methods may be called by many goroutines.
@@ -76,7 +76,7 @@ type engine struct {
 	server  schema.Server
 	columns columns
 	plain   []string // tables that keep payloads in the row itself
-	way     way
+	access  payloadAccess
 	ready   bool // the database was there when it was opened
 }
 
@@ -115,7 +115,7 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	if c.way, err = choose(settings.Filestream, c.conditions(a)); err != nil {
+	if c.access, err = choose(settings.Filestream, c.conditions(a)); err != nil {
 		return nil, errors.Join(c.explain(err), c.close())
 	}
 	c.ready = true

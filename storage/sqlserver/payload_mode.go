@@ -13,22 +13,22 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// Way is how payloads get into rows, and out of them again.
-type Way string
+// PayloadMode is how payloads are written to rows and read from them.
+type PayloadMode string
 
-// The ways. Win32 is by file, through OpenSqlFilestream. TSQL is by parameters of statements: for any
-// column, from any client. Auto is Win32 where that can be, and else TSQL.
+// Win32 opens payloads as files, with OpenSqlFilestream. TSQL uses parameters of statements, for any
+// column and from any client. Auto is Win32 where that is possible, and TSQL elsewhere.
 const (
-	Auto  Way = "auto"
-	Win32 Way = "win32"
-	TSQL  Way = "tsql"
+	Auto  PayloadMode = "auto"
+	Win32 PayloadMode = "win32"
+	TSQL  PayloadMode = "tsql"
 )
 
-// Ways are those that can be asked for.
-func Ways() []Way { return []Way{Win32, TSQL, Auto} }
+// PayloadModes returns the modes that Settings takes.
+func PayloadModes() []PayloadMode { return []PayloadMode{Win32, TSQL, Auto} }
 
-// way is the one that was chosen.
-type way struct {
+// payloadAccess is the chosen mode.
+type payloadAccess struct {
 	files filestream.Files // nil for parameters
 	why   string
 }
@@ -111,23 +111,23 @@ func FilestreamClient() schema.Prerequisite {
 }
 
 // choose returns an error if Win32 is asked for and cannot be.
-func choose(asked Way, have conditions) (way, error) {
+func choose(asked PayloadMode, have conditions) (payloadAccess, error) {
 	const parameters = "payloads in rows are written and read by T-SQL parameters: "
 	missing := strings.Join(have.missing(), "; ")
 	switch {
-	case asked != "" && !slices.Contains(Ways(), asked):
-		return way{}, fmt.Errorf("there is no way %q for payloads in rows: want one of %v", asked, Ways())
+	case asked != "" && !slices.Contains(PayloadModes(), asked):
+		return payloadAccess{}, fmt.Errorf("payload mode %q: want one of %v", asked, PayloadModes())
 	case asked == TSQL:
-		return way{why: parameters + "they were asked for"}, nil
+		return payloadAccess{why: parameters + "they were asked for"}, nil
 	case missing == "":
-		return way{files: have.driver,
+		return payloadAccess{files: have.driver,
 			why: "payloads in rows are written and read as files, through OpenSqlFilestream of " + have.driver.DLL +
 				": RawPayload is FILESTREAM, this is Windows, and so is the login"}, nil
 	case asked == Win32:
-		return way{}, errors.New("payloads in rows cannot be written as files, as --filestream win32 asks: " + missing)
+		return payloadAccess{}, errors.New("payloads in rows cannot be written as files, as --filestream win32 asks: " + missing)
 	}
-	return way{why: parameters + missing}, nil
+	return payloadAccess{why: parameters + missing}, nil
 }
 
-// PayloadWay says in words how payloads get into rows and out of them, and why in this way.
-func (c *Catalog) PayloadWay() string { return c.engine.way.why }
+// PayloadMode describes the chosen mode and the reason for it, for a log.
+func (c *Catalog) PayloadMode() string { return c.engine.access.why }
