@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 )
 
 // FileAtom is a row of Atoms that stands for a whole file, with where the file's bytes are: at a path (Locator), in the
@@ -24,6 +25,7 @@ type FileAtom struct {
 	Address    Address
 	// InSegments says that a file of a complete model refers to the atom, and its segments have the bytes.
 	InSegments bool
+	Created    time.Time // CreatedAt
 }
 
 // Atoms is what a catalogue knows of files that are stored whole.

@@ -179,3 +179,7 @@ func (w *world) spoil(i int, change func([]byte) []byte) {
 		delete(w.inRow, s.RowID)
 	}
 }
+
+func (w *world) ReadAtom(context.Context, ingest.FileAtom, int64, []byte) error {
+	return ingest.ErrNoPayload
+}

@@ -28,6 +28,8 @@ type Catalog interface {
 	// Segments is that of ingest.Reader.
 	Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error]
 	ingest.RowPayloads
+	// ReadAtom is that of ingest.Atoms.
+	ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) error
 }
 
 // Reader reads payloads from where their rows say that they are.

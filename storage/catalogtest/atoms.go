@@ -147,6 +147,7 @@ var atomTests = []test{
 		want(t, "metadata", string(a.Metadata), `{"model_name": "x"}`)
 		want(t, "source", a.SourceURI+" "+a.SourceType+" "+a.Modality, "ollama://x ollama_blob model")
 		want(t, "in its row", a.InRow, false)
+		want(t, "created", a.Created.IsZero(), false)
 		got := r.place(a, p)
 		want(t, "address", got.Address.URI+got.Address.Name+got.Address.ETag+got.Address.Container,
 			p.Address.URI+p.Address.Name+p.Address.ETag+p.Address.Container)
