@@ -252,9 +252,9 @@ func (r *locatorRun) found(problem LocatorProblem) {
 // opened is the file of a row.
 type opened struct {
 	claim
-	path    string
-	file    *file
-	size    int64
+	path string
+	file *file
+	size int64
 	// hasTwin says that another atom has the content.
 	hasTwin bool
 }

@@ -3,6 +3,7 @@ package migrate
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -63,7 +64,7 @@ func (p Paths) Local(locator string) (string, error) {
 		if isWindows(path) && runtime.GOOS != "windows" {
 			hint = `: --map FROM=TO says where it is here, such as --map 'D:\Models\=/mnt/models/'`
 		}
-		return "", fmt.Errorf("%s is not an absolute path on this machine%s", ingest.Printable(path), hint)
+		return "", fmt.Errorf("it is not an absolute path on this machine%s", hint)
 	}
 	return path, nil
 }
@@ -83,8 +84,15 @@ func (p Paths) Open(locator string) (*os.File, error) {
 	if errors.As(err, &outside) {
 		err = fmt.Errorf("it is outside of --root %s", ingest.Printable(p.Root))
 	}
+	var system *fs.PathError
+	if errors.As(err, &system) {
+		err = system.Err // the path is in the row's own message
+	}
+	if err != nil && path != locator {
+		err = fmt.Errorf("%s: %w", ingest.Printable(path), err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ingest.Printable(path), err)
+		return nil, err
 	}
 	return file, nil
 }
