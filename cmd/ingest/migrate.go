@@ -27,7 +27,7 @@ func newMigrate(p *program) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newMigrateSegments(p))
+	c.AddCommand(newMigrateSegments(p), newMigrateLocators(p))
 	return c
 }
 
@@ -70,7 +70,7 @@ Run the same command again after an interruption or an error. Several processes 
 }
 
 func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
-	since, err := f.sinceDate()
+	since, err := parseSince(f.since)
 	if err != nil {
 		return err
 	}
@@ -149,17 +149,6 @@ func (p *program) migrationTarget(f *migrateFlags) (string, error) {
 	return p.storeName()
 }
 
-// sinceDate is --since; the zero time if it is not given.
-func (f *migrateFlags) sinceDate() (since time.Time, err error) {
-	if f.since == "" {
-		return since, nil
-	}
-	if since, err = time.Parse(time.DateOnly, f.since); err != nil {
-		err = usage("--since %q: want a date, such as 2026-01-31", f.since)
-	}
-	return since, err
-}
-
 // modelsToMigrate returns the models that references name, or all complete ones since a time.
 func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []string,
 	since time.Time) (models []ingest.Summary, err error) {
@@ -185,6 +174,17 @@ func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []st
 		models = append(models, m)
 	}
 	return models, nil
+}
+
+// parseSince reads --since; the zero time if it is not given.
+func parseSince(text string) (since time.Time, err error) {
+	if text == "" {
+		return since, nil
+	}
+	if since, err = time.Parse(time.DateOnly, text); err != nil {
+		return since, usage("--since %q: want a date, such as 2026-01-31", text)
+	}
+	return since, nil
 }
 
 func (p *program) printMigrationProblem(b migrate.Problem) {

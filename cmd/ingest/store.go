@@ -101,7 +101,7 @@ func checkStore(flag, address string) error {
 }
 
 // openStore opens the store at an address that checkStore accepts.
-func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
+func (p *program) openStore(ctx context.Context, address string) (ingest.FileStore, error) {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok {
 		store, err := dir.Open(path)
 		if err != nil {

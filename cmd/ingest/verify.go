@@ -23,7 +23,8 @@ func newVerify(p *program) *cobra.Command {
 		Use:   "verify [MODEL]",
 		Short: "Check stored payloads, and repair damaged ones",
 		Long: `Verify reads every stored segment of a model, or of all complete models, compares its SHA-256, and
-reports damaged or missing segments by tensor. --repair writes them again from a copy of the file.
+reports damaged or missing segments by tensor. Without MODEL, it also checks files that are stored whole
+(rows of Atoms with a payload or an address in the store). --repair writes them again from a copy of the file.
 
 With a store of blobs, verify reads only metadata: each blob must exist with the right size and digest,
 and must not have been overwritten. Overwritten blobs are read. This does not detect bytes that the
@@ -85,6 +86,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	stop := p.showProgress(v.progress)
 	err = v.run(ctx, h.catalog, args, models)
+	if len(args) == 0 {
+		err = errors.Join(err, v.atoms(ctx, h))
+	}
 	stop()
 	verdict := v.finish(len(models))
 	if v.missingRows > 0 {
@@ -136,6 +140,7 @@ type verification struct {
 	damaged, repaired int
 	missing           int // of damaged
 	missingRows       int // of damaged
+	files             int // that are stored whole, and were verified
 }
 
 // run verifies the models. If it may write, it runs as a job, which excludes gc.
@@ -242,12 +247,16 @@ func (v *verification) how() string {
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified,
-			"read": !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "files": v.files,
+			"not_verified": models - v.verified,
+			"read":         !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
 			"bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified completely\n", plural(unfinished, "model"))
+		}
+		if v.files > 0 {
+			v.printf("%s verified that are stored whole\n", plural(v.files, "file"))
 		}
 		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"),
 			human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)

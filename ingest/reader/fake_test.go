@@ -179,3 +179,7 @@ func (w *fake) corrupt(i int, change func([]byte) []byte) {
 		delete(w.inRow, s.RowID)
 	}
 }
+
+func (w *fake) ReadAtom(context.Context, ingest.FileAtom, int64, []byte) error {
+	return ingest.ErrNoPayload
+}

@@ -156,28 +156,37 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 	if err != nil {
 		return 0, 0, err
 	}
-	var others strings.Builder
-	for _, k := range keys {
-		fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column, k.key)
-	}
+	others := unreferencedBy(keys)
 	if remove {
 		if err := t.Exec(lockAtoms, after, last); err != nil {
 			return 0, 0, err
 		}
 	}
-	err = t.One(unreferencedAtoms.and(others.String()), after, last).Scan(&atoms, &bytes)
+	err = t.One(unreferencedAtoms.and(others), after, last).Scan(&atoms, &bytes)
 	if err != nil || !remove {
 		return atoms, bytes, err
 	}
-	err = t.Exec(removeUnreferenced.and(others.String()), after, last)
+	err = t.Exec(removeUnreferenced.and(others), after, last)
 	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
 		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v",
 			err))
 	}
 	if err == nil {
-		err = t.Exec(correctCounts.and(others.String()), after, last)
+		err = t.Exec(correctCounts.and(others), after, last)
 	}
 	return atoms, bytes, err
+}
+
+// unreferencedBy is a condition for atoms to which no other program's table refers.
+func unreferencedBy(keys []foreignKey) string {
+	var others strings.Builder
+	for _, k := range keys {
+		if !isOwn(k.name) {
+			fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column,
+				k.key)
+		}
+	}
+	return others.String()
 }
 
 // finishRemovals removes what is left of models that are marked for it.
