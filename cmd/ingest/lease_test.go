@@ -66,7 +66,7 @@ func TestTakenOverByAnotherJob(t *testing.T) {
 	after := b.look(s.truth)
 	c.Process.Signal(syscall.SIGCONT)
 	e := b.wait(c)
-	if e.code != exitFailed || !strings.Contains(e.stderr, "went to job 2") {
+	if e.code != exitFailed || !strings.Contains(e.stderr, "belongs to job 2") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	b.must("resume")
