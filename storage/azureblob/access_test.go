@@ -178,7 +178,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("Open with a cancelled context: %v", err)
 	}
 	s, err := Open(t.Context(), "azblob://account1", Settings{})
-	if err != nil || s.workers != defaultWorkers || s.block != defaultBlockBytes {
+	if err != nil || s.workers != defaultWorkers {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

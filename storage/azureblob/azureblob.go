@@ -45,15 +45,11 @@ const (
 
 // Settings of a store. The zero value is right.
 type Settings struct {
-	Layout  Layout        // ByContent if empty
-	Tier    string        // hot, cool, cold or archive; the account's own if empty
-	Workers int           // how many calls come at once, and so how many connections are kept; 8 if zero or less
-	Stall   time.Duration // a connection on which no byte moves for so long is given up; 90 s if zero or less
-	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It
-	// grows for a file that would have too many of them; no more bytes of blocks are held then, but
-	// always two blocks.
-	BlockBytes int64
-	Policy     storage.Policy // how requests are tried again
+	Layout  Layout         // ByContent if empty
+	Tier    string         // hot, cool, cold or archive; the account's own if empty
+	Workers int            // how many calls come at once, and so how many connections are kept; 8 if zero or less
+	Stall   time.Duration  // a connection on which no byte moves for so long is given up; 90 s if zero or less
+	Policy  storage.Policy // how requests are tried again
 	// CapMbps is the most megabits (of 1,000,000 bits) of payloads that go in each second, in both
 	// directions together; no cap if zero or less. It holds over seconds, not over milliseconds.
 	// What is sent again counts again.
@@ -61,9 +57,8 @@ type Settings struct {
 }
 
 const (
-	defaultWorkers    = 8
-	defaultStall      = 90 * time.Second
-	defaultBlockBytes = 8 << 20
+	defaultWorkers = 8
+	defaultStall   = 90 * time.Second
 )
 
 var tiers = map[string]blob.AccessTier{
@@ -78,7 +73,6 @@ type Store struct {
 	layout    Layout
 	tier      *blob.AccessTier
 	workers   int
-	block     int64
 	policy    storage.Policy
 	pageSize  int32 // of lists; 0 for the service's own, which is 5,000
 	scrub     func(string) string
@@ -122,7 +116,6 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 		url:     place.url(),
 		layout:  settings.Layout,
 		workers: settings.Workers,
-		block:   settings.BlockBytes,
 		policy:  settings.Policy,
 		scrub:   access.scrub,
 	}
@@ -156,9 +149,6 @@ func (s *Settings) complete() {
 	}
 	if s.Stall <= 0 {
 		s.Stall = defaultStall
-	}
-	if s.BlockBytes <= 0 {
-		s.BlockBytes = defaultBlockBytes
 	}
 }
 

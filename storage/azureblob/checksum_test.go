@@ -82,13 +82,8 @@ func (c *checkingService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-ms-error-code", code)
 		w.WriteHeader(status)
 	}
-	query := r.URL.Query()
-	switch {
-	case r.Method != http.MethodPut:
+	if r.Method != http.MethodPut {
 		deny(http.StatusNotFound, "BlobNotFound")
-		return
-	case query.Get("comp") == "blocklist":
-		w.WriteHeader(http.StatusCreated)
 		return
 	}
 	c.n++
@@ -100,7 +95,7 @@ func (c *checkingService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		deny(http.StatusBadRequest, "MissingRequiredHeader")
 	case sum:
-		c.accepted[r.URL.Path+query.Get("blockid")] = body
+		c.accepted[r.URL.Path] = body
 		w.Header().Set("x-ms-content-crc64", sum)
 		w.WriteHeader(http.StatusCreated)
 	default:
@@ -120,7 +115,7 @@ func openChecking(t *testing.T, service *checkingService, settings Settings) *St
 // TestServiceChecksEachUpload sends payloads, claims and blocks to a service that does check.
 func TestServiceChecksEachUpload(t *testing.T) {
 	service := &checkingService{}
-	s := openChecking(t, service, Settings{BlockBytes: 64 << 10})
+	s := openChecking(t, service, Settings{})
 	for _, size := range []int{0, 1, 9, 4096, 100_000} {
 		p := randomBytes(size, uint64(size))
 		if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
@@ -130,30 +125,20 @@ func TestServiceChecksEachUpload(t *testing.T) {
 			t.Errorf("%d bytes again: %v", size, err)
 		}
 	}
-	p := randomBytes(1<<20, 9)
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
-		t.Error(err)
-	}
-	if len(service.accepted) != 5+16 || service.n != 2*5+16 {
+	if len(service.accepted) != 5 || service.n != 2*5 {
 		t.Errorf("%d uploads were accepted of %d", len(service.accepted), service.n)
 	}
 	for _, size := range []int{0, 1, 9, 4096, 100_000} {
 		p := randomBytes(size, uint64(size))
 		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
 	}
-	service.wantBlocks(t, p, 64<<10)
 	// The service here does check: the same bytes with another checksum are refused, and so are
 	// none.
+	p := randomBytes(1<<20, 9)
 	bad := newUpload("bad", ingest.Sum(p), p, metadata{})
 	bad.crc++
 	if _, err := s.send(t.Context(), bad, nil); !refused(err, bloberror.CRC64Mismatch) {
 		t.Errorf("with a checksum that is not that of the payload: %v", err)
-	}
-	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(
-		err,
-		bloberror.CRC64Mismatch,
-	) {
-		t.Errorf("a block with a checksum that is not its own: %v", err)
 	}
 }
 
@@ -165,19 +150,6 @@ func (c *checkingService) wantAccepted(t *testing.T, name string, want []byte) {
 	}
 }
 
-// wantBlocks wants each block of a file to be there.
-func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
-	t.Helper()
-	for i := 0; i*size < len(file); i++ {
-		block := file[i*size : min(len(file), (i+1)*size)]
-		c.wantAccepted(
-			t,
-			payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)),
-			block,
-		)
-	}
-}
-
 // TestDamageOnTheWay turns one bit of every second body: the service refuses it, and the next try
 // gets through.
 func TestDamageOnTheWay(t *testing.T) {
@@ -186,7 +158,7 @@ func TestDamageOnTheWay(t *testing.T) {
 			body[len(body)/2] ^= 0x10
 		}
 	}}
-	s := openChecking(t, service, Settings{BlockBytes: 64 << 10, Policy: quick})
+	s := openChecking(t, service, Settings{Policy: quick})
 	p := randomBytes(300_000, 10)
 	once := openStore(t, s.url, Settings{})
 	if _, err := once.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
@@ -197,12 +169,8 @@ func TestDamageOnTheWay(t *testing.T) {
 	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 		t.Errorf("with another try: %v", err)
 	}
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
-		t.Errorf("in blocks: %v", err)
-	}
 	service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
-	service.wantBlocks(t, p, 64<<10)
-	if service.n < 2+2*5 {
+	if service.n != 1+2 {
 		t.Errorf("%d uploads: none was damaged", service.n)
 	}
 }
@@ -212,17 +180,15 @@ func TestDamageOnTheWay(t *testing.T) {
 func TestOtherBytesReceived(t *testing.T) {
 	clearEnvironment(t)
 	var mu sync.Mutex
-	var lies, blocks, tag int
+	var lies, tag int
 	held := map[string][]byte{}
 	headers := map[string]http.Header{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		body, _ := io.ReadAll(r.Body)
-		path, comp := r.URL.Path, r.URL.Query().Get("comp")
+		path := r.URL.Path
 		switch there := held[path]; {
-		case r.Method == http.MethodPut && comp == "blocklist":
-			w.WriteHeader(http.StatusCreated)
 		case r.Method == http.MethodPut:
 			if match := r.Header.Get("If-Match"); r.Header.Get("If-None-Match") != "" && there != nil ||
 				match != "" && match != headers[path].Get("ETag") {
@@ -234,19 +200,15 @@ func TestOtherBytesReceived(t *testing.T) {
 				body[0]++
 			}
 			w.Header().Set("x-ms-content-crc64", crcText(slowCRC(body)))
-			if comp == "block" {
-				blocks++
-			} else {
-				tag++
-				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
-				for name, values := range r.Header {
-					if strings.HasPrefix(name, "X-Ms-Meta-") {
-						kept[name] = values
-					}
+			tag++
+			kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
+			for name, values := range r.Header {
+				if strings.HasPrefix(name, "X-Ms-Meta-") {
+					kept[name] = values
 				}
-				held[path], headers[path] = body, kept
-				maps.Copy(w.Header(), kept)
 			}
+			held[path], headers[path] = body, kept
+			maps.Copy(w.Header(), kept)
 			w.WriteHeader(http.StatusCreated)
 		case there == nil:
 			w.WriteHeader(http.StatusNotFound)
@@ -259,7 +221,7 @@ func TestOtherBytesReceived(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{BlockBytes: 100_000, Policy: quick})
+	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{Policy: quick})
 	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} { // smaller than what is looked for first, and larger
 		p := randomBytes(size, 14)
 		lies = lied
@@ -276,16 +238,6 @@ func TestOtherBytesReceived(t *testing.T) {
 	}
 	if got := held["/devstoreaccount1/checked/"+payloadName(ingest.Sum(p))]; got != nil {
 		t.Errorf("other bytes are left")
-	}
-	p = randomBytes(200_000, 16)
-	lies = 1
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err != nil || blocks != 3 {
-		t.Errorf("PutFile: %v, %d blocks sent, want two and one of them again", err, blocks)
-	}
-	lies = 1 << 30
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err == nil ||
-		!strings.Contains(err.Error(), "other bytes") {
-		t.Errorf("PutFile, lied to each time: %v", err)
 	}
 }
 

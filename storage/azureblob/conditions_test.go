@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -131,13 +132,8 @@ func TestNeverPublic(t *testing.T) {
 			return err
 		},
 		func(s *Store) error { _, err := s.Owner(t.Context(), "catalog"); return err },
-		func(s *Store) error {
-			content := randomBytes(9, 1)
-			_, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), 9)
-			return err
-		},
 	} {
-		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{BlockBytes: 4})
+		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{})
 		if err := fill(s); err != nil {
 			t.Fatal(err)
 		}
@@ -267,4 +263,35 @@ func TestGetKnowsSizes(t *testing.T) {
 			t.Errorf("a row with the name %s: %v", name, err)
 		}
 	}
+}
+
+func wantStored(t *testing.T, s *Store, address ingest.Address, content []byte) {
+	t.Helper()
+	digest := ingest.Sum(content)
+	got, err := get(t, s, digest, address)
+	if err != nil || !bytes.Equal(got, content) {
+		t.Fatalf("Get: %d bytes, %v", len(got), err)
+	}
+	if _, err := s.Stat(t.Context(), digest, address); err != nil {
+		t.Errorf("Stat: %v", err)
+	}
+}
+
+// TestPutAmongForeignBlocks is the same for a payload that is put whole.
+func TestPutAmongForeignBlocks(t *testing.T) {
+	s := fresh(t, Settings{})
+	p := randomBytes(100_000, 11)
+	digest := ingest.Sum(p)
+	if err := s.makeContainer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	foreign := s.container.NewBlockBlobClient(payloadName(digest))
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+		t.Fatal(err)
+	}
+	address, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, s, address, p)
 }

@@ -13,7 +13,7 @@ import (
 // TestContainerGone deletes the container under a store that was claimed: it is not made again, for
 // with it went the payloads that rows refer to.
 func TestContainerGone(t *testing.T) {
-	s := fresh(t, Settings{BlockBytes: 1000})
+	s := fresh(t, Settings{})
 	if _, err := s.Owner(t.Context(), "ours"); err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,6 @@ func TestContainerGone(t *testing.T) {
 	for name, do := range map[string]func() error{
 		"Put":     func() error { _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); return err },
 		"Replace": func() error { _, err := s.Replace(t.Context(), ingest.Sum(p), ingest.Address{}, p); return err },
-		"stage":   func() error { return s.stage(t.Context(), "x", blockID(ingest.Sum(p), 1000, 0, 1), 1, p[:1]) },
 		"claim":   func() error { _, err := s.Owner(t.Context(), "ours"); return err },
 		"Owner":   func() error { _, err := s.Owner(t.Context(), ""); return err },
 	} {

@@ -38,7 +38,6 @@ var hints = map[bloberror.Code]string{
 	bloberror.LeaseIDMissing:                  "somebody holds a lease on it: break the lease",
 	bloberror.InvalidBlobTier:                 "this kind of account does not have this tier",
 	bloberror.InvalidHeaderValue:              "the service does not know a header or its value: the tier, or the version of the protocol (Azurite takes a newer one with --skipApiVersionCheck)",
-	bloberror.BlockCountExceedsLimit:          "100,000 uncommitted blocks lie there: they vanish a week after the last one",
 }
 
 // hint says what to do about a refusal.
