@@ -5,125 +5,126 @@ import (
 	"iter"
 )
 
-// Catalog is the whole of what the program asks of a database. Each verb below is a read, or one transaction that
-// leaves nothing half done; those that remove rows are several, which can be cut short and repeated. Each may be called
-// again after an error, whether or not the first call took effect: a commit whose answer was lost is an ordinary event.
+// Catalog is everything that the program needs from a database. A verb is a read or one
+// transaction; Remove and Unreferenced use several, and resume when they are called again. After an
+// error, every verb may be called again, whether or not the first call took effect: the answer to a
+// commit can be lost.
 type Catalog interface {
 	Jobs
 	Writer
 	Reader
 	Maintenance
 	RowPayloads
-	// Identity names this database among all others, for as long as it exists.
+	// Identity identifies this database among all others, for as long as it exists.
 	Identity(ctx context.Context) (string, error)
 	Close() error
 }
 
-// Writer writes down what was stored. Every call names a lease, and the
-// transaction that would change something under a lease that was lost fails
-// with ErrLeaseLost and changes nothing.
+// Writer records what was stored. Every verb takes a lease. If the lease is lost, the transaction
+// fails with ErrLeaseLost and changes nothing.
 type Writer interface {
-	// Begin finds or makes the rows of a model: the model, its files, one layer a
-	// tensor. It makes no row for a segment.
+	// Begin finds or creates the rows of a model: the model, its files, and a layer for each
+	// tensor. It creates no segment rows.
 	//
-	//   - An unfinished model with the same Key is continued: its Entry says how
-	//     far each file got. One that another live job works on is a *BusyError.
-	//   - Else a new model is made, in state ModelOpen.
+	//   - An unfinished model with the same Key is resumed: the Entry has the recorded bytes of each
+	//     file. If another live job works on the model, the error is a *BusyError.
+	//   - Otherwise the model is new, in state ModelOpen.
 	Begin(ctx context.Context, lease Lease, model *Model, plans []*Plan) (*Entry, error)
 
-	// Record writes the rows of a batch of stored segments, and how far the file
-	// has got with them. A segment that has a row already is left as it is, and
-	// counted once. An atom that exists is referred to, not made again. With InRows, the
+	// Record writes the rows of a batch of stored segments and the file's recorded bytes. A segment
+	// that has a row is kept and not counted again. An existing atom is reused. With InRows, the
 	// payloads commit together with their rows.
 	Record(ctx context.Context, lease Lease, batch *Batch) error
 
-	// Complete closes a model: every file must be recorded to its end, under a
-	// digest equal to its claim; ErrIncomplete, wrapped, says what is missing. It makes the files' atoms.
-	// If a complete model with the same weights (the same digests in the same order) exists already,
-	// or into names one, then the new one's name and the files that the old one lacks move there,
-	// the new one's other rows go, and the old one's ID is returned.
+	// Complete closes a model and creates the atoms of its files. Every file must be recorded to
+	// its end and have its expected digest; otherwise the error is ErrIncomplete, wrapped, with
+	// what is missing. If a complete model has the same weights (the same digests in the same
+	// order), or into names one, the new model is merged into that one: its name and the files that
+	// the other lacks move there, its other rows are deleted, and the other's ID is returned.
 	Complete(ctx context.Context, lease Lease, model, into ModelID) (ModelID, error)
 
-	// Abandon removes the rows of a model that is not complete. What was stored
-	// for it stays in the store until gc.
+	// Abandon deletes the rows of a model that is not complete. Its payloads stay in the store
+	// until gc.
 	Abandon(ctx context.Context, lease Lease, model ModelID) error
 
-	// Attach makes a complete model known by one more name, with files, each
-	// of which is complete already in this or in another model and holds no tensors
-	// (those that the model has already are not copied; weights of another model are refused). It is how a
-	// manifest joins weights that are stored.
+	// Attach gives a complete model one more name, with files. This is how a manifest is joined to
+	// weights that are stored. Each file must be complete in this or another model; files that the
+	// model lacks are copied, and files with tensors of another model are refused.
 	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
 }
 
-// RowPayloads are the payloads that a catalogue keeps in its own rows: FILESTREAM, varbinary(max), a BLOB.
+// RowPayloads are the payloads that a catalogue keeps in its own rows: FILESTREAM, varbinary(max),
+// a BLOB.
 type RowPayloads interface {
-	// ReadPayload fills into with the payload that the row of a segment holds, all of it. One that has
-	// another size is a
-	// *SizeError, and a row without one is ErrNoPayload, wrapped. It does not check the digest.
+	// ReadPayload reads the whole payload of a segment's row into into. If its size differs, the
+	// error is a *SizeError; if the row has none, ErrNoPayload, wrapped. It does not check the
+	// digest.
 	ReadPayload(ctx context.Context, segment StoredSegment, into []byte) error
-	// ReplacePayload puts a payload into the row of a segment, in place of a damaged one or of an address.
-	// One that does not
-	// have the segment's digest is refused.
+	// ReplacePayload writes a payload into a segment's row, in place of a damaged one or of an
+	// address. It refuses a payload without the segment's digest.
 	ReplacePayload(ctx context.Context, lease Lease, segment StoredSegment, payload []byte) error
-	// HashPayload has the server hash the payload that the row of a segment holds, and moves none of it. A row without
-	// one is ErrNoPayload, wrapped; where there is no server, the error is errors.ErrUnsupported, wrapped.
+	// HashPayload has the server hash the payload of a segment's row without transferring it. If
+	// the row has none, the error is ErrNoPayload, wrapped; without a server,
+	// errors.ErrUnsupported, wrapped.
 	HashPayload(ctx context.Context, segment StoredSegment) (Digest, error)
 }
 
-// Reader reads what was recorded. Sequences end at the first error; breaking
-// off early releases what they hold.
+// Reader reads what was recorded. A sequence ends at its first error, and releases its resources
+// when the loop ends early.
 type Reader interface {
-	// Models yields all models, whatever their state, by ID, without their metadata.
+	// Models yields the models in every state, by ID, without their metadata.
 	Models(ctx context.Context) iter.Seq2[Summary, error]
-	// Model returns one; ErrNotFound, wrapped, if there is none.
+	// Model returns a model; ErrNotFound, wrapped, if there is none.
 	Model(ctx context.Context, id ModelID) (Summary, error)
 	// Layers yields a model's tensors by index.
 	Layers(ctx context.Context, id ModelID) iter.Seq2[Layer, error]
-	// Segments yields a file's recorded segments in file order, those that end after byte from; 0 is for all.
+	// Segments yields the recorded segments of a file that end after byte from, in file order.
 	Segments(ctx context.Context, file FileID, from int64) iter.Seq2[StoredSegment, error]
-	// LastSegment returns the recorded segment that ends last in the file; ErrNotFound, wrapped, if there is none.
+	// LastSegment returns the last recorded segment in file order; ErrNotFound, wrapped, if there
+	// is none.
 	LastSegment(ctx context.Context, file FileID) (StoredSegment, error)
-	// Unchanged returns the complete file that was read from this path when it had this
-	// size and modification time; ErrNotFound, wrapped, if there is none.
+	// Unchanged returns the complete file that was read from path when it had this size and
+	// modification time (in nanoseconds since 1970); ErrNotFound, wrapped, if there is none.
 	Unchanged(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
-	// ModelsNamed returns the models that go by a name, by ID. Like the two below, it leaves out those
-	// that are being removed.
+	// ModelsNamed returns the models with a name, by ID. Like ModelsWithDigest and FileWithDigest,
+	// it leaves out models in state ModelRemoving.
 	ModelsNamed(ctx context.Context, name string) ([]ModelID, error)
-	// ModelsWithDigest returns the models with a file, recorded to its end, whose digest begins so, by ID.
+	// ModelsWithDigest returns the models with a completely recorded file whose digest starts with
+	// prefix, by ID.
 	ModelsWithDigest(ctx context.Context, prefix DigestPrefix) ([]ModelID, error)
-	// FileWithDigest returns a file of a complete model with this digest; ErrNotFound, wrapped, if there is none.
+	// FileWithDigest returns a file of a complete model with this digest; ErrNotFound, wrapped, if
+	// there is none.
 	FileWithDigest(ctx context.Context, digest Digest) (StoredFile, error)
 }
 
-// Maintenance is what gc, verify, rm and rename ask beyond reading. Verbs that write name a lease, as
-// those of Writer do.
+// Maintenance is what gc, verify, rm and rename need in addition to Reader. Verbs that write take a
+// lease, like those of Writer.
 type Maintenance interface {
-	// Referenced returns, of at most 1,000 digests, those that a row needs from a store, with the names under which the
-	// store has them by the rows, each once, in no order; "" is of rows that give no name.
+	// Referenced returns those of at most 1,000 digests that a row needs from a store. Each has the
+	// names of its payloads in the store according to the rows, once each, in no order; "" stands
+	// for rows without a name.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
-	// Unreferenced counts the atoms of segments that no row refers to any longer and their bytes. With remove, it first
-	// finishes the removals that were cut short, removes these atoms, and corrects the reference counts of
-	// the others: another
-	// program may have deleted models. It needs a lease to remove alone.
+	// Unreferenced counts the atoms of segments that no row refers to, and their bytes. With
+	// remove, it first finishes interrupted removals, then deletes these atoms and corrects the
+	// reference counts of the others, because another program may have deleted models. Only remove
+	// needs a lease.
 	Unreferenced(ctx context.Context, lease Lease, remove bool) (atoms, bytes int64, err error)
-	// Relocate notes that the payload of a segment is now at address. If that has a name, all rows of this
-	// digest that say that
-	// theirs is there, by its URI, are given its ETag, size and time as well: they share the payload.
+	// Relocate records that the payload of a segment is now at address. If address has a name, all
+	// rows with this digest and URI get its ETag, size and time, because they share the payload.
 	Relocate(ctx context.Context, lease Lease, segment StoredSegment, address Address) error
 	// Removal returns what Remove would do.
 	Removal(ctx context.Context, model ModelID) (Removal, error)
-	// Remove removes a model. It marks the model, in state ModelRemoving, in which nothing finds it by
-	// name or content and
-	// nothing is continued or merged into it; then it deletes the rows in bounded transactions. A call
-	// that was cut short is
-	// finished by the next one, or by Unreferenced. A model that is not there is success. One that a live
-	// job works on is a
-	// *BusyError. If rows of other programs refer to the model, the error is a *ForeignRowsError and
-	// nothing changes, or, with
-	// cascade, they are removed first.
+	// Remove deletes a model. It first sets the state ModelRemoving, in which lookups by name or
+	// content do not find the model and nothing is resumed or merged into it. Then it deletes the
+	// rows in bounded transactions. The next Remove or Unreferenced finishes an interrupted one. A
+	// missing model is not an error. If a live job works on the model, the error is a *BusyError.
+	// If rows of other programs refer to it, the error is a *ForeignRowsError and nothing changes;
+	// with cascade, Remove deletes those rows first.
 	Remove(ctx context.Context, lease Lease, model ModelID, cascade bool) error
-	// RemoveName takes a name from a model. One that it does not have is success; its only one stays.
+	// RemoveName removes a name of a model, unless it is the only one. A missing name is not an
+	// error.
 	RemoveName(ctx context.Context, lease Lease, model ModelID, name string) error
-	// Rename gives a name of a model another text. A name that the model does not have is ErrNotFound, wrapped.
+	// Rename changes a name of a model. If the model does not have it, the error is ErrNotFound,
+	// wrapped.
 	Rename(ctx context.Context, lease Lease, model ModelID, from, to string) error
 }

@@ -42,7 +42,7 @@ func TestDigestPrefix(t *testing.T) {
 		p, err := ParseDigestPrefix(text)
 		if (err == nil) != (want[0] != "") || err == nil && (p.First().String() != want[0] ||
 			p.Last().String() != want[1]) {
-			t.Errorf("%s: %s, %v", text, p, err)
+			t.Errorf("ParseDigestPrefix(%q) = %s, %v", text, p, err)
 		}
 	}
 }

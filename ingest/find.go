@@ -1,16 +1,14 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// AmbiguousError: a reference fits several models.
+// AmbiguousError says that a reference fits several models.
 type AmbiguousError struct {
 	Reference string
 	Models    []Summary
@@ -24,16 +22,16 @@ func (e *AmbiguousError) Error() string {
 	return text + ": name one by its id"
 }
 
-// FindModel returns the model that reference means: its id, one of its names, or the SHA-256 of one of its files or the
-// beginning of it. 64 digits, and sha256: before 6 to 64 digits, mean content and never a name, which anybody can give
-// to anything; fewer digits alone mean a name first. If several models fit, the error is an *AmbiguousError; if none
-// does, it is ErrNotFound, wrapped.
+// FindModel returns the model that reference means: its ID, one of its names, or the SHA-256 of one
+// of its files or the start of it. 64 digits, or 6 to 64 digits after sha256:, only mean content,
+// because anybody can give a model such a name; fewer digits mean a name first. If several models
+// fit, the error is an *AmbiguousError; if none does, ErrNotFound, wrapped.
 func FindModel(ctx context.Context, reader Reader, reference string) (Summary, error) {
 	m, _, err := FindNamed(ctx, reader, reference)
 	return m, err
 }
 
-// FindNamed is FindModel that says as well whether reference is a name of the model.
+// FindNamed is like FindModel, and also reports whether reference is a name of the model.
 func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary, byName bool, err error) {
 	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
 		if m, err := reader.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
@@ -43,11 +41,11 @@ func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary,
 	prefix, isPrefix, contentOnly := digestReference(reference)
 	var fitting []ModelID
 	if !contentOnly {
-		fitting, err = modelsNamed(ctx, reader, reference)
+		fitting, err = reader.ModelsNamed(ctx, reference)
 		byName = len(fitting) > 0
 	}
 	if err == nil && len(fitting) == 0 && isPrefix {
-		fitting, err = modelsWithDigest(ctx, reader, prefix)
+		fitting, err = reader.ModelsWithDigest(ctx, prefix)
 	}
 	switch {
 	case err != nil:
@@ -59,59 +57,30 @@ func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary,
 		return Summary{}, byName, ambiguous(ctx, reader, reference, fitting)
 	case contentOnly:
 		return Summary{}, false,
-			fmt.Errorf("model %q: %w: no file has this SHA-256 (a model that is named like one goes by its id)",
-				reference, ErrNotFound)
+			fmt.Errorf("model %q: %w: no file has this SHA-256 (if it is a model's name, use the model's id)", reference,
+				ErrNotFound)
 	}
 	return Summary{}, false,
-		fmt.Errorf("model %q: %w: ingest list shows what there is (of a SHA-256, give at least %d digits)", reference,
+		fmt.Errorf("model %q: %w: ingest list shows all models (a SHA-256 needs at least %d digits)", reference,
 			ErrNotFound, minPrefix)
 }
 
-// digestReference reads a reference as the beginning of a SHA-256. contentOnly is set if it cannot mean a name.
+// digestReference parses a reference as the start of a SHA-256. contentOnly is set if it cannot be
+// a name.
 func digestReference(reference string) (prefix DigestPrefix, isPrefix, contentOnly bool) {
 	prefix, err := ParseDigestPrefix(reference)
-	said := strings.HasPrefix(strings.ToLower(reference), "sha256:")
-	return prefix, err == nil, err == nil && (said || len(prefix) == 2*len(Digest{}))
+	labelled := strings.HasPrefix(strings.ToLower(reference), "sha256:")
+	return prefix, err == nil, err == nil && (labelled || len(prefix) == 2*len(Digest{}))
 }
 
 func ambiguous(ctx context.Context, reader Reader, reference string, fitting []ModelID) error {
-	several := &AmbiguousError{Reference: reference}
+	e := &AmbiguousError{Reference: reference}
 	for _, id := range fitting {
 		m, err := reader.Model(ctx, id)
 		if err != nil {
 			return err
 		}
-		several.Models = append(several.Models, m)
+		e.Models = append(e.Models, m)
 	}
-	return several
-}
-
-// modelsNamed returns the models that have this name, by ID.
-func modelsNamed(ctx context.Context, reader Reader, name string) ([]ModelID, error) {
-	return modelsThat(ctx, reader, func(m *Summary) bool {
-		return m.Name == name || slices.ContainsFunc(m.Names, func(n Name) bool { return n.Name == name })
-	})
-}
-
-// modelsWithDigest returns the models that have a file whose digest begins with prefix, by ID.
-func modelsWithDigest(ctx context.Context, reader Reader, prefix DigestPrefix) ([]ModelID, error) {
-	first, last := prefix.First(), prefix.Last()
-	return modelsThat(ctx, reader, func(m *Summary) bool {
-		return slices.ContainsFunc(m.Files, func(f StoredFile) bool {
-			return !f.Digest.IsZero() && bytes.Compare(f.Digest[:], first[:]) >= 0 &&
-				bytes.Compare(f.Digest[:], last[:]) <= 0
-		})
-	})
-}
-
-func modelsThat(ctx context.Context, reader Reader, fits func(*Summary) bool) (ids []ModelID, err error) {
-	for m, err := range reader.Models(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if fits(&m) {
-			ids = append(ids, m.ID)
-		}
-	}
-	return ids, nil
+	return e
 }

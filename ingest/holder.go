@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// ThisProcess names the running process as the holder of a lease.
+// ThisProcess returns the running process as a holder of leases.
 var ThisProcess = sync.OnceValue(func() Holder {
 	host, err := os.Hostname()
 	if err != nil {
@@ -14,13 +14,13 @@ var ThisProcess = sync.OnceValue(func() Holder {
 	return Holder{Host: host + bootIdentity(), Process: os.Getpid(), Started: processStarted(os.Getpid())}
 })
 
-// Gone reports whether h is known to have ended: it ran on this machine, since its last start
-// and in the same container, and no such process is there now. A holder elsewhere is
-// never known to be gone; its lease lapses.
+// Dead reports whether h is known to have ended: it ran on this machine since its last boot, in the
+// same container, and no longer exists. It is false for a holder elsewhere; that one's lease has to
+// expire.
 func (h Holder) Dead() bool {
 	if h.Host != ThisProcess().Host {
 		return false
 	}
 	started := processStarted(h.Process)
-	return started != h.Started && started >= 0 // negative: it is there, and may not be looked at
+	return started != h.Started && started >= 0 // negative: not allowed to look
 }

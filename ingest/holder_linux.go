@@ -11,22 +11,21 @@ import (
 	"syscall"
 )
 
-// bootIdentity tells apart the restarts of a machine, and containers on it that
-// share its name: a process ID means something only within one of them.
+// bootIdentity distinguishes the boots of a machine, and the containers that share its name: a
+// process ID is only unique within one of them.
 func bootIdentity() string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	space, _ := os.Readlink("/proc/self/ns/pid")
 	return fmt.Sprintf(" boot %.8s %s", boot, strings.Trim(space, "pid:[]"))
 }
 
-// processStarted returns when the process started, in clock ticks after the boot; 0
-// if there is no such process, or it has ended and was not yet reaped; -1 if it cannot be told. proc(5):
-// field 3 is the state and
-// field 22 the start; the fields are counted behind the command's name, which may hold anything.
+// processStarted returns when the process started, in clock ticks since boot; 0 if it does not
+// exist or is a zombie; -1 if this cannot be found out. proc(5): field 3 is the state, field 22 the
+// start time; fields are counted after the command's name, which may contain anything.
 func processStarted(process int) int64 {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
 	if err != nil {
-		// /proc may hide what others run
+		// /proc may hide other users' processes
 		if errors.Is(err, fs.ErrNotExist) && syscall.Kill(process, 0) == syscall.ESRCH {
 			return 0
 		}

@@ -2,14 +2,14 @@ package ingest
 
 import "golang.org/x/sys/windows"
 
-// bootIdentity: the start time of a process is absolute here, which is enough.
+// bootIdentity is empty: on Windows, the start time of a process is absolute.
 func bootIdentity() string { return "" }
 
-// stillActive is the exit code of a process that has none yet (STILL_ACTIVE).
+// stillActive is the exit code of a running process (STILL_ACTIVE).
 const stillActive = 259
 
-// processStarted returns when the process started, in 100 ns units of Windows; 0 if there
-// is no such process. One that may not be looked at counts as running, started at -1.
+// processStarted returns when the process started, in nanoseconds since 1970; 0 if it does not
+// exist; -1 if access to it is denied.
 func processStarted(process int) int64 {
 	handle, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(process))
 	if err == windows.ERROR_ACCESS_DENIED {

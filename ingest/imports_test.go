@@ -11,13 +11,14 @@ import (
 
 const module = "github.com/hartonomous/ingest/"
 
-// listed is a package as `go list` has it.
-type listed struct {
+// goPackage is a package in the output of go list.
+type goPackage struct {
 	ImportPath string
 	Imports    []string // of non-test files
 }
 
-// mayImport says of each part of the module which others it may import. The longest beginning of a path counts.
+// mayImport has the allowed imports of each part of the module. The longest prefix of a path
+// counts.
 var mayImport = map[string][]string{
 	"ingest":          {"ingest/sha256x2", "ingest/source", "ingest/durable"},
 	"ingest/buffer":   {},
@@ -44,8 +45,8 @@ var mayImport = map[string][]string{
 	"scripts":                          {"ingest", "ingest/", "storage", "storage/", "schema"},
 }
 
-// TestImports: imports run one way, cmd -> ingest/format and storage/* -> ingest; schema is a leaf; the
-// library knows no driver, no SDK and no SQL.
+// TestImports: imports run one way, cmd -> ingest/format and storage/* -> ingest; schema is a leaf;
+// the library uses no driver, no SDK and no SQL.
 func TestImports(t *testing.T) {
 	list := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", "../...")
 	out, err := list.Output()
@@ -54,7 +55,7 @@ func TestImports(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
+		var p goPackage
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
@@ -69,12 +70,12 @@ func TestImports(t *testing.T) {
 	}
 	for _, rule := range []string{"ingest", "ingest/format", "storage", "schema", "cmd"} {
 		if !seen[rule] {
-			t.Errorf("no package of %s was looked at", rule)
+			t.Errorf("no package of %s was checked", rule)
 		}
 	}
 }
 
-// ruleFor returns the key of mayImport that counts for a package.
+// ruleFor returns the key of mayImport for a package.
 func ruleFor(path string) string {
 	for at := path; at != ""; at = at[:max(0, strings.LastIndexByte(at, '/'))] {
 		if _, ok := mayImport[at]; ok {
@@ -88,18 +89,19 @@ func checkImport(t *testing.T, path, rule, imported string) {
 	within, ours := strings.CutPrefix(imported, module)
 	switch {
 	case rule == "":
-		t.Errorf("%s: no rule says what it may import", path)
+		t.Errorf("%s: no rule for its imports", path)
 	case ours && !allowed(mayImport[rule], within):
 		t.Errorf("%s imports %s: imports run cmd -> ingest/format, storage/* -> ingest", path, within)
 	case ours:
 	case strings.HasPrefix(rule, "ingest") && strings.HasPrefix(imported, "database/sql"):
-		t.Errorf("%s imports %s: the library speaks no SQL", path, imported)
+		t.Errorf("%s imports %s: the library uses no SQL", path, imported)
 	case path == "ingest" && strings.Contains(imported, ".") && !strings.HasPrefix(imported, "golang.org/x/"):
-		t.Errorf("the library imports %s: it knows no driver and no SDK", imported)
+		t.Errorf("the library imports %s: it uses no driver and no SDK", imported)
 	}
 }
 
-// allowed: an entry that ends in a slash stands for what is below it.
+// allowed reports whether entries allow an import. An entry with a slash at its end allows
+// everything below it.
 func allowed(entries []string, imported string) bool {
 	for _, entry := range entries {
 		if imported == entry || strings.HasSuffix(entry, "/") && strings.HasPrefix(imported, entry) {

@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Jobs keeps the runs. A job belongs to one process at a time: the one that
-// holds its lease. Time is the database's, so the clocks of machines do not matter.
+// Jobs keeps the runs. A job belongs to one process at a time: the one that holds its lease. The
+// database's clock counts, so the clocks of the machines do not matter.
 type Jobs interface {
-	// Open starts a job over a source, or continues the one over the same source that
-	// was left open, and leases it for claim.TTL. If a live process holds it,
-	// the error is a *BusyError.
-	Open(ctx context.Context, claim JobRequest) (Lease, error)
-	// Renew prolongs the lease by its TTL from now; ErrLeaseLost if another has taken it over.
+	// Open starts a job over a source, or resumes the open one over the same source, and leases it
+	// for request.TTL. If a live process holds it, the error is a *BusyError.
+	Open(ctx context.Context, request JobRequest) (Lease, error)
+	// Renew extends the lease to TTL from now; ErrLeaseLost if another process took over the job.
 	Renew(ctx context.Context, lease Lease) error
-	// CloseJob ends the lease. With outcome JobOpen the job stays to be continued.
+	// CloseJob ends the lease. With outcome JobOpen, the job can be resumed.
 	CloseJob(ctx context.Context, lease Lease, outcome Outcome) error
 	// Job returns one job; ErrNotFound, wrapped, if there is none.
 	Job(ctx context.Context, id int64) (Job, error)
@@ -24,26 +23,26 @@ type Jobs interface {
 	AllJobs(ctx context.Context) iter.Seq2[Job, error]
 }
 
-// Claim asks for a job.
+// JobRequest asks for a job.
 type JobRequest struct {
-	Job      int64  // 0, or the job that is to be continued
+	Job      int64  // 0, or the job to resume
 	Pipeline string // "models", "gc", ...
-	Source   string // the paths as given, made absolute, joined; one open job for each
+	Source   string // the absolute paths, joined; each Source has at most one open job
 	Paths    []string
-	Options  map[string]string // what a continuation needs to know
+	Options  map[string]string // what a later run needs to resume
 	Holder   Holder
 	TTL      time.Duration
-	// Alone asks that no other job be live, and none start, while this one is.
+	// Exclusive requests that no other job is live, and none starts, during this one.
 	Exclusive bool
-	// Gone says whether a holder is known to have ended, so that its lease need not be waited for.
+	// HolderDead reports whether a holder is known to have ended. Its lease then counts as expired.
 	HolderDead func(Holder) bool
 }
 
-// Holder names a process: enough to say whether it still runs, on its own machine.
+// Holder identifies a process, so that its own machine can tell whether it still runs.
 type Holder struct {
-	Host    string `json:"host"`    // name of the machine, with what tells its restarts and containers apart
+	Host    string `json:"host"`    // host name, boot and container
 	Process int    `json:"process"` // process ID
-	Started int64  `json:"started"` // when the process started, in a unit of the system's; 0 if not known
+	Started int64  `json:"started"` // when the process started, in a unit of the operating system
 }
 
 func (h Holder) String() string { return fmt.Sprintf("process %d on %s", h.Process, h.Host) }
@@ -51,16 +50,16 @@ func (h Holder) String() string { return fmt.Sprintf("process %d on %s", h.Proce
 // Lease is the right to work on a job.
 type Lease struct {
 	Job   int64
-	Token int64 // grows with each taking over; what an older holder writes is refused
+	Token int64 // grows when another process takes over; writes with an older one fail
 	TTL   time.Duration
-	// Continued is set if the job was begun by an earlier run.
+	// Continued is set if an earlier run started the job.
 	Continued bool
 }
 
-// JobState is where a job stands.
+// JobState is the state of a job.
 type JobState string
 
-// The states of a job, as IngestionJobs.Status has them.
+// The states of a job, as in IngestionJobs.Status.
 const (
 	JobOpen     JobState = "open"
 	JobComplete JobState = "complete"
@@ -79,7 +78,7 @@ type Problem struct {
 	Reason string `json:"reason"`
 }
 
-// Job is a job as `status` prints it.
+// Job is a job as status prints it.
 type Job struct {
 	ID        int64
 	Pipeline  string
@@ -88,22 +87,22 @@ type Job struct {
 	Options   map[string]string
 	State     JobState
 	Started   time.Time
-	Completed time.Time // zero while it is open
+	Completed time.Time // zero while the job is open
 	Holder    Holder
-	Live      bool // its lease has not lapsed
+	Live      bool // the lease has not expired
 	Problems  []Problem
 }
 
-// BusyError says who is at work. It is ErrBusy.
+// BusyError says which process works on a job. It is ErrBusy.
 type BusyError struct {
 	Job    int64
 	Holder Holder
-	Until  time.Duration // at most this long until the lease lapses, if it is not renewed
+	Until  time.Duration // time until the lease expires unless it is renewed
 }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("job %d is being worked on by %s (its lease lapses in %s unless it is renewed)",
-		e.Job, e.Holder, e.Until.Round(time.Second))
+	return fmt.Sprintf("%s is working on job %d (its lease expires in %s unless it is renewed)", e.Holder, e.Job,
+		e.Until.Round(time.Second))
 }
 
 // Is makes errors.Is(err, ErrBusy) true.

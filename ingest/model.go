@@ -6,22 +6,21 @@ import (
 	"time"
 )
 
-// Model is what parsing a Source yields: names, metadata, and its files with
-// their tensors. It holds no payload.
+// Model is a parsed Source: names, metadata, and its files with their tensors. It has no payloads.
 type Model struct {
 	Name         string
 	URI          string          // as in Source
-	Type         string          // "gguf", or "opaque" for a file of no known format
-	Architecture string          // general.architecture; empty if not said
-	Metadata     json.RawMessage // the file's own keys as a JSON object; large arrays shortened
+	Type         string          // "gguf", or "opaque" for a file of unknown format
+	Architecture string          // general.architecture; empty if unknown
+	Metadata     json.RawMessage // the file's own keys as a JSON object; large arrays are shortened
 	Details      Details
 	Files        []File // the weights come first
-	// StoreAddress is where the payloads go, as the run names it. Parsing leaves it empty.
+	// StoreAddress is the store of the payloads, as the run names it. Parsers leave it empty.
 	StoreAddress string
 }
 
-// Details are the facts of a Model that the catalogue has columns for (ModelMetadata).
-// The zero value of each means that the file does not say.
+// Details are the facts of a Model that have columns in the catalogue (ModelMetadata). A zero value
+// means that the file does not have the fact.
 type Details struct {
 	ContextLength   int64 // tokens
 	EmbeddingLength int64 // elements
@@ -29,7 +28,7 @@ type Details struct {
 	SourceURL       string
 }
 
-// File is one file of a Model, parsed but not read.
+// File is one file of a Model, of which only the header was read.
 type File struct {
 	Path          string
 	Root          string // as in SourceFile
@@ -37,31 +36,31 @@ type File struct {
 	Format        string    // "gguf" or "opaque"
 	Bytes         int64     // size of the file when it was parsed
 	Modified      time.Time // modification time when it was parsed
-	Expected      Digest    // what its name or manifest promises; zero for none
-	ExpectedBytes int64     // negative for none
+	Expected      Digest    // from its name or manifest; zero if unknown
+	ExpectedBytes int64     // negative if unknown
 	Tensors       []Tensor  // in the order of the file's own table
-	Warnings      []string  // what a person should know and what did not stop us
+	Warnings      []string  // findings that do not prevent ingestion
 }
 
-// Tensor is one tensor of a File. Offset and Bytes lie within the file, and no
-// two tensors of a file overlap: whoever makes a File has checked it.
+// Tensor is one tensor of a File. The parser has checked that it is within the file and that the
+// tensors of a file do not overlap.
 type Tensor struct {
 	Name  string
-	Type  string   // ggml's name of the type: "F32", "Q4_K"; "type 99" for one that is unknown
+	Type  string   // ggml's name of the type: "F32", "Q4_K"; "type 99" for an unknown one
 	Shape []uint64 // dimensions in file order (the fastest first); empty for a scalar
 	// Elements is the product of Shape; 1 for a scalar.
 	Elements int64
 	// Offset is the tensor's first byte, counted from the start of the file.
 	Offset int64
-	// Bytes is its size, from type and shape. 0 where the type is unknown: its
-	// bytes are then kept with those that belong to no tensor.
+	// Bytes is the size according to type and shape. It is 0 for an unknown type, whose bytes count
+	// as bytes outside all tensors.
 	Bytes int64
-	// BlockElements and BlockBytes are the quantization block of the type, which
-	// a segment never cuts. Both are 0 where the type is unknown.
+	// BlockElements and BlockBytes are the size of the type's quantization block. Segments hold
+	// whole blocks. Both are 0 for an unknown type.
 	BlockElements, BlockBytes int64
 }
 
-// Parameters returns the number of elements of all tensors of the model's weights, at most 2^63-1.
+// Parameters returns the number of elements of all tensors in the model's weights, at most 2^63-1.
 func (m *Model) Parameters() int64 {
 	var n int64
 	for i := range m.Files {
@@ -69,7 +68,7 @@ func (m *Model) Parameters() int64 {
 			continue
 		}
 		for j := range m.Files[i].Tensors {
-			n += min(m.Files[i].Tensors[j].Elements, math.MaxInt64-n) // tensors of unknown types may claim anything
+			n += min(m.Files[i].Tensors[j].Elements, math.MaxInt64-n) // the shape of an unknown type is not checked
 		}
 	}
 	return n

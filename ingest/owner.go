@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// OptionStore is the key in a job's Options that has the address of the store that the job puts payloads into.
+// OptionStore is the key in a job's Options with the address of the store for its payloads.
 const OptionStore = "store"
 
 // StoreRows is the address of the catalogue's own rows.
@@ -16,16 +16,15 @@ const StoreRows = "row"
 // OwnerError says that a store belongs to another catalogue.
 type OwnerError struct {
 	Owner   string
-	Catalog string // the one that was to use it
+	Catalog string // the one that tried to use it
 }
 
 func (e *OwnerError) Error() string {
-	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: give it a store of its own, "+
-		"another folder or container",
+	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: use another folder or container",
 		Printable(e.Owner), Printable(e.Catalog))
 }
 
-// SharedError says that several catalogues have put payloads into a store, before stores had owners.
+// SharedError says that several catalogues used a store before stores had owners.
 type SharedError struct {
 	Catalogs []string
 	Where    string // the folder of their entries
@@ -36,14 +35,13 @@ func (e *SharedError) Error() string {
 	for _, name := range e.Catalogs {
 		names = append(names, Printable(name))
 	}
-	return fmt.Sprintf("%d catalogues have used this store (%s), and a store belongs to one: remove the entries of "+
-		"those that no longer exist "+
-		"from %s; of those that exist, all but one need a store of their own: export their models, and ingest them "+
-		"into another folder or container",
-		len(e.Catalogs), strings.Join(names, ", "), e.Where)
+	return fmt.Sprintf("%d catalogues use this store (%s), but a store belongs to one: delete the entries of "+
+		"catalogues that no longer exist from %s; for all others but one, export the models and ingest them into "+
+		"another folder or container", len(e.Catalogs), strings.Join(names, ", "), e.Where)
 }
 
-// ClaimStore makes catalog the owner of store, if nobody is. If another catalogue is, the error is an *OwnerError.
+// ClaimStore makes catalog the owner of store if it has none. If it belongs to another catalogue,
+// the error is an *OwnerError.
 func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
 	identity, err := catalog.Identity(ctx)
 	if err != nil {
@@ -56,12 +54,13 @@ func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
 	return err
 }
 
-// LostStoreError says that a store has no owner although a job put payloads into it: another one is in its place.
+// LostStoreError says that a store has no owner although a job put payloads into it, so it is not
+// the same store.
 type LostStoreError struct{ UsedStore }
 
 func (e *LostStoreError) Error() string {
-	return fmt.Sprintf("%s does not contain this catalogue's store, into which job %d put payloads: is the disk "+
-		"mounted?", Printable(e.Address), e.Job)
+	return fmt.Sprintf("%s does not contain this catalogue's store, which job %d used: is the disk mounted?",
+		Printable(e.Address), e.Job)
 }
 
 // UsedStore is a store that a job has put payloads into.
@@ -70,9 +69,8 @@ type UsedStore struct {
 	Job     int64 // the first that did
 }
 
-// UsedStores returns the stores that the catalogue's jobs have put payloads into, StoreRows among them,
-// each once, in the
-// order of their first use.
+// UsedStores returns the stores that the catalogue's jobs put payloads into, including StoreRows,
+// each once, in the order of first use.
 func UsedStores(ctx context.Context, jobs Jobs) (used []UsedStore, err error) {
 	for job, err := range jobs.AllJobs(ctx) {
 		if err != nil {

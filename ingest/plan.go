@@ -9,23 +9,22 @@ import (
 	"slices"
 )
 
-// The bounds and the default of a plan's segment size, in bytes.
+// The limits and the default of the segment size, in bytes.
 const (
 	MinSegmentBytes     = 1 << 20
 	MaxSegmentBytes     = 64 << 20
 	DefaultSegmentBytes = 8 << 20
 )
 
-// NoTensor is the Tensor of a segment whose bytes belong to no tensor: the
-// header, padding, gaps, bytes after the last tensor, tensors of unknown type,
-// and all of an opaque file.
+// NoTensor is the Tensor of segments outside all tensors: header, padding, gaps, trailing bytes,
+// tensors of unknown type, and the whole of an opaque file.
 const NoTensor = -1
 
-// Segment is a bounded piece of a file. A tensor's segments hold whole
-// quantization blocks, so each decodes alone.
+// Segment is a bounded run of bytes of a file. A tensor's segments hold whole quantization blocks,
+// so each can be decoded alone.
 type Segment struct {
 	Tensor  int   // index in File.Tensors, or NoTensor
-	Ordinal int   // from 0 within the tensor, or within the file's other bytes
+	Ordinal int   // from 0 within the tensor, or within the bytes outside all tensors
 	Offset  int64 // first byte, from the start of the file
 	Bytes   int64 // at least 1, at most the plan's segment size
 	// First and Count are the segment's elements within its tensor; 0 for NoTensor.
@@ -35,18 +34,16 @@ type Segment struct {
 // End returns the offset of the first byte after the segment.
 func (s Segment) End() int64 { return s.Offset + s.Bytes }
 
-// Plan cuts one file into segments: the same ones in the same order each time
-// it is made, one after the other from the first byte to the last. It keeps no
-// list of them, so a plan of 64 GiB costs what its tensors cost.
+// Plan divides a file into segments. It is deterministic, and the segments cover the file exactly.
+// They are computed, not stored, so the memory of a plan depends on the number of tensors only.
 type Plan struct {
 	file         *File
 	segmentBytes int64
-	order        []int32 // indexes of the tensors in file order, those that span bytes or start unknown ones
+	order        []int32 // indexes of the tensors in file order, except those without elements
 }
 
-// NewPlan plans file in segments of at most segmentBytes (0 means
-// DefaultSegmentBytes). It returns ErrOverlap, wrapped, for a File that breaks
-// the promise of Tensor.
+// NewPlan plans file in segments of at most segmentBytes bytes (0 means DefaultSegmentBytes). If
+// tensors overlap or extend beyond the file, the error is ErrOverlap, wrapped.
 func NewPlan(file *File, segmentBytes int64) (*Plan, error) {
 	if segmentBytes == 0 {
 		segmentBytes = DefaultSegmentBytes
@@ -88,16 +85,16 @@ func (p *Plan) check() error {
 	return nil
 }
 
-// SegmentBytes returns the most that a segment of the plan holds.
+// SegmentBytes returns the maximum size of a segment.
 func (p *Plan) SegmentBytes() int64 { return p.segmentBytes }
 
 // All yields every segment in file order.
 func (p *Plan) All() iter.Seq[Segment] { return p.From(0) }
 
-// From yields the segments that begin at or after offset, in file order.
+// From yields the segments that start at or after offset, in file order.
 func (p *Plan) From(offset int64) iter.Seq[Segment] {
 	return func(yield func(Segment) bool) {
-		other := 0 // ordinal of the next segment outside of tensors
+		other := 0 // ordinal of the next segment outside all tensors
 		at := int64(0)
 		for _, i := range p.order {
 			t := &p.file.Tensors[i]
@@ -110,7 +107,7 @@ func (p *Plan) From(offset int64) iter.Seq[Segment] {
 	}
 }
 
-// between yields the segments of bytes [from, to), which belong to no tensor.
+// between yields the segments of bytes [from, to), which are outside all tensors.
 func (p *Plan) between(from, to int64, ordinal *int, start int64, yield func(Segment) bool) bool {
 	for from < to {
 		n := min(p.segmentBytes, to-from)
@@ -123,7 +120,7 @@ func (p *Plan) between(from, to int64, ordinal *int, start int64, yield func(Seg
 	return true
 }
 
-// within yields the segments of one tensor, whole blocks each.
+// within yields the segments of one tensor.
 func (p *Plan) within(tensor int, start int64, yield func(Segment) bool) bool {
 	t := &p.file.Tensors[tensor]
 	if t.Bytes == 0 {
@@ -131,8 +128,8 @@ func (p *Plan) within(tensor int, start int64, yield func(Segment) bool) bool {
 	}
 	full := p.segmentBytes / t.BlockBytes * t.BlockBytes
 	first := 0
-	if start > t.Offset { // straight to the segment that a resumed run begins with
-		first = int(pieces(start-t.Offset, full))
+	if start > t.Offset {
+		first = int(divideUp(start-t.Offset, full))
 	}
 	for ordinal := first; int64(ordinal)*full < t.Bytes; ordinal++ {
 		at := int64(ordinal) * full
@@ -146,8 +143,8 @@ func (p *Plan) within(tensor int, start int64, yield func(Segment) bool) bool {
 	return true
 }
 
-// pieces returns how many pieces of at most size there are in so many bytes.
-func pieces(bytes, size int64) int64 {
+// divideUp returns bytes/size, rounded up. bytes+size-1 could overflow.
+func divideUp(bytes, size int64) int64 {
 	n := bytes / size
 	if bytes%size > 0 {
 		n++
@@ -160,17 +157,17 @@ func (p *Plan) Count() int64 {
 	n, at := int64(0), int64(0)
 	for _, i := range p.order {
 		t := &p.file.Tensors[i]
-		n += pieces(t.Offset-at, p.segmentBytes)
+		n += divideUp(t.Offset-at, p.segmentBytes)
 		if t.Bytes > 0 {
-			n += pieces(t.Bytes, p.segmentBytes/t.BlockBytes*t.BlockBytes)
+			n += divideUp(t.Bytes, p.segmentBytes/t.BlockBytes*t.BlockBytes)
 		}
 		at = t.Offset + t.Bytes
 	}
-	return n + pieces(p.file.Bytes-at, p.segmentBytes)
+	return n + divideUp(p.file.Bytes-at, p.segmentBytes)
 }
 
-// Digest identifies the plan: two files with the same one are cut alike, into
-// tensors of the same names, types and shapes. It says nothing of their content.
+// Digest identifies the plan. Two files with the same one have the same segments and the same
+// names, types and shapes of tensors. It does not depend on their content.
 func (p *Plan) Digest() Digest {
 	h := sha256.New()
 	number := func(v int64) { _ = binary.Write(h, binary.LittleEndian, v) } // a hash does not fail

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// planned reads tensors from the bytes of a fuzzer, 26 for each.
-func planned(data []byte) []Tensor {
+// fuzzTensors decodes tensors from 26 bytes each.
+func fuzzTensors(data []byte) []Tensor {
 	var tensors []Tensor
 	for ; len(data) >= 26 && len(tensors) < 50; data = data[26:] {
 		tensors = append(tensors, Tensor{Name: string(rune('a' + len(tensors))), Type: "F32",
@@ -17,7 +17,7 @@ func planned(data []byte) []Tensor {
 	return tensors
 }
 
-// FuzzPlan: whatever the tensors say, the plan covers the file exactly, each byte once and in order, or is refused.
+// FuzzPlan: a plan is refused, or covers the file exactly, each byte once and in order.
 func FuzzPlan(f *testing.F) {
 	tensor := func(offset, bytes, elements, blockElements, blockBytes uint64) []byte {
 		b := binary.LittleEndian.AppendUint64(nil, offset)
@@ -33,7 +33,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add(int64(1<<62), int64(MaxSegmentBytes), tensor(1<<62, 1<<62, 1, 1, 1<<62))
 	f.Add(int64(100), int64(MinSegmentBytes), tensor(1<<63, 1<<63, 1, 1, 1<<63))
 	f.Fuzz(func(t *testing.T, bytes, size int64, data []byte) {
-		file := &File{Bytes: bytes, Tensors: planned(data)}
+		file := &File{Bytes: bytes, Tensors: fuzzTensors(data)}
 		plan, err := NewPlan(file, size)
 		if err != nil {
 			return
@@ -46,7 +46,7 @@ func FuzzPlan(f *testing.F) {
 			t.Fatalf("%d segments", count)
 		}
 		if count > 10_000 {
-			return // it would take long; the property is the same
+			return // takes too long
 		}
 		at, n := int64(0), int64(0)
 		for s := range plan.All() {

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawFile makes a file with tensors of several block sizes, out of order, with gaps.
+// drawFile returns a file with tensors of several block sizes, out of order, with gaps.
 func drawFile(t *rapid.T) *File {
 	file := &File{}
 	at := rapid.Int64Range(0, 3<<20).Draw(t, "header")
@@ -29,8 +29,8 @@ func drawFile(t *rapid.T) *File {
 	return file
 }
 
-// TestPlanCoversFile: the segments are those bytes of the file that they say, each once, in order; they
-// hold whole blocks; Count and From agree with All.
+// TestPlanCoversFile: the segments cover the file exactly, in order, with whole blocks. Count and
+// From agree with All.
 func TestPlanCoversFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		file := drawFile(t)
@@ -78,9 +78,10 @@ func TestPlanCoversFile(t *testing.T) {
 	})
 }
 
-// TestPlanSharesTensors: a tensor is cut alike wherever it lies, so that two files store it once.
+// TestPlanSharesTensors: the segments of a tensor do not depend on its offset, so that two files
+// share them.
 func TestPlanSharesTensors(t *testing.T) {
-	cut := func(offset int64) (sizes []int64) {
+	plan := func(offset int64) (sizes []int64) {
 		file := &File{Bytes: offset + 10<<20, Tensors: []Tensor{{Offset: offset, Bytes: 9 << 20, Elements: 9 << 18,
 			BlockElements: 1, BlockBytes: 4}}}
 		plan, err := NewPlan(file, 2<<20)
@@ -94,8 +95,8 @@ func TestPlanSharesTensors(t *testing.T) {
 		}
 		return sizes
 	}
-	if a, b := cut(32), cut(1<<20+4096); !slices.Equal(a, b) || len(a) != 5 {
-		t.Fatalf("cut into %v at one place and %v at another", a, b)
+	if a, b := plan(32), plan(1<<20+4096); !slices.Equal(a, b) || len(a) != 5 {
+		t.Fatalf("segments of %v at one offset and %v at another", a, b)
 	}
 }
 
@@ -125,7 +126,7 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
-// TestPlanDigest: what makes a plan another one changes its digest.
+// TestPlanDigest: each change of a plan changes its digest.
 func TestPlanDigest(t *testing.T) {
 	base := func() *File {
 		return &File{Bytes: 100, Tensors: []Tensor{{Name: "a", Type: "F32", Shape: []uint64{2, 4}, Offset: 8, Bytes: 32,

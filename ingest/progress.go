@@ -5,14 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Progress counts what a run has done. Anyone may read it while the run goes on;
-// nobody waits for whoever draws it. The zero value is ready.
+// Progress counts what a run has done. It may be read during the run. The zero value is ready.
 type Progress struct {
-	BytesTotal    atomic.Int64 // of all files that the run has to take in
-	BytesRecorded atomic.Int64 // whose rows are written, those of earlier runs included
-	BytesResumed  atomic.Int64 // the part of BytesRecorded that earlier runs had written
+	BytesTotal    atomic.Int64 // of all files of the run
+	BytesRecorded atomic.Int64 // that have rows, also from earlier runs
+	BytesResumed  atomic.Int64 // the part of BytesRecorded from earlier runs
 	BytesRead     atomic.Int64 // from the sources, in this run
-	BytesAttested atomic.Int64 // verified without reading: the store vouches for them
+	BytesAttested atomic.Int64 // verified without reading them, because the store attests them
 	FilesTotal    atomic.Int64
 	FilesDone     atomic.Int64
 
@@ -20,8 +19,7 @@ type Progress struct {
 	current []string
 }
 
-// Current returns the path of the file that was begun first of those at hand;
-// empty if there is none.
+// Current returns the path of the file that began first and has not ended; empty if there is none.
 func (p *Progress) Current() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -31,14 +29,14 @@ func (p *Progress) Current() string {
 	return p.current[0]
 }
 
-// Begin notes that work on a file begins.
+// Begin records that work on a file begins.
 func (p *Progress) Begin(path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current = append(p.current, path)
 }
 
-// End notes that it is over.
+// End records that work on a file ended.
 func (p *Progress) End(path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

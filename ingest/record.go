@@ -8,46 +8,45 @@ import (
 	"time"
 )
 
-// ModelID is Models.ModelId, FileID is ModelFiles.ModelFileId and LayerID is
-// ModelLayers.LayerId.
+// ModelID is Models.ModelId, FileID is ModelFiles.ModelFileId and LayerID is ModelLayers.LayerId.
 type (
 	ModelID int64
 	FileID  int64
 	LayerID int64
 )
 
-// ModelState is how far a model got.
+// ModelState is the state of a model.
 type ModelState string
 
-// The states of a model. Rows that others wrote, which know no state, are complete.
+// The states of a model. Models of other programs have no state and are complete.
 const (
 	ModelOpen     ModelState = "open"
 	ModelComplete ModelState = "complete"
-	// ModelRemoving is a model whose rows are being removed: list, show, rm and gc alone know it.
+	// ModelRemoving is a model whose rows are being deleted. Only list, show, rm and gc handle it.
 	ModelRemoving ModelState = "removing"
 )
 
-// Entry is what Begin found or made.
+// Entry is a model that Begin found or created.
 type Entry struct {
 	ID    ModelID
-	Files []FileEntry // as many as the model has, in its order
+	Files []FileEntry // in the model's order
 }
 
 // FileEntry is one file of an Entry.
 type FileEntry struct {
 	ID     FileID
 	Layers []LayerID // one for each tensor, in the file's order
-	// Recorded is how many bytes of the file have rows, from its start: where to go on.
+	// Recorded is the number of bytes from the file's start that have rows.
 	Recorded int64
-	// HashState is the state of the file's SHA-256 after those bytes
-	// (encoding.BinaryMarshaler of crypto/sha256); empty if Recorded is 0.
+	// HashState is the state of the file's SHA-256 after Recorded bytes, as crypto/sha256 marshals
+	// it; empty if Recorded is 0.
 	HashState []byte
 	// Digest is set once the file is recorded to its end.
 	Digest Digest
 }
 
-// Batch is a run of one file's segments, one after the other in file order
-// without a gap, all of them durable (or, with InRows, carrying their bytes).
+// Batch is a run of segments of one file, in file order and without gaps. Their payloads are
+// durable or, with InRows, part of the batch.
 type Batch struct {
 	Model    ModelID
 	File     FileID
@@ -58,15 +57,14 @@ type Batch struct {
 	HashState []byte
 	// Digest is the SHA-256 of the whole file, set in its last batch.
 	Digest Digest
-	// InRows says that each segment carries its Payload, and that it goes into its row.
+	// InRows is set if each segment has a Payload that goes into its row.
 	InRows bool
-	// Unshared is set where each row has a payload of its own, in itself or by its position: none is
-	// shared, although its
-	// content is known.
+	// Unshared is set if each row has a payload of its own, in the row or by its position in the
+	// store, even if the content is already present.
 	Unshared bool
 }
 
-// Recorded is a segment on its way into the catalogue.
+// NewSegment is a segment to record.
 type NewSegment struct {
 	Segment
 	Layer   LayerID // 0 for NoTensor
@@ -76,49 +74,49 @@ type NewSegment struct {
 	Payload []byte // with InRows only
 }
 
-// Piece is a recorded segment as it is read back.
+// StoredSegment is a recorded segment.
 type StoredSegment struct {
-	RowID   int64 // LayerTensorSegmentId, or FileSegmentId where Layer is 0
+	RowID   int64 // LayerTensorSegmentId, or FileSegmentId if Layer is 0
 	File    FileID
-	Layer   LayerID // 0 for bytes that belong to no tensor
-	Tensor  string  // the tensor's name; empty for bytes that belong to no tensor
+	Layer   LayerID // 0 for bytes outside all tensors
+	Tensor  string  // the tensor's name; empty for bytes outside all tensors
 	Ordinal int
 	Offset  int64 // in the file
 	Bytes   int64
 	Digest  Digest
 	Address Address
-	InRow   bool // the payload lies in the row itself
+	InRow   bool // the payload is in the row
 }
 
-// Naming is a name of a model and where it came from.
+// Alias is a name of a model and its origin.
 type Alias struct {
 	Name string `json:"name"`
 	URI  string `json:"uri"`
 }
 
-// Name is one of a model's names, and which of the model's files go by it.
+// Name is one of a model's names, and the files that belong to it.
 type Name struct {
 	Alias
 	Files []FileID
 }
 
-// Summary is a model as `list` and `show` print it.
+// Summary is a model as list and show print it.
 type Summary struct {
 	ID           ModelID
 	Name         string
-	Names        []Name // all of its names, the first one first
+	Names        []Name // oldest first
 	Type         string
 	Architecture string
 	Parameters   int64
-	Metadata     json.RawMessage // only where a single model was asked for
+	Metadata     json.RawMessage // from Reader.Model only
 	State        ModelState
-	Job          int64 // the job that made it
+	Job          int64 // that created it
 	Ingested     time.Time
 	Files        []StoredFile
 	Tensors      int64
-	Segments     int64 // rows, of tensors and of other bytes
-	BytesStored  int64 // bytes of segments that this model was the first to bring
-	BytesShared  int64 // bytes of segments that were stored before
+	Segments     int64 // of tensors and of bytes outside all tensors
+	BytesStored  int64 // of segments that this model stored first
+	BytesShared  int64 // of segments that were already present
 }
 
 // StoredFile is a file of a recorded model.
@@ -136,7 +134,7 @@ type StoredFile struct {
 	Digest   Digest // zero until the file is complete
 	Recorded int64  // bytes that have rows
 	Tensors  int64
-	// SegmentBytes is the segment size that the file was planned with.
+	// SegmentBytes is the maximum segment size of the file's plan.
 	SegmentBytes int64
 }
 
@@ -155,12 +153,12 @@ type Layer struct {
 	Segments int64
 }
 
-// Key identifies an attempt to take in these very files: it is over each
-// file's path, size, modification time, claim and plan. An unfinished model is
-// continued only under the same key, so that a file that changed begins anew, and
-// so that no file is continued with the bytes of another: fine-tunes are often equal in all but
-// their content and their place. Another machine continues where it sees the files under the same paths.
-// The address of the model's store belongs to it: a model with payloads in two stores could be read from neither.
+// Key identifies an ingestion of these files: it covers the store and each file's path, size,
+// modification time, expected digest and plan. A run resumes an unfinished model only if the keys
+// are equal. So a changed file starts over, and no file resumes with the bytes of another:
+// fine-tunes often differ only in content and path. The store is part of it because a model with
+// payloads in two stores could be read from neither. Another machine can resume if it sees the
+// files under the same paths.
 func (m *Model) Key(plans []*Plan) Digest {
 	h := sha256.New()
 	number := func(v int64) { _ = binary.Write(h, binary.LittleEndian, v) } // a hash does not fail
@@ -178,10 +176,10 @@ func (m *Model) Key(plans []*Plan) Digest {
 	return Digest(h.Sum(nil))
 }
 
-// InStore reports whether the payload is in a store. One that is in no store is in its row, or should be.
+// InStore reports whether the payload is in a store. Otherwise it is in its row, or should be.
 func (s StoredSegment) InStore() bool { return !s.InRow && s.Address.URI != "" }
 
-// Place says where a segment is in its file, in words for a person.
+// Place describes where a segment is in its file, for messages.
 func (s StoredSegment) Place() string {
 	if s.Layer == 0 {
 		return fmt.Sprintf("bytes %d to %d (outside of tensors)", s.Offset, s.Offset+s.Bytes)

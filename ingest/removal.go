@@ -7,20 +7,21 @@ import (
 
 // Removal is what removing a model would do.
 type Removal struct {
-	Model   Summary       // with the names and files that go
+	Model   Summary
 	Freed   int64         // bytes of payloads that only this model needs
-	Shared  int64         // bytes of payloads that other models need as well, and that stay
-	Foreign []ForeignRows // what refers to the model from tables of other programs
+	Shared  int64         // bytes of payloads that other models also need
+	Foreign []ForeignRows // in tables of other programs
 }
 
-// ForeignRows are rows of another program's table that refer to a model by a foreign key, or to rows that do.
+// ForeignRows are rows of another program's table that refer to a model by a foreign key, directly
+// or through other rows.
 type ForeignRows struct {
 	Table, Column string
 	Refers        string // the table that the column refers to
 	Rows          int64
 }
 
-// ForeignRowsError says why a model cannot be removed: rows of other programs refer to it.
+// ForeignRowsError says that a model cannot be removed because rows of other programs refer to it.
 type ForeignRowsError struct {
 	Model ModelID
 	Rows  []ForeignRows

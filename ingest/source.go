@@ -1,11 +1,10 @@
 package ingest
 
-// Role says what a file is to its model.
+// Role is the role of a file in its model.
 type Role string
 
-// The roles of a model's files. Those of an Ollama manifest keep the last part
-// of their media type (application/vnd.ollama.image.<role>), so a role that is
-// not listed here is possible and harmless.
+// The roles of a model's files. A file of an Ollama manifest has the last part of its media type
+// (application/vnd.ollama.image.<role>), so other roles are possible and harmless.
 const (
 	Weights   Role = "weights" // tensors of the model itself
 	Projector Role = "projector"
@@ -17,42 +16,39 @@ const (
 	Manifest  Role = "manifest"
 )
 
-// Source is one model as it lies on disk, found by its names alone: no byte of
-// its large files has been read.
+// Source is one model on disk, found by file names. Its large files have not been read.
 type Source struct {
-	// Name is "llama3:latest" for a manifest; empty where the content or the
-	// file's name has to say it.
+	// Name is "llama3:latest" for a manifest; empty if the parser has to find it.
 	Name string
-	// URI is where it came from: "ollama://llama3:latest" or "file:///...".
+	// URI is its origin: "ollama://llama3:latest" or "file:///...".
 	URI string
-	// Files in the model's own order; the weights come first.
+	// Files are in the model's own order; the weights come first.
 	Files []SourceFile
 }
 
 // SourceFile is one file of a Source.
 type SourceFile struct {
 	Path string // absolute, cleaned
-	// Root is the real path of the given folder that holds the file; links in Path do not lead out of it
-	// when the file is
-	// opened (see package source). If it is empty, Path may be a link to any file.
+	// Root is the real path of the given folder that contains the file. Package source refuses
+	// links in Path that lead out of it. If Root is empty, Path may be a link to any file.
 	Root string
 	Role Role
-	// Expected is the digest that the file's name or its manifest promises; zero for none.
+	// Expected is the digest from the file's name or its manifest; zero if unknown.
 	Expected Digest
-	// ExpectedBytes is the size that a manifest promises; negative for none.
+	// ExpectedBytes is the size from the manifest; negative if unknown.
 	ExpectedBytes int64
 }
 
-// Found is what a search of the given paths yields.
+// Found is the result of a search.
 type Found struct {
 	Sources []Source
 	// Skipped are files left out on purpose, such as unfinished downloads.
 	Skipped []Note
-	// Refused are files and folders that should have been taken in and cannot be.
+	// Refused are files and folders that cannot be ingested.
 	Refused []Note
 }
 
-// Note says of one path why it was skipped or refused.
+// Note says why a path was skipped or refused.
 type Note struct {
 	Path   string
 	Reason error

@@ -8,61 +8,60 @@ import (
 )
 
 // Store keeps payloads: a local folder, a container of blobs. It belongs to one catalogue. A driver
-// tries its requests again where an error may pass, and keeps to its own limit of rate: a caller does
-// neither.
+// retries transient errors and limits its own rate; callers do neither.
 //
-// What holds between Put, which relies on payloads that are there, and Delete, which takes them away,
-// is the subject of package gc.
+// Package gc describes the protocol between Put, which relies on payloads that exist, and Delete.
 type Store interface {
-	// Owner returns the identity of the catalogue that the store belongs to, "" if it has none. With
-	// claim not empty and no owner, it first records claim as the owner, durably, on the condition that
-	// there is none. A store that several catalogues used before stores had owners is a *SharedError.
+	// Owner returns the identity of the catalogue that owns the store, "" if there is none. If
+	// claim is not empty and there is no owner, it first records claim as the owner, durably and
+	// atomically. If several catalogues used the store before stores had owners, the error is a
+	// *SharedError.
 	Owner(ctx context.Context, claim string) (string, error)
-	// Put stores payload, whose digest is key.Digest, unless it is stored already. nil means that the
-	// payload is durable and that others can read it. A part of a payload is never visible under its
-	// digest. Two callers may put the same digest at once. After an error, putting again is right,
-	// whether or not the bytes had landed. payload is not kept or changed after the return.
+	// Put stores payload, whose digest is key.Digest, unless it is already present. After a nil
+	// error, the payload is durable and readable by others. A partial payload is never visible
+	// under its digest. Concurrent Puts of the same digest are safe. After an error, Put may be
+	// repeated, whether or not the payload was stored. Put does not keep or change payload.
 	Put(ctx context.Context, key Key, payload []byte) (Address, error)
-	// Get fills into with the bytes of the payload at address from offset on. A payload that is
-	// shorter is a *SizeError; so is a longer one where offset+len(into) is address.Bytes. A payload
-	// that is not there is ErrNoPayload, wrapped. Get does not check the digest: its caller does.
+	// Get reads the payload at address, from offset on, into into. If the payload is shorter, or
+	// longer although offset+len(into) is address.Bytes, the error is a *SizeError; if it does not
+	// exist, ErrNoPayload, wrapped. Get does not check the digest; the caller does.
 	Get(ctx context.Context, digest Digest, address Address, offset int64, into []byte) error
-	// Stat compares what the store knows of the payload at address with digest and address, without
-	// reading it. attested is true if the store vouches for the content: it has kept digest and ETag
-	// since Put. The error is ErrNoPayload, wrapped, if nothing is there; a *RewrittenError if all
-	// agrees but the ETag; ErrUnreachable, wrapped, if the store could not tell; else what differs.
+	// Stat compares the store's metadata of the payload at address with digest and address, without
+	// reading the payload. attested is true if the store attests the content: it has kept digest
+	// and ETag since Put. The error is ErrNoPayload, wrapped, if nothing is there; a
+	// *RewrittenError if only the ETag differs; ErrUnreachable, wrapped, if the store cannot tell;
+	// otherwise what differs.
 	Stat(ctx context.Context, digest Digest, address Address) (attested bool, err error)
-	// Replace writes payload at address even where something is there. It is for payloads that were
-	// found damaged or missing.
+	// Replace writes payload at address, over anything that is there. It repairs payloads that are
+	// damaged or missing.
 	Replace(ctx context.Context, digest Digest, address Address, payload []byte) (Address, error)
-	// List yields what is in the store, in no order: payloads, and the remains of interrupted writes
-	// and deletes. It ends at the first error.
+	// List yields the objects of the store in no order: payloads, and leftovers of interrupted
+	// writes and deletes. It ends at the first error.
 	List(ctx context.Context) iter.Seq2[Object, error]
-	// Delete takes each object out of use, so that a Put that comes later does not rely on it. Then it
-	// asks confirm. If that returns nil, it deletes them, but only the writes that were listed.
-	// Otherwise it puts them back, those that an interrupted Delete has left out of use as well, and
-	// returns confirm's error.
+	// Delete hides the objects, so that later Puts do not rely on them, and calls confirm. If
+	// confirm returns nil, it deletes those that were not overwritten since List. Otherwise it
+	// restores all, also those that an interrupted Delete left hidden, and returns confirm's error.
 	//
-	// failed is parallel to objects: nil for one that is deleted or was gone, ErrModified, wrapped, for
-	// one that was written again since List.
+	// failed is parallel to objects: nil for one that was deleted or missing, ErrModified, wrapped,
+	// for one that was overwritten since List.
 	Delete(ctx context.Context, objects []Object, confirm func(context.Context) error) (failed []error, err error)
 }
 
-// Key is what a payload is put under. A store by content uses the digest alone. One by position names
-// the payload by the row that it belongs to.
+// Key identifies a payload for Put. A store by content uses the digest only. One by position names
+// the payload after its row.
 type Key struct {
 	Digest  Digest
 	Model   ModelID
 	File    FileID
-	Layer   LayerID // 0 for bytes that belong to no tensor
+	Layer   LayerID // 0 for bytes outside all tensors
 	Ordinal int
-	Type    string // of the tensor's elements; empty for bytes that belong to no tensor
+	Type    string // of the tensor's elements; empty for bytes outside all tensors
 }
 
-// Address is where a store put a payload, as the columns of the catalogue carry it.
-// A store that finds payloads by digest alone fills in URI and Bytes.
+// Address is where a store keeps a payload, as in the catalogue's columns. A store that finds
+// payloads by digest sets only URI and Bytes.
 type Address struct {
-	URI       string // BlobUri; empty for a payload in the catalogue's own rows
+	URI       string // BlobUri; empty for a payload in the catalogue's rows
 	Container string // BlobContainer
 	Name      string // BlobName
 	ETag      string // BlobETag
@@ -70,22 +69,22 @@ type Address struct {
 	Modified  time.Time
 }
 
-// Object is one thing in a store.
+// Object is one object in a store.
 type Object struct {
-	Digest   Digest // zero for the remains of an interrupted write
-	Name     string // the store's own name for it
+	Digest   Digest // zero for the leftovers of an interrupted write
+	Name     string // the store's own name
 	Bytes    int64
 	Modified time.Time
-	Tag      string // tells this write from any other, in stores that know
-	Hidden   bool   // an interrupted Delete has left it out of use
+	Tag      string // changes with each write; empty if the store has none
+	Hidden   bool   // left hidden by an interrupted Delete
 }
 
-// SizeError says that a payload is there and has the wrong size: it is damaged, not missing.
+// SizeError says that a payload exists but has the wrong size: it is damaged, not missing.
 type SizeError struct {
 	Where     string // path or URL
 	Want, Got int64
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s is damaged: it holds %d bytes, and %d were stored", e.Where, e.Got, e.Want)
+	return fmt.Sprintf("%s is damaged: it has %d bytes, want %d", e.Where, e.Got, e.Want)
 }

@@ -3,41 +3,42 @@
 Prepares a SQL Server instance and a database on this computer for payloads in FILESTREAM.
 
 .DESCRIPTION
-It shows what is there and what it would change, and changes it only with -Yes:
+The script shows the current settings and what it would change. It changes them only with -Yes:
 
-  1. the Windows side of FILESTREAM on the instance (what SQL Server Configuration Manager shows), and its share;
-  2. a restart of the instance's service, if 1 was changed: everybody who is connected is cut off;
+  1. the Windows settings of FILESTREAM for the instance (as in SQL Server Configuration Manager), and its share;
+  2. a restart of the instance's service, if 1 changes anything: this closes all connections;
   3. sp_configure 'filestream access level', 2;
-  4. tables, filegroup, file and columns in the database, by: ingest schema apply --with filestream.
+  4. tables, filegroup, file and columns in the database, with: ingest schema apply --with filestream.
 
-What is right already is left alone, so that it can be repeated. It stops at the first error and says what to do.
-It needs Windows PowerShell 5.1, started as administrator, and a login with the role sysadmin. Where the computer lets no
-script run: powershell -ExecutionPolicy Bypass -File .\enable-filestream.ps1 ... The project's own
-checks cannot run it: they have no Windows.
+The script keeps correct settings, so you can repeat it. It stops at the first error and says what to do.
+It needs Windows PowerShell 5.1, started as administrator, and a login with the role sysadmin. If the computer
+does not allow scripts: powershell -ExecutionPolicy Bypass -File .\enable-filestream.ps1 ...
+
+The project's tests do not run this script, because they have no Windows.
 
 .PARAMETER Instance
-Name of the instance: MSSQLSERVER for the default one, else what follows the \ in SERVER\NAME.
+Name of the instance: MSSQLSERVER for the default instance, or the NAME of SERVER\NAME.
 
 .PARAMETER Database
 The database, which must exist.
 
 .PARAMETER Path
-Folder for the FILESTREAM data. It must not exist, the folder above it must, on an NTFS or ReFS volume of this computer.
+Folder for the FILESTREAM data, on an NTFS or ReFS volume of this computer. It must not exist, and its parent must.
 
 .PARAMETER Ingest
-Path of ingest.exe; without it, the one on the PATH.
+Path of ingest.exe. The default is the one on the PATH.
 
 .PARAMETER Remote
-Also let programs on other computers open the files (level 3 in place of 2). They need ports 139 and 445.
+Also allow programs on other computers to open the files (level 3 instead of 2). They need ports 139 and 445.
 
 .PARAMETER Yes
-Change what is shown.
+Make the changes.
 
 .EXAMPLE
 .\enable-filestream.ps1 -Database Hartonomous -Path D:\FileStream\Hartonomous
 
 .EXAMPLE
-.\enable-filestream.ps1 -Instance SQL2022 -Database Hartonomous -Path D:\FileStream\Hartonomous -Ingest C:\Tools\ingest.exe -Yes
+.\enable-filestream.ps1 -Instance SQL2022 -Database Hartonomous -Path D:\FileStream\Hartonomous -Yes
 #>
 [CmdletBinding()]
 param(
@@ -49,32 +50,33 @@ param(
     [switch]$Yes
 )
 
-# Where the facts come from:
-# - The steps and their order, levels of sp_configure: Microsoft's documentation, "Enable and configure FILESTREAM" and
-#   "filestream access level (server configuration option)" (MicrosoftDocs/sql-docs, docs/relational-databases/blob and
-#   docs/database-engine/configure-windows).
-# - The class FilestreamSettings, in root\Microsoft\SqlServer\ComputerManagementNN with NN the version of SQL Server, its
-#   AccessLevel (0 off, 1 T-SQL, 2 files too, 3 files from other computers too) and its method
-#   EnableFilestream(AccessLevel, ShareName): Microsoft does not document them; a script of Microsoft's engine team for
-#   cscript, filestream_enable.vbs (kept as a gist by potatoqualitee), and the module dbatools use them so.
-# - What the method returns: 0, or an HRESULT. 0x80070BC3 is the Windows error 3011, ERROR_SUCCESS_RESTART_REQUIRED, which
-#   is a success; dbatools knows both.
+# Sources:
+# - The steps and their order, and the levels of sp_configure: Microsoft's documentation, "Enable and configure
+#   FILESTREAM" and "filestream access level (server configuration option)" (MicrosoftDocs/sql-docs,
+#   docs/relational-databases/blob and docs/database-engine/configure-windows).
+# - The class FilestreamSettings in root\Microsoft\SqlServer\ComputerManagementNN, where NN is the version of
+#   SQL Server, its AccessLevel (0 off, 1 T-SQL, 2 also files, 3 also files from other computers) and its method
+#   EnableFilestream(AccessLevel, ShareName): Microsoft does not document them. A script of Microsoft's engine
+#   team for cscript, filestream_enable.vbs (kept as a gist by potatoqualitee), and the module dbatools use them
+#   in this way.
+# - The method returns 0 or an HRESULT. 0x80070BC3 is the Windows error 3011, ERROR_SUCCESS_RESTART_REQUIRED,
+#   which is a success. dbatools accepts both.
 
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
-# Fail ends the script: what is wrong, and what to do.
+# Fail prints the error and what to do, and ends the script.
 function Fail([string]$Wrong, [string]$Todo) {
     [Console]::Error.WriteLine("enable-filestream: $Wrong")
     [Console]::Error.WriteLine("  $Todo")
     exit 1
 }
 
-# An error that nothing below expects.
+# Unexpected errors.
 trap {
     [Console]::Error.WriteLine("enable-filestream: $($_.Exception.Message)")
     [Console]::Error.WriteLine("  $($_.InvocationInfo.PositionMessage)")
-    [Console]::Error.WriteLine('  What was done until here is kept: put that right and run the same command again.')
+    [Console]::Error.WriteLine('  Completed steps are kept. Correct the error and run the same command again.')
     exit 1
 }
 
@@ -84,13 +86,13 @@ function Test-Administrator {
     return $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# Get-FilestreamSettings finds the instance in the newest namespace that knows it.
+# Get-FilestreamSettings returns the settings of the instance, from the newest namespace that has it.
 function Get-FilestreamSettings {
     $namespaces = @()
     try {
         $namespaces = @(Get-WmiObject -Namespace 'root\Microsoft\SqlServer' -Class '__NAMESPACE')
     } catch {
-        Fail "Windows knows no SQL Server ($($_.Exception.Message))" 'Run this on the computer that SQL Server is installed on.'
+        Fail "no SQL Server on this computer ($($_.Exception.Message))" 'Run this on the computer of SQL Server.'
     }
     $versions = @($namespaces | Where-Object { $_.Name -match '^ComputerManagement[0-9]+$' } |
             Sort-Object -Descending -Property { [int]($_.Name -replace '[^0-9]', '') })
@@ -99,7 +101,7 @@ function Get-FilestreamSettings {
         try {
             $all = @(Get-WmiObject -Namespace ('root\Microsoft\SqlServer\' + $version.Name) -Class 'FilestreamSettings')
         } catch {
-            continue # a version that was removed leaves its namespace behind
+            continue # an uninstalled version leaves its namespace
         }
         foreach ($settings in $all) {
             if ($settings.InstanceName -eq $Instance) {
@@ -107,16 +109,18 @@ function Get-FilestreamSettings {
             }
         }
     }
-    Fail "there is no instance $Instance on this computer" 'Name one with -Instance; Get-Service MSSQL* lists them (MSSQLSERVER, or MSSQL$NAME).'
+    Fail "no instance $Instance on this computer" ('Name one with -Instance. Get-Service MSSQL* lists them ' +
+        '(MSSQLSERVER, or MSSQL$NAME).')
 }
 
-# Get-Port reads the port that the instance listens on, 0 if it is not to be found.
+# Get-Port returns the port that the instance listens on; 0 if it is unknown.
 function Get-Port {
     $root = 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server'
     $names = Get-ItemProperty -Path "$root\Instance Names\SQL"
     $tcp = "$root\$($names.$Instance)\MSSQLServer\SuperSocketNetLib\Tcp"
     if ((Get-ItemProperty -Path $tcp).Enabled -ne 1) {
-        Fail "TCP/IP is switched off on instance $Instance, and ingest has no other way to it" 'Switch it on: SQL Server Configuration Manager, SQL Server Network Configuration, Protocols, TCP/IP. Then restart the instance.'
+        Fail "TCP/IP is disabled on instance $Instance, and ingest needs it" ('Enable it: SQL Server Configuration ' +
+            'Manager, SQL Server Network Configuration, Protocols, TCP/IP. Then restart the instance.')
     }
     $all = Get-ItemProperty -Path "$tcp\IPAll"
     foreach ($text in @($all.TcpPort, $all.TcpDynamicPorts)) {
@@ -128,7 +132,8 @@ function Get-Port {
     return 0
 }
 
-# Set-Address says where the instance is: $server for this script, $catalog for ingest. A port may be another after a restart.
+# Set-Address sets the address of the instance: $server for this script, $catalog for ingest. A restart may
+# change the port.
 function Set-Address {
     $name = '?database=' + [uri]::EscapeDataString($Database)
     $port = Get-Port
@@ -150,7 +155,7 @@ function Invoke-Sql([string]$In, [string]$Statement, [hashtable]$Values = @{}) {
     $builder['Data Source'] = $server
     $builder['Initial Catalog'] = $In
     $builder['Integrated Security'] = $true
-    $builder['Pooling'] = $false # a restart breaks what a pool keeps
+    $builder['Pooling'] = $false # a restart breaks pooled connections
     $connection = New-Object System.Data.SqlClient.SqlConnection($builder.ConnectionString)
     try {
         $connection.Open()
@@ -165,7 +170,7 @@ function Invoke-Sql([string]$In, [string]$Statement, [hashtable]$Values = @{}) {
     }
 }
 
-# Invoke-Ingest runs ingest with the catalogue in its environment, shows what it prints, and returns its exit code.
+# Invoke-Ingest runs ingest with the catalogue in its environment, shows its output, and returns its exit code.
 function Invoke-Ingest([string[]]$Arguments) {
     $kept = $env:INGEST_CATALOG
     try {
@@ -181,7 +186,8 @@ function Get-EffectiveLevel {
     return [int](Invoke-Sql 'master' "SELECT COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0)")
 }
 
-# Restart-Instance restarts the service, and those that depend on it and were running. It waits until the server answers.
+# Restart-Instance restarts the service and the running services that depend on it. It waits until the server
+# answers.
 function Restart-Instance {
     $running = @(Get-Service -Name $service -DependentServices | Where-Object { $_.Status -eq 'Running' })
     Restart-Service -Name $service -Force
@@ -191,71 +197,77 @@ function Restart-Instance {
     for ($i = 0; $i -lt 60; $i++) {
         try {
             Set-Address
-            [void](Invoke-Sql $Database 'SELECT 1') # not before the database is open again
+            [void](Invoke-Sql $Database 'SELECT 1') # fails until the database is open
             return
         } catch {
             Start-Sleep -Seconds 2
         }
     }
-    Fail "service $service was restarted and does not answer" 'See its ERRORLOG, and run the same command again when it runs.'
+    Fail "service $service does not answer after its restart" ('See its ERRORLOG. When the service runs, run the ' +
+        'same command again.')
 }
 
-# What must be so before anything is looked at.
+# Requirements of this script.
 if (-not ($PSVersionTable.ContainsKey('PSEdition') -and $PSVersionTable.PSEdition -eq 'Desktop')) {
-    Fail "this is PowerShell $($PSVersionTable.PSVersion)" 'Run it in Windows PowerShell 5.1, which every Windows has: powershell.exe.'
+    Fail "this is PowerShell $($PSVersionTable.PSVersion)" ('Run the script in Windows PowerShell 5.1, which is ' +
+        'part of Windows: powershell.exe.')
 }
 if (-not (Test-Administrator)) {
     Fail 'this shell is not elevated' 'Start Windows PowerShell with "Run as administrator".'
 }
 if ($Path -notmatch '^[A-Za-z]:\\.') {
-    Fail "-Path $Path is no folder of a drive" 'Name it with its drive: D:\FileStream\NAME.'
+    Fail "-Path ${Path}: no drive" 'Use a path with a drive: D:\FileStream\NAME.'
 }
 $Path = $Path.TrimEnd('\')
 $found = @(Get-Command -Name $Ingest -CommandType Application -ErrorAction SilentlyContinue)
 if ($found.Count -eq 0) {
-    Fail "there is no $Ingest" 'Name ingest.exe with -Ingest.'
+    Fail "$Ingest not found" 'Name ingest.exe with -Ingest.'
 }
 $program = $found[0].Path
 
-# What is there.
+# The current settings.
 $settings = Get-FilestreamSettings
 $service = 'MSSQL$' + $Instance
 if ($Instance -eq 'MSSQLSERVER') {
     $service = 'MSSQLSERVER'
 }
 if ((Get-Service -Name $service).Status -ne 'Running') {
-    Fail "service $service does not run" "Start it: Start-Service -Name '$service'"
+    Fail "service $service is not running" "Start it: Start-Service -Name '$service'"
 }
 Set-Address
 $sysadmin = 0
 try {
     $sysadmin = Invoke-Sql 'master' "SELECT IS_SRVROLEMEMBER('sysadmin')"
 } catch {
-    Fail "cannot log in to ${server}: $($_.Exception.Message)" 'Log in to Windows as somebody whom the instance knows.'
+    Fail "cannot log in to ${server}: $($_.Exception.Message)" 'Log in to Windows as a user whom the instance knows.'
 }
 if ($sysadmin -ne 1) {
-    Fail "you are no sysadmin of instance $Instance" 'Have somebody run this who has that role.'
+    Fail "your login lacks the role sysadmin on instance $Instance" 'Run this as a user with that role.'
 }
 if ((Invoke-Sql 'master' "SELECT CONVERT(int, SERVERPROPERTY('IsClustered'))") -eq 1) {
-    Fail 'the instance is a failover cluster' 'Enable FILESTREAM on each node and on the cluster resource as its documentation says; this script knows single instances.'
+    Fail 'the instance is a failover cluster, which this script does not support' ('Enable FILESTREAM on each ' +
+        'node and on the cluster resource, as the documentation of SQL Server describes.')
 }
-if ([int](Invoke-Sql 'master' 'SELECT COALESCE((SELECT 1 FROM sys.databases WHERE name = @name), 0)' @{ '@name' = $Database }) -ne 1) {
-    Fail "instance $Instance has no database $Database" "Make it first: CREATE DATABASE [$Database]"
+$exists = 'SELECT COALESCE((SELECT 1 FROM sys.databases WHERE name = @name), 0)'
+if ([int](Invoke-Sql 'master' $exists @{ '@name' = $Database }) -ne 1) {
+    Fail "instance $Instance has no database $Database" "Create it first: CREATE DATABASE [$Database]"
 }
-$configured = [int](Invoke-Sql 'master' "SELECT CONVERT(int, value) FROM sys.configurations WHERE name = N'filestream access level'")
+$configured = [int](Invoke-Sql 'master' ('SELECT CONVERT(int, value) FROM sys.configurations ' +
+        "WHERE name = N'filestream access level'"))
 $effective = Get-EffectiveLevel
-$group = Invoke-Sql $Database "SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id"
+$group = Invoke-Sql $Database ("SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' " +
+    'ORDER BY is_default DESC, data_space_id')
 $file = Invoke-Sql $Database 'SELECT TOP (1) physical_name FROM sys.database_files WHERE type = 2'
 if ($null -eq $file) {
     if (Test-Path -LiteralPath $Path) {
-        Fail "$Path exists, and SQL Server wants to make it" 'Name a folder that is not there yet.'
+        Fail "$Path exists, and SQL Server must create it" 'Name a folder that does not exist.'
     }
     if (-not (Test-Path -LiteralPath (Split-Path -Parent $Path) -PathType Container)) {
-        Fail "there is no folder $(Split-Path -Parent $Path)" 'Make it, on an NTFS or ReFS volume.'
+        Fail "folder $(Split-Path -Parent $Path) does not exist" 'Create it on an NTFS or ReFS volume.'
     }
 }
 
-# What is to be changed.
+# The changes to make.
 $level = 2
 if ($Remote) {
     $level = 3
@@ -285,30 +297,32 @@ function Change([bool]$Is, [string]$Text) {
 }
 Write-Host "Instance $Instance ($server, service $service), database $Database"
 Write-Host ''
-Show 'WHAT' 'NOW' 'TO BE CHANGED'
-Show 'FILESTREAM level of Windows' ([string]$settings.AccessLevel) (Change $changeWindows "EnableFilestream($level, '$share')")
-Show 'Windows share' (Or-None $settings.ShareName) (Change ($changeWindows -and (Or-None $settings.ShareName) -eq 'none') "\\$env:COMPUTERNAME\$share")
-Show 'service' 'running' (Change $restart 'restart: all connections are cut')
+Show 'SETTING' 'NOW' 'CHANGE TO'
+$oldShare = Or-None $settings.ShareName
+$newShare = $changeWindows -and $oldShare -eq 'none'
+Show 'FILESTREAM level of Windows' $settings.AccessLevel (Change $changeWindows "EnableFilestream($level, '$share')")
+Show 'Windows share' $oldShare (Change $newShare "\\$env:COMPUTERNAME\$share")
+Show 'service' 'running' (Change $restart 'restart: closes all connections')
 Show "sp_configure 'filestream access level'" ([string]$configured) (Change $changeServer '2')
-Show 'effective level' ([string]$effective) (Change ($effective -lt 2) '2 or more, by the above')
+Show 'effective level' ([string]$effective) (Change ($effective -lt 2) '2 or more, by these changes')
 Show 'filegroup for FILESTREAM' (Or-None $group) (Change ($null -eq $group) 'HartonomousFileStream')
 Show 'its folder' (Or-None $file) (Change ($null -eq $file) $Path)
 Write-Host ''
-Write-Host 'The database, now:'
+Write-Host 'The database now:'
 $before = Invoke-Ingest @('schema', 'check', '--with', 'filestream')
 if ($before -gt 1) {
-    Fail "ingest schema check: exit code $before" 'What is wrong stands above.'
+    Fail "ingest schema check: exit code $before" 'See the errors above.'
 }
 if ($before -eq 0 -and -not ($changeWindows -or $changeServer -or $restart)) {
     Write-Host ''
-    Write-Host 'Nothing is to be changed.'
+    Write-Host 'Nothing to change.'
     exit 0
 }
 Write-Host ''
-Write-Host 'The SQL for the database; parts of it that are done already do nothing:'
+Write-Host 'The SQL for the database. Completed parts of it change nothing:'
 $code = Invoke-Ingest @('schema', 'apply', '--dry-run', '--with', 'filestream', '--filestream-path', $Path)
 if ($code -ne 0) {
-    Fail "ingest schema apply --dry-run: exit code $code" 'What is wrong stands above.'
+    Fail "ingest schema apply --dry-run: exit code $code" 'See the errors above.'
 }
 if (-not $Yes) {
     Write-Host ''
@@ -316,7 +330,9 @@ if (-not $Yes) {
     exit 0
 }
 
-# The changes.
+# Make the changes.
+$byHand = 'Do this step in SQL Server Configuration Manager: SQL Server Services, properties of the instance, ' +
+    'FILESTREAM. Then run the same command again.'
 Write-Host ''
 if ($changeWindows) {
     Write-Host "EnableFilestream($level, '$share')"
@@ -324,11 +340,11 @@ if ($changeWindows) {
     if ($returned -ne 0 -and ($returned -band 65535) -ne 3011) {
         $hex = '0x{0:X8}' -f ($returned -band [long]4294967295)
         $text = (New-Object ComponentModel.Win32Exception([int]($returned -band 65535))).Message
-        Fail "EnableFilestream returned $hex (if that is an error of Windows: $text)" 'Do this step by hand: SQL Server Configuration Manager, SQL Server Services, properties of the instance, FILESTREAM. Then run the same command again.'
+        Fail "EnableFilestream returned $hex (as a Windows error: $text)" $byHand
     }
     $now = [int](Get-FilestreamSettings).AccessLevel
     if ($now -lt $level) {
-        Fail "EnableFilestream gave no error, and the level is $now" 'Do this step by hand: SQL Server Configuration Manager, SQL Server Services, properties of the instance, FILESTREAM. Then run the same command again.'
+        Fail "EnableFilestream returned no error, but the level is $now" $byHand
     }
 }
 if ($restart) {
@@ -345,16 +361,18 @@ if ($changeServer) {
 }
 $effective = Get-EffectiveLevel
 if ($effective -lt 2) {
-    Fail "all is set, and the effective level is $effective" 'Restart this computer, and see the ERRORLOG of the instance for FILESTREAM if that does not help. Then run the same command again.'
+    Fail "all levels are set, but the effective level is $effective" ('Restart this computer, and run the same ' +
+        'command again. If that does not help, see the messages about FILESTREAM in the ERRORLOG of the instance.')
 }
 $code = Invoke-Ingest @('schema', 'apply', '--with', 'filestream', '--filestream-path', $Path)
 if ($code -ne 0) {
-    Fail "ingest schema apply: exit code $code" 'What is wrong stands above. What was done until here is kept: run the same command again.'
+    Fail "ingest schema apply: exit code $code" ('See the errors above. Completed steps are kept: run the same ' +
+        'command again.')
 }
 $code = Invoke-Ingest @('schema', 'check', '--with', 'filestream')
 if ($code -ne 0) {
-    Fail "ingest schema check: exit code $code" 'What is missing stands above.'
+    Fail "ingest schema check: exit code $code" 'See above what is missing.'
 }
 Write-Host ''
-Write-Host "Done. ingest models PATH --store row --catalog '$catalog' keeps payloads in FILESTREAM."
+Write-Host "Done. ingest models PATH --store row --catalog '$catalog' stores payloads in FILESTREAM."
 exit 0

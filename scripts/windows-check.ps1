@@ -1,34 +1,35 @@
 <#
 .SYNOPSIS
-Checks ingest against a real SQL Server on Windows, and prints what held and what did not.
+Tests ingest with a real SQL Server on Windows, and prints a table of results.
 
 .DESCRIPTION
-The project's own checks have run under Wine and against a double of the server. This script is for a person who has
-the real thing: it takes models into the rows of a database (in FILESTREAM, if the instance has it switched on),
-verifies and exports them and compares SHA-256, takes them in again, kills a run in the middle and continues it.
+The project's tests use Wine and a double of the server. This script uses a real server: it ingests models into
+rows of a database (in FILESTREAM, if it is enabled on the instance), verifies them, exports them and compares
+SHA-256, ingests them again, and kills and resumes a run.
 
-An address without a database (sqlserver://HOST, sqlserver://HOST/INSTANCE) gets a scratch database, which is dropped
-at the end. A database that the address names is used only with -Yes: it gets the tables of ingest if it lacks them,
-and the ingested models stay there: `ingest rm` removes them.
+If the address names no database (sqlserver://HOST, sqlserver://HOST/INSTANCE), the script creates a scratch
+database, and drops it at the end if all checks pass. If the address names a database, the script needs -Yes. It
+creates the tables of ingest there if they are missing, and its models remain: `ingest rm` removes them.
 
-The exit code is 1 if anything did not hold. Windows PowerShell 5.1 is enough. Where the computer lets no script run:
-powershell -ExecutionPolicy Bypass -File .\windows-check.ps1 ...
+The exit code is 1 if a check fails. The script needs Windows PowerShell 5.1 or later. If the computer does not
+allow scripts: powershell -ExecutionPolicy Bypass -File .\windows-check.ps1 ...
 
 .PARAMETER Catalog
-Address of the server: sqlserver://HOST?database=NAME, sqlserver://HOST/INSTANCE, sqlserver://USER@HOST:PORT. Without a user,
-Windows logs you in, which FILESTREAM through files needs. A password may come from INGEST_CATALOG_PASSWORD.
+Address of the server: sqlserver://HOST?database=NAME, sqlserver://HOST/INSTANCE, sqlserver://USER@HOST:PORT.
+Without a user, the login is that of Windows, which FILESTREAM through files needs. The password may be in
+INGEST_CATALOG_PASSWORD.
 
 .PARAMETER Source
-Folder of models; without it, the sample of this repository.
+Folder of models. The default is the sample of this repository.
 
 .PARAMETER Ingest
-Path of ingest.exe; without it, the one on the PATH.
+Path of ingest.exe. The default is the one on the PATH.
 
 .PARAMETER KillMiB
-Size of the file whose intake is killed. It must last long enough to be killed: more on a fast computer.
+Size of the file whose run is killed. A fast computer needs a larger file.
 
 .PARAMETER Yes
-Use the database that the address names.
+Allow changes to the database that the address names.
 
 .EXAMPLE
 .\windows-check.ps1 -Catalog sqlserver://localhost -Ingest C:\Tools\ingest.exe
@@ -45,7 +46,7 @@ param(
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
-# Fail ends the script before anything was checked.
+# Fail prints the error and what to do, and ends the script.
 function Fail([string]$Wrong, [string]$Todo) {
     [Console]::Error.WriteLine("windows-check: $Wrong")
     [Console]::Error.WriteLine("  $Todo")
@@ -54,31 +55,31 @@ function Fail([string]$Wrong, [string]$Todo) {
 
 $script:table = @()
 
-# Add-Row says how a check ended. "told" is a fact that is neither right nor wrong.
+# Add-Row adds a result to the table: ok, FAILED, or info for a fact.
 function Add-Row([string]$What, [string]$Result, [string]$Note = '') {
     $script:table += New-Object PSObject -Property @{ What = $What; Result = $Result; Note = $Note }
     Write-Host ('{0,-12} {1,-58} {2}' -f $Result, $What, $Note)
 }
 
-# Test-That runs a check: it holds if nothing is thrown. What the block returns is the note.
+# Test-That runs a check, which fails if it throws. Its output is the note in the table.
 function Test-That([string]$What, [scriptblock]$Check) {
     try {
         $note = @(& $Check) -join '; '
-        Add-Row $What 'held' $note
+        Add-Row $What 'ok' $note
     } catch {
-        Add-Row $What 'DID NOT HOLD' $_.Exception.Message
+        Add-Row $What 'FAILED' $_.Exception.Message
     }
 }
 
-# Assert throws if something is not so.
+# Assert throws if a condition is false.
 function Assert([bool]$Is, [string]$Else) {
     if (-not $Is) {
         throw $Else
     }
 }
 
-# Invoke-Ingest runs ingest with --json, and returns its exit code and the objects that it printed. What it
-# says on stderr goes to the console.
+# Invoke-Ingest runs ingest with --json, and returns its exit code and the printed objects. The console shows
+# stderr.
 function Invoke-Ingest([string[]]$Arguments) {
     $printed = @(& $program ($Arguments + '--json'))
     $code = $LASTEXITCODE
@@ -91,7 +92,7 @@ function Invoke-Ingest([string[]]$Arguments) {
     return New-Object PSObject -Property @{ Code = $code; Objects = $objects }
 }
 
-# Get-Field reads a field that an object may lack.
+# Get-Field returns a field of an object; $null if it has none.
 function Get-Field($Object, [string]$Name) {
     if ($null -ne $Object -and $Object.PSObject.Properties.Match($Name).Count -gt 0) {
         return $Object.$Name
@@ -99,7 +100,7 @@ function Get-Field($Object, [string]$Name) {
     return $null
 }
 
-# Get-Events gives what was printed of one event, to be looped over.
+# Get-Events returns the printed objects of one event.
 function Get-Events($Run, [string]$Name) {
     foreach ($object in $Run.Objects) {
         if ((Get-Field $object 'event') -eq $Name) {
@@ -108,7 +109,7 @@ function Get-Events($Run, [string]$Name) {
     }
 }
 
-# Get-Event gives the first one, which has to be there.
+# Get-Event returns the first object of an event, which must exist.
 function Get-Event($Run, [string]$Name) {
     foreach ($object in (Get-Events $Run $Name)) {
         return $object
@@ -116,7 +117,7 @@ function Get-Event($Run, [string]$Name) {
     throw "ingest printed no $Name"
 }
 
-# Invoke-Must is Invoke-Ingest for a run that has to end with code 0.
+# Invoke-Must is Invoke-Ingest for a run that must end with code 0.
 function Invoke-Must([string[]]$Arguments) {
     $run = Invoke-Ingest $Arguments
     Assert ($run.Code -eq 0) "ingest $($Arguments -join ' '): exit code $($run.Code)"
@@ -127,11 +128,12 @@ function Get-Sum([string]$File) {
     return (Get-FileHash -LiteralPath $File -Algorithm SHA256).Hash.ToLowerInvariant()
 }
 
-# Read-Address takes an address apart: ingest takes it as it is, and this script needs its own connection.
+# Read-Address parses the address for the script's own connection.
 function Read-Address([string]$Text) {
     $address = $null
-    if (-not [uri]::TryCreate($Text, [UriKind]::Absolute, [ref]$address) -or $address.Scheme -ne 'sqlserver' -or $address.Host -eq '') {
-        Fail 'the address cannot be read' 'Give it as sqlserver://HOST?database=NAME or sqlserver://HOST/INSTANCE.'
+    if (-not [uri]::TryCreate($Text, [UriKind]::Absolute, [ref]$address) -or
+        $address.Scheme -ne 'sqlserver' -or $address.Host -eq '') {
+        Fail '-Catalog is not an address' 'Use sqlserver://HOST?database=NAME or sqlserver://HOST/INSTANCE.'
     }
     $fields = @{}
     foreach ($pair in $address.Query.TrimStart('?').Split('&')) {
@@ -164,17 +166,21 @@ function Read-Address([string]$Text) {
     if ($fields.ContainsKey('trustservercertificate')) {
         $builder['TrustServerCertificate'] = $fields['trustservercertificate'] -eq 'true'
     }
-    # As ingest does it: encrypted, but on this computer or if the address says otherwise.
+    # As in ingest: encrypted, except on this computer or if the address says otherwise.
     $local = @('localhost', '127.0.0.1', '[::1]', '.') -contains $address.Host.ToLowerInvariant()
     $builder['Encrypt'] = -not $local
     if ($fields.ContainsKey('encrypt')) {
-        $builder['Encrypt'] = @('true', 'strict', 'mandatory', 'yes', '1', 't') -contains $fields['encrypt'].ToLowerInvariant()
+        $on = @('true', 'strict', 'mandatory', 'yes', '1', 't')
+        $builder['Encrypt'] = $on -contains $fields['encrypt'].ToLowerInvariant()
     }
     $database = ''
     if ($fields.ContainsKey('database')) {
         $database = $fields['database']
     }
-    return New-Object PSObject -Property @{ Builder = $builder; Server = $server; Database = $database; Integrated = ($address.UserInfo -eq '') }
+    $integrated = $address.UserInfo -eq ''
+    return New-Object PSObject -Property @{
+        Builder = $builder; Server = $server; Database = $database; Integrated = $integrated
+    }
 }
 
 # Invoke-Sql runs a statement in a database and returns the first value of its first row.
@@ -196,7 +202,7 @@ function Quote-Name([string]$Name) {
     return '[' + $Name.Replace(']', ']]') + ']'
 }
 
-# New-RandomFile writes a file that no two segments of which are equal, and that nothing can compress.
+# New-RandomFile writes a file of random bytes: no two segments are equal, and it does not compress.
 function New-RandomFile([string]$File, [int]$MiB) {
     $random = New-Object Random
     $buffer = New-Object 'byte[]' 1048576
@@ -211,40 +217,43 @@ function New-RandomFile([string]$File, [int]$MiB) {
     }
 }
 
-# Get-Recorded says how much of the file that is killed has its rows: 0 before the first batch. The name of the
-# folder is in no other path. Rows that are being written are passed over.
+# Get-Recorded returns how many bytes of the killed run's file are recorded; 0 before the first batch. Only this
+# file has the folder's name in its path. READPAST skips locked rows.
 function Get-Recorded {
     $folder = Split-Path -Leaf $work
-    return [long](Invoke-Sql $database "SELECT COALESCE(MAX(RecordedBytes), 0) FROM dbo.ModelFiles WITH (READPAST) WHERE CHARINDEX(N'$folder', SourcePath) > 0 AND ByteSize = $size")
+    return [long](Invoke-Sql $database ('SELECT COALESCE(MAX(RecordedBytes), 0) FROM dbo.ModelFiles WITH (READPAST) ' +
+            "WHERE CHARINDEX(N'$folder', SourcePath) > 0 AND ByteSize = $size"))
 }
 
-# What must be so before anything is checked.
+# Requirements of this script.
 if ($env:OS -ne 'Windows_NT') {
-    Fail 'this is not Windows' 'Run it where ingest.exe runs.'
+    Fail 'this is not Windows' 'Run the script on Windows.'
 }
 $found = @(Get-Command -Name $Ingest -CommandType Application -ErrorAction SilentlyContinue)
 if ($found.Count -eq 0) {
-    Fail "there is no $Ingest" 'Build it with: go build -o ingest.exe ./cmd/ingest    and name it with -Ingest.'
+    Fail "$Ingest not found" 'Build it with `go build -o ingest.exe ./cmd/ingest`, and name it with -Ingest.'
 }
 $program = $found[0].Path
 if ($Source -eq '') {
     $Source = Join-Path $PSScriptRoot 'sample\models'
 }
 if (-not (Test-Path -LiteralPath $Source -PathType Container)) {
-    Fail "there is no folder $Source" 'Name a folder of models with -Source.'
+    Fail "folder $Source does not exist" 'Name a folder of models with -Source.'
 }
 $Source = (Resolve-Path -LiteralPath $Source).ProviderPath.TrimEnd('\')
 $target = Read-Address $Catalog
 $database = $target.Database
 $scratch = $database -eq ''
 if (-not $scratch -and -not $Yes) {
-    Fail "the address names the database $database, which would be changed: it gets tables, and models that stay" 'Add -Yes, or leave database= out of the address: then a scratch database is made and dropped.'
+    Fail "the script would add tables and models to the database $database" ('Add -Yes to allow that, or omit ' +
+        'database= from the address to use a scratch database.')
 }
 $level = 0
 try {
     $level = [int](Invoke-Sql 'master' "SELECT COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0)")
 } catch {
-    Fail "cannot log in to $($target.Server): $($_.Exception.Message)" 'See that the server runs, that TCP/IP is switched on for it, and that you may log in.'
+    Fail "cannot log in to $($target.Server): $($_.Exception.Message)" ('Check that the server runs, that TCP/IP ' +
+        'is enabled, and that you have a login.')
 }
 $address = $Catalog
 if ($scratch) {
@@ -257,7 +266,8 @@ if ($scratch) {
     try {
         [void](Invoke-Sql 'master' "CREATE DATABASE $(Quote-Name $database)")
     } catch {
-        Fail "cannot make a scratch database: $($_.Exception.Message)" 'Log in as somebody with the role dbcreator, or name a database in the address and add -Yes.'
+        Fail "cannot create a scratch database: $($_.Exception.Message)" ('Use a login with the role dbcreator, or ' +
+            'name a database in the address and add -Yes.')
     }
 }
 
@@ -272,26 +282,29 @@ $script:recorded = [long]0
 $script:checked = $null
 try {
     [void](New-Item -ItemType Directory -Path $work)
-    # In the environment, where nobody who lists processes sees a password.
+    # In the environment, because command lines are visible to other users.
     $env:INGEST_CATALOG = $address
     $env:INGEST_STORE = 'row'
     [Console]::OutputEncoding = New-Object Text.UTF8Encoding($false)
 
-    # Facts that a report needs.
+    # Facts for a report.
     $versionText = @(& $program '--version') -join ' '
     if ($LASTEXITCODE -ne 0) {
         throw "ingest --version: exit code $LASTEXITCODE"
     }
-    Add-Row 'program' 'told' $versionText
-    Add-Row 'server' 'told' ([string](Invoke-Sql 'master' "SELECT CONCAT(CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')), N' ', CONVERT(nvarchar(128), SERVERPROPERTY('Edition')))"))
-    Add-Row 'database' 'told' $database
-    Add-Row 'login by Windows' 'told' ([string]$target.Integrated)
-    Add-Row 'FILESTREAM level of the instance' 'told' ([string]$level)
-    $drivers = @('msoledbsql19.dll', 'msoledbsql.dll', 'sqlncli11.dll' | Where-Object { Test-Path -LiteralPath (Join-Path ([Environment]::SystemDirectory) $_) })
+    Add-Row 'program' 'info' $versionText
+    Add-Row 'server' 'info' ([string](Invoke-Sql 'master' (
+                "SELECT CONCAT(CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')), N' ', " +
+                "CONVERT(nvarchar(128), SERVERPROPERTY('Edition')))")))
+    Add-Row 'database' 'info' $database
+    Add-Row 'Windows login' 'info' ([string]$target.Integrated)
+    Add-Row 'FILESTREAM level of the instance' 'info' ([string]$level)
+    $drivers = @('msoledbsql19.dll', 'msoledbsql.dll', 'sqlncli11.dll' |
+            Where-Object { Test-Path -LiteralPath (Join-Path ([Environment]::SystemDirectory) $_) })
     if ($drivers.Count -eq 0) {
         $drivers = @('none')
     }
-    Add-Row 'drivers with OpenSqlFilestream' 'told' ($drivers -join ', ')
+    Add-Row 'drivers with OpenSqlFilestream' 'info' ($drivers -join ', ')
     $help = @(& $program 'models' '--help') -join "`n"
     if ($LASTEXITCODE -ne 0) {
         throw "ingest models --help: exit code $LASTEXITCODE"
@@ -303,7 +316,7 @@ try {
     }
     $asks = $help.Contains('--server')
 
-    # The tables. In a database that was named, FILESTREAM is set up by enable-filestream.ps1 alone.
+    # The tables. Only enable-filestream.ps1 sets up FILESTREAM in a database that the address names.
     $parts = @()
     $file = Invoke-Sql $database 'SELECT TOP (1) physical_name FROM sys.database_files WHERE type = 2'
     if ($null -ne $file -or ($scratch -and $level -ge 2)) {
@@ -314,7 +327,9 @@ try {
         if ($parts.Count -gt 0) {
             $folder = $file
             if ($null -eq $folder) {
-                $folder = ([string](Invoke-Sql 'master' "SELECT CONVERT(nvarchar(512), SERVERPROPERTY('InstanceDefaultDataPath'))")).TrimEnd('\') + '\' + $database + '_filestream'
+                $data = [string](Invoke-Sql 'master' (
+                        "SELECT CONVERT(nvarchar(512), SERVERPROPERTY('InstanceDefaultDataPath'))"))
+                $folder = $data.TrimEnd('\') + '\' + $database + '_filestream'
             }
             $arguments += @('--filestream-path', $folder)
         }
@@ -330,20 +345,23 @@ try {
             if (-not $need.ok) {
                 $state = "MISSING: $($need.found): $($need.do)"
             }
-            Add-Row "FILESTREAM, $($need.name)" 'told' $state
+            Add-Row "FILESTREAM, $($need.name)" 'info' $state
         }
     }
-    $inFiles = [int](Invoke-Sql $database "SELECT COUNT(*) FROM sys.columns WHERE is_filestream = 1 AND name = N'RawPayload' AND object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments'))")
-    Add-Row 'columns of payloads that are FILESTREAM' 'told' "$inFiles of 2"
+    $inFiles = [int](Invoke-Sql $database (
+            "SELECT COUNT(*) FROM sys.columns WHERE is_filestream = 1 AND name = N'RawPayload' " +
+            "AND object_id IN (OBJECT_ID(N'dbo.LayerTensorSegments'), OBJECT_ID(N'dbo.FileSegments'))"))
+    Add-Row 'payload columns in FILESTREAM' 'info' "$inFiles of 2"
 
-    # The main job.
+    # Ingest, verify, export.
     Test-That 'models --store row --jobs 2' {
         $summary = Get-Event (Invoke-Must @('models', $Source, '--jobs', '2')) 'summary'
-        Assert ($summary.taken + $summary.skipped -gt 0) 'nothing was taken in'
+        Assert ($summary.taken + $summary.skipped -gt 0) 'nothing was ingested'
         Assert ($summary.refused -eq 0) "$($summary.refused) refused"
-        "$($summary.taken) taken in, $($summary.skipped) there before, $($summary.bytes_read) bytes in $([math]::Round($summary.seconds, 1)) s"
+        $seconds = [math]::Round($summary.seconds, 1)
+        "$($summary.taken) ingested, $($summary.skipped) stored already, $($summary.bytes_read) bytes in $seconds s"
     }
-    Test-That 'list: SHA-256 is that of the files' {
+    Test-That 'list has the SHA-256 of the files' {
         foreach ($model in (Invoke-Must @('list')).Objects) {
             $ours = $false
             foreach ($file in $model.files) {
@@ -352,7 +370,7 @@ try {
                     $ours = $true
                     $sum = Get-Sum $from
                     $script:sums[$sum] = $from
-                    Assert ($file.sha256 -eq $sum) "${from}: listed as $($file.sha256), is $sum"
+                    Assert ($file.sha256 -eq $sum) "${from}: listed as $($file.sha256), want $sum"
                 }
             }
             if ($ours) {
@@ -360,12 +378,12 @@ try {
                 $script:models += $model
             }
         }
-        Assert ($script:models.Count -gt 0) 'no model comes from the folder'
+        Assert ($script:models.Count -gt 0) 'no model is from the folder'
         "$($script:models.Count) models, $($script:sums.Count) files"
     }
     Test-That 'verify' {
         $bytes = [long]0
-        Assert ($script:models.Count -gt 0) 'there is no model to verify'
+        Assert ($script:models.Count -gt 0) 'no model to verify'
         foreach ($model in $script:models) {
             $summary = Get-Event (Invoke-Must @('verify', [string]$model.id)) 'summary'
             Assert ($summary.models -eq 1 -and $summary.damaged -eq 0) "model $($model.id): $($summary.damaged) damaged"
@@ -380,57 +398,61 @@ try {
             }
         }
     }
-    Test-That 'export: the same bytes' {
+    Test-That 'export writes the same bytes' {
         $count = 0
-        Assert ($script:models.Count -gt 0) 'there is no model to export'
+        Assert ($script:models.Count -gt 0) 'no model to export'
         foreach ($model in $script:models) {
             $folder = Join-Path $work "model $($model.id)"
             [void](New-Item -ItemType Directory -Path $folder)
             foreach ($written in (Get-Events (Invoke-Must @('export', [string]$model.id, '-o', $folder)) 'exported')) {
                 $sum = Get-Sum $written.path
-                Assert ($sum -eq $written.sha256) "$($written.path): has $sum, said to be $($written.sha256)"
+                Assert ($sum -eq $written.sha256) "$($written.path): has $sum, reported as $($written.sha256)"
                 if ($script:sums.ContainsKey($sum)) {
                     $count++
                 }
             }
         }
-        Assert ($count -ge $script:sums.Count) "$count of $($script:sums.Count) files came back"
+        Assert ($count -ge $script:sums.Count) "$count of $($script:sums.Count) files were exported"
         "$count files"
     }
     Test-That 'models again reads nothing' {
         $summary = Get-Event (Invoke-Must @('models', $Source)) 'summary'
-        Assert ($summary.taken -eq 0 -and $summary.skipped -gt 0 -and $summary.bytes_read -eq 0) "$($summary.taken) taken in, $($summary.skipped) skipped, $($summary.bytes_read) bytes read"
+        Assert ($summary.taken -eq 0 -and $summary.skipped -gt 0 -and $summary.bytes_read -eq 0) (
+            "$($summary.taken) ingested, $($summary.skipped) skipped, $($summary.bytes_read) bytes read")
     }
 
-    # Each way that the program can be told to take to the payloads.
+    # Each payload mode.
     if ($chooses) {
-        $ways = @('tsql')
+        $modes = @('tsql')
         if ($inFiles -eq 2 -and $target.Integrated -and $drivers[0] -ne 'none') {
-            $ways += 'win32'
+            $modes += 'win32'
         } else {
-            Add-Row 'models --filestream win32' 'told' 'not tried: it wants FILESTREAM columns, a login by Windows and a driver'
+            Add-Row 'models --filestream win32' 'info' 'skipped: needs FILESTREAM columns, a Windows login and a driver'
         }
-        foreach ($way in $ways) {
-            Test-That "models --filestream $way" {
-                $one = Join-Path $work "$way.bin"
+        foreach ($mode in $modes) {
+            Test-That "models --filestream $mode" {
+                $one = Join-Path $work "$mode.bin"
                 New-RandomFile $one 24
-                $taken = Get-Event (Invoke-Must @('models', $one, '--filestream', $way, '--segment-size', '1MiB')) 'taken'
-                $back = Join-Path $work "$way.out"
+                $run = Invoke-Must @('models', $one, '--filestream', $mode, '--segment-size', '1MiB')
+                $taken = Get-Event $run 'taken'
+                $back = Join-Path $work "$mode.out"
                 [void](Invoke-Must @('export', [string]$taken.id, '-o', $back))
-                Assert ((Get-Sum $back) -eq (Get-Sum $one)) 'other bytes came back'
+                Assert ((Get-Sum $back) -eq (Get-Sum $one)) 'the exported file differs'
             }
         }
     }
 
-    # A run that is killed.
+    # Kill a run, and resume it.
     $big = Join-Path $work 'killed.bin'
     Write-Host "writing $KillMiB MiB to $big"
     New-RandomFile $big $KillMiB
     $size = (Get-Item -LiteralPath $big).Length
-    Test-That 'a run is killed in the middle' {
-        # Start-Process joins arguments as they are: what may hold a space is quoted here.
-        $script:process = Start-Process -FilePath $program -ArgumentList @('models', ('"' + $big + '"'), '--json') -PassThru -NoNewWindow `
-            -RedirectStandardOutput (Join-Path $work 'killed.stdout') -RedirectStandardError (Join-Path $work 'killed.stderr')
+    Test-That 'a run is killed between batches' {
+        # Start-Process does not quote arguments: the path may contain a space.
+        $script:process = Start-Process -FilePath $program -PassThru -NoNewWindow `
+            -ArgumentList @('models', ('"' + $big + '"'), '--json') `
+            -RedirectStandardOutput (Join-Path $work 'killed.stdout') `
+            -RedirectStandardError (Join-Path $work 'killed.stderr')
         $early = $true
         try {
             while (-not $script:process.HasExited -and (Get-Recorded) -eq 0) {
@@ -443,33 +465,36 @@ try {
                 $script:process.WaitForExit()
             }
         }
-        Assert (-not $early) 'it ended before it could be killed: give more with -KillMiB'
+        Assert (-not $early) 'the run ended before it could be killed: use a larger -KillMiB'
         $script:recorded = Get-Recorded
-        Assert ($script:recorded -gt 0 -and $script:recorded -lt $size) "$($script:recorded) of $size bytes have rows"
-        "$($script:recorded) of $size bytes have rows"
+        $state = "$($script:recorded) of $size bytes are recorded"
+        Assert ($script:recorded -gt 0 -and $script:recorded -lt $size) $state
+        $state
     }
-    Test-That 'models goes on where it was' {
+    Test-That 'models resumes the killed run' {
         Assert ($script:recorded -gt 0) 'nothing was killed'
         $run = Invoke-Must @('models', $big)
         $summary = Get-Event $run 'summary'
         $taken = Get-Event $run 'taken'
-        Assert ([bool]$summary.continued) 'it began anew'
-        Assert ($taken.bytes_resumed -ge $script:recorded) "it went on after $($taken.bytes_resumed) bytes, and $($script:recorded) had rows"
+        Assert ([bool]$summary.continued) 'it started a new job'
+        Assert ($taken.bytes_resumed -ge $script:recorded) (
+            "resumed after $($taken.bytes_resumed) bytes, but $($script:recorded) were recorded")
         "after $($taken.bytes_resumed) bytes"
     }
-    Test-That 'what was killed is whole' {
+    Test-That 'the resumed file is complete' {
         $sum = Get-Sum $big
         [void](Invoke-Must @('verify', $sum))
         $back = Join-Path $work 'killed.out'
         [void](Invoke-Must @('export', $sum, '-o', $back))
-        Assert ((Get-Sum $back) -eq $sum) 'other bytes came back'
+        Assert ((Get-Sum $back) -eq $sum) 'the exported file differs'
     }
-    Test-That 'resume has nothing left' {
-        $left = @((Invoke-Must @('status')).Objects | Where-Object { $_.state -ne 'complete' -and ($_.paths -join "`n").Contains($big) })
+    Test-That 'no job of the file is interrupted' {
+        $left = @((Invoke-Must @('status')).Objects |
+                Where-Object { $_.state -ne 'complete' -and ($_.paths -join "`n").Contains($big) })
         Assert ($left.Count -eq 0) "$($left.Count) jobs are not complete"
     }
 } catch {
-    Add-Row 'the check itself' 'DID NOT HOLD' "$($_.Exception.Message) $($_.InvocationInfo.PositionMessage)"
+    Add-Row 'this script' 'FAILED' "$($_.Exception.Message) $($_.InvocationInfo.PositionMessage)"
 } finally {
     $env:INGEST_CATALOG = $keptCatalog
     $env:INGEST_STORE = $keptStore
@@ -477,24 +502,26 @@ try {
     Remove-Item -LiteralPath $work -Recurse -Force -ErrorAction SilentlyContinue
 }
 
-$wrong = @($script:table | Where-Object { $_.Result -eq 'DID NOT HOLD' })
+$wrong = @($script:table | Where-Object { $_.Result -eq 'FAILED' })
 if ($scratch -and $wrong.Count -eq 0) {
     try {
-        [void](Invoke-Sql 'master' "ALTER DATABASE $(Quote-Name $database) SET SINGLE_USER WITH ROLLBACK IMMEDIATE; DROP DATABASE $(Quote-Name $database)")
+        $quoted = Quote-Name $database
+        [void](Invoke-Sql 'master' ("ALTER DATABASE $quoted SET SINGLE_USER WITH ROLLBACK IMMEDIATE; " +
+                "DROP DATABASE $quoted"))
     } catch {
-        Add-Row 'the scratch database is dropped' 'DID NOT HOLD' $_.Exception.Message
-        $wrong = @($script:table | Where-Object { $_.Result -eq 'DID NOT HOLD' })
+        Add-Row 'drop the scratch database' 'FAILED' $_.Exception.Message
+        $wrong = @($script:table | Where-Object { $_.Result -eq 'FAILED' })
     }
 }
 
 Write-Host ''
 Write-Host ($script:table | Format-Table -Property @('Result', 'What', 'Note') -AutoSize -Wrap | Out-String -Width 160)
 if ($wrong.Count -gt 0) {
-    Write-Host "$($wrong.Count) did not hold."
+    Write-Host "$($wrong.Count) failed."
     if ($scratch) {
-        Write-Host "Database $database was kept for a look at it: DROP DATABASE $(Quote-Name $database) removes it."
+        Write-Host "Database $database is kept for inspection: DROP DATABASE $(Quote-Name $database) removes it."
     }
     exit 1
 }
-Write-Host 'All held.'
+Write-Host 'All checks passed.'
 exit 0

@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestBlobs ingests, lists, verifies, exports and collects payloads in blobs.
+// TestBlobs runs each command with payloads in blobs.
 func TestBlobs(t *testing.T) {
 	account := azurite(t)
 	for _, layout := range []string{"content", "position"} {
@@ -27,7 +27,7 @@ func TestBlobs(t *testing.T) {
 				t.Fatalf("list: %v", models)
 			}
 			if shared := models[1]["bytes_shared"].(float64); (shared == 0) != (layout == "position") {
-				t.Errorf("%v bytes are said to be shared", shared)
+				t.Errorf("bytes_shared is %v", shared)
 			}
 			other := map[string]string{"content": "position", "position": "content"}[layout]
 			e := b.run("models", s.path("a.gguf"), "--store", store[1], "--blob-layout", other)
@@ -45,7 +45,7 @@ func TestBlobs(t *testing.T) {
 				}
 				got, err := os.ReadFile(to)
 				if err != nil || ingest.Sum(got) != ingest.Sum(want) {
-					t.Errorf("%s came back as another file: %v", name, err)
+					t.Errorf("%s: the exported file differs: %v", name, err)
 				}
 			}
 			nowhere := account + "/" + strings.ToLower(rand.Text())
@@ -61,7 +61,7 @@ func TestBlobs(t *testing.T) {
 			if e := b.run(with("verify")...); e.code != exitDamage {
 				t.Errorf("verify of a damaged blob: exit code %d\n%s", e.code, e.stderr)
 			}
-			for _, name := range []string{"a", "b"} { // one of them, or both, have the segment
+			for _, name := range []string{"a", "b"} { // the segment may be in either model, or in both
 				b.run(with("verify", name, "--repair", s.path(name+".gguf"))...)
 			}
 			b.must(with("verify", "--read")...)
@@ -69,9 +69,9 @@ func TestBlobs(t *testing.T) {
 			if sum := swept[len(swept)-1]; sum["payloads"] != 0.0 {
 				t.Errorf("gc would remove %v", swept)
 			}
-			left := leaveByPosition(t, store[1])
-			time.Sleep(1100 * time.Millisecond) // gc spares what was written in the second in which it announces itself
-			// In whichever layout gc is called.
+			left := putByPosition(t, store[1])
+			time.Sleep(1100 * time.Millisecond) // gc keeps blobs written in the second in which it starts
+			// gc finds payloads in both layouts, without --blob-layout.
 			swept = b.must("gc", "--yes", "--older-than", "0s", "--store", store[1]).lines
 			if sum := swept[len(swept)-1]; len(swept) != 2 || sum["payloads"] != 1.0 || swept[0]["name"] != left {
 				t.Errorf("gc removed %v, want %s", swept, left)
@@ -81,20 +81,21 @@ func TestBlobs(t *testing.T) {
 	}
 }
 
-// azurite is the address of an account of Azurite.
+// azurite returns the address of an Azurite account.
 func azurite(t *testing.T) string {
 	t.Helper()
 	account := strings.TrimRight(os.Getenv("INGEST_TEST_AZURITE"), "/")
+	const unset = "INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it"
 	if account == "" && os.Getenv("CI") == "true" {
-		t.Fatal("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
+		t.Fatal(unset)
 	}
 	if account == "" {
-		t.Skip("INGEST_TEST_AZURITE is not set: scripts/azurite start --memory prints it")
+		t.Skip(unset)
 	}
 	return account
 }
 
-// openBlobs opens a store as its owner.
+// openBlobs opens a store and claims it for its owner.
 func openBlobs(t *testing.T, layout, container string) ingest.Store {
 	t.Helper()
 	p := &program{}
@@ -113,26 +114,26 @@ func openBlobs(t *testing.T, layout, container string) ingest.Store {
 	return store
 }
 
-// leaveByPosition leaves what an abandoned model leaves: a payload that rows need, at a place where none needs it.
-func leaveByPosition(t *testing.T, container string) (name string) {
+// putByPosition puts a copy of a payload under a name that no row has.
+func putByPosition(t *testing.T, container string) (name string) {
 	t.Helper()
 	store := openBlobs(t, "position", container)
-	for stray, err := range store.List(t.Context()) {
+	for object, err := range store.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload := make([]byte, stray.Bytes)
-		err := store.Get(t.Context(), stray.Digest, ingest.Address{Name: stray.Name, Bytes: stray.Bytes}, 0, payload)
+		payload := make([]byte, object.Bytes)
+		err := store.Get(t.Context(), object.Digest, ingest.Address{Name: object.Name, Bytes: object.Bytes}, 0, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, err := store.Put(t.Context(), ingest.Key{Digest: stray.Digest, Model: 99, Layer: 1}, payload)
+		at, err := store.Put(t.Context(), ingest.Key{Digest: object.Digest, Model: 99, Layer: 1}, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return at.Name
 	}
-	t.Fatal("there is no blob")
+	t.Fatal("the container has no blob")
 	return ""
 }
 
@@ -140,15 +141,15 @@ func leaveByPosition(t *testing.T, container string) (name string) {
 func damageBlob(t *testing.T, layout, container string) {
 	t.Helper()
 	store := openBlobs(t, layout, container)
-	for stray, err := range store.List(t.Context()) {
+	for object, err := range store.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = store.Replace(t.Context(), stray.Digest, ingest.Address{Name: stray.Name}, []byte("damage"))
+		_, err = store.Replace(t.Context(), object.Digest, ingest.Address{Name: object.Name}, []byte("damage"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	t.Fatal("there is no blob")
+	t.Fatal("the container has no blob")
 }

@@ -18,32 +18,32 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
-// box is a catalogue and a store of its own for the real program.
+// box runs the real program with a catalogue and a store of its own.
 type box struct {
 	testing.TB
 	program string
 	catalog string   // path of the file
-	server  database // in place of the file; nil for none
+	server  database // used instead of the file unless nil
 	store   string   // path of the folder; empty for payloads in rows
-	blobs   *blobs   // in place of the folder; nil for none
+	blobs   *blobs   // used instead of the folder unless nil
 }
 
-// database is what holds a box's catalogue.
+// database contains a box's catalogue.
 type database interface {
-	env() []string // says where it is to the program
+	env() []string // tells the program where the database is
 	open(context.Context) (catalogue, error)
-	clear() error                                   // makes it hold nothing
-	written() string                                // another text after each commit
-	outlive(ctx context.Context, process int) error // waits until nothing of a process that is gone is at work in it
+	clear() error                                 // deletes all rows
+	version() string                              // changes with each commit
+	drain(ctx context.Context, process int) error // waits until the work of a killed process has ended
 }
 
-// catalogue is what a test reads of an open one.
+// catalogue is an open catalogue that a test can check.
 type catalogue interface {
 	ingest.Catalog
 	Audit(context.Context) error
 }
 
-// file is a database of SQLite.
+// file is the path of a SQLite database.
 type file string
 
 func (f file) env() []string { return []string{"INGEST_CATALOG=sqlite:" + string(f)} }
@@ -52,16 +52,16 @@ func (f file) open(ctx context.Context) (catalogue, error) { return sqlite.Open(
 
 func (f file) clear() error { return os.RemoveAll(filepath.Dir(string(f))) }
 
-func (f file) written() string {
+func (f file) version() string {
 	log, err := os.Stat(string(f) + "-wal")
-	if err != nil { // there is none yet
+	if err != nil { // it does not exist yet
 		return ""
 	}
 	return fmt.Sprint(log.Size(), log.ModTime())
 }
 
-// outlive does not wait: only the process itself writes.
-func (f file) outlive(context.Context, int) error { return nil }
+// drain does not wait: nobody writes for a killed process.
+func (f file) drain(context.Context, int) error { return nil }
 
 func (b box) database() database {
 	if b.server != nil {
@@ -70,7 +70,7 @@ func (b box) database() database {
 	return file(b.catalog)
 }
 
-// newBox makes the box in a folder, which need not exist.
+// newBox makes a box in a folder, which need not exist.
 func newBox(t testing.TB, folder string, inRows bool) box {
 	b := box{TB: t, program: realProgram(t), catalog: filepath.Join(folder, "catalog.db"),
 		store: filepath.Join(folder, "store")}
@@ -80,14 +80,14 @@ func newBox(t testing.TB, folder string, inRows bool) box {
 	return b
 }
 
-// ended is a call of the program that has ended.
-type ended struct {
+// result is the outcome of a call of the program.
+type result struct {
 	code   int
 	lines  []map[string]any // of stdout, with --json
 	stderr string
 }
 
-// command is the program with --json and the box's own catalogue and store.
+// command returns the program with --json and the box's catalogue and store.
 func (b box) command(args ...string) *exec.Cmd {
 	c := exec.Command(b.program, append(args, "--json")...)
 	store := inRows
@@ -103,18 +103,18 @@ func (b box) command(args ...string) *exec.Cmd {
 }
 
 // run runs the program to its end.
-func (b box) run(args ...string) ended {
+func (b box) run(args ...string) result {
 	b.Helper()
 	c := b.command(args...)
 	var exit *exec.ExitError
 	if err := c.Run(); err != nil && !errors.As(err, &exit) {
 		b.Fatal(err)
 	}
-	return b.ended(c)
+	return b.result(c)
 }
 
-// must runs the program, which has to end with code 0.
-func (b box) must(args ...string) ended {
+// must runs the program, which must end with code 0.
+func (b box) must(args ...string) result {
 	b.Helper()
 	e := b.run(args...)
 	if e.code != exitDone {
@@ -123,10 +123,10 @@ func (b box) must(args ...string) ended {
 	return e
 }
 
-// ended reads what a command that was waited for has printed.
-func (b box) ended(c *exec.Cmd) ended {
+// result reads the output of a command that has ended.
+func (b box) result(c *exec.Cmd) result {
 	b.Helper()
-	e := ended{code: c.ProcessState.ExitCode(), stderr: c.Stderr.(*bytes.Buffer).String()}
+	e := result{code: c.ProcessState.ExitCode(), stderr: c.Stderr.(*bytes.Buffer).String()}
 	for line := range bytes.Lines(c.Stdout.(*bytes.Buffer).Bytes()) {
 		var object map[string]any
 		if err := json.Unmarshal(line, &object); err != nil {
@@ -138,7 +138,7 @@ func (b box) ended(c *exec.Cmd) ended {
 }
 
 // event returns the first line with this event; nil if there is none.
-func (e ended) event(name string) map[string]any {
+func (e result) event(name string) map[string]any {
 	for _, line := range e.lines {
 		if line["event"] == name {
 			return line
@@ -147,13 +147,13 @@ func (e ended) event(name string) map[string]any {
 	return nil
 }
 
-// bytes reads a number of a line.
+// number reads a number of a line; 0 if there is none.
 func number(line map[string]any, field string) int64 {
 	n, _ := line[field].(float64)
 	return int64(n)
 }
 
-// open opens the box's catalogue, for a look at its rows.
+// open opens the box's catalogue.
 func (b box) open() catalogue {
 	b.Helper()
 	c, err := b.database().open(context.Background())
@@ -163,25 +163,25 @@ func (b box) open() catalogue {
 	return c
 }
 
-// rows are what a catalogue holds, without the numbers that depend on its history.
+// rows are the content of a catalogue, without ids that depend on its history.
 type rows struct {
 	models   []string // one line for each model, file and segment
 	digests  map[ingest.Digest]int64
 	recorded int64 // bytes of files that have rows
-	again    int64 // bytes of the segments that a continuation reads again: the last one of each file begun
+	reread   int64 // bytes that a resumed run reads again: the last segment of each unfinished file
 	open     int   // models that are not complete
 }
 
-// look reads all rows and checks what must hold at any moment: the rows do not contradict each
-// other, each segment's payload is there, the segments of a file follow each other without a gap as far as
-// it is recorded, and a complete model is whole, with the digests that its files really have.
-func (b box) look(truth map[string]ingest.Digest) rows {
+// audit reads all rows and checks what must hold at any moment: rows do not contradict each other,
+// each segment has its payload, the segments of a file have no gap up to its recorded bytes, and a
+// complete model has all bytes and the digests of its files. want has these digests by path.
+func (b box) audit(want map[string]ingest.Digest) rows {
 	b.Helper()
 	ctx := context.Background()
 	c := b.open()
 	defer c.Close()
 	if err := c.Audit(ctx); err != nil {
-		b.Errorf("the catalogue contradicts itself: %v", err)
+		b.Errorf("rows contradict each other: %v", err)
 	}
 	r := rows{digests: map[ingest.Digest]int64{}}
 	for m, err := range c.Models(ctx) {
@@ -191,16 +191,19 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 		if m.State != ingest.ModelComplete {
 			r.open++
 		}
+		if m.State == ingest.ModelRemoving {
+			continue // some of its rows are removed
+		}
 		line := fmt.Sprintf("%s %s %s tensors %d segments %d stored %d shared %d", m.Name, m.Type, m.State, m.Tensors,
 			m.Segments, m.BytesStored, m.BytesShared)
 		for _, f := range m.Files {
 			r.recorded += f.Recorded
 			line += fmt.Sprintf("\n\t%s %s %d of %d %s", f.Path, f.Role, f.Recorded, f.Bytes, f.Digest)
-			if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest != truth[f.Path]) {
+			if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest != want[f.Path]) {
 				b.Errorf("%s is complete with %d of %d bytes and SHA-256 %s; it has %s", f.Path, f.Recorded, f.Bytes,
-					f.Digest, truth[f.Path])
+					f.Digest, want[f.Path])
 			}
-			line += b.pieces(c, f, &r)
+			line += b.auditSegments(c, f, &r)
 		}
 		r.models = append(r.models, line)
 	}
@@ -208,50 +211,50 @@ func (b box) look(truth map[string]ingest.Digest) rows {
 	return r
 }
 
-// pieces checks the segments of one file, and writes them down.
-func (b box) pieces(c catalogue, f ingest.StoredFile, r *rows) string {
+// auditSegments checks the segments of one file, and returns a line for each.
+func (b box) auditSegments(c catalogue, f ingest.StoredFile, r *rows) string {
 	b.Helper()
 	var text strings.Builder
 	at, last := int64(0), int64(0)
-	for piece, err := range c.Segments(context.Background(), f.ID, 0) {
+	for segment, err := range c.Segments(context.Background(), f.ID, 0) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if piece.Offset != at {
-			b.Errorf("%s: a row for byte %d follows byte %d", f.Path, piece.Offset, at)
+		if segment.Offset != at {
+			b.Errorf("%s: a row for byte %d follows byte %d", f.Path, segment.Offset, at)
 		}
-		at, last = at+piece.Bytes, piece.Bytes
+		at, last = at+segment.Bytes, segment.Bytes
 		switch {
-		case piece.InRow:
-			buffer := make([]byte, piece.Bytes)
-			if err = c.ReadPayload(context.Background(), piece, buffer); err != nil ||
-				ingest.Sum(buffer) != piece.Digest {
-				b.Errorf("%s: %s: the row has not its payload (%v)", f.Path, piece.Place(), err)
+		case segment.InRow:
+			buffer := make([]byte, segment.Bytes)
+			if err = c.ReadPayload(context.Background(), segment, buffer); err != nil ||
+				ingest.Sum(buffer) != segment.Digest {
+				b.Errorf("%s: %s: the row lacks its payload (%v)", f.Path, segment.Place(), err)
 			}
-		case r.digests[piece.Digest] == 0 && b.blobs != nil:
-			if err := b.blobs.holds(piece); err != nil {
-				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, piece.Place(), err)
+		case r.digests[segment.Digest] == 0 && b.blobs != nil:
+			if err := b.blobs.holds(segment); err != nil {
+				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, segment.Place(), err)
 			}
-		case r.digests[piece.Digest] == 0:
-			info, err := os.Stat(payloadPath(b.store, piece.Digest))
-			if err != nil || info.Size() != piece.Bytes {
-				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, piece.Place(), err)
+		case r.digests[segment.Digest] == 0:
+			info, err := os.Stat(payloadPath(b.store, segment.Digest))
+			if err != nil || info.Size() != segment.Bytes {
+				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, segment.Place(), err)
 			}
 		}
-		r.digests[piece.Digest] = piece.Bytes
-		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", piece.Tensor, piece.Ordinal, piece.Offset, piece.Bytes,
-			piece.Digest, b.blobs.within(piece.Address.URI))
+		r.digests[segment.Digest] = segment.Bytes
+		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", segment.Tensor, segment.Ordinal, segment.Offset, segment.Bytes,
+			segment.Digest, b.blobs.within(segment.Address.URI))
 	}
 	if f.Digest.IsZero() {
-		r.again += last
+		r.reread += last
 	}
 	if at != f.Recorded {
-		b.Errorf("%s: %d bytes are recorded, and its rows cover %d", f.Path, f.Recorded, at)
+		b.Errorf("%s: %d bytes are recorded, but its rows cover %d", f.Path, f.Recorded, at)
 	}
 	return text.String()
 }
 
-// files lists the files of the store with their sizes, without the one that names its owner.
+// files lists the files of the store with their sizes, except the one that names its owner.
 func (b box) files() map[string]int64 {
 	b.Helper()
 	found := map[string]int64{}
@@ -274,11 +277,11 @@ func (b box) files() map[string]int64 {
 // blobs is a store of blobs in a box.
 type blobs struct {
 	account, container string
-	store              ingest.Store // the test's own way in
+	store              ingest.Store // opened by the test
 }
 
-// renew begins with an empty container.
-func (b *blobs) renew() (err error) {
+// reset changes to a new, empty container.
+func (b *blobs) reset() (err error) {
 	if b == nil {
 		return nil
 	}
@@ -287,13 +290,13 @@ func (b *blobs) renew() (err error) {
 	return err
 }
 
-// holds asks the service about the blob of a piece.
-func (b *blobs) holds(piece ingest.StoredSegment) error {
-	_, err := b.store.Stat(context.Background(), piece.Digest, piece.Address)
+// holds returns an error if the blob of a segment is missing or different.
+func (b *blobs) holds(segment ingest.StoredSegment) error {
+	_, err := b.store.Stat(context.Background(), segment.Digest, segment.Address)
 	return err
 }
 
-// within is an address without its container, which is another one each time.
+// within is an address without its container, which differs between runs.
 func (b *blobs) within(uri string) string {
 	if b == nil {
 		return uri

@@ -18,12 +18,12 @@ func newCat(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cat MODEL [TENSOR]",
 		Short: "Write a tensor, a segment or a range of bytes to stdout, verified",
-		Long: `Write the bytes of a model's file, or of one of its tensors, to stdout. Only the segments that the bytes
-touch are read, and each is compared with its SHA-256 before any of it is written.
+		Long: `Write the bytes of a model's file, or of one of its tensors, to stdout. cat reads only the segments
+that contain the bytes, and checks the SHA-256 of each segment before it writes any of it.
 
---range FROM-TO counts bytes from the start of the file, or of the tensor; TO is not included, and may be left
-out. --segment N is the tensor's segment N, from 0. --out writes a file instead, under its name only once it is whole.
-A model of several files needs a TENSOR.
+--range FROM-TO counts bytes from the start of the file or tensor. TO is exclusive; FROM- means to the
+end. --segment N writes segment N of the tensor, counted from 0. --out writes to a file, which gets its
+name when it is complete. A model of several files needs a TENSOR.
 
 ` + exitCodes,
 		Example: "  ingest cat llama3:latest token_embd.weight --out embd.bin\n  ingest cat tiny --range 0-4 | od -c\n" +
@@ -31,7 +31,7 @@ A model of several files needs a TENSOR.
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error { return p.cat(c.Context(), args, f) },
 	}
-	c.Flags().StringVar(&f.span, "range", "", "bytes FROM-TO of the file or tensor; TO is not included")
+	c.Flags().StringVar(&f.span, "range", "", "bytes FROM-TO of the file or tensor; TO is exclusive")
 	c.Flags().IntVar(&f.segment, "segment", -1, "segment N of the tensor, from 0")
 	c.Flags().StringVarP(&f.out, "out", "o", "", "write to this file instead of stdout")
 	c.Flags().BoolVar(&f.force, "force", false, "replace the file that --out names")
@@ -47,7 +47,7 @@ type catFlags struct {
 
 func (p *program) cat(ctx context.Context, args []string, f catFlags) error {
 	if f.span != "" && f.segment >= 0 {
-		return usage("--range and --segment: want one of them")
+		return usage("--range and --segment are mutually exclusive")
 	}
 	if f.segment >= 0 && len(args) < 2 {
 		return usage("--segment needs a TENSOR")
@@ -83,12 +83,12 @@ func (p *program) cat(ctx context.Context, args []string, f catFlags) error {
 	return err
 }
 
-// extent returns the file that is asked for, and which of its bytes.
+// extent returns the requested file and range of bytes.
 func (e *env) extent(ctx context.Context, model ingest.Summary, tensor []string, f catFlags) (file ingest.StoredFile,
 	from, to int64, err error) {
 	if len(tensor) == 0 {
 		if len(model.Files) != 1 {
-			return file, 0, 0, fmt.Errorf("model %d has %d files: name a TENSOR, or use ingest export", model.ID,
+			return file, 0, 0, fmt.Errorf("model %d has %d files: name a TENSOR, or use `ingest export`", model.ID,
 				len(model.Files))
 		}
 		file = model.Files[0]
@@ -103,14 +103,14 @@ func (e *env) extent(ctx context.Context, model ingest.Summary, tensor []string,
 		return e.segment(ctx, file, layer, f.segment)
 	}
 	if layer.Bytes == 0 && layer.Elements > 0 {
-		return file, 0, 0, fmt.Errorf("tensor %s is of type %s, whose size is not known: use --range on the file",
+		return file, 0, 0, fmt.Errorf("tensor %s has type %s, whose size is unknown: use --range on the file",
 			ingest.Printable(layer.Name), layer.Type)
 	}
 	from, to, err = parseRange(f.span, layer.Bytes)
 	return file, layer.Offset + from, layer.Offset + to, err
 }
 
-// segment finds a tensor's segment.
+// segment returns the range of a tensor's segment.
 func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.Layer, ordinal int) (ingest.StoredFile,
 	int64, int64, error) {
 	for s, err := range e.catalog.Segments(ctx, file.ID, layer.Offset) {
@@ -124,22 +124,22 @@ func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.
 			return file, s.Offset, s.Offset + s.Bytes, nil
 		}
 	}
-	return file, 0, 0, fmt.Errorf("segment %d of tensor %s: %w: it has %d", ordinal, ingest.Printable(layer.Name),
+	return file, 0, 0, fmt.Errorf("segment %d of tensor %s: %w: the tensor has %d", ordinal, ingest.Printable(layer.Name),
 		ingest.ErrNotFound, layer.Segments)
 }
 
-// parseRange reads FROM-TO within so many bytes. Nothing means all of them, and FROM- all from there.
+// parseRange parses FROM-TO. Empty text means all bytes, and FROM- means to the end.
 func parseRange(text string, bytes int64) (from, to int64, err error) {
 	if text == "" {
 		return 0, bytes, nil
 	}
 	first, last, ok := strings.Cut(text, "-")
 	if from, err = strconv.ParseInt(first, 10, 64); !ok || err != nil {
-		return 0, 0, usage("--range %s: want FROM-TO, two numbers of bytes", ingest.Printable(text))
+		return 0, 0, usage("--range %s: want FROM-TO, two byte offsets", ingest.Printable(text))
 	}
 	if to = bytes; last != "" {
 		if to, err = strconv.ParseInt(last, 10, 64); err != nil {
-			return 0, 0, usage("--range %s: want FROM-TO, two numbers of bytes", ingest.Printable(text))
+			return 0, 0, usage("--range %s: want FROM-TO, two byte offsets", ingest.Printable(text))
 		}
 	}
 	if from < 0 || from > to || to > bytes {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// stopAndCount stops a process and returns how many bytes it has read since it began, from whatever
-// file; negative if it is gone.
+// stopAndCount stops a process and returns how many bytes it has read from files since it started;
+// negative if the process has ended.
 func stopAndCount(process *os.Process) int64 {
 	if process.Signal(syscall.SIGSTOP) != nil {
 		return -1

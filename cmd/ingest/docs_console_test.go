@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// clone is a scratch folder in which the console examples of a page run. It has the sample models where a clone of the
-// repository has them, and an empty home folder.
+// clone is a folder in which the console examples of a page run. It has the sample models in the
+// place where a clone of the repository has them, and an empty home folder.
 type clone struct {
 	testing.TB
 	folder, home string
-	wrong        []string // examples that print something else than the page shows
+	wrong        []string // examples whose output differs from the page
 }
 
-// The pages show the two folders of a clone under these names.
+// Pages show the folders of a clone under these names.
 const (
 	shownFolder = "/srv/ingest"
 	shownHome   = "/home/user"
@@ -42,7 +42,7 @@ func newClone(t testing.TB) *clone {
 	return c
 }
 
-// volatile are the parts of an output that differ from run to run, by name. The name takes their place.
+// volatile are the parts of an output that differ between runs. masked replaces each with its name.
 var volatile = []struct {
 	name    string
 	pattern *regexp.Regexp
@@ -70,8 +70,8 @@ const (
 	prompt       = "$ "
 )
 
-// follow runs the commands of a page's console examples, in order. It returns the page with the outputs that the
-// commands have now. Outputs that differ in volatile parts only stay as they are on the page.
+// follow runs the commands of a page's console examples in order. It returns the page with their
+// current outputs. An output that differs only in volatile parts stays as it is on the page.
 func (c *clone) follow(page string) string {
 	c.Helper()
 	var out []string
@@ -104,7 +104,7 @@ func (c *clone) follow(page string) string {
 	return strings.Join(out, "\n")
 }
 
-// output runs a command and returns the lines that it prints. It returns those that the page shows if they agree.
+// output runs a command and returns the lines that it prints, or those of the page if they agree.
 func (c *clone) output(command string, shown []string) []string {
 	c.Helper()
 	got := c.run(command)
@@ -119,23 +119,22 @@ func (c *clone) output(command string, shown []string) []string {
 	return strings.Split(got, "\n")
 }
 
-// run runs a command in a shell. The output is that of stdout and stderr, as on a terminal. `go run ./cmd/ingest` is
-// the program of this test.
+// run runs a command in a shell and returns stdout and stderr together, as a terminal shows them.
 func (c *clone) run(command string) string {
 	c.Helper()
-	shell := exec.Command("sh", "-c", strings.ReplaceAll(command, "go run ./cmd/ingest", "ingest"))
+	shell := exec.Command("sh", "-c", command)
 	shell.Dir = c.folder
 	shell.Env = append(os.Environ(), "HOME="+c.home, "PWD="+c.folder, "GORACE=atexit_sleep_ms=0", "INGEST_STORE=",
-		"INGEST_CATALOG=sqlite:"+filepath.Join(c.home, ".local", "share", "ingest", "catalog.db")) // on each system
+		"INGEST_CATALOG=sqlite:"+filepath.Join(c.home, ".local", "share", "ingest", "catalog.db")) // on every system
 	var both bytes.Buffer
 	shell.Stdout, shell.Stderr = &both, &both
 	if err := shell.Run(); err != nil {
-		fmt.Fprintf(&both, "(%v: a page shows it with `; echo \"exit code $?\"`)\n", err)
+		fmt.Fprintf(&both, "(%v: show it with `; echo \"exit code $?\"`)\n", err)
 	}
 	text := strings.NewReplacer(c.folder, shownFolder, c.home, shownHome).Replace(both.String())
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ") // of columns; editors remove them from pages
+		lines[i] = strings.TrimRight(lines[i], " ") // tables pad columns; editors trim pages
 	}
 	return strings.Join(lines, "\n")
 }

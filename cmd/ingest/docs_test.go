@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,7 +25,7 @@ var top = filepath.Join("..", "..")
 
 var update = flag.Bool("update", false, "write the outputs of the console examples into the pages")
 
-// TestPages runs the console examples of the pages in a shell, and compares what the commands print.
+// TestPages runs the console examples of the pages in a shell, and compares their outputs.
 func TestPages(t *testing.T) {
 	needsShell(t)
 	for _, name := range []string{filepath.Join(top, "README.md"), "README.md"} {
@@ -55,7 +56,7 @@ func needsShell(t *testing.T) {
 	}
 }
 
-// TestPagesFindsWrongExamples: an output that is wrong, missing or too long is replaced.
+// TestPagesFindsWrongExamples: a wrong, missing or too long output is replaced.
 func TestPagesFindsWrongExamples(t *testing.T) {
 	needsShell(t)
 	const right = "text\n```console\n$ echo one; echo two\none\ntwo\n$ true\n```\n$ not run\n"
@@ -87,7 +88,7 @@ func readPage(t testing.TB, name string) string {
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
-// TestReadmeIsShort: the first page is read in a few minutes.
+// TestReadmeIsShort limits the length of the first page.
 func TestReadmeIsShort(t *testing.T) {
 	const most = 150
 	if n := strings.Count(readPage(t, filepath.Join(top, "README.md")), "\n"); n > most {
@@ -95,7 +96,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestPagesNameEverything: README.md has each command, and the command's page each flag and each field of JSON.
+// TestPagesNameEverything: README.md has all commands, and this folder's all flags and JSON fields.
 func TestPagesNameEverything(t *testing.T) {
 	first, commands := readPage(t, filepath.Join(top, "README.md")), readPage(t, "README.md")
 	root := newRoot(io.Discard, io.Discard)
@@ -123,7 +124,7 @@ func TestPagesNameEverything(t *testing.T) {
 	}
 }
 
-// flagNames returns the flags of a command and of those below it, but for those of the shells' scripts.
+// flagNames returns the flags of a command and its subcommands, except those of completion scripts.
 func flagNames(c *cobra.Command) []string {
 	all := map[string]bool{}
 	var visit func(*cobra.Command)
@@ -143,10 +144,10 @@ func flagNames(c *cobra.Command) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// jsonField is a key of an object that is printed, or the tag of a struct's field.
+// jsonField matches a key of a printed object, or the tag of a struct's field.
 var jsonField = regexp.MustCompile(`"([a-z0-9_]+)": |json:"([a-z0-9_]+)|o\["([a-z0-9_]+)"\]`)
 
-// jsonFields returns the fields that the program's sources name, each with its file.
+// jsonFields returns the JSON fields in the program's sources, each with its file.
 func jsonFields(t testing.TB) map[string]string {
 	t.Helper()
 	sources, err := filepath.Glob("*.go")
@@ -172,31 +173,60 @@ func jsonFields(t testing.TB) map[string]string {
 	return fields
 }
 
-// pageLink is a link to something that is not a URL.
+// pageLink matches a link that is not a URL.
 var pageLink = regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
 
-// TestLinks: what the pages refer to exists, down to the heading.
+// TestLinks: links lead to existing files and headings.
 func TestLinks(t *testing.T) {
-	pages := 0
-	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	for _, name := range repositoryFiles(t) {
+		if filepath.Base(name) != "README.md" {
+			continue
 		}
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != top {
-			return filepath.SkipDir
-		}
-		if entry.Name() != "README.md" {
-			return nil
-		}
-		pages++
 		for _, link := range pageLink.FindAllStringSubmatch(readPage(t, name), -1) {
 			checkLink(t, name, link[1], link[2])
 		}
-		return nil
-	})
-	if err != nil || pages < 2 {
-		t.Errorf("%d pages, %v", pages, err)
 	}
+}
+
+// TestLineLength: lines have at most 120 columns, except tables and fenced blocks in Markdown.
+func TestLineLength(t *testing.T) {
+	const most = 120
+	for _, name := range repositoryFiles(t) {
+		extension := filepath.Ext(name)
+		if !slices.Contains([]string{".go", ".md", ".sql", ".sh", ".ps1"}, extension) &&
+			filepath.Dir(name) != filepath.Join(top, "scripts") {
+			continue
+		}
+		number, fenced := 0, false
+		for line := range strings.Lines(readPage(t, name)) {
+			number++
+			if extension == ".md" && strings.HasPrefix(strings.TrimSpace(line), "```") {
+				fenced = !fenced
+			}
+			columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n"))
+			if columns > most && !fenced && (extension != ".md" || !strings.HasPrefix(line, "|")) {
+				t.Errorf("%s:%d has %d columns, at most %d are allowed", name, number, columns, most)
+			}
+		}
+	}
+}
+
+// repositoryFiles returns the paths of all files outside hidden folders.
+func repositoryFiles(t *testing.T) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != top {
+			return filepath.SkipDir
+		}
+		if err == nil && !entry.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 func checkLink(t *testing.T, page, target, heading string) {

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// TestEarlierVersion uses a catalogue and a store that the program made before stores had owners: testdata/earlier.zip,
-// with a model whose payloads are in the store, another whose payload is in its row, and the files of both.
+// TestEarlierVersion uses a catalogue and a store from before stores had owners.
+// testdata/earlier.zip has a model with payloads in the store, another with its payload in a row,
+// and the files of both.
 func TestEarlierVersion(t *testing.T) {
 	folder := t.TempDir()
 	unzip(t, filepath.Join("testdata", "earlier.zip"), folder)
@@ -23,7 +24,7 @@ func TestEarlierVersion(t *testing.T) {
 		out := filepath.Join(t.TempDir(), model)
 		b.must("export", model, "-o", out)
 		if got, want := fileSum(t, out), fileSum(t, filepath.Join(folder, model)); got != want {
-			t.Errorf("%s came back with SHA-256 %x, want %x", model, got, want)
+			t.Errorf("%s: exported with SHA-256 %x, want %x", model, got, want)
 		}
 	}
 	same("model.gguf")

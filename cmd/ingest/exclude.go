@@ -15,8 +15,8 @@ import (
 // errInUse says why the program's own files are skipped.
 var errInUse = errors.New("the catalogue or the store in use")
 
-// find searches paths for models. It leaves out the catalogue and the store in use: they change while they are read,
-// and closing a file of SQLite's drops the locks on it.
+// find searches paths for models. It skips the catalogue and the store in use: they change while
+// they are read, and closing any handle of a SQLite file drops the process's locks on it.
 func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error) {
 	found, err := format.Find(ctx, paths)
 	if err != nil {
@@ -29,7 +29,7 @@ func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error
 	found.Sources = slices.DeleteFunc(found.Sources, func(source ingest.Source) bool {
 		for _, file := range source.Files {
 			for _, used := range inUse {
-				if used.holds(file.Path) {
+				if used.contains(file.Path) {
 					found.Skipped = append(found.Skipped, ingest.Note{Path: used.path, Reason: errInUse})
 					return true
 				}
@@ -69,8 +69,8 @@ func (p *program) pathsInUse() ([]pathInUse, error) {
 	return inUse, nil
 }
 
-// holds reports whether path is p or is within it, whatever links lead there.
-func (p pathInUse) holds(path string) bool {
+// contains reports whether path is p or is within it, also through links.
+func (p pathInUse) contains(path string) bool {
 	if path == p.path { // some systems refuse to open what SQLite has mapped
 		return true
 	}

@@ -21,19 +21,19 @@ func newExport(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export MODEL -o FILE",
 		Short: "Write a model's files, checked against their SHA-256",
-		Long: `Write a model's files, each checked against its SHA-256 while it is written. A model of several
-files is written to a folder, each file under its own name. An Ollama model has a template,
-licences and a manifest as well; --weights leaves them out.
+		Long: `Write a model's files, and check each against its SHA-256. A file gets its name when it is complete
+and correct. A model of several files is written to a folder, each file under its own name. An Ollama
+model also has a template, licences and a manifest; --weights omits them.
 
 ` + modelArgument,
 		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",
-		Args:    needs("MODEL", cobra.ExactArgs(1)),
+		Args:    requireArg("MODEL", cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if to == "" {
 				return usage("-o is missing: name a file, or a folder for a model of several files")
 			}
 			if to == "-" {
-				return usage("-o -: stdout cannot be taken back if the file turns out to be damaged; ./- names a file")
+				return usage("-o -: want a file, because damage may be found after bytes are on stdout (./- is a file named -)")
 			}
 			return p.export(c.Context(), args[0], to, force, weights)
 		},
@@ -86,7 +86,7 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	return nil
 }
 
-// exportTargets returns the path for each file of the model.
+// exportTargets returns a path for each file. It creates the folder for a model of several files.
 func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	info, err := os.Stat(to)
 	isFolder := err == nil && info.IsDir()

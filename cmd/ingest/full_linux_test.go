@@ -9,13 +9,12 @@ import (
 	"testing"
 )
 
-// smallDisk mounts a file system of a few bytes, and returns a way to make it larger.
+// smallDisk mounts a file system of the given size, and returns a function that changes the size.
 func smallDisk(t *testing.T, size string) (folder string, grow func(size string)) {
 	t.Helper()
 	folder = t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("no file system of a fixed size can be mounted here, which takes root (%v); TestLargestFile has a "+
-			"limit in its place", err)
+		t.Skipf("cannot mount a file system, which takes root (%v); TestLargestFile limits files instead", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(folder, 0); err != nil {
@@ -29,20 +28,20 @@ func smallDisk(t *testing.T, size string) (folder string, grow func(size string)
 	}
 }
 
-// TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run says so and ends with 1,
-// recorded batches stay, and once there is room, the same command completes.
+// TestDiskFull fills the disk of the store, of the catalogue, and of payloads in rows. The run
+// reports that and keeps its batches. With more room, the same command completes.
 func TestDiskFull(t *testing.T) {
-	smallDisk(t, "1m") // or it is skipped, with all its parts
-	if outsideRace(t) {
+	smallDisk(t, "1m") // skips the test if it cannot mount
+	if rerunWithoutRace(t) {
 		return
 	}
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1),
-		"crumbs.gguf": crumbs(3000)})
+		"small.gguf": smallTensors(3000)})
 	for _, test := range []struct {
 		name          string
 		size          string
 		inRows        bool
-		catalog, full string // where the catalogue lies; what the message says
+		catalog, full string // where the catalogue is; what the message says
 	}{
 		{"store", "40m", false, "elsewhere", "no space left on device"},
 		{"catalogue", "600k", false, "disk", "disk is full"},
@@ -59,9 +58,9 @@ func TestDiskFull(t *testing.T) {
 			}
 			wantFull(b, b.command("models", s.folder), test.full)
 			grow("400m")
-			b.look(s.truth)
+			b.audit(s.digests)
 			b.must("models", s.folder)
-			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
+			if after := b.audit(s.digests); after.open != 0 || after.recorded != s.bytes {
 				t.Errorf("with room %d models are open, and %d of %d bytes recorded", after.open, after.recorded,
 					s.bytes)
 			}
@@ -70,7 +69,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// wantFull runs a command that must end with code 1 and the reason, and without a panic.
+// wantFull runs a command that must end with code 1 and the reason, without a panic.
 func wantFull(b box, c *exec.Cmd, reason string) {
 	b.Helper()
 	e := b.wait(startOf(b, c))
@@ -88,8 +87,8 @@ func startOf(b box, c *exec.Cmd) *exec.Cmd {
 	return c
 }
 
-// TestLargestFile limits the size of files in place of a full disk, which needs no rights. Payloads are larger than
-// that, and so is a catalogue that holds them.
+// TestLargestFile limits the size of files instead of the disk, which needs no privilege. Payloads
+// exceed the limit, and so does a catalogue that contains them.
 func TestLargestFile(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1)})
 	for _, test := range []struct {
@@ -99,13 +98,13 @@ func TestLargestFile(t *testing.T) {
 	}{{"store", false, "file too large"}, {"rows", true, ""}} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBox(t, t.TempDir(), test.inRows)
-			b.must("models", t.TempDir()) // a catalogue as such is small enough
+			b.must("models", t.TempDir()) // an empty catalogue is below the limit
 			c := b.command("models", s.folder)
 			c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 2048; exec "$0" "$@"`}, c.Args...)
 			wantFull(b, c, test.reason)
-			b.look(s.truth)
+			b.audit(s.digests)
 			b.must("models", s.folder)
-			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
+			if after := b.audit(s.digests); after.open != 0 || after.recorded != s.bytes {
 				t.Errorf("without the limit %d models are open, and %d of %d bytes recorded", after.open,
 					after.recorded, s.bytes)
 			}
@@ -114,7 +113,7 @@ func TestLargestFile(t *testing.T) {
 	}
 }
 
-// TestExportFull exports to a disk without room: nothing is left there.
+// TestExportFull exports to a full disk, and leaves nothing there.
 func TestExportFull(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 32<<20, 1)})
 	disk, grow := smallDisk(t, "10m")

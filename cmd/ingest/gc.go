@@ -16,26 +16,26 @@ func newGC(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Delete payloads that no row refers to (lists them; deletes with --yes)",
-		Long: `List what is in the store and no row needs, and delete it with --yes: payloads of removed models, of
-unfinished models, of runs that were killed between storing and recording, and the remains of
-interrupted writes. Payloads in rows (--store row) go with their models.
+		Long: `List the payloads in the store that no row refers to, and delete them with --yes. Removed models leave
+such payloads, and so do runs that were killed after storing a payload and before recording it. gc
+also deletes the remains of interrupted writes. With --unfinished, it removes unfinished models too.
+Payloads in rows (--store row) are removed with their models.
 
-gc runs alone: not while a job is running. It keeps and counts what is too recent. It names what it
-cannot delete, such as a blob under a lease, and continues; the exit code is then 3.`,
+gc does not start while a job is running, and no job starts while gc is running. If gc cannot delete
+an object, such as a blob under a lease, it names the object and continues; the exit code is then 3.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("older-than") {
-				g.olderThan = p.spared()
+				g.olderThan = p.defaultOlderThan()
 			}
 			return p.gc(c.Context(), g)
 		},
 	}
 	c.Flags().BoolVar(&g.yes, "yes", false, "delete what is listed")
-	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also remove models that were not completed")
+	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also remove unfinished models")
 	c.Flags().DurationVar(&g.olderThan, "older-than", 0,
-		"keep objects newer than this (default a day for blobs, 0 for "+
-			"a folder)")
+		"keep objects newer than this (default a day for blobs, 0 for a folder)")
 	return c
 }
 
@@ -65,7 +65,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stderr, "ingest: this catalogue has put nothing into %s: its rows alone are looked at\n",
+		fmt.Fprintf(p.stderr, "ingest: this catalogue has no payloads in %s: gc checks rows only\n",
 			ingest.Printable(store))
 	}
 	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes,
@@ -87,7 +87,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	return nil
 }
 
-// printRefusal names what could not be removed.
+// printRefusal names an object that could not be deleted.
 func (p *program) printRefusal(s ingest.Object, err error) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "refused", "name": s.Name, "bytes": s.Bytes, "reason": err.Error()})
@@ -106,29 +106,29 @@ func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 	}
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains,
-			"bytes": sum.Bytes, "atoms": sum.Atoms,
-			"atom_bytes": sum.AtomBytes, "spared": sum.Young, "spared_bytes": sum.YoungBytes, "refused": sum.Refused,
-			"removed": g.yes})
+			"bytes": sum.Bytes, "atoms": sum.Atoms, "atom_bytes": sum.AtomBytes, "spared": sum.Young,
+			"spared_bytes": sum.YoungBytes, "refused": sum.Refused, "removed": g.yes})
 		return
 	}
-	p.printf("%s: %s without a row, %d remains of interrupted writes, %s; %s of segments that nothing refers to, %s\n",
-		g.verb(), plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "row"),
+	p.printf("%s: %s without a row, %d remains of interrupted writes, %s; %s without a reference, %s\n",
+		g.verb(), plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "atom"),
 		human(sum.AtomBytes))
 	if sum.Young > 0 {
-		p.printf("spared as too recent: %d without a row, %s (--older-than)\n", sum.Young, human(sum.YoungBytes))
+		p.printf("kept as too recent: %s without a row, %s (--older-than)\n", plural(int(sum.Young), "object"),
+			human(sum.YoungBytes))
 	}
 	if sum.Refused > 0 {
-		p.printf("%d could not be removed, and each is named\n", sum.Refused)
+		p.printf("%d could not be removed; each is named above\n", sum.Refused)
 	}
 	if !g.yes && g.unfinished && len(sum.Unfinished) > 0 {
-		p.printf("--yes gives up %s as well, and removes what they alone need\n",
+		p.printf("--yes also removes %s, and the payloads that no other model needs\n",
 			plural(len(sum.Unfinished), "unfinished model"))
 	}
 	if !g.yes && (sum.Payloads+sum.Remains+sum.Atoms > 0 || g.unfinished && len(sum.Unfinished) > 0) {
 		p.printf("nothing was removed: add --yes to remove them\n")
 	}
 	if len(sum.Unfinished) > 0 && !g.unfinished {
-		p.printf("unfinished models keep their payloads: taking the same files in again completes them, --unfinished " +
-			"gives them up\n")
+		p.printf("unfinished models keep their payloads: ingest the same files again to complete them, or add " +
+			"--unfinished to remove them\n")
 	}
 }

@@ -16,7 +16,7 @@ func newInspect(p *program) *cobra.Command {
 		Use:     "inspect FILE",
 		Short:   "Show what a file contains, without ingesting it",
 		Example: "  ingest inspect model.gguf",
-		Args:    needs("FILE", cobra.ExactArgs(1)),
+		Args:    requireArg("FILE", cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.inspect(c.Context(), args[0]) },
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// inFlight is what a run with one file at a time may have read and not recorded: two batches, each of
-// them a segment over its size at most, besides headers and what SQLite reads of its own file. Where that holds the
-// payloads, it reads the log of the run before twice, and once more what it writes.
+// inFlight is the limit of bytes that a run with one file at a time may have read and not recorded:
+// two batches, each at most a segment over its size, and headers. If SQLite keeps the payloads, it
+// also reads its own file: the log of the run before twice, and once what it writes.
 func (k *killer) inFlight(recorded int64) int64 {
 	const segment, storeBatch, rowsBatch, headers = 8 << 20, 256 << 20, 56 << 20, 48 << 20
 	if k.store != "" {
@@ -22,10 +22,9 @@ func (k *killer) inFlight(recorded int64) int64 {
 	return 2*(rowsBatch+segment) + headers + 320<<20 + recorded*5/4
 }
 
-// TestKill kills the program a hundred times, while it starts and while it works, and expects what a run without kills
-// leaves.
+// TestKill kills a hundred runs. The result must be that of a run without kills.
 func TestKill(t *testing.T) {
-	if outsideRace(t) {
+	if rerunWithoutRace(t) {
 		return
 	}
 	s := severalSources(t)
@@ -33,25 +32,25 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		kills = 10
 	}
-	newKiller(t, s, false).untilEnough(kills)
+	newKiller(t, s, false).killRuns(kills)
 }
 
-// severalSources are of each kind: large and empty, with and without segments in common, and of many tensors.
+// severalSources are large and empty files, some with shared segments, one with many tensors.
 func severalSources(t *testing.T) sources {
 	return newSources(t, map[string]func(string) error{
-		"hollow.gguf": hollow("hollow", 1100<<20),
-		"noise.gguf":  noise("noise", 120<<20, 7),
-		"one.gguf":    tuned("one", 40<<20, 1, 1),
-		"two.gguf":    tuned("two", 40<<20, 1, 2),
-		"crumbs.gguf": crumbs(1500),
-		"blob.dat":    blob(20<<20, 3),
-		"empty.dat":   blob(0, 0),
+		"zeros.gguf": zeros("zeros", 1100<<20),
+		"noise.gguf": noise("noise", 120<<20, 7),
+		"one.gguf":   tuned("one", 40<<20, 1, 1),
+		"two.gguf":   tuned("two", 40<<20, 1, 2),
+		"small.gguf": smallTensors(1500),
+		"blob.dat":   blob(20<<20, 3),
+		"empty.dat":  blob(0, 0),
 	})
 }
 
-// TestKillInRows does the same with payloads in the catalogue's rows. There a batch ends when the buffers are used up.
+// TestKillInRows kills runs with payloads in rows. Their batches end when the buffers are used up.
 func TestKillInRows(t *testing.T) {
-	if outsideRace(t) {
+	if rerunWithoutRace(t) {
 		return
 	}
 	s := sourcesForRows(t)
@@ -59,22 +58,22 @@ func TestKillInRows(t *testing.T) {
 	if testing.Short() {
 		kills = 4
 	}
-	newKiller(t, s, true).untilEnough(kills)
+	newKiller(t, s, true).killRuns(kills)
 }
 
 func sourcesForRows(t *testing.T) sources {
 	return newSources(t, map[string]func(string) error{
-		"noise.gguf":  noise("noise", 150<<20, 7),
-		"one.gguf":    tuned("one", 40<<20, 1, 1),
-		"two.gguf":    tuned("two", 40<<20, 1, 2),
-		"crumbs.gguf": crumbs(1500),
+		"noise.gguf": noise("noise", 150<<20, 7),
+		"one.gguf":   tuned("one", 40<<20, 1, 1),
+		"two.gguf":   tuned("two", 40<<20, 1, 2),
+		"small.gguf": smallTensors(1500),
 	})
 }
 
-// TestKillSQLServer does the same with a catalogue on a server: it may still carry out what a killed process has sent.
+// TestKillSQLServer kills clients of a server, which may still execute what they sent.
 func TestKillSQLServer(t *testing.T) {
 	serverAddress(t)
-	if outsideRace(t) {
+	if rerunWithoutRace(t) {
 		return
 	}
 	kills := 25
@@ -89,21 +88,21 @@ func TestKillSQLServer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			k := newKiller(t, test.sources(t), test.inRows)
 			k.server = newServer(t)
-			k.patient = time.Minute
-			k.untilEnough(kills)
+			k.maxDelay = time.Minute
+			k.killRuns(kills)
 		})
 	}
 }
 
-// untilEnough kills so many runs, and compares what the others leave with what an undisturbed one leaves.
-func (k *killer) untilEnough(kills int) {
+// killRuns kills runs and compares the results with that of a run without kills.
+func (k *killer) killRuns(kills int) {
 	k.Helper()
-	k.renew()
-	want := k.undisturbed()
+	k.reset()
+	want := k.baseline()
 	for k.kills < kills {
-		k.renew()
-		k.takeIn(kills)
-		got := k.look(k.truth)
+		k.reset()
+		k.ingestWithKills(kills)
+		got := k.audit(k.digests)
 		k.compare(want, got)
 		switch {
 		case k.blobs != nil:
@@ -119,13 +118,13 @@ func (k *killer) untilEnough(kills int) {
 	k.report()
 }
 
-// report logs what the kills cost, and checks that some of them hit where it matters.
+// report logs what the kills cost, and checks that some of them hit running batches.
 func (k *killer) report() {
 	k.Helper()
-	k.Logf("%d kills of models, %d of them amid batches, %d met by the next run alone; %d of gc and export", k.kills,
-		k.amid, k.blind, k.others)
-	if k.kills >= 20 && (k.amid == 0 || k.blind == 0 || k.others == 0) {
-		k.Error("the kills missed what they are for")
+	k.Logf("%d kills of models, %d of them after the first batch, %d not audited before the next run; "+
+		"%d of gc and export", k.kills, k.midRun, k.unchecked, k.others)
+	if k.kills >= 20 && (k.midRun == 0 || k.unchecked == 0 || k.others == 0) {
+		k.Error("no kill hit one of these cases")
 	}
 	if len(k.wasted) > 0 {
 		slices.Sort(k.wasted)

@@ -20,18 +20,17 @@ import (
 type killer struct {
 	box
 	sources
-	random  *rand.Rand
-	opening time.Duration // how long the program takes to open the catalogue
-	patient time.Duration // how long a run may last then; grows where runs get nowhere
-	kills   int           // of models
-	amid    int           // of those, how many came when the run had recorded something
-	// of those, after how many the next run found what the kill left, without a look before it
-	blind  int
-	others int     // of gc and export
-	wasted []int64 // bytes read by killed runs and not recorded by them
+	random    *rand.Rand
+	startup   time.Duration // how long the program takes to open the catalogue
+	maxDelay  time.Duration // maximum time to a kill after startup; grows if runs make no progress
+	kills     int           // of models
+	midRun    int           // of kills: the run had recorded a batch
+	unchecked int           // of kills: the next run started without an audit before it
+	others    int           // kills of gc and export
+	wasted    []int64       // bytes read by killed runs and not recorded by them
 }
 
-// newKiller chooses its moments by a seed, which is logged: INGEST_TEST_SEED gives the same ones again.
+// newKiller logs the seed of its random delays. INGEST_TEST_SEED repeats them.
 func newKiller(t *testing.T, s sources, inRows bool) *killer {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("INGEST_TEST_SEED"); text != "" {
@@ -42,50 +41,50 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 	}
 	t.Logf("INGEST_TEST_SEED=%d", seed)
 	return &killer{box: newBox(t, filepath.Join(t.TempDir(), "home"), inRows), sources: s,
-		random: rand.New(rand.NewPCG(seed, 1)), patient: 1500 * time.Millisecond}
+		random: rand.New(rand.NewPCG(seed, 1)), maxDelay: 1500 * time.Millisecond}
 }
 
-// models is the command that is killed.
+// models returns the command to kill.
 func (k *killer) models() []string {
 	return []string{"models", k.folder, "--jobs", "1"}
 }
 
-// undisturbed runs without a kill, for the expected rows, and to find out how long that takes here.
-func (k *killer) undisturbed() rows {
+// baseline runs without a kill, and returns the expected rows. It also measures durations.
+func (k *killer) baseline() rows {
 	k.Helper()
 	begun := time.Now()
 	k.must(k.models()...)
 	took := time.Since(begun)
-	if k.server == nil { // where each statement travels, most of the time goes by before the first batch
+	if k.server == nil { // with a server, most of the time passes before the first batch
 		took /= 3
 	}
-	k.patient = min(k.patient, took)
+	k.maxDelay = min(k.maxDelay, took)
 	begun = time.Now()
 	k.must("status")
-	k.opening = time.Since(begun)
-	return k.look(k.truth)
+	k.startup = time.Since(begun)
+	return k.audit(k.digests)
 }
 
-// renew begins with an empty catalogue and an empty store.
-func (k *killer) renew() {
+// reset empties the catalogue and the store.
+func (k *killer) reset() {
 	k.Helper()
-	if err := errors.Join(k.database().clear(), os.RemoveAll(k.store), k.blobs.renew()); err != nil {
+	if err := errors.Join(k.database().clear(), os.RemoveAll(k.store), k.blobs.reset()); err != nil {
 		k.Fatal(err)
 	}
 }
 
-// moment is when a run is killed, or when it may go on to its next commit. A third of the kills come while it starts.
-func (k *killer) moment(most time.Duration) time.Duration {
-	after := 5*time.Millisecond + k.opening
+// delay returns a random time until the kill. A third of the kills come during startup.
+func (k *killer) delay(most time.Duration) time.Duration {
+	after := 5*time.Millisecond + k.startup
 	if k.random.IntN(3) == 0 {
-		after, most = 5*time.Millisecond, k.opening+most/15
+		after, most = 5*time.Millisecond, k.startup+most/15
 	}
 	return after + time.Duration(k.random.Int64N(int64(most)))
 }
 
-// kill runs the program and kills it after a while. It reports whether the program was faster, and
-// how many bytes it had read; negative where the system does not tell.
-func (k *killer) kill(after time.Duration, args ...string) (done bool, read int64, e ended) {
+// kill runs the program and kills it after a delay. It reports whether the program ended before the
+// kill, and how many bytes it had read; negative if the system does not count them.
+func (k *killer) kill(after time.Duration, args ...string) (done bool, read int64, e result) {
 	k.Helper()
 	c := k.command(args...)
 	if err := c.Start(); err != nil {
@@ -95,62 +94,62 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 	go func() { waited <- c.Wait() }()
 	select {
 	case <-waited:
-		return true, -1, k.ended(c)
+		return true, -1, k.result(c)
 	case <-time.After(after):
 	}
 	if k.random.IntN(2) == 0 {
 		k.nextCommit()
 	}
 	read = stopAndCount(c.Process)
-	c.Process.Kill() // it may have ended meanwhile
+	c.Process.Kill() // it may have ended
 	<-waited
-	if err := k.database().outlive(k.Context(), c.Process.Pid); err != nil {
+	if err := k.database().drain(k.Context(), c.Process.Pid); err != nil {
 		k.Fatal(err)
 	}
 	if c.ProcessState.Exited() {
-		return true, -1, k.ended(c)
+		return true, -1, k.result(c)
 	}
 	if args[0] == "models" {
 		k.kills++
 	} else {
 		k.others++
 	}
-	return false, read, ended{}
+	return false, read, result{}
 }
 
-// nextCommit waits until the catalogue is written to: what the rows say has to be true from that instant on.
+// nextCommit waits for the next commit, so that a kill follows it closely.
 func (k *killer) nextCommit() {
-	before := k.database().written()
-	for begun := time.Now(); time.Since(begun) < k.patient/2 && k.database().written() == before; {
+	before := k.database().version()
+	for begun := time.Now(); time.Since(begun) < k.maxDelay/2 && k.database().version() == before; {
 		time.Sleep(250 * time.Microsecond)
 	}
 	time.Sleep(time.Duration(k.random.Int64N(int64(4 * time.Millisecond))))
 }
 
-// takeIn kills runs over the sources until one ends, or until enough were killed and the last one may end.
-func (k *killer) takeIn(enough int) {
+// ingestWithKills kills runs until one ends by itself. After enough kills it lets the run end.
+func (k *killer) ingestWithKills(enough int) {
 	k.Helper()
-	idle, looked := 0, true
-	for before := k.look(k.truth); ; {
-		after := k.moment(k.patient)
+	idle, audited := 0, true
+	for before := k.audit(k.digests); ; {
+		after := k.delay(k.maxDelay)
 		if k.kills >= enough {
 			after = time.Hour
 		}
 		done, read, e := k.kill(after, k.models()...)
-		// A look repairs the catalogue's file, as opening it does: every third run has to do that itself.
+		// An audit recovers the catalogue's file. Every third run must do that itself.
 		if !done && k.random.IntN(3) == 0 {
-			looked = false
-			k.blind++
+			audited = false
+			k.unchecked++
 			continue
 		}
-		now := k.look(k.truth)
+		now := k.audit(k.digests)
 		switch {
 		case done:
-			k.finished(e, before, now, looked)
+			k.finished(e, before, now, audited)
 			return
 		case now.recorded < before.recorded:
-			k.Errorf("%d bytes were recorded, and after the kill %d", before.recorded, now.recorded)
-		case read >= 0 && looked:
+			k.Errorf("%d bytes were recorded before the kill, and %d after it", before.recorded, now.recorded)
+		case read >= 0 && audited:
 			recorded := now.recorded - before.recorded
 			k.wasted = append(k.wasted, read-recorded)
 			if most := k.inFlight(recorded); read-recorded > most {
@@ -160,33 +159,33 @@ func (k *killer) takeIn(enough int) {
 		}
 		if idle++; now.recorded > before.recorded {
 			idle = 0
-			k.amid++
+			k.midRun++
 		}
-		if idle > 10 { // on a slow machine the first batch takes longer than the longest run
-			k.patient, idle = 2*k.patient, 0
+		if idle > 10 { // on a slow machine the first batch takes longer than maxDelay
+			k.maxDelay, idle = 2*k.maxDelay, 0
 		}
 		if k.Failed() {
-			k.FailNow() // all that follows would say the same again
+			k.FailNow() // later runs would repeat the error
 		}
-		before, looked = now, true
+		before, audited = now, true
 	}
 }
 
-// finished checks the run that came to its end: it read exactly what had no rows, and for a comparison the last
-// segment of a file that was begun, as far as what there was before is known.
-func (k *killer) finished(e ended, before, now rows, looked bool) {
+// finished checks the run that ended by itself. If the rows before it are known, it must have read
+// exactly the bytes without rows, and the last segment of each unfinished file for comparison.
+func (k *killer) finished(e result, before, now rows, audited bool) {
 	k.Helper()
 	if e.code != exitDone || now.open != 0 || now.recorded != k.bytes {
 		k.Fatalf("the last run: exit code %d, %d models not complete, %d of %d bytes recorded\n%s", e.code, now.open,
 			now.recorded, k.bytes, e.stderr)
 	}
-	if read := number(e.event("summary"), "bytes_read"); looked && read != k.bytes-before.recorded+before.again {
-		k.Errorf("the last run read %d bytes; %d had no rows, and %d are to be compared", read, k.bytes-before.recorded,
-			before.again)
+	if read := number(e.event("summary"), "bytes_read"); audited && read != k.bytes-before.recorded+before.reread {
+		k.Errorf("the last run read %d bytes; %d had no rows, and %d are compared", read, k.bytes-before.recorded,
+			before.reread)
 	}
 }
 
-// collect leaves more garbage, kills gc over it, and then checks that the store holds what rows need and nothing else.
+// collect adds garbage, kills gc, and checks that gc keeps exactly the payloads that rows need.
 func (k *killer) collect(now rows) {
 	k.Helper()
 	for i := range 200 {
@@ -196,10 +195,10 @@ func (k *killer) collect(now rows) {
 		}
 	}
 	for range 3 {
-		if done, _, e := k.kill(k.moment(60*time.Millisecond), "gc", "--yes"); done && e.code != exitDone {
+		if done, _, e := k.kill(k.delay(60*time.Millisecond), "gc", "--yes"); done && e.code != exitDone {
 			k.Errorf("gc: exit code %d\n%s", e.code, e.stderr)
 		}
-		k.look(k.truth)
+		k.audit(k.digests)
 	}
 	k.must("gc", "--yes")
 	want := map[string]int64{}
@@ -218,15 +217,15 @@ func (k *killer) collect(now rows) {
 	}
 }
 
-// export kills exports, of which each file is there whole or not at all, and then lets one of each file end.
+// export kills exports of each file. The target file is complete or does not exist.
 func (k *killer) export() {
 	k.Helper()
 	folder := k.TempDir()
-	for source, digest := range k.truth {
+	for source, digest := range k.digests {
 		target := filepath.Join(folder, filepath.Base(source))
 		for done := false; !done; {
-			var e ended
-			done, _, e = k.kill(k.moment(k.patient/4), "export", digest.String(), "-o", target)
+			var e result
+			done, _, e = k.kill(k.delay(k.maxDelay/4), "export", digest.String(), "-o", target)
 			if done && e.code != exitDone {
 				k.Errorf("export: exit code %d\n%s", e.code, e.stderr)
 			}

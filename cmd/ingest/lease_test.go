@@ -11,71 +11,71 @@ import (
 	"time"
 )
 
-// TestSamePath starts a second process for the job of a running one.
-func TestSamePath(t *testing.T) {
+// TestRunningJob starts commands while the job of another process is running.
+func TestRunningJob(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.startAmid("models", s.folder)
+	c := b.suspendMidFile("models", s.folder)
 	if state := b.must("status").lines[0]["state"]; state != "running" {
 		t.Errorf("status says %v", state)
 	}
 	for _, args := range [][]string{{"models", s.folder}, {"resume", "1"}, {"gc", "--yes"}} {
 		e := b.run(args...)
-		who := fmt.Sprintf("is being worked on by process %d on ", c.Process.Pid)
+		who := fmt.Sprintf("process %d on ", c.Process.Pid)
 		if e.code != exitFailed || !strings.Contains(e.stderr, who) ||
 			!strings.Contains(e.stderr, "hint: wait for the other process to end") {
 			t.Errorf("%s: exit code %d, want %q\n%s", args[0], e.code, who, e.stderr)
 		}
 	}
 	if e := b.must("resume"); len(e.lines) != 0 {
-		t.Errorf("resume took up what is running: %v", e.lines)
+		t.Errorf("resume ran a job that is running: %v", e.lines)
 	}
 	c.Process.Signal(syscall.SIGCONT)
 	if e := b.wait(c); e.code != exitDone {
-		t.Errorf("the first one: exit code %d\n%s", e.code, e.stderr)
+		t.Errorf("the first process: exit code %d\n%s", e.code, e.stderr)
 	}
-	b.look(s.truth)
+	b.audit(s.digests)
 }
 
-// TestTakenOver stops a process until its lease expires and another takes over. When it continues, it changes nothing.
+// TestTakenOver: a process that has lost its lease to another changes nothing.
 func TestTakenOver(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.startAmid("models", s.folder, "--jobs", "1")
+	c := b.suspendMidFile("models", s.folder, "--jobs", "1")
 	b.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	b.must("models", s.folder)
-	after := b.look(s.truth)
+	after := b.audit(s.digests)
 	c.Process.Signal(syscall.SIGCONT)
 	e := b.wait(c)
 	if e.code != exitFailed || !strings.Contains(e.stderr, "the job was taken over by another process") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
-	if now := b.look(s.truth); after.open != 0 || fmt.Sprint(now.models) != fmt.Sprint(after.models) {
-		t.Errorf("the one that woke up has changed rows")
+	if now := b.audit(s.digests); after.open != 0 || fmt.Sprint(now.models) != fmt.Sprint(after.models) {
+		t.Errorf("the process without a lease has changed rows")
 	}
 }
 
-// TestTakenOverByAnotherJob stops a process until its lease expires, and lets another job complete its model. When the
-// process continues, it changes nothing, and its job, resumed, finds everything done.
+// TestTakenOverByAnotherJob suspends a process until its lease expires and another job completes
+// its model. After that the process changes nothing, and resume finds its job done.
 func TestTakenOverByAnotherJob(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.startAmid("models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
+	c := b.suspendMidFile("models", s.path("a.gguf"), s.path("zeros.gguf"), "--jobs", "1")
 	b.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	b.must("models", s.folder)
-	after := b.look(s.truth)
+	after := b.audit(s.digests)
 	c.Process.Signal(syscall.SIGCONT)
 	e := b.wait(c)
 	if e.code != exitFailed || !strings.Contains(e.stderr, "belongs to job 2") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	b.must("resume")
-	if now := b.look(s.truth); now.open != 0 || fmt.Sprint(now.models) != fmt.Sprint(after.models) {
-		t.Errorf("the one that woke up has changed rows")
+	if now := b.audit(s.digests); now.open != 0 || fmt.Sprint(now.models) != fmt.Sprint(after.models) {
+		t.Errorf("the process without a lease has changed rows")
 	}
 }
 
-// exec changes the catalogue as no program of ours does.
+// exec runs a statement in the catalogue.
 func (b box) exec(text string) {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(60000)")
@@ -88,50 +88,50 @@ func (b box) exec(text string) {
 	}
 }
 
-// TestElsewhere finds a job of a process of another machine: whether it runs cannot be known, so the run waits for its
-// lease to expire.
-func TestElsewhere(t *testing.T) {
+// TestLeaseOfAnotherMachine finds a job of a process on another machine. That process may be
+// running, so the run waits for the lease to expire.
+func TestLeaseOfAnotherMachine(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.startAmid("models", s.folder)
+	c := b.suspendMidFile("models", s.folder)
 	c.Process.Kill()
 	b.wait(c)
-	before := b.look(s.truth)
-	lease := func(lasts time.Duration) {
+	before := b.audit(s.digests)
+	lease := func(left time.Duration) {
 		b.exec(fmt.Sprintf(`UPDATE IngestionJobs SET LeaseHolder = '{"host":"elsewhere","process":1,"started":1}',
-			LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + %d`, lasts.Milliseconds()))
+			LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + %d`, left.Milliseconds()))
 	}
 	lease(time.Hour)
 	begun := time.Now()
 	if state := b.must("status").lines[0]["state"]; state != "running" {
 		t.Errorf("status says %v", state)
 	}
-	lease(1500*time.Millisecond + 4*time.Since(begun)) // the slower the machine, the later the lease is looked at
+	lease(1500*time.Millisecond + 4*time.Since(begun)) // slower machines read the lease later
 	e := b.must("models", s.folder)
 	if !strings.Contains(e.stderr, "by process 1 on elsewhere") ||
-		!strings.Contains(e.stderr, "waiting for the lease to end") {
+		!strings.Contains(e.stderr, "waiting for the lease to expire") {
 		t.Errorf("stderr says %q", e.stderr)
 	}
-	if read := number(e.event("summary"), "bytes_read"); read != s.bytes-before.recorded+before.again {
+	if read := number(e.event("summary"), "bytes_read"); read != s.bytes-before.recorded+before.reread {
 		t.Errorf("%d bytes were read; %d had no rows", read, s.bytes-before.recorded)
 	}
 }
 
-// TestGiveUpInRows abandons a model that a killed run left with payloads in rows.
-func TestGiveUpInRows(t *testing.T) {
+// TestRemoveUnfinishedInRows removes an unfinished model with payloads in rows.
+func TestRemoveUnfinishedInRows(t *testing.T) {
 	s := sourcesForRows(t)
 	b := newBox(t, t.TempDir(), true)
-	c := b.startAmid("models", s.folder, "--jobs", "1")
+	c := b.suspendMidFile("models", s.folder, "--jobs", "1")
 	c.Process.Kill()
 	b.wait(c)
-	before := b.look(s.truth)
+	before := b.audit(s.digests)
 	e := b.must("gc")
-	if before.open != 1 || e.event("unfinished") == nil || b.look(s.truth).open != 1 {
+	if before.open != 1 || e.event("unfinished") == nil || b.audit(s.digests).open != 1 {
 		t.Fatalf("%d models are open; gc says %v", before.open, e.lines)
 	}
 	b.must("gc", "--unfinished", "--yes")
-	if after := b.look(s.truth); after.open != 0 || len(after.models) != len(before.models)-1 {
-		t.Errorf("%d of %d models are open, and there were %d", after.open, len(after.models), len(before.models))
+	if after := b.audit(s.digests); after.open != 0 || len(after.models) != len(before.models)-1 {
+		t.Errorf("%d of %d models are open; there were %d models", after.open, len(after.models), len(before.models))
 	}
 	if e := b.must("gc", "--yes"); number(e.event("summary"), "atoms") != 0 {
 		t.Errorf("gc leaves rows behind: %v", e.lines)
@@ -139,26 +139,26 @@ func TestGiveUpInRows(t *testing.T) {
 	b.must("models", s.folder)
 }
 
-// TestOtherPaths names, right after a kill, other paths that hold the same file: the run continues it at once.
+// TestOtherPaths: after a kill, a run over other paths continues the file that was interrupted.
 func TestOtherPaths(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.startAmid("models", s.path("a.gguf"), s.path("hollow.gguf"), "--jobs", "1")
+	c := b.suspendMidFile("models", s.path("a.gguf"), s.path("zeros.gguf"), "--jobs", "1")
 	c.Process.Kill()
 	b.wait(c)
-	before := b.look(s.truth)
+	before := b.audit(s.digests)
 	summary := b.must("models", s.folder).event("summary")
-	if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.again ||
+	if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.reread ||
 		summary["continued"] != false {
 		t.Errorf("%d bytes had no rows; %v", s.bytes-before.recorded, summary)
 	}
 	b.must("resume") // the first job is still open, and finds everything done
-	if after := b.look(s.truth); len(after.models) != len(s.truth) || after.open != 0 {
+	if after := b.audit(s.digests); len(after.models) != len(s.digests) || after.open != 0 {
 		t.Errorf("%d models, %d of them open", len(after.models), after.open)
 	}
 }
 
-// TestOtherPipeline lets resume find a killed job of gc, which resume does not continue.
+// TestOtherPipeline: resume does not continue a killed job of gc.
 func TestOtherPipeline(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1)})
 	b := newBox(t, t.TempDir(), false)
@@ -166,9 +166,9 @@ func TestOtherPipeline(t *testing.T) {
 	b.must("gc", "--yes")
 	b.exec(`UPDATE IngestionJobs SET Status = 'open', CompletedAt = NULL WHERE PipelineName = 'gc'`)
 	if e := b.must("resume"); len(e.lines) != 0 {
-		t.Errorf("resume took up gc: %v", e.lines)
+		t.Errorf("resume ran gc: %v", e.lines)
 	}
-	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 is a gc") {
+	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 is a gc job") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	b.must("gc", "--yes") // continues it

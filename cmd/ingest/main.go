@@ -22,7 +22,7 @@ const (
 	exitInterrupted = 130
 )
 
-// codeError ends the program with an exit code. Its message, if it has one, is still to be printed.
+// codeError ends the program with an exit code. report prints its error, if there is one.
 type codeError struct {
 	code int
 	err  error
@@ -55,12 +55,12 @@ func (w *checkedWriter) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// run is main without os.Exit. The first interrupt ends the context, so that pending batches are committed; the second
-// ends the process at once.
+// run is main without os.Exit. The first interrupt cancels the context, and pending batches are
+// committed. The second ends the process at once.
 //
-// On Windows, Ctrl-C and Ctrl-Break are os.Interrupt. Go turns a closed console, a logoff and, in a service, a shutdown
-// into SIGTERM, and delays Windows while the program handles it. Windows waits for some seconds. The next run repeats
-// a batch that takes longer, as after a kill.
+// On Windows, Ctrl-C and Ctrl-Break are os.Interrupt. Go turns a closed console, a logoff and, in a
+// service, a shutdown into SIGTERM, and delays Windows while the program handles it. Windows waits
+// for a few seconds. The next run repeats a batch that takes longer, as after a kill.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

@@ -15,25 +15,25 @@ func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){"ingest": main})
 }
 
-// tests are all tests, and the removal of the program that some of them build.
+// tests runs all tests, and then removes the program that some of them build.
 type tests struct{ *testing.M }
 
 func (t tests) Run() int {
 	code := t.M.Run()
-	if builtIn != "" {
-		os.RemoveAll(builtIn) // a remnant in the system's folder for temporary files
+	if buildFolder != "" {
+		os.RemoveAll(buildFolder) // an error leaves a temporary folder
 	}
 	return code
 }
 
-// TestScripts runs what a user types: testdata/*.txt, one file a subject.
+// TestScripts runs command lines of users: testdata/*.txt.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("INGEST_CATALOG", "sqlite:"+filepath.Join(env.WorkDir, "data", "catalog.db"))
 			env.Setenv("INGEST_STORE", "")
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // the detector sleeps for a second at each end
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // by default the race detector delays each exit by a second
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("USERPROFILE", filepath.Join(env.WorkDir, "home"))
 			return nil
@@ -49,27 +49,27 @@ func TestScripts(t *testing.T) {
 			"printable": cmdPrintable,
 			"same":      cmdSame,
 			"split":     cmdSplit,
-			"stray":     cmdStray,
+			"garbage":   cmdGarbage,
 		},
 	})
 }
 
-// builtIn is the folder of the program that realProgram built.
-var builtIn string
+// buildFolder is the folder of the program that realProgram builds.
+var buildFolder string
 
-// built makes the program as a user has it: without the race detector, which makes it several times slower.
-var built = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("INGEST_TEST_PROGRAM"); path != "" { // a test that runs tests has built it
+// buildProgram builds the program without the race detector, which makes it several times slower.
+var buildProgram = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("INGEST_TEST_PROGRAM"); path != "" { // set by rerunWithoutRace
 		return path, nil
 	}
 	var err error
-	if builtIn, err = os.MkdirTemp("", "ingest-test"); err != nil {
+	if buildFolder, err = os.MkdirTemp("", "ingest-test"); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(builtIn, 0o755); err != nil { // one test runs it as another user
+	if err := os.Chmod(buildFolder, 0o755); err != nil { // TestUnreadable runs it as another user
 		return "", err
 	}
-	path := filepath.Join(builtIn, "ingest")
+	path := filepath.Join(buildFolder, "ingest")
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
@@ -81,7 +81,7 @@ var built = sync.OnceValues(func() (string, error) {
 // realProgram returns the path of the real program.
 func realProgram(t testing.TB) string {
 	t.Helper()
-	path, err := built()
+	path, err := buildProgram()
 	if err != nil {
 		t.Fatalf("go build: %v", err)
 	}

@@ -31,8 +31,8 @@ type ingestFlags struct {
 func (f *ingestFlags) register(c *cobra.Command) {
 	f.segment = ingest.DefaultSegmentBytes
 	flags := c.Flags()
-	flags.IntVar(&f.jobs, "jobs", 0, "files at once (0: as many as processors allow)")
-	flags.IntVar(&f.workers, "workers", 0, "segments at once of each file (0: as many as processors allow)")
+	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel (0: as many as processors allow)")
+	flags.IntVar(&f.workers, "workers", 0, "segments in parallel per file (0: as many as processors allow)")
 }
 
 func newModels(p *program) *cobra.Command {
@@ -41,16 +41,16 @@ func newModels(p *program) *cobra.Command {
 		Use:   "models PATH...",
 		Short: "Ingest model files and folders",
 		Long: `Ingest model files and folders: GGUF files, split GGUF files, an Ollama models folder or its blobs
-folder, or any other file, which is stored as it is.
+folder. Any other file is stored as a blob.
 
-A stored file that has not changed is not read again. The command resumes an interrupted run over the
-same paths. It skips hidden files, unfinished downloads, keys, logs and histories in a folder; a file
-that you name is ingested.
+Stored files that have not changed are skipped. If a run over the same paths was interrupted, the
+command resumes it. In folders it skips hidden files, unfinished downloads, keys, logs and histories;
+a file that you name is ingested.
 
 ` + exitCodes,
 		Example: `  ingest models ~/.ollama/models
   ingest models model-00001-of-00003.gguf --store dir:/mnt/payloads`,
-		Args: needs("PATH", cobra.MinimumNArgs(1)),
+		Args: requireArg("PATH", cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, paths []string) error { return p.models(c.Context(), f, paths) },
 	}
 	f.register(c)
@@ -58,8 +58,8 @@ that you name is ingested.
 	c.Flags().BoolVar(&f.opaque, "opaque", false, "store a damaged GGUF file as a blob instead of refusing it")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
 		"recorded digests (verify checks the store)")
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list what would be ingested, stored already or not; read headers "+
-		"only, and write nothing")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the files to ingest, stored already or not; read headers only, "+
+		"and write nothing")
 	return c
 }
 
@@ -88,7 +88,7 @@ func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) er
 	return p.runModels(ctx, f, request)
 }
 
-// jobOptions are what resuming the job needs to know.
+// jobOptions returns the settings that resume restores.
 func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
@@ -106,24 +106,24 @@ func (f *ingestFlags) restore(options map[string]string) error {
 	return nil
 }
 
-// settings returns the options of a run, checked.
+// settings returns the checked options of a run.
 func (p *program) settings(f *ingestFlags) (pipeline.Options, error) {
 	if f.jobs < 0 || f.workers < 0 {
 		return pipeline.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
 	}
 	options := pipeline.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs,
-		Workers: f.workers,
-		Recheck: f.recheck}
+		Workers: f.workers, Recheck: f.recheck}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
 	}
 	return options.WithDefaults(), nil
 }
 
-// spareProcessor lets one more goroutine run than there are processors. A thread that waits in a direct write keeps its
-// processor until the runtime takes it away, which is late: on two processors a durable run took 2.6 s without this
-// and 2.4 s with it, medians of twelve. The price: the runtime no longer follows a quota that changes.
-func spareProcessor() {
+// addProcessor lets one more goroutine run than there are processors. A thread that waits in a
+// direct write keeps its processor until the runtime takes it away, which is late: on two
+// processors a durable run took 2.6 s without this and 2.4 s with it, medians of twelve. The cost:
+// the runtime no longer follows a CPU quota that changes.
+func addProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
@@ -135,7 +135,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if err != nil {
 		return err
 	}
-	spareProcessor()
+	addProcessor()
 	p.blobs.calls = options.Jobs * options.Workers
 	p.connections = options.Jobs + 6
 	h, err := p.openNew(ctx)
@@ -144,7 +144,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	}
 	defer h.catalog.Close()
 	h.logPayloadMode(p.log)
-	if err := p.warnOfLayout(ctx, h, request.Options); err != nil {
+	if err := p.warnOnNewLayout(ctx, h, request.Options); err != nil {
 		return err
 	}
 	found, err := p.find(ctx, request.Paths)
@@ -156,8 +156,8 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	}
 	progress := &ingest.Progress{}
 	run := pipeline.Ingester{Catalog: h.catalog, Store: h.store, StoreAddress: request.Options[ingest.OptionStore],
-		Unshared: p.blobs.byPosition(), Pool: p.pool(),
-		Parse: f.parser(p, options).Parse, Options: options, Progress: progress, Log: p.log}
+		Unshared: p.blobs.byPosition(), Pool: p.pool(), Parse: f.parser(p, options).Parse, Options: options,
+		Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, request, found)
 	stop()
@@ -168,8 +168,8 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	return outcome(result, err)
 }
 
-// warnOfLayout warns if earlier runs used another blob layout. Their rows and payloads stay as they are.
-func (p *program) warnOfLayout(ctx context.Context, h *env, options map[string]string) error {
+// warnOnNewLayout warns if earlier runs used another blob layout. It changes nothing.
+func (p *program) warnOnNewLayout(ctx context.Context, h *env, options map[string]string) error {
 	if !isBlobs(p.store) {
 		return nil
 	}
@@ -180,32 +180,32 @@ func (p *program) warnOfLayout(ctx context.Context, h *env, options map[string]s
 		store, before, now := job.Options[ingest.OptionStore], job.Options["blob-layout"], options["blob-layout"]
 		if store == options[ingest.OptionStore] && before != "" && before != now {
 			fmt.Fprintf(p.stderr, "ingest: warning: job %d used the blob layout %s in this store, and this run uses "+
-				"%s: content that is present is stored again, and counted as shared\n", job.ID, before, now)
+				"%s: content that is already present is stored again, and counted as shared\n", job.ID, before, now)
 			return nil
 		}
 	}
 	return nil
 }
 
-// headerShare is the divisor of --memory that gives the memory for headers. The pipeline and the catalogue's rows each
-// take about as much again.
+// headerShare is the divisor of --memory for headers. Pipeline and catalogue take about as much
+// each.
 const headerShare = 6
 
-// parser divides that memory among the headers that are read at once.
+// parser divides the memory for headers among the files that are read at once.
 func (f *ingestFlags) parser(p *program, options pipeline.Options) format.Parser {
 	return format.Parser{Opaque: f.opaque, HeaderBytes: int64(p.memory) / headerShare / int64(options.Jobs)}
 }
 
-// runWhenFree runs the job. If a process of another machine holds the lease, it waits once for the lease to expire:
-// that process may have been killed.
+// runWhenFree runs the job. If a process on another machine holds the lease, it waits once for the
+// lease to expire: that process may have been killed.
 func (p *program) runWhenFree(ctx context.Context, run *pipeline.Ingester, request ingest.JobRequest,
 	found ingest.Found) (*pipeline.Report, error) {
 	result, err := run.Run(ctx, request, found)
 	var busy *ingest.BusyError
 	if result != nil || !errors.As(err, &busy) || busy.Holder.Host == ingest.ThisProcess().Host {
-		return result, err // a process of this machine that holds the lease is running
+		return result, err // on this machine, only a running process holds a lease
 	}
-	fmt.Fprintf(p.stderr, "ingest: %v; waiting for the lease to end\n", err)
+	fmt.Fprintf(p.stderr, "ingest: %v; waiting for the lease to expire\n", err)
 	select {
 	case <-time.After(busy.Until + time.Second):
 	case <-ctx.Done():
@@ -214,7 +214,7 @@ func (p *program) runWhenFree(ctx context.Context, run *pipeline.Ingester, reque
 	return run.Run(ctx, request, found)
 }
 
-// outcome turns a report into an exit code.
+// outcome returns the error, with its exit code, that ends a run.
 func outcome(result *pipeline.Report, err error) error {
 	switch {
 	case err != nil:

@@ -38,15 +38,15 @@ func (p *program) reader(e *env, progress *ingest.Progress) *reader.Reader {
 // pool bounds the buffers of the process.
 func (p *program) pool() *buffer.Pool { return buffer.ForMemory(int64(p.memory)) }
 
-// logPayloadMode logs how payloads are written to the catalogue's rows, if there is more than one mode.
+// logPayloadMode logs how payloads are written to rows, if the catalogue has several modes.
 func (h *env) logPayloadMode(log *slog.Logger) {
-	if server, ok := h.catalog.(interface{ PayloadWay() string }); ok && h.store == nil {
-		log.Info(server.PayloadWay())
+	if server, ok := h.catalog.(interface{ PayloadMode() string }); ok && h.store == nil {
+		log.Info(server.PayloadMode())
 	}
 }
 
-// openNew opens what --catalog and --store name, and makes what is not there yet. This is, with openStore, the one
-// place that knows the drivers.
+// openNew opens the catalogue and the store, and creates them if they do not exist. Only
+// openCatalog and openStore know the drivers.
 func (p *program) openNew(ctx context.Context) (*env, error) {
 	catalogPath, err := p.catalogPath()
 	if err != nil {
@@ -70,16 +70,16 @@ func (p *program) openNew(ctx context.Context) (*env, error) {
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if sqlserver.IsAddress(p.catalog) {
-		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{Filestream: sqlserver.Way(p.filestream),
-			Connections: p.connections})
+		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{
+			Filestream: sqlserver.PayloadMode(p.filestream), Connections: p.connections})
 		if err != nil {
-			return nil, err // not catalog: a nil pointer would make an interface that is not nil
+			return nil, err // not catalog: an interface with a nil pointer is not nil
 		}
 		return catalog, nil
 	}
 	if p.filestream == string(sqlserver.Win32) {
-		return nil, usage("--filestream win32: FILESTREAM is SQL Server's, and the catalogue is a file: name a server " +
-			"with --catalog sqlserver://HOST?database=NAME")
+		return nil, usage("--filestream win32 needs a catalogue on SQL Server: name one with " +
+			"--catalog sqlserver://HOST?database=NAME")
 	}
 	catalog, err := sqlite.Open(ctx, path)
 	if err != nil {
@@ -88,19 +88,19 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 	return catalog, nil
 }
 
-// requireCatalog refuses a catalogue that was named and does not exist.
+// requireCatalog returns an error if --catalog names a file that does not exist.
 func (p *program) requireCatalog() (path string, err error) {
 	if path, err = p.catalogPath(); err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("there is no catalogue at %s: `ingest models` creates one, --catalog names another",
+		return "", fmt.Errorf("no catalogue at %s: create one with `ingest models`, or name another with --catalog",
 			ingest.Printable(path))
 	}
 	return path, nil
 }
 
-// openToRead opens a catalogue that is there, for what stands in its rows: the store may be out of reach.
+// openToRead opens an existing catalogue without its store, which may be unreachable.
 func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
 	path, err := p.requireCatalog()
 	if err != nil {
@@ -109,8 +109,8 @@ func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
 	return p.openCatalog(ctx, path)
 }
 
-// open opens a catalogue that is there, and its store. A store
-// into which it has put nothing is left out, so that it is not searched, or repaired, in place of the right one.
+// open opens an existing catalogue and its store. The store is nil if the catalogue has no payloads
+// in it, so that no command searches or repairs it in place of the right one.
 func (p *program) open(ctx context.Context) (*env, error) {
 	if _, err := p.requireCatalog(); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (p *program) open(ctx context.Context) (*env, error) {
 	if err == nil {
 		owner, err = h.store.Owner(ctx, "")
 	}
-	var shared *ingest.SharedError // of the earlier version: each of them can still read what it put there
+	var shared *ingest.SharedError // from before stores had owners: each catalogue can still read its payloads
 	if errors.As(err, &shared) && slices.Contains(shared.Catalogs, identity) {
 		return h, nil
 	}
@@ -140,8 +140,7 @@ func (p *program) open(ctx context.Context) (*env, error) {
 	return h, nil
 }
 
-// requireStore refuses to look for payloads where none can be: in a store that knows nothing of the
-// catalogue, or is not there.
+// requireStore returns an error if the catalogue's payloads cannot be in the store of h.
 func (p *program) requireStore(ctx context.Context, h *env) error {
 	if h.store != nil || p.store == inRows {
 		return nil
@@ -155,27 +154,26 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 		return err
 	}
 	for _, u := range used {
-		if u.Address == store { // it was to know of the catalogue
+		if u.Address == store { // its owner should be this catalogue
 			return &ingest.LostStoreError{UsedStore: u}
 		}
 	}
-	return fmt.Errorf("this catalogue has put nothing into %s; it has put payloads into %s: --store names the one to "+
-		"look in, and --store row its own rows", ingest.Printable(store), homesOf(used))
+	return fmt.Errorf("this catalogue has no payloads in %s; they are in %s: name that store with --store, or use "+
+		"--store row for payloads in rows", ingest.Printable(store), storeNames(used))
 }
 
-// usedStores returns the stores that the catalogue's jobs have put payloads into, but for its own rows.
+// usedStores returns the stores that the catalogue's jobs have used, except its own rows.
 func usedStores(ctx context.Context, jobs ingest.Jobs) ([]ingest.UsedStore, error) {
 	used, err := ingest.UsedStores(ctx, jobs)
 	return slices.DeleteFunc(used, func(u ingest.UsedStore) bool { return u.Address == inRows }), err
 }
 
-// homesOf names stores for a person.
-func homesOf(used []ingest.UsedStore) string {
-	var homes []string
+func storeNames(used []ingest.UsedStore) string {
+	var names []string
 	for _, u := range used {
-		homes = append(homes, ingest.Printable(u.Address))
+		names = append(names, ingest.Printable(u.Address))
 	}
-	return strings.Join(homes, " and ")
+	return strings.Join(names, " and ")
 }
 
 // storeURL is --store, or the folder beside the catalogue.
@@ -183,7 +181,7 @@ func (p *program) storeURL(catalogPath string) string {
 	return cmp.Or(p.store, "dir:"+filepath.Join(filepath.Dir(catalogPath), "store"))
 }
 
-// catalogPath is the file of the embedded catalogue; beside a SQL Server it only says where the default store is.
+// catalogPath is the file of a SQLite catalogue. With SQL Server it locates the default store.
 func (p *program) catalogPath() (string, error) {
 	if p.catalog == "" || sqlserver.IsAddress(p.catalog) {
 		folder, err := dataFolder()
@@ -196,13 +194,13 @@ func (p *program) catalogPath() (string, error) {
 	return path, nil
 }
 
-// redact takes the secrets out of an address, for messages: a password, and a query,
-// which may hold a key or a signature. What is no URL may be a connection string, where anything may be secret.
+// redact removes secrets from an address: the password, and the query, which may contain a key or a
+// signature. Text that is not a URL is hidden: it may be a connection string.
 func redact(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || strings.ContainsAny(u.Path+u.Opaque, "=;") || u.Fragment != "" || u.User == nil &&
 		strings.Contains(address, "@") {
-		return "(not shown: it may hold a secret)"
+		return "(not shown: it may contain a secret)"
 	}
 	if u.RawQuery != "" {
 		u.RawQuery = "..."
@@ -210,8 +208,8 @@ func redact(address string) string {
 	return ingest.Printable(u.Redacted())
 }
 
-// dataFolder is where the program keeps its own files if nothing else is said: %LOCALAPPDATA% on
-// Windows, Application Support on macOS, XDG_DATA_HOME elsewhere.
+// dataFolder is the default folder for the catalogue and the store: in %LOCALAPPDATA% on Windows,
+// in Application Support on macOS, in XDG_DATA_HOME elsewhere.
 func dataFolder() (string, error) {
 	base := os.Getenv("XDG_DATA_HOME")
 	if runtime.GOOS == "windows" {
@@ -220,8 +218,7 @@ func dataFolder() (string, error) {
 	if base == "" || !filepath.IsAbs(base) {
 		user, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("no home folder to keep the catalogue in (%w): name one with --catalog sqlite:PATH",
-				err)
+			return "", fmt.Errorf("no home folder for the catalogue (%w): name a file with --catalog sqlite:PATH", err)
 		}
 		switch runtime.GOOS {
 		case "windows":

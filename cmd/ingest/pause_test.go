@@ -18,17 +18,17 @@ import (
 // pausesVariable has the number of rounds of TestPauses.
 const pausesVariable = "INGEST_TEST_PAUSES"
 
-// TestPauses puts a command to sleep at a random moment, ends its lease as if it had lapsed, runs others
-// from their beginning to their end, and wakes it up. The commands are those that write to a store:
-// models, gc, and verify --repair. Each round begins with payloads that no row needs and that the next
-// run will rely on, or with a damaged one. Whatever the order, verify finds everything afterwards.
+// TestPauses suspends a command at a random moment, expires its lease, runs other commands to their
+// end, and resumes the first one. The commands are those that write to a store: models, gc, rm, and
+// verify --repair. Each round begins with payloads that no row needs and that the next run will
+// rely on, or with a damaged payload. In any order, verify finds everything afterwards.
 func TestPauses(t *testing.T) { pauses(t, newBox(t, t.TempDir(), false)) }
 
 // TestPausesOfBlobs is TestPauses with payloads in blobs.
 func TestPausesOfBlobs(t *testing.T) {
 	b := newBox(t, t.TempDir(), false)
 	b.blobs = &blobs{account: azurite(t)}
-	if err := b.blobs.renew(); err != nil {
+	if err := b.blobs.reset(); err != nil {
 		t.Fatal(err)
 	}
 	pauses(t, b)
@@ -45,58 +45,60 @@ func pauses(t *testing.T, b box) {
 			t.Fatalf("%s: %v", pausesVariable, err)
 		}
 	}
-	s := newSources(t, map[string]func(string) error{"crumbs.gguf": crumbs(120),
+	s := newSources(t, map[string]func(string) error{"small.gguf": smallTensors(120),
 		"one.gguf": tuned("one", 3<<20, 1, 1), "two.gguf": tuned("two", 3<<20, 1, 2)})
 	seed := uint64(time.Now().UnixNano())
-	p := &pauser{box: b, sources: s, random: rand.New(rand.NewPCG(seed, 0)), lasts: map[string]time.Duration{}}
+	p := &pauser{box: b, sources: s, random: rand.New(rand.NewPCG(seed, 0)), durations: map[string]time.Duration{}}
 	t.Logf("seed %d", seed)
 	p.must("models", s.folder)
 	for round := range rounds {
 		p.round()
 		if round%10 == 9 || round == rounds-1 {
-			p.tidy()
+			p.checkGarbage()
 		}
 		if t.Failed() {
-			t.Fatalf("in round %d: %s", round, p.story)
+			t.Fatalf("in round %d: %s", round, p.events)
 		}
 	}
-	t.Logf("%d rounds: %d commands were put to sleep before their end, %d of them lost their lease", rounds, p.amid, p.lost)
-	if rounds >= 50 && (p.amid == 0 || p.lost == 0) {
-		t.Error("the pauses missed what they are for")
+	t.Logf("%d rounds: %d commands were suspended, %d of them lost their lease", rounds, p.suspended, p.lost)
+	if rounds >= 50 && (p.suspended == 0 || p.lost == 0) {
+		t.Error("no pause hit one of these cases")
 	}
 }
 
 type pauser struct {
 	box
 	sources
-	random     *rand.Rand
-	lasts      map[string]time.Duration // how long a command takes that is not disturbed
-	story      []string                 // of this round
-	amid, lost int
+	random    *rand.Rand
+	durations map[string]time.Duration // of commands that are not suspended
+	events    []string                 // of this round
+	suspended int                      // commands
+	lost      int                      // leases
 }
 
 func (p *pauser) round() {
 	p.Helper()
-	p.story = nil
-	model := []string{"crumbs", "one", "two"}[p.random.IntN(3)]
+	p.events = nil
+	model := []string{"small", "one", "two"}[p.random.IntN(3)]
 	damaged := p.random.IntN(3) == 0
 	if damaged {
 		p.damage()
 	}
-	if !damaged || p.blobs == nil && p.random.IntN(2) == 0 { // a blob says itself what it should be, and Put believes it
-		p.story = append(p.story, "forget "+model)
+	// Put trusts the metadata of a blob, and would not replace a damaged one.
+	if !damaged || p.blobs == nil && p.random.IntN(2) == 0 {
+		p.events = append(p.events, "delete "+model)
 		p.exec(fmt.Sprintf(`PRAGMA foreign_keys = ON; DELETE FROM Models WHERE ModelName = '%s'`, model))
 	}
-	sleeper := p.commandFor(model)
-	c := p.box.command(sleeper...)
+	suspended := p.commandFor(model, damaged)
+	c := p.box.command(suspended...)
 	if err := c.Start(); err != nil {
 		p.Fatal(err)
 	}
 	p.Cleanup(func() { c.Process.Kill() }) // most have ended long before
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
-	most := p.lasts[sleeper[0]] + 20*time.Millisecond
-	if p.random.IntN(2) == 0 { // once it has its job
+	most := p.durations[suspended[0]] + 20*time.Millisecond
+	if p.random.IntN(2) == 0 { // wait until it has its job
 		for len(ended) == 0 && p.query(`SELECT count(*) FROM IngestionJobs WHERE LeaseExpiresMs IS NOT NULL`) == 0 {
 			time.Sleep(time.Millisecond)
 		}
@@ -104,51 +106,54 @@ func (p *pauser) round() {
 	}
 	after := time.Duration(p.random.Int64N(int64(most)))
 	time.Sleep(after)
-	p.stop(c)
+	p.suspend(c)
 	if len(ended) == 0 {
-		p.amid++
-		p.story = append(p.story, fmt.Sprintf("%s, asleep after %s", sleeper[0], after))
+		p.suspended++
+		p.events = append(p.events, fmt.Sprintf("%s, suspended after %s", suspended[0], after))
 	}
 	p.exec(`UPDATE IngestionJobs SET LeaseExpiresMs = 1 WHERE LeaseExpiresMs IS NOT NULL`)
 	for range 1 + p.random.IntN(2) {
-		args := p.commandFor(model)
+		args := p.commandFor(model, damaged)
 		begun := time.Now()
 		e := p.run(args...)
-		p.lasts[args[0]] = time.Since(begun)
-		p.story = append(p.story, fmt.Sprintf("%s: exit code %d %s", args[0], e.code, e.stderr))
+		p.durations[args[0]] = time.Since(begun)
+		p.events = append(p.events, fmt.Sprintf("%s: exit code %d %s", args[0], e.code, e.stderr))
 		p.noPanic(e)
 	}
 	c.Process.Signal(syscall.SIGCONT)
 	<-ended
-	e := p.ended(c)
-	p.story = append(p.story, fmt.Sprintf("%s, awake: exit code %d %s", sleeper[0], e.code, e.stderr))
+	e := p.result(c)
+	p.events = append(p.events, fmt.Sprintf("%s, resumed: exit code %d %s", suspended[0], e.code, e.stderr))
 	p.noPanic(e)
 	if strings.Contains(e.stderr, "taken over") {
 		p.lost++
 	}
-	p.heal(damaged)
+	p.repair(damaged)
 }
 
-// commandFor is one of the commands that write to the store.
-func (p *pauser) commandFor(model string) []string {
+// commandFor returns a random command that writes to the store.
+func (p *pauser) commandFor(model string, damaged bool) []string {
 	repair := []string{"verify", model, "--repair", p.path(model + ".gguf")}
-	return [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}[p.random.IntN(3)]
+	commands := [][]string{{"gc", "--yes", "--older-than", "0s"}, {"models", p.folder}, repair}
+	if !damaged || p.blobs == nil { // see round
+		commands = append(commands, []string{"rm", model, "--yes"})
+	}
+	return commands[p.random.IntN(len(commands))]
 }
 
-func (p *pauser) noPanic(e ended) {
+func (p *pauser) noPanic(e result) {
 	p.Helper()
 	if e.code < 0 || strings.Contains(e.stderr, "panic") || strings.Contains(e.stderr, "goroutine ") {
 		p.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 }
 
-// heal has the models that were forgotten stored again, and what was damaged repaired. Then all is
-// there.
-func (p *pauser) heal(damaged bool) {
+// repair stores the models again and repairs the damaged payload. Then everything must verify.
+func (p *pauser) repair(damaged bool) {
 	p.Helper()
 	p.must("models", p.folder)
 	if damaged {
-		for _, model := range []string{"crumbs", "one", "two"} { // what they share is damaged in the first that has it
+		for _, model := range []string{"small", "one", "two"} { // a shared payload is reported in the first
 			p.run("verify", model, "--repair", p.path(model+".gguf"))
 		}
 	}
@@ -175,23 +180,23 @@ func (p *pauser) objects() (store ingest.Store, all []ingest.Object) {
 	return store, all
 }
 
-// damage writes something else in the place of a payload.
+// damage overwrites a payload with zeros.
 func (p *pauser) damage() {
 	p.Helper()
 	store, all := p.objects()
 	object := all[p.random.IntN(len(all))]
-	p.story = append(p.story, "damage "+object.Name)
+	p.events = append(p.events, "damage "+object.Name)
 	at := ingest.Address{Name: object.Name}
 	if _, err := store.Replace(p.Context(), object.Digest, at, make([]byte, object.Bytes)); err != nil {
 		p.Fatal(err)
 	}
 }
 
-// tidy wants gc to leave what rows need, in its place, and nothing else.
-func (p *pauser) tidy() {
+// checkGarbage checks that gc keeps the payloads that rows need and no others.
+func (p *pauser) checkGarbage() {
 	p.Helper()
 	p.must("gc", "--yes", "--older-than", "0s")
-	needed := p.look(p.truth).digests
+	needed := p.audit(p.digests).digests
 	_, all := p.objects()
 	for _, object := range all {
 		if _, ok := needed[object.Digest]; !ok || object.Hidden {

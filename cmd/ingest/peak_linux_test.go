@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// TestPeakMemory checks that the program, with its defaults, stays below 100 MiB over a file of 1 GiB.
+// TestPeakMemory: with its defaults, the program stays below 100 MiB with a file of 1 GiB.
 func TestPeakMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short was asked for, and it writes 3 GiB")
+		t.Skip("-short: it writes 3 GiB")
 	}
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 1<<30, 1)})
 	rows := []string{"--store", inRows, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "rows.db")}
@@ -24,28 +24,28 @@ func TestPeakMemory(t *testing.T) {
 		{"verify"},
 		{"export", "noise", "-o", filepath.Join(t.TempDir(), "out.gguf")},
 		{"rm", "noise", "--yes"},
-		{"models", s.folder}, // all of it is stored
+		{"models", s.folder}, // its content is present
 		append([]string{"models", s.folder}, rows...),
 		append([]string{"verify"}, rows...),
 	} {
 		peak := b.peak(args...)
 		t.Logf("%d MiB: %v", peak>>20, args)
 		if peak >= 100<<20 {
-			t.Errorf("%v: %d MiB at its peak", args, peak>>20)
+			t.Errorf("%v: peak of %d MiB", args, peak>>20)
 		}
 	}
 }
 
-// peak runs the program and returns the most memory that it held at once. The system's own account of a child
-// that has ended (getrusage) begins with what its parent held, which is more.
+// peak runs the program and returns its peak memory. It does not use getrusage, whose maximum for a
+// child starts with the memory of its parent.
 func (b box) peak(args ...string) (bytes int64) {
 	b.Helper()
 	c := b.command(args...)
 	if err := c.Start(); err != nil {
 		b.Fatal(err)
 	}
-	waited := make(chan ended)
-	go func() { c.Wait(); waited <- b.ended(c) }()
+	waited := make(chan result)
+	go func() { c.Wait(); waited <- b.result(c) }()
 	for {
 		select {
 		case e := <-waited:
@@ -59,7 +59,7 @@ func (b box) peak(args ...string) (bytes int64) {
 	}
 }
 
-// highWater returns the most memory that a process has held so far; 0 if it has ended.
+// highWater returns the peak memory of a process so far; 0 if it has ended.
 func highWater(pid int) (bytes int64) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(text)) {

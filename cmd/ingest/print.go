@@ -14,7 +14,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
-// emit prints one thing: a line of JSON with --json, otherwise a line for a person.
+// emit prints one result: a line of JSON with --json, otherwise a line for a person.
 func (p *program) emit(object any, format string, args ...any) {
 	if p.json {
 		p.printJSON(object)
@@ -26,7 +26,7 @@ func (p *program) emit(object any, format string, args ...any) {
 func (p *program) printJSON(object any) {
 	text, err := json.Marshal(object)
 	if err != nil {
-		panic(err) // all objects printed here are ours, of plain values
+		panic(err) // cannot happen: objects have plain values only
 	}
 	fmt.Fprintf(p.stdout, "%s\n", text)
 }
@@ -69,16 +69,16 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 	}
 }
 
-// noteText names the path once: some reasons start with it.
+// noteText names the path once: a SourceError starts with it.
 func noteText(note ingest.Note) string {
 	if _, ok := note.Reason.(*ingest.SourceError); ok || note.Path == "" {
-		return harmless(note.Reason.Error())
+		return terminalSafe(note.Reason.Error())
 	}
-	return ingest.Printable(note.Path) + ": " + harmless(note.Reason.Error())
+	return ingest.Printable(note.Path) + ": " + terminalSafe(note.Reason.Error())
 }
 
-// harmless escapes what a terminal would act on, except line ends. Errors of the system contain names as they are.
-func harmless(text string) string {
+// terminalSafe escapes control characters except line ends. System errors contain names unescaped.
+func terminalSafe(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
 		r, n := utf8.DecodeRuneInString(text)
@@ -100,9 +100,10 @@ func (p *program) printReport(r *pipeline.Report) {
 			verb = "present"
 		}
 		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
-				"joined": m.Merged, "bytes_resumed": m.Resumed}, "%s  model %d  %s  (%s in %s)\n",
-				verb, m.Model, ingest.Printable(m.Name), human(m.Bytes), plural(m.Files, "file"))
+			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files,
+				"bytes": m.Bytes, "joined": m.Merged, "bytes_resumed": m.Resumed},
+				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, ingest.Printable(m.Name), human(m.Bytes),
+				plural(m.Files, "file"))
 		}
 	}
 	p.printNotes("skipped", r.Skipped)
@@ -111,8 +112,8 @@ func (p *program) printReport(r *pipeline.Report) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested),
 			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
-			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared,
-			"seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
+			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared, "seconds": r.Elapsed.Seconds(),
+			"interrupted": r.Interrupted})
 		return
 	}
 	p.printf("job %d: %s ingested, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n",
@@ -127,10 +128,10 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// list is a list as a field of an object: an empty list rather than null.
+// list makes a nil slice an empty list in JSON rather than null.
 func list(items []string) []string { return append([]string{}, items...) }
 
-// metadataObject is metadata as a field of an object: an empty object if there is none.
+// metadataObject makes missing metadata an empty object in JSON.
 func metadataObject(metadata json.RawMessage) json.RawMessage {
 	if len(metadata) == 0 {
 		return json.RawMessage("{}")

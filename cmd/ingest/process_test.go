@@ -7,11 +7,12 @@ import (
 	"database/sql"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 )
 
-// start starts the program and waits until the catalogue shows what ready looks for.
+// start starts the program and waits until the query ready returns more than 0.
 func (b box) start(ready string, args ...string) *exec.Cmd {
 	b.Helper()
 	c := b.command(args...)
@@ -19,30 +20,30 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { c.Process.Kill() }) // most have ended long before
-	b.until(ready, func() bool { return b.query(ready) > 0 })
+	b.waitFor(ready, func() bool { return b.query(ready) > 0 })
 	return c
 }
 
-// amidFile counts the files that are recorded in part.
-const amidFile = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
+// partialFiles counts the partially recorded files.
+const partialFiles = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
 
-// startAmid starts a command and puts it to sleep in the middle of a file of several batches. A command that goes on to
-// its next file is woken and tried again; one that is done by then is started again, from nothing.
-func (b box) startAmid(args ...string) *exec.Cmd {
+// suspendMidFile starts a command and suspends it in the middle of a file of several batches. If
+// the command has ended before, suspendMidFile starts again with an empty catalogue.
+func (b box) suspendMidFile(args ...string) *exec.Cmd {
 	b.Helper()
 	const over = `SELECT count(*) FROM IngestionJobs WHERE Status <> 'open'`
 	for range 10 {
-		c := b.start(`SELECT (`+amidFile+`) + (`+over+`)`, args...)
+		c := b.start(`SELECT (`+partialFiles+`) + (`+over+`)`, args...)
 		for {
-			b.stop(c)
-			if b.query(amidFile) > 0 {
+			b.suspend(c)
+			if b.query(partialFiles) > 0 {
 				return c
 			}
 			if b.query(over) > 0 {
 				break
 			}
 			c.Process.Signal(syscall.SIGCONT)
-			b.until("a file that is recorded in part", func() bool { return b.query(amidFile)+b.query(over) > 0 })
+			b.waitFor("a partially recorded file", func() bool { return b.query(partialFiles)+b.query(over) > 0 })
 		}
 		c.Process.Kill()
 		b.wait(c)
@@ -52,11 +53,11 @@ func (b box) startAmid(args ...string) *exec.Cmd {
 			}
 		}
 	}
-	b.Fatal("it was done each time before it was put to sleep")
+	b.Fatal("it ended each time before it was suspended")
 	return nil
 }
 
-// query asks the catalogue for a number; 0 while there is none to ask.
+// query returns a number from the catalogue; 0 if there is no catalogue yet.
 func (b box) query(text string) (n int64) {
 	db, err := sql.Open("sqlite", "file:"+b.catalog+"?mode=ro&_pragma=busy_timeout(1000)")
 	if err != nil {
@@ -64,24 +65,24 @@ func (b box) query(text string) (n int64) {
 	}
 	defer db.Close()
 	var found sql.NullInt64
-	_ = db.QueryRow(text).Scan(&found) // the catalogue may not be there yet
+	_ = db.QueryRow(text).Scan(&found) // the catalogue may not exist yet
 	return found.Int64
 }
 
-// until waits for something that has to come.
-func (b box) until(what string, come func() bool) {
+// waitFor waits until done returns true.
+func (b box) waitFor(what string, done func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(time.Minute); !come(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("waited in vain for: %s", what)
+			b.Fatalf("timeout: %s", what)
 		}
 	}
 }
 
-// wait waits for the end of a command.
-func (b box) wait(c *exec.Cmd) ended {
+// wait waits for the end of a command, and returns its result.
+func (b box) wait(c *exec.Cmd) result {
 	c.Wait() // the code says how it ended
-	return b.ended(c)
+	return b.result(c)
 }
 
 // lock takes the catalogue's write lock, as another program could.
@@ -105,8 +106,9 @@ func (b box) lock() (release func()) {
 	}
 }
 
-// stop puts a process to sleep at a moment at which it holds no lock of the catalogue: while the test has it.
-func (b box) stop(c *exec.Cmd) {
+// suspend stops a process while the test has the catalogue's write lock, so that the process has
+// none. The signal takes effect after kill(2) returns, so suspend waits for the process's state.
+func (b box) suspend(c *exec.Cmd) {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(0)")
 	if err != nil {
@@ -127,6 +129,10 @@ func (b box) stop(c *exec.Cmd) {
 		}
 	}
 	c.Process.Signal(syscall.SIGSTOP)
+	b.waitFor("the process to stop", func() bool {
+		state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(c.Process.Pid)).Output()
+		return err != nil || state[0] == 'T' || state[0] == 'Z' // an error: it has ended
+	})
 	if _, err := conn.ExecContext(context.Background(), `ROLLBACK`); err != nil {
 		b.Fatal(err)
 	}

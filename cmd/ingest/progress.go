@@ -19,7 +19,7 @@ const (
 	lineEvery = 10 * time.Second
 )
 
-// showProgress draws the counters until stop is called, which draws them for the last time.
+// showProgress draws the counters until stop is called. stop draws them a last time.
 func (p *program) showProgress(progress *ingest.Progress) (stop func()) {
 	if p.quiet {
 		return func() {}
@@ -51,8 +51,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// bar draws a bar on a terminal. A resumed run starts where the earlier one stopped, and does not count those bytes as
-// speed.
+// bar draws a bar on a terminal.
 func (p *program) bar(progress *ingest.Progress) func(last bool) {
 	var bar *progressbar.ProgressBar
 	return func(last bool) {
@@ -65,7 +64,7 @@ func (p *program) bar(progress *ingest.Progress) func(last bool) {
 		}
 		bar.ChangeMax64(max(total, 1))
 		bar.Describe(describe(progress))
-		bar.Set64(min(progress.BytesRecorded.Load(), max(total, 1))) // an error of drawing does not stop the run
+		bar.Set64(min(progress.BytesRecorded.Load(), max(total, 1))) // a drawing error does not stop the run
 		if last {
 			bar.Exit()
 			fmt.Fprintln(p.stderr)
@@ -82,12 +81,12 @@ func describe(progress *ingest.Progress) string {
 	return text
 }
 
-// lines writes plain lines if stderr is not a terminal.
+// lines writes lines if stderr is not a terminal. Bytes of an earlier run do not count as speed.
 func (p *program) lines(progress *ingest.Progress) func(last bool) {
 	begun := time.Now()
 	return func(last bool) {
 		if last && time.Since(begun) < lineEvery {
-			return // the summary is enough
+			return // the summary suffices
 		}
 		done, total := progress.BytesRecorded.Load(), progress.BytesTotal.Load()
 		fresh := done - progress.BytesResumed.Load()

@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// outsideRace runs a test in a process without the race detector, and reports that it did. SQLite is compiled to
-// Go here: the detector makes each look at the catalogue sixty times slower. What such a test watches
-// are other processes, so nothing is lost. A skip there is one here, and a test that was not run has failed.
-func outsideRace(t *testing.T) bool {
+// rerunWithoutRace runs a test in a process without the race detector, and returns true. SQLite is
+// compiled to Go here, and the detector makes each query sixty times slower. Nothing is lost: these
+// tests watch other processes. A test that skips there skips here, and a test that does not run has
+// failed.
+func rerunWithoutRace(t *testing.T) bool {
 	t.Helper()
 	program := realProgram(t)
 	tests := filepath.Join(t.TempDir(), "tests")
@@ -28,7 +29,7 @@ func outsideRace(t *testing.T) bool {
 		args = append(args, "-test.short")
 	}
 	if deadline, ok := t.Deadline(); ok {
-		// It ends before this process, or its output is lost.
+		// It must end before this process, or its output is lost.
 		args = append(args, "-test.timeout", max(time.Until(deadline)-10*time.Second, time.Second).String())
 	}
 	c := exec.Command(tests, args...)
@@ -43,7 +44,7 @@ func outsideRace(t *testing.T) bool {
 	case says("SKIP"):
 		t.Skipf("without the race detector:\n%s", output)
 	case !says("PASS"):
-		t.Errorf("without the race detector it was not run:\n%s", output)
+		t.Errorf("without the race detector it did not run:\n%s", output)
 	default:
 		t.Logf("without the race detector:\n%s", output)
 	}

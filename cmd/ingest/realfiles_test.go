@@ -12,20 +12,19 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// realFolder holds real files that others wrote. It lies beside the checkout.
+// realFolder has real files by other authors. It is beside the checkout.
 var realFolder = filepath.Join("..", "..", "..", "shared", "testdata")
 
 // realFile is a row of the folder's MANIFEST.tsv.
 type realFile map[string]string
 
-// realFiles reads the manifest: the rows below gguf, safetensors, weights and the Ollama store, by their paths.
+// realFiles returns the rows of the manifest by path, without those of Ollama manifests.
 func realFiles(t *testing.T) map[string]realFile {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(realFolder, "MANIFEST.tsv"))
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("real files are missing: %v", err)
-		}
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("real files are missing: %v", err)
+	} else if err != nil {
 		t.Skipf("real files are missing: %v", err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
@@ -50,8 +49,8 @@ func realFiles(t *testing.T) map[string]realFile {
 // damage is how the manifest marks a damaged GGUF file.
 var damage = regexp.MustCompile(`PARSE-ERR|data-short|rank5|misaligned|dup-key`)
 
-// refused reports whether a file claims to be GGUF and must be refused. The manifest's own reader accepted two damaged
-// ones.
+// refused reports whether a file claims to be GGUF and must be refused. The reader that made the
+// manifest accepted two damaged files.
 func (f realFile) refused() bool {
 	if filepath.Ext(f["path"]) != ".gguf" {
 		return false
@@ -75,13 +74,13 @@ func TestRealFiles(t *testing.T) {
 				t.Errorf("exit code %d, want %d\n%s", run.code, exitSomeRefused, run.stderr)
 			}
 			checkRefused(t, run, files)
-			checkTaken(b, files)
+			checkIngested(b, files)
 		})
 	}
 }
 
-// checkRefused checks that the run names each damaged file, and no other, with the place and the reason.
-func checkRefused(t *testing.T, run ended, files map[string]realFile) {
+// checkRefused checks that the run names each damaged file, and no others, with offset and reason.
+func checkRefused(t *testing.T, run result, files map[string]realFile) {
 	t.Helper()
 	place := regexp.MustCompile(`offset [0-9]+: .`)
 	named := map[string]bool{}
@@ -92,10 +91,10 @@ func checkRefused(t *testing.T, run ended, files map[string]realFile) {
 		path, reason := line["path"].(string), line["reason"].(string)
 		named[path] = true
 		if !files[path].refused() {
-			t.Errorf("refused without cause: %s: %s", path, reason)
+			t.Errorf("refused, but intact: %s: %s", path, reason)
 		}
 		if !place.MatchString(reason) || !strings.Contains(reason, path) {
-			t.Errorf("%s: the reason names no place: %s", path, reason)
+			t.Errorf("%s: the reason names no offset: %s", path, reason)
 		}
 	}
 	for path, file := range files {
@@ -105,8 +104,8 @@ func checkRefused(t *testing.T, run ended, files map[string]realFile) {
 	}
 }
 
-// checkTaken checks that all other files are listed as in the manifest, and that their bytes are exported.
-func checkTaken(b box, files map[string]realFile) {
+// checkIngested checks that all other files are listed as in the manifest, and exported unchanged.
+func checkIngested(b box, files map[string]realFile) {
 	b.Helper()
 	seen := map[string]bool{}
 	for i, model := range b.must("list").lines {
@@ -139,7 +138,7 @@ func checkTaken(b box, files map[string]realFile) {
 	}
 }
 
-// checkRow compares a listed file with its row in the manifest. Formats that are stored as blobs have no tensors.
+// checkRow compares a listed file with its row in the manifest. Blobs have no tensors.
 func (b box) checkRow(file map[string]any, row realFile, types map[string]int) {
 	b.Helper()
 	if file["sha256"] != row["sha256"] || fmt.Sprint(number(file, "bytes")) != row["bytes"] {
@@ -148,7 +147,7 @@ func (b box) checkRow(file map[string]any, row realFile, types map[string]int) {
 	}
 	if file["format"] == "opaque" {
 		if row["format"] == "gguf" {
-			b.Errorf("%s: kept as a blob", row["path"])
+			b.Errorf("%s: stored as a blob", row["path"])
 		}
 		return
 	}
@@ -180,7 +179,7 @@ func (b box) tensorTypes(model string) map[string]map[string]int {
 	return types
 }
 
-// TestRealOllamaStore ingests a store in the real layout whose config is missing.
+// TestRealOllamaStore ingests a real Ollama store whose config is missing.
 func TestRealOllamaStore(t *testing.T) {
 	files := realFiles(t)
 	b := newBox(t, t.TempDir(), false)

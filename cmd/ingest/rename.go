@@ -12,14 +12,14 @@ import (
 func newRename(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rename MODEL NAME",
-		Short: "Give a model another name",
-		Long: `Give a model another name. If the model has several, MODEL must be the name to change.
+		Short: "Rename a model",
+		Long: `Rename a model. If the model has several names, MODEL must be the name to change.
 
-A name that another model has is refused, and so is one that commands would take for an id or a SHA-256.
+The new name must be unused, and must not look like an id or a SHA-256.
 
 ` + modelArgument,
 		Example: "  ingest rename model-Q4_K_M.gguf llama3:8b-q4\n  ingest rename 7 tiny",
-		Args:    needs("MODEL", cobra.ExactArgs(2)),
+		Args:    requireArg("MODEL", cobra.ExactArgs(2)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.rename(c.Context(), args[0], args[1]) },
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// report prints the error that ends the program, with a hint if the cure is known, and returns the exit code.
+// report prints the error that ends the program and a hint, and returns the exit code.
 func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
@@ -25,7 +25,7 @@ func report(err error, stderr io.Writer) int {
 	} else if errors.Is(err, context.Canceled) || errors.Is(err, ingest.ErrInterrupted) {
 		code = exitInterrupted
 	}
-	fmt.Fprintln(stderr, "ingest:", harmless(err.Error()))
+	fmt.Fprintln(stderr, "ingest:", terminalSafe(err.Error()))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintln(stderr, "ingest: hint:", hint)
 	}
@@ -37,7 +37,7 @@ func hintFor(err error) string {
 	case errors.Is(err, ingest.ErrBusy):
 		return "wait for the other process to end; `ingest status` shows it"
 	case errors.Is(err, ingest.ErrLeaseLost):
-		return "this process was stopped or cut off for longer than its lease; `ingest status` shows who took over"
+		return "this process was suspended or disconnected until its lease expired; `ingest status` shows the job"
 	default:
 		return ""
 	}

@@ -16,7 +16,8 @@ func newResume(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "resume [JOB]",
 		Short: "Resume interrupted jobs",
-		Long: `Resume an interrupted job, or all of them if no job is given.
+		Long: `Resume an interrupted job, or all interrupted jobs if you name none. Each job keeps its paths, store
+and segment size.
 
 ` + exitCodes,
 		Example: "  ingest resume\n  ingest resume 7",
@@ -68,8 +69,8 @@ func (p *program) resume(ctx context.Context, f *ingestFlags, args []string) err
 	return failed
 }
 
-// restore applies the settings of the job that is resumed. The store must be the job's: a model whose payloads are in
-// two stores can be read from neither.
+// restore applies the settings of the job to resume. --store must agree with the job's store: a
+// model with payloads in two stores cannot be read from either.
 func (p *program) restore(f *ingestFlags, job ingest.Job) error {
 	if err := f.restore(job.Options); err != nil {
 		return fmt.Errorf("job %d: %w", job.ID, err)
@@ -91,7 +92,7 @@ func (p *program) restore(f *ingestFlags, job ingest.Job) error {
 	return err
 }
 
-// resumable returns the job that args name, or all open jobs that no process works on.
+// resumable returns the job that args name, or all open jobs without a live owner.
 func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, error) {
 	h, err := p.open(ctx)
 	if err != nil {
@@ -105,7 +106,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		}
 		job, err := h.catalog.Job(ctx, id)
 		if err == nil && job.Pipeline != "models" {
-			err = fmt.Errorf("job %d is a %s: run that command again", id, job.Pipeline)
+			err = fmt.Errorf("job %d is a %s job: run that command again", id, job.Pipeline)
 		}
 		if err == nil && job.State != ingest.JobOpen {
 			err = fmt.Errorf("job %d is %s and cannot be resumed: `ingest models` with the same paths retries "+

@@ -19,22 +19,23 @@ func newRm(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rm MODEL...",
 		Short: "Remove models, or names of models",
-		Long: `Remove models from the catalogue. A MODEL that is one of several names of a model removes that name only.
+		Long: `Remove models from the catalogue. If MODEL is one of several names of a model, rm removes only that
+name.
 
-rm lists what goes and what stays, and asks before it removes anything; without a terminal it needs
---yes. Payloads that no other model needs stay in the store until ` + "`ingest gc --yes`" + ` deletes them. Payloads
-in rows go at once. rm runs alone: not while a job is running. If it is interrupted, ` + "`ingest rm ID`" + ` or
-gc finishes the removal.
+rm lists what it would remove, and asks before it removes anything; without a terminal it needs --yes.
+Payloads in the store remain until ` + "`ingest gc --yes`" + ` deletes those that no other model needs. Payloads in
+rows are deleted at once. rm does not start while a job is running. If rm is interrupted, ` + "`ingest rm ID`" + `
+or gc finishes the removal.
 
-Rows of other programs that refer to a model refuse its removal, unless --cascade removes them as well.
+rm refuses to remove a model that rows of other programs refer to. With --cascade it removes them too.
 
 ` + modelArgument + "\n\n" + exitCodes,
 		Example: "  ingest rm llama3:8b\n  ingest rm 7 12 --dry-run\n  ingest rm tiny --yes",
-		Args:    needs("MODEL", cobra.MinimumNArgs(1)),
+		Args:    requireArg("MODEL", cobra.MinimumNArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.rm(c.Context(), f, args) },
 	}
 	c.Flags().BoolVar(&f.yes, "yes", false, "remove without asking")
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list what would go, and remove nothing")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list what rm would remove, and remove nothing")
 	c.Flags().BoolVar(&f.cascade, "cascade", false, "also remove rows of other programs that refer to the models")
 	return c
 }
@@ -43,7 +44,7 @@ type rmFlags struct{ yes, dryRun, cascade bool }
 
 func (p *program) rm(ctx context.Context, f rmFlags, references []string) error {
 	if f.yes && f.dryRun {
-		return usage("--yes and --dry-run: want one of them")
+		return usage("--yes and --dry-run are mutually exclusive")
 	}
 	catalog, err := p.openToRead(ctx)
 	if err != nil {
@@ -68,7 +69,7 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 			return err
 		}
 	case !f.yes:
-		return usage("rm asks before it removes, and there is no terminal to ask: --yes removes, --dry-run only lists")
+		return usage("rm cannot ask for confirmation here: add --yes to remove, or --dry-run to list only")
 	}
 	remover := remove.Remover{Catalog: catalog, Cascade: f.cascade, Log: p.log, Removed: p.printRemoved,
 		RemovedName: func(n remove.Name) { p.printRemovedName(n, plan) }}
@@ -79,16 +80,16 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	return nil
 }
 
-// request asks for a job of a command that writes to the catalogue.
+// request returns the request for a job of a command that writes to the catalogue.
 func (p *program) request(command string, arguments []string) ingest.JobRequest {
 	return ingest.JobRequest{Pipeline: command, Source: command, Paths: arguments}
 }
 
-// confirm asks on the terminal. Without a yes, it returns an error.
+// confirm asks on the terminal. It returns an error unless the answer is yes.
 func (p *program) confirm(ctx context.Context, question string) error {
 	fmt.Fprintf(p.stderr, "%s [y/N] ", question)
 	answer := make(chan string, 1)
-	go func() { // an interrupt does not end a read
+	go func() { // an interrupt does not end the read
 		line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()

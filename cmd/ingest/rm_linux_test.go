@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// answered runs a command on a terminal, answers its question, and returns what the terminal shows. A nil answer is an
-// interrupt.
+// answered runs a command on a terminal, answers its question, and returns the terminal's output. A
+// nil answer is an interrupt.
 func (b box) answered(t *testing.T, answer []byte, args ...string) (text string, code int) {
 	ours, theirs := terminal(t)
 	c := b.command(args...)
@@ -33,7 +33,7 @@ func (b box) answered(t *testing.T, answer []byte, args ...string) (text string,
 
 func interrupt(c *exec.Cmd) { c.Process.Signal(syscall.SIGINT) }
 
-// readUntil reads until what is shown ends so, or until nobody has the terminal open.
+// readUntil reads until the output ends with end, or until no process has the terminal open.
 func readUntil(terminal *os.File, shown *strings.Builder, end string) {
 	buffer := make([]byte, 4096)
 	for !strings.HasSuffix(shown.String(), end) {
@@ -45,7 +45,7 @@ func readUntil(terminal *os.File, shown *strings.Builder, end string) {
 	}
 }
 
-// TestRmAsks: on a terminal, rm asks, and removes after a yes only.
+// TestRmAsks: on a terminal, rm asks, and removes only after a yes.
 func TestRmAsks(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1)})
 	b := newBox(t, t.TempDir(), false)
@@ -71,7 +71,7 @@ func TestRmAsks(t *testing.T) {
 		if code != test.code || !strings.Contains(text, test.want) || !strings.Contains(text, "Remove 1 model?") {
 			t.Errorf("%q: exit code %d\n%s", test.answer, code, text)
 		}
-		if r := b.look(s.truth); len(r.models) != test.models {
+		if r := b.audit(s.digests); len(r.models) != test.models {
 			t.Errorf("%q: models %v", test.answer, r.models)
 		}
 	}

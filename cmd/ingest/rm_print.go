@@ -8,7 +8,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/remove"
 )
 
-// printRmPlan lists what goes and what stays. A person who is asked sees it in any case.
+// printRmPlan lists what rm would remove. A user who is asked to confirm sees it even with --quiet.
 func (p *program) printRmPlan(plan *remove.Plan, ask bool) {
 	if p.quiet && !p.json && !ask {
 		return
@@ -53,7 +53,7 @@ func (p *program) printRmModel(m ingest.Removal) {
 		rows = append(rows, []any{"  file", f.Name, string(f.Role), human(f.Bytes)})
 	}
 	p.table(rows)
-	fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s stay, as other models need them\n",
+	fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
 		human(m.Freed), human(m.Shared))
 	for _, r := range m.Foreign {
 		fmt.Fprintf(p.stdout, "  %s of another program: %s.%s refers to %s\n", plural(int(r.Rows), "row"),
@@ -67,7 +67,7 @@ func (p *program) printRemoved(m ingest.Removal) {
 	}
 }
 
-// printRmSummary says how much gc frees.
+// printRmSummary prints how much was or would be removed, and how much gc frees.
 func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "models": len(plan.Models), "names": len(plan.Names),
@@ -85,7 +85,7 @@ func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
 	p.printf("\n")
 }
 
-// removalObject is a model that goes, as --json prints it.
+// removalObject is a removed model as --json prints it.
 func removalObject(event string, m ingest.Removal) map[string]any {
 	files := make([]map[string]any, len(m.Model.Files))
 	for i, f := range m.Model.Files {

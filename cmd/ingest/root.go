@@ -23,7 +23,7 @@ type program struct {
 	json, quiet    bool
 	logLevel       string
 	filestream     string
-	connections    int // to a server; 0: enough for reading
+	connections    int // to a server; 0 for the default, which is enough for reading
 	memory         byteSize
 	blobs          storeFlags
 	log            *slog.Logger
@@ -59,14 +59,14 @@ Interrupted runs resume when you run the same command again.
 			return p.setUp()
 		},
 	}
-	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print what the command version prints")
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\n`%s --help` lists the flags", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
-	// setUp reads the variables: as defaults, the help would print them with their secrets.
+	// setUp reads the variables. If they were defaults, the help would print their secrets.
 	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH, or sqlserver://HOST?database=NAME "+
 		"(default a file in your data folder; env INGEST_CATALOG)")
 	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the "+
@@ -78,9 +78,8 @@ Interrupted runs resume when you run the same command again.
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
 		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
-	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p), newExport(p),
-		newCat(p),
-		newVerify(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
+	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
+		newExport(p), newCat(p), newVerify(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
 	asUsage(root)
 	return root
 }
@@ -97,8 +96,8 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q%s", args[0], hint)
 }
 
-// needs is check, with a message that names the argument if there is none.
-func needs(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
+// requireArg is check, with a message that names the argument if it is missing.
+func requireArg(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return fmt.Errorf("%s is missing", what)
@@ -107,7 +106,7 @@ func needs(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// asUsage turns a wrong number of arguments into a usage error, with its exit code.
+// asUsage makes a wrong number of arguments a usage error, with its exit code.
 func asUsage(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
@@ -130,7 +129,7 @@ func (p *program) setUp() error {
 	if p.memory <= 0 {
 		return usage("--memory %s: must be positive", p.memory.String())
 	}
-	if !slices.Contains(sqlserver.Ways(), sqlserver.Way(p.filestream)) {
+	if !slices.Contains(sqlserver.PayloadModes(), sqlserver.PayloadMode(p.filestream)) {
 		return usage("--filestream %q: want win32, tsql or auto", p.filestream)
 	}
 	if err := p.blobs.check(); err != nil {
@@ -142,8 +141,8 @@ func (p *program) setUp() error {
 		return err
 	}
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
-	// --memory limits what the system sees. The collector does not see the program's code and what SQLite allocates:
-	// about 24 MiB.
+	// --memory limits what the system counts. The garbage collector does not count the program's
+	// code and what SQLite allocates: about 24 MiB.
 	debug.SetMemoryLimit(max(int64(p.memory)-24<<20, int64(p.memory)/2))
 	return nil
 }

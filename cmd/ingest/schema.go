@@ -17,21 +17,21 @@ import (
 func newSchema(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schema",
-		Short: "Create, change and check the tables of a SQL Server catalogue",
-		Long: `Create, change and check the tables of a SQL Server or Azure SQL catalogue.
+		Short: "Create, update and check the tables of a SQL Server catalogue",
+		Long: `Create, update and check the tables of a SQL Server or Azure SQL catalogue.
 
-A SQLite catalogue maintains its own tables. A database on a server changes only when you run schema apply, which
-never renames, drops or reinterprets what is there.`,
+A SQLite catalogue maintains its own tables. A database on a server changes only when you run schema
+apply, which never renames, drops or reinterprets existing tables and columns.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("want `ingest schema apply`, `check` or `print`")
+			return usage("command is missing: want `ingest schema apply`, `check` or `print`")
 		},
 	}
 	c.AddCommand(newSchemaApply(p), newSchemaCheck(p), newSchemaPrint(p))
 	return c
 }
 
-// partFlags name optional parts, and hold their settings.
+// partFlags are the optional parts of a schema and their settings.
 type partFlags struct {
 	parts    []string
 	settings schema.PartSettings
@@ -42,11 +42,11 @@ func (f *partFlags) bind(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.parts, "with", nil, "optional parts: "+strings.Join(schema.PartNames(), ", "))
 	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server for FILESTREAM data; it must "+
 		"not exist, and its parent must")
-	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "how long the part temporal keeps history "+
-		"(default 365, or what an existing part has)")
+	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "days that the part temporal keeps history "+
+		"(default 365, or the setting of the existing part)")
 }
 
-// check refuses parts that do not exist, and settings that have no effect.
+// check rejects parts that do not exist, and settings without effect.
 func (f *partFlags) check(retention bool) error {
 	for _, name := range f.parts {
 		if !slices.Contains(schema.PartNames(), name) {
@@ -59,7 +59,7 @@ func (f *partFlags) check(retention bool) error {
 	return nil
 }
 
-// printed returns the scripts of the parts. A part that the server cannot have is an error.
+// printed returns the scripts of the parts, or an error if the server does not support one.
 func (f *partFlags) printed(server schema.Server) ([]string, error) {
 	all := make([]string, len(f.parts))
 	for i, name := range f.parts {
@@ -140,16 +140,16 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	if err != nil {
 		return err
 	}
-	parts, err := f.printed(server) // before anything changes: finds a part that the server cannot have
+	parts, err := f.printed(server) // before anything changes: the server may not support a part
 	if err != nil {
 		return err
 	}
-	act := schema.Apply
+	apply := schema.Apply
 	if dryRun {
-		act = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Preview(ctx, db) }
+		apply = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Preview(ctx, db) }
 	}
-	report, err := act(ctx, db)
-	if report != nil { // with an error, it has the steps until then
+	report, err := apply(ctx, db)
+	if report != nil { // with an error, it has the steps applied until then
 		p.schemaReport(report, dryRun, err == nil)
 	}
 	if err != nil {
@@ -170,7 +170,7 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	return nil
 }
 
-// schemaReport prints what was done, or would be. With --dry-run, the output is a script: the rest is comments.
+// schemaReport prints the applied steps. With --dry-run, it prints a script with comments.
 func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 	for _, choice := range report.Server.Choices() {
 		p.emit(map[string]string{"event": "server", "text": choice}, "%s%s\n", comment(dryRun), choice)
@@ -188,11 +188,11 @@ func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 	}
 	for _, t := range report.Left {
 		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": list(t.Lacks),
-			"different": list(t.Different)}, "%s%s differs: %s\n", comment(dryRun), t.Name, wrongIn(t))
+			"different": list(t.Different)}, "%s%s differs: %s\n", comment(dryRun), t.Name, problemsOf(t))
 	}
 }
 
-// comment starts a line of a script that is not a statement.
+// comment starts a line that is not SQL in the output of --dry-run.
 func comment(dryRun bool) string {
 	if dryRun {
 		return "-- "
@@ -215,11 +215,11 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	ok := checked.OK()
 	if checked.Applied < checked.Known {
 		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known},
-			"the database has step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
+			"the database is at step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
 	}
 	for _, t := range checked.Tables {
 		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing,
-			"lacks": list(t.Lacks), "different": list(t.Different)}, "%-20s %s\n", t.Name, orOK(wrongIn(t)))
+			"lacks": list(t.Lacks), "different": list(t.Different)}, "%-20s %s\n", t.Name, orOK(problemsOf(t)))
 	}
 	for _, name := range f.parts {
 		problem, err := schema.CheckPart(ctx, db, name, f.settings)
@@ -235,14 +235,13 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	}
 	if !ok {
 		return &codeError{exitFailed,
-			errors.New("the schema is not what this program needs: `ingest schema apply` adds " +
-				"what is missing")}
+			errors.New("schema is missing or out of date: `ingest schema apply` adds what is missing")}
 	}
 	return nil
 }
 
-// filestreamCheck prints the state of each prerequisite of FILESTREAM. What the client lacks is not an error of the
-// database: T-SQL writes payloads from there.
+// filestreamCheck prints the state of each prerequisite of FILESTREAM. One that the client lacks
+// does not fail the check: the client writes payloads with T-SQL.
 func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
 	list, err := schema.CheckFilestream(ctx, db)
 	if err != nil || len(list) == 0 {
@@ -261,8 +260,8 @@ func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// wrongIn lists what is wrong with a table; empty if nothing is.
-func wrongIn(t schema.Table) string {
+// problemsOf lists what is missing or different in a table; empty if nothing is.
+func problemsOf(t schema.Table) string {
 	if t.Missing {
 		return "missing"
 	}
@@ -285,7 +284,7 @@ func (p *program) schemaPrint(server schema.Server, f partFlags) error {
 	if err != nil {
 		return err
 	}
-	parts, err := f.printed(server) // before anything is printed: half a script looks like a whole one
+	parts, err := f.printed(server) // before anything is printed: a partial script looks complete
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,9 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdJSON asks that every line of stdout is a JSON object and that one of them has all the given
-// fields: json [FIELD | FIELD=VALUE]... A field of a field is FIELD.FIELD, an item of a list FIELD.0.
+// cmdJSON checks that every line of stdout is a JSON object and that one of them has all the given
+// fields: [!] json [FIELD | FIELD=VALUE]... A nested field is FIELD.FIELD, an item of a list
+// FIELD.0.
 func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	found := false
 	for line := range strings.Lines(ts.ReadFile("stdout")) {
@@ -87,7 +88,7 @@ func hasFields(object map[string]any, wants []string) bool {
 	return true
 }
 
-// cmdPrintable asks that a file holds nothing that a terminal would act on.
+// cmdPrintable checks that files contain nothing that a terminal would act on: printable FILE...
 func cmdPrintable(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		text := ts.ReadFile(name)
@@ -102,7 +103,7 @@ func cmdPrintable(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdSame compares files byte by byte, and prints none of them.
+// cmdSame compares two files without printing them: [!] same FILE FILE.
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: [!] same FILE FILE")
@@ -112,8 +113,8 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdPayload hurts the stored payload of one segment: payload damage|remove|cut TENSOR ORDINAL.
-// The tensor named - holds the bytes that belong to none.
+// cmdPayload damages the stored payload of one segment: payload damage|remove|cut TENSOR ORDINAL.
+// The tensor - stands for the bytes outside tensors.
 func cmdPayload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: payload damage|remove|cut TENSOR ORDINAL")
@@ -142,10 +143,10 @@ func payloadOf(ts *testscript.TestScript, tensor, ordinal string) string {
 	for m, err := range catalog.Models(context.Background()) {
 		ts.Check(err)
 		for _, f := range m.Files {
-			for piece, err := range catalog.Segments(context.Background(), f.ID, 0) {
+			for segment, err := range catalog.Segments(context.Background(), f.ID, 0) {
 				ts.Check(err)
-				if piece.Tensor == tensor && strconv.Itoa(piece.Ordinal) == ordinal {
-					return payloadPath(filepath.Join(filepath.Dir(path), "store"), piece.Digest)
+				if segment.Tensor == tensor && strconv.Itoa(segment.Ordinal) == ordinal {
+					return payloadPath(filepath.Join(filepath.Dir(path), "store"), segment.Digest)
 				}
 			}
 		}
@@ -159,8 +160,8 @@ func payloadPath(store string, d ingest.Digest) string {
 	return filepath.Join(store, "sha256", text[:2], text)
 }
 
-// cmdBlock makes a store fail when it is given some bytes of a file: block STORE FILE OFFSET BYTES. The
-// folder that stands in the way is then in the variable blocked.
+// cmdBlock makes a store fail to put some bytes of a file: block STORE FILE OFFSET BYTES. It makes
+// a folder in place of the payload, and sets the variable blocked to its path.
 func cmdBlock(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: block STORE FILE OFFSET BYTES")
@@ -174,18 +175,18 @@ func cmdBlock(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("blocked", path)
 }
 
-// cmdStray leaves in a store what killed runs leave: stray STORE PAYLOADS. It makes as
-// many payloads without a row, and one part of a payload under a temporary name.
-func cmdStray(ts *testscript.TestScript, neg bool, args []string) {
+// cmdGarbage adds what killed runs leave in a store: garbage STORE PAYLOADS. It makes so many
+// payloads without a row, and a part of a payload under a temporary name.
+func cmdGarbage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: stray STORE PAYLOADS")
+		ts.Fatalf("usage: garbage STORE PAYLOADS")
 	}
 	number, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	store, err := dir.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
 	for i := range number {
-		payload := fmt.Appendf(nil, "stray %d", i)
+		payload := fmt.Appendf(nil, "extra %d", i)
 		_, err := store.Put(context.Background(), ingest.Key{Digest: ingest.Sum(payload)}, payload)
 		ts.Check(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-// smallModel is a model of four tensors, all but the embedding of a fixed size. Two with
-// the same base share all tensors but the output.
+// smallModel returns a model of four tensors. The embedding takes about the given bytes. Models
+// with the same base share all tensors except the output.
 func smallModel(name string, bytes int64, base, seed uint64) gguftest.File {
 	const width = 256
 	row := int64(width * 4)
@@ -38,8 +38,8 @@ func smallModel(name string, bytes int64, base, seed uint64) gguftest.File {
 	}
 }
 
-// cmdGGUF makes a model: gguf FILE [name=test] [bytes=100000] [base=1] [seed=1] [cut=0]. A value in
-// double quotes may hold Go's escapes. cut drops bytes from the end.
+// cmdGGUF writes a model: gguf FILE [name=test] [bytes=100000] [base=1] [seed=1] [cut=0]. A value
+// in double quotes may contain Go escapes. cut drops bytes from the end.
 func cmdGGUF(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gguf FILE [name=N] [bytes=N] [base=N] [seed=N] [cut=N]")
@@ -68,7 +68,7 @@ func unquoted(ts *testscript.TestScript, text string) string {
 	return plain
 }
 
-// cmdSplit makes a model in several files: split PREFIX PARTS.
+// cmdSplit writes a model in several files: split PREFIX PARTS.
 func cmdSplit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: split PREFIX PARTS")
@@ -91,8 +91,8 @@ func cmdSplit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdOllama adds a model to an Ollama models folder: ollama FOLDER NAME:TAG ROLE=FILE... The digest
-// of each is then in the variable ROLE.
+// cmdOllama adds a model to an Ollama models folder: ollama FOLDER NAME:TAG ROLE=FILE... It sets
+// the variable ROLE to the file's digest.
 func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: ollama FOLDER NAME:TAG ROLE=FILE...")
@@ -107,7 +107,7 @@ func cmdOllama(ts *testscript.TestScript, neg bool, args []string) {
 	put := func(role string, content []byte) layer {
 		digest := ingest.Sum(content).String()
 		path := filepath.Join(folder, "blobs", "sha256-"+digest)
-		if _, err := os.Stat(path); err != nil { // one that is there keeps its time
+		if _, err := os.Stat(path); err != nil { // an existing blob keeps its time
 			ts.Check(os.WriteFile(path, content, 0o666))
 		}
 		return layer{"application/vnd.ollama.image." + role, "sha256:" + digest, len(content)}

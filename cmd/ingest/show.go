@@ -12,9 +12,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// modelArgument explains MODEL in the help of the commands that take one.
+// modelArgument explains MODEL in help texts.
 const modelArgument = `MODEL is an id, a name, or the SHA-256 of one of the model's files: all 64 digits, or the first
-six or more. A short prefix can also be a name: write sha256: before it to look up content only.`
+six or more. A few digits may also be a name; with sha256: before them they are always a digest.`
 
 func newShow(p *program) *cobra.Command {
 	segments := false
@@ -25,7 +25,7 @@ func newShow(p *program) *cobra.Command {
 
 ` + modelArgument,
 		Example: "  ingest show llama3:latest\n  ingest show 7 --segments",
-		Args:    needs("MODEL", cobra.ExactArgs(1)),
+		Args:    requireArg("MODEL", cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return p.show(c.Context(), args[0], segments) },
 	}
 	c.Flags().BoolVar(&segments, "segments", false, "list each segment with its digest and location")
@@ -77,7 +77,7 @@ func (p *program) showModel(m ingest.Summary) {
 	}
 }
 
-// namesOf returns the names of the model that include a file.
+// namesOf returns the names of the model that a file belongs to.
 func namesOf(m ingest.Summary, file ingest.FileID) []string {
 	var names []string
 	for _, n := range m.Names {
@@ -108,7 +108,7 @@ func (p *program) printMetadata(object json.RawMessage) {
 	}
 }
 
-// plainJSON writes <, > and & as they are. encoding/json escapes them for web pages.
+// plainJSON undoes the escapes of <, > and & that encoding/json writes for web pages.
 func plainJSON(value json.RawMessage) string {
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(value))
 }
@@ -135,7 +135,7 @@ func (p *program) showLayers(ctx context.Context, reader ingest.Reader, m ingest
 	return nil
 }
 
-// shape makes a scalar's shape an empty list rather than null.
+// shape makes a scalar's shape an empty list in JSON rather than null.
 func shape(dimensions []uint64) []uint64 { return append([]uint64{}, dimensions...) }
 
 func fileName(m ingest.Summary, id ingest.FileID) string {
@@ -179,7 +179,7 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 	return nil
 }
 
-// flush prints a long table in parts, to bound its memory.
+// flush prints a long table in parts, to bound memory. It returns the unprinted rows.
 func (p *program) flush(rows [][]any) [][]any {
 	if len(rows) < 1000 {
 		return rows

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// slowSources are read for more than a second, mostly after the first batch.
+// slowSources take more than a second to read, most of it after the first batch.
 func slowSources(t *testing.T) sources {
 	return newSources(t, map[string]func(string) error{"a.gguf": noise("a", 40<<20, 1),
-		"hollow.gguf": hollow("hollow", 2000<<20)})
+		"zeros.gguf": zeros("zeros", 2000<<20)})
 }
 
-// TestInterrupt asks a run to stop: it commits its pending batches, and says how to continue; resume reads the rest.
+// TestInterrupt: an interrupted run commits its pending batches, and resume reads the rest.
 func TestInterrupt(t *testing.T) {
 	s := slowSources(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			b := newBox(t, t.TempDir(), false)
-			c := b.startAmid("models", s.folder, "--jobs", "1")
+			c := b.suspendMidFile("models", s.folder, "--jobs", "1")
 			c.Process.Signal(signal)
 			c.Process.Signal(syscall.SIGCONT)
 			e := b.wait(c)
@@ -33,22 +33,22 @@ func TestInterrupt(t *testing.T) {
 			for _, want := range []string{"stopping after the pending batches",
 				"`ingest resume 1` or the same command continues"} {
 				if !strings.Contains(e.stderr, want) {
-					t.Errorf("stderr says not %q:\n%s", want, e.stderr)
+					t.Errorf("stderr lacks %q:\n%s", want, e.stderr)
 				}
 			}
 			if state := b.must("status").lines[0]["state"]; state != "interrupted" {
 				t.Errorf("status says %v", state)
 			}
-			before := b.look(s.truth)
+			before := b.audit(s.digests)
 			if read := number(summary, "bytes_read"); read != before.recorded {
 				t.Errorf("%d bytes were read and %d recorded", read, before.recorded)
 			}
 			summary = b.must("resume").event("summary")
-			if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.again ||
+			if read := number(summary, "bytes_read"); read != s.bytes-before.recorded+before.reread ||
 				summary["continued"] != true {
 				t.Errorf("%d bytes had no rows; %v", s.bytes-before.recorded, summary)
 			}
-			if after := b.look(s.truth); after.open != 0 || after.recorded != s.bytes {
+			if after := b.audit(s.digests); after.open != 0 || after.recorded != s.bytes {
 				t.Errorf("after resume %d models are open, %d of %d bytes recorded", after.open, after.recorded,
 					s.bytes)
 			}
@@ -56,39 +56,39 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestInterruptTwice has the catalogue locked, so that the first signal cannot end the run; the second does.
+// TestInterruptTwice locks the catalogue: the first signal cannot end the run, and the second does.
 func TestInterruptTwice(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
-	c := b.startAmid("models", s.folder, "--jobs", "1")
+	c := b.suspendMidFile("models", s.folder, "--jobs", "1")
 	release := b.lock()
 	c.Process.Signal(syscall.SIGINT)
 	c.Process.Signal(syscall.SIGCONT)
-	time.Sleep(300 * time.Millisecond) // a second signal at once would be taken for the same one
+	time.Sleep(300 * time.Millisecond) // the system merges two signals that are pending at once
 	c.Process.Signal(syscall.SIGINT)
 	e := b.wait(c)
 	release()
 	if e.code != exitInterrupted || !strings.Contains(e.stderr, "ingest: stopped;") || e.event("summary") != nil {
 		t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
 	}
-	b.look(s.truth)
+	b.audit(s.digests)
 	b.must("resume")
-	if after := b.look(s.truth); after.recorded != s.bytes {
+	if after := b.audit(s.digests); after.recorded != s.bytes {
 		t.Errorf("after resume %d of %d bytes are recorded", after.recorded, s.bytes)
 	}
 }
 
-// TestInterruptExport stops an export, which leaves nothing behind.
+// TestInterruptExport: an interrupted export leaves no file.
 func TestInterruptExport(t *testing.T) {
 	s := slowSources(t)
 	b := newBox(t, t.TempDir(), false)
 	b.must("models", s.folder)
 	folder := t.TempDir()
-	c := b.command("export", s.truth[s.path("hollow.gguf")].String(), "-o", filepath.Join(folder, "out.gguf"))
+	c := b.command("export", s.digests[s.path("zeros.gguf")].String(), "-o", filepath.Join(folder, "out.gguf"))
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	b.until("a part of the file", func() bool {
+	b.waitFor("a part of the file", func() bool {
 		found, _ := filepath.Glob(filepath.Join(folder, "*"))
 		return len(found) > 0
 	})
@@ -99,7 +99,7 @@ func TestInterruptExport(t *testing.T) {
 	if found, _ := filepath.Glob(filepath.Join(folder, "*")); len(found) > 0 {
 		t.Errorf("it left %v", found)
 	}
-	// A verification has nothing to clean up, and shows nothing before its end: the first signals may come too early.
+	// verify prints nothing before its end. The first signals may come before its handler.
 	code := -1
 	for after := 20 * time.Millisecond; code == -1; after *= 2 {
 		c := b.command("verify")

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// byteSize is a flag's number of bytes: "96MiB", "8M", "1GiB" or plain bytes. Units are powers of 1,024.
+// byteSize is a flag for a size: 96MiB, 8M, 1GiB or a number of bytes. Units are powers of 1,024.
 type byteSize int64
 
 var units = []struct {
@@ -28,7 +28,7 @@ func (b *byteSize) Set(text string) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/scale {
-		return fmt.Errorf("%q is not a size: want for example 512MiB or 2GiB", text)
+		return fmt.Errorf("%q is not a size: want a number and a unit, as in 512MiB or 2GiB", text)
 	}
 	*b = byteSize(n * scale)
 	return nil
@@ -47,7 +47,7 @@ func (b *byteSize) String() string {
 // Type names the flag's value in the help.
 func (b *byteSize) Type() string { return "size" }
 
-// human writes a number of bytes for a person. Units are powers of 1,024.
+// human formats a number of bytes for a person. Units are powers of 1,024.
 func human(bytes int64) string {
 	for _, unit := range units {
 		if bytes >= unit.size {

@@ -15,17 +15,17 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-// sources is a folder of models, and what they really are.
+// sources is a folder of models with their true digests.
 type sources struct {
-	folder string
-	truth  map[string]ingest.Digest // by path
-	bytes  int64
+	folder  string
+	digests map[string]ingest.Digest // by path
+	bytes   int64
 }
 
-// newSources writes models and finds out their digests.
+// newSources writes models and computes their digests.
 func newSources(t testing.TB, models map[string]func(path string) error) sources {
 	t.Helper()
-	s := sources{folder: t.TempDir(), truth: map[string]ingest.Digest{}}
+	s := sources{folder: t.TempDir(), digests: map[string]ingest.Digest{}}
 	for name, write := range models {
 		path := filepath.Join(s.folder, name)
 		if err := write(path); err != nil {
@@ -35,7 +35,7 @@ func newSources(t testing.TB, models map[string]func(path string) error) sources
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.truth[path] = digest
+		s.digests[path] = digest
 		s.bytes += n
 	}
 	return s
@@ -54,7 +54,7 @@ func digestOf(path string) (ingest.Digest, int64, error) {
 	return ingest.Digest(h.Sum(nil)), n, err
 }
 
-// noise is a model of data that does not compress.
+// noise writes a model of data that does not compress.
 func noise(name string, bytes int64, seed uint64) func(string) error {
 	return func(path string) error {
 		model := gguftest.Model(gguftest.ModelOptions{Name: name, Bytes: bytes, Seed: seed})
@@ -76,11 +76,11 @@ func noise(name string, bytes int64, seed uint64) func(string) error {
 	}
 }
 
-// blockBytes of noise are made once and repeated, each time with another number in front: under
-// the race detector making all of it would take minutes.
+// blockBytes of noise are computed once and repeated, each time with another number in front.
+// Computing all of it would take minutes under the race detector.
 const blockBytes = 1 << 20
 
-// repeated returns noise that no two segments have in common.
+// repeated returns noise of which no two segments are equal.
 func repeated(bytes int64, seed uint64) []byte {
 	block := make([]byte, blockBytes)
 	gguftest.Fill(block, seed, 0)
@@ -92,29 +92,29 @@ func repeated(bytes int64, seed uint64) []byte {
 	return all
 }
 
-// hollow is a model whose tensors are zeros and take no room on the disk.
-func hollow(name string, bytes int64) func(string) error {
+// zeros writes a model of zeros as a sparse file, which takes no room on the disk.
+func zeros(name string, bytes int64) func(string) error {
 	return gguftest.Model(gguftest.ModelOptions{Name: name, Bytes: bytes}).CreateSparse
 }
 
-// tuned is a model that shares all of its tensors but the last with others of the same base.
+// tuned writes a model that shares all tensors except the last with others of the same base.
 func tuned(name string, bytes int64, base, seed uint64) func(string) error {
 	f := smallModel(name, bytes, base, seed)
 	f.Tensors[0].Data = repeated(f.Tensors[0].Size(), base)
 	return f.Create
 }
 
-// crumbs is a model of very many small tensors: more than a batch has rows.
-func crumbs(tensors int) func(string) error {
-	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.name", Value: "crumbs"}}}
+// smallTensors writes a model of many small tensors. More than 1,000 do not fit in a batch.
+func smallTensors(tensors int) func(string) error {
+	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.name", Value: "small"}}}
 	for i := range tensors {
-		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("crumb.%d", i), Type: gguf.TypeF32,
+		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("tensor.%d", i), Type: gguf.TypeF32,
 			Shape: []uint64{64}, Seed: uint64(1000 + i%50)})
 	}
 	return f.Create
 }
 
-// blob is a file of no known format.
+// blob writes a file of unknown format.
 func blob(bytes int64, seed uint64) func(string) error {
 	return func(path string) error { return os.WriteFile(path, repeated(bytes, seed), 0o666) }
 }

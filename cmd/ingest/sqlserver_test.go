@@ -20,33 +20,33 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
-// engineVariable names a server on which tests make databases of their own, and drop them.
-const engineVariable = "INGEST_TEST_SQLSERVER"
+// serverVariable has the address of a server on which tests create and drop databases.
+const serverVariable = "INGEST_TEST_SQLSERVER"
 
-// serverAddress returns that server's address. Without one the test is skipped.
+// serverAddress returns that address, or skips the test.
 func serverAddress(t testing.TB) *url.URL {
 	t.Helper()
-	text := os.Getenv(engineVariable)
+	text := os.Getenv(serverVariable)
 	if text == "" {
-		t.Skipf("no SQL Server: set %s to the address of one (its database is left as it is)", engineVariable)
+		t.Skipf("no SQL Server: set %s to the address of one (its database is left as it is)", serverVariable)
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "sqlserver" {
-		t.Fatalf("%s: want sqlserver://USER:PASSWORD@HOST?database=NAME", engineVariable)
+		t.Fatalf("%s: want sqlserver://USER:PASSWORD@HOST?database=NAME", serverVariable)
 	}
 	return u
 }
 
-// server is a database of one test on a SQL Server. It implements database.
+// server is a database of one test on a SQL Server.
 type server struct {
 	url      *url.URL // without the password
 	password string
 	name     string
-	admin    *sql.DB // in another database there
+	admin    *sql.DB // connected to another database
 	own      *sql.DB
 }
 
-// newServer makes a database without tables, which is there until the test ends.
+// newServer creates a database without tables, and drops it when the test ends.
 func newServer(t testing.TB) *server {
 	t.Helper()
 	u := serverAddress(t)
@@ -61,12 +61,12 @@ func newServer(t testing.TB) *server {
 	if s.own, err = sqlserver.OpenSchema(s.address(), sqlserver.Settings{Password: password}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.insist(`CREATE DATABASE ` + s.name); err != nil {
+	if err := s.retryExec(`CREATE DATABASE ` + s.name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		s.own.Close()
-		if err := s.insist(`DROP DATABASE ` + s.name); err != nil {
+		if err := s.retryExec(`DROP DATABASE ` + s.name); err != nil {
 			t.Error(err)
 		}
 		s.admin.Close()
@@ -74,7 +74,7 @@ func newServer(t testing.TB) *server {
 	return s
 }
 
-// at is the address with another host and database.
+// at returns the address with another host and database.
 func (s *server) at(host, database string) *url.URL {
 	u := *s.url
 	query := u.Query()
@@ -83,9 +83,9 @@ func (s *server) at(host, database string) *url.URL {
 	return &u
 }
 
-// insist tries for a while. Connections to a database that is dropped may be there still, and Babelfish fails where two
-// make a database at once.
-func (s *server) insist(query string) (err error) {
+// retryExec retries for ten seconds. A database to drop may still have connections, and Babelfish
+// fails if two clients create databases at the same time.
+func (s *server) retryExec(query string) (err error) {
 	for range 100 {
 		if _, err = s.admin.Exec(query); err == nil {
 			return nil
@@ -105,7 +105,7 @@ func (s *server) open(ctx context.Context) (catalogue, error) {
 	return sqlserver.Open(ctx, s.address(), sqlserver.Settings{Password: s.password})
 }
 
-// clear leaves the tables, which it makes if they are not there.
+// clear keeps the tables, and creates them if they do not exist.
 func (s *server) clear() error {
 	if _, err := schema.Apply(context.Background(), s.own); err != nil {
 		return err
@@ -119,17 +119,16 @@ func (s *server) clear() error {
 	return nil
 }
 
-// written leaves jobs out: the row of one is long there when the first batch comes.
-func (s *server) written() string {
+// version ignores jobs: a job's row exists long before its first batch.
+func (s *server) version() string {
 	var atoms, bytes int64
 	err := s.own.QueryRow(`SELECT (SELECT COUNT(*) FROM dbo.Atoms),
 		(SELECT COALESCE(SUM(RecordedBytes), 0) FROM dbo.ModelFiles)`).Scan(&atoms, &bytes)
 	return fmt.Sprint(atoms, bytes, err)
 }
 
-// outlive waits for the server, which carries out what it was sent before it sees that the sender is gone. That
-// may be a commit.
-func (s *server) outlive(ctx context.Context, process int) error {
+// drain waits for the server, which executes received requests before it notices the lost client.
+func (s *server) drain(ctx context.Context, process int) error {
 	for range 6000 {
 		var sessions int
 		err := s.admin.QueryRowContext(ctx,
@@ -140,11 +139,11 @@ func (s *server) outlive(ctx context.Context, process int) error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return fmt.Errorf("the server still works for process %d, which is gone", process)
+	return fmt.Errorf("the server still has a session of process %d, which has ended", process)
 }
 
-// TestServerScripts runs what a user types who has a SQL Server: testdata/sqlserver/*.txt, each with an empty
-// database. The password is in the environment alone.
+// TestServerScripts runs command lines of users with a SQL Server: testdata/sqlserver/*.txt, each
+// with an empty database. The password is only in the environment.
 func TestServerScripts(t *testing.T) {
 	serverAddress(t)
 	testscript.Run(t, testscript.Params{
@@ -156,34 +155,34 @@ func TestServerScripts(t *testing.T) {
 			env.Setenv("INGEST_STORE", "dir:"+filepath.Join(env.WorkDir, "store"))
 			env.Setenv("database", s.name)
 			env.Setenv("misnamed", s.at(s.url.Host, s.name+"_x").String())
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // the detector sleeps for a second at each end
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // by default the race detector delays each exit by a second
 			nobody, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err
 			}
-			env.Setenv("unheard", s.at(nobody.Addr().String(), s.name).String())
+			env.Setenv("unreachable", s.at(nobody.Addr().String(), s.name).String())
 			return errors.Join(nobody.Close(), os.WriteFile(filepath.Join(env.WorkDir, "password"),
 				[]byte(s.password+"\n"), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"block":  cmdBlock,
-			"exits":  cmdExits,
-			"gguf":   cmdGGUF,
-			"json":   cmdJSON,
-			"same":   cmdSame,
-			"secret": cmdSecret,
-			"stray":  cmdStray,
+			"block":   cmdBlock,
+			"exits":   cmdExits,
+			"gguf":    cmdGGUF,
+			"json":    cmdJSON,
+			"same":    cmdSame,
+			"secret":  cmdSecret,
+			"garbage": cmdGarbage,
 		},
 	})
 }
 
-// cmdSecret asks that the last command has not printed the password.
+// cmdSecret checks that the last command has not printed the password: secret
 func cmdSecret(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: secret")
 	}
 	password := ts.Value("password").(string)
 	if password != "" && strings.Contains(ts.ReadFile("stdout")+ts.ReadFile("stderr"), password) {
-		ts.Fatalf("it has printed the password")
+		ts.Fatalf("the output contains the password")
 	}
 }

@@ -13,7 +13,7 @@ import (
 func newStatus(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:     "status",
-		Short:   "List jobs: running, interrupted, failed and why, complete",
+		Short:   "List jobs: running, interrupted, complete, or failed and why",
 		Example: "  ingest status\n  ingest status --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.status(c.Context()) },
@@ -56,7 +56,7 @@ func problemText(problem ingest.Problem) string {
 	return path + ": " + problem.Reason
 }
 
-// jobState is the state for a person: an open job is running or interrupted.
+// jobState is a job's state as printed: an open job is running or interrupted.
 func jobState(job ingest.Job) string {
 	switch {
 	case job.State != ingest.JobOpen:

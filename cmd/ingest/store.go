@@ -19,17 +19,17 @@ type storeFlags struct {
 	layout  string
 	tier    string
 	capMbps float64
-	calls   int // that come at once, for so many connections; 0 for the store's default
+	calls   int // concurrent calls, and so connections; 0 for the store's default
 }
 
 func (f *storeFlags) settings() azureblob.Settings {
 	return azureblob.Settings{Layout: azureblob.Layout(f.layout), Tier: f.tier, Workers: f.calls, CapMbps: f.capMbps}
 }
 
-// byPosition reports whether blobs are named by the row that needs them: then none is shared.
+// byPosition reports whether blobs are named by the row that needs them. Then rows share none.
 func (f *storeFlags) byPosition() bool { return f.layout == string(azureblob.ByPosition) }
 
-// check refuses what no store of blobs takes, whether or not the store is one.
+// check rejects settings that no store of blobs takes, whether or not the store is one.
 func (f *storeFlags) check() error {
 	if err := f.settings().Check(); err != nil {
 		return usage("--blob-layout, --tier: %w", err)
@@ -40,7 +40,7 @@ func (f *storeFlags) check() error {
 	return nil
 }
 
-// rejectUnused refuses settings of blobs if the store at address does not hold blobs.
+// rejectUnused rejects settings for blobs if the store at address is of another kind.
 func (f *storeFlags) rejectUnused(address string) error {
 	if isBlobs(address) {
 		return nil
@@ -48,7 +48,7 @@ func (f *storeFlags) rejectUnused(address string) error {
 	for flag, given := range map[string]bool{"--tier": f.tier != "", "--cap-mbps": f.capMbps > 0,
 		"--blob-layout position": f.byPosition()} {
 		if given {
-			return usage("%s is for a store of blobs, and the store is %s: leave it out, or name a container with "+
+			return usage("%s is for a store of blobs, and the store is %s: omit it, or name a container with "+
 				"--store azblob://ACCOUNT/CONTAINER", flag, ingest.Printable(redact(address)))
 		}
 	}
@@ -57,15 +57,13 @@ func (f *storeFlags) rejectUnused(address string) error {
 
 func (f *storeFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.layout, "blob-layout", string(azureblob.ByContent),
-		"how blobs are named: content (by digest) or "+
-			"position (by model, layer and ordinal)")
+		"how blobs are named: content (by digest) or position (by model, layer and ordinal)")
 	flags.StringVar(&f.tier, "tier", "", "access tier of blobs: hot, cool, cold or archive (default the account's own)")
 	flags.Float64Var(&f.capMbps, "cap-mbps", 0,
 		"limit in megabits per second to and from a store of blobs (0: no limit)")
 }
 
-// storeName is the store's address as it is kept in a job: without secrets, and independent of
-// the folder that the command is run in.
+// storeName is the store's address as jobs record it: without secrets, and absolute.
 func (p *program) storeName() (string, error) {
 	catalogPath, err := p.catalogPath()
 	if err != nil {
@@ -81,34 +79,33 @@ func (p *program) storeName() (string, error) {
 	return "dir:" + path, err
 }
 
-// isFolder reports whether an address looks like a path: it begins as one of this system or of Windows, or
-// names a folder that is there.
+// isFolder reports whether an address looks like a path: it begins like one of this system or of
+// Windows, or names an existing folder.
 func isFolder(address string) bool {
 	drive := len(address) > 2 && address[1] == ':' && (address[2] == '\\' || address[2] == '/')
 	info, err := os.Stat(address)
 	return drive || filepath.IsAbs(address) || err == nil && info.IsDir()
 }
 
-// checkStore refuses an address that openStore cannot open.
+// checkStore rejects an address that openStore cannot open.
 func checkStore(address string) error {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows ||
 		isBlobs(address) {
 		return nil
 	}
 	if isFolder(address) {
-		return usage("--store %s: want dir: before a folder: dir:%s", ingest.Printable(address),
-			ingest.Printable(address))
+		return usage("--store %s: not a URL: use dir:%s", ingest.Printable(address), ingest.Printable(address))
 	}
 	return usage("--store %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, "+
 		"https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", redact(address))
 }
 
-// openStore opens the store at an address.
+// openStore opens the store at an address that checkStore accepts.
 func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok {
 		store, err := dir.Open(path)
 		if err != nil {
-			return nil, err // not store: a nil pointer would make an interface that is not nil
+			return nil, err // not store: an interface with a nil pointer is not nil
 		}
 		return store, nil
 	}
@@ -124,9 +121,9 @@ func isBlobs(address string) bool {
 	return scheme == "azblob" || scheme == "https" || scheme == "http"
 }
 
-// spared is how recent a payload must be for gc to leave it alone, if nothing else is said. A local
-// folder has but this program as its writer; a container may have others.
-func (p *program) spared() time.Duration {
+// defaultOlderThan is the default of gc --older-than. Only this program writes to a local folder; a
+// container may have other writers.
+func (p *program) defaultOlderThan() time.Duration {
 	if isBlobs(p.store) {
 		return 24 * time.Hour
 	}

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pair of files of which the second one is a terminal, 80 columns wide.
+// terminal opens a pseudo-terminal of 80 columns. The program gets the end theirs.
 func terminal(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("no terminal can be opened here: %v", err)
+		t.Skipf("cannot open a terminal: %v", err)
 	}
 	t.Cleanup(func() { ours.Close() })
 	fd := int(ours.Fd())
@@ -35,12 +35,12 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
-// TestBar shows the bar on a terminal: bytes, rate, the file at hand, files done. A name of many bytes a letter is
-// not cut within one, and one of a stranger's does nothing to the terminal.
+// TestBar: on a terminal, the bar shows bytes, rate, the current file, and files done. It cuts
+// names between characters, and escapes control characters in them.
 func TestBar(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{
-		"ä" + strings.Repeat("漢字", 10) + ".gguf": hollow("hollow", 700<<20),
-		"\x1b]0;owned\a" + ".gguf":               hollow("other", 500<<20),
+		"ä" + strings.Repeat("漢字", 10) + ".gguf": zeros("zeros", 700<<20),
+		"\x1b]0;owned\a" + ".gguf":               zeros("other", 500<<20),
 	})
 	b := newBox(t, t.TempDir(), false)
 	ours, theirs := terminal(t)
@@ -53,7 +53,7 @@ func TestBar(t *testing.T) {
 	var drawn strings.Builder
 	buffer := make([]byte, 4096)
 	for {
-		n, err := ours.Read(buffer) // ends with an error once nobody has the terminal open
+		n, err := ours.Read(buffer) // fails when no process has the terminal open
 		drawn.Write(buffer[:n])
 		if err != nil {
 			break
@@ -65,10 +65,10 @@ func TestBar(t *testing.T) {
 	text := drawn.String()
 	for _, want := range []string{"0/2 files", "2/2 files", "漢字", "/s", "MiB"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the bar shows no %q:\n%q", want, text)
+			t.Errorf("the bar lacks %q:\n%q", want, text)
 		}
 	}
 	if strings.Contains(text, "\x1b]") || !utf8.ValidString(text) {
-		t.Errorf("the bar writes what a terminal would act on: %q", text)
+		t.Errorf("the bar writes control characters of a name: %q", text)
 	}
 }

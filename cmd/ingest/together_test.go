@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// atOnce runs commands at the same time and waits for all of them.
-func (b box) atOnce(commands ...*exec.Cmd) []ended {
+// runTogether runs commands at the same time, and returns their results.
+func (b box) runTogether(commands ...*exec.Cmd) []result {
 	b.Helper()
 	var group sync.WaitGroup
 	for _, c := range commands {
@@ -21,9 +21,9 @@ func (b box) atOnce(commands ...*exec.Cmd) []ended {
 		group.Go(func() { c.Wait() }) // the code says how it ended
 	}
 	group.Wait()
-	all := make([]ended, len(commands))
+	all := make([]result, len(commands))
 	for i, c := range commands {
-		all[i] = b.ended(c)
+		all[i] = b.result(c)
 	}
 	return all
 }
@@ -31,27 +31,27 @@ func (b box) atOnce(commands ...*exec.Cmd) []ended {
 func manyModels(t *testing.T) sources {
 	models := map[string]func(string) error{}
 	for i := range 6 {
-		// two of each base
+		// two models of each base
 		models[fmt.Sprintf("m%d.gguf", i)] = tuned(fmt.Sprintf("m%d", i), 24<<20, uint64(i/2), uint64(i))
 	}
 	return newSources(t, models)
 }
 
-// TestTogether lets two processes ingest overlapping lists of files into one catalogue and one store. A file that the
-// other one works on is refused by name; running both again leaves what one process leaves.
-func TestTogether(t *testing.T) {
+// TestConcurrentRuns: two processes ingest overlapping lists of files into one catalogue. Each
+// refuses a file that the other works on. A second run of both completes all files.
+func TestConcurrentRuns(t *testing.T) {
 	s := manyModels(t)
 	alone := newBox(t, t.TempDir(), false)
 	alone.must("models", s.folder)
-	want := alone.look(s.truth)
+	want := alone.audit(s.digests)
 	for _, inRows := range []bool{false, true} {
 		t.Run(fmt.Sprintf("in rows %v", inRows), func(t *testing.T) {
 			b := newBox(t, t.TempDir(), inRows)
 			first := []string{"models", s.path("m0.gguf"), s.path("m1.gguf"), s.path("m2.gguf"), s.path("m3.gguf")}
 			second := []string{"models", s.path("m5.gguf"), s.path("m4.gguf"), s.path("m3.gguf"), s.path("m2.gguf"),
 				s.path("m1.gguf")}
-			busy := regexp.MustCompile(`being worked on by process [0-9]+`)
-			for _, e := range b.atOnce(b.command(first...), b.command(second...)) {
+			busy := regexp.MustCompile(`process [0-9]+ on .* is working on job`)
+			for _, e := range b.runTogether(b.command(first...), b.command(second...)) {
 				refused := e.event("refused")
 				if e.code == exitSomeRefused && busy.MatchString(fmt.Sprint(refused["reason"])) {
 					continue
@@ -60,35 +60,33 @@ func TestTogether(t *testing.T) {
 					t.Errorf("exit code %d, refused %v\n%s", e.code, refused, e.stderr)
 				}
 			}
-			b.look(s.truth)
+			b.audit(s.digests)
 			b.must(first...)
 			b.must(second...)
-			got := b.look(s.truth)
+			got := b.audit(s.digests)
 			if len(got.models) != len(want.models) || got.recorded != want.recorded ||
 				len(got.digests) != len(want.digests) {
 				t.Errorf("%d models, %d bytes, %d segments; want %d, %d, %d", len(got.models), got.recorded,
-					len(got.digests),
-					len(want.models), want.recorded, len(want.digests))
+					len(got.digests), len(want.models), want.recorded, len(want.digests))
 			}
 			if !inRows {
-				if e := b.must("gc", "--yes"); number(e.event("summary"), "payloads")+number(e.event("summary"),
-					"remains") != 0 {
-					t.Errorf("two processes left garbage: %v", e.event("summary"))
+				sum := b.must("gc", "--yes").event("summary")
+				if number(sum, "payloads")+number(sum, "remains") != 0 {
+					t.Errorf("two processes left garbage: %v", sum)
 				}
 			}
 		})
 	}
 }
 
-// TestTwoCatalogues lets two processes with their own catalogues begin with one empty store. It becomes
-// that of one of them;
-// the other is refused, and deletes nothing there.
+// TestTwoCatalogues: two processes with different catalogues start with one empty store. It belongs
+// to one of them; the other is refused, and its gc deletes nothing.
 func TestTwoCatalogues(t *testing.T) {
 	s := manyModels(t)
 	folder := t.TempDir()
 	one, two := newBox(t, filepath.Join(folder, "one"), false), newBox(t, filepath.Join(folder, "two"), false)
 	two.store = one.store
-	ends := one.atOnce(one.command("models", s.folder), two.command("models", s.folder))
+	ends := one.runTogether(one.command("models", s.folder), two.command("models", s.folder))
 	owner, other, refused := one, two, ends[1]
 	if ends[0].code != exitDone {
 		owner, other, refused = two, one, ends[0]
@@ -97,26 +95,26 @@ func TestTwoCatalogues(t *testing.T) {
 		t.Errorf("exit codes %d and %d\n%s", ends[0].code, ends[1].code, refused.stderr)
 	}
 	other.must("gc", "--yes")
-	needed := owner.look(s.truth).digests
+	needed := owner.audit(s.digests).digests
 	owner.must("verify")
 	if got := owner.files(); len(got) != len(needed) {
 		t.Errorf("the store holds %d files, and rows need %d", len(got), len(needed))
 	}
 }
 
-// TestManyFirsts lets several processes find nothing and create the same catalogue and store.
-func TestManyFirsts(t *testing.T) {
+// TestConcurrentCreation: several processes create the same catalogue and store.
+func TestConcurrentCreation(t *testing.T) {
 	s := newSources(t, map[string]func(string) error{"a.gguf": tuned("a", 1<<20, 1, 1),
 		"b.gguf": tuned("b", 1<<20, 2, 2), "c.gguf": tuned("c", 1<<20, 3, 3)})
 	for range 5 {
 		b := newBox(t, filepath.Join(t.TempDir(), "new", "folder"), false)
-		for _, e := range b.atOnce(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")),
+		for _, e := range b.runTogether(b.command("models", s.path("a.gguf")), b.command("models", s.path("b.gguf")),
 			b.command("models", s.path("c.gguf"))) {
 			if e.code != exitDone {
 				t.Errorf("exit code %d\n%s", e.code, e.stderr)
 			}
 		}
-		if got := b.look(s.truth); len(got.models) != 3 {
+		if got := b.audit(s.digests); len(got.models) != 3 {
 			t.Errorf("%d models", len(got.models))
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestUnreadable ingests a folder and a file that the user may not read: the run names each, and continues. It reads a
-// named file in a folder that the user may enter and not list. The superuser may read anything, and becomes another
-// user for this.
+// TestUnreadable ingests a folder and a file that the user may not read: the run names each, and
+// continues. It reads a named file in a folder that the user may enter but not list. Root may read
+// anything, so a test of root runs the program as another user.
 func TestUnreadable(t *testing.T) {
 	top, err := os.MkdirTemp("", "ingest-test")
 	if err != nil {

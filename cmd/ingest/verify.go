@@ -25,28 +25,27 @@ func newVerify(p *program) *cobra.Command {
 		Long: `Verify reads every stored segment of a model, or of all complete models, compares its SHA-256, and
 reports damaged or missing segments by tensor. --repair writes them again from a copy of the file.
 
-Of a store of blobs, verify reads metadata only, unless you give --read: each blob must be there, with
-the right size and digest, and not overwritten. That does not find bytes that the service lost. A blob
-that was overwritten is read. With --server, SQL Server hashes the payloads in its rows, and none of
-them is transferred; that they add up to the file is then known from their rows only.
+With a store of blobs, verify reads only metadata: each blob must exist with the right size and digest,
+and must not have been overwritten. Overwritten blobs are read. This does not detect bytes that the
+service lost; --read reads all blobs. With --server, SQL Server hashes the payloads in its rows and
+transfers none of them. Verify then relies on the rows for the SHA-256 of whole files.
 
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.verify(c.Context(), args, repair, read,
-				server)
+			return p.verify(c.Context(), args, repair, read, server)
 		},
 	}
-	c.Flags().BoolVar(&read, "read", false, "read blobs and hash them, instead of their metadata")
-	c.Flags().BoolVar(&server, "server", false, "let the server hash the payloads in its rows, instead of reading them")
-	c.Flags().StringVar(&repair, "repair", "", "an intact copy of the model's file, or of the damaged one of several")
+	c.Flags().BoolVar(&read, "read", false, "read blobs and hash them, instead of checking metadata")
+	c.Flags().BoolVar(&server, "server", false, "let SQL Server hash the payloads in its rows, instead of reading them")
+	c.Flags().StringVar(&repair, "repair", "", "repair from this intact copy of the model's damaged file")
 	return c
 }
 
 func (p *program) verify(ctx context.Context, args []string, repair string, read, server bool) error {
 	if read && server {
-		return usage("--read and --server: want one of them")
+		return usage("--read and --server are mutually exclusive")
 	}
 	if repair != "" && len(args) == 0 {
 		return usage("--repair needs the MODEL of the file")
@@ -60,13 +59,12 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	if server && !sqlserver.IsAddress(p.catalog) {
-		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: " +
-			"verify without --server")
+		return errors.New("--server needs a catalogue on SQL Server: omit it to read the payloads")
 	}
 	var copied *os.File
 	if repair != "" {
 		if copied, err = source.Open(repair, ""); err != nil {
-			return fmt.Errorf("--repair %s: %w (for a model of several files, name the one that is damaged)",
+			return fmt.Errorf("--repair %s: %w (if the model has several files, name the damaged one)",
 				ingest.Printable(repair), err)
 		}
 		defer copied.Close()
@@ -89,13 +87,12 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	err = v.run(ctx, h.catalog, args, models)
 	stop()
 	verdict := v.finish(len(models))
-	if v.rowsGone > 0 {
+	if v.missingRows > 0 {
 		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
 			"ingest its file again")
 	}
-	if v.damaged > v.rowsGone && repair == "" {
-		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing "+
-			"again, from the file it came from")
+	if v.damaged > v.missingRows && repair == "" {
+		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
 	}
 	if v.missing > 0 {
 		err = errors.Join(err, p.hintStores(ctx, h.catalog))
@@ -110,11 +107,10 @@ func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) (
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, library, args[0])
 		if err == nil && m.State != ingest.ModelComplete {
-			err = fmt.Errorf("model %d is not complete: `ingest resume` goes on with it", m.ID)
+			err = fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
 		}
 		if err == nil && len(m.Files) == 0 {
-			err = fmt.Errorf("model %d was written by another program: no digest is recorded by which it could be "+
-				"verified", m.ID)
+			err = fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)
 		}
 		return []ingest.Summary{m}, err
 	}
@@ -136,13 +132,13 @@ type verification struct {
 	verifier          *reader.Verifier
 	progress          *ingest.Progress
 	verified          int // models
-	foreign           int // models of other programs, of which no digest is recorded
+	foreign           int // models of other programs, which recorded no digest
 	damaged, repaired int
 	missing           int // of damaged
-	rowsGone          int // of damaged, those of which rows are gone
+	missingRows       int // of damaged
 }
 
-// run verifies the models. Where it may write, it does so as a job: gc does not run beside it.
+// run verifies the models. If it may write, it runs as a job, which excludes gc.
 func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []string, models []ingest.Summary) error {
 	if v.verifier.Repair == nil && !isBlobs(v.store) {
 		return v.all(ctx, models)
@@ -158,7 +154,7 @@ func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []s
 func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 	var failed error
 	for _, m := range models {
-		if len(m.Files) == 0 { // another program's
+		if len(m.Files) == 0 { // written by another program
 			v.foreign++
 			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name,
 				"reason": "no digest is recorded"},
@@ -176,7 +172,7 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 	return failed
 }
 
-// model checks all files of a model, although one cannot be checked.
+// model verifies all files of a model. One that cannot be verified does not stop the others.
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 	var failed error
 	for _, file := range m.Files {
@@ -206,10 +202,10 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	default:
 		v.damaged++
 		if errors.Is(d.Reason, ingest.ErrIncomplete) {
-			v.rowsGone++
+			v.missingRows++
 		}
 	}
-	place := "the file as a whole"
+	place := "whole file"
 	if d.Segment.Bytes > 0 {
 		place = d.Segment.Place()
 	}
@@ -219,7 +215,7 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
 
-// hintStores says where payloads may lie that were not found, if there is more than one such place.
+// hintStores names the stores that may contain missing payloads, if there are others than --store.
 func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 	used, err := usedStores(ctx, jobs)
 	if err != nil {
@@ -227,17 +223,17 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
 	}
 	store, err := p.storeName()
 	if len(used) > 1 || len(used) == 1 && used[0].Address != store {
-		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has put payloads into %s; --store names the one to look "+
-			"in\n", homesOf(used))
+		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has payloads in %s: name the right store with --store\n",
+			storeNames(used))
 	}
 	return err
 }
 
-// how says what was done with the payloads.
+// how describes how payloads were verified, for the summary.
 func (v *verification) how() string {
 	switch {
 	case v.verifier.Attested:
-		return "asked about"
+		return "checked by metadata"
 	case v.verifier.Server:
 		return fmt.Sprintf("hashed, %s of them by the server", human(v.verifier.Hashed.Load()))
 	}
@@ -247,12 +243,11 @@ func (v *verification) how() string {
 func (v *verification) finish(models int) error {
 	if v.json {
 		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified,
-			"read":  !v.verifier.Attested && !v.verifier.Server,
-			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.verifier.Hashed.Load(),
-			"damaged": v.damaged, "repaired": v.repaired})
+			"read": !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
+			"bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
-			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))
+			v.printf("%s could not be verified completely\n", plural(unfinished, "model"))
 		}
 		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"),
 			human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)

@@ -14,7 +14,7 @@ func newVersion(p *program) *cobra.Command {
 		Short:             "Print version, commit, Go version and platform",
 		Example:           "  ingest version --json",
 		Args:              cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // other settings do not matter
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // version ignores all other settings
 		RunE:              func(*cobra.Command, []string) error { return p.version() },
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// broken shows that the tests can fail: they refuse programs that break the order in one place, or find what is lost.
+// broken shows that the tests can fail: they detect programs with one wrong statement.
 func (w *windows) broken(t *testing.T) {
 	for _, test := range []struct{ name, file, from, to, says string }{
 		{"a file that is not closed", "file.go", "failed := file.Close()", "failed := error(nil)",
@@ -29,7 +29,7 @@ func (w *windows) broken(t *testing.T) {
 			}
 			text, err := os.ReadFile(source)
 			if err != nil || strings.Count(string(text), test.from) != 1 {
-				t.Fatalf("%s has %q not once: %v", source, test.from, err)
+				t.Fatalf("%s does not have %q exactly once: %v", source, test.from, err)
 			}
 			mutant, overlay := filepath.Join(folder, test.file), filepath.Join(folder, "overlay.json")
 			list, err := json.Marshal(map[string]any{"Replace": map[string]string{source: mutant}})
@@ -40,19 +40,19 @@ func (w *windows) broken(t *testing.T) {
 			broken := *w
 			broken.program = filepath.Join(folder, "ingest.exe")
 			buildWindows(t, broken.program, "-overlay", overlay)
-			s := newShared(t)
+			s := newServerDouble(t)
 			h := s.home(t, &broken, "win32")
-			if test.says == "" { // nobody refuses that, and it is seen only when payloads are read
+			if test.says == "" { // the server accepts that; only reading detects it
 				h.run(exitDone, "models", windowsPath(w.sample))
 				h.run(exitDamage, "verify")
 				return
 			}
 			if e := h.run(exitFailed, "models", windowsPath(w.sample)); !strings.Contains(e.stderr, test.says) {
-				t.Errorf("it fails with %s, want %q", e.stderr, test.says)
+				t.Errorf("got %s, want %q", e.stderr, test.says)
 			}
-			s.settled(t)
+			s.wantIdle(t)
 			if rows, _ := s.payloads(); rows != 0 {
-				t.Errorf("%d rows are there", rows)
+				t.Errorf("%d rows are recorded", rows)
 			}
 		})
 	}

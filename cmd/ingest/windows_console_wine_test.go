@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// console lets the program draw its bar on a console of Wine's, and stops it there with Ctrl-C: it records its pending
-// batches. Closing the window, logging off and shutting down need a desktop; Go turns them into SIGTERM, which
-// TestInterrupt sends.
+// console runs the program on a console of Wine's, where it draws its bar, and stops it with
+// Ctrl-C. It must record its pending batches. Closing the window, logging off and shutting down
+// need a desktop; Go turns them into SIGTERM, which TestInterrupt sends.
 func (w *windows) console(t *testing.T) {
-	const size = 64 << 30 // of zeros, which take no room on the disk, and more time than the test has
+	const size = 64 << 30 // a sparse file that takes longer to read than the test lasts
 	folder := t.TempDir()
 	zeros := filepath.Join(folder, "zeros")
 	if err := errors.Join(os.WriteFile(zeros, nil, 0o644), os.Truncate(zeros, size)); err != nil {
@@ -40,7 +40,7 @@ func (w *windows) console(t *testing.T) {
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
-			n, err := ours.Read(buffer) // ends with an error once nobody has the terminal open
+			n, err := ours.Read(buffer) // fails when no process has the terminal open
 			mu.Lock()
 			drawn.Write(buffer[:n])
 			mu.Unlock()
@@ -50,7 +50,7 @@ func (w *windows) console(t *testing.T) {
 			}
 		}
 	}()
-	h.until("a bar that has got on", func() bool {
+	h.waitFor("progress on the bar", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return strings.Contains(drawn.String(), "0/1 files") && strings.Contains(drawn.String(), "1%")
@@ -64,7 +64,7 @@ func (w *windows) console(t *testing.T) {
 		!strings.Contains(text, "command continues") {
 		t.Fatalf("%v\n%q", err, text)
 	}
-	left := h.looked(folder, nil)
+	left := h.auditFiles(folder, nil)
 	if left.open != 1 || left.recorded == 0 {
 		t.Errorf("%d models are open, %d bytes recorded", left.open, left.recorded)
 	}

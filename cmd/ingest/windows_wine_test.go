@@ -15,8 +15,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestWindowsProgram has the program for Windows do its main job under Wine, with the embedded
-// catalogue, and reads on Linux what it wrote. That is not Windows: it says nothing of NTFS, nor of a console.
+// TestWindowsProgram runs the program for Windows under Wine, and reads on Linux what it wrote.
+// Wine is not Windows: this does not test NTFS.
 func TestWindowsProgram(t *testing.T) {
 	w := newWindows(t)
 	t.Run("the data folder", w.dataFolder)
@@ -29,7 +29,7 @@ func TestWindowsProgram(t *testing.T) {
 
 // windows is the program for Windows and what it ingests.
 type windows struct {
-	program string // paths of Linux, as everywhere here where windowsPath is not called
+	program string // a Linux path, as all paths here that are not made by windowsPath
 	sample  string
 	files   map[string][]byte // of the sample, by name
 }
@@ -48,7 +48,7 @@ func newWindows(t *testing.T) *windows {
 	w := &windows{program: filepath.Join(folder, "ingest.exe"), sample: filepath.Join(folder, "models"),
 		files: map[string][]byte{}}
 	buildWindows(t, w.program)
-	// A copy: no program may change what the repository carries.
+	// A copy protects the repository's files.
 	if err := os.CopyFS(w.sample, os.DirFS("../../scripts/sample/models")); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func newWindows(t *testing.T) *windows {
 	return w
 }
 
-// buildWindows builds the program for Windows, by more arguments if there are any.
+// buildWindows builds the program for Windows, with more arguments of go build.
 func buildWindows(t *testing.T, program string, args ...string) {
 	t.Helper()
 	build := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-race=false"}, args...), "-o",
@@ -73,26 +73,26 @@ func buildWindows(t *testing.T, program string, args ...string) {
 	}
 }
 
-// windowsPath is how Wine shows a path of Linux to its programs.
+// windowsPath returns the path that Wine's programs have for a Linux path.
 func windowsPath(path string) string { return `Z:` + strings.ReplaceAll(path, "/", `\`) }
 
-// windowsHome is where a test of the program has its data, and how the program is told.
+// windowsHome has the data of a test, and the settings that tell the program where they are.
 type windowsHome struct {
 	*testing.T
 	*windows
-	box                // the data, for a look from Linux
-	flags     []string // name catalogue and store
+	box                // the data, with Linux paths
+	flags     []string // --catalog, --store and others
 	localData string   // %LOCALAPPDATA%; empty for Wine's own
-	env       []string // more of the environment
+	env       []string // more environment variables
 }
 
-// command is the program with --json in the folder of the sample. Its output goes to files: what Wine starts by itself
-// would hold a pipe open.
+// command returns the program with --json in the folder of the sample. Its output goes to files,
+// because processes that Wine starts itself would keep a pipe open.
 func (h windowsHome) command(args ...string) *exec.Cmd {
 	h.T.Helper()
 	command := append(append([]string{"run", windowsPath(h.windows.program)}, args...), append(h.flags, "--json")...)
 	if h.localData != "" {
-		// Wine sets the variable itself, so a shell has to set it again.
+		// Wine sets the variable itself, so a shell must set it again.
 		command = []string{"run", "cmd", "/c", "set LOCALAPPDATA=" + windowsPath(h.localData) + "&& " +
 			strings.Join(command[1:], " ")}
 	}
@@ -114,8 +114,8 @@ func (h windowsHome) command(args ...string) *exec.Cmd {
 	return wine
 }
 
-// run runs the program, which has to end with this code.
-func (h windowsHome) run(code int, args ...string) ended {
+// run runs the program, which must end with this code.
+func (h windowsHome) run(code int, args ...string) result {
 	h.T.Helper()
 	wine := h.command(args...)
 	var exit *exec.ExitError
@@ -127,7 +127,7 @@ func (h windowsHome) run(code int, args ...string) ended {
 	if err := errors.Join(err, err2); err != nil {
 		h.T.Fatal(err)
 	}
-	e := ended{code: wine.ProcessState.ExitCode(), stderr: string(stderr)}
+	e := result{code: wine.ProcessState.ExitCode(), stderr: string(stderr)}
 	if e.code != code {
 		h.T.Fatalf("ingest.exe %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), e.code, code, stdout, stderr)
 	}
@@ -141,8 +141,8 @@ func (h windowsHome) run(code int, args ...string) ended {
 	return e
 }
 
-// want compares numbers of the summary.
-func (h windowsHome) want(e ended, numbers map[string]int64) {
+// wantSummary compares numbers of the summary.
+func (h windowsHome) wantSummary(e result, numbers map[string]int64) {
 	h.T.Helper()
 	for field, n := range numbers {
 		if got := number(e.event("summary"), field); got != n {
@@ -151,8 +151,8 @@ func (h windowsHome) want(e ended, numbers map[string]int64) {
 	}
 }
 
-// exported exports a model and compares the file with the ingested one.
-func (h windowsHome) exported(model, to string, content []byte) {
+// exportAndCompare exports a model and compares the file with its source.
+func (h windowsHome) exportAndCompare(model, to string, content []byte) {
 	h.T.Helper()
 	line := h.run(exitDone, "export", model, "-o", windowsPath(to)).event("exported")
 	got, err := os.ReadFile(to)
@@ -160,31 +160,31 @@ func (h windowsHome) exported(model, to string, content []byte) {
 		h.T.Fatal(err)
 	}
 	if line["sha256"] != ingest.Sum(content).String() || !bytes.Equal(got, content) {
-		h.T.Errorf("%s came back as %d bytes with SHA-256 %s, and was said to have %v; want %d bytes, %s",
+		h.T.Errorf("%s: exported %d bytes with SHA-256 %s, reported as %v; want %d bytes, %s",
 			model, len(got), ingest.Sum(got), line["sha256"], len(content), ingest.Sum(content))
 	}
 }
 
-// looked is the box's look at the rows and payloads, for files of a folder.
-func (h windowsHome) looked(folder string, files map[string][]byte) rows {
+// auditFiles is the box's audit for files of a folder.
+func (h windowsHome) auditFiles(folder string, files map[string][]byte) rows {
 	h.T.Helper()
-	truth := map[string]ingest.Digest{}
+	want := map[string]ingest.Digest{}
 	for name, content := range files {
-		truth[windowsPath(filepath.Join(folder, name))] = ingest.Sum(content)
+		want[windowsPath(filepath.Join(folder, name))] = ingest.Sum(content)
 	}
-	return h.look(truth)
+	return h.audit(want)
 }
 
-// dataFolder says nothing of where data go, so that they go where Windows keeps a user's.
+// dataFolder uses the default data folder of a Windows user.
 func (w *windows) dataFolder(t *testing.T) {
 	local := filepath.Join(t.TempDir(), "Local data") // a space, as in the names of many users
 	data := filepath.Join(local, "ingest")
 	h := windowsHome{T: t, windows: w, localData: local,
 		box: box{TB: t, catalog: filepath.Join(data, "catalog.db"), store: filepath.Join(data, "store")}}
 
-	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "skipped": 0, "refused": 0,
-		"bytes_read": 2 * 153472})
-	h.want(h.run(exitDone, "models", "."), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
+	h.wantSummary(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "skipped": 0,
+		"refused": 0, "bytes_read": 2 * 153472})
+	h.wantSummary(h.run(exitDone, "models", "."), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
 
 	listed := map[string]string{}
 	for _, model := range h.run(exitDone, "list").lines {
@@ -197,49 +197,49 @@ func (w *windows) dataFolder(t *testing.T) {
 			t.Errorf("%s is listed with SHA-256 %q, want %s: %v", name, got, ingest.Sum(content), listed)
 		}
 	}
-	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
-	h.exported("tiny", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny.gguf"])
+	h.wantSummary(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
+	h.exportAndCompare("tiny", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny.gguf"])
 
-	// One payload that no row refers to: it goes, and what the rows refer to stays.
-	stray := []byte("a killed run left this")
-	path := payloadPath(h.store, ingest.Sum(stray))
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, stray, 0o644)); err != nil {
+	// gc deletes a payload that no row refers to, and keeps the others.
+	garbage := []byte("a killed run left this")
+	path := payloadPath(h.store, ingest.Sum(garbage))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, garbage, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	h.want(h.run(exitDone, "gc", "--yes"), map[string]int64{"payloads": 1, "bytes": int64(len(stray))})
+	h.wantSummary(h.run(exitDone, "gc", "--yes"), map[string]int64{"payloads": 1, "bytes": int64(len(garbage))})
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("gc left %s (%v)", path, err)
 	}
-	if r := h.looked(w.sample, w.files); len(r.models) != 2 || r.open != 0 || len(r.digests) != len(h.box.files()) {
+	if r := h.auditFiles(w.sample, w.files); len(r.models) != 2 || r.open != 0 || len(r.digests) != len(h.box.files()) {
 		t.Errorf("%d models, %d of them open, %d segments in %d files of the store", len(r.models), r.open,
 			len(r.digests), len(h.box.files()))
 	}
-	h.exported("1", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny-chat.gguf"])
+	h.exportAndCompare("1", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny-chat.gguf"])
 
-	// Damage on the disk is found and repaired: the bytes are those of the tensor blk.0.ffn_up.weight.
+	// Damage in the store is found and repaired. These bytes are the tensor blk.0.ffn_up.weight.
 	weights := w.files["tiny.gguf"][56960:126592]
 	if err := os.WriteFile(payloadPath(h.store, ingest.Sum(weights)), make([]byte, len(weights)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	h.want(h.run(exitDamage, "verify", "tiny"), map[string]int64{"damaged": 1})
-	h.want(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))),
+	h.wantSummary(h.run(exitDamage, "verify", "tiny"), map[string]int64{"damaged": 1})
+	h.wantSummary(h.run(exitDone, "verify", "tiny", "--repair", windowsPath(filepath.Join(w.sample, "tiny.gguf"))),
 		map[string]int64{"damaged": 0, "repaired": 1})
-	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0})
+	h.wantSummary(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0})
 }
 
-// inRows keeps payloads in the catalogue, whose file is named with a drive letter and backslashes.
+// inRows keeps payloads in the catalogue, whose path has a drive letter and backslashes.
 func (w *windows) inRows(t *testing.T) {
 	folder := t.TempDir()
 	h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db")}}
 	h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog), "--store", inRows}
 
-	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "refused": 0})
-	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
-	h.exported("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
-	h.want(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2,
+	h.wantSummary(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 2, "refused": 0})
+	h.wantSummary(h.run(exitDone, "verify"), map[string]int64{"models": 2, "damaged": 0, "not_verified": 0})
+	h.exportAndCompare("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
+	h.wantSummary(h.run(exitDone, "models", windowsPath(w.sample)), map[string]int64{"taken": 0, "skipped": 2,
 		"bytes_read": 0})
-	h.want(h.run(exitDone, "gc", "--yes"), map[string]int64{"payloads": 0, "atoms": 0})
-	if r := h.looked(w.sample, w.files); len(r.models) != 2 || r.open != 0 {
+	h.wantSummary(h.run(exitDone, "gc", "--yes"), map[string]int64{"payloads": 0, "atoms": 0})
+	if r := h.auditFiles(w.sample, w.files); len(r.models) != 2 || r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}
 	entries, err := os.ReadDir(folder)
@@ -248,13 +248,13 @@ func (w *windows) inRows(t *testing.T) {
 	}
 	for _, entry := range entries {
 		if entry.IsDir() {
-			t.Errorf("payloads in rows, and a folder %s beside them", entry.Name())
+			t.Errorf("payloads are in rows, but there is a folder %s", entry.Name())
 		}
 	}
 }
 
-// longPaths has paths that are longer than the 260 characters which Windows once took, for all that
-// the program reads and writes, and names of files that are not ASCII.
+// longPaths uses paths above the old Windows limit of 260 characters for everything that the
+// program reads and writes, and file names that are not ASCII.
 func (w *windows) longPaths(t *testing.T) {
 	part := strings.Repeat("long", 25)
 	folder := filepath.Join(t.TempDir(), part, part, part)
@@ -267,25 +267,24 @@ func (w *windows) longPaths(t *testing.T) {
 		store: filepath.Join(folder, "store")}}
 	h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog), "--store", "dir:" + windowsPath(h.store)}
 
-	h.want(h.run(exitDone, "models", windowsPath(source)), map[string]int64{"taken": 1, "refused": 0})
-	h.want(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0, "not_verified": 0})
-	h.exported("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
-	h.want(h.run(exitDone, "gc"), map[string]int64{"payloads": 0, "remains": 0})
-	if r := h.looked(source, map[string][]byte{"\u5c0f\u3055\u3044.gguf": w.files["tiny.gguf"]}); len(r.models) != 1 ||
+	h.wantSummary(h.run(exitDone, "models", windowsPath(source)), map[string]int64{"taken": 1, "refused": 0})
+	h.wantSummary(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0, "not_verified": 0})
+	h.exportAndCompare("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
+	h.wantSummary(h.run(exitDone, "gc"), map[string]int64{"payloads": 0, "remains": 0})
+	if r := h.auditFiles(source, map[string][]byte{"\u5c0f\u3055\u3044.gguf": w.files["tiny.gguf"]}); len(r.models) != 1 ||
 		r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}
 }
 
-// killed kills the program within a file, and resumes: the next run finds at once that the process that holds the job
-// has ended.
+// killed kills the program within a file. resume detects at once that the job's owner has ended.
 func (w *windows) killed(t *testing.T) {
-	const size = 1 << 30 // of zeros, which take no room on the disk: several batches
+	const size = 1 << 30 // a sparse file of several batches
 	zeros := filepath.Join(t.TempDir(), "zeros")
 	if err := errors.Join(os.WriteFile(zeros, nil, 0o644), os.Truncate(zeros, size)); err != nil {
 		t.Fatal(err)
 	}
-	for range 10 { // times that it may be done, or have written part of a batch only, when it is killed
+	for range 10 { // the kill may come after the last batch, or before the first one is committed
 		folder := t.TempDir()
 		h := windowsHome{T: t, windows: w, box: box{TB: t, catalog: filepath.Join(folder, "catalog.db"),
 			store: filepath.Join(folder, "store")}}
@@ -294,8 +293,8 @@ func (w *windows) killed(t *testing.T) {
 		if err := run.Start(); err != nil {
 			t.Fatal(err)
 		}
-		began := int64(-1) // the size of SQLite's log when the first payload was there; it grows with the first batch
-		h.until("a batch of rows", func() bool {
+		began := int64(-1) // size of SQLite's log with the first payload; it grows with the first batch
+		h.waitFor("a batch of rows", func() bool {
 			log, err := os.Stat(h.catalog + "-wal")
 			if err == nil && began < 0 {
 				if payloads, _ := filepath.Glob(filepath.Join(h.store, "sha256", "*", "*")); len(payloads) > 0 {
@@ -308,21 +307,21 @@ func (w *windows) killed(t *testing.T) {
 		if err := run.Wait(); err == nil {
 			continue
 		}
-		left := h.looked(filepath.Dir(zeros), nil)
+		left := h.auditFiles(filepath.Dir(zeros), nil)
 		if left.open != 1 {
 			t.Fatalf("%d models are open, %d bytes recorded", left.open, left.recorded)
 		}
-		if left.recorded == 0 { // the log had grown, and the batch was not committed
+		if left.recorded == 0 { // the log grew, but the batch was not committed
 			continue
 		}
 		resumed := h.run(exitDone, "resume")
-		h.want(resumed, map[string]int64{"taken": 1, "refused": 0})
+		h.wantSummary(resumed, map[string]int64{"taken": 1, "refused": 0})
 		if got := number(resumed.event("taken"), "bytes_resumed"); got != left.recorded ||
 			strings.Contains(resumed.stderr, "waiting") {
-			t.Errorf("it went on after %d bytes, and %d were recorded\n%s", got, left.recorded, resumed.stderr)
+			t.Errorf("it resumed after %d bytes, and %d were recorded\n%s", got, left.recorded, resumed.stderr)
 		}
-		h.want(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0})
+		h.wantSummary(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0})
 		return
 	}
-	t.Error("it was never killed after its first batch and before its last")
+	t.Error("no kill came between the first batch and the last")
 }

@@ -1,5 +1,4 @@
-// Package buffer bounds the memory that a process takes for payloads. One Pool serves the whole process:
-// what ingests, verifies, exports and copies takes its buffers from there and gives them back.
+// Package buffer bounds the memory of a process for payloads. The whole process uses one Pool.
 package buffer
 
 import (
@@ -11,31 +10,31 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// pageBytes is the alignment of buffers, so that a store may write them past the system's cache (O_DIRECT).
+// pageBytes is the alignment of buffers, so that a store can write them with O_DIRECT.
 const pageBytes = 4096
 
-// Pool lends buffers, never more than its limit at once. Returned buffers are kept for the next borrower and are not
-// cleared. Its methods may be called by many goroutines.
+// Pool lends buffers up to its limit. It reuses returned buffers and does not clear them. Its
+// methods are safe for concurrent use.
 type Pool struct {
-	limit  int64
-	memory int64               // of the whole process
-	room   *semaphore.Weighted // bytes that may still be lent
+	limit     int64
+	memory    int64               // of the whole process
+	available *semaphore.Weighted // bytes
 
-	mu   sync.Mutex
-	lent int64
-	kept [][]byte // free ones, the last returned last
-	free int64    // their bytes
+	mu        sync.Mutex
+	lent      int64
+	free      [][]byte // oldest first
+	freeBytes int64
 }
 
-// DefaultMemory is the memory limit of a process that names none, in bytes.
+// DefaultMemory is the default memory limit of a process, in bytes.
 const DefaultMemory = 96 << 20
 
-// Reserved is what a process needs beside its buffers: the runtime, the catalogue's cache, the rows of
-// open batches. Measured, not
-// derived.
+// Reserved is the memory in bytes that a process needs besides its buffers: the runtime, the
+// catalogue's cache, the rows of open batches. It was measured, not derived.
 const Reserved = 40 << 20
 
-// ForMemory returns the pool of a process that may hold memory bytes in all; DefaultMemory if zero or less.
+// ForMemory returns a pool for a process with a limit of memory bytes, or DefaultMemory if it is
+// zero or less.
 func ForMemory(memory int64) *Pool {
 	if memory <= 0 {
 		memory = DefaultMemory
@@ -47,15 +46,15 @@ func ForMemory(memory int64) *Pool {
 
 // New returns a pool that lends at most limit bytes at once.
 func New(limit int64) *Pool {
-	return &Pool{limit: limit, memory: limit + Reserved, room: semaphore.NewWeighted(limit)}
+	return &Pool{limit: limit, memory: limit + Reserved, available: semaphore.NewWeighted(limit)}
 }
 
-// Limit returns how many bytes the pool lends at most.
+// Limit returns the maximum number of bytes lent at once.
 func (p *Pool) Limit() int64 { return p.limit }
 
 // A TooSmallError says that a request is larger than the pool.
 type TooSmallError struct {
-	Memory, Need int64 // the memory limit, and the least that it has to be, in bytes
+	Memory, Need int64 // the memory limit and the required one, in bytes
 }
 
 func (e *TooSmallError) Error() string {
@@ -63,15 +62,15 @@ func (e *TooSmallError) Error() string {
 		e.Memory>>20, (e.Need+1<<20-1)>>20)
 }
 
-// take hands out a buffer of size bytes, for which the caller has acquired the room.
+// take returns a buffer of size bytes. The caller has acquired them.
 func (p *Pool) take(size int64) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lent += size
-	for i := len(p.kept) - 1; i >= 0; i-- {
-		if b := p.kept[i]; int64(len(b)) == size {
-			p.kept = append(p.kept[:i], p.kept[i+1:]...)
-			p.free -= size
+	for i := len(p.free) - 1; i >= 0; i-- {
+		if b := p.free[i]; int64(len(b)) == size {
+			p.free = append(p.free[:i], p.free[i+1:]...)
+			p.freeBytes -= size
 			return b
 		}
 	}
@@ -79,24 +78,24 @@ func (p *Pool) take(size int64) []byte {
 	return aligned(size)
 }
 
-// shrink drops kept buffers, the oldest first, until they and what is lent stay below the limit together.
+// shrink drops free buffers, the oldest first, until free and lent bytes are below the limit.
 func (p *Pool) shrink() {
-	for len(p.kept) > 0 && p.lent+p.free > p.limit {
-		p.free -= int64(len(p.kept[0]))
-		p.kept = p.kept[1:]
+	for len(p.free) > 0 && p.lent+p.freeBytes > p.limit {
+		p.freeBytes -= int64(len(p.free[0]))
+		p.free = p.free[1:]
 	}
 }
 
 func (p *Pool) put(b []byte) {
 	p.mu.Lock()
 	p.lent -= int64(len(b))
-	p.free += int64(len(b))
-	p.kept = append(p.kept, b)
+	p.freeBytes += int64(len(b))
+	p.free = append(p.free, b)
 	p.mu.Unlock()
-	p.room.Release(int64(len(b)))
+	p.available.Release(int64(len(b)))
 }
 
-// aligned allocates n bytes that begin on a page.
+// aligned allocates n bytes that start on a page.
 func aligned(n int64) []byte {
 	b := make([]byte, n+pageBytes)
 	skip := int64(0)
@@ -106,106 +105,103 @@ func aligned(n int64) []byte {
 	return b[skip : skip+n : skip+n]
 }
 
-// Lease is what one borrower has out. Closing it returns everything at once, wherever the borrower left it.
+// Lease is the buffers and reservations of one borrower. Close returns all of them.
 type Lease struct {
-	pool *Pool
-	mu   sync.Mutex
-	out  map[*byte][]byte
-	held int64 // bytes of Hold
+	pool     *Pool
+	mu       sync.Mutex
+	buffers  map[*byte][]byte
+	reserved int64 // bytes
 }
 
-// Lease begins to borrow.
-func (p *Pool) Lease() *Lease { return &Lease{pool: p, out: map[*byte][]byte{}} }
+// Lease returns an empty lease.
+func (p *Pool) Lease() *Lease { return &Lease{pool: p, buffers: map[*byte][]byte{}} }
 
-// Get waits for a buffer of size bytes. Its content is what the last borrower left.
+// Get waits for a buffer of size bytes. Its content is undefined.
 func (l *Lease) Get(ctx context.Context, size int64) ([]byte, error) {
-	if err := l.pool.acquire(ctx, size); err != nil {
-		return nil, err
-	}
-	return l.note(l.pool.take(size)), nil
+	return l.GetBeside(ctx, size, 0)
 }
 
-// Try is Get without waiting; nil if there is no room now.
+// Try is like Get, but returns nil instead of waiting.
 func (l *Lease) Try(size int64) []byte {
-	if !l.pool.room.TryAcquire(size) {
+	if !l.pool.available.TryAcquire(size) {
 		return nil
 	}
-	return l.note(l.pool.take(size))
+	return l.add(l.pool.take(size))
 }
 
-// GetBeside waits for a buffer of size bytes and for room for others' bytes beside it, such as the copies that a
-// database driver makes. Room for the others is given back with Release. Both come at once: two borrowers that
-// each waited for the second half would wait for ever.
+// GetBeside waits for a buffer of size bytes and reserves others bytes, for example for the copies
+// of a database driver. It acquires both at once: two borrowers that waited for their second half
+// would deadlock. Release ends the reservation.
 func (l *Lease) GetBeside(ctx context.Context, size, others int64) ([]byte, error) {
 	if err := l.pool.acquire(ctx, size+others); err != nil {
 		return nil, err
 	}
-	l.hold(others)
-	return l.note(l.pool.take(size)), nil
+	l.reserve(others)
+	return l.add(l.pool.take(size)), nil
 }
 
-// Reserve waits for room for others' bytes alone. It is given back with Release.
+// Reserve waits until others bytes are available, and reserves them. Release ends the reservation.
 func (l *Lease) Reserve(ctx context.Context, others int64) error {
 	err := l.pool.acquire(ctx, others)
 	if err == nil {
-		l.hold(others)
+		l.reserve(others)
 	}
 	return err
 }
 
-// Release gives room back that GetBeside or Reserve has taken for others.
+// Release ends a reservation of others bytes by GetBeside or Reserve.
 func (l *Lease) Release(others int64) {
-	l.hold(-others)
-	l.pool.room.Release(others)
+	l.reserve(-others)
+	l.pool.available.Release(others)
 }
 
 func (p *Pool) acquire(ctx context.Context, size int64) error {
 	if size > p.limit {
 		return &TooSmallError{Memory: p.memory, Need: size + Reserved}
 	}
-	if err := p.room.Acquire(ctx, size); err != nil {
+	if err := p.available.Acquire(ctx, size); err != nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// hold counts others' bytes as lent.
-func (p *Pool) hold(others int64) {
+// reserve counts acquired bytes as lent.
+func (p *Pool) reserve(others int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lent += others
 	p.shrink()
 }
 
-func (l *Lease) hold(others int64) {
+func (l *Lease) reserve(others int64) {
 	l.mu.Lock()
-	l.held += others
+	l.reserved += others
 	l.mu.Unlock()
-	l.pool.hold(others)
+	l.pool.reserve(others)
 }
 
-func (l *Lease) note(b []byte) []byte {
+func (l *Lease) add(b []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.out[unsafe.SliceData(b)] = b
+	l.buffers[unsafe.SliceData(b)] = b
 	return b
 }
 
 // Put returns a buffer.
 func (l *Lease) Put(b []byte) {
 	l.mu.Lock()
-	delete(l.out, unsafe.SliceData(b))
+	delete(l.buffers, unsafe.SliceData(b))
 	l.mu.Unlock()
 	l.pool.put(b)
 }
 
-// Close returns all that is still out. The goroutines that used it have ended.
+// Close returns all buffers and ends all reservations. No goroutine may still use them.
 func (l *Lease) Close() {
-	for _, b := range l.out {
+	for _, b := range l.buffers {
 		l.pool.put(b)
 	}
-	clear(l.out)
-	if l.held > 0 {
-		l.Release(l.held)
+	clear(l.buffers)
+	if l.reserved > 0 {
+		l.Release(l.reserved)
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"unsafe"
 )
 
-// However many borrow, no more bytes are out than the pool lends, and each buffer begins on a page.
-func TestPoolHoldsItsLimit(t *testing.T) {
+// Concurrent borrowers never have more bytes than the limit, and each buffer starts on a page.
+func TestPoolLimit(t *testing.T) {
 	const size, others, limit = 5000, 3000, 3*5000 + 3000
 	p := New(limit)
-	var out, most atomic.Int64
-	note := func(n int64) {
-		now := out.Add(n)
+	var lent, most atomic.Int64
+	count := func(n int64) {
+		now := lent.Add(n)
 		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
 		}
 	}
@@ -36,11 +36,11 @@ func TestPoolHoldsItsLimit(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				note(n + beside)
+				count(n + beside)
 				if int64(len(b)) != n || cap(b) != len(b) || uintptr(unsafe.Pointer(&b[0]))%pageBytes != 0 {
 					t.Errorf("buffer of %d, capacity %d at %p", len(b), cap(b), b)
 				}
-				note(-n - beside)
+				count(-n - beside)
 				l.Release(beside)
 				l.Put(b)
 			}
@@ -48,36 +48,36 @@ func TestPoolHoldsItsLimit(t *testing.T) {
 	}
 	group.Wait()
 	if most.Load() > limit {
-		t.Errorf("%d bytes were out, of %d", most.Load(), limit)
+		t.Errorf("%d bytes were lent of %d", most.Load(), limit)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lent != 0 || p.free > limit || !p.room.TryAcquire(limit) {
-		t.Errorf("%d bytes are still lent, and %d kept, of %d", p.lent, p.free, limit)
+	if p.lent != 0 || p.freeBytes > limit || !p.available.TryAcquire(limit) {
+		t.Errorf("%d bytes are still lent, and %d free, of %d", p.lent, p.freeBytes, limit)
 	}
 }
 
-// A returned buffer is lent again, and one of another size makes room.
-func TestPoolKeepsBuffers(t *testing.T) {
+// A returned buffer is reused for the same size, and dropped for another one.
+func TestPoolReusesBuffers(t *testing.T) {
 	p := New(100)
 	l := p.Lease()
 	first := l.Try(60)
 	first[0] = 7
 	l.Put(first)
 	if again := l.Try(60); &again[0] != &first[0] || again[0] != 7 {
-		t.Error("a buffer that was returned is not lent again")
+		t.Error("a returned buffer is not reused")
 	} else {
 		l.Put(again)
 	}
-	if l.Try(70) == nil || p.free != 0 {
-		t.Errorf("%d bytes are kept beside 70 lent ones, of 100", p.free)
+	if l.Try(70) == nil || p.freeBytes != 0 {
+		t.Errorf("%d bytes are free beside 70 lent ones of 100", p.freeBytes)
 	}
 	if l.Try(31) != nil {
 		t.Error("101 bytes were lent of 100")
 	}
 }
 
-// A borrower waits until there is room, or until its context ends, whose cause is then the error.
+// Get waits until bytes are available or the context ends. The error is the context's cause.
 func TestPoolWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(10)
@@ -96,7 +96,7 @@ func TestPoolWaits(t *testing.T) {
 			t.Fatalf("more was lent: %v", err)
 		default:
 		}
-		first.Close() // of a file that failed with the buffer in some channel
+		first.Close() // like a file that fails while a channel has its buffer
 		if err := <-got; err != nil {
 			t.Fatal(err)
 		}
@@ -111,12 +111,12 @@ func TestPoolWaits(t *testing.T) {
 		second.Close()
 		second.Close()
 		if first.Try(10) == nil {
-			t.Error("what was closed did not come back")
+			t.Error("Close did not return the buffer")
 		}
 	})
 }
 
-// A request that can never be met is refused, with what would do.
+// A request that is larger than the pool fails with the required memory limit.
 func TestPoolTooSmall(t *testing.T) {
 	var small *TooSmallError
 	_, err := ForMemory(50<<20).Lease().Get(t.Context(), 16<<20)
@@ -125,6 +125,6 @@ func TestPoolTooSmall(t *testing.T) {
 		t.Errorf("16 MiB of a process of 50: %v", err)
 	}
 	if ForMemory(0).Limit() != DefaultMemory-Reserved || ForMemory(1).Limit() != 0 {
-		t.Error("the limit is not what is left beside the reserve")
+		t.Error("the limit is not the memory without the reserve")
 	}
 }

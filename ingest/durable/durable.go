@@ -1,6 +1,6 @@
-// Package durable makes the names of files and folders outlast a power cut. Syncing a file keeps
-// its bytes. Its name is an entry of the folder, which has to be synced as well, and so on up to
-// the first folder that was there before.
+// Package durable makes the names of files and folders survive a power failure. Syncing a file
+// makes its bytes durable. Its name is an entry of the folder, which must be synced as well, and so
+// on up to the first folder that existed before.
 package durable
 
 import (
@@ -11,15 +11,15 @@ import (
 	"syscall"
 )
 
-// system is what MkdirAll asks of the system; tests watch it.
+// system has the system calls of MkdirAll. Tests replace them.
 type system struct {
 	mkdir func(path string, mode fs.FileMode) error
 	sync  func(folder string) error
 }
 
-// MkdirAll makes the folder at path, and those above it that are missing, from the top. Each is
-// durable before the next is made. The lowest one that exists is made durable too: the process that
-// made it may have been killed before it did so.
+// MkdirAll creates the folder at path and its missing parents, from the top. Each is durable before
+// the next is created. MkdirAll also syncs the lowest existing folder, because the process that
+// created it may have been killed before it did so.
 func MkdirAll(path string, mode fs.FileMode) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func MkdirAll(path string, mode fs.FileMode) error {
 }
 
 func (s system) mkdirAll(path string, mode fs.FileMode) error {
-	info, err := os.Stat(path) // it may be a link
+	info, err := os.Stat(path) // path may be a link
 	parent := filepath.Dir(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && parent != path:
@@ -47,7 +47,7 @@ func (s system) mkdirAll(path string, mode fs.FileMode) error {
 	}
 	err = s.sync(parent)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil // somebody else made this folder for us, and answers for it
+		return nil // another user created this folder
 	}
 	return err
 }

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// watch returns a system that notes each step, its path relative to root.
-func watch(t *testing.T, root string) (system, *[]string) {
+// logged returns a system that logs each call, with paths relative to root.
+func logged(t *testing.T, root string) (system, *[]string) {
 	var steps []string
-	note := func(step, path string) {
+	log := func(step, path string) {
 		rel, err := filepath.Rel(root, path)
 		if err != nil {
 			t.Error(err)
@@ -20,16 +20,16 @@ func watch(t *testing.T, root string) (system, *[]string) {
 		steps = append(steps, step+" "+filepath.ToSlash(rel))
 	}
 	return system{
-		mkdir: func(path string, mode fs.FileMode) error { note("mkdir", path); return os.Mkdir(path, mode) },
-		sync:  func(path string) error { note("sync", path); return SyncFolder(path) },
+		mkdir: func(path string, mode fs.FileMode) error { log("mkdir", path); return os.Mkdir(path, mode) },
+		sync:  func(path string) error { log("sync", path); return SyncFolder(path) },
 	}, &steps
 }
 
-// TestOrder: each new folder is durable in its parent before the next is made, down from one that
-// was there, which is made durable as well.
+// TestOrder: each new folder is durable before the next is created, and so is the lowest existing
+// one.
 func TestOrder(t *testing.T) {
 	root := t.TempDir()
-	s, steps := watch(t, root)
+	s, steps := logged(t, root)
 	path := filepath.Join(root, "a", "b", "c")
 	if err := s.mkdirAll(path, 0o700); err != nil {
 		t.Fatal(err)
@@ -40,11 +40,11 @@ func TestOrder(t *testing.T) {
 	}
 	*steps = nil
 	if err := s.mkdirAll(path, 0o700); err != nil || !slices.Equal(*steps, []string{"sync a/b"}) {
-		t.Errorf("of a folder that is there: %q, %v", *steps, err)
+		t.Errorf("an existing folder: %q, %v", *steps, err)
 	}
 }
 
-// TestFaults: a step that fails is an error, and going on later makes the folder.
+// TestFaults: a failed step is an error, and the next call creates the folder.
 func TestFaults(t *testing.T) {
 	fault := errors.New("fault")
 	for at := range 7 {
@@ -62,7 +62,7 @@ func TestFaults(t *testing.T) {
 			sync:  func(path string) error { return failing(SyncFolder(path)) },
 		}
 		if err := s.mkdirAll(path, 0o700); !errors.Is(err, fault) {
-			t.Errorf("step %d failed, and the error is %v", at, err)
+			t.Errorf("step %d failed, but the error is %v", at, err)
 		}
 		if err := s.mkdirAll(path, 0o700); err != nil {
 			t.Errorf("after step %d failed: %v", at, err)
@@ -77,7 +77,7 @@ func TestNotAFolder(t *testing.T) {
 	}
 	for _, path := range []string{file, filepath.Join(file, "below")} {
 		if err := MkdirAll(path, 0o700); err == nil {
-			t.Errorf("%s was made", path)
+			t.Errorf("%s was created", path)
 		}
 	}
 }

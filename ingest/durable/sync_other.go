@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// SyncFolder makes the names in a folder durable. A file system that cannot do
-// that for a folder says so, and then there is nothing more to ask of it.
+// SyncFolder makes the names in a folder durable. It ignores the error of a file system that cannot
+// sync folders.
 func SyncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {

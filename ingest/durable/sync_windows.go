@@ -1,5 +1,4 @@
 package durable
 
-// SyncFolder does nothing: Windows has no call that makes the names in a folder
-// durable, and NTFS journals a rename by itself.
+// SyncFolder does nothing: Windows cannot sync folders, and NTFS journals renames.
 func SyncFolder(string) error { return nil }

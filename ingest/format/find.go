@@ -16,17 +16,17 @@ import (
 
 // Find searches paths, which are files or folders, for models:
 //
-//   - An Ollama models folder, at any depth, gives a source for each manifest, and one for each blob that no manifest
-//     names.
-//   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. One part stands for all.
-//   - Any other regular file is a source of its own. Files that are hidden or unfinished, keys, logs and histories are
-//     skipped in a folder.
+//   - An Ollama models folder, at any depth, has a source for each manifest, and one for each blob
+//     that no manifest names.
+//   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. Any part stands for all.
+//   - Any other regular file is a source. In folders, Find skips hidden and unfinished files, keys,
+//     logs and histories.
 //
-// It looks at names and reads manifests, nothing else. Whatever cannot be taken
-// in is noted and the rest goes on, so the error is that of ctx. The order of the
-// results depends on what is there, not on how it was found.
+// It only looks at names and reads manifests. It adds what cannot be ingested to Refused and
+// continues; the only error is that of ctx. The order of the results does not depend on the order
+// of paths.
 func Find(ctx context.Context, paths []string) (ingest.Found, error) {
-	f := finder{ctx: ctx, given: treeOf(paths), plain: map[string]place{}, known: map[string]bool{},
+	f := finder{ctx: ctx, given: treeOf(paths), plain: map[string]place{}, named: map[string]bool{},
 		models: map[string]ingest.Source{}, names: map[string]string{}}
 	for _, path := range paths {
 		if err := f.find(path); err != nil {
@@ -36,15 +36,15 @@ func Find(ctx context.Context, paths []string) (ingest.Found, error) {
 	return f.found(), nil
 }
 
-// finder collects what a search yields. Keys of its maps are real paths, so that
-// what is reached in two ways is found once.
+// finder collects the results of a search. The keys of its maps are real paths, so that it finds a
+// file with two paths once.
 type finder struct {
 	ctx     context.Context
 	given   tree
-	plain   map[string]place         // files that are a source, or a part of a split one
-	known   map[string]bool          // blobs that a manifest names
+	plain   map[string]place         // files that are a source or a part of a split model
+	named   map[string]bool          // blobs that a manifest names
 	models  map[string]ingest.Source // by manifest and name
-	names   map[string]string        // names for plain files
+	names   map[string]string        // model names of plain files
 	skipped []ingest.Note
 	refused []ingest.Note
 }
@@ -57,11 +57,11 @@ func (f *finder) refuse(path string, reason error) {
 	f.refused = append(f.refused, ingest.Note{Path: path, Reason: withoutPath(reason)})
 }
 
-// withoutPath drops the path from an error of package os: the note has it.
+// withoutPath removes the path from an error of package os, because the note has it.
 func withoutPath(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) && errors.Is(err, fs.ErrNotExist) {
-		return errNothingThere
+		return errNotFound
 	}
 	if p, ok := err.(*fs.PathError); ok {
 		return p.Err
@@ -69,12 +69,12 @@ func withoutPath(err error) error {
 	return err
 }
 
-var errNothingThere = errors.New("there is no such file or folder")
+var errNotFound = errors.New("there is no such file or folder")
 
-// find searches one of the given paths. That path, and no other, may be a link to anywhere.
+// find searches one of the given paths. Only a given path may be a link to anywhere.
 func (f *finder) find(path string) error {
 	if path == "" {
-		f.refuse(path, errNothingThere)
+		f.refuse(path, errNotFound)
 		return nil
 	}
 	path, err := filepath.Abs(path)
@@ -105,36 +105,36 @@ func (f *finder) find(path string) error {
 	return f.file(at)
 }
 
-// file takes in a file that was given by its own name.
+// file adds a file that is a given path.
 func (f *finder) file(at place) error {
 	if isUnfinished(filepath.Base(at.path)) {
 		f.refuse(at.path, errUnfinished)
 		return nil
 	}
 	f.add(at)
-	if name := f.nameOfBlob(at); name != "" {
+	if name := f.modelOfBlob(at); name != "" {
 		f.names[at.key()] = name
 	}
 	return f.siblings(at)
 }
 
-// add notes a plain file. Reached in two ways, it goes by the better name.
+// add adds a plain file. Of several paths to it, it keeps the best.
 func (f *finder) add(at place) {
-	if there, ok := f.plain[at.key()]; !ok || at.better(there) {
+	if other, ok := f.plain[at.key()]; !ok || at.better(other) {
 		f.plain[at.key()] = at
 	}
 }
 
-// found turns what was collected into the result.
+// found returns the result.
 func (f *finder) found() ingest.Found {
 	var found ingest.Found
 	for _, source := range f.models {
 		found.Sources = append(found.Sources, source)
 	}
-	for key := range f.known {
+	for key := range f.named {
 		delete(f.plain, key)
 	}
-	for _, set := range f.takeSplits() {
+	for _, set := range f.extractSplits() {
 		source, err := set.source()
 		if err != nil {
 			f.refuse(set.first(), err)
@@ -160,20 +160,20 @@ func plainSource(at place, name string) ingest.Source {
 	return source
 }
 
-// sourceFile makes a file that no manifest describes. What its name promises counts,
-// its own or that of the file that a link leads to.
+// sourceFile returns a file that no manifest names. Its expected digest comes from its name or that
+// of the link's target.
 func sourceFile(at place) ingest.SourceFile {
 	file := ingest.SourceFile{Path: at.path, Root: at.root, Role: ingest.Weights, ExpectedBytes: -1}
 	for _, path := range []string{at.path, at.real} {
-		if claim, ok := ollama.BlobDigest(filepath.Base(path)); ok {
-			file.Expected = claim
+		if digest, ok := ollama.BlobDigest(filepath.Base(path)); ok {
+			file.Expected = digest
 			break
 		}
 	}
 	return file
 }
 
-// sorted orders notes by path, and drops those that say the same.
+// sorted sorts notes by path and removes duplicates.
 func sorted(notes []ingest.Note) []ingest.Note {
 	slices.SortFunc(notes, func(a, b ingest.Note) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason.Error(), b.Reason.Error()))

@@ -8,18 +8,19 @@ import (
 	"strings"
 )
 
-// Why a search leaves a file or a folder out. What the user names is taken all the same, unless it is unfinished.
+// The reasons for which a search skips a file or folder. A given path is only refused if it is
+// unfinished.
 var (
 	errUnfinished = errors.New("an unfinished download")
 	errHidden     = errors.New("hidden")
 	errKey        = errors.New("a key or a credential")
 	errHistory    = errors.New("a history")
 	errLog        = errors.New("a log")
-	errTemporary  = errors.New("a temporary file of Ollama's")
+	errTemporary  = errors.New("a temporary file of Ollama")
 )
 
-// excluded returns why a search leaves out what has this name, nil if it does not. Folders of models have private files
-// as well: ~/.ollama has a key and the history of prompts, ~/.cache/huggingface a token.
+// excluded returns why a search skips a name; nil if it does not. Folders of models also contain
+// private files: ~/.ollama has a key and the history of prompts, ~/.cache/huggingface a token.
 func excluded(name string) error {
 	name = strings.ToLower(name)
 	switch {
@@ -39,7 +40,7 @@ func excluded(name string) error {
 	return nil
 }
 
-// Ollama's unfinished blobs are sha256-<hex>-partial, and -partial-0 and so on for their pieces.
+// Ollama's unfinished blobs are sha256-<hex>-partial, and their pieces -partial-0 and so on.
 var partial = regexp.MustCompile(`-partial(-[0-9]+)?$`)
 
 var unfinished = []string{".part", ".partial", ".crdownload", ".incomplete", ".tmp", ".download", ".aria2"}
@@ -57,15 +58,16 @@ var (
 	logName     = regexp.MustCompile(`\.log([.-][0-9]+)*(\.(gz|bz2|xz|zst))?$`)
 )
 
-// isKey reports whether a name, in lower case, is that of a key (id_ed25519, id_rsa.pub, server.pem) or a credential.
+// isKey reports whether a name in lower case is that of a key (id_ed25519, id_rsa.pub, server.pem)
+// or a credential.
 func isKey(name string) bool {
 	extension := filepath.Ext(name)
 	return strings.HasPrefix(name, "id_") && !slices.Contains(modelExtensions, extension) ||
 		slices.Contains(keyExtensions, extension) || slices.Contains(credentials, name)
 }
 
-// Ollama writes a blob as sha256-<number> before it knows its digest, and collects the files of a model in
-// blobs/<number>.
+// Ollama writes a blob to sha256-<number> until it knows the digest, and collects the files of a
+// model in blobs/<number>.
 var (
 	temporaryBlob   = regexp.MustCompile(`^sha256-[0-9]{1,20}$`)
 	temporaryFolder = regexp.MustCompile(`^[0-9]+$`)

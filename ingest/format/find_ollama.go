@@ -21,7 +21,7 @@ const (
 	blobsFolder     = "blobs"
 )
 
-// manifestDepth is how many names lead from the manifests folder to a manifest.
+// manifestDepth is the depth of manifests below the manifests folder.
 const manifestDepth = 4
 
 func isOllamaFolder(name string) bool { return name == manifestsFolder || name == blobsFolder }
@@ -29,27 +29,24 @@ func isOllamaFolder(name string) bool { return name == manifestsFolder || name =
 // isModelsFolder reports whether these are the entries of an Ollama models folder.
 func isModelsFolder(entries []fs.DirEntry) bool {
 	has := func(name string) bool {
-		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-			return e.Name() == name &&
-				!e.Type().IsRegular()
-		})
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name && !e.Type().IsRegular() })
 	}
 	return has(manifestsFolder) && has(blobsFolder)
 }
 
-// ollamaPart is what is to be taken of a models folder.
+// ollamaPart is the part of a models folder to search.
 type ollamaPart struct {
 	models string // path of the models folder
 	within string // the manifest, or folder of manifests, relative to the manifests folder; empty for all
 	blobs  bool   // also the blobs that no manifest names
 }
 
-func (p ollamaPart) holds(manifest string) bool {
+func (p ollamaPart) contains(manifest string) bool {
 	return p.within == "" || manifest == p.within || strings.HasPrefix(manifest, p.within+"/")
 }
 
-// partOf reports whether a given path is the blobs folder, the manifests folder,
-// or a folder or a manifest within that.
+// partOf reports whether a given path is the blobs folder, the manifests folder, or a folder or
+// manifest below the latter.
 func partOf(at place) (ollamaPart, bool) {
 	isFolder := func(path string) bool {
 		info, err := os.Stat(path)
@@ -68,35 +65,34 @@ func partOf(at place) (ollamaPart, bool) {
 	}
 	part := ollamaPart{models: filepath.Dir(path)}
 	if depth > 0 {
-		within, _ := filepath.Rel(path, at.path) // path is the beginning of at.path
+		within, _ := filepath.Rel(path, at.path) // path is a prefix of at.path
 		part.within = filepath.ToSlash(within)
 	}
 	return part, isFolder(filepath.Join(part.models, blobsFolder))
 }
 
-// ollamaPart takes in a part of a models folder that was given by its own name.
+// ollamaPart searches a part of a models folder that is a given path.
 func (f *finder) ollamaPart(at place, part ollamaPart) error {
 	models := folderAt(part.models)
 	w := &walk{finder: f, tree: append(tree{models.real}, f.given...), visited: map[string]bool{}}
 	return w.all(func() error { return w.ollama(models, part) })
 }
 
-// ollama takes in a part of a models folder.
+// ollama searches a part of a models folder.
 func (w *walk) ollama(models place, part ollamaPart) error {
-	manifests, err := lookFolder(w.tree, models, manifestsFolder)
+	manifests, err := lookupFolder(w.tree, models, manifestsFolder)
 	if err != nil {
 		w.refuse(manifests.path, err)
 		return nil
 	}
-	blobs, err := lookFolder(w.tree, models, blobsFolder)
+	blobs, err := lookupFolder(w.tree, models, blobsFolder)
 	if err != nil {
 		w.refuse(blobs.path, err)
 		return nil
 	}
-	shelf := shelf{tree: w.tree, blobs: blobs}
 	err = w.eachManifest(manifests, "", func(at place, path string) {
-		if part.holds(path) {
-			w.manifest(shelf, at, path)
+		if part.contains(path) {
+			w.manifest(blobStore{w.tree, blobs}, at, path)
 		}
 	})
 	if err != nil || !part.blobs {
@@ -105,17 +101,17 @@ func (w *walk) ollama(models place, part ollamaPart) error {
 	return w.folder(blobs)
 }
 
-func lookFolder(t tree, parent place, name string) (place, error) {
-	at, err := t.look(parent, name)
+func lookupFolder(t tree, parent place, name string) (place, error) {
+	at, err := t.lookup(parent, name)
 	if err == nil && !at.info.IsDir() {
 		err = errors.New("it is not a folder")
 	}
 	return at, err
 }
 
-// eachManifest calls take for every file at the depth of manifests. path is
-// relative to the manifests folder.
-func (w *walk) eachManifest(folder place, path string, take func(at place, path string)) error {
+// eachManifest calls visit for every file at the depth of manifests. path is relative to the
+// manifests folder.
+func (w *walk) eachManifest(folder place, path string, visit func(at place, path string)) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
@@ -130,30 +126,29 @@ func (w *walk) eachManifest(folder place, path string, take func(at place, path 
 	for _, entry := range entries {
 		below := strings.TrimPrefix(path+"/"+entry.Name(), "/")
 		depth := strings.Count(below, "/") + 1
-		at, err := w.tree.look(folder, entry.Name())
+		at, err := w.tree.lookup(folder, entry.Name())
 		switch {
 		case strings.HasPrefix(entry.Name(), "."):
 			w.skip(at.path, errHidden)
 		case err != nil:
 			w.refuse(at.path, err)
 		case at.info.IsDir() && depth < manifestDepth:
-			err = w.eachManifest(at, below, take)
-			if err != nil {
+			if err := w.eachManifest(at, below, visit); err != nil {
 				return err
 			}
 		case at.info.Mode().IsRegular() && depth == manifestDepth:
-			take(at, below)
+			visit(at, below)
 		case !at.info.IsDir() && !at.info.Mode().IsRegular():
 			w.refuse(at.path, source.CheckRegular(at.info.Mode()))
 		default:
-			w.skip(at.path, errors.New("not at manifests/<host>/<namespace>/<model>/<tag>, so no manifest"))
+			w.skip(at.path, errors.New("not at manifests/<host>/<namespace>/<model>/<tag>"))
 		}
 	}
 	return nil
 }
 
-// manifest takes in the model of one manifest.
-func (f *finder) manifest(s shelf, at place, path string) {
+// manifest adds the model of a manifest.
+func (f *finder) manifest(s blobStore, at place, path string) {
 	text, parsed, err := readManifest(at)
 	if err != nil {
 		f.refuse(at.path, err)
@@ -165,10 +160,10 @@ func (f *finder) manifest(s shelf, at place, path string) {
 		return
 	}
 	for _, layer := range parsed.Layers {
-		s.each(layer.Digest, func(blob place) { f.known[blob.key()] = true })
+		s.each(layer.Digest, func(blob place) { f.named[blob.key()] = true })
 	}
-	// Ollama may keep the manifest as a blob too.
-	s.each(ingest.Sum(text), func(blob place) { f.known[blob.key()] = true })
+	// Ollama may also keep the manifest as a blob.
+	s.each(ingest.Sum(text), func(blob place) { f.named[blob.key()] = true })
 	source, missing, err := parsed.Source(name, ingest.SourceFile{Path: at.path, Root: at.root}, s.find)
 	f.refused = append(f.refused, missing...)
 	if err != nil {
@@ -194,26 +189,26 @@ func readManifest(at place) ([]byte, *ollama.Manifest, error) {
 	return text, parsed, err
 }
 
-// shelf is a blobs folder.
-type shelf struct {
+// blobStore is a blobs folder of Ollama.
+type blobStore struct {
 	tree  tree
 	blobs place
 }
 
-// each calls use for the files that are there under a digest; mostly one.
-func (s shelf) each(digest ingest.Digest, use func(place)) {
+// each calls use for the files of a digest, mostly one.
+func (s blobStore) each(digest ingest.Digest, use func(place)) {
 	for _, name := range ollama.BlobNames(digest) {
-		if at, err := s.tree.look(s.blobs, name); err == nil && at.info.Mode().IsRegular() {
+		if at, err := s.tree.lookup(s.blobs, name); err == nil && at.info.Mode().IsRegular() {
 			use(at)
 		}
 	}
 }
 
 // find is an ollama.Lookup.
-func (s shelf) find(digest ingest.Digest) (ingest.SourceFile, error) {
+func (s blobStore) find(digest ingest.Digest) (ingest.SourceFile, error) {
 	names := ollama.BlobNames(digest)
 	for _, name := range names {
-		at, err := s.tree.look(s.blobs, name)
+		at, err := s.tree.lookup(s.blobs, name)
 		if err == nil {
 			err = source.CheckRegular(at.info.Mode())
 		}
@@ -222,16 +217,16 @@ func (s shelf) find(digest ingest.Digest) (ingest.SourceFile, error) {
 		}
 	}
 	path := filepath.Join(s.blobs.path, names[0])
-	if unfinished, err := s.tree.look(s.blobs, names[0]+"-partial"); err == nil {
+	if unfinished, err := s.tree.lookup(s.blobs, names[0]+"-partial"); err == nil {
 		return ingest.SourceFile{Path: path}, fmt.Errorf("%w, %s", errUnfinished, ingest.Printable(unfinished.path))
 	}
 	return ingest.SourceFile{Path: path}, fs.ErrNotExist
 }
 
-// nameOfBlob returns the name of the model whose weights a blob is, by the
-// manifests beside its folder; the first of several. It is a help, so trouble
-// with a manifest is left for a search of the whole folder to report.
-func (f *finder) nameOfBlob(at place) string {
+// modelOfBlob returns the name of the model whose weights are this blob, according to the manifests
+// beside its folder; the first of several names. A search of the whole folder reports errors of
+// manifests, modelOfBlob ignores them.
+func (f *finder) modelOfBlob(at place) string {
 	digest, ok := ollama.BlobDigest(filepath.Base(at.path))
 	folder := filepath.Dir(at.path)
 	if !ok || filepath.Base(folder) != blobsFolder {
@@ -239,19 +234,19 @@ func (f *finder) nameOfBlob(at place) string {
 	}
 	models := folderAt(filepath.Dir(folder))
 	t := tree{models.real}
-	manifests, err := lookFolder(t, models, manifestsFolder)
+	manifests, err := lookupFolder(t, models, manifestsFolder)
 	if err != nil {
 		return ""
 	}
 	var names []string
-	aside := walk{finder: &finder{ctx: f.ctx}, tree: t, visited: map[string]bool{}}
-	_ = aside.eachManifest(manifests, "", func(at place, path string) {
+	quiet := walk{finder: &finder{ctx: f.ctx}, tree: t, visited: map[string]bool{}}
+	_ = quiet.eachManifest(manifests, "", func(at place, path string) {
 		_, parsed, err := readManifest(at)
 		if err != nil {
 			return
 		}
-		isIt := func(l ollama.Layer) bool { return l.Digest == digest && l.Role == ingest.Weights }
-		if name, err := ollama.Name(path); err == nil && slices.ContainsFunc(parsed.Layers, isIt) {
+		isBlob := func(l ollama.Layer) bool { return l.Digest == digest && l.Role == ingest.Weights }
+		if name, err := ollama.Name(path); err == nil && slices.ContainsFunc(parsed.Layers, isBlob) {
 			names = append(names, name)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/ollama"
 )
 
-// layer is a layer of a manifest whose blob has this content.
+// layer is a layer of a manifest, and the content of its blob.
 type layer struct{ role, content string }
 
 func (l layer) digest() string { return ingest.Sum([]byte(l.content)).String() }
@@ -40,8 +40,8 @@ var (
 
 func blob(l layer) string { return "sha256-" + l.digest() }
 
-// ollamaFolder has two models that share weights, one of them with more files,
-// one with a legacy blob and an orphan.
+// ollamaFolder creates a models folder with two models that share weights, one with the old name of
+// a blob, and an orphan. more adds files, or removes those with content "absent".
 func ollamaFolder(t *testing.T, more map[string]string) string {
 	legacy := "models/blobs/sha256:" + weights2.digest()
 	files := map[string]string{
@@ -131,11 +131,11 @@ func TestFindOllamaClaims(t *testing.T) {
 		for i, l := range []layer{weights, projector, license, config} {
 			if file := source.Files[i]; file.Expected.String() != l.digest() ||
 				file.ExpectedBytes != int64(len(l.content)) {
-				t.Errorf("%+v does not carry what the manifest promises", file)
+				t.Errorf("%+v does not have the digest and size of the manifest", file)
 			}
 		}
 		if last := source.Files[4]; !last.Expected.IsZero() || last.ExpectedBytes != -1 {
-			t.Errorf("nobody promises anything of the manifest: %+v", last)
+			t.Errorf("the manifest has an expected digest or size: %+v", last)
 		}
 	}
 }
@@ -157,19 +157,19 @@ func TestFindOllamaTrouble(t *testing.T) {
 		"weights missing": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "absent"},
 			[]string{orphan, lineTwo, lineOne},
 			[]string{"models/blobs/" + blob(weights2) +
-				": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) +
+				": hf.co/me/three:Q4: the model's weights are missing: weights blob " + blob(weights2) +
 				" named by the manifest is missing"}},
 		"weights unfinished": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "absent",
 			"models/blobs/" + blob(weights2) + "-partial": ""},
 			[]string{orphan, lineTwo, lineOne},
 			[]string{"models/blobs/" + blob(weights2) +
-				": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) +
+				": hf.co/me/three:Q4: the model's weights are missing: weights blob " + blob(weights2) +
 				" named by the manifest: an unfinished download"}},
 		"weights lead out": {map[string]string{"models/blobs/sha256:" + weights2.digest(): "-> ../../elsewhere",
 			"elsewhere": "GGUF two"}, []string{orphan, lineTwo, lineOne},
 			[]string{"models/blobs/sha256:" + weights2.digest() + ": a symbolic link that leads out",
 				"models/blobs/sha256:" + weights2.digest() +
-					": hf.co/me/three:Q4: the model's weights are not there: weights blob " + blob(weights2) +
+					": hf.co/me/three:Q4: the model's weights are missing: weights blob " + blob(weights2) +
 					" named by the manifest: a symbolic link that leads out"}},
 		"no manifest": {map[string]string{one: "<html>"},
 			[]string{"weights models/blobs/" + blob(license), "weights models/blobs/" + blob(projector), orphan,
@@ -180,10 +180,10 @@ func TestFindOllamaTrouble(t *testing.T) {
 			[]string{"models/manifests/hf.co/me/huge/x: manifest of 1048577 bytes"}},
 		"a bad name": {map[string]string{"models/manifests/hf.co/me/a b/x": manifestOf(config, weights)},
 			[]string{orphan, lineThree, lineTwo, lineOne},
-			[]string{`models/manifests/hf.co/me/a b/x: "a b" is not a part of a model's name`}},
+			[]string{`models/manifests/hf.co/me/a b/x: "a b" is not a valid part of an Ollama model's name`}},
 		"no weights named": {map[string]string{"models/manifests/hf.co/me/none/x": manifestOf(config, license)},
 			[]string{orphan, lineThree, lineTwo, lineOne},
-			[]string{"models/manifests/hf.co/me/none/x: hf.co/me/none:x: the model's weights are not there: the " +
+			[]string{"models/manifests/hf.co/me/none/x: hf.co/me/none:x: the model's weights are missing: the " +
 				"manifest names none"}},
 		"manifests is a file": {map[string]string{"more/manifests": "x", "more/blobs/y": ""},
 			[]string{orphan, lineThree, lineTwo, lineOne}, nil},
@@ -196,7 +196,7 @@ func TestFindOllamaTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sources, _, refused := find(t, ollamaFolder(t, test.more), "models")
-			if name == "no manifest" { // two orphans more, in the order of their digests
+			if name == "no manifest" { // two more orphans, in the order of their digests
 				if len(sources) != len(test.sources) {
 					t.Errorf("sources: %q", sources)
 				}
@@ -209,12 +209,12 @@ func TestFindOllamaTrouble(t *testing.T) {
 }
 
 func TestFindOllamaDepth(t *testing.T) {
-	root := ollamaFolder(t, map[string]string{"models/manifests/stray": "", "models/manifests/h/n/m/t/deeper": "",
+	root := ollamaFolder(t, map[string]string{"models/manifests/other": "", "models/manifests/h/n/m/t/deeper": "",
 		"models/manifests/h/n/up": "-> ../.."})
 	sources, skipped, refused := find(t, root, "models")
 	expect(t, "sources", sources, []string{orphan, lineThree, lineTwo, lineOne})
 	expect(t, "refused", refused, nil)
-	for _, want := range []string{"models/manifests/stray: not at manifests/",
+	for _, want := range []string{"models/manifests/other: not at manifests/",
 		"models/manifests/h/n/m/t: not at manifests/"} {
 		if !strings.Contains(strings.Join(skipped, "\n"), want) {
 			t.Errorf("%q is not among the skipped: %q", want, skipped)
@@ -222,8 +222,8 @@ func TestFindOllamaDepth(t *testing.T) {
 	}
 }
 
-// TestFindOllamaBlobsElsewhere: the blobs folder is a link to another disk. The
-// models folder alone does not lead there; the blobs folder given by name does.
+// TestFindOllamaBlobsElsewhere: the blobs folder is a link to another disk. A search of the models
+// folder does not follow it; a search of the blobs folder does.
 func TestFindOllamaBlobsElsewhere(t *testing.T) {
 	root := ollamaFolder(t, nil)
 	if err := os.Rename(filepath.Join(root, "models/blobs"), filepath.Join(root, "disk")); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestFindLinksBetweenGivenPaths: a link may lead to what was given as well.
+// TestFindLinksBetweenGivenPaths: a link may lead to another given path.
 func TestFindLinksBetweenGivenPaths(t *testing.T) {
 	root := folder(t, map[string]string{
 		"studio/a.gguf": "-> ../ollama/blob", "studio/b.gguf": "-> ../one/b.gguf", "studio/sub": "-> ../ollama/sub",
@@ -22,8 +22,8 @@ func TestFindLinksBetweenGivenPaths(t *testing.T) {
 		[]string{"studio/d.gguf: a symbolic link that leads out of the given folder, to ROOT/one/d.gguf"})
 }
 
-// TestFindSnapshot: the links of a snapshot of a Hugging Face repository lead to the blobs folder beside the snapshots,
-// and to no other.
+// TestFindSnapshot: a link in a snapshot of a Hugging Face repository may lead to the blobs folder
+// beside the snapshots, but to no other folder.
 func TestFindSnapshot(t *testing.T) {
 	files := map[string]string{
 		"models--me--x/blobs/" + weightsHex: "", "models--me--x/snapshots/1/x.gguf": "-> ../../blobs/" + weightsHex,
@@ -46,11 +46,12 @@ func TestFindSnapshot(t *testing.T) {
 	files["elsewhere/"+otherHex] = ""
 	sources, _, refused := find(t, folder(t, files), "models--me--x/snapshots/1")
 	if len(sources) != 0 || len(refused) != 3 {
-		t.Errorf("with blobs that are a link: %v, refused %v", sources, refused)
+		t.Errorf("with a linked blobs folder: %v, refused %v", sources, refused)
 	}
 }
 
-// TestParseAfterSwap: between search and parsing, a folder or a file becomes a link out of what was given.
+// TestParseAfterSwap: Parse refuses a file that became a link out of the given path after the
+// search, and a file in such a folder.
 func TestParseAfterSwap(t *testing.T) {
 	hex := ingest.Sum([]byte("weights")).String()
 	outside := folder(t, map[string]string{"a.gguf": "secret", "sha256-" + hex: "secret"})

@@ -13,16 +13,16 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// splitName is how the parts of a split GGUF are named: part 1 of 3 of "x" is x-00001-of-00003.gguf.
+// splitName matches the parts of a split GGUF: part 1 of 3 of "x" is x-00001-of-00003.gguf.
 var splitName = regexp.MustCompile(`^(.+)-([0-9]{5})-of-([0-9]{5})(\.(?i:gguf))$`)
 
-// splitSet is what all parts of one model have in common.
+// splitSet is what the names of all parts of one model have in common.
 type splitSet struct {
 	folder, name, extension string
 	count                   int
 }
 
-// parseSplit reads the name of a part; number counts from 1.
+// parseSplit parses the name of a part. number counts from 1.
 func parseSplit(path string) (set splitSet, number int, ok bool) {
 	fields := splitName.FindStringSubmatch(filepath.Base(path))
 	if fields == nil {
@@ -34,13 +34,13 @@ func parseSplit(path string) (set splitSet, number int, ok bool) {
 	return set, number, number >= 1 && number <= count
 }
 
-// path returns where part number belongs.
+// path returns the path of a part.
 func (s splitSet) path(number int) string {
 	return filepath.Join(s.folder, fmt.Sprintf("%s-%05d-of-%05d%s", s.name, number, s.count, s.extension))
 }
 
-// siblings adds the other parts of the split GGUF that at is a part of. At may be
-// a link into a folder that holds all the parts: theirs may lead there too.
+// siblings adds the other parts of at's split GGUF. If at is a link, the other parts may be links
+// into the same folder.
 func (f *finder) siblings(at place) error {
 	set, _, ok := parseSplit(at.path)
 	if !ok {
@@ -48,7 +48,7 @@ func (f *finder) siblings(at place) error {
 	}
 	entries, err := os.ReadDir(set.folder)
 	if err != nil {
-		return f.ctx.Err() // the part that was given says then that the others are missing
+		return f.ctx.Err() // the source is then refused because parts are missing
 	}
 	folder := folderAt(set.folder)
 	t := append(tree{folder.real, filepath.Dir(at.real)}, f.given...)
@@ -57,7 +57,7 @@ func (f *finder) siblings(at place) error {
 		if other, _, ok := parseSplit(path); !ok || other != set {
 			continue
 		}
-		part, err := t.look(folder, entry.Name())
+		part, err := t.lookup(folder, entry.Name())
 		if err == nil {
 			err = source.CheckRegular(part.info.Mode())
 		}
@@ -72,7 +72,7 @@ func (f *finder) siblings(at place) error {
 	return f.ctx.Err()
 }
 
-// parts is what was found of one split model, in order.
+// parts has the parts found of one split model, in order.
 type parts struct {
 	splitSet
 	found []numbered
@@ -83,8 +83,8 @@ type numbered struct {
 	place  place
 }
 
-// takeSplits moves the parts of split models out of the plain files.
-func (f *finder) takeSplits() []parts {
+// extractSplits removes the parts of split models from the plain files and returns them.
+func (f *finder) extractSplits() []parts {
 	sets := map[splitSet][]numbered{}
 	for key, at := range f.plain {
 		if set, number, ok := parseSplit(at.path); ok {
@@ -100,10 +100,10 @@ func (f *finder) takeSplits() []parts {
 	return splits
 }
 
-// first returns the path of the first part that is there.
+// first returns the path of the first part found.
 func (s parts) first() string { return s.found[0].place.path }
 
-// source makes one source of all parts, or says which is missing.
+// source returns one source of all parts. A missing part is an error.
 func (s parts) source() (ingest.Source, error) {
 	source := ingest.Source{URI: fileURI(s.first())}
 	for i, part := range s.found {

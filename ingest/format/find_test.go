@@ -15,8 +15,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// folder makes files in a new folder; a name that ends in "/" is a folder, and
-// content that begins with "-> " a symbolic link.
+// folder creates files in a new folder. A name that ends in "/" is a folder, content that starts
+// with "-> " a symbolic link.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -44,8 +44,8 @@ func folder(t *testing.T, files map[string]string) string {
 	return root
 }
 
-// find searches paths, given relative to root, and returns sources, skipped and
-// refused, one line each, with paths relative to root.
+// find searches paths and returns sources, skipped and refused, one line each. All paths are
+// relative to root.
 func find(t *testing.T, root string, paths ...string) (sources, skipped, refused []string) {
 	t.Helper()
 	for i := range paths {
@@ -58,7 +58,7 @@ func find(t *testing.T, root string, paths ...string) (sources, skipped, refused
 	rel := func(path string) string {
 		rel, err := filepath.Rel(root, path)
 		if err != nil || !filepath.IsAbs(path) || path != filepath.Clean(path) {
-			t.Errorf("%s is no absolute, clean path", path)
+			t.Errorf("%s is not an absolute, clean path", path)
 		}
 		return filepath.ToSlash(rel)
 	}
@@ -79,7 +79,7 @@ func find(t *testing.T, root string, paths ...string) (sources, skipped, refused
 	return sources, notes(found.Skipped), notes(found.Refused)
 }
 
-// expect compares the lines with what is wanted; of a note, its beginning is enough.
+// expect compares lines. Of a note, want may be a prefix.
 func expect(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	same := len(got) == len(want)
@@ -113,9 +113,9 @@ func TestFindFolder(t *testing.T) {
 	expect(t, "refused", refused, nil)
 }
 
-// TestFindPrivate: what is private, or no part of a model, is left out of a folder, and taken when it is named itself.
+// TestFindPrivate: private files and logs are skipped in a folder, but found as given paths.
 func TestFindPrivate(t *testing.T) {
-	files, notes, named, sources := map[string]string{}, []string{}, []string{}, []string{}
+	files, notes, given, sources := map[string]string{}, []string{}, []string{}, []string{}
 	for name, reason := range map[string]error{
 		"id_ed25519": errKey, "id_rsa.pub": errKey, "ID_ECDSA": errKey, "server.PEM": errKey, "a.key": errKey,
 		"token": errKey, "stored_tokens": errKey,
@@ -125,11 +125,11 @@ func TestFindPrivate(t *testing.T) {
 	} {
 		files[name] = ""
 		notes = append(notes, name+": "+reason.Error())
-		named, sources = append(named, name), append(sources, "weights "+name)
+		given, sources = append(given, name), append(sources, "weights "+name)
 	}
-	taken := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf",
+	want := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf",
 		"12/34.bin", "sha256-a1", "sha256-" + strings.Repeat("1", 64)}
-	for _, name := range taken {
+	for _, name := range want {
 		files[name] = ""
 	}
 	files["m/blobs/1164794173/x.safetensors"], files["m/manifests/"] = "", ""
@@ -140,16 +140,16 @@ func TestFindPrivate(t *testing.T) {
 	slices.Sort(notes)
 	slices.Sort(skipped)
 	expect(t, "skipped", skipped, notes)
-	if len(found) != len(taken) {
-		t.Errorf("%v is not %v", found, taken)
+	if len(found) != len(want) {
+		t.Errorf("found %v, want %v", found, want)
 	}
-	found, skipped, _ = find(t, root, named...)
+	found, skipped, _ = find(t, root, given...)
 	slices.Sort(sources)
 	expect(t, "sources", found, sources)
 	expect(t, "skipped", skipped, nil)
 }
 
-func TestFindClaimsFromNames(t *testing.T) {
+func TestFindDigestsInNames(t *testing.T) {
 	root := folder(t, map[string]string{
 		"sha256-" + weightsHex: "", "x/sha256-" + strings.ToUpper(weightsHex): "",
 		"x/sha256-" + weightsHex + ".gguf": "", "x/" + weightsHex: "",
@@ -159,18 +159,18 @@ func TestFindClaimsFromNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims := map[string]string{}
+	digests := map[string]string{}
 	for _, source := range found.Sources {
 		if source.Files[0].ExpectedBytes != -1 || source.Name != "" {
-			t.Errorf("%+v: no manifest promises a size or gives a name", source)
+			t.Errorf("%+v: has a size or a name without a manifest", source)
 		}
 		if !source.Files[0].Expected.IsZero() {
-			claims[filepath.Base(source.Files[0].Path)] = source.Files[0].Expected.String()
+			digests[filepath.Base(source.Files[0].Path)] = source.Files[0].Expected.String()
 		}
 	}
 	want := map[string]string{"sha256-" + weightsHex: weightsHex, "link.gguf": otherHex}
-	if !reflect.DeepEqual(claims, want) {
-		t.Errorf("claims %v, want %v", claims, want)
+	if !reflect.DeepEqual(digests, want) {
+		t.Errorf("digests %v, want %v", digests, want)
 	}
 }
 
@@ -218,15 +218,15 @@ func TestFindLinks(t *testing.T) {
 	expect(t, "sources", sources, []string{"weights m/a.gguf", "weights m/sub/b.gguf"})
 	expect(t, "skipped", skipped, nil)
 	expect(t, "refused", refused, []string{
-		"m/broken: a symbolic link that leads nowhere",
+		"m/broken: a broken symbolic link",
 		"m/leads out: a symbolic link that leads out of the given folder",
 		"m/prefix: a symbolic link that leads out",
 		"m/sub/dots: a symbolic link that leads out of the given folder, to ROOT/beside.gguf",
 		"m/sub/folder out: a symbolic link that leads out", "m/sub/self: a symbolic link that cannot be followed"})
 }
 
-// TestFindNamesOfACache: files under digests, with links that bear the names.
-func TestFindNamesOfACache(t *testing.T) {
+// TestFindCache: files are named after their digests, links after the models.
+func TestFindCache(t *testing.T) {
 	root := folder(t, map[string]string{
 		"blobs/" + weightsHex: "", "blobs/" + otherHex: "",
 		"snapshots/1/x-00001-of-00002.gguf": "-> ../../blobs/" + weightsHex,
@@ -272,7 +272,7 @@ func TestFindSplits(t *testing.T) {
 
 func TestFindUnreadableFolder(t *testing.T) {
 	if os.Getuid() <= 0 {
-		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
+		t.Skip("root and Windows ignore permission bits")
 	}
 	root := folder(t, map[string]string{"a.gguf": "", "closed/b.gguf": "", "z/c.gguf": ""})
 	if err := os.Chmod(filepath.Join(root, "closed"), 0); err != nil {
@@ -286,7 +286,7 @@ func TestFindUnreadableFolder(t *testing.T) {
 
 func TestFindOddNames(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("needs a system with such names, which Windows has not")
+		t.Skip("Windows does not allow such names")
 	}
 	root := folder(t, map[string]string{"a\x1b[31m.gguf": "", "b\n\"'.gguf": "", "\xff\xfe.gguf": "", "% #?.gguf": ""})
 	found, err := Find(t.Context(), []string{root})
@@ -302,7 +302,7 @@ func TestFindOddNames(t *testing.T) {
 	}
 }
 
-func TestFindStopsWithItsContext(t *testing.T) {
+func TestFindCancelled(t *testing.T) {
 	root := folder(t, map[string]string{"m/a.gguf": "", "models/manifests/h/n/m/t": "", "models/blobs/x": "",
 		"x-00001-of-00002.gguf": ""})
 	ctx, cancel := context.WithCancel(t.Context())

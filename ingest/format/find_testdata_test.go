@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// testdata returns a folder of the real files that lie beside the checkout.
+// testdata returns a folder of the real files beside the checkout.
 func testdata(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "..", "shared", "testdata", name))
@@ -18,9 +18,9 @@ func testdata(t *testing.T, name string) string {
 	}
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("the real files are not there: %v", err)
+			t.Fatalf("real files are missing: %v", err)
 		}
-		t.Skipf("the real files are not there: %v", err)
+		t.Skipf("real files are missing: %v", err)
 	}
 	return path
 }
@@ -63,15 +63,15 @@ func TestFindRealFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken, splits := 0, 0
+	sourceFiles, splits := 0, 0
 	for _, source := range found.Sources {
-		taken += len(source.Files)
+		sourceFiles += len(source.Files)
 		if len(source.Files) > 1 {
 			splits++
 		}
 	}
-	if len(found.Refused) != 0 || taken+len(found.Skipped) != files || splits == 0 {
-		t.Errorf("of %d files: %d taken, %d split models, skipped %v, refused %v", files, taken, splits, found.Skipped,
-			found.Refused)
+	if len(found.Refused) != 0 || sourceFiles+len(found.Skipped) != files || splits == 0 {
+		t.Errorf("%d files: %d in sources, %d split models, skipped %v, refused %v", files, sourceFiles, splits,
+			found.Skipped, found.Refused)
 	}
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// place is a file or folder as the search came upon it.
+// place is a file or folder that a search found.
 type place struct {
-	path string      // as a person sees it: below the given path, with links in it
+	path string      // below the given path; may contain links
 	real string      // without links
-	root string      // a folder without links that holds real, and that opening path must not leave
-	info fs.FileInfo // of what a link leads to
+	root string      // a folder without links that contains real; see ingest.SourceFile
+	info fs.FileInfo // of the target if path is a link
 }
 
-// folderAt is a folder that no search came upon: it holds what was given.
+// folderAt returns a folder that contains a given path.
 func folderAt(path string) place {
 	real := source.Real(path)
 	return place{path: path, real: real, root: real}
 }
 
-// key is the same for every way to one file.
+// key is equal for all paths to one file.
 func (p place) key() string {
 	if runtime.GOOS == "windows" {
 		return strings.ToLower(p.real)
@@ -37,8 +37,8 @@ func (p place) key() string {
 
 var modelExtensions = []string{".gguf", ".safetensors", ".bin", ".ggml", ".pt", ".pth", ".onnx"}
 
-// better reports whether p is the better of two ways to one file. Some caches
-// keep files under their digests, with links that bear the names.
+// better reports whether p is the better of two paths to one file. Some caches name files after
+// their digests, and links after the models.
 func (p place) better(than place) bool {
 	rank := func(p place) int {
 		n := 0
@@ -56,11 +56,11 @@ func (p place) better(than place) bool {
 	return p.path < than.path
 }
 
-// tree is the real files and folders that a search must not leave.
+// tree is the set of real files and folders that a search does not leave.
 type tree []string
 
-// treeOf returns the tree of the given paths: a link in one of them may lead into another. The blobs of a Hugging Face
-// repository belong to its snapshots, which hold links to them.
+// treeOf returns the tree of the given paths. A link in one of them may lead into another. The
+// blobs of a Hugging Face repository are added to its snapshots, which consist of links to them.
 func treeOf(paths []string) (t tree) {
 	for _, path := range paths {
 		if path, err := filepath.Abs(path); err == nil {
@@ -74,7 +74,8 @@ func treeOf(paths []string) (t tree) {
 	return t
 }
 
-// blobsBeside returns the blobs folder beside the snapshots folder that holds real; empty if there is none.
+// blobsBeside returns the blobs folder beside the snapshots folder that contains real; empty if
+// there is none.
 func blobsBeside(real string) string {
 	for folder := real; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
 		if filepath.Base(folder) == "snapshots" {
@@ -87,7 +88,7 @@ func blobsBeside(real string) string {
 	return ""
 }
 
-// root returns the folder of the tree that holds the real path of a file.
+// root returns the folder of the tree that contains the real path of a file.
 func (t tree) root(real string) (root string, ok bool) {
 	for _, root := range t {
 		rel, err := filepath.Rel(root, real)
@@ -102,8 +103,8 @@ func (t tree) root(real string) (root string, ok bool) {
 	return "", false
 }
 
-// look finds out what name is in folder, and follows it if it is a link within the tree.
-func (t tree) look(folder place, name string) (place, error) {
+// lookup returns the entry name of folder. It follows a link within the tree.
+func (t tree) lookup(folder place, name string) (place, error) {
 	at := place{path: filepath.Join(folder.path, name), real: filepath.Join(folder.real, name), root: folder.root}
 	info, err := os.Lstat(at.path)
 	if err != nil {
@@ -115,7 +116,7 @@ func (t tree) look(folder place, name string) (place, error) {
 	}
 	real, err := filepath.EvalSymlinks(at.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return at, errors.New("a symbolic link that leads nowhere")
+		return at, errors.New("a broken symbolic link")
 	}
 	if err != nil {
 		return at, fmt.Errorf("a symbolic link that cannot be followed: %w", withoutPath(err))
@@ -129,28 +130,28 @@ func (t tree) look(folder place, name string) (place, error) {
 	return at, err
 }
 
-// walk is one pass over a tree.
+// walk searches a tree once.
 type walk struct {
 	*finder
 	tree    tree
-	visited map[string]bool // real folders: links may lead in a circle
+	visited map[string]bool // real folders, because links can form a cycle
 	links   []place
 }
 
-// walkAll takes in a folder and all below it.
+// walkAll searches a folder and everything below it.
 func (f *finder) walkAll(root place) error {
 	w := &walk{finder: f, tree: f.given, visited: map[string]bool{}}
 	return w.all(func() error { return w.folder(root) })
 }
 
-// all runs a walk, which leaves the links aside, and then takes in what they
-// lead to: so a file goes by its own place.
+// all runs start, which collects the links, and then visits their targets. So a file is found at
+// its own path first.
 func (w *walk) all(start func() error) error {
 	err := start()
 	for err == nil && len(w.links) > 0 {
 		link := w.links[0]
 		w.links = w.links[1:]
-		err = w.take(link)
+		err = w.visit(link)
 	}
 	return err
 }
@@ -165,7 +166,7 @@ func (w *walk) folder(at place) error {
 	w.visited[at.key()] = true
 	entries, err := os.ReadDir(at.path)
 	if err != nil {
-		w.refuse(at.path, err) // and what could be read of it is taken
+		w.refuse(at.path, err) // entries may be incomplete
 	}
 	models := isModelsFolder(entries)
 	if models {
@@ -190,7 +191,7 @@ func (w *walk) entry(folder place, name string) error {
 		w.skip(path, reason)
 		return nil
 	}
-	at, err := w.tree.look(folder, name)
+	at, err := w.tree.lookup(folder, name)
 	if err != nil {
 		w.refuse(path, err)
 		return nil
@@ -203,10 +204,10 @@ func (w *walk) entry(folder place, name string) error {
 		w.links = append(w.links, at)
 		return nil
 	}
-	return w.take(at)
+	return w.visit(at)
 }
 
-func (w *walk) take(at place) error {
+func (w *walk) visit(at place) error {
 	if at.info.IsDir() {
 		return w.folder(at)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestFindOpensNoPipes would hang if a pipe were opened.
+// TestFindOpensNoPipes hangs if a pipe is opened.
 func TestFindOpensNoPipes(t *testing.T) {
 	root := folder(t, map[string]string{"a.gguf": "", "to pipe": "-> pipe",
 		"models/manifests/registry.ollama.ai/library/m/": "", "models/blobs/": ""})

@@ -9,7 +9,8 @@ import (
 // fileURI returns the file: URI of an absolute path.
 func fileURI(path string) string { return uriOf(path, runtime.GOOS == "windows") }
 
-// uriOf knows the paths of Windows: D:\a is file:///D:/a, and \\host\share\a is file://host/share/a.
+// uriOf returns the file: URI of a path. On Windows, D:\a is file:///D:/a, and \\host\share\a is
+// file://host/share/a.
 func uriOf(path string, windows bool) string {
 	u := url.URL{Scheme: "file", Path: path}
 	if windows {

@@ -14,28 +14,28 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// The formats, as Models.ModelType and ModelFiles.Format have them.
+// The formats, as in Models.ModelType and ModelFiles.Format.
 const (
 	GGUF   = "gguf"
-	Opaque = "opaque" // bytes that we keep and do not look into
+	Opaque = "opaque" // a file of unknown format
 )
 
 // Parser opens the files of a source and reads their headers. The zero value is ready.
 type Parser struct {
-	// Opaque keeps a file that says that it is GGUF, and is not or is damaged, as a blob.
+	// Opaque accepts an invalid GGUF file as a file of unknown format.
 	Opaque bool
-	// HeaderBytes is the most memory that the header of one file may take; 0 means the
-	// reader's own limit.
+	// HeaderBytes is the memory limit for the headers of a model; 0 means gguf.DefaultMemory for
+	// each.
 	HeaderBytes int64
-	// Part parses one part of a split file by itself.
+	// Part accepts a single part of a split model.
 	Part bool
 }
 
-// Parse makes a model of a source. Trouble with a file is an *ingest.SourceError. It reads headers only.
+// Parse parses a source. It reads headers only. The error of a file is an *ingest.SourceError.
 func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
 	m := &ingest.Model{Name: source.Name, URI: source.URI, Type: Opaque}
-	var main *gguf.File // the header that speaks for the model: that of the first weights file that has one
-	var parts []shard
+	var main *gguf.File // header of the first weights file that has one
+	var parts []splitPart
 	weights := 0
 	for _, sf := range source.Files {
 		if err := ctx.Err(); err != nil {
@@ -45,7 +45,7 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		if err != nil {
 			return nil, err
 		}
-		if p.HeaderBytes > 0 { // what one file's header takes, the others of the model cannot
+		if p.HeaderBytes > 0 {
 			p.HeaderBytes = max(1, p.HeaderBytes-headerBytes(&file))
 		}
 		m.Files = append(m.Files, file)
@@ -58,10 +58,12 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		if main == nil {
 			main = header
 		}
-		parts = append(parts, shardOf(file.Path, header))
+		parts = append(parts, splitPartOf(file.Path, header))
 	}
-	if err := checkParts(parts, len(parts) == weights); err != nil && !p.Part {
-		return nil, err
+	if !p.Part && len(parts) == weights { // not if a part is kept as a blob
+		if err := checkParts(parts); err != nil {
+			return nil, err
+		}
 	}
 	describe(m, main)
 	if m.Name == "" {
@@ -70,13 +72,13 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 	return m, nil
 }
 
-// parseFile looks at the first bytes of a file and reads its header, if it has one of ours.
+// parseFile opens a file and reads its header, if it has a known format.
 func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.File, *gguf.File, error) {
 	refuse := func(err error) (ingest.File, *gguf.File, error) {
-		var broken *gguf.Error
-		if errors.As(err, &broken) {
+		var invalid *gguf.Error
+		if errors.As(err, &invalid) {
 			err = fmt.Errorf("refused as a GGUF file: %w", err)
-			if broken.Err == nil && !p.Opaque { // the file is to blame, not the disk or a cap
+			if invalid.Err == nil && !p.Opaque { // the file is invalid; not a read error or a memory limit
 				err = fmt.Errorf("%w (`ingest models --opaque` keeps it as a blob)", err)
 			}
 		}
@@ -92,22 +94,21 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 		return refuse(err)
 	}
 	file := ingest.File{Path: sf.Path, Root: sf.Root, Role: sf.Role, Format: Opaque, Bytes: info.Size(),
-		Modified: info.ModTime(),
-		Expected: sf.Expected, ExpectedBytes: sf.ExpectedBytes}
+		Modified: info.ModTime(), Expected: sf.Expected, ExpectedBytes: sf.ExpectedBytes}
 	if sf.ExpectedBytes >= 0 && sf.ExpectedBytes != file.Bytes {
-		return refuse(fmt.Errorf("it has %d bytes, and its manifest says %d: fetch it again", file.Bytes,
+		return refuse(fmt.Errorf("it has %d bytes, but its manifest says %d: fetch it again", file.Bytes,
 			sf.ExpectedBytes))
 	}
 	first, err := head(opened)
 	if err != nil {
 		return refuse(err)
 	}
-	if !gguf.Sniff(first) && (p.Opaque || !saysGGUF(sf.Path)) {
+	if !gguf.Sniff(first) && (p.Opaque || !hasGGUFName(sf.Path)) {
 		return file, nil, nil
 	}
-	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(stoppable{ctx, opened}, file.Bytes)
-	var broken *gguf.Error
-	if p.Opaque && errors.As(err, &broken) && broken.Err == nil { // the file is to blame, not the disk or a cap
+	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(contextReader{ctx, opened}, file.Bytes)
+	var invalid *gguf.Error
+	if p.Opaque && errors.As(err, &invalid) && invalid.Err == nil {
 		file.Warnings = append(file.Warnings, fmt.Sprintf("kept as a blob: %v", err))
 		return file, nil, nil
 	}
@@ -119,29 +120,29 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	return file, header, nil
 }
 
-// headerBytes is about what a file's tensors take in memory, in the reader's form and in ours.
+// headerBytes estimates the memory of a file's tensors.
 func headerBytes(file *ingest.File) int64 {
 	n := int64(0)
 	for i := range file.Tensors {
-		n += 224 + int64(len(file.Tensors[i].Name)) // as the reader counts them
+		n += 224 + int64(len(file.Tensors[i].Name)) // costOfTensor of package gguf
 	}
 	return n
 }
 
-// stoppable is a file that cannot be read any more once the context has ended.
-type stoppable struct {
+// contextReader fails when ctx has ended.
+type contextReader struct {
 	ctx    context.Context
 	source io.ReaderAt
 }
 
-func (s stoppable) ReadAt(p []byte, offset int64) (int, error) {
+func (s contextReader) ReadAt(p []byte, offset int64) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
 	return s.source.ReadAt(p, offset)
 }
 
-// head returns the first bytes of a file, as many as it takes to tell what it is.
+// head returns the first bytes of a file.
 func head(file *os.File) ([]byte, error) {
 	first := make([]byte, 16)
 	n, err := file.ReadAt(first, 0)
@@ -151,9 +152,9 @@ func head(file *os.File) ([]byte, error) {
 	return first[:n], nil
 }
 
-func saysGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
+func hasGGUFName(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
-// addTensors turns the header's tensors into the library's.
+// addTensors converts the header's tensors.
 func addTensors(file *ingest.File, header *gguf.File) {
 	unknown := map[string]int{}
 	file.Tensors = make([]ingest.Tensor, len(header.Tensors))
@@ -162,12 +163,11 @@ func addTensors(file *ingest.File, header *gguf.File) {
 		if !known {
 			unknown[t.Type.String()]++
 		}
-		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape,
-			Elements: int64(t.Elements),
-			Offset:   t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
+		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Elements: int64(t.Elements),
+			Offset: t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
 	}
 	for name, n := range unknown {
 		file.Warnings = append(file.Warnings,
-			fmt.Sprintf("%d tensors of the unknown type %s: kept as bytes that belong to no tensor", n, name))
+			fmt.Sprintf("%d tensors of unknown type %s: stored as bytes outside all tensors", n, name))
 	}
 }

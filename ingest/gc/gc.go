@@ -9,38 +9,37 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// Collector deletes from a store what no row of the catalogue refers to.
+// Collector deletes the payloads of a store that no row of the catalogue needs.
 type Collector struct {
 	Catalog ingest.Catalog
-	// Store may be nil, to look at the rows alone, which may hold the payloads themselves.
+	// Store may be nil, to collect rows only.
 	Store ingest.Store
-	// OlderThan keeps what was written more recently.
+	// OlderThan keeps objects that were written more recently.
 	OlderThan time.Duration
-	// Remove is false to look only.
+	// Remove deletes the garbage. Otherwise Collect only reports it.
 	Remove bool
-	// Unfinished also removes the rows of models that were begun and not completed,
-	// so that their payloads become free.
+	// Unfinished also deletes the rows of unfinished models, so that gc deletes their payloads.
 	Unfinished bool
-	// Refused, if not nil, is told of each object that could not be deleted, and why. The others go on.
+	// Refused, if not nil, is called for each object that could not be deleted. Collect continues.
 	Refused func(ingest.Object, error)
 }
 
-// Collection is what a Collector found, and deleted if it was to.
+// Collection is what a Collector found, and deleted if Remove is set.
 type Collection struct {
 	Payloads   int64            // payloads without a row
-	Bytes      int64            // of them and of the remains
-	Remains    int64            // of interrupted writes
-	Atoms      int64            // rows of segments that nothing refers to any longer
-	AtomBytes  int64            // their payloads, which go too
+	Bytes      int64            // of Payloads and Remains
+	Remains    int64            // leftovers of interrupted writes
+	Atoms      int64            // atoms that no row refers to
+	AtomBytes  int64            // of their payloads
 	Unfinished []ingest.Summary // models that are not complete
-	Young      int64            // without a row too, and kept: written too recently, or again while gc looked
+	Young      int64            // without a row, but kept: written recently, or overwritten during gc
 	YoungBytes int64
 	Refused    int64 // could not be deleted
 }
 
 // Collect looks for garbage, calls found for each object in the store that no row needs, and
-// deletes it if Remove is set. It runs alone: while any other job is live, the error is a *BusyError, and
-// none can begin until it is done. A store that is not this catalogue's is refused.
+// deletes it if Remove is set. It runs alone: while another job is live, the error is a *BusyError,
+// and no other job starts until Collect returns. It refuses a store of another catalogue.
 func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, found func(ingest.Object)) (sum Collection,
 	err error) {
 	if err := c.checkOwner(ctx); err != nil {
@@ -48,12 +47,11 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 	}
 	request.Exclusive = true
 	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
-		return c.collect(ctx, job, &sum, found) // each batch renews the lease as well
+		return c.collect(ctx, job, &sum, found)
 	}, sum.outcome)
 	return sum, err
 }
 
-// outcome is how the job ended.
 func (sum *Collection) outcome(err error) ingest.Outcome {
 	if err == nil && sum.Refused > 0 {
 		err = fmt.Errorf("%d payloads or remains could not be deleted", sum.Refused)
@@ -61,7 +59,7 @@ func (sum *Collection) outcome(err error) ingest.Outcome {
 	return lease.Outcome(err)
 }
 
-// checkOwner refuses a store that is not this catalogue's: nobody here knows which of its payloads are needed.
+// checkOwner refuses a store of another catalogue, whose rows need the payloads.
 func (c *Collector) checkOwner(ctx context.Context) error {
 	if c.Store == nil {
 		return nil
@@ -73,19 +71,18 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 	owner, err := c.Store.Owner(ctx, "")
 	switch {
 	case err != nil:
-		return fmt.Errorf("nothing is removed: %w", err)
+		return fmt.Errorf("nothing was removed: %w", err)
 	case owner == "":
-		return fmt.Errorf("this catalogue (%s) has put nothing into this store, and cannot know what it is for: "+
-			"nothing is removed", identity)
+		return fmt.Errorf("nothing was removed: this catalogue (%s) has never used this store", identity)
 	case owner != identity:
-		return fmt.Errorf("nothing is removed: %w", &ingest.OwnerError{Owner: owner, Catalog: identity})
+		return fmt.Errorf("nothing was removed: %w", &ingest.OwnerError{Owner: owner, Catalog: identity})
 	}
 	return nil
 }
 
 func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection,
 	found func(ingest.Object)) (err error) {
-	if err := c.unfinished(ctx, job, sum); err != nil {
+	if err := c.abandonUnfinished(ctx, job, sum); err != nil {
 		return err
 	}
 	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, job, c.Remove); err != nil || c.Store == nil {
@@ -95,7 +92,7 @@ func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collecti
 	return s.all(ctx)
 }
 
-func (c *Collector) unfinished(ctx context.Context, job ingest.Lease, sum *Collection) error {
+func (c *Collector) abandonUnfinished(ctx context.Context, job ingest.Lease, sum *Collection) error {
 	for model, err := range c.Catalog.Models(ctx) {
 		if err != nil {
 			return err

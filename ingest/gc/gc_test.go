@@ -28,7 +28,7 @@ const mib = 1 << 20
 
 var errFault = errors.New("fault")
 
-// home is a catalogue and a store in memory.
+// home is a SQLite catalogue and a store in memory.
 type home struct {
 	*testing.T
 	catalog ingest.Catalog
@@ -53,21 +53,21 @@ func (h *home) must(err error) {
 	}
 }
 
-// noise is n bytes that no other seed gives.
+// noise returns n bytes that depend on seed.
 func noise(n int, seed uint64) []byte {
 	p := make([]byte, n)
 	gguftest.Fill(p, seed, 0)
 	return p
 }
 
-// request asks for a job, as another process does.
+// request returns another process's request for a job.
 func request(pipeline string) ingest.JobRequest {
 	holder := ingest.ThisProcess()
 	holder.Process++
 	return ingest.JobRequest{Pipeline: pipeline, Source: pipeline, Holder: holder, TTL: lease.DefaultTTL}
 }
 
-// run ingests content, which becomes a file of that name. It goes through catalog.
+// run ingests a file with this name and content into catalog.
 func (h *home) run(catalog ingest.Catalog, request ingest.JobRequest, name string, content []byte) error {
 	h.Helper()
 	path := filepath.Join(h.folder, name)
@@ -92,8 +92,8 @@ func (h *home) ingest(name string, content []byte) {
 	h.must(h.run(h.catalog, request("models"), name, content))
 }
 
-// breakOff ingests all but the last records of content.
-func (h *home) breakOff(name string, content []byte, records int) {
+// failAtRecord ingests content until Record was called records times.
+func (h *home) failAtRecord(name string, content []byte, records int) {
 	h.Helper()
 	failing := catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
 		if verb == "Record" && when == catalogtest.Before {
@@ -108,7 +108,7 @@ func (h *home) breakOff(name string, content []byte, records int) {
 	}
 }
 
-// orphan puts a payload that no row needs into the store, and makes the catalogue its owner.
+// orphan puts a payload without a row into the store, and makes the catalogue the store's owner.
 func (h *home) orphan(p []byte) ingest.Digest {
 	h.Helper()
 	h.must(ingest.ClaimStore(h.Context(), h.catalog, h.memory))
@@ -118,7 +118,7 @@ func (h *home) orphan(p []byte) ingest.Digest {
 	return digest
 }
 
-// collect runs c, and returns the names of what was found too.
+// collect runs c, and also returns the names of the objects found.
 func (h *home) collect(c gc.Collector) (gc.Collection, []string) {
 	h.Helper()
 	c.Catalog, c.Store = h.catalog, h.memory
@@ -129,7 +129,7 @@ func (h *home) collect(c gc.Collector) (gc.Collection, []string) {
 	return sum, found
 }
 
-// names returns the names of all that is in the store.
+// names returns the names of all objects in the store.
 func (h *home) names() []string {
 	h.Helper()
 	all := map[string]bool{}
@@ -140,7 +140,7 @@ func (h *home) names() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// segments yields those of all files.
+// segments yields the segments of all files.
 func (h *home) segments() iter.Seq[ingest.StoredSegment] {
 	return func(yield func(ingest.StoredSegment) bool) {
 		for m, err := range h.catalog.Models(h.Context()) {
@@ -157,7 +157,7 @@ func (h *home) segments() iter.Seq[ingest.StoredSegment] {
 	}
 }
 
-// check fails if a row refers to a payload that is missing, and returns how many rows there are.
+// check fails if a row's payload is missing, and returns the number of rows.
 func (h *home) check() (rows int) {
 	h.Helper()
 	for segment := range h.segments() {
@@ -171,7 +171,7 @@ func (h *home) check() (rows int) {
 	return rows
 }
 
-// TestCollect: what no row needs is found, and goes if it is to; what a row needs stays.
+// TestCollect: payloads that no row needs are found, and deleted with Remove. Needed ones are kept.
 func TestCollect(t *testing.T) {
 	h := newHome(t)
 	h.ingest("a", noise(3*mib, 1))
@@ -181,7 +181,7 @@ func TestCollect(t *testing.T) {
 	}
 	needed := h.names()
 	var orphans []string
-	for i := range 2100 { // more than are asked about at once
+	for i := range 2100 { // several batches
 		orphans = append(orphans, h.orphan(noise(10, uint64(1000+i))).String())
 	}
 	h.memory.Leave("half", noise(7, 1))
@@ -192,31 +192,30 @@ func TestCollect(t *testing.T) {
 		return sum.Payloads == want.Payloads && sum.Bytes == want.Bytes && sum.Remains == want.Remains
 	}
 	if sum, found := h.collect(gc.Collector{Remove: true, OlderThan: time.Hour}); len(found) != 0 ||
-		sum.Young != 2101 ||
-		sum.YoungBytes != 21_007 {
-		t.Errorf("nothing is an hour old, and found is %+v", sum)
+		sum.Young != 2101 || sum.YoungBytes != 21_007 {
+		t.Errorf("nothing is an hour old, but gc found %+v", sum)
 	}
 	all := h.names()
 	if sum, found := h.collect(gc.Collector{}); !same(sum) || !slices.Equal(found, orphans) ||
 		!slices.Equal(h.names(), all) {
-		t.Errorf("a look found %+v, %d things, and left %d of %d", sum, len(found), len(h.names()), len(all))
+		t.Errorf("without Remove: %+v, %d objects found, %d of %d left", sum, len(found), len(h.names()), len(all))
 	}
 	if sum, found := h.collect(gc.Collector{Remove: true}); !same(sum) || !slices.Equal(found, orphans) ||
 		!slices.Equal(h.names(), needed) {
-		t.Errorf("%+v, %d things, left are %d, needed %d", sum, len(found), len(h.names()), len(needed))
+		t.Errorf("%+v, %d objects found, %d left, %d needed", sum, len(found), len(h.names()), len(needed))
 	}
 	if rows := h.check(); rows != 3 {
 		t.Errorf("%d rows", rows)
 	}
 }
 
-// TestCollectUnfinished: the payloads of an unfinished model stay, unless it is to go.
+// TestCollectUnfinished: the payloads of an unfinished model are kept unless Unfinished is set.
 func TestCollectUnfinished(t *testing.T) {
 	h := newHome(t)
 	h.ingest("good", noise(3*mib, 1))
 	half := append(noise(2*mib, 1), noise(6*mib, 2)...) // shares two segments
-	h.breakOff("half", half, 4)
-	recorded := int64(h.check()) - 3 - 2 // without those that are shared
+	h.failAtRecord("half", half, 4)
+	recorded := int64(h.check()) - 3 - 2 // without the shared ones
 	orphans := int64(h.memory.Payloads()) - 3 - recorded
 	for _, c := range []gc.Collector{{}, {Unfinished: true}, {Remove: true}} {
 		sum, _ := h.collect(c)
@@ -239,11 +238,10 @@ func TestCollectUnfinished(t *testing.T) {
 	h.check()
 }
 
-// TestCollectForeign: a store that is not the catalogue's is refused, and a look leaves no trace
-// there.
-func TestCollectForeign(t *testing.T) {
+// TestCollectOtherStore: a store of another catalogue, or of none, is refused and not changed.
+func TestCollectOtherStore(t *testing.T) {
 	for owner, want := range map[string]string{
-		"": "has put nothing into this store", "another": "belongs to catalogue another",
+		"": "has never used this store", "another": "belongs to catalogue another",
 	} {
 		h := newHome(t)
 		_, err := h.memory.Owner(t.Context(), owner)
@@ -253,7 +251,7 @@ func TestCollectForeign(t *testing.T) {
 			c := gc.Collector{Catalog: h.catalog, Store: h.memory, Remove: remove}
 			_, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) { t.Error("something was found") })
 			if err == nil || !strings.Contains(err.Error(), want) ||
-				!strings.Contains(err.Error(), "nothing is removed") {
+				!strings.Contains(err.Error(), "nothing was removed") {
 				t.Errorf("of a store of %q: %v", owner, err)
 			}
 		}
@@ -263,7 +261,7 @@ func TestCollectForeign(t *testing.T) {
 	}
 }
 
-// TestCollectAlone: nothing is deleted while somebody works, and nobody begins while it is.
+// TestCollectAlone: gc does not start beside another job, and no other job starts beside gc.
 func TestCollectAlone(t *testing.T) {
 	h := newHome(t)
 	h.orphan(noise(10, 3))
@@ -280,7 +278,7 @@ func TestCollectAlone(t *testing.T) {
 	_, err = c.Collect(t.Context(), request("gc"), func(ingest.Object) {
 		began = true
 		if err := h.run(h.catalog, request("models"), "blob", noise(mib, 1)); !errors.Is(err, ingest.ErrBusy) {
-			t.Errorf("a run while it deletes: %v", err)
+			t.Errorf("a run during gc: %v", err)
 		}
 	})
 	if err != nil || !began || h.memory.Payloads() != 0 {
@@ -290,41 +288,34 @@ func TestCollectAlone(t *testing.T) {
 	h.check()
 }
 
-// deleting is a store that says of the first object it deletes what it is told.
-func (h *home) deleting(fault error) ingest.Store { return refusing{h.memory, fault} }
-
-type refusing struct {
+// failingStore fails to delete the first object.
+type failingStore struct {
 	*storetest.Memory
 	fault error
 }
 
-func (r refusing) Delete(
-	ctx context.Context,
-	objects []ingest.Object,
-	confirm func(context.Context) error,
-) ([]error, error) {
+func (r failingStore) Delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error) (
+	[]error, error) {
 	failed, err := r.Memory.Delete(ctx, objects[1:], confirm)
 	return append([]error{r.fault}, failed...), err
 }
 
-// TestCollectFails: one object that cannot be deleted is named, and the others go; a store that
-// does not answer ends it. Each time the job has failed.
+// TestCollectFails: an object that cannot be deleted is reported, and the others are deleted. An
+// unreachable store ends gc. In both cases the job has failed.
 func TestCollectFails(t *testing.T) {
 	h := newHome(t)
 	h.orphan(nil)
 	for _, name := range []string{"half", "whole"} {
 		h.memory.Leave(name, noise(7, 1))
 	}
-	c := gc.Collector{Catalog: h.catalog, Store: h.deleting(fmt.Errorf("it: %w", ingest.ErrUnreachable)), Remove: true}
-	if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.Is(
-		err,
-		ingest.ErrUnreachable,
-	) ||
-		len(h.names()) != 1 {
+	unreachable := failingStore{h.memory, fmt.Errorf("delete: %w", ingest.ErrUnreachable)}
+	c := gc.Collector{Catalog: h.catalog, Store: unreachable, Remove: true}
+	_, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {})
+	if !errors.Is(err, ingest.ErrUnreachable) || len(h.names()) != 1 {
 		t.Errorf("ended with %v, left %v", err, h.names())
 	}
 	h.memory.Leave("more", noise(7, 1))
-	c.Store = h.deleting(errFault)
+	c.Store = failingStore{h.memory, errFault}
 	var refused []string
 	c.Refused = func(o ingest.Object, err error) {
 		if refused = append(refused, o.Name); !errors.Is(err, errFault) {
@@ -346,19 +337,20 @@ func TestCollectFails(t *testing.T) {
 	}
 }
 
-// TestCollectModified: what was written again since it was listed stays, and is counted.
+// TestCollectModified: an object that was overwritten since it was listed is kept and counted.
 func TestCollectModified(t *testing.T) {
 	h := newHome(t)
 	h.orphan(noise(10, 3))
-	c := gc.Collector{Catalog: h.catalog, Store: h.deleting(fmt.Errorf("remove: %w", ingest.ErrModified)), Remove: true}
+	modified := failingStore{h.memory, fmt.Errorf("remove: %w", ingest.ErrModified)}
+	c := gc.Collector{Catalog: h.catalog, Store: modified, Remove: true}
 	sum, err := c.Collect(t.Context(), request("gc"), func(o ingest.Object) { t.Errorf("found %s", o.Name) })
 	if err != nil || sum.Young != 1 || sum.YoungBytes != 10 || sum.Payloads+sum.Bytes+sum.Refused != 0 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
 
-// killed hides everything in the store, as a gc does that is killed then.
-func (h *home) killed() {
+// hideAsKilledGC hides everything in the store, like a gc that is killed after step 3.
+func (h *home) hideAsKilledGC() {
 	h.Helper()
 	var all []ingest.Object
 	for object, err := range h.memory.List(h.Context()) {
@@ -377,13 +369,13 @@ func (h *home) killed() {
 	}
 }
 
-// TestCollectAfterAKill: what a killed gc has hidden and rows need is put back; the rest goes. A
-// look does neither.
-func TestCollectAfterAKill(t *testing.T) {
+// TestCollectAfterKill: gc restores what a killed gc hid and rows need, and deletes the rest.
+// Without Remove it does neither.
+func TestCollectAfterKill(t *testing.T) {
 	h := newHome(t)
 	h.ingest("a", noise(2*mib, 1))
 	h.orphan(noise(10, 3))
-	h.killed()
+	h.hideAsKilledGC()
 	hidden := func() (n int) {
 		for object := range h.memory.List(t.Context()) {
 			if object.Hidden {
@@ -394,7 +386,7 @@ func TestCollectAfterAKill(t *testing.T) {
 	}
 	h.check()
 	if sum, _ := h.collect(gc.Collector{}); sum.Payloads != 1 || hidden() != 3 {
-		t.Errorf("a look: %+v, %d are hidden", sum, hidden())
+		t.Errorf("without Remove: %+v, %d are hidden", sum, hidden())
 	}
 	if sum, _ := h.collect(gc.Collector{Remove: true}); sum.Payloads != 1 || sum.Young != 0 || hidden() != 0 ||
 		h.memory.Payloads() != 2 {
@@ -403,52 +395,52 @@ func TestCollectAfterAKill(t *testing.T) {
 	h.check()
 }
 
-// TestCollectPaused pauses gc before and after each of its calls to the catalogue and to the store,
-// for as long as another process ingests the content that gc is about to delete, or has put its
-// payloads and not recorded them yet. gc's process is taken for dead, as one is whose lease has
-// lapsed. Nothing that a row needs may be missing afterwards, nor stay hidden.
+// TestCollectPaused pauses gc before and after each of its calls to the catalogue and the store. In
+// the pause, another process ingests the content that gc is about to delete, or puts its payloads
+// and records them after gc. It takes over from gc as if gc's lease had expired. Afterwards,
+// nothing that a row needs is missing or hidden.
 func TestCollectPaused(t *testing.T) {
 	t.Run("a run", func(t *testing.T) {
-		everyPause(t, func(h *home, content []byte) (finish func()) {
-			h.must(h.run(h.catalog, impatient(), "blob", content))
+		pauseAtEachCall(t, func(h *home, content []byte) (finish func()) {
+			h.must(h.run(h.catalog, takeOverRequest(), "blob", content))
 			return func() {}
 		})
 	})
 	t.Run("a run without its rows", func(t *testing.T) {
-		everyPause(t, func(h *home, content []byte) (finish func()) {
-			recording, goOn, ended := make(chan struct{}, 100), make(chan struct{}), make(chan error, 1)
+		pauseAtEachCall(t, func(h *home, content []byte) (finish func()) {
+			recording, resume, ended := make(chan struct{}, 100), make(chan struct{}), make(chan error, 1)
 			slow := catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
 				if verb == "Record" && when == catalogtest.Before {
 					recording <- struct{}{}
-					<-goOn
+					<-resume
 				}
 				return nil
 			})
-			go func() { ended <- h.run(slow, impatient(), "blob", content) }()
+			go func() { ended <- h.run(slow, takeOverRequest(), "blob", content) }()
 			<-recording
 			return func() {
-				close(goOn)
+				close(resume)
 				h.must(<-ended)
 			}
 		})
 	})
 }
 
-// impatient is the request of a run that takes gc's process for dead.
-func impatient() ingest.JobRequest {
+// takeOverRequest is the request of a run for which gc's process is dead.
+func takeOverRequest() ingest.JobRequest {
 	request := request("models")
 	request.Holder.Process++
 	request.HolderDead = func(holder ingest.Holder) bool { return holder.Process != request.Holder.Process }
 	return request
 }
 
-// everyPause runs gc again and again, each time with a pause at a later call. others run in the
+// pauseAtEachCall runs gc repeatedly, each time with a pause at a later call. others run during the
 // pause, and finish after gc.
-func everyPause(t *testing.T, others func(h *home, content []byte) (finish func())) {
+func pauseAtEachCall(t *testing.T, others func(h *home, content []byte) (finish func())) {
 	content := noise(2*mib, 7)
 	for pauseAt, paused := 0, true; paused; pauseAt++ {
 		h := newHome(t)
-		for part := range slices.Chunk(content, mib) { // what a killed run has left
+		for part := range slices.Chunk(content, mib) { // like the payloads of a killed run
 			h.orphan(part)
 		}
 		calls, finish := 0, func() {}
@@ -479,7 +471,7 @@ func everyPause(t *testing.T, others func(h *home, content []byte) (finish func(
 		h.check()
 		for object := range h.memory.List(t.Context()) {
 			if object.Hidden {
-				t.Errorf("paused at call %d: %s stays hidden", pauseAt, object.Name)
+				t.Errorf("paused at call %d: %s is still hidden", pauseAt, object.Name)
 			}
 		}
 		if t.Failed() {
@@ -488,14 +480,13 @@ func everyPause(t *testing.T, others func(h *home, content []byte) (finish func(
 	}
 }
 
-// TestCollectNeeded: where a row comes to need something while gc looks, by a program that takes no
-// lease, all of the batch stays.
+// TestCollectNeeded: if a program without a lease records a row during gc, the whole batch is kept.
 func TestCollectNeeded(t *testing.T) {
 	h := newHome(t)
 	h.orphan(noise(10, 3))
 	digest := h.orphan(noise(10, 4))
 	asked := 0
-	c := gc.Collector{Catalog: needing{h.catalog, digest, &asked}, Store: h.memory, Remove: true}
+	c := gc.Collector{Catalog: appearingRow{h.catalog, digest, &asked}, Store: h.memory, Remove: true}
 	_, err := c.Collect(t.Context(), request("gc"), func(o ingest.Object) { t.Errorf("found %s", o.Name) })
 	if err == nil || !strings.Contains(err.Error(), digest.String()) ||
 		!strings.Contains(err.Error(), "run gc again") ||
@@ -504,14 +495,14 @@ func TestCollectNeeded(t *testing.T) {
 	}
 }
 
-// needing is a catalogue in which a row appears between two questions.
-type needing struct {
+// appearingRow is a catalogue in which a row appears after the first call of Referenced.
+type appearingRow struct {
 	ingest.Catalog
 	digest ingest.Digest
 	asked  *int
 }
 
-func (n needing) Referenced(context.Context, []ingest.Digest) (map[ingest.Digest][]string, error) {
+func (n appearingRow) Referenced(context.Context, []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if *n.asked++; *n.asked == 1 {
 		return nil, nil
 	}

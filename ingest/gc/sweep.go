@@ -10,17 +10,17 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// batchObjects is how many objects are hidden, asked about and deleted at once: as many digests as
-// the catalogue takes in one question.
+// batchObjects is the number of objects that are hidden, checked and deleted together: the limit of
+// Referenced.
 const batchObjects = 1000
 
-// sweep is one look through a store.
+// sweep is one pass over a store.
 type sweep struct {
 	*Collector
 	job   ingest.Lease
 	sum   *Collection
 	found func(ingest.Object)
-	limit time.Time // what was written later is kept
+	limit time.Time // objects written later are kept
 }
 
 func (s *sweep) all(ctx context.Context) error {
@@ -40,8 +40,8 @@ func (s *sweep) all(ctx context.Context) error {
 	return s.batch(ctx, batch)
 }
 
-// batch asks the rows for what was listed. It deletes what they do not need, and puts back what
-// they need and an interrupted gc has left hidden.
+// batch deletes the objects that no row needs, and restores those that a row needs and an
+// interrupted gc left hidden.
 func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 	needed, err := s.needed(ctx, batch)
 	if err != nil {
@@ -54,25 +54,25 @@ func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 			hidden = append(hidden, object)
 		case needed(object):
 		case object.Modified.After(s.limit):
-			s.young(object)
+			s.keep(object)
 		default:
 			garbage = append(garbage, object)
 		}
 	}
 	if !s.Remove {
 		for _, object := range garbage {
-			s.removed(object)
+			s.countRemoved(object)
 		}
 		return nil
 	}
-	if err := s.putBack(ctx, hidden); err != nil {
+	if err := s.restore(ctx, hidden); err != nil {
 		return err
 	}
 	return s.remove(ctx, garbage)
 }
 
-// needed asks the catalogue which of the objects a row refers to. A row that gives no name refers
-// to a digest.
+// needed returns a function that reports whether a row needs an object. A row without a name needs
+// all objects with its digest.
 func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(ingest.Object) bool, error) {
 	var digests []ingest.Digest
 	for _, object := range objects {
@@ -86,21 +86,21 @@ func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(inges
 	}, err
 }
 
-// errNeeded is not to be deleted, but to be put back.
-var errNeeded = errors.New("rows need it")
+// errRestore makes Store.Delete restore objects.
+var errRestore = errors.New("rows need it")
 
-func (s *sweep) putBack(ctx context.Context, hidden []ingest.Object) error {
+func (s *sweep) restore(ctx context.Context, hidden []ingest.Object) error {
 	if len(hidden) == 0 {
 		return nil
 	}
-	_, err := s.Store.Delete(ctx, hidden, func(context.Context) error { return errNeeded })
-	if errors.Is(err, errNeeded) {
+	_, err := s.Store.Delete(ctx, hidden, func(context.Context) error { return errRestore })
+	if errors.Is(err, errRestore) {
 		return nil
 	}
 	return err
 }
 
-// remove deletes the objects, if the job's lease is still held and rows still do not need them.
+// remove deletes the objects if the job still has its lease and still no row needs them.
 func (s *sweep) remove(ctx context.Context, garbage []ingest.Object) error {
 	if len(garbage) == 0 {
 		return nil
@@ -109,23 +109,23 @@ func (s *sweep) remove(ctx context.Context, garbage []ingest.Object) error {
 	if err != nil {
 		return err
 	}
-	var unanswered error
+	var unreachable error
 	for i, object := range garbage {
 		switch err := failed[i]; {
 		case err == nil:
-			s.removed(object)
+			s.countRemoved(object)
 		case errors.Is(err, ingest.ErrModified):
-			s.young(object)
+			s.keep(object)
 		case errors.Is(err, ingest.ErrUnreachable), ctx.Err() != nil:
-			unanswered = err
+			unreachable = err
 		default:
-			s.refuse(object, err)
+			s.countRefused(object, err)
 		}
 	}
-	return unanswered
+	return unreachable
 }
 
-// confirm is asked once the objects are hidden; see the package comment.
+// confirm is step 4 of the package comment.
 func (s *sweep) confirm(ctx context.Context, garbage []ingest.Object) error {
 	if err := s.Catalog.Renew(ctx, s.job); err != nil {
 		return err
@@ -135,26 +135,25 @@ func (s *sweep) confirm(ctx context.Context, garbage []ingest.Object) error {
 		return err
 	}
 	if i := slices.IndexFunc(garbage, needed); i >= 0 {
-		return fmt.Errorf("a row came to need %s while gc looked at it; nothing of its batch is deleted: run gc again",
+		return fmt.Errorf("a new row needs %s, and its batch was not deleted: run gc again",
 			ingest.Printable(garbage[i].Name))
 	}
 	return nil
 }
 
-// refuse notes what could not be deleted.
-func (s *sweep) refuse(object ingest.Object, err error) {
+func (s *sweep) countRefused(object ingest.Object, err error) {
 	s.sum.Refused++
 	if s.Refused != nil {
 		s.Refused(object, err)
 	}
 }
 
-func (s *sweep) young(object ingest.Object) {
+func (s *sweep) keep(object ingest.Object) {
 	s.sum.Young++
 	s.sum.YoungBytes += object.Bytes
 }
 
-func (s *sweep) removed(object ingest.Object) {
+func (s *sweep) countRemoved(object ingest.Object) {
 	if object.Digest.IsZero() {
 		s.sum.Remains++
 	} else {

@@ -1,4 +1,4 @@
-// Package lease keeps a job's lease while its work goes on.
+// Package lease renews a job's lease during its work.
 package lease
 
 import (
@@ -10,38 +10,29 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Keep renews lease three times in each TTL until end is called. The work it returns ends with
-// ingest.ErrLeaseLost as its cause when another process has taken the job over, with ctx, and with
-// end, which waits for the last renewal. A renewal that fails otherwise is tried again at the next
-// turn: each transaction checks the lease for itself. log may be nil.
-func Keep(
-	ctx context.Context,
-	jobs ingest.Jobs,
-	lease ingest.Lease,
-	log *slog.Logger,
-) (work context.Context, end func()) {
+// Keep renews lease three times per TTL until end is called, which waits for the last renewal. work
+// ends with ctx, with end, or with the cause ingest.ErrLeaseLost if another process took over the
+// job. Keep retries other errors at the next renewal; each transaction checks the lease itself. log
+// may be nil.
+func Keep(ctx context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.Logger) (
+	work context.Context, end func()) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	work, cancel := context.WithCancelCause(ctx)
-	kept := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(kept)
+		defer close(done)
 		keep(work, jobs, lease, log, cancel)
 	}()
 	return work, func() {
 		cancel(nil)
-		<-kept
+		<-done
 	}
 }
 
-func keep(
-	work context.Context,
-	jobs ingest.Jobs,
-	lease ingest.Lease,
-	log *slog.Logger,
-	cancel context.CancelCauseFunc,
-) {
+func keep(work context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.Logger,
+	cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(lease.TTL / 3)
 	defer ticker.Stop()
 	for {

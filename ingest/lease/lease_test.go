@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// jobs answers renewals, one after the other, and counts them.
+// jobs counts renewals, and returns answers in order.
 type jobs struct {
 	ingest.Jobs
 	answers  []error
@@ -32,7 +32,7 @@ func (j *jobs) Renew(context.Context, ingest.Lease) error {
 
 var held = ingest.Lease{Job: 7, TTL: 30 * time.Second}
 
-// TestKeep: the lease is renewed three times in its TTL, until the end and no longer.
+// TestKeep: the lease is renewed three times per TTL until end.
 func TestKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &jobs{}
@@ -51,18 +51,17 @@ func TestKeep(t *testing.T) {
 	})
 }
 
-// TestKeepLoses: a lease that was lost ends the work, and says so; a renewal that fails otherwise
-// is told and tried again.
+// TestKeepLoses: a lost lease ends the work with ErrLeaseLost. Other errors are logged and retried.
 func TestKeepLoses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &jobs{answers: []error{errors.New("no answer"), nil, ingest.ErrLeaseLost}}
-		var told strings.Builder
-		work, end := lease.Keep(t.Context(), j, held, slog.New(slog.NewTextHandler(&told, nil)))
+		var log strings.Builder
+		work, end := lease.Keep(t.Context(), j, held, slog.New(slog.NewTextHandler(&log, nil)))
 		defer end()
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
-		if work.Err() != nil || !strings.Contains(told.String(), "no answer") {
-			t.Errorf("after a renewal that failed: %v, told %q", work.Err(), told.String())
+		if work.Err() != nil || !strings.Contains(log.String(), "no answer") {
+			t.Errorf("after a failed renewal: %v, logged %q", work.Err(), log.String())
 		}
 		<-work.Done()
 		time.Sleep(time.Minute)
@@ -73,8 +72,8 @@ func TestKeepLoses(t *testing.T) {
 	})
 }
 
-// TestKeepEndsWithItsContext: the cause is that of the context.
-func TestKeepEndsWithItsContext(t *testing.T) {
+// TestKeepCancelled: the cause of work is that of the context.
+func TestKeepCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	work, end := lease.Keep(ctx, &jobs{}, held, nil)
 	cancel(ingest.ErrInterrupted)

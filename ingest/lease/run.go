@@ -10,18 +10,16 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// DefaultTTL is how long a job stays with a process that no longer renews its lease.
+// DefaultTTL is the time after which the lease of a process that does not renew it expires.
 const DefaultTTL = 30 * time.Second
 
-// closeTimeout bounds the last word to the catalogue about a job.
+// closeTimeout bounds CloseJob, which also runs during shutdown.
 const closeTimeout = 10 * time.Second
 
-// Run opens the job that request asks for, has work done while the job's lease is kept, and closes the job with its
-// outcome, which depends on the error of work; a nil outcome is Outcome. The context of work ends with
-// ctx, and when the
-// lease is lost. A request without holder or TTL is one of this process, for DefaultTTL. The error is that
-// of work, or the
-// reason for which its context ended, or both.
+// Run opens the job that request asks for, calls work while it renews the lease, and closes the job
+// with the outcome of work's error; a nil outcome means Outcome. The context of work ends with ctx
+// or when the lease is lost. Holder and TTL of the request default to this process and DefaultTTL.
+// The error is that of work, the cause of its context, or both.
 func Run(ctx context.Context, jobs ingest.Jobs, request ingest.JobRequest, log *slog.Logger,
 	work func(context.Context, ingest.Lease) error, outcome func(error) ingest.Outcome) error {
 	if request.Holder == (ingest.Holder{}) {
@@ -49,13 +47,13 @@ func Run(ctx context.Context, jobs ingest.Jobs, request ingest.JobRequest, log *
 	defer stop()
 	closing := jobs.CloseJob(last, lease, outcome(err))
 	if errors.Is(closing, ingest.ErrLeaseLost) {
-		closing = nil // its successor says how the job ended
+		closing = nil // the process that took over closes the job
 	}
 	return errors.Join(err, closing)
 }
 
-// Outcome is that of a job which is not continued: complete, or failed because of err. One that was
-// interrupted stays open.
+// Outcome returns the outcome of a job that ended with err: complete, failed, or open if err is
+// ErrInterrupted.
 func Outcome(err error) ingest.Outcome {
 	switch {
 	case err == nil:

@@ -7,35 +7,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// smallBytes: segments up to this size that lie one after the other share a
-// buffer and a read, so that a thousand small tensors do not cost a thousand of each.
-const smallBytes = 512 << 10
-
-// slab is one buffer's worth of consecutive segments.
-type slab struct {
-	batch    *batchInHand
-	buffer   []byte
-	from, to int64
-	segments []ingest.NewSegment
-	state    []byte // of the file's hash after byte to
-	users    atomic.Int32
-}
-
-// piece is one segment of a slab.
-type piece struct {
-	slab  *slab
-	index int
-}
-
-func (p piece) payload() []byte {
-	s := &p.slab.segments[p.index]
-	at := s.Offset - p.slab.from
-	return p.slab.buffer[at : at+s.Bytes : at+s.Bytes]
-}
-
-// batchInHand is a batch whose slabs are still being hashed and stored.
-type batchInHand struct {
-	slabs   []*slab
+// pendingBatch is a batch whose blocks are still being hashed and stored.
+type pendingBatch struct {
+	blocks  []*readBlock
 	begun   time.Time
 	rows    int
 	bytes   int64
@@ -44,43 +18,41 @@ type batchInHand struct {
 	done    chan struct{} // closed when all of it is hashed and stored
 }
 
-func newBatch() *batchInHand {
-	b := &batchInHand{begun: time.Now(), done: make(chan struct{})}
-	b.pending.Store(1) // it is open, until hand settles that
+func newBatch() *pendingBatch {
+	b := &pendingBatch{begun: time.Now(), done: make(chan struct{})}
+	b.pending.Store(1) // until submit
 	return b
 }
 
-func (b *batchInHand) settle() {
+// finish ends one of the pending steps: submit, the hashing of a block, or the storing of a
+// segment.
+func (b *pendingBatch) finish() {
 	if b.pending.Add(-1) == 0 {
 		close(b.done)
 	}
 }
 
-func (s *slab) takes(next ingest.Segment, most int64, rows int) bool {
-	return len(s.segments) < rows && next.Bytes <= smallBytes && next.End()-s.from <= most
-}
-
-func (b *batchInHand) add(s *slab, untilCommit bool) {
-	s.batch = b
-	b.slabs = append(b.slabs, s)
-	b.rows += len(s.segments)
-	b.bytes += s.to - s.from
-	users := 1 + len(s.segments)
+// add appends a block. With untilCommit its buffer is kept until the batch is committed.
+func (b *pendingBatch) add(block *readBlock, untilCommit bool) {
+	block.batch = b
+	b.blocks = append(b.blocks, block)
+	b.rows += len(block.segments)
+	b.bytes += block.to - block.from
+	users := 1 + len(block.segments)
 	b.pending.Add(int64(users))
 	if untilCommit {
 		users++
 	}
-	s.users.Store(int32(users))
+	block.users.Store(int32(users))
 }
 
-// record gathers the batch's rows. from and state hold for a batch without bytes,
-// which is that of an empty file.
-func (b *batchInHand) record(model ingest.ModelID, file ingest.FileID, from int64, state []byte) *ingest.Batch {
+// record collects the batch's rows. A batch without blocks, of an empty file, takes from and state.
+func (b *pendingBatch) record(model ingest.ModelID, file ingest.FileID, from int64, state []byte) *ingest.Batch {
 	r := &ingest.Batch{Model: model, File: file, From: from, To: from, HashState: state,
 		Segments: make([]ingest.NewSegment, 0, b.rows)}
-	for _, s := range b.slabs {
-		r.Segments = append(r.Segments, s.segments...)
-		r.To, r.HashState = s.to, s.state
+	for _, block := range b.blocks {
+		r.Segments = append(r.Segments, block.segments...)
+		r.To, r.HashState = block.to, block.state
 	}
 	return r
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// must is for what a test needs and does not test.
+// must fails the test if err is not nil.
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -23,7 +23,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// changes are what can happen to a file while it is read.
+// changes are changes of a file while it is read.
 var changes = map[string]func(t *testing.T, path string){
 	"shrinks": func(t *testing.T, path string) { must(t, os.Truncate(path, 9*mib)) },
 	"grows":   func(t *testing.T, path string) { must(t, os.Truncate(path, 20*mib)) },
@@ -32,7 +32,7 @@ var changes = map[string]func(t *testing.T, path string){
 		must(t, err)
 		_, err = f.WriteAt([]byte("other"), 100)
 		must(t, errors.Join(err, f.Close()))
-		// the clock of the file system may be coarse
+		// the file system's clock may be coarse
 		must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second)))
 	},
 	"is replaced": func(t *testing.T, path string) {
@@ -45,7 +45,8 @@ var changes = map[string]func(t *testing.T, path string){
 	"disappears": func(t *testing.T, path string) { must(t, os.Remove(path)) },
 }
 
-// TestChanged: a file that changes while it is read is refused, nothing of it stays, and the others are taken in.
+// TestChanged: a file that changes while it is read is refused and leaves no rows. Other files are
+// ingested.
 func TestChanged(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +60,7 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 	path := blob(t, filepath.Join(folder, "changing"), 16*mib, 1)
 	good := []ingest.Source{file(blob(t, filepath.Join(folder, "a"), 3*mib, 3)),
 		file(blob(t, filepath.Join(folder, "z"), 3*mib, 4))}
-	in := h.ingester(few)
+	in := h.ingester(small)
 	var batches atomic.Int64
 	in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
 		if b.To-b.From > 0 && b.From >= 4*mib && batches.Add(1) == 1 { // only the changing file is so large
@@ -74,7 +75,7 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 		t.Errorf("reason %v", reason)
 	}
 	if len(report.Ingested) != 2 || len(report.Refused) != 1 {
-		t.Errorf("taken %v, refused %v", report.Ingested, report.Refused)
+		t.Errorf("ingested %v, refused %v", report.Ingested, report.Refused)
 	}
 	for _, m := range h.models(t) {
 		if m.State != ingest.ModelComplete || m.Files[0].Path == path {
@@ -89,11 +90,11 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 	if _, err := os.Stat(path); err != nil {
 		return
 	}
-	h.take(t, append(good, file(path))...)
-	h.giveBack(t)
+	h.ingest(t, append(good, file(path))...)
+	h.checkExports(t)
 }
 
-// watched is a catalogue that shows each batch before it is recorded.
+// watched calls see with each batch before it is recorded.
 type watched struct {
 	ingest.Catalog
 	see func(*ingest.Batch) // may be called by several goroutines
@@ -104,11 +105,12 @@ func (w *watched) Record(ctx context.Context, lease ingest.Lease, batch *ingest.
 	return w.Catalog.Record(ctx, lease, batch)
 }
 
-// TestBuffersComeBack: many files that fail half way do not leave the run without buffers. There are six.
-func TestBuffersComeBack(t *testing.T) {
+// TestBuffersAreReleased: more files than the six buffers fail while they are read, and release
+// them.
+func TestBuffersAreReleased(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
-		in := h.ingester(few)
+		in := h.ingester(small)
 		var sources []ingest.Source
 		begins := map[ingest.Digest]string{} // paths by their first segment
 		for i := range 8 {
@@ -125,12 +127,12 @@ func TestBuffersComeBack(t *testing.T) {
 		if err != nil || len(report.Refused) != len(sources) {
 			t.Fatalf("%d of %d were refused, %v", len(report.Refused), len(sources), err)
 		}
-		var trouble *ingest.SourceError
-		if !errors.As(report.Refused[0].Reason, &trouble) || trouble.Offset != 12*mib+5 ||
-			!errors.Is(trouble, ingest.ErrChanged) {
+		var sourceErr *ingest.SourceError
+		if !errors.As(report.Refused[0].Reason, &sourceErr) || sourceErr.Offset != 12*mib+5 ||
+			!errors.Is(sourceErr, ingest.ErrChanged) {
 			t.Errorf("reason %v: want the byte at which the file ends", report.Refused[0].Reason)
 		}
-		h.take(t, file(blob(t, filepath.Join(folder, "good"), 9*mib, 99)))
+		h.ingest(t, file(blob(t, filepath.Join(folder, "good"), 9*mib, 99)))
 		if left := len(h.models(t)); left != 1 {
 			t.Errorf("%d models, want only the good one", left)
 		}
@@ -138,7 +140,7 @@ func TestBuffersComeBack(t *testing.T) {
 	})
 }
 
-// TestUnreadable: what cannot be read is refused by name, and the others are taken in.
+// TestUnreadable: unreadable files are refused, and the others are ingested.
 func TestUnreadable(t *testing.T) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
@@ -150,14 +152,14 @@ func TestUnreadable(t *testing.T) {
 	if os.Geteuid() > 0 {
 		sources = append(sources, file(locked))
 	} else {
-		t.Log("this user, or system, reads every file: the locked one is left out")
+		t.Log("root and Windows can read the locked file: not tested")
 	}
 	h := storeHome(t)
-	ingester := h.ingester(few)
+	ingester := h.ingester(small)
 	parse := ingester.Parse
 	ingester.Parse = func(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
 		m, err := parse(ctx, source)
-		if source.Files[0].Path == late { // a folder takes its place before it is read
+		if source.Files[0].Path == late { // a folder replaces it before it is read
 			err = errors.Join(err, os.Remove(late), os.Mkdir(late, 0o700))
 		}
 		return m, err
@@ -173,11 +175,12 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestOneFileOfAModelFails: the other files are tried too, each trouble is named, and the model stays open.
+// TestOneFileOfAModelFails: the other files are tried, each error is reported, and the model is not
+// complete.
 func TestOneFileOfAModelFails(t *testing.T) {
 	source := splits(t, t.TempDir())
 	h := storeHome(t)
-	in := h.ingester(few)
+	in := h.ingester(small)
 	var once sync.Once
 	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
 		if call.Verb == "Put" { // all files are parsed
@@ -196,7 +199,7 @@ func TestOneFileOfAModelFails(t *testing.T) {
 		refusal(t, report, source.Files[i].Path)
 	}
 	if slices.ContainsFunc(h.models(t), func(m ingest.Summary) bool { return m.State == ingest.ModelComplete }) {
-		t.Error("a model of which two files are gone is complete")
+		t.Error("a model is complete although two of its files failed")
 	}
 	h.check(t)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// claimStore is ClaimStore for a run. It returns the other stores that the catalogue's jobs have put payloads into, if
-// the run is the first one that puts any into this one.
+// claimStore makes the catalogue the store's owner. If this is the first run into the store, it
+// returns the other stores that the catalogue's jobs have used.
 func (in *Ingester) claimStore(ctx context.Context) (others []string, err error) {
 	used, err := ingest.UsedStores(ctx, in.Catalog)
 	if err != nil {
@@ -21,7 +21,7 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 		if err != nil {
 			return nil, err
 		}
-		if owner == "" && here >= 0 { // it was to know of the catalogue: this is another one in its place
+		if owner == "" && here >= 0 { // the store that the job used had an owner
 			return nil, &ingest.LostStoreError{UsedStore: used[here]}
 		}
 		if err := ingest.ClaimStore(ctx, in.Catalog, in.Store); err != nil {

@@ -10,25 +10,25 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// commit writes the rows of the batches in file order, each once all of it is stored.
-func (t *intake) commit(ctx context.Context) error {
-	at, state := t.entry.Recorded, t.entry.HashState
-	for b := range t.batches {
+// commit writes the rows of the batches in file order, each when all of its segments are stored.
+func (f *fileIngest) commit(ctx context.Context) error {
+	at, state := f.entry.Recorded, f.entry.HashState
+	for batch := range f.batches {
 		select {
-		case <-b.done:
+		case <-batch.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		record := b.record(t.model, t.entry.ID, at, state)
-		record.InRows = t.Store == nil
-		record.Unshared = record.InRows || t.Unshared
-		if b.final {
-			record.Digest = t.hasher.Sum() // hash has seen the last slab: b is done
-			if err := t.checkWhole(record.Digest); err != nil {
+		record := batch.record(f.model, f.entry.ID, at, state)
+		record.InRows = f.Store == nil
+		record.Unshared = record.InRows || f.Unshared
+		if batch.final {
+			record.Digest = f.hasher.Sum() // hash has seen the last block: b is done
+			if err := f.checkComplete(record.Digest); err != nil {
 				return err
 			}
 		}
-		if err := t.record(ctx, record, b); err != nil {
+		if err := f.record(ctx, record, batch); err != nil {
 			return err
 		}
 		at, state = record.To, record.HashState
@@ -36,63 +36,61 @@ func (t *intake) commit(ctx context.Context) error {
 	return nil
 }
 
-// record writes one batch.
-func (t *intake) record(ctx context.Context, record *ingest.Batch, b *batchInHand) error {
-	if err := t.write(ctx, record); err != nil {
-		return fmt.Errorf("%s: record bytes %d to %d: %w", ingest.Printable(t.file.Path), record.From, record.To, err)
+func (f *fileIngest) record(ctx context.Context, record *ingest.Batch, batch *pendingBatch) error {
+	if err := f.recordWithTimeout(ctx, record); err != nil {
+		return fmt.Errorf("%s: record bytes %d to %d: %w", ingest.Printable(f.file.Path), record.From, record.To, err)
 	}
 	if record.InRows {
-		for _, s := range b.slabs {
-			t.release(s)
+		for _, block := range batch.blocks {
+			f.release(block)
 		}
 	}
-	t.Progress.BytesRecorded.Add(record.To - record.From)
-	t.recorded.Add(record.To - record.From)
-	t.Log.Debug("batch recorded", "path", t.file.Path, "from", record.From, "to", record.To, "segments",
-		len(record.Segments), "final", b.final)
+	f.Progress.BytesRecorded.Add(record.To - record.From)
+	f.recorded.Add(record.To - record.From)
+	f.Log.Debug("batch recorded", "path", f.file.Path, "from", record.From, "to", record.To, "segments",
+		len(record.Segments), "final", batch.final)
 	return nil
 }
 
-func (t *intake) write(ctx context.Context, record *ingest.Batch) error {
+func (f *fileIngest) recordWithTimeout(ctx context.Context, record *ingest.Batch) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errRecordTimeout)
 	defer cancel()
-	err := t.Catalog.Record(ctx, t.job, record)
+	err := f.Catalog.Record(ctx, f.job, record)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}
 	return err
 }
 
-var errRecordTimeout = fmt.Errorf("the catalogue did not take a batch within %s", recordTimeout)
+var errRecordTimeout = fmt.Errorf("the catalogue did not commit a batch within %s", recordTimeout)
 
-// checkWhole is asked before the last rows of a file are written: is it the file
-// that it claims to be, and the one that was there when we began?
-func (t *intake) checkWhole(got ingest.Digest) error {
-	if err := t.checkUnchanged(); err != nil {
+// checkComplete runs before the last rows of a file are written. It checks that the file has not
+// changed since it was parsed and has the expected digest.
+func (f *fileIngest) checkComplete(got ingest.Digest) error {
+	if err := f.checkUnchanged(); err != nil {
 		return err
 	}
-	if want := t.file.Expected; !want.IsZero() && want != got {
-		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: &ingest.MismatchError{Want: want, Got: got}}
+	if want := f.file.Expected; !want.IsZero() && want != got {
+		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: &ingest.MismatchError{Want: want, Got: got}}
 	}
 	return nil
 }
 
-func (t *intake) checkUnchanged() error {
-	open, err := t.source.Stat()
+func (f *fileIngest) checkUnchanged() error {
+	open, err := f.source.Stat()
 	if err != nil {
-		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: err}
+		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: err}
 	}
-	named, err := source.Stat(t.file.Path, t.file.Root)
+	named, err := source.Stat(f.file.Path, f.file.Root)
 	if err != nil {
-		return &ingest.SourceError{Path: t.file.Path, Offset: -1, Err: fmt.Errorf("%w (%w)", ingest.ErrChanged, err)}
+		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: fmt.Errorf("%w (%w)", ingest.ErrChanged, err)}
 	}
 	for _, info := range []fs.FileInfo{open, named} {
-		if info.Size() != t.file.Bytes || !info.ModTime().Equal(t.file.Modified) || !os.SameFile(open, info) {
-			return &ingest.SourceError{Path: t.file.Path, Offset: -1,
-				Err: fmt.Errorf("%d bytes of %s have become %d of %s: %w",
-					t.file.Bytes, t.file.Modified.Format("15:04:05.000"), info.Size(),
-					info.ModTime().Format("15:04:05.000"), ingest.ErrChanged)}
-
+		if info.Size() != f.file.Bytes || !info.ModTime().Equal(f.file.Modified) || !os.SameFile(open, info) {
+			return &ingest.SourceError{Path: f.file.Path, Offset: -1,
+				Err: fmt.Errorf("it had %d bytes of %s, and now has %d of %s: %w", f.file.Bytes,
+					f.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"),
+					ingest.ErrChanged)}
 		}
 	}
 	return nil

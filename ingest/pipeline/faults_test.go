@@ -20,7 +20,7 @@ import (
 
 var errFault = errors.New("fault")
 
-// fault makes one call fail, of a store and a catalogue together: the one with this index.
+// fault makes call number index fail, counted over the store and the catalogue.
 type fault struct {
 	index int64
 	when  catalogtest.Moment
@@ -42,7 +42,7 @@ func (f *fault) fired() string {
 	return verb
 }
 
-// into puts the fault into an Ingester.
+// into adds the fault to an Ingester.
 func (f *fault) into(in *pipeline.Ingester) *pipeline.Ingester {
 	in.Catalog = catalogtest.Faulty(in.Catalog, f.hook)
 	if in.Store != nil {
@@ -57,8 +57,9 @@ func (f *fault) into(in *pipeline.Ingester) *pipeline.Ingester {
 	return in
 }
 
-// busyFolder holds sources that make a run use every verb that it has: before are taken in first.
-func busyFolder(t *testing.T) (before, during []ingest.Source) {
+// faultSources returns sources that make a run use every verb of catalogue and store; before are
+// ingested first.
+func faultSources(t *testing.T) (before, during []ingest.Source) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	weights := create(t, in("weights"), tiny(1))
@@ -67,10 +68,10 @@ func busyFolder(t *testing.T) (before, during []ingest.Source) {
 	part.Files = append(part.Files, file(create(t, in("other"), tiny(3))).Files...)
 	before = []ingest.Source{named("m:a", weights, old)}
 	during = []ingest.Source{
-		named("m:b", weights, old, later), // is attached, and gets a file
+		named("m:b", weights, old, later), // is attached and gains a file
 		file(blob(t, in("opaque"), 2*mib+5, 4)),
 		file(blob(t, in("empty"), 0, 0)),
-		copied(t, weights, in("copy")), // joins
+		copied(t, weights, in("copy")), // is merged
 		part,
 	}
 	return before, during
@@ -82,30 +83,30 @@ func tiny(seed uint64) gguftest.File {
 		{Name: "b", Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}}
 }
 
-// one makes the order of calls nearly the same each time.
-var one = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}
+// serial makes the order of calls nearly the same each time.
+var serial = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}
 
-// TestEachCallFailsOnce: whichever call fails, before or after its effect, the next run ends where a run without
-// faults ends, and at no time is there a row without its payload.
+// TestEachCallFailsOnce: whichever call fails, before or after its effect, the next run reaches the
+// state of a run without faults, and no row is ever without its payload.
 func TestEachCallFailsOnce(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
-		before, during := busyFolder(t)
-		h.take(t, before...)
-		base := freeze(t, h)
-		clean := base.thaw(t)
-		clean.take(t, during...)
-		clean.giveBack(t)
+		before, during := faultSources(t)
+		h.ingest(t, before...)
+		base := takeSnapshot(t, h)
+		clean := base.restore(t)
+		clean.ingest(t, during...)
+		clean.checkExports(t)
 		want := clean.state(t)
 		failed := map[string]int{}
 		step := int64(1)
 		if underRace || testing.Short() {
 			step = 8
-			t.Log("only one call of eight fails: without the race detector and -short each one does")
+			t.Log("only every eighth call is tested: without the race detector and -short, all are")
 		}
 		for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 			for index, fired := (step-1)*int64(when)/2, true; fired; index += step {
 				t.Run(fmt.Sprint([]string{"before", "after"}[when], index), func(t *testing.T) {
-					verb := failOnce(t, base.thaw(t), &fault{index: index, when: when}, during, want)
+					verb := failOnce(t, base.restore(t), &fault{index: index, when: when}, during, want)
 					fired = verb != ""
 					failed[verb]++
 				})
@@ -125,9 +126,9 @@ func TestEachCallFailsOnce(t *testing.T) {
 	})
 }
 
-// failOnce runs with a fault and again without, and returns the verb that failed.
+// failOnce runs with a fault and then without, and returns the verb that failed.
 func failOnce(t *testing.T, h *home, f *fault, sources []ingest.Source, want string) string {
-	report, err := run(t, t.Context(), f.into(h.ingester(one)), sources...)
+	report, err := run(t, t.Context(), f.into(h.ingester(serial)), sources...)
 	if f.fired() == "" {
 		if err != nil {
 			t.Fatal(err)
@@ -145,17 +146,17 @@ func failOnce(t *testing.T, h *home, f *fault, sources []ingest.Source, want str
 			t.Errorf("after a fault in %s the job is %+v, %v", f.fired(), job, err)
 		}
 	}
-	h.take(t, sources...)
-	wantState(t, h.state(t), want)
+	h.ingest(t, sources...)
+	checkState(t, h.state(t), want)
 	return f.fired()
 }
 
-// TestDiskFull: from some put on there is no room, and later there is again.
+// TestDiskFull: the disk is full from some Put on, and the next run has space again.
 func TestDiskFull(t *testing.T) {
-	_, sources := busyFolder(t)
-	sources = sources[1:] // of which no two are one model
+	_, sources := faultSources(t)
+	sources = sources[1:] // no two of them are merged
 	clean := storeHome(t)
-	clean.take(t, sources...)
+	clean.ingest(t, sources...)
 	want := clean.state(t)
 	step := 1
 	if underRace || testing.Short() {
@@ -164,7 +165,7 @@ func TestDiskFull(t *testing.T) {
 	for room := 0; room < clean.memory.Counts().Written; room += step {
 		h := storeHome(t)
 		var puts atomic.Int64
-		in := h.ingester(few)
+		in := h.ingester(small)
 		in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
 			if call.Verb == "Put" && !call.Done && puts.Add(1) > int64(room) {
 				return syscall.ENOSPC
@@ -176,15 +177,15 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("room for %d payloads: %+v, %v", room, report, err)
 		}
 		h.check(t)
-		h.take(t, sources...)
-		wantState(t, h.state(t), want)
+		h.ingest(t, sources...)
+		checkState(t, h.state(t), want)
 	}
 }
 
-// TestRenewalFails: a renewal that fails for another reason than a lost lease does not stop the run.
+// TestRenewalFails: a failed renewal does not stop the run unless the lease is lost.
 func TestRenewalFails(t *testing.T) {
 	h := storeHome(t)
-	in := h.ingester(few)
+	in := h.ingester(small)
 	var renewals atomic.Int64
 	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
 		if verb == "Renew" && when == catalogtest.Before {
@@ -194,22 +195,21 @@ func TestRenewalFails(t *testing.T) {
 		return nil
 	})
 	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
-		for call.Verb == "Put" && call.Done && renewals.Load() < 2 { // not before the lease was to be renewed twice
+		for call.Verb == "Put" && call.Done && renewals.Load() < 2 { // wait for two renewals
 			time.Sleep(time.Millisecond)
 		}
 		return nil
 	}}
-	claim := claim()
-	claim.TTL = 30 * time.Millisecond
-	report, err := runAs(t, t.Context(), in, claim, file(blob(t, filepath.Join(t.TempDir(), "blob"), 2*mib, 1)))
+	request := jobRequest()
+	request.TTL = 30 * time.Millisecond
+	report, err := runAs(t, t.Context(), in, request, file(blob(t, filepath.Join(t.TempDir(), "blob"), 2*mib, 1)))
 	if err != nil || len(report.Ingested) != 1 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
 
-// TestRefusalAmongFaults: whichever call fails while a file is refused for its content, it is refused by
-// the next run, and
-// nothing of it stays.
+// TestRefusalAmongFaults: if a call fails while a file with the wrong digest is refused, the next
+// run refuses it, and it leaves no rows.
 func TestRefusalAmongFaults(t *testing.T) {
 	folder := t.TempDir()
 	good := create(t, filepath.Join(folder, "good"), tiny(1))
@@ -217,26 +217,26 @@ func TestRefusalAmongFaults(t *testing.T) {
 	damage(t, bad.Files[0].Path, 1000)
 	bad.Files[0].Expected = sum(t, good)
 	h := rowHome(t)
-	h.take(t, file(good))
-	base := freeze(t, h)
-	want := base.thaw(t).state(t)
+	h.ingest(t, file(good))
+	base := takeSnapshot(t, h)
+	want := base.restore(t).state(t)
 	failed := map[string]int{}
 	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 		for index, fired := int64(0), true; fired; index++ {
-			h, f := base.thaw(t), &fault{index: index, when: when}
-			report, err := run(t, t.Context(), f.into(h.ingester(one)), bad)
+			h, f := base.restore(t), &fault{index: index, when: when}
+			report, err := run(t, t.Context(), f.into(h.ingester(serial)), bad)
 			h.check(t)
 			failed[f.fired()]++
 			fired = f.fired() != ""
-			if err == nil { // a fault of what only says where files differ is no fault of the run
+			if err == nil { // errors of the comparison that finds the parts do not fail the run
 				refusal(t, report, bad.Files[0].Path)
 			} else if !errors.Is(err, errFault) {
 				t.Fatalf("%s failed, and the run ended with %v", f.fired(), err)
 			}
-			if report, err := run(t, t.Context(), h.ingester(one), bad); err != nil || len(report.Refused) != 1 {
+			if report, err := run(t, t.Context(), h.ingester(serial), bad); err != nil || len(report.Refused) != 1 {
 				t.Fatalf("after a fault in %s: %+v, %v", f.fired(), report, err)
 			}
-			wantState(t, h.state(t), want)
+			checkState(t, h.state(t), want)
 		}
 	}
 	t.Log(failed)

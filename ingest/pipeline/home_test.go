@@ -22,20 +22,20 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// mib is the smallest size of a segment, and the one that the tests use: few MiB make several segments.
+// mib is the smallest segment size. The tests use it, so that a few MiB are several segments.
 const mib = 1 << 20
 
-// few are options under which a file of a few MiB makes several batches and waits for buffers: there are six.
-var few = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib}
+// small are options with six buffers: a file of a few MiB makes several batches and waits for
+// buffers.
+var small = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib}
 
-// home is where a test's models go.
+// home is a catalogue and a store for a test's models.
 type home struct {
 	path    string // of the catalogue
 	catalog ingest.Catalog
-	memory  *storetest.Memory // nil: payloads are in the catalogue's rows
+	memory  *storetest.Memory // nil if payloads are in the catalogue's rows
 }
 
-// homes are the two homes of a payload.
 var homes = []struct {
 	name string
 	open func(t *testing.T) *home
@@ -57,7 +57,7 @@ func storeHome(t *testing.T) *home {
 	return h
 }
 
-// reopen is the same home through another handle on its catalogue.
+// reopen opens the home's catalogue again.
 func reopen(t *testing.T, h *home) *home {
 	t.Helper()
 	catalog, err := sqlite.Open(t.Context(), h.path)
@@ -68,7 +68,7 @@ func reopen(t *testing.T, h *home) *home {
 	return &home{h.path, catalog, h.memory}
 }
 
-// another is an empty home of the same kind.
+// another returns an empty home of the same kind.
 func (h *home) another(t *testing.T) *home {
 	t.Helper()
 	again := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
@@ -78,7 +78,7 @@ func (h *home) another(t *testing.T) *home {
 	return reopen(t, again)
 }
 
-// store is what an Ingester of the home has for a Store.
+// store returns memory as an interface that is nil if memory is.
 func (h *home) store() ingest.Store {
 	if h.memory == nil {
 		return nil
@@ -86,9 +86,8 @@ func (h *home) store() ingest.Store {
 	return h.memory
 }
 
-// reader reads what is stored, in as much memory as few has.
 func (h *home) reader() *reader.Reader {
-	return &reader.Reader{Catalog: h.catalog, Store: h.store(), Pool: buffer.ForMemory(few.MemoryBytes)}
+	return &reader.Reader{Catalog: h.catalog, Store: h.store(), Pool: buffer.ForMemory(small.MemoryBytes)}
 }
 
 func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
@@ -96,19 +95,19 @@ func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
 		Progress: &ingest.Progress{}}
 }
 
-// claim asks for the one job of a test.
-func claim() ingest.JobRequest {
+// jobRequest returns a request for the one job of a test.
+func jobRequest() ingest.JobRequest {
 	return ingest.JobRequest{Pipeline: "models", Source: "test", Paths: []string{"test"}, Holder: ingest.ThisProcess(),
 		TTL: lease.DefaultTTL, HolderDead: ingest.Holder.Dead}
 }
 
-// run runs in over sources. A run that does not end is a failure, not a hang.
+// run runs in over sources, and fails the test if the run takes more than two minutes.
 func run(t *testing.T, ctx context.Context, in *pipeline.Ingester, sources ...ingest.Source) (*pipeline.Report, error) {
 	t.Helper()
-	return runAs(t, ctx, in, claim(), sources...)
+	return runAs(t, ctx, in, jobRequest(), sources...)
 }
 
-func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim ingest.JobRequest,
+func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, request ingest.JobRequest,
 	sources ...ingest.Source) (*pipeline.Report, error) {
 	t.Helper()
 	type result struct {
@@ -117,7 +116,7 @@ func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim inges
 	}
 	ended := make(chan result, 1)
 	go func() {
-		report, err := in.Run(ctx, claim, ingest.Found{Sources: sources})
+		report, err := in.Run(ctx, request, ingest.Found{Sources: sources})
 		ended <- result{report, err}
 	}()
 	select {
@@ -129,10 +128,10 @@ func runAs(t *testing.T, ctx context.Context, in *pipeline.Ingester, claim inges
 	}
 }
 
-// take takes sources in, all of them and without trouble.
-func (h *home) take(t *testing.T, sources ...ingest.Source) *pipeline.Report {
+// ingest ingests all sources without an error.
+func (h *home) ingest(t *testing.T, sources ...ingest.Source) *pipeline.Report {
 	t.Helper()
-	report, err := run(t, t.Context(), h.ingester(few), sources...)
+	report, err := run(t, t.Context(), h.ingester(small), sources...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +141,13 @@ func (h *home) take(t *testing.T, sources ...ingest.Source) *pipeline.Report {
 	return report
 }
 
-// check fails if the catalogue contradicts itself, or has a row without a payload.
+// check fails if the catalogue is inconsistent or has a row without a payload.
 func (h *home) check(t *testing.T) {
 	t.Helper()
 	has := map[ingest.Digest]bool{}
 	if h.memory != nil {
-		for stray := range h.memory.List(t.Context()) {
-			has[stray.Digest] = true
+		for object := range h.memory.List(t.Context()) {
+			has[object.Digest] = true
 		}
 	}
 	if err := catalogtest.Check(t.Context(), h.catalog, func(d ingest.Digest) bool { return has[d] }); err != nil {
@@ -156,7 +155,6 @@ func (h *home) check(t *testing.T) {
 	}
 }
 
-// models returns the models of the catalogue.
 func (h *home) models(t *testing.T) []ingest.Summary {
 	t.Helper()
 	var all []ingest.Summary
@@ -169,8 +167,7 @@ func (h *home) models(t *testing.T) []ingest.Summary {
 	return all
 }
 
-// pieces returns the segments of a file.
-func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.StoredSegment {
+func (h *home) segments(t *testing.T, file ingest.StoredFile) []ingest.StoredSegment {
 	t.Helper()
 	var all []ingest.StoredSegment
 	for p, err := range h.catalog.Segments(t.Context(), file.ID, 0) {
@@ -182,8 +179,8 @@ func (h *home) pieces(t *testing.T, file ingest.StoredFile) []ingest.StoredSegme
 	return all
 }
 
-// giveBack exports each file of each model, and fails if one is not what now lies at its path.
-func (h *home) giveBack(t *testing.T) {
+// checkExports exports each file of each model, and fails if one differs from the file at its path.
+func (h *home) checkExports(t *testing.T) {
 	t.Helper()
 	r := h.reader()
 	for _, m := range h.models(t) {
@@ -205,7 +202,7 @@ func (h *home) giveBack(t *testing.T) {
 	}
 }
 
-// sum is the digest of the file at path.
+// sum returns the digest of the file at path.
 func sum(t *testing.T, path string) ingest.Digest {
 	t.Helper()
 	f, err := os.Open(path)
@@ -220,23 +217,23 @@ func sum(t *testing.T, path string) ingest.Digest {
 	return ingest.Digest(h.Sum(nil))
 }
 
-// refusal returns the reason for which the file at path was refused.
+// refusal returns why the file at path was refused.
 func refusal(t *testing.T, report *pipeline.Report, path string) error {
 	t.Helper()
 	for _, note := range report.Refused {
 		if note.Path == path {
-			var trouble *ingest.SourceError
-			if !errors.As(note.Reason, &trouble) || trouble.Path != path {
-				t.Errorf("the reason is no SourceError of %s: %v", path, note.Reason)
+			var sourceErr *ingest.SourceError
+			if !errors.As(note.Reason, &sourceErr) || sourceErr.Path != path {
+				t.Errorf("the reason is not a SourceError of %s: %v", path, note.Reason)
 			}
 			return note.Reason
 		}
 	}
-	t.Fatalf("%s was not refused; refused are %v", path, report.Refused)
+	t.Fatalf("%s was not refused: %v", path, report.Refused)
 	return nil
 }
 
-// change runs a statement on the home's database, as another program could.
+// change runs a statement on the home's database, as another program does.
 func (h *home) change(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", h.path)

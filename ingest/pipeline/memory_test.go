@@ -22,9 +22,8 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// TestFewestBuffers: with two buffers for four files at once a run ends, in either home, and never are
-// there more of them.
-func TestFewestBuffers(t *testing.T) {
+// TestMinimumBuffers: two buffers are enough for four files at a time, and no more are used.
+func TestMinimumBuffers(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
 		var sources []ingest.Source
@@ -34,7 +33,7 @@ func TestFewestBuffers(t *testing.T) {
 		sources = append(sources, splits(t, folder))
 		options := pipeline.Options{SegmentBytes: mib, MemoryBytes: 42 * mib, Jobs: 4, Workers: 8}
 		if h.memory == nil {
-			options.MemoryBytes += 3 * mib // what a database's driver copies
+			options.MemoryBytes += 3 * mib // for the copies of the database driver
 		}
 		in := h.ingester(options)
 		var mu sync.Mutex
@@ -42,7 +41,7 @@ func TestFewestBuffers(t *testing.T) {
 		see := func(payload []byte) {
 			mu.Lock()
 			defer mu.Unlock()
-			if len(payload) == mib { // it fills its buffer, and so begins where it does
+			if len(payload) == mib { // it fills its buffer, so they have the same address
 				buffers[uintptr(unsafe.Pointer(unsafe.SliceData(payload)))] = true
 			}
 		}
@@ -59,14 +58,14 @@ func TestFewestBuffers(t *testing.T) {
 			t.Fatalf("%+v, %v", report, err)
 		}
 		if len(buffers) == 0 || len(buffers) > 2 {
-			t.Errorf("payloads came from %d buffers, and there are two", len(buffers))
+			t.Errorf("payloads were in %d buffers, want at most two", len(buffers))
 		}
 		h.check(t)
-		h.giveBack(t)
+		h.checkExports(t)
 	})
 }
 
-// seenStore is a store that shows each payload before it is put.
+// seenStore calls see with each payload before it is put.
 type seenStore struct {
 	*storetest.Memory
 	see func([]byte)
@@ -77,7 +76,8 @@ func (s *seenStore) Put(ctx context.Context, key ingest.Key, payload []byte) (in
 	return s.Memory.Put(ctx, key, payload)
 }
 
-// TestManySmallTensors: segments of a few bytes share buffers and reads, and no transaction has more rows than it may.
+// TestManySmallTensors: segments of a few bytes share buffers and reads, and batches keep to
+// BatchRows.
 func TestManySmallTensors(t *testing.T) {
 	f := gguftest.File{}
 	for i := range 700 {
@@ -88,14 +88,14 @@ func TestManySmallTensors(t *testing.T) {
 		gguftest.Tensor{Name: "last", Shape: []uint64{3}})
 	path := create(t, filepath.Join(t.TempDir(), "small.gguf"), f)
 	eachHome(t, func(t *testing.T, h *home) {
-		options := few
+		options := small
 		options.BatchRows = 100
 		in := h.ingester(options)
 		var batches atomic.Int64
 		in.Catalog = &watched{Catalog: h.catalog, see: func(b *ingest.Batch) {
 			batches.Add(1)
 			if len(b.Segments) > options.BatchRows {
-				t.Errorf("a batch of %d rows, at most %d were asked for", len(b.Segments), options.BatchRows)
+				t.Errorf("a batch of %d rows, want at most %d", len(b.Segments), options.BatchRows)
 			}
 		}}
 		report, err := run(t, t.Context(), in, file(path))
@@ -104,15 +104,15 @@ func TestManySmallTensors(t *testing.T) {
 		}
 		m := onlyModel(t, h)
 		if most := m.Segments/int64(options.BatchRows) + 5; batches.Load() > most {
-			t.Errorf("%d batches for %d segments, at most %d are needed", batches.Load(), m.Segments, most)
+			t.Errorf("%d batches for %d segments, want at most %d", batches.Load(), m.Segments, most)
 		}
 		h.check(t)
-		h.giveBack(t)
-		asPlanned(t, h, file(path))
+		h.checkExports(t)
+		checkPlanned(t, h, file(path))
 	})
 }
 
-// TestHugeFile takes in a sparse file of 70 GiB with a tensor of 5 GiB, in a process of its own, and
+// TestHugeFile ingests a sparse file of 70 GiB with a tensor of 5 GiB in a separate process, and
 // measures its memory.
 func TestHugeFile(t *testing.T) {
 	if os.Getenv("INGEST_TEST_HUGE") != "" {
@@ -120,7 +120,7 @@ func TestHugeFile(t *testing.T) {
 		return
 	}
 	if testing.Short() {
-		t.Skip("-short was asked for, and reading 70 GiB takes minutes")
+		t.Skip("reading 70 GiB takes minutes")
 	}
 	test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHugeFile$", "-test.v", "-test.timeout=20m")
 	test.Env = append(os.Environ(), "INGEST_TEST_HUGE=1")
@@ -151,7 +151,7 @@ func hugeFile(t *testing.T) {
 		Progress: &ingest.Progress{}}
 	peak := watchMemory()
 	begun := time.Now()
-	report, err := in.Run(t.Context(), claim(), ingest.Found{Sources: []ingest.Source{file(path)}})
+	report, err := in.Run(t.Context(), jobRequest(), ingest.Found{Sources: []ingest.Source{file(path)}})
 	most := peak()
 	if err != nil || len(report.Ingested) != 1 || report.BytesRead != f.Size() {
 		t.Fatalf("%+v, %v", report, err)
@@ -159,7 +159,7 @@ func hugeFile(t *testing.T) {
 	t.Logf("%d bytes in %s, memory at most %.1f MiB of %d", report.BytesRead, time.Since(begun).Round(time.Second),
 		float64(most)/mib, memory/mib)
 	if most > memory {
-		t.Errorf("memory grew to %d bytes, the cap is %d", most, int64(memory))
+		t.Errorf("memory grew to %d bytes, the limit is %d", most, int64(memory))
 	}
 	m := onlyModel(t, h)
 	if m.Files[0].Recorded != f.Size() || m.Tensors != int64(len(f.Tensors)) {
@@ -167,7 +167,8 @@ func hugeFile(t *testing.T) {
 	}
 }
 
-// watchMemory samples what the runtime has of the system until the returned function is called, which returns the most.
+// watchMemory samples the memory that the runtime has from the system. The returned function stops
+// it and returns the maximum.
 func watchMemory() func() uint64 {
 	debug.FreeOSMemory()
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}

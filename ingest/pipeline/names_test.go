@@ -12,17 +12,17 @@ import (
 	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
-// onlyModel returns the model of a home that has one.
+// onlyModel returns the only model of a home.
 func onlyModel(t *testing.T, h *home) ingest.Summary {
 	t.Helper()
 	models := h.models(t)
 	if len(models) != 1 || models[0].State != ingest.ModelComplete {
-		t.Fatalf("%d models, the first is %+v", len(models), models[0])
+		t.Fatalf("want one complete model, have %+v", models)
 	}
 	return models[0]
 }
 
-// filesOf returns the names of the files that go by one of a model's names.
+// filesOf returns the files of one of a model's names.
 func filesOf(m ingest.Summary, name string) string {
 	var files []string
 	for _, n := range m.Names {
@@ -36,15 +36,15 @@ func filesOf(m ingest.Summary, name string) string {
 	return strings.Join(files, " ")
 }
 
-// TestTwoNamesOfOneModel: two tags over the same weights are one model, however they come.
-func TestTwoNamesOfOneModel(t *testing.T) {
+// TestTwoNames: two tags with the same weights are one model.
+func TestTwoNames(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
 		weights := model(t, filepath.Join(folder, "weights"), 2*mib, 1)
 		a := blob(t, filepath.Join(folder, "template-a"), 100, 2)
 		b := blob(t, filepath.Join(folder, "template-b"), 100, 3)
 		both := []ingest.Source{named("m:a", weights, a), named("m:b", weights, b)}
-		report := h.take(t, both...)
+		report := h.ingest(t, both...)
 		if want := fileBytes(t, weights) + 200; report.BytesRead != want {
 			t.Errorf("read %d bytes, want %d", report.BytesRead, want)
 		}
@@ -55,8 +55,8 @@ func TestTwoNamesOfOneModel(t *testing.T) {
 		if got := filesOf(m, "m:b"); got != "template-b weights" {
 			t.Errorf("m:b is %s", got)
 		}
-		h.giveBack(t)
-		readNothing(t, h, both)
+		h.checkExports(t)
+		checkAllSkipped(t, h, both)
 	})
 }
 
@@ -69,9 +69,9 @@ func fileBytes(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// TestSameContentJoins: content that is stored joins its model, whatever its file is called; nothing of it
-// is stored twice.
-func TestSameContentJoins(t *testing.T) {
+// TestSameContentMerges: a file with stored content is merged into its model whatever its name, and
+// nothing is stored twice.
+func TestSameContentMerges(t *testing.T) {
 	for name, arrange := range map[string]func(t *testing.T, folder string) (first, second []ingest.Source){
 		"one after the other": func(t *testing.T, folder string) (_, _ []ingest.Source) {
 			return []ingest.Source{file(model(t, filepath.Join(folder, "a.gguf"), 2*mib, 1))},
@@ -92,11 +92,11 @@ func TestSameContentJoins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachHome(t, func(t *testing.T, h *home) {
 				first, second := arrange(t, t.TempDir())
-				h.take(t, first...)
-				report := h.take(t, second...)
-				joined := slices.IndexFunc(report.Ingested, func(o pipeline.Outline) bool { return o.Merged })
-				if len(report.Ingested) != len(second) || joined < 0 {
-					t.Errorf("taken %+v", report.Ingested)
+				h.ingest(t, first...)
+				report := h.ingest(t, second...)
+				merged := slices.ContainsFunc(report.Ingested, func(m pipeline.IngestedModel) bool { return m.Merged })
+				if len(report.Ingested) != len(second) || !merged {
+					t.Errorf("ingested %+v", report.Ingested)
 				}
 				m := onlyModel(t, h)
 				if len(m.Files) != 1 || m.BytesStored+m.BytesShared != m.Files[0].Bytes {
@@ -106,14 +106,14 @@ func TestSameContentJoins(t *testing.T) {
 					t.Errorf("%d payloads were written for %d segments", h.memory.Counts().Written, m.Segments)
 				}
 				h.check(t)
-				h.giveBack(t)
-				readNothing(t, h, append(first, second...))
+				h.checkExports(t)
+				checkAllSkipped(t, h, append(first, second...))
 			})
 		})
 	}
 }
 
-// copied copies a file, time and all.
+// copied copies a file and its modification time.
 func copied(t *testing.T, from, to string) ingest.Source {
 	t.Helper()
 	content, err := os.ReadFile(from)
@@ -131,65 +131,64 @@ func copied(t *testing.T, from, to string) ingest.Source {
 	return file(to)
 }
 
-// TestTemplateLater: a template that a name gains is taken in without reading the weights, and
-// the name means all of its files.
+// TestTemplateLater: a template that a name gains is ingested without reading the weights.
 func TestTemplateLater(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
 		weights := model(t, filepath.Join(folder, "weights"), 2*mib, 1)
 		old := blob(t, filepath.Join(folder, "old"), 1000, 2)
-		h.take(t, named("m:a", weights, old))
+		h.ingest(t, named("m:a", weights, old))
 		later := blob(t, filepath.Join(folder, "later"), 333, 3)
 		source := named("m:a", weights, old, later)
-		report := h.take(t, source)
+		report := h.ingest(t, source)
 		if report.BytesRead != 333 || len(report.Ingested) != 1 || !report.Ingested[0].Merged {
-			t.Errorf("read %d bytes, taken %+v", report.BytesRead, report.Ingested)
+			t.Errorf("read %d bytes, ingested %+v", report.BytesRead, report.Ingested)
 		}
 		m := onlyModel(t, h)
 		if got := filesOf(m, "m:a"); got != "later old weights" {
-			t.Errorf("m:a is of %q", got)
+			t.Errorf("m:a has files %q", got)
 		}
 		h.check(t)
-		h.giveBack(t)
-		readNothing(t, h, []ingest.Source{source})
-		h.take(t, named("m:a", weights, later))
+		h.checkExports(t)
+		checkAllSkipped(t, h, []ingest.Source{source})
+		h.ingest(t, named("m:a", weights, later))
 		if got := filesOf(onlyModel(t, h), "m:a"); got != "later weights" {
-			t.Errorf("m:a, whose manifest has lost a file, is of %q", got)
+			t.Errorf("m:a without a file has files %q", got)
 		}
 	})
 }
 
-// TestSharedTemplate: one template of two models is read once, and each has it.
+// TestSharedTemplate: each of two models has the template that they share.
 func TestSharedTemplate(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
 		template := blob(t, filepath.Join(folder, "template"), 500, 9)
 		one := named("one", model(t, filepath.Join(folder, "one"), mib, 1), template)
 		two := named("two", model(t, filepath.Join(folder, "two"), mib, 2), template)
-		h.take(t, one)
-		h.take(t, two)
+		h.ingest(t, one)
+		h.ingest(t, two)
 		for _, m := range h.models(t) {
 			if got := filesOf(m, m.Name); got != map[string]string{"one": "one template",
 				"two": "template two"}[m.Name] {
-				t.Errorf("%s is of %q", m.Name, got)
+				t.Errorf("%s has files %q", m.Name, got)
 			}
 		}
 		h.check(t)
-		h.giveBack(t)
-		readNothing(t, h, []ingest.Source{one, two})
+		h.checkExports(t)
+		checkAllSkipped(t, h, []ingest.Source{one, two})
 	})
 }
 
-// TestSharedTensor: a tensor of two files is stored once.
+// TestSharedTensor: a tensor that two files share is stored once.
 func TestSharedTensor(t *testing.T) {
 	folder := t.TempDir()
-	one, two := motley(), motley()
+	one, two := mixed(), mixed()
 	two.Seed, two.Trailing = 5, nil
 	for i := range 3 {
 		one.Tensors[i].Seed, two.Tensors[i].Seed = uint64(i)+1, uint64(i)+1
 	}
 	h := storeHome(t)
-	report := h.take(t, file(create(t, filepath.Join(folder, "one.gguf"), one)))
+	report := h.ingest(t, file(create(t, filepath.Join(folder, "one.gguf"), one)))
 	if report.BytesShared != 0 {
 		t.Errorf("%d bytes of the first file are shared", report.BytesShared)
 	}
@@ -197,9 +196,9 @@ func TestSharedTensor(t *testing.T) {
 	for _, tensor := range two.Tensors[:3] {
 		want += tensor.Size()
 	}
-	report = h.take(t, file(create(t, filepath.Join(folder, "two.gguf"), two)))
+	report = h.ingest(t, file(create(t, filepath.Join(folder, "two.gguf"), two)))
 	if report.BytesShared < want {
 		t.Errorf("%d bytes are shared, the tensors of both files have %d", report.BytesShared, want)
 	}
-	h.giveBack(t)
+	h.checkExports(t)
 }

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -11,31 +12,26 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// shelves is a store that goes by position, and can be asked about what it holds.
-type shelves struct {
+// positionStore is a store that names payloads by their position.
+type positionStore struct {
 	storetest.Memory
-	mu   sync.Mutex
-	laid map[string][]byte
+	mu       sync.Mutex
+	payloads map[string][]byte
 }
 
-func (s *shelves) lay(name string, payload []byte) ingest.Address {
+func (s *positionStore) Put(_ context.Context, k ingest.Key, payload []byte) (ingest.Address, error) {
+	name := fmt.Sprintf("%d/%d/%d/%d/%s", k.Model, k.File, k.Layer, k.Ordinal, k.Type)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.laid == nil {
-		s.laid = map[string][]byte{}
-	}
-	s.laid[name] = append([]byte(nil), payload...)
-	return ingest.Address{URI: "shelf:" + name, Name: name, Bytes: int64(len(payload))}
+	s.payloads[name] = bytes.Clone(payload)
+	return ingest.Address{URI: "position:" + name, Name: name, Bytes: int64(len(payload))}, nil
 }
 
-func (s *shelves) Put(_ context.Context, k ingest.Key, payload []byte) (ingest.Address, error) {
-	return s.lay(fmt.Sprintf("%d/%d/%d/%d/%s", k.Model, k.File, k.Layer, k.Ordinal, k.Type), payload), nil
-}
-
-func (s *shelves) Get(_ context.Context, _ ingest.Digest, address ingest.Address, offset int64, into []byte) error {
+func (s *positionStore) Get(_ context.Context, _ ingest.Digest, address ingest.Address, offset int64,
+	into []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	payload, ok := s.laid[address.Name]
+	payload, ok := s.payloads[address.Name]
 	if !ok {
 		return ingest.ErrNoPayload
 	}
@@ -43,12 +39,12 @@ func (s *shelves) Get(_ context.Context, _ ingest.Digest, address ingest.Address
 	return nil
 }
 
-// TestPosition: a store that goes by position is told of each row's own, and a payload is found there.
+// TestPosition: each key has the position of its row, and the payload is stored there.
 func TestPosition(t *testing.T) {
 	source := splits(t, t.TempDir())
 	h := storeHome(t)
-	store := &shelves{}
-	in := h.ingester(few)
+	store := &positionStore{payloads: map[string][]byte{}}
+	in := h.ingester(small)
 	in.Store, in.Unshared = store, true
 	report, err := run(t, t.Context(), in, source)
 	if err != nil || len(report.Ingested) != 1 {
@@ -57,26 +53,26 @@ func TestPosition(t *testing.T) {
 	r := h.reader()
 	r.Store = store
 	m := h.models(t)[0]
-	pieces := 0
+	segments := 0
 	for _, f := range m.Files {
 		for p, err := range h.catalog.Segments(t.Context(), f.ID, 0) {
 			must(t, err)
-			pieces++
-			payload, there := store.laid[p.Address.Name]
+			segments++
+			payload, found := store.payloads[p.Address.Name]
 			var model, file, layer, ordinal int64
 			fmt.Sscanf(p.Address.Name, "%d/%d/%d/%d/", &model, &file, &layer, &ordinal)
-			if !there || ingest.Sum(payload) != p.Digest || model != int64(m.ID) || file != int64(f.ID) ||
+			if !found || ingest.Sum(payload) != p.Digest || model != int64(m.ID) || file != int64(f.ID) ||
 				layer != int64(p.Layer) || ordinal != int64(p.Ordinal) {
-				t.Errorf("piece %+v lies at %q, there: %v", p, p.Address.Name, there)
+				t.Errorf("segment %+v is stored as %q, found: %v", p, p.Address.Name, found)
 			}
 		}
 		to := filepath.Join(t.TempDir(), f.Name)
 		must(t, r.Export(t.Context(), f, to, false))
 		if sum(t, to) != f.Digest {
-			t.Errorf("%s came back as another file", f.Name)
+			t.Errorf("the export of %s differs", f.Name)
 		}
 	}
-	if pieces != len(store.laid) || pieces == 0 {
-		t.Errorf("%d pieces, %d payloads", pieces, len(store.laid))
+	if segments != len(store.payloads) || segments == 0 {
+		t.Errorf("%d segments, %d payloads", segments, len(store.payloads))
 	}
 }

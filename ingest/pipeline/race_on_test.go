@@ -2,5 +2,6 @@
 
 package pipeline_test
 
-// underRace is set with the race detector, under which the embedded catalogue is ten times slower.
+// underRace reports whether the race detector is on. It makes the SQLite catalogue ten times
+// slower.
 const underRace = true

@@ -14,7 +14,7 @@ import (
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
-// damage changes a byte of a file and leaves its size and time as they were.
+// damage changes a byte of a file and keeps its size and modification time.
 func damage(t *testing.T, path string, offset int64) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -39,48 +39,48 @@ func damage(t *testing.T, path string, offset int64) {
 	}
 }
 
-// TestRecheck reads stored files again, and names the tensor that is no longer what it was.
+// TestRecheck: stored files are read again, and the segment that changed is named.
 func TestRecheck(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
 		good := model(t, filepath.Join(folder, "good.gguf"), 3*mib, 1)
-		bad := create(t, filepath.Join(folder, "bad.gguf"), motley())
-		h.take(t, file(good), file(bad))
+		bad := create(t, filepath.Join(folder, "bad.gguf"), mixed())
+		h.ingest(t, file(good), file(bad))
 		before := h.state(t)
 		m := stored(t, h, bad)
-		piece := h.pieces(t, m.Files[0])[3]
-		options := few
+		segment := h.segments(t, m.Files[0])[3]
+		options := small
 		options.Recheck = true
 		report, err := run(t, t.Context(), h.ingester(options), file(good), file(bad))
 		if err != nil || len(report.Refused) != 0 || len(report.Skipped) != 2 ||
 			report.BytesRead != fileBytes(t, good)+fileBytes(t, bad) {
 			t.Fatalf("report %+v, %v", report, err)
 		}
-		damage(t, bad, piece.Offset+7)
+		damage(t, bad, segment.Offset+7)
 		report, err = run(t, t.Context(), h.ingester(options), file(good), file(bad))
 		if err != nil || len(report.Skipped) != 1 {
 			t.Fatalf("report %+v, %v", report, err)
 		}
 		reason := refusal(t, report, bad)
 		var mismatch *ingest.MismatchError
-		if !errors.As(reason, &mismatch) || len(mismatch.Parts) != 1 || mismatch.Parts[0] != piece.Place() {
-			t.Errorf("reason %v, want one that names %s", reason, piece.Place())
+		if !errors.As(reason, &mismatch) || len(mismatch.Parts) != 1 || mismatch.Parts[0] != segment.Place() {
+			t.Errorf("reason %v, want one that names %s", reason, segment.Place())
 		}
-		wantState(t, h.state(t), before)
+		checkState(t, h.state(t), before)
 	})
 }
 
-// TestRecheckReadsTheFileAtHand: of two files with the content of one model, each is read where it lies.
-func TestRecheckReadsTheFileAtHand(t *testing.T) {
+// TestRecheckReadsGivenFile: of two files with the same content, each is read at its own path.
+func TestRecheckReadsGivenFile(t *testing.T) {
 	h := storeHome(t)
 	folder := t.TempDir()
 	first := model(t, filepath.Join(folder, "first.gguf"), 2*mib, 1)
 	second := copied(t, first, filepath.Join(folder, "second.gguf"))
-	h.take(t, file(first))
-	h.take(t, second)
+	h.ingest(t, file(first))
+	h.ingest(t, second)
 	path := second.Files[0].Path
 	damage(t, path, mib+100)
-	options := few
+	options := small
 	options.Recheck = true
 	report, err := run(t, t.Context(), h.ingester(options), file(first), second)
 	if err != nil || len(report.Refused) != 1 || len(report.Skipped) != 1 {
@@ -93,26 +93,27 @@ func TestRecheckReadsTheFileAtHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied(t, path, first)
-	damage(t, path, mib+100) // once more: it is whole again
+	damage(t, path, mib+100) // flips the bit back
 	if err := os.Remove(first); err != nil {
 		t.Fatal(err)
 	}
 	report, err = run(t, t.Context(), h.ingester(options), second)
 	if err != nil || len(report.Refused) != 0 || report.BytesRead != fileBytes(t, path) {
-		t.Errorf("the second file, of which the first is gone: %+v, %v", report, err)
+		t.Errorf("the second file without the first: %+v, %v", report, err)
 	}
 }
 
-// TestRecheckOtherSegments: what was cut into larger segments than the run's own is compared in the run's memory.
+// TestRecheckOtherSegments: a file with larger segments than the run's is compared in the run's
+// memory.
 func TestRecheckOtherSegments(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), 9*mib+1, 1)
-	large := few
+	large := small
 	large.SegmentBytes = 3 * mib
 	if _, err := run(t, t.Context(), h.ingester(large), file(path)); err != nil {
 		t.Fatal(err)
 	}
-	options := few
+	options := small
 	options.Recheck, options.MemoryBytes = true, 42*mib // no room for two segments of 3 MiB
 	for _, damaged := range []bool{false, true} {
 		if damaged {
@@ -125,13 +126,13 @@ func TestRecheckOtherSegments(t *testing.T) {
 	}
 }
 
-// TestRecheckStops: a comparison that is asked to stop stops.
+// TestRecheckStops: a comparison can be stopped.
 func TestRecheckStops(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), 3*mib, 1)
-	h.take(t, file(path))
+	h.ingest(t, file(path))
 	ctx, cancel := context.WithCancel(t.Context())
-	options := few
+	options := small
 	options.Recheck = true
 	in := h.ingester(options)
 	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, _ catalogtest.Moment) error {
@@ -141,22 +142,22 @@ func TestRecheckStops(t *testing.T) {
 		return nil
 	})
 	report, err := run(t, ctx, in, file(path))
-	wantInterrupted(t, h, report, err)
+	checkInterrupted(t, h, report, err)
 	if report.BytesRead != 0 || len(report.Skipped) != 0 {
 		t.Errorf("%+v", report)
 	}
 }
 
-// TestRecheckFindsLostRows: a file of which rows are gone is not called unchanged.
-func TestRecheckFindsLostRows(t *testing.T) {
+// TestRecheckMissingRows: a file with missing rows is refused.
+func TestRecheckMissingRows(t *testing.T) {
 	for name, row := range map[string]int{"first": 0, "middle": 2, "last": 4} {
 		t.Run(name, func(t *testing.T) {
 			h := storeHome(t)
 			path := blob(t, filepath.Join(t.TempDir(), "blob"), 5*mib, 1)
-			h.take(t, file(path))
+			h.ingest(t, file(path))
 			h.change(t, `DELETE FROM FileSegments WHERE FileSegmentId = ?`,
-				h.pieces(t, h.models(t)[0].Files[0])[row].RowID)
-			options := few
+				h.segments(t, h.models(t)[0].Files[0])[row].RowID)
+			options := small
 			options.Recheck = true
 			report, err := run(t, t.Context(), h.ingester(options), file(path))
 			if err != nil || len(report.Skipped) != 0 {

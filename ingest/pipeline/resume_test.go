@@ -15,11 +15,11 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// breakOff takes path in until its record with this number, from 0, which fails and ends the run as a kill would,
-// and returns how many bytes were read.
-func breakOff(t *testing.T, h *home, source ingest.Source, record int64) int64 {
+// failAtRecord ingests source until Record number record, from 0, which fails and ends the run like
+// a kill. It returns the number of bytes read.
+func failAtRecord(t *testing.T, h *home, source ingest.Source, record int64) int64 {
 	t.Helper()
-	in := h.ingester(few)
+	in := h.ingester(small)
 	var records atomic.Int64
 	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
 		if verb == "Record" && when == catalogtest.Before && records.Add(1) > record {
@@ -34,13 +34,13 @@ func breakOff(t *testing.T, h *home, source ingest.Source, record int64) int64 {
 	return in.Progress.BytesRead.Load()
 }
 
-// TestResume: wherever a run is broken off, the next one reads again at most the batches that were in flight, and the
-// file's digest is right although two runs have made it.
+// TestResume: wherever a run ends, the next one reads again at most the batches that were in
+// flight, and computes the right digest.
 func TestResume(t *testing.T) {
 	const size = 16*mib + 77
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), size, 1)
 	eachHome(t, func(t *testing.T, h *home) {
-		clean := h.take(t, file(path))
+		clean := h.ingest(t, file(path))
 		want := h.state(t)
 		records := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8}
 		if underRace || testing.Short() {
@@ -48,29 +48,29 @@ func TestResume(t *testing.T) {
 		}
 		for _, record := range records {
 			h := h.another(t)
-			read := breakOff(t, h, file(path), record)
-			report := h.take(t, file(path))
-			if again, most := read+report.BytesRead-size, 2*(few.BatchBytes+few.SegmentBytes); again < 0 ||
+			read := failAtRecord(t, h, file(path), record)
+			report := h.ingest(t, file(path))
+			if again, most := read+report.BytesRead-size, 2*(small.BatchBytes+small.SegmentBytes); again < 0 ||
 				again > most {
-				t.Errorf("after %d records %d bytes were read again, at most %d may be", record, again, most)
+				t.Errorf("after %d records %d bytes were read again, want at most %d", record, again, most)
 			}
-			// The last segment that was recorded is read once more, to see that the file is still the same.
-			looked := report.BytesRead - (size - report.Ingested[0].Resumed)
-			if resumed := report.Ingested[0].Resumed; looked < 0 || looked > few.SegmentBytes || record > 0 &&
-				resumed == 0 {
-				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead,
-					size)
+			// The run reads the last recorded segment again, to see that the file is still the
+			// same.
+			resumed := report.Ingested[0].Resumed
+			checked := report.BytesRead - (size - resumed)
+			if checked < 0 || checked > small.SegmentBytes || record > 0 && resumed == 0 {
+				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead, size)
 			}
 			if !report.Continued || report.BytesStored > clean.BytesStored {
 				t.Errorf("report %+v", report)
 			}
-			wantState(t, h.state(t), want)
+			checkState(t, h.state(t), want)
 		}
 	})
 }
 
-// TestResumeOrBeginAnew: what makes a file another one makes the run begin anew, and so does another place.
-func TestResumeOrBeginAnew(t *testing.T) {
+// TestResumeOrStartOver: a run resumes a file only if nothing that identifies it has changed.
+func TestResumeOrStartOver(t *testing.T) {
 	const size = 8 * mib
 	other := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -81,8 +81,7 @@ func TestResumeOrBeginAnew(t *testing.T) {
 		"path": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
 			*source = copied(t, source.Files[0].Path, filepath.Join(t.TempDir(), "blob"))
 		}},
-		"name of the model": {true, func(_ *testing.T, source *ingest.Source,
-			_ *pipeline.Options) {
+		"name of the model": {true, func(_ *testing.T, source *ingest.Source, _ *pipeline.Options) {
 			source.Name = "m:a"
 		}},
 		"name of the file": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
@@ -98,19 +97,18 @@ func TestResumeOrBeginAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		"claim": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
+		"expected digest": {false, func(t *testing.T, source *ingest.Source, _ *pipeline.Options) {
 			source.Files[0].Expected = sum(t, source.Files[0].Path)
 		}},
-		"segment size": {false, func(_ *testing.T, _ *ingest.Source,
-			options *pipeline.Options) {
+		"segment size": {false, func(_ *testing.T, _ *ingest.Source, options *pipeline.Options) {
 			options.SegmentBytes = 2 * mib
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := storeHome(t)
 			source := file(blob(t, filepath.Join(t.TempDir(), "blob"), size, 1))
-			breakOff(t, h, source, 2)
-			options := few
+			failAtRecord(t, h, source, 2)
+			options := small
 			c.change(t, &source, &options)
 			in := h.ingester(options)
 			report, err := run(t, t.Context(), in, source)
@@ -135,11 +133,11 @@ func TestResumeOrBeginAnew(t *testing.T) {
 	}
 }
 
-// TestResumeSplit: of a model of several files, those that were finished are not read again.
+// TestResumeSplit: the finished files of a model are not read again.
 func TestResumeSplit(t *testing.T) {
 	source := splits(t, t.TempDir())
 	h := storeHome(t)
-	in := h.ingester(one)
+	in := h.ingester(serial)
 	var puts atomic.Int64
 	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
 		if !call.Done && puts.Add(1) > 8 {
@@ -158,11 +156,11 @@ func TestResumeSplit(t *testing.T) {
 		}
 	}
 	if whole == 0 {
-		t.Fatal("no file was finished: the test tests nothing")
+		t.Fatal("no file was finished")
 	}
-	if report := h.take(t, source); report.BytesRead > all-whole {
+	if report := h.ingest(t, source); report.BytesRead > all-whole {
 		t.Errorf("%d bytes were read, although %d of %d were recorded", report.BytesRead, whole, all)
 	}
 	h.check(t)
-	h.giveBack(t)
+	h.checkExports(t)
 }

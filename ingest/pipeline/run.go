@@ -19,77 +19,75 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// Ingester takes in models. Its fields are set once, before Run.
+// Ingester ingests models. Set its fields before Run.
 type Ingester struct {
 	Catalog ingest.Catalog
-	// Store is where payloads go; nil puts them into the catalogue's own rows.
+	// Store keeps the payloads. If it is nil, the catalogue's rows do.
 	Store ingest.Store
-	// StoreAddress names the store, as OptionStore of the job does. An unfinished model is continued only
-	// with the same one.
+	// StoreAddress names the store, like OptionStore of the job. A model resumes only in the same
+	// store.
 	StoreAddress string
 	// Unshared is set for a store that keeps a payload for each row, by its position.
 	Unshared bool
-	// Pool is where buffers come from; one of the default size if nil.
+	// Pool supplies the buffers; by default one for Options.MemoryBytes.
 	Pool *buffer.Pool
-	// Parse opens a source's files and reads their headers. Trouble with one file
-	// is a *SourceError.
+	// Parse opens a source's files and reads their headers. The error of a single file is a
+	// *SourceError.
 	Parse    func(context.Context, ingest.Source) (*ingest.Model, error)
 	Options  Options
 	Progress *ingest.Progress // may be nil
-	Log      *slog.Logger     // what happens to jobs, files and batches; may be nil
+	Log      *slog.Logger     // events of jobs, files and batches; may be nil
 }
 
 // Report is what a run did.
 type Report struct {
 	Job         int64
-	Continued   bool // the job was begun by an earlier run
-	Ingested    []Outline
-	Skipped     []ingest.Note // files that are stored and did not change, and those left out on purpose
+	Continued   bool // an earlier run started the job
+	Ingested    []IngestedModel
+	Skipped     []ingest.Note // files that are already present and unchanged, and those left out on purpose
 	Refused     []ingest.Note // files that were refused or failed
 	Warnings    []ingest.Note
 	BytesRead   int64 // from the sources, in this run
-	BytesStored int64 // of segments that this run recorded, and that no row had before
-	BytesShared int64 // of segments that this run recorded, and that others had stored
+	BytesStored int64 // of segments that this run recorded and stored first
+	BytesShared int64 // of segments that this run recorded and that were already present
 	Elapsed     time.Duration
 	Interrupted bool
 }
 
-// Outline is a model that was taken in.
-type Outline struct {
+// IngestedModel is a model that the run ingested.
+type IngestedModel struct {
 	Model   ingest.ModelID
 	Name    string
 	Files   int
 	Bytes   int64
-	Merged  bool // its weights were stored already: it is one more name of a model
-	Resumed int64
+	Merged  bool  // its weights were already present: Name became one more name of Model
+	Resumed int64 // bytes that earlier runs had recorded
 }
 
-// graceTime is how long batches in hand may take once a run was asked to stop.
+// graceTime is how long pending batches may take after the run was asked to stop.
 const graceTime = time.Minute
 
 // run is one call of Run.
 type run struct {
 	*Ingester
 	job      ingest.Lease
-	buffers  int                   // how many the run may have
-	stop     context.Context       // done when no more is to be read
-	inFlight flight[ingest.Digest] // payloads
-	atHand   flight[string]        // paths and keys of models
-	slots    chan struct{}         // one for each file at a time
-	// batchBuffers is how many buffers a batch may hold to its commit.
+	stop     context.Context           // done when the run is asked to stop
+	payloads keyedMutex[ingest.Digest] // being stored
+	sources  keyedMutex[string]        // by first path and by key of the model
+	slots    chan struct{}             // one for each file being ingested
+	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
+	// commits.
 	batchBuffers int
-	cutShort     atomic.Bool // something was left undone because of stop
+	interrupted  atomic.Bool // work was left undone because of stop
 
 	mu     sync.Mutex
 	report Report
 }
 
-// Run takes in all sources that were found, as the job that claim asks for.
-// When ctx ends, it stops reading, lets the batches in hand finish, and reports
-// Interrupted; the job stays open. Trouble with single files is in the report.
-// An error means that the run as a whole could not go on, because the store,
-// the catalogue or the lease failed; what was recorded is kept, and the job stays
-// open to be continued.
+// Run ingests all sources of found as the job that request asks for. When ctx ends, it stops
+// reading, finishes the pending batches within a minute, and reports Interrupted; the job stays
+// open. Errors of single files are in the report. An error means that the store, the catalogue or
+// the lease failed: recorded segments are kept, and the job stays open.
 func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found ingest.Found) (*Report, error) {
 	begun := time.Now()
 	r, err := in.prepare(ctx)
@@ -100,7 +98,7 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	if err != nil {
 		return nil, err
 	}
-	driver := r.Pool.Lease() // what the catalogue's driver copies
+	driver := r.Pool.Lease() // for the copies of the catalogue's driver
 	defer driver.Close()
 	if err := driver.Reserve(ctx, in.copies()*r.Options.SegmentBytes); err != nil {
 		return nil, err
@@ -120,21 +118,19 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	return &r.report, err
 }
 
-// begin begins the report of a job.
 func (r *run) begin(job ingest.Lease, found ingest.Found, others []string) {
 	r.job = job
 	r.Log.Info("job begun", "job", job.Job, "continued", job.Continued, "sources", len(found.Sources))
 	r.report = Report{Job: job.Job, Continued: job.Continued, Skipped: found.Skipped, Refused: found.Refused}
 	for _, other := range others {
 		r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: r.StoreAddress, Reason: fmt.Errorf(
-			"this catalogue has put payloads into %s before: what needs them has to be given that store (--store)",
-			ingest.Printable(other))})
+			"this catalogue also has payloads in %s: to read them, name that store (--store)", ingest.Printable(other))})
 	}
 }
 
-// outcome is how the job ended. A job that was interrupted, or that failed as a whole, stays open to be continued.
+// outcome returns how the job ended. A job that was interrupted or failed as a whole stays open.
 func (r *run) outcome(failure error) ingest.Outcome {
-	r.report.Interrupted = r.cutShort.Load()
+	r.report.Interrupted = r.interrupted.Load()
 	outcome := ingest.Outcome{State: ingest.JobComplete}
 	for _, note := range r.report.Refused {
 		outcome.State = ingest.JobFailed
@@ -167,9 +163,8 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
-	r.batchBuffers = max(1, number/2)                // one batch is read while another is written
+	r.batchBuffers = max(1, number/2)                // half for the batch being read, half for the one being written
 	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
-	r.buffers = number
 	r.slots = make(chan struct{}, options.Jobs)
 	return r, nil
 }
@@ -188,44 +183,43 @@ func grace(ctx context.Context) (context.Context, func()) {
 	return work, func() { stop(); cancel(nil) }
 }
 
-// ingestAll works on the sources, as many at once as there are jobs.
+// ingestAll ingests the sources, Options.Jobs at a time.
 func (r *run) ingestAll(work context.Context, sources []ingest.Source) error {
 	sizes := r.count(sources)
 	group, ctx := errgroup.WithContext(work)
 	group.SetLimit(r.Options.Jobs)
 	for i, source := range sources {
 		if r.stop.Err() != nil {
-			r.cutShort.Store(true)
+			r.interrupted.Store(true)
 			break
 		}
-		group.Go(func() error { return r.judge(work, source, r.takeSource(ctx, source, sizes[i])) })
+		group.Go(func() error { return r.reportErrors(work, source, r.ingestSource(ctx, source, sizes[i])) })
 	}
 	return group.Wait()
 }
 
-// judge sorts out whose trouble an error is. That of single files goes into the
-// report; what is left is the run's. What was cut off when work ended says only that
-// it was: work knows why.
-func (r *run) judge(work context.Context, source ingest.Source, err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, one := range several.Unwrap() {
-			all = append(all, r.judge(work, source, one))
+// reportErrors adds the errors of single files to the report, and returns those that end the run. A
+// call that was cancelled fails only with context.Canceled; the cause of work says why.
+func (r *run) reportErrors(work context.Context, source ingest.Source, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var rest []error
+		for _, err := range joined.Unwrap() {
+			rest = append(rest, r.reportErrors(work, source, err))
 		}
-		return errors.Join(all...)
+		return errors.Join(rest...)
 	}
 	if errors.Is(err, context.Canceled) && work.Err() != nil {
 		err = context.Cause(work)
 	}
-	var trouble *ingest.SourceError
+	var sourceErr *ingest.SourceError
 	switch {
 	case err == nil:
-	case errors.As(err, &trouble):
-		r.refuse(trouble.Path, trouble)
+	case errors.As(err, &sourceErr):
+		r.refuse(sourceErr.Path, sourceErr)
 	case errors.Is(err, ingest.ErrBusy):
 		r.refuse(source.Files[0].Path, err)
 	case errors.Is(err, ingest.ErrInterrupted):
-		r.cutShort.Store(true)
+		r.interrupted.Store(true)
 	default:
 		return err
 	}
@@ -242,10 +236,11 @@ func (r *run) sortReport() {
 	byPath := func(a, b ingest.Note) int { return strings.Compare(a.Path, b.Path) }
 	slices.SortStableFunc(r.report.Refused, byPath)
 	slices.SortStableFunc(r.report.Skipped, byPath)
-	slices.SortStableFunc(r.report.Ingested, func(a, b Outline) int { return cmp.Compare(a.Model, b.Model) })
+	slices.SortStableFunc(r.report.Ingested, func(a, b IngestedModel) int { return cmp.Compare(a.Model, b.Model) })
 }
 
-// copies is how many segments the catalogue's driver holds beside a run's own buffers.
+// copies is the number of segments that the catalogue's driver holds in addition to the run's
+// buffers.
 func (in *Ingester) copies() int64 {
 	if in.Store == nil {
 		return rowCopies

@@ -10,13 +10,13 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-// file is a source of one file of weights, as a blob without a manifest is.
+// file returns a source of one file of weights, like a blob without a manifest.
 func file(path string) ingest.Source {
 	return ingest.Source{URI: "test://" + filepath.Base(path), Files: []ingest.SourceFile{{Path: path,
 		Role: ingest.Weights, ExpectedBytes: -1}}}
 }
 
-// named is a source with a name, its weights first and then a template.
+// named returns a source with a name, weights and templates.
 func named(name, weights string, templates ...string) ingest.Source {
 	source := file(weights)
 	source.Name, source.URI = name, "ollama://"+name
@@ -26,14 +26,14 @@ func named(name, weights string, templates ...string) ingest.Source {
 	return source
 }
 
-// claimed is file with the digest that it should have.
-func claimed(path string, digest ingest.Digest) ingest.Source {
+// expecting returns file with an expected digest.
+func expecting(path string, digest ingest.Digest) ingest.Source {
 	source := file(path)
 	source.Files[0].Expected = digest
 	return source
 }
 
-// write makes a file of these bytes.
+// write creates a file and returns its path.
 func write(t *testing.T, path string, content []byte) string {
 	t.Helper()
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -42,20 +42,20 @@ func write(t *testing.T, path string, content []byte) string {
 	return path
 }
 
-// noise is n bytes that no other seed gives.
+// noise returns n bytes that depend on seed.
 func noise(n int, seed uint64) []byte {
 	p := make([]byte, n)
 	gguftest.Fill(p, seed, 0)
 	return p
 }
 
-// blob makes a file of n bytes that is of no format.
+// blob creates a file of n bytes without a format.
 func blob(t *testing.T, path string, n int, seed uint64) string {
 	t.Helper()
 	return write(t, path, noise(n, seed))
 }
 
-// model makes a GGUF file like that of a language model, of about n bytes.
+// model creates a GGUF file of about n bytes, like that of a language model.
 func model(t *testing.T, path string, n int64, seed uint64) string {
 	t.Helper()
 	create(t, path, gguftest.Model(gguftest.ModelOptions{Name: filepath.Base(path), Bytes: n, Layers: 1, Seed: seed}))
@@ -70,9 +70,9 @@ func create(t *testing.T, path string, f gguftest.File) string {
 	return path
 }
 
-// motley is a GGUF file with one of everything: types of several block sizes, data out of order, gaps, a tensor of
-// zero elements, one of a type that nobody knows, a scalar, and bytes after the last tensor.
-func motley() gguftest.File {
+// mixed returns a GGUF file with types of several block sizes, tensors out of order, gaps, a tensor
+// of zero elements, one of an unknown type, a scalar, and bytes after the last tensor.
+func mixed() gguftest.File {
 	return gguftest.File{
 		KVs: []gguftest.KV{{Key: "general.architecture", Value: "llama"}, {Key: "general.name", Value: "Motley"},
 			{Key: "llama.context_length", Value: uint32(4096)}},
@@ -93,7 +93,7 @@ func motley() gguftest.File {
 	}
 }
 
-// splits makes a split model of three files.
+// splits creates a split model of three files.
 func splits(t *testing.T, folder string) ingest.Source {
 	t.Helper()
 	source := ingest.Source{URI: "test://split"}

@@ -12,8 +12,8 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// state is all that a home holds, in words that do not depend on the order in which it came
-// there: numbers of rows are left out. Counts of references are those of the rows, which check sees to.
+// state describes the content of a home independent of the order of ingestion, so without row IDs.
+// Reference counts are left to check.
 func (h *home) state(t *testing.T) string {
 	t.Helper()
 	h.check(t)
@@ -22,11 +22,11 @@ func (h *home) state(t *testing.T) string {
 		all = append(all, h.modelState(t, m))
 	}
 	if h.memory != nil {
-		for stray, err := range h.memory.List(t.Context()) {
+		for object, err := range h.memory.List(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, fmt.Sprintf("payload %s %d bytes\n", stray.Name, stray.Bytes))
+			all = append(all, fmt.Sprintf("payload %s %d bytes\n", object.Name, object.Bytes))
 		}
 	}
 	slices.Sort(all)
@@ -41,10 +41,10 @@ func (h *home) modelState(t *testing.T, m ingest.Summary) string {
 	files := map[ingest.FileID]int{}
 	for i, f := range m.Files {
 		files[f.ID] = i
-		fmt.Fprintf(&text, "file %d %s %s %s %d bytes, %d recorded, %s, claim %s, %d tensors, cut to %d\n",
+		fmt.Fprintf(&text, "file %d %s %s %s %d bytes, %d recorded, %s, expected %s, %d tensors, segments of %d\n",
 			f.Index, f.Role, f.Name, f.Format, f.Bytes, f.Recorded, f.Digest, f.Expected, f.Tensors, f.SegmentBytes)
-		for _, p := range h.pieces(t, f) {
-			fmt.Fprintf(&text, "piece %q %d at %d, %d bytes, %s %s %v\n", p.Tensor, p.Ordinal, p.Offset, p.Bytes,
+		for _, p := range h.segments(t, f) {
+			fmt.Fprintf(&text, "segment %q %d at %d, %d bytes, %s %s %v\n", p.Tensor, p.Ordinal, p.Offset, p.Bytes,
 				p.Digest, p.Address.URI, p.InRow)
 		}
 	}
@@ -69,8 +69,8 @@ func (h *home) modelState(t *testing.T, m ingest.Summary) string {
 	return text.String()
 }
 
-// wantState fails with the first line in which two states differ.
-func wantState(t *testing.T, got, want string) {
+// checkState fails with the first line that differs.
+func checkState(t *testing.T, got, want string) {
 	t.Helper()
 	if got == want {
 		return
@@ -78,29 +78,30 @@ func wantState(t *testing.T, got, want string) {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i := range max(len(g), len(w)) {
 		if i >= len(g) || i >= len(w) || g[i] != w[i] {
-			t.Fatalf("state differs at line %d of %d and %d:\n got %s\nwant %s", i, len(g), len(w), at(g, i), at(w, i))
+			t.Fatalf("state differs at line %d of %d and %d:\n got %s\nwant %s", i, len(g), len(w), lineAt(g, i),
+				lineAt(w, i))
 		}
 	}
 }
 
-func at(lines []string, i int) string {
+func lineAt(lines []string, i int) string {
 	if i < len(lines) {
 		return lines[i]
 	}
 	return "(nothing)"
 }
 
-// frozen is a home as bytes, from which many tests begin.
-type frozen struct {
+// snapshot is a copy of a home that many tests start from.
+type snapshot struct {
 	database []byte
 	rows     bool
 	payloads [][]byte
 }
 
-// freeze closes the home's catalogue.
-func freeze(t *testing.T, h *home) frozen {
+// takeSnapshot copies a home and closes its catalogue.
+func takeSnapshot(t *testing.T, h *home) snapshot {
 	t.Helper()
-	f := frozen{rows: h.memory == nil}
+	f := snapshot{rows: h.memory == nil}
 	if err := h.catalog.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,9 +112,9 @@ func freeze(t *testing.T, h *home) frozen {
 	if f.rows {
 		return f
 	}
-	for stray := range h.memory.List(t.Context()) {
-		p := make([]byte, stray.Bytes)
-		if err := h.memory.Get(t.Context(), stray.Digest, ingest.Address{Bytes: stray.Bytes}, 0, p); err != nil {
+	for object := range h.memory.List(t.Context()) {
+		p := make([]byte, object.Bytes)
+		if err := h.memory.Get(t.Context(), object.Digest, ingest.Address{Bytes: object.Bytes}, 0, p); err != nil {
 			t.Fatal(err)
 		}
 		f.payloads = append(f.payloads, p)
@@ -121,8 +122,7 @@ func freeze(t *testing.T, h *home) frozen {
 	return f
 }
 
-// thaw makes a home like the one that was frozen.
-func (f frozen) thaw(t *testing.T) *home {
+func (f snapshot) restore(t *testing.T) *home {
 	t.Helper()
 	h := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
 	write(t, h.path, f.database)

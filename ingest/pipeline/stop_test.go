@@ -17,25 +17,25 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// manySources are several files for two jobs at once; some have segments in common.
+// manySources returns several sources; some share segments.
 func manySources(t *testing.T) []ingest.Source {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	return []ingest.Source{
 		file(blob(t, in("a"), 5*mib+1, 1)),
 		file(write(t, in("b"), append(noise(4*mib, 1), noise(2*mib, 2)...))),
-		file(create(t, in("c"), motley())),
+		file(create(t, in("c"), mixed())),
 		splits(t, folder),
 		file(write(t, in("d"), make([]byte, 4*mib))),
 	}
 }
 
-// wantInterrupted checks what a run leaves that was asked to stop: an open job, and a row for everything
-// that was stored.
-func wantInterrupted(t *testing.T, h *home, report *pipeline.Report, err error) {
+// checkInterrupted checks that an interrupted run leaves its job open and a row for each stored
+// payload.
+func checkInterrupted(t *testing.T, h *home, report *pipeline.Report, err error) {
 	t.Helper()
 	if err != nil || !report.Interrupted || len(report.Refused) != 0 {
-		t.Fatalf("a run that was asked to stop ended with %+v, %v", report, err)
+		t.Fatalf("the interrupted run returned %+v, %v", report, err)
 	}
 	job, err := h.catalog.Job(t.Context(), report.Job)
 	if err != nil || job.State != ingest.JobOpen || job.Live {
@@ -45,16 +45,16 @@ func wantInterrupted(t *testing.T, h *home, report *pipeline.Report, err error) 
 	if h.memory == nil {
 		return
 	}
-	for stray := range h.memory.List(t.Context()) {
-		needed, err := h.catalog.Referenced(t.Context(), []ingest.Digest{stray.Digest})
-		if err != nil || len(needed[stray.Digest]) == 0 {
-			t.Errorf("%s was stored and is not recorded (%v)", stray.Name, err)
+	for object := range h.memory.List(t.Context()) {
+		needed, err := h.catalog.Referenced(t.Context(), []ingest.Digest{object.Digest})
+		if err != nil || len(needed[object.Digest]) == 0 {
+			t.Errorf("%s is stored and not recorded (%v)", object.Name, err)
 		}
 	}
 }
 
-// TestStopAnywhere: a run that is asked to stop at some moment keeps all that it stored, and the next ones end
-// where a run that was let be ends. No goroutine is left behind.
+// TestStopAnywhere: runs that are stopped at random times record everything that they stored, and
+// the final state is that of an uninterrupted run. No goroutine is left.
 func TestStopAnywhere(t *testing.T) {
 	sources := manySources(t)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -63,7 +63,7 @@ func TestStopAnywhere(t *testing.T) {
 		rounds = 1
 	}
 	eachHome(t, func(t *testing.T, h *home) {
-		h.take(t, sources...)
+		h.ingest(t, sources...)
 		want := h.state(t)
 		stops := 0
 		for round := 0; round < rounds || stops == 0 && round < 30; round++ {
@@ -83,21 +83,21 @@ func TestStopAnywhere(t *testing.T) {
 					break
 				}
 				stops++
-				wantInterrupted(t, h, report, err)
+				checkInterrupted(t, h, report, err)
 			}
-			wantState(t, h.state(t), want)
-			wantGoroutines(t, before)
+			checkState(t, h.state(t), want)
+			checkGoroutines(t, before)
 		}
 		t.Logf("stopped %d times", stops)
 		if stops == 0 {
-			t.Error("no run was stopped: the test tests nothing")
+			t.Error("no run was stopped")
 		}
 	})
 }
 
-// slow makes each call of a store and a catalogue take a while.
+// slow adds a pause before and after each call of the store and the catalogue.
 func slow(h *home, pause time.Duration) *pipeline.Ingester {
-	in := h.ingester(few)
+	in := h.ingester(small)
 	in.Catalog = catalogtest.Faulty(h.catalog, func(string, catalogtest.Moment) error {
 		time.Sleep(pause)
 		return nil
@@ -111,8 +111,8 @@ func slow(h *home, pause time.Duration) *pipeline.Ingester {
 	return in
 }
 
-// wantGoroutines waits until there are no more goroutines than there were.
-func wantGoroutines(t *testing.T, before int) {
+// checkGoroutines waits until there are no more goroutines than before.
+func checkGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -123,7 +123,7 @@ func wantGoroutines(t *testing.T, before int) {
 	}
 }
 
-// TestStopAt asks to stop at the moments at which somebody waits.
+// TestStopAt stops runs during each kind of call.
 func TestStopAt(t *testing.T) {
 	for _, verb := range []string{"Unchanged", "Begin", "Put", "Record", "Complete", "CloseJob"} {
 		t.Run(verb, func(t *testing.T) {
@@ -131,28 +131,24 @@ func TestStopAt(t *testing.T) {
 				if verb == "Put" && h.memory == nil {
 					t.Skip("this home has no store, and so no Put")
 				}
-				verb := verb
-				if verb == "Record" {
-					verb = "Record"
-				}
+
 				sources := manySources(t)
 				ctx, cancel := context.WithCancel(t.Context())
 				var once sync.Once
 				stop := func(called string) {
 					if called == verb {
 						once.Do(func() {
-							time.Sleep(20 * time.Millisecond) // others come to wait for what this call holds
+							time.Sleep(20 * time.Millisecond) // until other goroutines wait for this call
 							cancel()
 						})
 					}
 				}
-				in := h.ingester(few)
+				in := h.ingester(small)
 				in.Options.Jobs, in.Options.MemoryBytes = 4, 42*mib // two buffers
 				if in.Store == nil {
-					in.Options.MemoryBytes = 45 * mib // and what a database's driver copies
+					in.Options.MemoryBytes = 45 * mib // two buffers and the copies of the database driver
 				}
-				in.Catalog = catalogtest.Faulty(h.catalog, func(called string,
-					_ catalogtest.Moment) error {
+				in.Catalog = catalogtest.Faulty(h.catalog, func(called string, _ catalogtest.Moment) error {
 					stop(called)
 					return nil
 				})
@@ -161,37 +157,37 @@ func TestStopAt(t *testing.T) {
 						Hook: func(_ context.Context, call storetest.Call) error { stop(call.Verb); return nil }}
 				}
 				report, err := run(t, ctx, in, sources...)
-				if verb == "CloseJob" { // all was done
+				if verb == "CloseJob" { // everything is ingested
 					if err != nil || report.Interrupted {
 						t.Errorf("%+v, %v", report, err)
 					}
 				} else {
-					wantInterrupted(t, h, report, err)
+					checkInterrupted(t, h, report, err)
 				}
-				h.take(t, sources...)
-				h.giveBack(t)
+				h.ingest(t, sources...)
+				h.checkExports(t)
 			})
 		})
 	}
 }
 
-// TestStoppedBeforeItBegins: nothing happens.
-func TestStoppedBeforeItBegins(t *testing.T) {
+// TestStoppedBeforeStart: the run does nothing.
+func TestStoppedBeforeStart(t *testing.T) {
 	h := storeHome(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	report, err := run(t, ctx, h.ingester(few), file(blob(t, filepath.Join(t.TempDir(), "blob"), 10, 1)))
+	report, err := run(t, ctx, h.ingester(small), file(blob(t, filepath.Join(t.TempDir(), "blob"), 10, 1)))
 	if report != nil || !errors.Is(err, context.Canceled) || len(h.models(t)) != 0 || h.memory.Payloads() != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
 
-// TestStopDoesNotWaitForEver: a store that does not answer holds up the end of a run for a minute at most.
-func TestStopDoesNotWaitForEver(t *testing.T) {
+// TestStopTimesOut: a store that does not answer delays the end of a run by at most a minute.
+func TestStopTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := storeHome(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		in := h.ingester(few)
+		in := h.ingester(small)
 		in.Store = &storetest.Faulty{Store: h.memory, Hook: func(ctx context.Context, call storetest.Call) error {
 			if call.Verb != "Put" {
 				return nil
@@ -205,6 +201,6 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 		if took := time.Since(begun); took < 30*time.Second || took > 90*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		wantInterrupted(t, h, report, err)
+		checkInterrupted(t, h, report, err)
 	})
 }

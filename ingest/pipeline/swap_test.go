@@ -16,8 +16,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
-// swaps are what a file of a folder can become while a run goes on. The link leads to a copy with the same size and
-// time, so that only the place tells them apart.
+// swaps replace a file during a run. The link leads to a copy with the same size and modification
+// time, so that they differ only in their path.
 var swaps = map[string]struct {
 	swap func(t *testing.T, path, outside string)
 	want string
@@ -38,12 +38,11 @@ var swaps = map[string]struct {
 	}, "it is a pipe, not a regular file"},
 }
 
-// TestSwapped: a file becomes a link out of the given folder, or a pipe, just before the run opens it. It is refused,
-// and the others go on.
+// TestSwapped: a file that is replaced by a link out of the given folder, or by a pipe, is refused.
+// The other files are ingested.
 func TestSwapped(t *testing.T) {
 	moments := map[string]func(t *testing.T, h *home, in *pipeline.Ingester, bad ingest.Source, swap func()){
-		"before it is looked up": func(_ *testing.T, _ *home, _ *pipeline.Ingester, _ ingest.Source,
-			swap func()) {
+		"before it is looked up": func(_ *testing.T, _ *home, _ *pipeline.Ingester, _ ingest.Source, swap func()) {
 			swap()
 		},
 		"after parsing": func(_ *testing.T, _ *home, in *pipeline.Ingester, bad ingest.Source, swap func()) {
@@ -57,7 +56,7 @@ func TestSwapped(t *testing.T) {
 			}
 		},
 		"before it is read again": func(t *testing.T, h *home, in *pipeline.Ingester, bad ingest.Source, swap func()) {
-			h.take(t, bad)
+			h.ingest(t, bad)
 			in.Options.Recheck = true
 			in.Catalog = &lookups{Catalog: h.catalog, path: bad.Files[0].Path, after: swap}
 		},
@@ -69,7 +68,7 @@ func TestSwapped(t *testing.T) {
 				good, bad := file(blob(t, filepath.Join(folder, "a"), 3*mib, 1)),
 					file(blob(t, filepath.Join(folder, "b"), 3*mib, 2))
 				good.Files[0].Root, bad.Files[0].Root = folder, folder
-				in := h.ingester(few)
+				in := h.ingester(small)
 				arrange(t, h, in, bad, func() { s.swap(t, bad.Files[0].Path, t.TempDir()) })
 				report, err := run(t, t.Context(), in, good, bad)
 				if err != nil || len(report.Refused) != 1 || len(report.Ingested) != 1 {
@@ -85,14 +84,14 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-// TestSwappedWhileRead: the name leads elsewhere at the end of reading.
+// TestSwappedWhileRead: a file that is replaced while it is read is refused.
 func TestSwappedWhileRead(t *testing.T) {
 	for name, s := range swaps {
 		t.Run(name, func(t *testing.T) {
 			h, folder := storeHome(t), realFolder(t)
 			source := file(blob(t, filepath.Join(folder, "a"), 3*mib, 1))
 			source.Files[0].Root = folder
-			in := h.ingester(few)
+			in := h.ingester(small)
 			var once sync.Once
 			outside := t.TempDir()
 			in.Catalog = &watched{Catalog: h.catalog, see: func(*ingest.Batch) {
@@ -107,7 +106,7 @@ func TestSwappedWhileRead(t *testing.T) {
 	}
 }
 
-// lookups is a catalogue that does something once, after a path was first found to be unchanged.
+// lookups calls after once, when path was looked up.
 type lookups struct {
 	ingest.Catalog
 	path  string

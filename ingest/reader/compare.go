@@ -9,17 +9,16 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Segments is what Compare asks of a catalogue.
+// Segments is the part of ingest.Reader that Compare needs.
 type Segments interface {
 	Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error]
 }
 
-// Compare reads source, a copy of the stored file at path, and returns the segments whose SHA-256 is not
-// the recorded one,
-// in file order. It reads through buffer, whatever the rows say of sizes, and calls read with each count
-// of bytes. A source that
-// ends early differs in all that it lacks. Errors are *ingest.SourceError: rows that do not cover the file
-// (ingest.ErrIncomplete), and a source that cannot be read.
+// Compare reads source, a copy of the stored file at path, and returns the segments whose SHA-256
+// differs from the recorded one, in file order. If source ends early, the missing segments differ.
+// It reads through buffer, whatever sizes the rows claim, and calls read with the number of bytes
+// read. If the rows do not cover the file (ingest.ErrIncomplete) or source cannot be read, the
+// error is an *ingest.SourceError.
 func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path string, source io.ReaderAt, buffer []byte,
 	read func(bytes int64)) ([]ingest.StoredSegment, error) {
 	var differing []ingest.StoredSegment
@@ -53,7 +52,7 @@ func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path st
 	return differing, nil
 }
 
-// Matches reports whether source has, where s is, the bytes that were recorded for it, and how many bytes it read.
+// Matches reports whether source has the recorded bytes of s, and how many bytes it read.
 func Matches(ctx context.Context, s ingest.StoredSegment, source io.ReaderAt) (bool, int64, error) {
 	return matches(ctx, s, source, make([]byte, 64<<10))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/durable"
 )
 
-// Export writes file to path, as WriteFile does.
+// Export writes file to path with WriteFile.
 func (r *Reader) Export(ctx context.Context, file ingest.StoredFile, path string, overwrite bool) error {
 	return WriteFile(path, overwrite, func(w io.Writer) error {
 		_, err := r.Open(ctx, file).WriteTo(w)
@@ -21,9 +21,9 @@ func (r *Reader) Export(ctx context.Context, file ingest.StoredFile, path string
 	})
 }
 
-// WriteFile has write fill a file, and gives it the name path once it is whole. It is written under a temporary name in
-// the same folder, made durable, and then renamed: path is never a part of a file. An existing path is an error
-// unless overwrite is set. After an error nothing is left behind.
+// WriteFile creates the file at path with the content from write. It writes a temporary file in the
+// same folder, syncs it and renames it, so path is never a partial file. If path exists, it is an
+// error unless overwrite is set. After an error, WriteFile deletes the temporary file.
 func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil && !overwrite {
 		return fmt.Errorf("%s exists: --force replaces it", ingest.Printable(path))
@@ -38,7 +38,7 @@ func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
 	}
 	err = errors.Join(err, temporary.Close())
 	if err == nil {
-		err = giveName(temporary.Name(), path, overwrite)
+		err = rename(temporary.Name(), path, overwrite)
 	}
 	if err == nil {
 		return durable.SyncFolder(filepath.Dir(path))
@@ -46,9 +46,9 @@ func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
 	return fmt.Errorf("export %s: %w", ingest.Printable(path), errors.Join(err, os.Remove(temporary.Name())))
 }
 
-// giveName renames a whole file. It replaces a file only if overwrite is set: hours may have passed since it was
-// first looked for.
-func giveName(from, to string, overwrite bool) error {
+// rename renames a file. It replaces an existing file only if overwrite is set: it may have been
+// created in the hours since WriteFile checked.
+func rename(from, to string, overwrite bool) error {
 	if overwrite {
 		return os.Rename(from, to)
 	}
@@ -56,13 +56,13 @@ func giveName(from, to string, overwrite bool) error {
 		return os.Remove(from)
 	}
 	if _, err := os.Lstat(to); err == nil {
-		return errors.New("it exists by now: --force replaces it")
+		return errors.New("it exists now: --force replaces it")
 	}
-	return os.Rename(from, to) // a file system without links
+	return os.Rename(from, to) // the file system has no hard links
 }
 
-// createPartial makes the file that is written first, beside path, under a name that says what it is where a kill has
-// left it behind. Two exports never share one.
+// createPartial creates a temporary file beside path. A kill can leave it behind, so its name tells
+// what it is.
 func createPartial(path string) (*os.File, error) {
 	name := fmt.Sprintf("ingest-%d-%08x.partial", os.Getpid(), rand.Uint32())
 	return os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

@@ -15,8 +15,8 @@ import (
 
 const kib = 1 << 10
 
-// world is a catalogue and a store with one file in them. Every second segment is in its row.
-type world struct {
+// fake is a catalogue and a store with one file. Every second segment is in its row.
+type fake struct {
 	content  []byte
 	file     ingest.StoredFile
 	rows     []ingest.StoredSegment
@@ -31,10 +31,10 @@ type world struct {
 	replaced map[int64]ingest.Address
 }
 
-// newWorld stores a file of so many bytes in segments of at most 4 KiB.
-func newWorld(t *testing.T, bytes int) *world {
+// newFake stores a file in segments of at most 4 KiB.
+func newFake(t *testing.T, bytes int) *fake {
 	t.Helper()
-	w := &world{inRow: map[int64][]byte{}, inStore: map[ingest.Digest][]byte{}, stat: map[int64]error{},
+	w := &fake{inRow: map[int64][]byte{}, inStore: map[ingest.Digest][]byte{}, stat: map[int64]error{},
 		replaced: map[int64]ingest.Address{}}
 	random := rand.New(rand.NewPCG(1, uint64(bytes)))
 	for range bytes {
@@ -60,20 +60,20 @@ func newWorld(t *testing.T, bytes int) *world {
 	return w
 }
 
-// reader reads with a pool in which a few segments have room.
-func (w *world) reader(t *testing.T) *Reader {
+// reader returns a Reader with a pool for a few segments.
+func (w *fake) reader(t *testing.T) *Reader {
 	pool := buffer.New(24 * kib)
 	t.Cleanup(func() {
 		l := pool.Lease()
 		defer l.Close()
 		if l.Try(pool.Limit()) == nil {
-			t.Error("buffers did not come back")
+			t.Error("buffers were not returned")
 		}
 	})
 	return &Reader{Catalog: w, Store: w, Pool: pool, Workers: 3, Progress: &ingest.Progress{}}
 }
 
-func (w *world) Segments(_ context.Context, _ ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error] {
+func (w *fake) Segments(_ context.Context, _ ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error] {
 	return func(yield func(ingest.StoredSegment, error) bool) {
 		for _, s := range w.rows {
 			if s.Offset+s.Bytes > from && !yield(s, nil) {
@@ -83,8 +83,8 @@ func (w *world) Segments(_ context.Context, _ ingest.FileID, from int64) iter.Se
 	}
 }
 
-// lock counts a call, if it reads a payload, and guards the maps until the function that it returns is called.
-func (w *world) lock(reads int) func() {
+// lock counts reads of payloads, and locks the maps until the returned function is called.
+func (w *fake) lock(reads int) func() {
 	w.mu.Lock()
 	w.got += reads
 	return w.mu.Unlock
@@ -101,13 +101,13 @@ func fill(into, payload []byte, ok bool) error {
 	return nil
 }
 
-func (w *world) ReadPayload(_ context.Context, s ingest.StoredSegment, into []byte) error {
+func (w *fake) ReadPayload(_ context.Context, s ingest.StoredSegment, into []byte) error {
 	defer w.lock(1)()
 	payload, ok := w.inRow[s.RowID]
 	return fill(into, payload, ok)
 }
 
-func (w *world) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.Digest, error) {
+func (w *fake) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.Digest, error) {
 	defer w.lock(0)()
 	payload, ok := w.inRow[s.RowID]
 	if !ok {
@@ -116,18 +116,18 @@ func (w *world) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.D
 	return ingest.Sum(payload), nil
 }
 
-func (w *world) ReplacePayload(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, payload []byte) error {
+func (w *fake) ReplacePayload(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, payload []byte) error {
 	defer w.lock(0)()
 	w.inRow[s.RowID] = append([]byte(nil), payload...)
 	return nil
 }
 
-func (w *world) Relocate(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, address ingest.Address) error {
+func (w *fake) Relocate(_ context.Context, _ ingest.Lease, s ingest.StoredSegment, address ingest.Address) error {
 	w.replaced[s.Offset] = address
 	return nil
 }
 
-func (w *world) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, offset int64, into []byte) error {
+func (w *fake) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, offset int64, into []byte) error {
 	defer w.lock(1)()
 	if w.get != nil {
 		if err := w.get(digest); err != nil {
@@ -135,13 +135,13 @@ func (w *world) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, o
 		}
 	}
 	if offset != 0 {
-		return errors.New("a part was asked for")
+		return errors.New("a partial read")
 	}
 	payload, ok := w.inStore[digest]
 	return fill(into, payload, ok)
 }
 
-func (w *world) Stat(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+func (w *fake) Stat(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
 	defer w.lock(0)()
 	for _, s := range w.rows {
 		if s.Digest == digest && w.stat[s.Offset] != nil {
@@ -154,7 +154,7 @@ func (w *world) Stat(_ context.Context, digest ingest.Digest, address ingest.Add
 	return w.attested, nil
 }
 
-func (w *world) Replace(_ context.Context, digest ingest.Digest, address ingest.Address,
+func (w *fake) Replace(_ context.Context, digest ingest.Digest, address ingest.Address,
 	payload []byte) (ingest.Address, error) {
 	defer w.lock(0)()
 	w.inStore[digest] = append([]byte(nil), payload...)
@@ -162,8 +162,8 @@ func (w *world) Replace(_ context.Context, digest ingest.Digest, address ingest.
 	return address, nil
 }
 
-// spoil changes the payload of row i; nil removes it.
-func (w *world) spoil(i int, change func([]byte) []byte) {
+// corrupt changes the payload of row i. If change returns nil, corrupt deletes it.
+func (w *fake) corrupt(i int, change func([]byte) []byte) {
 	s := w.rows[i]
 	if s.InStore() {
 		if p := change(append([]byte(nil), w.inStore[s.Digest]...)); p != nil {

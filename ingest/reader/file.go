@@ -15,19 +15,19 @@ var (
 	_ io.WriterTo = (*File)(nil)
 )
 
-// File is a stored file that is being read. Its methods may be called by many goroutines.
+// File is an open stored file. Its methods are safe for concurrent use.
 type File struct {
-	ctx    context.Context // of Open: io.ReaderAt and io.WriterTo have no room for one
+	ctx    context.Context // of Open: io.ReaderAt and io.WriterTo do not take one
 	reader *Reader
 	stored ingest.StoredFile
 
 	mu      sync.Mutex
 	segment ingest.StoredSegment // that ReadAt read last
-	payload []byte               // its bytes, checked
+	payload []byte               // of segment, checked
 }
 
-// Open begins to read a file. Nothing is held until a method is called, and nothing has to be closed but for ReadAt,
-// which keeps the segment that it read last until Close.
+// Open opens a file. A File need not be closed. ReadAt keeps the segment that it read last, outside
+// of the pool.
 func (r *Reader) Open(ctx context.Context, file ingest.StoredFile) *File {
 	return &File{ctx: ctx, reader: r, stored: file}
 }
@@ -35,13 +35,11 @@ func (r *Reader) Open(ctx context.Context, file ingest.StoredFile) *File {
 // Size returns the file's size in bytes.
 func (f *File) Size() int64 { return f.stored.Bytes }
 
-// WriteTo writes the whole file to w, in order. Each segment has its SHA-256 before it is written; that
-// the whole has its
-// own is known at the end, and the error is an *ingest.MismatchError if not.
+// WriteTo writes the whole file to w. It checks the SHA-256 of each segment before it writes it,
+// and that of the file at the end: if it differs, the error is an *ingest.MismatchError.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if f.stored.Digest.IsZero() {
-		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again, which goes on where it "+
-			"stopped",
+		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again to resume it",
 			ingest.Printable(f.stored.Name))
 	}
 	whole := sha256x2.New()
@@ -54,8 +52,8 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// WriteRange writes the bytes from from to to, not included, to w. Each segment that they touch has its SHA-256 before
-// any of it is written.
+// WriteRange writes the bytes [from, to) to w. It checks the SHA-256 of each segment before it
+// writes any of it.
 func (f *File) WriteRange(w io.Writer, from, to int64) (int64, error) {
 	if from < 0 || to < from || to > f.stored.Bytes {
 		return 0, fmt.Errorf("bytes %d to %d of %s, which has %d: %w", from, to, ingest.Printable(f.stored.Name),
@@ -74,7 +72,7 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 	}
 	at := from
 	err = p.each(f.ctx, func(s fetched) error {
-		// only the first may begin earlier
+		// only the first may start earlier
 		if s.Offset != at && (at != from || s.Offset > at || s.Offset+s.Bytes <= at) {
 			return gap(at, s.Offset)
 		}
@@ -95,9 +93,8 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 	return written, err
 }
 
-// ReadAt implements io.ReaderAt. It reads and checks each segment that the bytes touch, and keeps the last
-// one: reading on
-// from there costs no second read of it.
+// ReadAt implements io.ReaderAt. It reads and checks the segments that contain the bytes, and keeps
+// the last one, so that sequential reads read each segment once.
 func (f *File) ReadAt(p []byte, offset int64) (n int, err error) {
 	if offset < 0 {
 		return 0, fmt.Errorf("read %s at byte %d", ingest.Printable(f.stored.Name), offset)
@@ -117,7 +114,7 @@ func (f *File) ReadAt(p []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
-// load makes the segment that holds the byte at at the last one.
+// load reads the segment with byte at, unless it is the one that was read last.
 func (f *File) load(at int64) error {
 	if f.payload != nil && f.segment.Offset <= at && at < f.segment.Offset+f.segment.Bytes {
 		return nil

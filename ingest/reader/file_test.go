@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// spoils are the ways in which a payload goes bad.
-var spoils = map[string]func([]byte) []byte{
+// corruptions change a payload.
+var corruptions = map[string]func([]byte) []byte{
 	"damaged":   func(p []byte) []byte { p[len(p)/2] ^= 1; return p },
 	"truncated": func(p []byte) []byte { return p[:len(p)-1] },
 	"longer":    func(p []byte) []byte { return append(p, 0) },
@@ -23,7 +23,7 @@ var spoils = map[string]func([]byte) []byte{
 
 func TestWriteTo(t *testing.T) {
 	for _, size := range []int{0, 1, 4 * kib, 100*kib + 3} {
-		w := newWorld(t, size)
+		w := newFake(t, size)
 		r := w.reader(t)
 		var out bytes.Buffer
 		n, err := r.Open(t.Context(), w.file).WriteTo(&out)
@@ -34,12 +34,12 @@ func TestWriteTo(t *testing.T) {
 	}
 }
 
-// A damaged segment ends the file before any of it is written, whatever is wrong with it and wherever it is stored.
+// WriteTo stops before it writes any byte of a damaged segment.
 func TestWriteToDamaged(t *testing.T) {
-	for name, spoil := range spoils {
+	for name, corrupt := range corruptions {
 		for _, i := range []int{0, 1, 6, 7} {
-			w := newWorld(t, 50*kib)
-			w.spoil(i, spoil)
+			w := newFake(t, 50*kib)
+			w.corrupt(i, corrupt)
 			var out bytes.Buffer
 			n, err := w.reader(t).Open(t.Context(), w.file).WriteTo(&out)
 			if err == nil || !strings.Contains(err.Error(), w.rows[i].Place()) ||
@@ -47,19 +47,19 @@ func TestWriteToDamaged(t *testing.T) {
 				t.Errorf("%s %d: %v", name, i, err)
 			}
 			if n != w.rows[i].Offset || !bytes.Equal(out.Bytes(), w.content[:n]) {
-				t.Errorf("%s %d: %d bytes were written, the segment begins at %d", name, i, n, w.rows[i].Offset)
+				t.Errorf("%s %d: %d bytes were written, the segment starts at %d", name, i, n, w.rows[i].Offset)
 			}
 		}
 	}
 }
 
 func TestWriteToOtherFile(t *testing.T) {
-	w := newWorld(t, 9*kib)
+	w := newFake(t, 9*kib)
 	w.file.Digest[0]++
 	var mismatch *ingest.MismatchError
 	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); !errors.As(err, &mismatch) ||
 		mismatch.Want != w.file.Digest {
-		t.Errorf("a file whose segments are right and whose digest is another: %v", err)
+		t.Errorf("a file with intact segments and another digest: %v", err)
 	}
 	w.file.Digest = ingest.Digest{}
 	if _, err := w.reader(t).Open(t.Context(), w.file).WriteTo(io.Discard); err == nil ||
@@ -68,9 +68,9 @@ func TestWriteToOtherFile(t *testing.T) {
 	}
 }
 
-// A stopped reader says that it was stopped, and calls nothing damaged.
+// A stopped reader returns the context's error and reports no damage.
 func TestWriteToStopped(t *testing.T) {
-	w := newWorld(t, 90*kib)
+	w := newFake(t, 90*kib)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.get = func(ingest.Digest) error { cancel(); return ctx.Err() }
 	if _, err := w.reader(t).Open(ctx, w.file).WriteTo(io.Discard); !errors.Is(err, context.Canceled) ||
@@ -78,12 +78,12 @@ func TestWriteToStopped(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 	full := errors.New("disk full")
-	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(),
-		newWorld(t, 90*kib).file).WriteTo(iotest.TruncateWriter(failing{full}, 0)); err != nil {
-		t.Errorf("a writer that takes nothing: %v", err)
+	if _, err := newFake(t, 90*kib).reader(t).Open(t.Context(),
+		newFake(t, 90*kib).file).WriteTo(iotest.TruncateWriter(failing{full}, 0)); err != nil {
+		t.Errorf("a writer that discards everything: %v", err)
 	}
-	if _, err := newWorld(t, 90*kib).reader(t).Open(t.Context(),
-		newWorld(t, 90*kib).file).WriteTo(failing{full}); !errors.Is(err, full) {
+	if _, err := newFake(t, 90*kib).reader(t).Open(t.Context(),
+		newFake(t, 90*kib).file).WriteTo(failing{full}); !errors.Is(err, full) {
 		t.Errorf("a writer that fails: %v", err)
 	}
 }
@@ -93,7 +93,7 @@ type failing struct{ err error }
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestWriteRange(t *testing.T) {
-	w := newWorld(t, 60*kib)
+	w := newFake(t, 60*kib)
 	f := w.reader(t).Open(t.Context(), w.file)
 	for range 300 {
 		from := rand.Int64N(w.file.Bytes + 1)
@@ -104,7 +104,7 @@ func TestWriteRange(t *testing.T) {
 			t.Fatalf("bytes %d to %d: %d of %d, %v", from, to, n, to-from, err)
 		}
 	}
-	// Only the segments that the bytes touch are read.
+	// Only the segments that contain the bytes are read.
 	before := w.got
 	s := w.rows[5]
 	if _, err := f.WriteRange(io.Discard, s.Offset, s.Offset+s.Bytes); err != nil || w.got != before+1 {
@@ -118,7 +118,7 @@ func TestWriteRange(t *testing.T) {
 }
 
 func TestReadAt(t *testing.T) {
-	w := newWorld(t, 60*kib)
+	w := newFake(t, 60*kib)
 	f := w.reader(t).Open(t.Context(), w.file)
 	for range 300 {
 		offset := rand.Int64N(w.file.Bytes)
@@ -140,35 +140,36 @@ func TestReadAt(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(all, w.content) || w.got-before > len(w.rows) {
-		t.Errorf("byte by byte %d segments were read, there are %d", w.got-before, len(w.rows))
+		t.Errorf("%d of %d segments were read byte by byte", w.got-before, len(w.rows))
 	}
-	w.spoil(3, spoils["damaged"])
+	w.corrupt(3, corruptions["damaged"])
 	if n, err := f.ReadAt(make([]byte, 10), w.rows[3].Offset-5); n != 5 || err == nil ||
 		!strings.Contains(err.Error(), w.rows[3].Place()) {
 		t.Errorf("across damage: %d, %v", n, err)
 	}
 	if _, err := f.ReadAt(make([]byte, 1), -1); err == nil {
-		t.Error("a byte before the first was read")
+		t.Error("a byte before the start was read")
 	}
 }
 
-// Rows say what they like; no more than the pool has is taken for them, and what they hide is an error.
+// Rows can claim anything. They never make the reader exceed its pool, and inconsistent rows are
+// errors.
 func TestHostileRows(t *testing.T) {
-	for name, change := range map[string]func(*world){
-		"a huge segment":       func(w *world) { w.rows[4].Bytes = 1 << 60 },
-		"a negative segment":   func(w *world) { w.rows[4].Bytes = -1 },
-		"an empty segment":     func(w *world) { w.rows[4].Bytes = 0 },
-		"another size stored":  func(w *world) { w.rows[4].Address.Bytes++ },
-		"a gap":                func(w *world) { w.rows = append(w.rows[:4:4], w.rows[5:]...) },
-		"the end is missing":   func(w *world) { w.rows = w.rows[:len(w.rows)-1] },
-		"the start is missing": func(w *world) { w.rows = w.rows[1:] },
-		"an overlap":           func(w *world) { w.rows[4].Offset -= 3 },
-		"huge segments":        func(w *world) { w.file.SegmentBytes = 1 << 50 },
-		"no segment size":      func(w *world) { w.file.SegmentBytes = 0 },
-		"more than the pool":   func(w *world) { w.file.SegmentBytes = 32 << 20 },
+	for name, change := range map[string]func(*fake){
+		"a huge segment":       func(w *fake) { w.rows[4].Bytes = 1 << 60 },
+		"a negative segment":   func(w *fake) { w.rows[4].Bytes = -1 },
+		"an empty segment":     func(w *fake) { w.rows[4].Bytes = 0 },
+		"another size stored":  func(w *fake) { w.rows[4].Address.Bytes++ },
+		"a gap":                func(w *fake) { w.rows = append(w.rows[:4:4], w.rows[5:]...) },
+		"the end is missing":   func(w *fake) { w.rows = w.rows[:len(w.rows)-1] },
+		"the start is missing": func(w *fake) { w.rows = w.rows[1:] },
+		"an overlap":           func(w *fake) { w.rows[4].Offset -= 3 },
+		"huge segments":        func(w *fake) { w.file.SegmentBytes = 1 << 50 },
+		"no segment size":      func(w *fake) { w.file.SegmentBytes = 0 },
+		"more than the pool":   func(w *fake) { w.file.SegmentBytes = 32 << 20 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, 40*kib)
+			w := newFake(t, 40*kib)
 			change(w)
 			r := w.reader(t)
 			var out bytes.Buffer

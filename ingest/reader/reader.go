@@ -1,19 +1,18 @@
-// Package reader gives stored files back. A Reader reads segments ahead in file order, checks each against its SHA-256
-// and hands them on; export, verify, cat and every other command that reads payloads go through it.
+// Package reader reads stored files. A Reader reads segments ahead in file order and checks the
+// SHA-256 of each. Every command that reads payloads uses it.
 //
 //	r := &reader.Reader{Catalog: catalog, Store: store, Pool: buffer.New(64 << 20)}
 //	f := r.Open(ctx, file)
-//	_, err := f.WriteTo(w)         // the whole file, and its SHA-256 checked at the end
-//	_, err = f.ReadAt(p, offset)   // any bytes of it, each segment that they touch checked
+//	_, err := f.WriteTo(w)         // the whole file; checks its SHA-256 at the end
+//	_, err = f.ReadAt(p, offset)   // any bytes; checks the segments that contain them
 //
-// Memory is bounded by the pool, whatever the rows of a catalogue say of sizes.
+// The pool bounds the memory, whatever sizes the rows of a catalogue claim.
 package reader
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -23,57 +22,64 @@ import (
 	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
-// Catalog is what a Reader asks of a catalogue.
+// Catalog is the part of ingest.Catalog that a Reader needs.
 type Catalog interface {
-	// Segments is that of ingest.Reader.
-	Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error]
+	Segments
 	ingest.RowPayloads
 }
 
-// Reader reads payloads from where their rows say that they are.
+// Store is the part of ingest.Store that a Reader needs.
+type Store interface {
+	Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64, into []byte) error
+	Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error)
+	Replace(ctx context.Context, digest ingest.Digest, address ingest.Address, payload []byte) (ingest.Address, error)
+}
+
+// Reader reads payloads from the store or from rows.
 type Reader struct {
 	Catalog Catalog
 	Store   Store // nil if only payloads in rows can be read
 	Pool    *buffer.Pool
-	// Workers is how many segments are read at once; four for each processor, at most 16, if zero or less.
+	// Workers is the number of segments read concurrently; by default four for each processor, at
+	// most 16.
 	Workers  int
-	Progress *ingest.Progress // may be nil; BytesRecorded counts bytes that were given back or checked
+	Progress *ingest.Progress // may be nil; BytesRecorded counts the bytes that were read or verified
 }
 
-// rowCopies is how many more segments the driver of a database holds while it reads a payload from a row. Measured with
-// the embedded catalogue, not derived.
+// rowCopies is the number of segments that the database driver copies while it reads a payload from
+// a row. It was measured with SQLite, not derived.
 const rowCopies = 3
 
-// fetched is a stored segment with what was read for it.
+// fetched is the result of reading a segment.
 type fetched struct {
 	ingest.StoredSegment
-	buffer  []byte // of the lease; nil if none was needed
+	buffer  []byte // of the lease; nil if the segment was not read
 	payload []byte
 	sum     ingest.Digest // of payload, once it is hashed
 	err     error         // why there is no payload
-	// What Verify knows beside it.
-	sound bool                   // it is right, by what the store or the server says, and was not read
-	again *ingest.RewrittenError // it was written again since its row was
+	// The following are set by Verify.
+	verified  bool                   // the store or the server confirmed the digest; nothing was read
+	rewritten *ingest.RewrittenError // the payload was overwritten since its row was recorded
 }
 
-// pass is one way through the segments of a file.
+// pass reads the segments of a file once.
 type pass struct {
 	*Reader
 	file  ingest.StoredFile
-	from  int64 // the first byte that is wanted
+	from  int64 // the first byte to read
 	to    int64 // the byte after the last one
 	lease *buffer.Lease
-	// fetch reads a segment, or finds out about it otherwise.
+	// fetch reads or checks a segment.
 	fetch func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched
-	// reads reports whether fetch wants a buffer.
+	// reads reports whether fetch needs a buffer.
 	reads func(s ingest.StoredSegment) bool
 }
 
-// pass prepares to read bytes from to to of file.
+// pass prepares to read the bytes [from, to) of file.
 func (r *Reader) pass(file ingest.StoredFile, from, to int64) (*pass, error) {
 	if file.SegmentBytes < 1 || file.SegmentBytes > ingest.MaxSegmentBytes {
-		return nil, fmt.Errorf("file %s: the catalogue gives it segments of %d bytes, and they have 1 to %d",
-			ingest.Printable(file.Name), file.SegmentBytes, ingest.MaxSegmentBytes)
+		return nil, fmt.Errorf("file %s: its row has segments of %d bytes: want 1 to %d", ingest.Printable(file.Name),
+			file.SegmentBytes, ingest.MaxSegmentBytes)
 	}
 	p := &pass{Reader: r, file: file, from: from, to: to, lease: r.Pool.Lease()}
 	p.fetch = p.read
@@ -81,8 +87,8 @@ func (r *Reader) pass(file ingest.StoredFile, from, to int64) (*pass, error) {
 	return p, nil
 }
 
-// each calls visit with the segments in file order, while those that follow are read. What visit sees of a payload is
-// gone once it returns. A payload that could not be read is visited too, with its error.
+// each calls visit with the segments in file order, and reads ahead. visit must not keep the
+// payload. A payload that cannot be read is visited with its error.
 func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 	defer p.lease.Close()
 	workers := p.Workers
@@ -100,14 +106,14 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 			if s.Offset >= p.to {
 				return nil
 			}
-			// Buffers are taken in file order: the segment that visit waits for never waits for one itself.
+			// Buffers are taken in file order, so the segment that visit waits for always has one.
 			into, err := p.buffer(ctx, s)
 			if err != nil {
 				return err
 			}
 			done := make(chan fetched, 1)
 			group.Go(func() error {
-				done <- p.one(ctx, s, into)
+				done <- p.fetchOne(ctx, s, into)
 				return nil
 			})
 			select {
@@ -121,7 +127,7 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 	group.Go(func() error {
 		for done := range inOrder {
 			f := <-done
-			if ctx.Err() != nil { // what was not read because of it is not damaged
+			if ctx.Err() != nil { // a cancelled read is not damage
 				return context.Cause(ctx)
 			}
 			if err := visit(f); err != nil {
@@ -136,12 +142,11 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 	return group.Wait()
 }
 
-// buffer waits for a buffer for the segment; nil if it is not to be read. Its size is the file's and not
-// the row's: a row
-// may say anything.
+// buffer waits for a buffer for the segment; nil if it will not be read. The size is the file's
+// segment size, because a segment's row may claim any size.
 func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, error) {
 	switch {
-	case !p.reads(s) || p.implausible(s) != nil:
+	case !p.reads(s) || p.checkSize(s) != nil:
 		return nil, nil
 	case s.InStore():
 		return p.lease.Get(ctx, p.file.SegmentBytes)
@@ -150,21 +155,20 @@ func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, erro
 	}
 }
 
-// implausible says what cannot be right with the sizes that a row gives.
-func (p *pass) implausible(s ingest.StoredSegment) error {
+// checkSize returns an error if the sizes in a row are impossible.
+func (p *pass) checkSize(s ingest.StoredSegment) error {
 	if s.Bytes < 1 || s.Bytes > p.file.SegmentBytes {
-		return fmt.Errorf("the catalogue gives it %d bytes, and its file segments of at most %d", s.Bytes,
-			p.file.SegmentBytes)
+		return fmt.Errorf("its row has %d bytes, but segments of its file have at most %d", s.Bytes, p.file.SegmentBytes)
 	}
 	if s.InStore() && s.Address.Bytes != s.Bytes {
-		return fmt.Errorf("the catalogue gives it %d bytes in the file and %d in the store", s.Bytes, s.Address.Bytes)
+		return fmt.Errorf("its row has %d bytes in the file, but %d in the store", s.Bytes, s.Address.Bytes)
 	}
 	return nil
 }
 
-// one fetches a segment, and gives the room for the driver's copies back.
-func (p *pass) one(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
-	if err := p.implausible(s); err != nil {
+// fetchOne fetches a segment and releases the memory for the driver's copies.
+func (p *pass) fetchOne(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
+	if err := p.checkSize(s); err != nil {
 		return fetched{StoredSegment: s, err: err}
 	}
 	f := p.fetch(ctx, s, into)
@@ -175,7 +179,6 @@ func (p *pass) one(ctx context.Context, s ingest.StoredSegment, into []byte) fet
 	return f
 }
 
-// read reads a payload.
 func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 	f := fetched{StoredSegment: s}
 	payload := into[:s.Bytes]
@@ -206,7 +209,7 @@ func (f *fetched) hash(whole *sha256x2.Hash) {
 	}
 }
 
-// damage says what is wrong with a hashed segment; nil if nothing is.
+// damage returns what is wrong with a hashed segment; nil if it is intact.
 func (f *fetched) damage() error {
 	var size *ingest.SizeError
 	switch {
@@ -221,10 +224,10 @@ func (f *fetched) damage() error {
 }
 
 func mismatch(got, want ingest.Digest) error {
-	return fmt.Errorf("payload is damaged: it has SHA-256 %s, and should have %s", got, want)
+	return fmt.Errorf("payload is damaged: it has SHA-256 %s, want %s", got, want)
 }
 
-// gap is the error for a row that begins at next where the one for byte at should come.
+// gap returns the error for a row that starts at next instead of at.
 func gap(at, next int64) error {
 	if next < at {
 		return fmt.Errorf("two rows for bytes %d to %d: %w", next, at, ingest.ErrIncomplete)
@@ -232,7 +235,6 @@ func gap(at, next int64) error {
 	return fmt.Errorf("no row for bytes %d to %d: %w", at, next, ingest.ErrIncomplete)
 }
 
-// count adds to the progress.
 func (r *Reader) count(bytes int64) {
 	if r.Progress != nil {
 		r.Progress.BytesRecorded.Add(bytes)

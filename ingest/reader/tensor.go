@@ -8,13 +8,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Layers is what Tensor asks of a catalogue.
+// Layers is the part of ingest.Reader that Tensor needs.
 type Layers interface {
 	Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error]
 }
 
-// Tensor finds the tensor of a model that goes by name, and the file that holds it. None is
-// ingest.ErrNotFound, wrapped.
+// Tensor returns the model's tensor with this name, and its file; ingest.ErrNotFound, wrapped, if
+// there is none.
 func Tensor(ctx context.Context, rows Layers, model ingest.Summary, name string) (ingest.Layer, ingest.StoredFile,
 	error) {
 	for layer, err := range rows.Layers(ctx, model.ID) {
@@ -30,7 +30,7 @@ func Tensor(ctx context.Context, rows Layers, model ingest.Summary, name string)
 			}
 		}
 		return layer, ingest.StoredFile{},
-			fmt.Errorf("tensor %s of model %d belongs to no file: another program wrote it: %w",
+			fmt.Errorf("tensor %s of model %d was written by another program and belongs to no file: %w",
 				ingest.Printable(name), model.ID, ingest.ErrNotFound)
 	}
 	return ingest.Layer{}, ingest.StoredFile{}, fmt.Errorf("tensor %s: %w: ingest show %d lists the tensors",

@@ -12,42 +12,38 @@ import (
 	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
-// Verifier checks stored files, and writes damaged payloads again.
+// Verifier checks stored files and repairs damaged payloads.
 type Verifier struct {
 	*Reader
-	// Attested relies on a store that vouches for its payloads (ingest.Store.Stat), instead of reading them.
+	// Attested accepts payloads that the store attests (ingest.Store.Stat) without reading them.
 	Attested bool
-	// Server has the catalogue's server hash payloads in rows, instead of reading them.
+	// Server has the catalogue's server hash payloads in rows instead of reading them.
 	Server bool
-	// Repair, if not nil, is a good copy of the file: a damaged or missing payload is written again from
-	// it, if the bytes
-	// there have the right SHA-256. It needs Writer.
+	// Repair, if not nil, is a copy of the file. Verify replaces damaged and missing payloads with
+	// its bytes if they have the right SHA-256. It needs Writer.
 	Repair io.ReaderAt
-	// Writer, if not nil, is told of payloads that were written again since their rows were. Its changes
-	// are made under Lease.
+	// Writer, if not nil, records the new ETags of payloads that were overwritten. It uses Lease.
 	Writer Writer
 	Lease  ingest.Lease
 	// Hashed counts the bytes that the server hashed.
 	Hashed atomic.Int64
 }
 
-// Writer is what a Verifier asks of a catalogue that it may change.
+// Writer is the part of ingest.Catalog that a Verifier needs for changes.
 type Writer interface {
-	// Relocate is that of ingest.Maintenance.
 	Relocate(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, address ingest.Address) error
-	// ReplacePayload is that of ingest.RowPayloads.
 	ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) error
 }
 
-// Damage is one thing that is wrong with a stored file.
+// Damage describes damage of a stored file.
 type Damage struct {
 	File     ingest.StoredFile
-	Segment  ingest.StoredSegment // zero where the file as a whole is wrong
+	Segment  ingest.StoredSegment // zero if it concerns the whole file
 	Reason   error
 	Repaired bool
 }
 
-// Missing reports whether there is no payload at all.
+// Missing reports whether the payload is missing.
 func (d Damage) Missing() bool { return errors.Is(d.Reason, ingest.ErrNoPayload) }
 
 // verification is one call of Verify.
@@ -55,31 +51,30 @@ type verification struct {
 	*Verifier
 	file   ingest.StoredFile
 	found  func(Damage)
-	spare  []byte         // for what visit reads itself, of segments that look did not read
+	spare  []byte         // for segments that visit reads because check did not
 	whole  *sha256x2.Hash // of the bytes before at
-	unread bool           // whole lacks some of them
-	at     int64          // where the next segment begins
+	unread bool           // whole lacks some bytes
+	at     int64          // where the next segment starts
 }
 
-// Verify checks every segment of file, and calls found for each that is damaged or missing, in file order.
-// It checks that the
-// segments cover the file and, if all were read, that together they have its SHA-256. Of a payload that is right
-// and was written again since its row was, the rows get the new ETag. An error means that verifying itself
-// could not go on.
+// Verify checks every segment of file, and calls found for each that is damaged or missing, in file
+// order. It also checks that the segments cover the file and, if all were read, the file's SHA-256.
+// If an intact payload was overwritten since its row was recorded, the rows get the new ETag. An
+// error means that Verify could not finish.
 func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found func(Damage)) error {
 	p, err := v.pass(file, 0, math.MaxInt64)
 	if err != nil {
 		return err
 	}
 	w := &verification{Verifier: v, file: file, found: found, whole: sha256x2.New()}
-	if v.Attested || v.Server { // taken first: who waits for a buffer in the middle may wait for ever
+	if v.Attested || v.Server { // taken before the pass starts: waiting for a buffer during it can deadlock
 		lease := v.Pool.Lease()
 		defer lease.Close()
 		if w.spare, err = lease.Get(ctx, file.SegmentBytes); err != nil {
 			return err
 		}
 	}
-	p.fetch, p.reads = w.look, w.reads
+	p.fetch, p.reads = w.check, w.reads
 	if err := p.each(ctx, func(f fetched) error { return w.visit(ctx, f) }); err != nil {
 		return err
 	}
@@ -92,7 +87,7 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 	return nil
 }
 
-// reads reports whether look wants a buffer.
+// reads reports whether check needs a buffer.
 func (w *verification) reads(s ingest.StoredSegment) bool {
 	if s.InStore() {
 		return !w.Attested
@@ -100,38 +95,37 @@ func (w *verification) reads(s ingest.StoredSegment) bool {
 	return !w.Server
 }
 
-// look finds out about a segment. The store is asked before the payload is read, so that a write that
-// comes in between is
-// not missed.
-func (w *verification) look(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
+// check checks a segment. It calls Stat before it reads the payload, so that it notices a write in
+// between.
+func (w *verification) check(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 	switch {
 	case !s.InStore() && w.Server:
-		return w.hashedByServer(ctx, s)
+		return w.hashOnServer(ctx, s)
 	case !s.InStore() || w.Store == nil:
 		return w.read(ctx, s, into)
 	}
 	f := fetched{StoredSegment: s}
 	attested, err := w.Store.Stat(ctx, s.Digest, s.Address)
-	var again *ingest.RewrittenError
+	var rewritten *ingest.RewrittenError
 	switch {
-	case errors.As(err, &again):
+	case errors.As(err, &rewritten):
 		if into != nil {
 			f = w.read(ctx, s, into)
 		}
-		f.again = again
+		f.rewritten = rewritten
 	case into != nil:
 		f = w.read(ctx, s, into)
 	case err != nil:
 		f.err = err
 	case !attested:
-		f.err = errors.New("the store does not vouch for it: verify with --read")
+		f.err = errors.New("the store does not attest it: verify with --read")
 	default:
-		f.sound = true
+		f.verified = true
 	}
 	return f
 }
 
-func (w *verification) hashedByServer(ctx context.Context, s ingest.StoredSegment) fetched {
+func (w *verification) hashOnServer(ctx context.Context, s ingest.StoredSegment) fetched {
 	f := fetched{StoredSegment: s}
 	var sum ingest.Digest
 	switch sum, f.err = w.Catalog.HashPayload(ctx, s); {
@@ -139,30 +133,30 @@ func (w *verification) hashedByServer(ctx context.Context, s ingest.StoredSegmen
 	case sum != s.Digest:
 		f.err = mismatch(sum, s.Digest)
 	default:
-		f.sound = true
+		f.verified = true
 		w.Hashed.Add(s.Bytes)
 	}
 	return f
 }
 
-// visit judges the segments in file order.
+// visit evaluates the segments in file order.
 func (w *verification) visit(ctx context.Context, f fetched) error {
-	if f.Offset != w.at { // of a row that is missing only its place is known
+	if f.Offset != w.at {
 		w.found(Damage{File: w.file, Reason: gap(w.at, f.Offset)})
 		w.unread = true
 	}
 	w.at = f.Offset + f.Bytes
 	defer w.count(f.Bytes)
-	if f.again != nil && f.buffer == nil { // it was only asked about
-		again := f.again
+	if f.rewritten != nil && f.buffer == nil { // check did not read it
+		rewritten := f.rewritten
 		f = w.read(ctx, f.StoredSegment, w.spare)
-		f.again = again
+		f.rewritten = rewritten
 		w.unread = true
 	}
 	if errors.Is(f.err, ingest.ErrUnreachable) {
 		return fmt.Errorf("%s: %w", f.Place(), f.err)
 	}
-	if f.sound {
+	if f.verified {
 		w.unread = true
 		return nil
 	}
@@ -170,7 +164,7 @@ func (w *verification) visit(ctx context.Context, f fetched) error {
 	f.hash(w.whole)
 	reason := f.damage()
 	if reason == nil {
-		return w.note(ctx, f)
+		return w.recordRewrite(ctx, f)
 	}
 	*w.whole = before
 	d := Damage{File: w.file, Segment: f.StoredSegment, Reason: reason}
@@ -180,18 +174,19 @@ func (w *verification) visit(ctx context.Context, f fetched) error {
 	return err
 }
 
-// note has the rows of a payload that was written again, and is right, say so.
-func (w *verification) note(ctx context.Context, f fetched) error {
-	if f.again == nil || w.Writer == nil {
+// recordRewrite records the new ETag of an intact payload that was overwritten.
+func (w *verification) recordRewrite(ctx context.Context, f fetched) error {
+	if f.rewritten == nil || w.Writer == nil {
 		return nil
 	}
-	if err := w.Writer.Relocate(ctx, w.Lease, f.StoredSegment, f.again.Now); err != nil {
-		return fmt.Errorf("%s is right, and was written again, which could not be noted: %w", f.Place(), err)
+	if err := w.Writer.Relocate(ctx, w.Lease, f.StoredSegment, f.rewritten.Now); err != nil {
+		return fmt.Errorf("%s is intact, but its new ETag was not recorded: %w", f.Place(), err)
 	}
 	return nil
 }
 
-// repair writes the payload of a damaged segment again from the good copy. buffer is the segment's own, or nil.
+// repair replaces the payload of a damaged segment with the bytes of Repair. buffer is the
+// segment's own, or nil.
 func (w *verification) repair(ctx context.Context, d *Damage, buffer []byte) error {
 	s := d.Segment
 	if w.Repair == nil || s.Bytes < 1 || s.Bytes > w.file.SegmentBytes {
@@ -201,13 +196,13 @@ func (w *verification) repair(ctx context.Context, d *Damage, buffer []byte) err
 		buffer = w.spare
 	}
 	if buffer == nil {
-		return nil // its row is not plausible: there is nothing to write
+		return nil // checkSize refused the row
 	}
 	payload := buffer[:s.Bytes]
 	if n, err := w.Repair.ReadAt(payload, s.Offset); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	} else if n < len(payload) || ingest.Sum(payload) != s.Digest {
-		d.Reason = fmt.Errorf("%w; the file given for repair does not have the right bytes there", d.Reason)
+		d.Reason = fmt.Errorf("%w; the file given for repair does not have the right bytes", d.Reason)
 		return nil
 	}
 	if err := w.replace(ctx, s, payload); err != nil {

@@ -12,8 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// verify returns what is wrong with the file.
-func (w *world) verify(t *testing.T, v *Verifier) []Damage {
+func (w *fake) verify(t *testing.T, v *Verifier) []Damage {
 	t.Helper()
 	var all []Damage
 	if err := v.Verify(t.Context(), w.file, func(d Damage) { all = append(all, d) }); err != nil {
@@ -22,48 +21,48 @@ func (w *world) verify(t *testing.T, v *Verifier) []Damage {
 	return all
 }
 
-// Whatever is wrong with a payload is named, and written again from a file that has the right bytes there,
-// and from no other.
+// All kinds of damage are reported, and repaired only from a file with the right bytes.
 func TestVerifyAndRepair(t *testing.T) {
-	for name, spoil := range spoils {
-		w := newWorld(t, 50*kib)
+	for name, corrupt := range corruptions {
+		w := newFake(t, 50*kib)
 		v := &Verifier{Reader: w.reader(t), Writer: w}
 		for _, i := range []int{0, 1, 6, 7} {
-			w.spoil(i, spoil)
+			w.corrupt(i, corrupt)
 			v.Repair = nil
-			wantDamage(t, w.verify(t, v), w.rows[i], name == "missing", false)
+			checkDamage(t, w.verify(t, v), w.rows[i], name == "missing", false)
 			wrong := bytes.Clone(w.content)
 			wrong[w.rows[i].Offset]++
 			for _, source := range [][]byte{wrong, w.content[:w.rows[i].Offset], nil} {
 				v.Repair = bytes.NewReader(source)
 				all := w.verify(t, v)
-				wantDamage(t, all, w.rows[i], name == "missing", false)
+				checkDamage(t, all, w.rows[i], name == "missing", false)
 				if !strings.Contains(all[0].Reason.Error(), "right bytes") {
-					t.Errorf("the reason does not say that the file is no good for repair: %v", all[0].Reason)
+					t.Errorf("the reason does not say that the file cannot be used for repair: %v", all[0].Reason)
 				}
 			}
 			v.Repair = bytes.NewReader(w.content)
-			wantDamage(t, w.verify(t, v), w.rows[i], name == "missing", true)
+			checkDamage(t, w.verify(t, v), w.rows[i], name == "missing", true)
 			if all := w.verify(t, v); len(all) != 0 {
 				t.Fatalf("%s, after repair: %v", name, all)
 			}
 			if got := w.replaced[w.rows[i].Offset]; w.rows[i].InStore() != (got.ETag == "2") {
-				t.Errorf("%s %d: the row was given the address %+v", name, i, got)
+				t.Errorf("%s %d: the row has the address %+v", name, i, got)
 			}
 		}
 	}
 }
 
-func wantDamage(t *testing.T, all []Damage, s ingest.StoredSegment, missing, repaired bool) {
+func checkDamage(t *testing.T, all []Damage, s ingest.StoredSegment, missing, repaired bool) {
 	t.Helper()
 	if len(all) != 1 || all[0].Segment != s || all[0].Missing() != missing || all[0].Repaired != repaired {
 		t.Errorf("damage %+v, want segment %+v, missing %v, repaired %v", all, s, missing, repaired)
 	}
 }
 
-// Segments that are each right, and together not the file, are noticed; so are rows that cover too much or too little.
+// Verify notices intact segments that are not the file together, and rows that cover too much or
+// too little.
 func TestVerifyWhole(t *testing.T) {
-	w := newWorld(t, 30*kib)
+	w := newFake(t, 30*kib)
 	v := &Verifier{Reader: w.reader(t)}
 	w.file.Digest[0]++
 	var mismatch *ingest.MismatchError
@@ -78,44 +77,45 @@ func TestVerifyWhole(t *testing.T) {
 	w.file.Bytes++
 	lost := w.rows[2]
 	w.rows = append(w.rows[:2:2], w.rows[3:]...)
-	w.spoil(4, spoils["missing"])
+	w.corrupt(4, corruptions["missing"])
 	all := w.verify(t, v)
 	if len(all) != 2 || !errors.Is(all[0].Reason, ingest.ErrIncomplete) || all[1].Segment != w.rows[4] {
 		t.Errorf("without row %d, and with damage after it: %+v", lost.Ordinal, all)
 	}
 }
 
-// A store that vouches for its payloads is not read, but for those that were written again; another one is.
+// Attested payloads are not read unless they were overwritten.
 func TestVerifyAttested(t *testing.T) {
-	w := newWorld(t, 50*kib)
+	w := newFake(t, 50*kib)
 	v := &Verifier{Reader: w.reader(t), Attested: true, Writer: w}
 	w.attested = true
 	inRows := len(w.inRow)
 	if all := w.verify(t, v); len(all) != 0 || w.got != inRows {
-		t.Errorf("%d of %d payloads in rows, and others, were read: %+v", w.got, inRows, all)
+		t.Errorf("%d payloads were read, want the %d in rows: %+v", w.got, inRows, all)
 	}
 	now := ingest.Address{URI: "fake:new", ETag: "9", Bytes: w.rows[2].Bytes}
 	w.stat[w.rows[2].Offset] = &ingest.RewrittenError{Was: "1", Now: now}
 	if all := w.verify(t, v); len(all) != 0 || w.replaced[w.rows[2].Offset] != now {
-		t.Errorf("written again and right: %+v, row %+v", all, w.replaced[w.rows[2].Offset])
+		t.Errorf("overwritten and intact: %+v, row %+v", all, w.replaced[w.rows[2].Offset])
 	}
-	w.spoil(2, spoils["damaged"])
-	wantDamage(t, w.verify(t, v), w.rows[2], false, false)
+	w.corrupt(2, corruptions["damaged"])
+	checkDamage(t, w.verify(t, v), w.rows[2], false, false)
 	delete(w.stat, w.rows[2].Offset)
-	w.stat[w.rows[4].Offset] = errors.New("it holds something else")
-	wantDamage(t, w.verify(t, v), w.rows[4], false, false) // row 2 is not read, and so not found
+	w.stat[w.rows[4].Offset] = errors.New("it has another digest")
+	checkDamage(t, w.verify(t, v), w.rows[4], false, false) // row 2 is not read, so its damage is not found
 	delete(w.stat, w.rows[4].Offset)
-	w.spoil(6, spoils["missing"])
-	wantDamage(t, w.verify(t, v), w.rows[6], true, false)
+	w.corrupt(6, corruptions["missing"])
+	checkDamage(t, w.verify(t, v), w.rows[6], true, false)
 	w.attested = false
 	if all := w.verify(t, v); len(all) != len(w.inStore)+1 {
-		t.Errorf("a store that does not vouch: %d of %d are named", len(all), len(w.inStore)+1)
+		t.Errorf("a store that does not attest: %d of %d are reported", len(all), len(w.inStore)+1)
 	}
 }
 
-// Payloads that are read are asked about as well: rows of what was written again get the new address.
+// Verify calls Stat for payloads that it reads, too: rows of overwritten payloads get the new
+// address.
 func TestVerifyReadRewritten(t *testing.T) {
-	w := newWorld(t, 20*kib)
+	w := newFake(t, 20*kib)
 	now := ingest.Address{URI: "fake:new", ETag: "9"}
 	w.stat[w.rows[2].Offset] = &ingest.RewrittenError{Was: "1", Now: now}
 	if all := w.verify(t, &Verifier{Reader: w.reader(t), Writer: w}); len(all) != 0 ||
@@ -129,22 +129,23 @@ func TestVerifyReadRewritten(t *testing.T) {
 }
 
 func TestVerifyServer(t *testing.T) {
-	w := newWorld(t, 50*kib)
+	w := newFake(t, 50*kib)
 	v := &Verifier{Reader: w.reader(t), Server: true}
 	if all := w.verify(t, v); len(all) != 0 || w.got != len(w.inStore) || v.Hashed.Load() == 0 {
-		t.Errorf("%d payloads were read, %d bytes hashed by the server: %+v", w.got, v.Hashed.Load(), all)
+		t.Errorf("%d payloads were read, the server hashed %d bytes: %+v", w.got, v.Hashed.Load(), all)
 	}
-	for name, spoil := range spoils {
-		w := newWorld(t, 50*kib)
-		w.spoil(5, spoil)
-		wantDamage(t, w.verify(t, &Verifier{Reader: w.reader(t), Server: true}), w.rows[5], name == "missing", false)
+	for name, corrupt := range corruptions {
+		w := newFake(t, 50*kib)
+		w.corrupt(5, corrupt)
+		checkDamage(t, w.verify(t, &Verifier{Reader: w.reader(t), Server: true}), w.rows[5], name == "missing", false)
 	}
 }
 
-// A verification that could not go on says so, and does not call good payloads damaged.
+// A verification that cannot finish returns an error, and does not report intact payloads as
+// damaged.
 func TestVerifyFails(t *testing.T) {
 	never := func(d Damage) { t.Errorf("%+v", d) }
-	w := newWorld(t, 90*kib)
+	w := newFake(t, 90*kib)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.get = func(ingest.Digest) error { cancel(); return ctx.Err() }
 	if err := (&Verifier{Reader: w.reader(t)}).Verify(ctx, w.file, never); !errors.Is(err, context.Canceled) {
@@ -156,10 +157,10 @@ func TestVerifyFails(t *testing.T) {
 		t.Errorf("unreachable: %v", err)
 	}
 	w.get = nil
-	w.spoil(2, spoils["missing"])
+	w.corrupt(2, corruptions["missing"])
 	v := &Verifier{Reader: w.reader(t), Repair: unreadable{}, Writer: w}
 	if err := v.Verify(t.Context(), w.file, func(Damage) {}); !errors.Is(err, errUnreadable) {
-		t.Errorf("with a copy that cannot be read: %v", err)
+		t.Errorf("with an unreadable copy: %v", err)
 	}
 	v = &Verifier{Reader: w.reader(t)}
 	v.Store = nil

@@ -3,7 +3,7 @@ package remove
 import (
 	"context"
 	"fmt"
-	"iter"
+
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +12,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// fake is a catalogue of models in memory. It fails what is done without its one lease.
+// fake is a catalogue of models in memory. Its writes need its only lease.
 type fake struct {
-	ingest.Catalog // nil: nothing else is called
+	ingest.Catalog // nil
 	t              *testing.T
 	models         []ingest.Summary
 	foreign        map[ingest.ModelID][]ingest.ForeignRows
@@ -24,8 +24,8 @@ type fake struct {
 	outcome        ingest.Outcome
 	did            []string
 	onOpen         func()
-	onStep         func(context.Context) error // before each change
-	lost           bool                        // the lease
+	onStep         func(context.Context) error // called before each change
+	leaseLost      bool
 }
 
 func (f *fake) Open(_ context.Context, request ingest.JobRequest) (ingest.Lease, error) {
@@ -40,7 +40,7 @@ func (f *fake) Open(_ context.Context, request ingest.JobRequest) (ingest.Lease,
 }
 
 func (f *fake) Renew(context.Context, ingest.Lease) error {
-	if f.lost {
+	if f.leaseLost {
 		return ingest.ErrLeaseLost
 	}
 	return nil
@@ -49,16 +49,6 @@ func (f *fake) Renew(context.Context, ingest.Lease) error {
 func (f *fake) CloseJob(_ context.Context, _ ingest.Lease, outcome ingest.Outcome) error {
 	f.live, f.outcome = false, outcome
 	return nil
-}
-
-func (f *fake) Models(context.Context) iter.Seq2[ingest.Summary, error] {
-	return func(yield func(ingest.Summary, error) bool) {
-		for _, m := range f.models {
-			if !yield(m, nil) {
-				return
-			}
-		}
-	}
 }
 
 func (f *fake) Model(_ context.Context, id ingest.ModelID) (ingest.Summary, error) {
@@ -96,7 +86,7 @@ func (f *fake) Removal(ctx context.Context, id ingest.ModelID) (ingest.Removal, 
 	return ingest.Removal{Model: m, Freed: 100 * int64(id), Shared: int64(id), Foreign: f.foreign[id]}, err
 }
 
-// step notes a change, which needs the lease.
+// step logs a change and checks the lease.
 func (f *fake) step(ctx context.Context, lease ingest.Lease, format string, args ...any) error {
 	f.t.Helper()
 	if !f.live || lease.Token != 1 {
@@ -130,7 +120,7 @@ func (f *fake) Rename(ctx context.Context, lease ingest.Lease, id ingest.ModelID
 	return f.step(ctx, lease, "rename %s of %d to %s", from, id, to)
 }
 
-// model has these names and one file.
+// model returns a model with these names and one file.
 func model(id ingest.ModelID, names ...string) ingest.Summary {
 	digest := ingest.Sum([]byte(names[0]))
 	m := ingest.Summary{ID: id, Name: names[0], State: ingest.ModelComplete,
@@ -141,7 +131,8 @@ func model(id ingest.ModelID, names ...string) ingest.Summary {
 	return m
 }
 
-// catalogue has a model of three names, one of one, and two of the same name.
+// catalogue returns a catalogue with a model with three names, one with one name, and two with the
+// same name.
 func catalogue(t *testing.T) *fake {
 	return &fake{t: t, foreign: map[ingest.ModelID][]ingest.ForeignRows{}, models: []ingest.Summary{
 		model(1, "a:latest", "a:1", "a:2"), model(2, "b"), model(3, "twice"), model(4, "twice", "four")}}

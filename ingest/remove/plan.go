@@ -1,7 +1,7 @@
-// Package remove removes models, and names of models, from a catalogue, and gives names another text.
+// Package remove removes models and their names from a catalogue, and renames them.
 //
-// A Plan says what removing would do, so that a person can agree to it; Run does that and nothing else. Payloads that
-// nothing needs any longer stay in their store until gc deletes them.
+// A Plan describes a removal for confirmation. Remover does what the plan says and nothing else.
+// Payloads that no row needs stay in their store until gc deletes them.
 package remove
 
 import (
@@ -12,14 +12,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Plan is what removing some models does.
+// Plan is a removal of models and names.
 type Plan struct {
-	Models     []ingest.Removal // go as a whole
-	Names      []Name           // go alone: their models have others
+	Models     []ingest.Removal
+	Names      []Name // of models that keep other names
 	references []string
 }
 
-// Name is a name that goes.
+// Name is a name to remove.
 type Name struct {
 	Name  string
 	Model ingest.Summary
@@ -32,8 +32,8 @@ func (n Name) Left(plan *Plan) []string {
 	})
 }
 
-// NewPlan finds out what removing the models that references mean would do. A reference that is one of several names of
-// a model means that name alone; all names of a model together mean the model.
+// NewPlan plans the removal of what references mean. A name of a model with other names means the
+// name only; all names of a model together mean the model.
 func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (*Plan, error) {
 	var order []ingest.ModelID
 	models, whole, names := map[ingest.ModelID]ingest.Summary{}, map[ingest.ModelID]bool{},
@@ -49,7 +49,7 @@ func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (
 			models[m.ID] = m
 			order = append(order, m.ID)
 		}
-		if !byName || m.State == ingest.ModelRemoving {
+		if !byName {
 			whole[m.ID] = true
 		} else if !slices.Contains(names[m.ID], reference) {
 			names[m.ID] = append(names[m.ID], reference)
@@ -87,7 +87,8 @@ func namesOf(m *ingest.Summary) []string {
 	return names
 }
 
-// Refusal returns why the plan cannot be carried out without removing rows of other programs; nil if it can.
+// Refusal returns the error of running the plan without Cascade: rows of other programs refer to
+// the models; nil if there are none.
 func (p *Plan) Refusal() error {
 	var all error
 	for _, m := range p.Models {
@@ -98,8 +99,8 @@ func (p *Plan) Refusal() error {
 	return all
 }
 
-// Freed returns at least how many bytes of payloads nothing needs once the plan is carried out. What only models of the
-// plan share is not counted.
+// Freed returns a lower bound of the bytes of payloads that no row needs after the removal. It does
+// not count payloads that only models of the plan share.
 func (p *Plan) Freed() (bytes int64) {
 	for _, m := range p.Models {
 		bytes += m.Freed
@@ -107,7 +108,7 @@ func (p *Plan) Freed() (bytes int64) {
 	return bytes
 }
 
-// covers reports whether carrying out other removes nothing that p does not.
+// covers reports whether other removes nothing that p does not remove.
 func (p *Plan) covers(other *Plan) bool {
 	sameName := func(a, b Name) bool { return a.Name == b.Name && a.Model.ID == b.Model.ID }
 	sameRows := func(a, b ingest.ForeignRows) bool { return a.Table == b.Table && a.Column == b.Column }

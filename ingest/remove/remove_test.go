@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// text is a plan in words.
+// text describes a plan.
 func (p *Plan) text() string {
 	var all []string
 	for _, n := range p.Names {
@@ -45,7 +45,7 @@ func TestPlan(t *testing.T) {
 	}
 	for given, want := range map[string]string{
 		"nobody": `model "nobody": not found`,
-		"1 no body b": "model \"no\": not found: ingest list shows what there is (of a SHA-256, give at least 6 " +
+		"1 no body b": "model \"no\": not found: ingest list shows all models (a SHA-256 needs at least 6 " +
 			"digits)\nmodel \"body\": not found",
 		"twice": `"twice" fits 2 models: 3 (twice) 4 (twice): name one by its id`,
 	} {
@@ -54,17 +54,11 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%s: %v, %v", given, plan, err)
 		}
 	}
-	c := catalogue(t)
-	c.models[0].State = ingest.ModelRemoving
-	if plan, err := NewPlan(t.Context(), c, []string{"a:1"}); err != nil || len(plan.Models) != 1 ||
-		plan.Freed() != 100 {
-		t.Errorf("a model that is being removed: %v, %v", plan, err)
-	}
 }
 
 func digestOf(name string) string { return ingest.Sum([]byte(name)).String() }
 
-// run plans and removes. between is done after the plan was made.
+// run makes a plan, calls between, and removes what the plan says.
 func run(t *testing.T, c *fake, cascade bool, between func(), references ...string) (gone []string, err error) {
 	t.Helper()
 	plan, err := NewPlan(t.Context(), c, references)
@@ -98,7 +92,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestForeignRows: rows of other programs keep a model, unless they are to go as well.
+// TestForeignRows: a model with rows of other programs is kept, except with Cascade.
 func TestForeignRows(t *testing.T) {
 	rows := []ingest.ForeignRows{{Table: "dbo.Usage", Column: "ModelId", Refers: "dbo.Models", Rows: 5}}
 	c := catalogue(t)
@@ -113,21 +107,21 @@ func TestForeignRows(t *testing.T) {
 		t.Errorf("%v, %v", err, c.did)
 	}
 	c = catalogue(t)
-	c.onStep = func(context.Context) error { c.foreign[3] = rows; return nil } // after the plan was compared
+	c.onStep = func(context.Context) error { c.foreign[3] = rows; return nil } // after Run has compared the plan
 	if gone, err := run(t, c, false, func() {}, "1", "3", "4"); !errors.As(err, &foreign) ||
 		!slices.Equal(gone, []string{"1", "4"}) || c.outcome.State != ingest.JobFailed {
 		t.Errorf("%v, %v, %+v", gone, err, c.outcome)
 	}
 }
 
-// TestChanged: nothing goes that was not shown.
+// TestChanged: nothing is removed that the plan did not show.
 func TestChanged(t *testing.T) {
 	for name, change := range map[string]func(c *fake){
-		"a name more": func(c *fake) {
+		"another name": func(c *fake) {
 			c.models[1].Names = append(c.models[1].Names, ingest.Name{Alias: ingest.Alias{Name: "more"}})
 		},
 		"another model": func(c *fake) { c.models[1].ID = 9 },
-		"rows more":     func(c *fake) { c.foreign[2] = []ingest.ForeignRows{{Table: "dbo.Usage"}} },
+		"foreign rows":  func(c *fake) { c.foreign[2] = []ingest.ForeignRows{{Table: "dbo.Usage"}} },
 		"the last name left": func(c *fake) {
 			c.models[0].Names = c.models[0].Names[:1]
 			c.models[0].Name = "a:1"
@@ -143,11 +137,12 @@ func TestChanged(t *testing.T) {
 	c := catalogue(t)
 	if _, err := run(t, c, true, func() { c.models = c.models[:1] }, "a:1", "b"); !errors.Is(err, ingest.ErrNotFound) ||
 		len(c.did) != 0 {
-		t.Errorf("a model is gone: %v, %v", err, c.did)
+		t.Errorf("a missing model: %v, %v", err, c.did)
 	}
 }
 
-// TestInterrupted: what was begun is named, the rest is kept, and the job stays open.
+// TestInterrupted: the error names the model that is partly removed, the others are kept, and the
+// job stays open.
 func TestInterrupted(t *testing.T) {
 	c := catalogue(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -171,10 +166,10 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestLeaseLost: what waits for the catalogue ends when the lease is lost.
+// TestLeaseLost: a call of the catalogue is cancelled when the lease is lost.
 func TestLeaseLost(t *testing.T) {
 	c := catalogue(t)
-	c.lost = true
+	c.leaseLost = true
 	c.onStep = func(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
@@ -190,15 +185,15 @@ func TestRename(t *testing.T) {
 		"2 c":                           "rename b of 2 to c",
 		"a:1 a:3":                       "rename a:1 of 1 to a:3",
 		"b b":                           "rename b of 2 to b",
-		"1 c":                           `! model 1 has 3 names: say which one to change: ["a:latest" "a:1" "a:2"]`,
-		"b a:1":                         "! model 1 has the name \"a:1\" already",
-		"b twice":                       "! 2 models have the name \"twice\" already",
-		"a:1 a:2":                       "! model 1 has the name \"a:2\" already: `ingest rm a:1` removes the other",
+		"1 c":                           `! model 1 has 3 names: give the one to change: ["a:latest" "a:1" "a:2"]`,
+		"b a:1":                         "! model 1 already has the name \"a:1\"",
+		"b twice":                       "! 2 models already have the name \"twice\"",
+		"a:1 a:2":                       "! model 1 already has the name \"a:2\": `ingest rm a:1` removes the other",
 		"nobody c":                      "! model \"nobody\": not found",
 		"twice c":                       "! \"twice\" fits 2 models",
-		"b 7":                           "! name 7: commands take a number for a model's id",
-		"b SHA256:" + digestOf("b")[:6]: "! name SHA256:" + digestOf("b")[:6] + ": commands take it for a SHA-256",
-		"b " + digestOf("b"):            "! name " + digestOf("b") + ": commands take it for a SHA-256",
+		"b 7":                           "! name 7: a number is always a model's id",
+		"b SHA256:" + digestOf("b")[:6]: "! name SHA256:" + digestOf("b")[:6] + ": this is always a SHA-256",
+		"b " + digestOf("b"):            "! name " + digestOf("b") + ": this is always a SHA-256",
 		"b " + digestOf("b")[:7] + "x":  "rename b of 2 to " + digestOf("b")[:7] + "x",
 		"b " + digestOf("a:latest")[:7]: "rename b of 2 to " + digestOf("a:latest")[:7],
 	} {
@@ -218,6 +213,6 @@ func TestRename(t *testing.T) {
 		}
 	}
 	if err := CheckName(" "); err == nil {
-		t.Error("an empty name passes")
+		t.Error("an empty name was accepted")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// CheckName refuses a name that would not lead back to its model: commands read it as an id or a SHA-256.
+// CheckName refuses a name that commands would interpret as an id or a SHA-256.
 func CheckName(name string) error {
 	_, err := strconv.ParseInt(name, 10, 64)
 	prefix, notDigest := ingest.ParseDigestPrefix(name)
@@ -21,23 +21,23 @@ func CheckName(name string) error {
 	case strings.TrimSpace(name) == "":
 		return errors.New("a name cannot be empty")
 	case err == nil:
-		return fmt.Errorf("name %s: commands take a number for a model's id: choose a name with a letter", name)
+		return fmt.Errorf("name %s: a number is always a model's id: choose a name with a letter", name)
 	case notDigest == nil && (len(prefix) == 2*len(ingest.Digest{}) ||
 		strings.HasPrefix(strings.ToLower(name), "sha256:")):
-		return fmt.Errorf("name %s: commands take it for a SHA-256: choose another name", name)
+		return fmt.Errorf("name %s: this is always a SHA-256: choose another name", name)
 	}
 	return nil
 }
 
-// Renamer gives a name of a model another text.
+// Renamer renames models.
 type Renamer struct {
 	Catalog ingest.Catalog
 	Log     *slog.Logger
 }
 
-// Rename changes a name of a model to another: the name that reference is, or the only one of the model that it means.
-// It does so as the job that request asks for, and returns the model as it was and the old name. It refuses a name
-// that another model has.
+// Rename changes a name of a model, as the job that request asks for: the name that reference is,
+// or the only name of the model that it means. It returns the model before the change, and the old
+// name. It refuses a name that another model has.
 func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, reference, to string) (
 	m ingest.Summary, from string, err error) {
 	if err := CheckName(to); err != nil {
@@ -68,7 +68,7 @@ func (r *Renamer) find(ctx context.Context, reference string) (m ingest.Summary,
 	}
 	names := namesOf(&m)
 	if len(names) > 1 {
-		return m, "", fmt.Errorf("model %d has %d names: say which one to change: %q", m.ID, len(names), names)
+		return m, "", fmt.Errorf("model %d has %d names: give the one to change: %q", m.ID, len(names), names)
 	}
 	return m, names[0], nil
 }
@@ -79,20 +79,19 @@ func (r *Renamer) checkFree(ctx context.Context, m ingest.Summary, from, to stri
 		return nil
 	}
 	if slices.Contains(namesOf(&m), to) {
-		return fmt.Errorf("model %d has the name %q already: `ingest rm %s` removes the other one", m.ID, to, from)
+		return fmt.Errorf("model %d already has the name %q: `ingest rm %s` removes the other one", m.ID, to, from)
 	}
 	other, byName, err := ingest.FindNamed(ctx, r.Catalog, to)
-	var several *ingest.AmbiguousError
+	var ambiguous *ingest.AmbiguousError
 	switch {
-	case errors.Is(err, ingest.ErrNotFound), err == nil && !byName:
+	case errors.Is(err, ingest.ErrNotFound):
 		return nil
-	case errors.As(err, &several):
-		if !byName {
-			return nil
-		}
-		return fmt.Errorf("%d models have the name %q already: choose another", len(several.Models), to)
+	case errors.As(err, &ambiguous) && byName:
+		return fmt.Errorf("%d models already have the name %q: choose another", len(ambiguous.Models), to)
+	case ambiguous != nil, err == nil && !byName:
+		return nil
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("model %d has the name %q already: choose another, or rename that one first", other.ID, to)
+	return fmt.Errorf("model %d already has the name %q: choose another, or rename that model first", other.ID, to)
 }

@@ -10,23 +10,24 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// ErrChanged: the catalogue is no longer what the plan was made for.
-var ErrChanged = errors.New("the catalogue changed after this was shown, and nothing was removed: run rm again")
+// ErrChanged: the catalogue has changed since the plan was made.
+var ErrChanged = errors.New("the catalogue has changed since this was shown, and nothing was removed: run rm again")
 
-// Remover carries out a plan.
+// Remover removes what a plan says.
 type Remover struct {
 	Catalog ingest.Catalog
 	// Cascade also removes the rows of other programs that refer to the models.
 	Cascade bool
 	Log     *slog.Logger
-	// RemovedName and Removed are told of each thing that is gone.
+	// RemovedName and Removed are called after each removal.
 	RemovedName func(Name)
 	Removed     func(ingest.Removal)
 }
 
-// Run does what plan says, as the job that request asks for. It runs alone: while any other job is live, it returns an
-// *ingest.BusyError, and no other job starts until it is done. It leaves a model that has gained rows of other
-// programs, and continues with the others. The next rm of a model, or gc, finishes a removal that was cut short.
+// Run does what plan says, as the job that request asks for. It runs alone: while another job is
+// live, the error is an *ingest.BusyError, and no other job starts until Run returns. It keeps a
+// model that has gained rows of other programs, and continues with the others. The next rm of a
+// model, or gc, finishes an interrupted removal.
 func (r *Remover) Run(ctx context.Context, request ingest.JobRequest, plan *Plan) error {
 	if err := plan.Refusal(); err != nil && !r.Cascade {
 		return err
@@ -63,7 +64,7 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 			refused = errors.Join(refused, err)
 		case err != nil:
 			return errors.Join(refused,
-				fmt.Errorf("model %d is not removed completely: `ingest rm %d` or `ingest gc --yes` finishes it: %w",
+				fmt.Errorf("model %d is only partly removed: `ingest rm %d` or `ingest gc --yes` finishes it: %w",
 					m.Model.ID, m.Model.ID, err))
 		default:
 			r.Removed(m)

@@ -8,35 +8,36 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// instructions says whether to use them. Who has Go run in FIPS 140 mode wants the validated implementation.
-var instructions = cpuid.CPU.Supports(cpuid.SHA, cpuid.SSSE3, cpuid.SSE4) && !fips140.Enabled()
+// useInstructions is set if the processor has the instructions. FIPS 140 mode needs the validated
+// implementation of crypto/sha256.
+var useInstructions = cpuid.CPU.Supports(cpuid.SHA, cpuid.SSSE3, cpuid.SSE4) && !fips140.Enabled()
 
-// blocks takes n blocks, n > 0, from ofA into a and as many from ofB into b.
+// blocks adds n blocks of ofA to a, and n blocks of ofB to b. n must be positive.
 //
 //go:noescape
 func blocks(a, b *state, ofA, ofB *byte, n int)
 
-// atOnce is how many blocks go without the runtime being able to stop the goroutine.
-const atOnce = 64 << 10 / blockBytes
+// maxBlocks limits a call of blocks, during which the runtime cannot preempt the goroutine.
+const maxBlocks = 64 << 10 / blockBytes
 
 func compressBoth(a, b *state, ofA, ofB []byte) {
-	if !instructions {
+	if !useInstructions {
 		compressBothStd(a, b, ofA, ofB)
 		return
 	}
 	for len(ofA) > 0 {
-		n := min(len(ofA)/blockBytes, atOnce)
+		n := min(len(ofA)/blockBytes, maxBlocks)
 		blocks(a, b, &ofA[0], &ofB[0], n)
 		ofA, ofB = ofA[n*blockBytes:], ofB[n*blockBytes:]
 	}
 }
 
-// compress has the second chain compute something for nobody: it costs nothing.
+// compress discards the result of the second chain, which costs no time.
 func compress(s *state, b []byte) {
-	if !instructions {
+	if !useInstructions {
 		compressStd(s, b)
 		return
 	}
-	var nobody state
-	compressBoth(s, &nobody, b, b)
+	var unused state
+	compressBoth(s, &unused, b, b)
 }

@@ -2,24 +2,25 @@
 
 #include "textflag.h"
 
-// The instructions are those of Intel's "SHA Extensions"; words and steps are named as in FIPS 180-4.
+// The code uses Intel's "SHA Extensions". Words and steps have the names of FIPS 180-4.
 //
-// Each chain has its state in two registers, one with the words a, b, e and f, the other with c, d, g and h, and the
-// sixteen words of its message schedule at hand in four more:
+// Each chain has its state in two registers, one with the words a, b, e and f, the other with c, d, g
+// and h, and the current sixteen words of its message schedule in four more:
 //
 //	            a b e f   c d g h   message
 //	first       X1        X2        X3 X4 X5 X6
 //	second      X7        X8        X9 X10 X11 X12
 //
-// X0 is what SHA256RNDS2 reads beside its operands, X13 is scratch, and X14 is how to swap the bytes of words. The chains take turns every four
-// rounds; the processor, which looks further ahead than that, runs them side by side.
+// X0 is the implicit operand of SHA256RNDS2, X13 is scratch, and X14 is the mask that swaps the
+// bytes of words. The chains alternate every four rounds; out-of-order execution runs them in
+// parallel.
 
 // LOAD reads four words of a block.
 #define LOAD(group, block, message) \
 	MOVOU  (16*group)(block), message \
 	PSHUFB X14, message
 
-// ROUNDS are four rounds with four words of the schedule.
+// ROUNDS performs four rounds with four words of the schedule.
 #define ROUNDS(group, message, abef, cdgh) \
 	MOVOU       (16*group)(AX), X0 \
 	PADDL       message, X0        \
@@ -27,18 +28,18 @@
 	PSHUFD      $0x0e, X0, X0      \
 	SHA256RNDS2 X0, cdgh, abef
 
-// BEGIN adds what the four words after before contribute to those that are sixteen later.
+// BEGIN starts the words that are sixteen after before.
 #define BEGIN(message, before) \
 	SHA256MSG1 message, before
 
-// FINISH makes the four words that follow message of what was begun there.
+// FINISH completes the four words after message, which BEGIN started.
 #define FINISH(message, before, after) \
 	MOVO       message, X13    \
 	PALIGNR    $4, before, X13 \
 	PADDL      X13, after      \
 	SHA256MSG2 message, after
 
-// UNPACK reads a state, a to h in their order.
+// UNPACK reads a state, a to h in order.
 #define UNPACK(state, abef, cdgh) \
 	MOVOU   (state), X13     \
 	MOVOU   16(state), cdgh  \
@@ -48,7 +49,7 @@
 	PALIGNR $8, cdgh, abef   \
 	PBLENDW $0xf0, X13, cdgh
 
-// PACK writes it.
+// PACK writes a state.
 #define PACK(state, abef, cdgh) \
 	PSHUFD  $0x1b, abef, X13  \
 	PSHUFD  $0xb1, cdgh, cdgh \
@@ -58,7 +59,7 @@
 	MOVOU   abef, (state)     \
 	MOVOU   cdgh, 16(state)
 
-// ADD adds what a register had before the block.
+// ADD adds the value of a register before the block.
 #define ADD(at, register) \
 	MOVOU at(SP), X0 \
 	PADDL X0, register
@@ -203,7 +204,8 @@ DATA swap<>+0(SB)/8, $0x0405060700010203
 DATA swap<>+8(SB)/8, $0x0c0d0e0f08090a0b
 GLOBL swap<>(SB), RODATA|NOPTR, $16
 
-// The constants of FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+// The constants of FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of
+// the first 64 primes.
 DATA words<>+0(SB)/8, $0x71374491428a2f98
 DATA words<>+8(SB)/8, $0xe9b5dba5b5c0fbcf
 DATA words<>+16(SB)/8, $0x59f111f13956c25b

@@ -3,14 +3,14 @@ package sha256x2
 import (
 	"crypto/sha256"
 	"encoding"
+	"errors"
 	"sync"
 )
 
-// compressBothStd does by crypto/sha256 what the instructions do, the two at the same time where that is
-// worth a goroutine.
+// compressBothStd is compressBoth with crypto/sha256. It uses a second goroutine for large inputs.
 func compressBothStd(a, b *state, ofA, ofB []byte) {
-	const worthIt = 16 << 10
-	if len(ofA) < worthIt {
+	const parallelBytes = 16 << 10
+	if len(ofA) < parallelBytes {
 		compressStd(a, ofA)
 		compressStd(b, ofB)
 		return
@@ -21,21 +21,20 @@ func compressBothStd(a, b *state, ofA, ofB []byte) {
 	other.Wait()
 }
 
-// compressStd takes in whole blocks. crypto/sha256 is given the state, and asked for it again.
+// compressStd adds whole blocks with crypto/sha256, which reads and returns the state in marshalled
+// form.
 func compressStd(s *state, blocks []byte) {
 	h := Hash{state: *s}
 	before, _ := h.MarshalBinary() // never fails
 	std := sha256.New()
-	if err := std.(encoding.BinaryUnmarshaler).UnmarshalBinary(before); err != nil {
-		panic("crypto/sha256 has another form of its state: " + err.Error())
-	}
+	err := std.(encoding.BinaryUnmarshaler).UnmarshalBinary(before)
 	std.Write(blocks)
-	after, err := std.(encoding.BinaryMarshaler).MarshalBinary()
-	if err == nil {
+	after, marshalErr := std.(encoding.BinaryMarshaler).MarshalBinary()
+	if err = errors.Join(err, marshalErr); err == nil {
 		err = h.UnmarshalBinary(after)
 	}
 	if err != nil {
-		panic("crypto/sha256 has another form of its state: " + err.Error())
+		panic("crypto/sha256 marshals its state differently: " + err.Error())
 	}
 	*s = h.state
 }

@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding"
+	"fmt"
 	"hash"
 	"math/rand/v2"
 	"testing"
 )
 
-// noise is n bytes that look random.
+// noise returns n pseudo-random bytes.
 func noise(n int) []byte {
 	p := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n)}).Read(p)
 	return p
 }
 
-// std is crypto/sha256's, and what it marshals.
+// std is a hash of crypto/sha256.
 type std struct{ hash.Hash }
 
 func newStd() std { return std{sha256.New()} }
@@ -30,8 +31,8 @@ func (s std) state(t testing.TB) []byte {
 	return b
 }
 
-// same compares with crypto/sha256: the digest, and the state to go on from.
-func same(t testing.TB, what string, h *Hash, want std) {
+// compare compares the digest and the state with those of crypto/sha256.
+func compare(t testing.TB, what string, h *Hash, want std) {
 	t.Helper()
 	if got := h.Sum(); !bytes.Equal(got[:], want.Sum(nil)) {
 		t.Errorf("%s: the digest is %x, want %x", what, got, want.Sum(nil))
@@ -41,22 +42,23 @@ func same(t testing.TB, what string, h *Hash, want std) {
 	}
 }
 
-// The vectors of NIST's "SHA-256 examples", one block and two.
+// The test vectors of NIST's "SHA-256 examples", with one block and two.
 func TestExamples(t *testing.T) {
 	for text, want := range map[string]string{
-		"":    "\xe3\xb0\xc4\x42\x98\xfc\x1c\x14\x9a\xfb\xf4\xc8\x99\x6f\xb9\x24\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8\x55",
-		"abc": "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23\xb0\x03\x61\xa3\x96\x17\x7a\x9c\xb4\x10\xff\x61\xf2\x00\x15\xad",
-		"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq": "\x24\x8d\x6a\x61\xd2\x06\x38\xb8\xe5\xc0\x26\x93\x0c\x3e\x60\x39\xa3\x3c\xe4\x59\x64\xff\x21\x67\xf6\xec\xed\xd4\x19\xdb\x06\xc1",
+		"":    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+		"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq": "248d6a61d20638b8e5c026930c3e6039" +
+			"a33ce45964ff2167f6ecedd419db06c1",
 	} {
 		h := New()
 		h.Write([]byte(text))
-		if got := h.Sum(); string(got[:]) != want {
-			t.Errorf("%q has %x", text, got)
+		if got := fmt.Sprintf("%x", h.Sum()); got != want {
+			t.Errorf("%q has %s", text, got)
 		}
 	}
 }
 
-// Each length up to a few blocks, with each beginning of a block that is there already, in either chain.
+// All lengths up to a few blocks, after all lengths of an incomplete block, in both chains.
 func TestLengths(t *testing.T) {
 	p := noise(600)
 	for begunA := range 70 {
@@ -72,17 +74,18 @@ func TestLengths(t *testing.T) {
 				WriteBoth(a, b, p[100:100+n])
 				wantA.Write(p[100 : 100+n])
 				wantB.Write(p[100 : 100+n])
-				same(t, "first", a, wantA)
-				same(t, "second", b, wantB)
+				compare(t, "first", a, wantA)
+				compare(t, "second", b, wantB)
 				if t.Failed() {
-					t.Fatalf("%d and %d bytes, and then %d", begunA, begunB, n)
+					t.Fatalf("%d and %d bytes, then %d", begunA, begunB, n)
 				}
 			}
 		}
 	}
 }
 
-// Megabytes, in pieces of all sizes; the second chain begins anew from time to time, as that of a segment does.
+// Megabytes in writes of all sizes. The second chain restarts from time to time, like that of
+// segments.
 func TestLong(t *testing.T) {
 	p := noise(5<<20 + 77)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -93,12 +96,12 @@ func TestLong(t *testing.T) {
 		wantA.Write(p[:n])
 		wantB.Write(p[:n])
 		p = p[n:]
-		same(t, "first", a, wantA)
-		same(t, "second", b, wantB)
+		compare(t, "first", a, wantA)
+		compare(t, "second", b, wantB)
 		if random.IntN(10) == 0 {
 			b, wantB = New(), newStd()
 		}
-		if random.IntN(10) == 0 { // interrupted, and continued
+		if random.IntN(10) == 0 { // interrupt and resume
 			state, _ := a.MarshalBinary()
 			a = New()
 			if err := a.UnmarshalBinary(state); err != nil {
@@ -108,7 +111,7 @@ func TestLong(t *testing.T) {
 	}
 }
 
-// What crypto/sha256 saved is gone on with, and the other way round.
+// States of crypto/sha256 can be resumed.
 func TestStates(t *testing.T) {
 	p := noise(1000)
 	for n := range 200 {
@@ -120,18 +123,18 @@ func TestStates(t *testing.T) {
 		}
 		h.Write(p[n:])
 		before.Write(p[n:])
-		same(t, "continued", h, before)
+		compare(t, "resumed", h, before)
 	}
 	good := newStd().state(t)
 	for name, bad := range map[string][]byte{"nothing": nil, "short": good[1:], "long": append(bytes.Clone(good), 0),
 		"another hash": append([]byte("sha\x02"), good[4:]...)} {
 		if err := New().UnmarshalBinary(bad); err == nil {
-			t.Errorf("%s was taken for a state", name)
+			t.Errorf("%s was accepted as a state", name)
 		}
 	}
 }
 
-// A copy goes its own way.
+// A copy is independent.
 func TestCopy(t *testing.T) {
 	h := New()
 	h.Write([]byte("ab"))
@@ -143,7 +146,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// The way without the instructions gives the same, also where tests run on a processor that has them.
+// compressBothStd and compressBoth agree.
 func TestWithoutInstructions(t *testing.T) {
 	for _, n := range []int{1, 3, 1000} {
 		p := noise((n + 1) * blockBytes)
@@ -172,12 +175,12 @@ func FuzzWriteBoth(f *testing.F) {
 			wantA.Write(part)
 			wantB.Write(part)
 		}
-		same(t, "first", a, wantA)
-		same(t, "second", b, wantB)
+		compare(t, "first", a, wantA)
+		compare(t, "second", b, wantB)
 	})
 }
 
-// The benchmarks are in bytes of one chain: what both take is to be compared with what one takes.
+// The benchmarks count the bytes of one chain, so that both can be compared.
 func BenchmarkBoth(b *testing.B) {
 	p := noise(8 << 20)
 	b.SetBytes(int64(len(p)))

@@ -2,5 +2,5 @@
 
 package source
 
-// These systems have no pipes among files, and no flag against following links.
+// These systems have no named pipes among files, and no flag that prevents following links.
 const noWait, noFollow = 0, 0

@@ -5,6 +5,6 @@ package source
 import "syscall"
 
 const (
-	noWait   = syscall.O_NONBLOCK // a pipe is opened at once, and refused
+	noWait   = syscall.O_NONBLOCK // opening a pipe does not wait for a writer
 	noFollow = syscall.O_NOFOLLOW
 )

@@ -1,8 +1,8 @@
 // Package source opens the files that models are read from.
 //
-// A search finds files in the folders that a user gave; they are opened later, some of them hours later, and a name
-// can have come to mean something else. Open keeps to what the user gave: it reads regular files only, and none
-// outside of the given folder.
+// A search finds files in the given folders. They are opened later, sometimes hours later, when a
+// name can mean something else. So Open only opens regular files, and none outside the given
+// folder.
 package source
 
 import (
@@ -13,10 +13,10 @@ import (
 	"path/filepath"
 )
 
-// Open opens the regular file at path for reading. It never waits for a writer, as opening a pipe can.
+// Open opens the regular file at path for reading. It never blocks on a pipe.
 //
-// root is the real path of the folder that was given: links in path may lead anywhere in it, and nowhere else. If root
-// is empty, the user named path itself, which may be a link to any file.
+// root is the real path of the given folder. Links in path may lead anywhere in it, but not out of
+// it. If root is empty, the user named path itself, which may be a link to any file.
 func Open(path, root string) (*os.File, error) {
 	root, name, err := resolve(path, root)
 	if err != nil {
@@ -25,7 +25,7 @@ func Open(path, root string) (*os.File, error) {
 	return open(root, name)
 }
 
-// Stat describes the regular file that Open would open.
+// Stat returns the FileInfo of the regular file that Open would open.
 func Stat(path, root string) (fs.FileInfo, error) {
 	root, name, err := resolve(path, root)
 	if err != nil {
@@ -42,10 +42,10 @@ func Stat(path, root string) (fs.FileInfo, error) {
 	return folder.Stat(name)
 }
 
-// resolve follows the links of path as they are now. It returns the root and the file's name in it.
+// resolve follows the links in path. It returns the root and the file's name in it.
 func resolve(path, root string) (folder, name string, err error) {
 	real := Real(path)
-	info, err := os.Lstat(real) // before it is opened: opening a device can do anything
+	info, err := os.Lstat(real) // before opening, because opening a device can have side effects
 	if err != nil {
 		return "", "", err
 	}
@@ -65,7 +65,8 @@ func resolve(path, root string) (folder, name string, err error) {
 	return root, name, nil
 }
 
-// open opens name in root. What name was when it was resolved does not count: it can be another thing by now.
+// open opens name in root. It checks again that name is a regular file: it can have changed since
+// resolve.
 func open(root, name string) (*os.File, error) {
 	file, err := openIn(root, name)
 	if err != nil {
@@ -93,14 +94,15 @@ func openIn(root, name string) (*os.File, error) {
 	return folder.OpenFile(name, os.O_RDONLY|noWait, 0)
 }
 
-// isUnlisted reports whether opening the folder of name failed because the user may enter it and not list it. A name
-// in it can then be opened without the help of os.Root, where the system can be told not to follow links.
+// isUnlisted reports whether opening the folder of name failed because the user may enter it but
+// not list it. Then name can be opened without os.Root, if the system has a flag that prevents
+// following links.
 func isUnlisted(name string, err error) bool {
 	return noFollow != 0 && errors.Is(err, fs.ErrPermission) && filepath.Base(name) == name
 }
 
-// Real returns path without links. Where the system cannot resolve it (some mount points of Windows, a path that leads
-// nowhere), path stands for itself.
+// Real returns path without links, or path itself if the system cannot resolve it (some mount
+// points of Windows, a broken link).
 func Real(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
@@ -108,9 +110,9 @@ func Real(path string) string {
 	return path
 }
 
-// OutsideError: a path leads out of the folder that was given.
+// OutsideError says that a path leads out of the given folder.
 type OutsideError struct {
-	Target string // where it leads
+	Target string
 }
 
 func (e *OutsideError) Error() string {
@@ -118,7 +120,7 @@ func (e *OutsideError) Error() string {
 		e.Target)
 }
 
-// CheckRegular returns an error that says what a file of this mode is, unless it is a regular one.
+// CheckRegular returns an error that says what the file is, unless mode is that of a regular file.
 func CheckRegular(mode fs.FileMode) error {
 	if mode.IsRegular() {
 		return nil

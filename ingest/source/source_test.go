@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// folder makes files in a new folder and returns its real path. Content that begins with "-> " is a symbolic link.
+// folder creates files in a new folder and returns its real path. Content that starts with "-> "
+// makes a symbolic link.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -93,7 +94,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestSwapped: what a name leads to changes after it was resolved.
+// TestSwapped: open refuses a name that became a link after it was resolved.
 func TestSwapped(t *testing.T) {
 	outside := folder(t, map[string]string{"b": "secret"})
 	root := folder(t, map[string]string{"sub/b": "b", "a": "a"})
@@ -114,6 +115,6 @@ func TestSwapped(t *testing.T) {
 		}
 	}
 	if _, err := open(filepath.Join(root, "gone"), "a"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a folder that is gone: %v", err)
+		t.Errorf("a missing folder: %v", err)
 	}
 }

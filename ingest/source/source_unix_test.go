@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestPipe would hang if it waited for a writer: of a pipe that was there from the start, and of one that took a
-// file's place after its name was resolved.
+// TestPipe: Open and open do not wait for the writer of a pipe, also if it replaced a file after
+// its name was resolved.
 func TestPipe(t *testing.T) {
 	root := folder(t, nil)
 	if err := syscall.Mkfifo(filepath.Join(root, "pipe"), 0o600); err != nil {

@@ -13,11 +13,10 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
-// batchRows is what a run writes in one transaction at most.
+// batchRows is the maximum number of rows that a run writes in one transaction.
 const batchRows = 1000
 
-// catalog measures how many rows of segments a second the embedded catalogue takes, each
-// with an atom of its own, 1,000 in a transaction, durable.
+// catalog measures the rate of segment rows in SQLite: each with an atom, 1,000 per transaction.
 func (b *bench) catalog(ctx context.Context) error {
 	rates := make([]float64, b.rounds)
 	for i := range rates {
@@ -36,11 +35,11 @@ func (b *bench) catalog(ctx context.Context) error {
 		}
 	}
 	slices.Sort(rates)
-	fmt.Printf("  SQLite: %.0f segment rows a second, median of %d (goal 50,000)\n", rates[len(rates)/2], b.rounds)
+	fmt.Printf("  SQLite: %.0f segment rows per second, median of %d (goal 50,000)\n", rates[len(rates)/2], b.rounds)
 	return nil
 }
 
-// recordRows records a model of one tensor in as many segments as rows are wanted.
+// recordRows records a model of one tensor with the given number of segments.
 func recordRows(ctx context.Context, catalog ingest.Catalog, rows int) (perSecond float64, err error) {
 	const segment = ingest.MinSegmentBytes
 	size := int64(rows) * segment

@@ -8,7 +8,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-// local measures a run into a local folder and an embedded catalogue, every byte durable.
+// local measures durable runs into a local folder and a SQLite catalogue.
 func (b *bench) local(ctx context.Context) error {
 	model, copied := b.path("model.gguf"), b.path("copy.gguf")
 	if err := b.makeModel(model, b.gib); err != nil {
@@ -18,22 +18,22 @@ func (b *bench) local(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh := func() error { return b.clear("catalog", "store") }
+	empty := func() error { return b.clear("catalog", "store") }
 	limit := &contender{name: "SHA-256 of the file, one core: the limit", command: []string{self, "sha256", model}}
-	uncopied := func() error { return b.clear("copy.gguf") }
-	typed := &contender{name: "cp, sync, openssl dgst -sha256", prepare: uncopied,
+	removeCopy := func() error { return b.clear("copy.gguf") }
+	typed := &contender{name: "cp, sync, openssl dgst -sha256", prepare: removeCopy,
 		command: []string{"sh", "-c", `cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"`, "sh", model, copied}}
-	ours := &contender{name: "ingest models, durable", prepare: fresh, command: b.models(model)}
+	ours := &contender{name: "ingest models, durable", prepare: empty, command: b.models(model)}
 	hashing := &contender{name: "the same pipeline without a store", command: []string{self, "hash", model}}
-	again := &contender{name: "ingest models, content stored already", prepare: b.forget(ctx, model),
+	again := &contender{name: "ingest models, content present", prepare: b.keepStore(ctx, model),
 		command: b.models(model)}
-	disk := &contender{name: "dd, direct writes and sync: what the disk takes", prepare: uncopied,
+	disk := &contender{name: "dd, direct writes and sync: the disk", prepare: removeCopy,
 		command: []string{"dd", "if=" + model, "of=" + copied, "bs=8M", "oflag=direct", "conv=fsync", "status=none"}}
 	contenders := []*contender{limit, typed, ours, hashing, again}
-	if _, err := disk.once(ctx); err == nil {
+	if _, err := disk.runOnce(ctx); err == nil {
 		contenders = append(contenders, disk)
 	} else {
-		fmt.Println("dd cannot write directly here: what the disk takes is left out")
+		fmt.Println("dd cannot write directly here: no measurement of the disk")
 	}
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
 		return err
@@ -48,11 +48,11 @@ func (b *bench) local(ctx context.Context) error {
 	}
 	fmt.Printf("  ratio to cp, sync, openssl                             %.2f (goal 0.75)\n", ours.ratio(typed))
 	fmt.Printf("  hashing without a store, to the limit                  %.2f (goal 1.20)\n", hashing.ratio(limit))
-	fmt.Printf("  content stored already, to the limit                   %.2f (goal 1.20)\n", again.ratio(limit))
+	fmt.Printf("  content present, to the limit                          %.2f (goal 1.20)\n", again.ratio(limit))
 	return os.Remove(copied)
 }
 
-// memory measures the peak for a larger file.
+// memory measures the peak memory for a larger file.
 func (b *bench) memory(ctx context.Context) error {
 	large := b.path("large.gguf")
 	if err := b.makeModel(large, b.large); err != nil {
@@ -60,7 +60,7 @@ func (b *bench) memory(ctx context.Context) error {
 	}
 	c := &contender{name: fmt.Sprintf("ingest models, %d GiB", b.large),
 		prepare: func() error { return b.clear("catalog", "store") }, command: b.models(large)}
-	s, err := c.once(ctx)
+	s, err := c.runOnce(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,11 +78,11 @@ func (b *bench) models(path string) []string {
 		"--store", "dir:" + b.path("store")}
 }
 
-// forget prepares a round in which the store holds all content and the catalogue knows nothing of it.
-func (b *bench) forget(ctx context.Context, model string) func() error {
+// keepStore prepares a round in which all content is in the store and the catalogue is empty.
+func (b *bench) keepStore(ctx context.Context, model string) func() error {
 	return func() error {
 		if _, err := os.Stat(b.path("store")); err != nil {
-			if _, err := (&contender{command: b.models(model)}).once(ctx); err != nil {
+			if _, err := (&contender{command: b.models(model)}).runOnce(ctx); err != nil {
 				return err
 			}
 		}

@@ -1,8 +1,8 @@
-// Command benchmark measures ingest against its limit and against what a user would type, in
-// one run on one machine, and prints the ratios. scripts/bench runs it.
+// Command benchmark measures ingest against its limit and against the commands that a user would
+// type instead, and prints ratios. scripts/bench runs it.
 //
-// Each figure is of a whole process, from its start to its exit, as the operating system accounts for it. The commands
-// are run in turn, so that a slow minute of the machine meets them all; medians are printed.
+// Each figure is of a whole process, as the operating system accounts for it. The commands run in
+// turn, so that a slow minute of the machine affects all of them. Figures are medians.
 package main
 
 import (
@@ -21,12 +21,12 @@ func main() {
 	}
 	var b bench
 	flag.StringVar(&b.ingest, "ingest", "", "the binary to measure")
-	flag.StringVar(&b.folder, "folder", "", "where to put files of some GiB; a temporary folder if empty")
+	flag.StringVar(&b.folder, "folder", "", "folder for files of some GiB (default a temporary folder)")
 	flag.Int64Var(&b.gib, "gib", 2, "size of the model, GiB")
-	flag.Int64Var(&b.large, "large", 5, "size of the model for the memory of a larger file, GiB; 0 leaves it out")
+	flag.Int64Var(&b.large, "large", 5, "size of the model that memory is measured with, GiB; 0 skips it")
 	flag.IntVar(&b.rounds, "rounds", 5, "runs of each command")
 	flag.BoolVar(&b.blobs, "blobs", true, "measure uploads to a server that discards, and to Azurite in memory")
-	flag.IntVar(&b.rows, "rows", 200_000, "rows for the catalogue; 0 leaves it out")
+	flag.IntVar(&b.rows, "rows", 200_000, "rows to record in the catalogue; 0 skips it")
 	flag.Parse()
 	finish(b.run(context.Background()))
 }

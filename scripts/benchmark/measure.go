@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// sample is what one process cost.
+// sample is the cost of one process.
 type sample struct {
 	wall, cpu time.Duration
-	peak      int64 // bytes; 0 where the system does not say
+	peak      int64 // bytes; 0 if the system does not report it
 }
 
-// contender is a command that is measured, round by round.
+// contender is a command to measure.
 type contender struct {
 	name    string
-	prepare func() error // before each round, not measured; may be nil
+	prepare func() error // runs before each round and is not measured; may be nil
 	command []string
 	samples []sample
 }
 
-// compare runs each contender once, uncounted, and then all in turn, rounds times.
+// compare runs each contender once without counting, and then all in turn for a number of rounds.
 func compare(ctx context.Context, rounds int, contenders ...*contender) error {
 	for round := range rounds + 1 {
 		for _, c := range contenders {
-			s, err := c.once(ctx)
+			s, err := c.runOnce(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -39,7 +39,7 @@ func compare(ctx context.Context, rounds int, contenders ...*contender) error {
 	return nil
 }
 
-func (c *contender) once(ctx context.Context) (sample, error) {
+func (c *contender) runOnce(ctx context.Context) (sample, error) {
 	if c.prepare != nil {
 		if err := c.prepare(); err != nil {
 			return sample{}, err
@@ -55,7 +55,7 @@ func (c *contender) once(ctx context.Context) (sample, error) {
 	return sample{time.Since(begun), state.UserTime() + state.SystemTime(), peakBytes(state)}, nil
 }
 
-// median of one figure over the rounds.
+// median returns the median of one figure over the rounds.
 func (c *contender) median(figure func(sample) float64) float64 {
 	values := make([]float64, len(c.samples))
 	for i, s := range c.samples {
@@ -69,7 +69,7 @@ func wall(s sample) float64 { return s.wall.Seconds() }
 func cpu(s sample) float64  { return s.cpu.Seconds() }
 func peak(s sample) float64 { return float64(s.peak) / (1 << 20) }
 
-// ratio is the median of the rounds' own ratios, which a drift of the machine does not move.
+// ratio returns the median of the ratios of each round. A drift of the machine does not change it.
 func (c *contender) ratio(to *contender) float64 {
 	values := make([]float64, len(c.samples))
 	for i := range c.samples {

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// peakBytes is the most memory that the process had resident.
+// peakBytes returns the peak resident memory of a process.
 func peakBytes(state *os.ProcessState) int64 {
 	return state.SysUsage().(*syscall.Rusage).Maxrss << 10
 }

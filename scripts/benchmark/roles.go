@@ -16,10 +16,10 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// roles are what the program is when it is started as a child of its own.
+// roles are the commands of the child processes that the benchmark starts of itself.
 var roles = map[string]func(args []string) error{"sha256": hashFile, "hash": hashModel, "discard-server": discardServer}
 
-// hashFile is the limit: nothing but reading the file and hashing it, on one core.
+// hashFile is the limit: it only reads and hashes the file, on one core.
 func hashFile(args []string) error {
 	file, err := os.Open(args[0])
 	if err != nil {
@@ -34,7 +34,7 @@ func hashFile(args []string) error {
 	return nil
 }
 
-// hashModel runs the whole pipeline with a store that keeps nothing.
+// hashModel runs the whole pipeline with a store that discards payloads.
 func hashModel(args []string) error {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the program does
 	folder, err := os.MkdirTemp("", "ingest-bench-catalog-")
@@ -53,14 +53,14 @@ func hashModel(args []string) error {
 		return err
 	}
 	run := pipeline.Ingester{Catalog: catalog, Store: storetest.Discard{}, Parse: format.Parser{}.Parse}
-	claim := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(),
+	request := ingest.JobRequest{Pipeline: "models", Source: args[0], Paths: args[:1], Holder: ingest.ThisProcess(),
 		TTL: lease.DefaultTTL}
-	report, err := run.Run(ctx, claim, found)
+	report, err := run.Run(ctx, request, found)
 	if err != nil {
 		return err
 	}
 	if len(report.Ingested) != 1 {
-		return fmt.Errorf("%d models taken in, %v refused", len(report.Ingested), report.Refused)
+		return fmt.Errorf("%d models ingested, %v refused", len(report.Ingested), report.Refused)
 	}
 	return nil
 }

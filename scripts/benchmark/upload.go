@@ -16,23 +16,23 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 )
 
-// The account that Azurite has. The server that discards checks neither key nor signature.
+// Azurite's default account. The discarding server checks neither key nor signature.
 const (
 	benchAccount   = "devstoreaccount1"
 	benchKey       = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 	benchContainer = "bench"
 )
 
-// uploader is a program that uploads a file, and what our time is to be of its time, at most.
+// uploader is a program that uploads a file. goal is the maximum ratio of our time to its time.
 type uploader struct {
 	name    string
 	goal    float64
 	command func(address string) []string // address is the account's
 }
 
-// upload measures a run into Blob Storage, with a server that reads and discards in its place, and the programs that
-// copy a file there, as far as they are on the PATH. They make no rows and, but for what is said, no checksums. The
-// server checks what it is sent in the round that is not counted.
+// upload measures a run into a server that stands for Blob Storage and discards what it reads. It
+// also measures other programs on the PATH that upload a file. These make no rows and, unless their
+// name says so, no checksums. The server checks our uploads in the round that is not counted.
 func (b *bench) upload(ctx context.Context) error {
 	model, err := b.model()
 	if err != nil {
@@ -44,16 +44,16 @@ func (b *bench) upload(ctx context.Context) error {
 	}
 	address, stop, err := serve(exec.CommandContext(ctx, self, "discard-server"))
 	if err != nil {
-		return fmt.Errorf("the server that discards: %w", err)
+		return fmt.Errorf("discarding server: %w", err)
 	}
 	defer stop()
 	rounds := 0
 	ours := &contender{name: "ingest models, both SHA-256 and CRC64", command: b.modelsTo(model, address),
 		prepare: func() error {
 			rounds++
-			return b.fresh(ctx, address, rounds == 1)
+			return b.resetServer(ctx, address, rounds == 1)
 		}}
-	again := &contender{name: "ingest models, content stored already",
+	again := &contender{name: "ingest models, content present",
 		prepare: func() error { return b.clear("catalog") }, command: b.modelsTo(model, address)}
 	contenders, goals := []*contender{ours, again}, map[*contender]float64{}
 	others, err := b.others(model)
@@ -62,13 +62,13 @@ func (b *bench) upload(ctx context.Context) error {
 	}
 	for _, u := range others {
 		c := &contender{name: u.name, command: u.command(address),
-			prepare: func() error { return b.fresh(ctx, address, false) }}
+			prepare: func() error { return b.resetServer(ctx, address, false) }}
 		contenders, goals[c] = append(contenders, c), u.goal
 	}
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
 		return err
 	}
-	checked, err := tell(ctx, http.MethodGet, address, "")
+	checked, err := control(ctx, http.MethodGet, address, "")
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,9 @@ func (b *bench) upload(ctx context.Context) error {
 		return err
 	}
 	if checked < info.Size() {
-		return fmt.Errorf("the server has checked %d bytes of %d", checked, info.Size())
+		return fmt.Errorf("the server checked %d bytes of %d", checked, info.Size())
 	}
-	fmt.Printf("a GGUF file of %d GiB to a server that discards, medians of %d\n", b.gib, b.rounds)
+	fmt.Printf("a GGUF file of %d GiB to a discarding server, medians of %d\n", b.gib, b.rounds)
 	for _, c := range contenders {
 		c.print()
 	}
@@ -90,12 +90,11 @@ func (b *bench) upload(ctx context.Context) error {
 	return nil
 }
 
-// uploadToAzurite measures the same with Azurite, which keeps what it is sent in memory, and checks
-// signatures. It is the slow
-// part of each: no goal is set. Each run has an Azurite of its own, for it gives memory back late.
+// uploadToAzurite measures uploads to Azurite in memory, which is the bottleneck: there are no
+// goals. Each run has its own Azurite, because Azurite frees memory late.
 func (b *bench) uploadToAzurite(ctx context.Context) error {
 	if out, err := exec.CommandContext(ctx, "scripts/azurite", "install").CombinedOutput(); err != nil {
-		fmt.Printf("Azurite is left out: %v %s\n", err, strings.TrimSpace(string(out)))
+		fmt.Printf("no measurement of Azurite: %v %s\n", err, strings.TrimSpace(string(out)))
 		return nil
 	}
 	model, err := b.model()
@@ -116,8 +115,8 @@ func (b *bench) uploadToAzurite(ctx context.Context) error {
 		c.prepare = func() (err error) {
 			stop()
 			var address string
-			if address, stop, err = serve(exec.CommandContext(ctx, "scripts/azurite", "start",
-				"--memory")); err != nil {
+			address, stop, err = serve(exec.CommandContext(ctx, "scripts/azurite", "start", "--memory"))
+			if err != nil {
 				stop = func() {}
 				return fmt.Errorf("start Azurite: %w", err)
 			}
@@ -140,7 +139,7 @@ func (b *bench) uploadToAzurite(ctx context.Context) error {
 	return nil
 }
 
-// model is the file that is uploaded.
+// model returns the file to upload, and makes it if it does not exist.
 func (b *bench) model() (string, error) {
 	path := b.path("model.gguf")
 	if _, err := os.Stat(path); err == nil {
@@ -149,7 +148,7 @@ func (b *bench) model() (string, error) {
 	return path, b.makeModel(path, b.gib)
 }
 
-// others are the other programs that are on the PATH.
+// others returns the other upload programs on the PATH.
 func (b *bench) others(model string) ([]uploader, error) {
 	key, err := azblob.NewSharedKeyCredential(benchAccount, benchKey)
 	if err != nil {
@@ -165,7 +164,7 @@ func (b *bench) others(model string) ([]uploader, error) {
 		azcopy := func(more ...string) func(string) []string {
 			return func(address string) []string {
 				target := address + "/" + benchContainer + "/model.gguf?" + query.Encode()
-				// Its logs and plans go where the benchmark cleans up.
+				// Logs and plans go to a folder that the benchmark removes.
 				return append([]string{"env", "AZCOPY_LOG_LOCATION=" + b.path("azcopy"),
 					"AZCOPY_JOB_PLAN_LOCATION=" + b.path("azcopy"), "AZCOPY_DISABLE_SYSLOG=true",
 					"azcopy", "copy", model, target, "--from-to", "LocalBlob", "--log-level", "NONE"}, more...)
@@ -174,29 +173,28 @@ func (b *bench) others(model string) ([]uploader, error) {
 		found = append(found, uploader{"azcopy, no checksum", 1.35, azcopy()},
 			uploader{"azcopy --put-md5", 0.45, azcopy("--put-md5")})
 	} else {
-		fmt.Println("azcopy is not on the PATH: left out")
+		fmt.Println("no measurement of azcopy: it is not on the PATH")
 	}
 	if _, err := exec.LookPath("rclone"); err == nil {
-		found = append(found, uploader{"rclone as it comes", 0.40, func(address string) []string {
+		found = append(found, uploader{"rclone, default settings", 0.40, func(address string) []string {
 			remote := ":azureblob,account=" + benchAccount + ",key='" + benchKey + "',endpoint='" + address + "':" +
 				benchContainer + "/model.gguf"
 			return []string{"rclone", "--config", os.DevNull, "copyto", model, remote}
 		}})
 	} else {
-		fmt.Println("rclone is not on the PATH: left out")
+		fmt.Println("no measurement of rclone: it is not on the PATH")
 	}
 	return found, nil
 }
 
-// modelsTo is a run with its catalogue on the disk and its payloads at a blob address.
+// modelsTo returns the command of a run with a catalogue on the disk and payloads in blobs.
 func (b *bench) modelsTo(path, address string) []string {
 	return []string{"env", "AZURE_STORAGE_KEY=" + benchKey, b.ingest, "models", path, "--quiet", "--catalog",
 		"sqlite:" + b.path("catalog/catalog.db"), "--store", address + "/" + benchContainer}
 }
 
-// serve starts a server as a process of its own, which prints its address and ends with its standard
-// input, and returns the
-// address and what ends it.
+// serve starts a server process that prints its address and ends with its standard input. It
+// returns the address and a function that stops the server.
 func serve(server *exec.Cmd) (address string, stop func(), err error) {
 	server.Stderr = os.Stderr
 	input, err := server.StdinPipe()
@@ -217,7 +215,7 @@ func serve(server *exec.Cmd) (address string, stop func(), err error) {
 	line, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
 		stop()
-		return "", nil, fmt.Errorf("it did not start: %w", err)
+		return "", nil, fmt.Errorf("the server did not start: %w", err)
 	}
 	return strings.TrimSpace(line), stop, nil
 }
@@ -235,17 +233,19 @@ func makeContainer(ctx context.Context, address string) error {
 	return err
 }
 
-// fresh makes the server that discards forget what it was sent, and says whether it is to check what it is sent next.
-func (b *bench) fresh(ctx context.Context, address string, check bool) error {
+// resetServer empties the catalogue and the discarding server. check sets whether the server
+// checks.
+func (b *bench) resetServer(ctx context.Context, address string, check bool) error {
 	if err := b.clear("catalog"); err != nil {
 		return err
 	}
-	_, err := tell(ctx, http.MethodDelete, address, "check="+strconv.FormatBool(check))
+	_, err := control(ctx, http.MethodDelete, address, "check="+strconv.FormatBool(check))
 	return err
 }
 
-// tell speaks to the server that discards, beside the protocol, and returns how many bytes it has checked.
-func tell(ctx context.Context, method, address, query string) (checked int64, err error) {
+// control sends the discarding server a request that is not part of the protocol. It returns how
+// many bytes the server has checked.
+func control(ctx context.Context, method, address, query string) (checked int64, err error) {
 	root, _, _ := strings.Cut(strings.TrimPrefix(address, "http://"), "/")
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+root+"/?"+query, nil)
 	if err != nil {

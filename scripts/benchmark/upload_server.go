@@ -18,10 +18,9 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// discardServer answers as Blob Storage does, so that it can be no slower than what it is sent: it reads every body
-// to its end and keeps nothing but sizes and headers. When it is told to, it also checks sizes and CRC64,
-// and refuses a payload
-// without one. It prints its address and runs until its standard input ends.
+// discardServer answers like Blob Storage, and is fast: it reads every body to its end and keeps
+// only sizes and headers. If check is set, it also compares the CRC64 and rejects a payload without
+// one. It prints its address and runs until its standard input ends.
 func discardServer([]string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,7 +38,7 @@ func discardServer([]string) error {
 	return nil
 }
 
-// discard remembers of each blob what the answer to a HEAD says.
+// discard keeps the headers of each blob for HEAD requests.
 type discard struct {
 	mu     sync.Mutex
 	blobs  map[string]http.Header
@@ -57,7 +56,7 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-ms-version", "2024-11-04")
 	switch comp := query.Get("comp"); {
 	case r.Method == http.MethodDelete && r.URL.Path == "/":
-		d.reset(query.Get("check") == "true") // not of the protocol: the benchmark begins a new round
+		d.reset(query.Get("check") == "true") // not part of the protocol: starts a new round
 		fallthrough
 	case r.Method == http.MethodGet && r.URL.Path == "/":
 		_, _ = fmt.Fprint(w, d.checked.Load())
@@ -65,14 +64,14 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 	case comp == "list":
 		w.Header().Set("Content-Type", "application/xml")
-		_, _ = io.WriteString(w,
-			`<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>`)
+		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="utf-8"?>`+
+			`<EnumerationResults><Blobs></Blobs><NextMarker /></EnumerationResults>`)
 	case r.Method == http.MethodPut && comp == "block":
 		d.putBlock(w, r, query.Get("blockid"))
 	case r.Method == http.MethodPut && comp == "blocklist":
 		d.putBlockList(w, r)
 	case r.Method == http.MethodPut && comp == "":
-		if size, ok := d.swallow(w, r); ok {
+		if size, ok := d.readBody(w, r); ok {
 			d.created(w, r, size)
 		}
 	case r.Method == http.MethodPut:
@@ -88,9 +87,9 @@ func (d *discard) reset(check bool) {
 	d.blobs, d.blocks, d.check = nil, nil, check
 }
 
-// swallow reads a body in large pieces, so that the server costs little of the cores that it shares. It answers itself
-// where the body is not what was announced.
-func (d *discard) swallow(w http.ResponseWriter, r *http.Request) (size int64, ok bool) {
+// readBody reads a body in large pieces, which costs the shared cores little. If the body does not
+// match its headers, readBody answers the request and returns false.
+func (d *discard) readBody(w http.ResponseWriter, r *http.Request) (size int64, ok bool) {
 	d.mu.Lock()
 	check := d.check
 	d.mu.Unlock()
@@ -127,7 +126,7 @@ func (d *discard) swallow(w http.ResponseWriter, r *http.Request) (size int64, o
 }
 
 func (d *discard) putBlock(w http.ResponseWriter, r *http.Request, id string) {
-	size, ok := d.swallow(w, r)
+	size, ok := d.readBody(w, r)
 	if !ok {
 		return
 	}
@@ -158,7 +157,7 @@ func (d *discard) putBlockList(w http.ResponseWriter, r *http.Request) {
 	d.created(w, r, size)
 }
 
-// created keeps the blob's headers and says that it is there.
+// created keeps the blob's headers and answers the request.
 func (d *discard) created(w http.ResponseWriter, r *http.Request, size int64) {
 	kept := http.Header{}
 	for name, values := range r.Header {
@@ -185,7 +184,7 @@ func (d *discard) created(w http.ResponseWriter, r *http.Request, size int64) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// head answers a question about a blob; its content is gone.
+// head answers a HEAD request. There is no content.
 func (d *discard) head(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	kept := d.blobs[r.URL.Path]

@@ -1,6 +1,8 @@
-// Command sample makes the small models in scripts/sample/models: two files that share
-// all tensors but one, so that a first run shows what sharing saves. Run it from the
-// top of the repository: go run ./scripts/sample
+// Command sample writes the small models in scripts/sample/models: two files that share all tensors
+// except one, so that a first run shows what sharing saves. Run it in the top folder of the
+// repository:
+//
+//	go run ./scripts/sample
 package main
 
 import (
@@ -14,7 +16,7 @@ import (
 
 func main() {
 	if len(os.Args) > 1 {
-		fmt.Fprintln(os.Stderr, "sample: it takes no arguments, and writes to scripts/sample/models")
+		fmt.Fprintln(os.Stderr, "sample: unexpected arguments: it writes to scripts/sample/models")
 		os.Exit(2)
 	}
 	folder := filepath.Join("scripts", "sample", "models")
@@ -29,7 +31,7 @@ func main() {
 	}
 }
 
-// model describes a model whose output tensor alone depends on tune.
+// model returns a model of which only the output tensor depends on tune.
 func model(name string, tune uint64) gguftest.File {
 	const width, vocabulary = 256, 128
 	tensor := func(name string, t gguf.Type, seed uint64, shape ...uint64) gguftest.Tensor {

@@ -253,7 +253,7 @@ func (r *recording) finish(t *sqlcatalog.Tx) error {
 
 // Record implements sqlcatalog.Rows.
 func (c *engine) Record(ctx context.Context, r *sqlcatalog.Recording) error {
-	files := r.Batch.InRows && c.way.files != nil
+	files := r.Batch.InRows && c.access.files != nil
 	return c.retry(ctx, c.policy, func() error {
 		return c.on(ctx, c.usual, func(t *sqlcatalog.Tx) error {
 			attempt := &recording{Recording: r, c: c}

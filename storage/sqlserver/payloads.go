@@ -15,7 +15,7 @@ var readRow = sqlcatalog.OfRow("read-payload",
 
 // ReadPayload implements sqlcatalog.Rows.
 func (c *engine) ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error) {
-	if c.way.files != nil {
+	if c.access.files != nil {
 		return c.readFile(ctx, s, into)
 	}
 	statement, args := readRow.Of(s, int64(len(into)))

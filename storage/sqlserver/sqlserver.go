@@ -51,7 +51,7 @@ type Settings struct {
 	// the file that INGEST_CATALOG_PASSWORD_FILE names, is used.
 	Password string
 	// Filestream is how payloads are written to and read from rows; the zero value means Auto.
-	Filestream Way
+	Filestream PayloadMode
 }
 
 // Catalog is an open database. It is safe for concurrent use.
@@ -71,7 +71,7 @@ type engine struct {
 	server  schema.Server
 	columns columns
 	plain   []string // tables whose payloads are not FILESTREAM
-	way     way
+	access  payloadAccess
 	ready   bool // Open has succeeded
 }
 
@@ -110,7 +110,7 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	if c.way, err = choose(settings.Filestream, c.conditions(a)); err != nil {
+	if c.access, err = choose(settings.Filestream, c.conditions(a)); err != nil {
 		return nil, errors.Join(c.explain(err), c.close())
 	}
 	c.ready = true

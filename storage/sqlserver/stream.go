@@ -16,7 +16,7 @@ import (
 // storeFiles executes the transaction of a batch whose payloads are written as files.
 func (c *engine) storeFiles(t *sqlcatalog.Tx, r *recording) error {
 	b := &fileBatch{fileTx: fileTx{Tx: t}, recording: r}
-	return c.refused(filestream.Store(t.Context, b, b, c.way.files, c.sharing))
+	return c.refused(filestream.Store(t.Context, b, b, c.access.files, c.sharing))
 }
 
 // readFile reads the payload of a segment as a file, if it has the expected size.
@@ -28,7 +28,7 @@ func (c *engine) readFile(ctx context.Context, s ingest.StoredSegment, into []by
 				token, path, bytes, err = transaction.locate(s, int64(len(into)))
 				return token, path, err
 			}
-			return c.refused(filestream.Load(ctx, transaction, locate, into, c.way.files, c.sharing))
+			return c.refused(filestream.Load(ctx, transaction, locate, into, c.access.files, c.sharing))
 		})
 	})
 	if errors.Is(err, errOtherSize) {
@@ -127,13 +127,13 @@ func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err err
 // ReplaceFile implements sqlcatalog.Rows.
 func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
 	payload []byte) (bool, error) {
-	if c.way.files == nil {
+	if c.access.files == nil {
 		return false, nil
 	}
 	return true, c.retry(ctx, c.policy, func() error {
 		return c.on(ctx, c.usual, func(t *sqlcatalog.Tx) error {
 			r := &replacement{fileTx: fileTx{Tx: t}, lease: lease, segment: s, payload: payload}
-			return c.refused(filestream.Store(ctx, r, r, c.way.files, c.sharing))
+			return c.refused(filestream.Store(ctx, r, r, c.access.files, c.sharing))
 		})
 	})
 }

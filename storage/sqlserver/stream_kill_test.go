@@ -44,7 +44,7 @@ func streamer(address string) (code int) {
 			return err
 		}
 		defer c.Close()
-		c.engine.way.files = &folderFiles{folder: os.Getenv(streamerFolder), halt: os.Getenv(streamerHalt)}
+		c.engine.access.files = &folderFiles{folder: os.Getenv(streamerFolder), halt: os.Getenv(streamerHalt)}
 		found, err := format.Find(context.Background(), []string{os.Getenv(streamerSource)})
 		if err != nil {
 			return err

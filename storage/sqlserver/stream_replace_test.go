@@ -17,7 +17,7 @@ func TestFilesReplaced(t *testing.T) {
 	k.complete()
 	c := open(t, k.DSN())
 	files := &folderFiles{folder: k.folder}
-	c.engine.way.files = files
+	c.engine.access.files = files
 	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "verify", Source: "x", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func newStreamed(t *testing.T) (*streamed, *Catalog) {
 	s.Handle("/* ingest: new-paths */", s.newPaths)
 	s.Handle("/* ingest: locate-payload-", s.locatePayload)
 	c := s.open(t)
-	c.engine.way.files = s
+	c.engine.access.files = s
 	c.engine.sharing = storage.Policy{Attempts: 4, First: time.Millisecond}
 	return s, c
 }

@@ -5,23 +5,22 @@ import (
 	"fmt"
 )
 
-// ErrMemory is what an [*Error] wraps when the header is sound so far, but needs more memory than [Limits] allow.
-var ErrMemory = errors.New("--memory raises the cap, fewer --jobs too")
+// ErrMemory is wrapped by the [*Error] of a header that needs more memory than [Limits] allow.
+var ErrMemory = errors.New("use a larger --memory or fewer --jobs")
 
-// Error says why a file is refused. It is the only type of error that this package returns. It does not know the
-// file's name: the caller adds it.
+// Error says why a file is refused. All errors of this package have this type. The caller adds the
+// file's name.
 type Error struct {
-	// Offset in bytes from the start of the file: of the field that breaks a rule, or of the first byte that could
-	// not be read.
+	// Offset of the invalid field, or of the first byte that could not be read, from the file's
+	// start.
 	Offset int64
-	// Reason says which key or tensor, and what is wrong with it. Names from the file are quoted.
+	// Reason names the key or tensor and what is wrong with it. Names from the file are quoted.
 	Reason string
-	// Err is the cause, if there is one: the error of the reader, [io.ErrUnexpectedEOF] if the reader ended before
-	// the size that it was said to have, or [ErrMemory]. A file that merely ends too early has none.
+	// Err is the cause, if any: the error of the reader, [io.ErrUnexpectedEOF] if the reader ended
+	// before the given size, or [ErrMemory]. It is nil for a truncated file.
 	Err error
 }
 
-// Error returns the offset, the reason and the cause.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("offset %d: %s: %v", e.Offset, e.Reason, e.Err)
@@ -29,26 +28,25 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("offset %d: %s", e.Offset, e.Reason)
 }
 
-// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// fail makes the error for the field at an offset. It names the key or tensor that is being read.
+// fail returns the error for the field at an offset. It names the current key or tensor.
 func (r *reader) fail(at int64, format string, args ...any) *Error {
-	return &Error{Offset: at, Reason: r.place() + fmt.Sprintf(format, args...)}
+	return &Error{Offset: at, Reason: r.context() + fmt.Sprintf(format, args...)}
 }
 
-// place names what is being read, or nothing for the fields before the first key.
-func (r *reader) place() string {
+// context names the current key or tensor. It is empty before the first key.
+func (r *reader) context() string {
 	switch {
-	case r.noun == "":
+	case r.kind == "":
 		return ""
 	case r.name == "":
-		return fmt.Sprintf("%s %d of %d: ", r.noun, r.index+1, r.count)
+		return fmt.Sprintf("%s %d of %d: ", r.kind, r.index+1, r.count)
 	}
-	return r.noun + " " + quote(r.name) + ": "
+	return r.kind + " " + quote(r.name) + ": "
 }
 
-// quote makes bytes from a file safe to print, and short.
+// quote returns bytes from a file in a form that is short and safe to print.
 func quote(s string) string {
 	const most = 100
 	if len(s) > most {

@@ -6,32 +6,33 @@ import (
 	"slices"
 )
 
-// inside makes a tensor's offset one from the start of the file, and checks that the tensor lies inside it.
-func (r *reader) inside(f *File, t *Tensor) error {
+// checkInside makes a tensor's offset relative to the start of the file, and checks that the tensor
+// is inside the file.
+func (r *reader) checkInside(f *File, t *Tensor) error {
 	relative := t.Offset
 	if relative > math.MaxInt64-f.DataOffset {
-		return r.beyond(f, t, relative)
+		return r.outsideError(f, t, relative)
 	}
 	t.Offset += f.DataOffset
 	if t.span() == 0 {
-		// The padding that such a tensor lies behind need not have been written.
+		// The padding before such a tensor may be missing.
 		if t.Offset-r.size >= f.Alignment {
-			return r.beyond(f, t, relative)
+			return r.outsideError(f, t, relative)
 		}
 		return nil
 	}
 	if t.span() > r.size-t.Offset {
-		return r.beyond(f, t, relative)
+		return r.outsideError(f, t, relative)
 	}
 	return nil
 }
 
-func (r *reader) beyond(f *File, t *Tensor, relative int64) error {
-	return r.fail(r.offsetField(t), "%d bytes at %d + %d lie beyond the end of the file of %d bytes",
+func (r *reader) outsideError(f *File, t *Tensor, relative int64) error {
+	return r.fail(r.offsetField(t), "%d bytes at %d + %d extend beyond the end of the file of %d bytes",
 		t.span(), f.DataOffset, relative, r.size)
 }
 
-// span returns the fewest bytes that the tensor takes: its size, or 1 if that is not known.
+// span returns the minimum size of the tensor: its size, or 1 if the size is unknown.
 func (t *Tensor) span() int64 {
 	if !t.Known() {
 		return 1
@@ -39,14 +40,14 @@ func (t *Tensor) span() int64 {
 	return t.Size
 }
 
-// offsetField returns where in the file the tensor's offset is written.
+// offsetField returns the offset of the field that contains the tensor's offset.
 func (r *reader) offsetField(t *Tensor) int64 {
 	lengths := int64(1+len(t.Shape)) * int64(r.width)
 	return t.at + lengths + int64(len(t.Name)) + 4 + 4
 }
 
-// apart checks that no two tensors share a byte. Tensors of 0 bytes share none.
-func (r *reader) apart(f *File) error {
+// checkOverlap checks that no two tensors share a byte.
+func (r *reader) checkOverlap(f *File) error {
 	order := make([]uint32, 0, len(f.Tensors))
 	for i := range f.Tensors {
 		if f.Tensors[i].span() > 0 {
@@ -67,7 +68,8 @@ func (r *reader) apart(f *File) error {
 	return nil
 }
 
-// duplicate finds the first name, in file order, that came before. It needs 4 bytes of memory for a name.
+// duplicate finds the first name, in file order, that occurred before. It needs 4 bytes of memory
+// per name.
 func duplicate(count int, name func(int) string) (first, again int, found bool) {
 	order := make([]uint32, count)
 	for i := range order {

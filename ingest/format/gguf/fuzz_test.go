@@ -14,7 +14,7 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	for _, group := range [][]refusal{openings, metadata, tensors} {
+	for _, group := range [][]refusal{preambles, metadata, tensors} {
 		for _, row := range group {
 			var r gguftest.Raw
 			row.write(&r)
@@ -43,25 +43,25 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) { checkFuzzed(t, file) })
 }
 
-// addSmall leaves out files that would slow the fuzzer down.
+// addSmall leaves out large files, which slow down the fuzzer.
 func addSmall(f *testing.F, file []byte) {
 	if len(file) < 16<<10 {
 		f.Add(file)
 	}
 }
 
-// checkFuzzed checks what holds of any bytes.
+// checkFuzzed checks the properties of any input.
 func checkFuzzed(t *testing.T, file []byte) {
 	size := int64(len(file))
 	var got *gguf.File
 	var err error
-	// The most that a byte may cost: an item of an array takes a byte of the file, and 72 here.
+	// The worst case is an item of an array: one byte of the file, 72 bytes of memory.
 	if took := allocated(func() { got, err = parse(file) }); took > 80*size+16<<10 {
 		t.Errorf("allocated %d bytes for a file of %d", took, size)
 	}
 	again, errAgain := parse(file)
 	if !reflect.DeepEqual(got, again) || !reflect.DeepEqual(err, errAgain) {
-		t.Errorf("read twice: got %+v, %v, then %+v, %v", got, err, again, errAgain)
+		t.Errorf("parsed twice: got %+v, %v, then %+v, %v", got, err, again, errAgain)
 	}
 	if err != nil {
 		var e *gguf.Error
@@ -70,7 +70,7 @@ func checkFuzzed(t *testing.T, file []byte) {
 		}
 		return
 	}
-	checkSound(t, got, size)
+	checkValid(t, got, size)
 	if shown, err := json.Marshal(got); err != nil || !json.Valid(shown) {
 		t.Errorf("no JSON: %v", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// MarshalJSON writes a pair as {"key": ..., "type": ..., "value": ...}.
+// MarshalJSON returns {"key": ..., "type": ..., "value": ...}.
 func (kv KV) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Key   string `json:"key"`
@@ -14,9 +14,9 @@ func (kv KV) MarshalJSON() ([]byte, error) {
 	}{kv.Key, kv.Value.Type.String(), kv.Value})
 }
 
-// MarshalJSON writes a number, a bool or a string as itself. An array, and a string that is not kept whole, becomes an
-// object of type, length and first items or bytes. Floating-point numbers that JSON lacks become the strings "NaN",
-// "Infinity" and "-Infinity"; bytes that are not UTF-8 become U+FFFD.
+// MarshalJSON returns a number, a bool or a string as such. An array or a truncated string becomes
+// an object with type, length and first items or bytes. Numbers that JSON does not have become the
+// strings "NaN", "Infinity" and "-Infinity"; bytes that are not UTF-8 become U+FFFD.
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch v.Type {
 	case ValueArray:

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-// allocated returns the bytes that do allocates in all, freed or not.
+// allocated returns the bytes that do allocates, freed or not.
 func allocated(do func()) int64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -22,7 +22,7 @@ func allocated(do func()) int64 {
 	return int64(after.TotalAlloc - before.TotalAlloc)
 }
 
-// vocabulary is a file of n tokens, of which every one has a length of its own to read.
+// vocabulary returns a file with n tokens.
 func vocabulary(n int) []byte {
 	var r gguftest.Raw
 	r.Start(3, 0, 1).Key("tokenizer.ggml.tokens", gguf.ValueArray).U32(uint32(gguf.ValueString)).U64(uint64(n))
@@ -32,7 +32,7 @@ func vocabulary(n int) []byte {
 	return r.Bytes
 }
 
-func TestMemoryIsNotThatOfTheVocabulary(t *testing.T) {
+func TestVocabularyCostsNoMemory(t *testing.T) {
 	file := vocabulary(4_000_000)
 	var f *gguf.File
 	var err error
@@ -48,8 +48,8 @@ func TestMemoryIsNotThatOfTheVocabulary(t *testing.T) {
 	}
 }
 
-// TestClaimsCostNothing parses headers that claim much and hold nothing.
-func TestClaimsCostNothing(t *testing.T) {
+// TestCountsCostNoMemory parses headers with large counts and little content.
+func TestCountsCostNoMemory(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		write func(r *gguftest.Raw)
@@ -77,14 +77,14 @@ func TestClaimsCostNothing(t *testing.T) {
 					}
 				})
 				if took > 100_000 {
-					t.Errorf("allocated %d bytes for a file of %d that says it has %d", took, r.Len(), claimed)
+					t.Errorf("allocated %d bytes for a file of %d bytes with size %d", took, r.Len(), claimed)
 				}
 			}
 		})
 	}
 }
 
-// manyTensors and manyKeys are headers that cost memory for every byte.
+// manyTensors, shortTensors and manyKeys return headers whose parsed form needs much memory.
 func manyTensors(n int) []byte {
 	var r gguftest.Raw
 	r.Start(3, uint64(n), 0)
@@ -119,8 +119,8 @@ func manyKeys(n int) []byte {
 	return r.Bytes
 }
 
-// TestCapHolds finds the smallest cap under which a header is read, and holds it against the memory that it takes.
-func TestCapHolds(t *testing.T) {
+// TestMemoryLimit finds the smallest limit for a header, and compares it with the memory used.
+func TestMemoryLimit(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		file []byte
@@ -147,17 +147,17 @@ func TestCapHolds(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			kept := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-			t.Logf("file %d bytes, cap %d, kept %d, allocated %d", size, limit, kept,
+			t.Logf("file %d bytes, limit %d, kept %d, allocated %d", size, limit, kept,
 				after.TotalAlloc-before.TotalAlloc)
 			if kept > limit || kept < limit/8 {
-				t.Errorf("the header keeps %d bytes, and needs a cap of %d", kept, limit)
+				t.Errorf("the header keeps %d bytes, but needs a limit of %d", kept, limit)
 			}
 			runtime.KeepAlive(f)
 		})
 	}
 }
 
-func TestCapIsNamed(t *testing.T) {
+func TestMemoryLimitMessage(t *testing.T) {
 	file := shortTensors(200_000)
 	f, err := parse(file)
 	var e *gguf.Error
@@ -165,15 +165,15 @@ func TestCapIsNamed(t *testing.T) {
 		t.Fatalf("got %d tensors, %v", len(f.Tensors), err)
 	}
 	if !strings.Contains(err.Error(),
-		"the header needs more than the cap of 33554432 bytes of memory: --memory raises the cap") {
+		"the header needs more than the limit of 33554432 bytes of memory: use a larger --memory") {
 		t.Errorf("message is %q", err)
 	}
 	f, err = gguf.Limits{Memory: 64 << 20}.Parse(bytes.NewReader(file), int64(len(file)))
 	if err != nil || len(f.Tensors) != 200_000 {
-		t.Errorf("with a greater cap: %v", err)
+		t.Errorf("with a larger limit: %v", err)
 	}
 	f, err = parse(shortTensors(140_000))
 	if err != nil || len(f.Tensors) != 140_000 {
-		t.Errorf("140,000 tensors under the default cap: %v", err)
+		t.Errorf("140,000 tensors under the default limit: %v", err)
 	}
 }

@@ -9,24 +9,21 @@ const (
 	keptText    = 4 << 10 // bytes kept of a string
 	keptItem    = 256     // bytes kept of a string in an array
 	keptItems   = 8       // items kept of an array
-	costOfKey   = 256     // bytes of a KV, twice over for the slice that grows
-	costOfItem  = 80      // bytes of a Value
+	keyBytes    = 256     // memory of a KV, doubled for the growth of the slice
+	itemBytes   = 80      // memory of a Value
 	alignmentID = "general.alignment"
 )
 
-// KV is a pair of the metadata.
+// KV is a key-value pair of the metadata.
 type KV struct {
-	// Key names the value. It may hold any bytes.
-	Key string
-	// Value of the key.
+	Key   string // may contain any bytes
 	Value Value
 
 	at int64 // offset of the pair
 }
 
-// metadata reads all pairs.
 func (r *reader) metadata(f *File, count uint64) error {
-	r.noun, r.count = "key", count
+	r.kind, r.count = "key", count
 	for r.index = range count {
 		if err := r.pair(f); err != nil {
 			return err
@@ -37,11 +34,10 @@ func (r *reader) metadata(f *File, count uint64) error {
 		r.name = f.Metadata[again].Key
 		return r.fail(f.Metadata[again].at, "used twice, first at offset %d", f.Metadata[first].at)
 	}
-	r.noun, r.name = "", ""
+	r.kind, r.name = "", ""
 	return nil
 }
 
-// pair reads one pair.
 func (r *reader) pair(f *File) error {
 	r.name = ""
 	kv := KV{at: r.pos}
@@ -52,7 +48,7 @@ func (r *reader) pair(f *File) error {
 	if n == 0 {
 		return r.fail(kv.at, "the name is empty")
 	}
-	if err := r.charge(costOfKey); err != nil {
+	if err := r.charge(keyBytes); err != nil {
 		return err
 	}
 	if kv.Key, err = r.text(n, maxKey, "the name"); err != nil {
@@ -76,7 +72,7 @@ func (r *reader) pair(f *File) error {
 	return nil
 }
 
-// alignment takes over the file's own alignment.
+// alignment sets the alignment from its key.
 func (r *reader) alignment(f *File, v Value, atType int64) error {
 	n := v.bits
 	switch {
@@ -85,13 +81,13 @@ func (r *reader) alignment(f *File, v Value, atType int64) error {
 	case bits.OnesCount64(n) != 1:
 		return r.fail(v.Offset, "%d is not a power of two", n)
 	case n > maxAlignment:
-		return r.fail(v.Offset, "%d bytes, at most %d are allowed", n, maxAlignment)
+		return r.fail(v.Offset, "%d bytes, want at most %d", n, maxAlignment)
 	}
 	f.Alignment = int64(n)
 	return nil
 }
 
-// valueType reads the type of a value or of an array's items.
+// valueType reads the type of a value or of the items of an array.
 func (r *reader) valueType(what string) (ValueType, error) {
 	at := r.pos
 	n, err := r.uint32(what)
@@ -104,11 +100,12 @@ func (r *reader) valueType(what string) (ValueType, error) {
 	return 0, r.fail(at, "%s is %d, which is unknown", what, n)
 }
 
-// value reads a value that lies in an array of that depth, 0 if in none. It keeps at most most bytes of a string.
-func (r *reader) value(t ValueType, most, depth int) (Value, error) {
+// value reads a value. depth is the number of arrays that contain it. It keeps at most limit bytes
+// of a string.
+func (r *reader) value(t ValueType, limit, depth int) (Value, error) {
 	switch t {
 	case ValueString:
-		return r.string(most)
+		return r.string(limit)
 	case ValueArray:
 		return r.array(depth + 1)
 	}
@@ -138,21 +135,21 @@ func (r *reader) scalar(t ValueType) (Value, error) {
 	return v, nil
 }
 
-// string reads a string, of which it keeps at most most bytes.
-func (r *reader) string(most int) (Value, error) {
+// string reads a string and keeps at most limit bytes.
+func (r *reader) string(limit int) (Value, error) {
 	n, err := r.stringLength("string", maxString)
 	if err != nil {
 		return Value{}, err
 	}
 	v := Value{Type: ValueString, Length: uint64(n), Offset: r.pos}
-	v.text, err = r.text(n, most, "the string")
+	v.text, err = r.text(n, limit, "the string")
 	if v.Truncated() {
 		v.text = wholeRunes(v.text)
 	}
 	return v, err
 }
 
-// wholeRunes takes off a character that was cut in two.
+// wholeRunes removes an incomplete character at the end.
 func wholeRunes(s string) string {
 	for i := len(s) - 1; i >= 0 && i >= len(s)-utf8.UTFMax; i-- {
 		if utf8.RuneStart(s[i]) {
@@ -165,7 +162,8 @@ func wholeRunes(s string) string {
 	return s
 }
 
-// array reads an array at that depth, 1 for one that lies in no other. It keeps the first items of the outermost.
+// array reads an array. depth counts the arrays that contain it, and itself. Only the outermost
+// array keeps its first items.
 func (r *reader) array(depth int) (Value, error) {
 	v := Value{Type: ValueArray}
 	if depth > maxNesting {
@@ -180,9 +178,9 @@ func (r *reader) array(depth int) (Value, error) {
 		return Value{}, err
 	}
 	v.Offset = r.pos
-	least := int64(v.Elem.least(r.width))
+	least := int64(v.Elem.minBytes(r.width))
 	if v.Length > maxItems {
-		return Value{}, r.fail(at, "array of %d items, at most %d are allowed", v.Length, maxItems)
+		return Value{}, r.fail(at, "array of %d items, want at most %d", v.Length, maxItems)
 	}
 	if bytes := int64(v.Length) * least; bytes > r.left() {
 		return Value{}, r.fail(at, "array of %d items takes at least %d bytes, but %d are left in the file",
@@ -191,11 +189,11 @@ func (r *reader) array(depth int) (Value, error) {
 	return v, r.items(&v, depth)
 }
 
-// items reads the first items of an array, and passes over the others.
+// items reads the first items of an array and skips the others.
 func (r *reader) items(v *Value, depth int) error {
 	rest := int64(v.Length)
 	if kept := min(rest, keptItems); depth == 1 && kept > 0 {
-		if err := r.charge(kept * costOfItem); err != nil {
+		if err := r.charge(kept * itemBytes); err != nil {
 			return err
 		}
 		v.First = make([]Value, 0, kept)
@@ -212,15 +210,15 @@ func (r *reader) items(v *Value, depth int) error {
 		return nil
 	}
 	for ; rest > 0; rest-- {
-		if err := r.pass(v.Elem, depth); err != nil {
+		if err := r.skipItem(v.Elem, depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pass reads an item and keeps nothing of it.
-func (r *reader) pass(t ValueType, depth int) error {
+// skipItem reads and checks an item without keeping it.
+func (r *reader) skipItem(t ValueType, depth int) error {
 	if t == ValueString {
 		n, err := r.stringLength("string", maxString)
 		r.skip(n)

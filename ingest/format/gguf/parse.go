@@ -8,42 +8,42 @@ import (
 	"strings"
 )
 
-// Caps that real files stay far under. What is above one is refused.
+// Limits that are far above those of real files.
 const (
 	maxKeys      = 100_000
 	maxTensors   = 10_000_000
 	maxItems     = 4_000_000
 	maxNesting   = 8
 	maxDims      = 4         // GGML_MAX_DIMS in ggml's include/ggml.h
-	maxName      = 63        // bytes; GGML_MAX_NAME there is 64 with the closing 0
+	maxName      = 63        // bytes; GGML_MAX_NAME there is 64 with the terminating 0
 	maxKey       = 1<<16 - 1 // bytes; docs/gguf.md
 	maxString    = 64 << 20  // bytes
 	maxAlignment = 1 << 20   // bytes
 	maxVersion   = 3
 )
 
-// Limits bounds what a header may cost. The zero value is right for files that are not known to be unusual.
+// Limits limits the resources for a header. The zero value has the defaults.
 type Limits struct {
-	// Memory is the most that the parsed header may take, in bytes, on top of a window of 64 KiB. It counts keys,
-	// values, names and tensors with the room that their slices need while they grow. Zero or less means 32 MiB,
-	// enough for some 140,000 tensors.
+	// Memory is the maximum memory of the parsed header in bytes, in addition to a window of 64
+	// KiB. It includes the growth of slices. Zero or less means DefaultMemory, enough for 140,000
+	// tensors.
 	Memory int64
 }
 
-// DefaultMemory is the cap on a parsed header, in bytes, where [Limits] has none.
+// DefaultMemory is the default of [Limits.Memory].
 const DefaultMemory = 32 << 20
 
-// Sniff reports whether a file that begins with these bytes says that it is a GGUF file. Four bytes are enough.
+// Sniff reports whether a file with these first bytes has the magic of GGUF. It needs four bytes.
 func Sniff(first []byte) bool {
 	return len(first) >= len(Magic) && string(first[:len(Magic)]) == Magic
 }
 
-// Parse reads the header of the GGUF file of that many bytes, with the default [Limits]. See [Limits.Parse].
+// Parse reads the header of a GGUF file of size bytes with the default [Limits]. See
+// [Limits.Parse].
 func Parse(src io.ReaderAt, size int64) (*File, error) { return Limits{}.Parse(src, size) }
 
-// Parse reads the header of the GGUF file of that many bytes. It looks at nothing behind the header, though the last
-// window that it reads may reach up to 64 KiB further. It can be stopped by an error from src. The error is always an
-// [*Error].
+// Parse reads the header of a GGUF file of size bytes. It may read up to 64 KiB after the header,
+// but ignores them. The error is an [*Error]; it wraps errors of src.
 func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
 	r := &reader{src: src, size: size, order: binary.LittleEndian, limit: l.Memory}
 	if r.limit <= 0 {
@@ -53,7 +53,7 @@ func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
 		return nil, r.fail(0, "file size of %d bytes is out of range", size)
 	}
 	f := &File{Alignment: DefaultAlignment}
-	if err := r.opening(f); err != nil {
+	if err := r.preamble(f); err != nil {
 		return nil, err
 	}
 	tensors, keys, err := r.counts()
@@ -69,8 +69,8 @@ func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// opening reads magic and version, and settles the byte order and the width of lengths.
-func (r *reader) opening(f *File) error {
+// preamble reads magic and version, and determines the byte order and the width of lengths.
+func (r *reader) preamble(f *File) error {
 	if r.size < int64(len(Magic)) {
 		return r.fail(0, "not a GGUF file: it has only %d bytes", r.size)
 	}
@@ -79,13 +79,13 @@ func (r *reader) opening(f *File) error {
 		return err
 	}
 	if !Sniff(magic) {
-		return r.fail(0, "not a GGUF file: it begins with %q%s", magic, hint(r.window))
+		return r.fail(0, "not a GGUF file: it starts with %q%s", magic, hint(r.window))
 	}
 	version, err := r.uint32("the version")
 	if err != nil {
 		return err
 	}
-	// Versions are small, so a number with nothing in its lower half was written in the other order.
+	// Versions are small, so a number whose lower half is 0 has the other byte order.
 	if version != 0 && version&0xffff == 0 {
 		version, f.BigEndian, r.order = bits.ReverseBytes32(version), true, binary.BigEndian
 	}
@@ -99,9 +99,9 @@ func (r *reader) opening(f *File) error {
 	return nil
 }
 
-// hint names what is often found under a .gguf name.
+// hint names other formats that are often found in .gguf files.
 func hint(first []byte) string {
-	begins := strings.ToLower(strings.TrimLeft(string(first[:min(64, len(first))]), "\ufeff \t\r\n"))
+	start := strings.ToLower(strings.TrimLeft(string(first[:min(64, len(first))]), "\ufeff \t\r\n"))
 	for _, known := range [...][2]string{
 		{"version https://git-lfs", ", a Git LFS pointer in place of the file"},
 		{"<!doctype", ", a web page"},
@@ -111,18 +111,19 @@ func hint(first []byte) string {
 		{"tjgg", ", the older format ggjt"},
 		{"fugg", ", a draft of the format"},
 	} {
-		if strings.HasPrefix(begins, known[0]) {
+		if strings.HasPrefix(start, known[0]) {
 			return known[1]
 		}
 	}
 	return ""
 }
 
-// counts reads the number of tensors and of keys, and refuses what the rest of the file could not hold.
+// counts reads the numbers of tensors and keys, and refuses those that do not fit into the file.
 func (r *reader) counts() (tensors, keys uint64, err error) {
-	// The least that one takes: a tensor with neither name nor dimensions, and a key of one byte with a value of one.
+	// The minimum sizes are those of a tensor without name and dimensions, and of a key of one byte
+	// with a value of one byte.
 	w := uint64(r.width)
-	leastTensor, leastKey := w+4+4+8, w+1+4+1
+	minTensor, minKey := w+4+4+8, w+1+4+1
 	at := r.pos
 	if tensors, err = r.length("the number of tensors"); err != nil {
 		return 0, 0, err
@@ -134,15 +135,14 @@ func (r *reader) counts() (tensors, keys uint64, err error) {
 	left := uint64(r.left())
 	switch {
 	case tensors > maxTensors:
-		return 0, 0, r.fail(at, "%d tensors, at most %d are allowed", tensors, maxTensors)
+		return 0, 0, r.fail(at, "%d tensors, want at most %d", tensors, maxTensors)
 	case keys > maxKeys:
-		return 0, 0, r.fail(atKeys, "%d keys, at most %d are allowed", keys, maxKeys)
-	case keys*leastKey > left:
-		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*leastKey,
-			left)
-	case tensors*leastTensor > left-keys*leastKey:
+		return 0, 0, r.fail(atKeys, "%d keys, want at most %d", keys, maxKeys)
+	case keys*minKey > left:
+		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*minKey, left)
+	case tensors*minTensor > left-keys*minKey:
 		return 0, 0, r.fail(at, "%d keys and %d tensors take at least %d bytes, but %d are left in the file",
-			keys, tensors, keys*leastKey+tensors*leastTensor, left)
+			keys, tensors, keys*minKey+tensors*minTensor, left)
 	}
 	return tensors, keys, nil
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-var errDisk = errors.New("disk is on fire")
+var errDisk = errors.New("disk error")
 
-// failing reads like a disk that is broken from some offset on.
+// failing is a reader that fails from an offset on.
 type failing struct {
 	io.ReaderAt
 	from int64
@@ -31,7 +31,8 @@ func (f failing) ReadAt(p []byte, at int64) (int, error) {
 	return f.ReaderAt.ReadAt(p, at)
 }
 
-// wide is a file whose header takes several windows: it has fields of all sizes on and across their borders.
+// wide returns a file whose header takes several windows, with fields of all sizes across their
+// borders.
 func wide() gguftest.File {
 	f := sample()
 	f.KVs = append(f.KVs, gguftest.KV{Key: "vocabulary", Value: make([]string, 10_000)},
@@ -55,10 +56,10 @@ func TestReadErrors(t *testing.T) {
 		err, wanted error
 		reason      string
 	}{
-		{"broken disk", errDisk, errDisk, "cannot read"},
+		{"disk error", errDisk, errDisk, "cannot read"},
 		{"file that shrank", io.EOF, io.ErrUnexpectedEOF, "the file shrank below its size"},
 		{"reader that ends early", io.ErrUnexpectedEOF, io.ErrUnexpectedEOF, "cannot read"},
-		{"reader that says nothing", nil, io.ErrUnexpectedEOF, "the file shrank below its size"},
+		{"reader without an error", nil, io.ErrUnexpectedEOF, "the file shrank below its size"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for from := int64(0); from < f.HeaderSize; from += 1 + from%step(from, f.HeaderSize) {
@@ -72,13 +73,13 @@ func TestReadErrors(t *testing.T) {
 				}
 			}
 			if _, err := gguf.Parse(failing{bytes.NewReader(file), f.HeaderSize, row.err}, size); err != nil {
-				t.Errorf("reads fail behind the header: %v", err)
+				t.Errorf("reads fail after the header: %v", err)
 			}
 		})
 	}
 }
 
-// step returns how far apart offsets are tried: every one near the ends of the header, few in the long arrays between.
+// step returns the distance of the offsets to test: all near the ends of the header, few between.
 func step(from, size int64) int64 {
 	if from < 1000 || from > size-1000 {
 		return 1
@@ -86,7 +87,8 @@ func step(from, size int64) int64 {
 	return 2999
 }
 
-// TestTruncated cuts a file at every byte of its header. That is no read error, and never a shorter list of tensors.
+// TestTruncated truncates a file at every byte. It is refused, and not as a read error, unless all
+// tensors are complete.
 func TestTruncated(t *testing.T) {
 	file := sample().Bytes()
 	whole, err := parse(file)
@@ -100,17 +102,17 @@ func TestTruncated(t *testing.T) {
 		switch {
 		case n >= last.Offset+last.Size:
 			if err != nil {
-				t.Errorf("cut to %d bytes, behind all tensors: %v", n, err)
+				t.Errorf("truncated to %d bytes, after all tensors: %v", n, err)
 			}
 		case !errors.As(err, &e):
-			t.Errorf("cut to %d bytes: got %+v, %v", n, f, err)
+			t.Errorf("truncated to %d bytes: got %+v, %v", n, f, err)
 		case e.Err != nil || e.Offset > min(n, whole.HeaderSize):
-			t.Errorf("cut to %d bytes: error at %d with cause %v", n, e.Offset, e.Err)
+			t.Errorf("truncated to %d bytes: error at %d with cause %v", n, e.Offset, e.Err)
 		}
 	}
 }
 
-// TestReads counts what is read: the header once, however long the arrays in it are.
+// TestReads: the header is read once, without the items of long arrays.
 func TestReads(t *testing.T) {
 	var r gguftest.Raw
 	r.Start(3, 0, 2).KV("skipped", make([]float32, 3_000_000)).KV("last", uint8(1))

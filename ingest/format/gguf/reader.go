@@ -6,32 +6,32 @@ import (
 	"io"
 )
 
-// windowSize is the most that is read at once, in bytes. A key of the greatest length fits in it.
+// windowSize is the maximum size of a read, in bytes. A key of the maximum length fits into it.
 const windowSize = 64 << 10
 
-// reader walks through the header with a window of bounded size. Skipping costs neither memory nor reading.
+// reader reads the header through a window. Skipped bytes are not read.
 type reader struct {
 	src   io.ReaderAt
 	size  int64 // of the file
-	pos   int64 // offset of the next byte to hand out, never above size
+	pos   int64 // offset of the next byte, at most size
 	order binary.ByteOrder
 	width int // bytes of a length or count: 4 in version 1, else 8
 
 	window []byte // bytes of the file from start on
 	start  int64
-	buf    []byte // what window is cut from
+	buf    []byte // backs window
 
-	limit, kept int64 // bytes of memory allowed for, and charged to, the result
+	limit, used int64 // memory of the result, in bytes
 
-	// What is being read, for messages.
-	noun, name   string
+	// The current key or tensor, for messages.
+	kind, name   string
 	index, count uint64
 }
 
-// left returns the bytes between here and the end of the file.
+// left returns the number of bytes up to the end of the file.
 func (r *reader) left() int64 { return r.size - r.pos }
 
-// next hands out the next n bytes, which stay valid until the following call. n is at most windowSize.
+// next returns the next n bytes, which are valid until the following call. n is at most windowSize.
 func (r *reader) next(n int, what string) ([]byte, error) {
 	if int64(n) > r.left() {
 		return nil, r.fail(r.pos, "the file ends inside %s, which needs %d bytes: %d are left", what, n, r.left())
@@ -49,7 +49,7 @@ func (r *reader) next(n int, what string) ([]byte, error) {
 	return r.window[from : from+n], nil
 }
 
-// fill moves the window to the current position. An error of the source counts only if it hides bytes that are needed.
+// fill moves the window to the current position. It ignores a read error after the bytes needed.
 func (r *reader) fill(need int, what string) error {
 	if r.buf == nil {
 		r.buf = make([]byte, min(windowSize, r.size))
@@ -68,7 +68,7 @@ func (r *reader) fill(need int, what string) error {
 	return e
 }
 
-// skip passes over n bytes, which the caller has held against left.
+// skip skips n bytes. The caller has checked that they are left.
 func (r *reader) skip(n int64) { r.pos += n }
 
 func (r *reader) uint32(what string) (uint32, error) {
@@ -87,7 +87,7 @@ func (r *reader) uint64(what string) (uint64, error) {
 	return r.order.Uint64(b), nil
 }
 
-// length reads a count or a length, which version 1 has in 32 bits.
+// length reads a count or a length. In version 1 it has 32 bits.
 func (r *reader) length(what string) (uint64, error) {
 	if r.width == 8 {
 		return r.uint64(what)
@@ -96,24 +96,24 @@ func (r *reader) length(what string) (uint64, error) {
 	return uint64(n), err
 }
 
-// stringLength reads the length of a string and leaves the reader at its text. The text lies inside the file.
-func (r *reader) stringLength(what string, most uint64) (int64, error) {
+// stringLength reads the length of a string, and checks that the string is inside the file.
+func (r *reader) stringLength(what string, limit uint64) (int64, error) {
 	at := r.pos
 	n, err := r.length("a length")
 	switch {
 	case err != nil:
 		return 0, err
-	case n > most:
-		return 0, r.fail(at, "%s of %d bytes, at most %d are allowed", what, n, most)
+	case n > limit:
+		return 0, r.fail(at, "%s of %d bytes, want at most %d", what, n, limit)
 	case int64(n) > r.left():
 		return 0, r.fail(at, "%s of %d bytes, but %d are left in the file", what, n, r.left())
 	}
 	return int64(n), nil
 }
 
-// text hands out a string of n bytes, of which it keeps no more than most, and passes over the rest.
-func (r *reader) text(n int64, most int, what string) (string, error) {
-	keep := min(n, int64(most))
+// text returns at most limit bytes of a string of n bytes, and skips the rest.
+func (r *reader) text(n int64, limit int, what string) (string, error) {
+	keep := min(n, int64(limit))
 	if err := r.charge(keep); err != nil {
 		return "", err
 	}
@@ -125,13 +125,13 @@ func (r *reader) text(n int64, most int, what string) (string, error) {
 	return string(b), nil
 }
 
-// charge counts bytes of memory before they are allocated.
+// charge counts n bytes of memory. It is called before the allocation.
 func (r *reader) charge(n int64) error {
-	if n > r.limit-r.kept {
-		e := r.fail(r.pos, "the header needs more than the cap of %d bytes of memory", r.limit)
+	if n > r.limit-r.used {
+		e := r.fail(r.pos, "the header needs more than the limit of %d bytes of memory", r.limit)
 		e.Err = ErrMemory
 		return e
 	}
-	r.kept += n
+	r.used += n
 	return nil
 }

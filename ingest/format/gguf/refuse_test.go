@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-// refusal is a file that must be refused. write builds it and returns the offset of the field that is wrong.
+// refusal is an invalid file. write builds it and returns the offset of the invalid field.
 type refusal struct {
 	name   string
 	write  func(r *gguftest.Raw) int64
@@ -21,7 +21,7 @@ const (
 	q4k = gguf.TypeQ4K
 )
 
-var openings = []refusal{
+var preambles = []refusal{
 	{"empty", func(r *gguftest.Raw) int64 { return 0 }, "it has only 0 bytes"},
 	{"three bytes", func(r *gguftest.Raw) int64 { r.Text("GGU"); return 0 }, "it has only 3 bytes"},
 	{"four bytes", func(r *gguftest.Raw) int64 { r.Text("GGUF"); return 4 }, "ends inside the version"},
@@ -31,7 +31,7 @@ var openings = []refusal{
 	}, "Git LFS pointer"},
 	{"web page", func(r *gguftest.Raw) int64 { r.Text("\n <!DOCTYPE html><html>"); return 0 }, "a web page"},
 	{"legacy", func(r *gguftest.Raw) int64 { r.Text("tjgg\x01\x00\x00\x00"); return 0 }, "format ggjt"},
-	{"escapes in magic", func(r *gguftest.Raw) int64 { r.Text("\x1b[2J\x00"); return 0 }, `begins with "\x1b[2J"`},
+	{"escapes in magic", func(r *gguftest.Raw) int64 { r.Text("\x1b[2J\x00"); return 0 }, `starts with "\x1b[2J"`},
 	{"version 0", func(r *gguftest.Raw) int64 { r.Start(0, 0, 0); return 4 }, "version 0, only 1 to 3"},
 	{"version 4", func(r *gguftest.Raw) int64 { r.Start(4, 0, 0); return 4 }, "version 4, only 1 to 3"},
 	{"version 4 big-endian", func(r *gguftest.Raw) int64 {
@@ -42,9 +42,9 @@ var openings = []refusal{
 	{"ends in the counts", func(r *gguftest.Raw) int64 { r.Text("GGUF").U32(3).U64(0).U32(0); return 16 },
 		"ends inside the number of keys, which needs 8 bytes: 4 are left"},
 	{"tensors 2^63", func(r *gguftest.Raw) int64 { r.Start(3, 1<<63, 0); return 8 },
-		"9223372036854775808 tensors, at most 10000000"},
+		"9223372036854775808 tensors, want at most 10000000"},
 	{"keys 2^63", func(r *gguftest.Raw) int64 { r.Start(3, 0, 1<<63); return 16 },
-		"9223372036854775808 keys, at most 100000"},
+		"9223372036854775808 keys, want at most 100000"},
 	{"tensors above the cap", func(r *gguftest.Raw) int64 { r.Start(3, 10_000_001, 0); return 8 }, "at most 10000000"},
 	{"keys above the cap", func(r *gguftest.Raw) int64 { r.Start(3, 0, 100_001); return 16 }, "at most 100000"},
 	{"tensors beyond the file", func(r *gguftest.Raw) int64 { r.Start(3, 5, 0).Zeros(5*24 - 1); return 8 },
@@ -60,7 +60,7 @@ var openings = []refusal{
 	}, "1 tensors take at least 20 bytes, but 19 are left"},
 }
 
-// badValue is a file of one key whose value is wrong.
+// badValue returns a file with one key, whose value is invalid.
 func badValue(t gguf.ValueType, write func(r *gguftest.Raw) int64) func(r *gguftest.Raw) int64 {
 	return func(r *gguftest.Raw) int64 { return write(r.Start(3, 0, 1).Key("the.key", t)) }
 }
@@ -93,7 +93,7 @@ var metadata = []refusal{
 	{"name of 65536 bytes", func(r *gguftest.Raw) int64 {
 		r.Start(3, 0, 1).KV(strings.Repeat("k", 65536), uint8(1))
 		return 24
-	}, "name of 65536 bytes, at most 65535"},
+	}, "name of 65536 bytes, want at most 65535"},
 	{"empty name", func(r *gguftest.Raw) int64 { r.Start(3, 0, 1).KV("", uint64(1)); return 24 }, "the name is empty"},
 	{"same name twice", func(r *gguftest.Raw) int64 {
 		at := r.Start(3, 0, 3).KV("a", uint8(1)).KV("b", uint8(1)).Len()
@@ -120,20 +120,20 @@ var metadata = []refusal{
 		"string of 21 bytes, but 20 are left"},
 	{"string of 2^63 bytes",
 		badValue(gguf.ValueString, func(r *gguftest.Raw) int64 { r.U64(1 << 63).Zeros(20); return r.Len() - 28 }),
-		"string of 9223372036854775808 bytes, at most 67108864"},
+		"string of 9223372036854775808 bytes, want at most 67108864"},
 	{"string of -1 bytes", badValue(gguf.ValueString,
 		func(r *gguftest.Raw) int64 { r.U64(math.MaxUint64).Zeros(20); return r.Len() - 28 }),
 		"at most 67108864"},
 	{"array of -1 items", badValue(gguf.ValueArray,
 		func(r *gguftest.Raw) int64 { r.U32(0).U64(math.MaxUint64); return r.Len() - 8 }),
-		"array of 18446744073709551615 items, at most 4000000"},
+		"array of 18446744073709551615 items, want at most 4000000"},
 	{"array of 2^63 items", badValue(gguf.ValueArray,
 		func(r *gguftest.Raw) int64 { r.U32(8).U64(1 << 63); return r.Len() - 8 }),
 		"at most 4000000"},
 	{"array above the cap", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 {
 		r.U32(0).U64(4_000_001).Zeros(4_000_001)
 		return r.Len() - 4_000_001 - 8
-	}), "array of 4000001 items, at most 4000000"},
+	}), "array of 4000001 items, want at most 4000000"},
 	{"array beyond the file",
 		badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(4).U64(5).Zeros(19); return r.Len() - 27 }),
 		"array of 5 items takes at least 20 bytes, but 19 are left"},
@@ -160,16 +160,16 @@ var metadata = []refusal{
 	}), "a bool is 255"},
 	{"alignment 0", alignment(uint32(0), 4), "0 is not a power of two"},
 	{"alignment 24", alignment(uint32(24), 4), "24 is not a power of two"},
-	{"alignment 2^30", alignment(uint32(1<<30), 4), "1073741824 bytes, at most 1048576"},
-	{"alignment 2^21", alignment(uint32(1<<21), 4), "2097152 bytes, at most 1048576"},
+	{"alignment 2^30", alignment(uint32(1<<30), 4), "1073741824 bytes, want at most 1048576"},
+	{"alignment 2^21", alignment(uint32(1<<21), 4), "2097152 bytes, want at most 1048576"},
 	{"alignment 2^31", alignment(uint32(1<<31), 4), "at most 1048576"},
 	{"alignment in 64 bits", alignment(uint64(32), 0), "must be of type uint32, not uint64"},
 	{"alignment as text", alignment("32", 0), "must be of type uint32, not string"},
 	{"alignment as array", alignment([]uint32{32}, 0), "must be of type uint32, not array"},
 }
 
-// badTensor is a file of one F32 tensor of 8 elements, a, and a second one that is wrong. Offset of the second: name 0,
-// count of dimensions 9, dimensions from 13 on.
+// badTensor returns a file with an F32 tensor "a" of 8 elements and an invalid second tensor. The
+// fields of the second info are at offsets 0 (name), 9 (number of dimensions), and 13 (dimensions).
 func badTensor(write func(r *gguftest.Raw)) func(r *gguftest.Raw) int64 {
 	return func(r *gguftest.Raw) int64 {
 		at := r.Start(3, 2, 0).Tensor("a", []uint64{8}, f32, 0).Len()
@@ -183,14 +183,14 @@ func plus(n int64, write func(r *gguftest.Raw) int64) func(r *gguftest.Raw) int6
 	return func(r *gguftest.Raw) int64 { return write(r) + n }
 }
 
-// second is badTensor with an info that has all its fields; field is the offset, within the info, of the wrong one.
+// second is badTensor with a complete info. field is the offset of the invalid field in the info.
 func second(field int64, shape []uint64, t gguf.Type, offset uint64) func(r *gguftest.Raw) int64 {
 	return plus(field, badTensor(func(r *gguftest.Raw) { r.Tensor("b", shape, t, offset) }))
 }
 
 var tensors = []refusal{
 	{"name of 64 bytes", badTensor(func(r *gguftest.Raw) { r.Tensor(strings.Repeat("n", 64), nil, f32, 32) }),
-		"tensor 2 of 2: name of 64 bytes, at most 63"},
+		"tensor 2 of 2: name of 64 bytes, want at most 63"},
 	{"name of 2^63 bytes", badTensor(func(r *gguftest.Raw) { r.U64(1 << 63).Zeros(99) }), "at most 63"},
 	{"name beyond the file", func(r *gguftest.Raw) int64 { r.Start(3, 1, 0).U64(60).Zeros(59); return 24 },
 		"name of 60 bytes, but 59 are left"},
@@ -201,16 +201,16 @@ var tensors = []refusal{
 		r.Tensor("", nil, f32, 32).Pad(32).Zeros(64)
 		return at
 	}, `tensor name "" used twice`},
-	{"5 dimensions", second(9, []uint64{1, 1, 1, 1, 1}, f32, 32), `tensor "b": 5 dimensions, at most 4`},
+	{"5 dimensions", second(9, []uint64{1, 1, 1, 1, 1}, f32, 32), `tensor "b": 5 dimensions, want at most 4`},
 	{"2^32-1 dimensions", plus(9, badTensor(func(r *gguftest.Raw) { r.String("b").U32(math.MaxUint32).Zeros(64) })),
 		"at most 4"},
 	{"negative dimension", second(21, []uint64{1, 1 << 63}, f32, 32),
 		"dimension 2 is -9223372036854775808, which is negative"},
-	{"product wraps to 0", second(13, []uint64{1 << 32, 1 << 32}, f32, 32), "more elements than 63 bits"},
-	{"product wraps to 8", second(13, []uint64{8, 1<<61 + 1, 1}, gguf.TypeI8, 32), "more elements than 63 bits"},
-	{"product of 2^63", second(13, []uint64{1 << 21, 1 << 21, 1 << 21}, gguf.TypeI8, 32), "more elements than 63 bits"},
-	{"size wraps", second(21, []uint64{1 << 62}, f32, 32), "more bytes than 63 bits"},
-	{"size of 2^63", second(21, []uint64{1 << 61}, f32, 32), "more bytes than 63 bits"},
+	{"product wraps to 0", second(13, []uint64{1 << 32, 1 << 32}, f32, 32), "2^63 elements or more"},
+	{"product wraps to 8", second(13, []uint64{8, 1<<61 + 1, 1}, gguf.TypeI8, 32), "2^63 elements or more"},
+	{"product of 2^63", second(13, []uint64{1 << 21, 1 << 21, 1 << 21}, gguf.TypeI8, 32), "2^63 elements or more"},
+	{"size wraps", second(21, []uint64{1 << 62}, f32, 32), "2^63 bytes or more"},
+	{"size of 2^63", second(21, []uint64{1 << 61}, f32, 32), "2^63 bytes or more"},
 	{"negative type", second(21, []uint64{8}, math.MaxUint32, 32), "type -1 is negative"},
 	{"most negative type", second(21, []uint64{8}, 1<<31, 32), "type -2147483648 is negative"},
 	{"half a block", second(21, []uint64{128}, q4k, 32),
@@ -224,18 +224,18 @@ var tensors = []refusal{
 		r.Tensor("b", []uint64{8}, f32, 32).Pad(64).Zeros(64)
 		return at
 	}, "offset 32 is not a multiple of the alignment 64"},
-	{"offset 2^63", second(25, []uint64{8}, f32, 1<<63), "offset 9223372036854775808 lies beyond the end"},
+	{"offset 2^63", second(25, []uint64{8}, f32, 1<<63), "offset 9223372036854775808 is beyond the end"},
 	{"offset wraps with the header", second(25, []uint64{8}, f32, math.MaxInt64-31),
-		"32 bytes at 96 + 9223372036854775776 lie beyond the end"},
+		"32 bytes at 96 + 9223372036854775776 extend beyond the end"},
 	{"offset beyond the end", second(25, []uint64{8}, f32, 1024),
-		"32 bytes at 96 + 1024 lie beyond the end of the file of 192 bytes"},
+		"32 bytes at 96 + 1024 extend beyond the end of the file of 192 bytes"},
 	{"first of two beyond the end", func(r *gguftest.Raw) int64 {
 		r.Start(3, 2, 0).Tensor("a", []uint64{8}, f32, 64).Tensor("b", []uint64{8}, f32, 0).Pad(32).Zeros(64)
 		return 24 + 25
-	}, `tensor "a": 32 bytes at 96 + 64 lie beyond`},
-	{"one byte beyond the end", second(25, []uint64{33}, gguf.TypeI8, 64), "33 bytes at 96 + 64 lie beyond"},
-	{"no bytes far beyond the end", second(25, []uint64{0}, f32, 128), "0 bytes at 96 + 128 lie beyond"},
-	{"unknown type beyond the end", second(25, []uint64{8}, 99, 96), "lie beyond the end"},
+	}, `tensor "a": 32 bytes at 96 + 64 extend beyond`},
+	{"one byte beyond the end", second(25, []uint64{33}, gguf.TypeI8, 64), "33 bytes at 96 + 64 extend beyond"},
+	{"no bytes far beyond the end", second(25, []uint64{0}, f32, 128), "0 bytes at 96 + 128 extend beyond"},
+	{"unknown type beyond the end", second(25, []uint64{8}, 99, 96), "extend beyond the end"},
 	{"same bytes", second(25, []uint64{8}, f32, 0),
 		`tensor "b": its 32 bytes at 96 overlap tensor "a" with 32 bytes at 96`},
 	{"overlap by a byte", func(r *gguftest.Raw) int64 {
@@ -272,7 +272,7 @@ func TestRefused(t *testing.T) {
 	for _, group := range []struct {
 		name string
 		rows []refusal
-	}{{"opening", openings}, {"metadata", metadata}, {"tensors", tensors}} {
+	}{{"preamble", preambles}, {"metadata", metadata}, {"tensors", tensors}} {
 		for _, row := range group.rows {
 			t.Run(group.name+"/"+row.name, func(t *testing.T) {
 				var r gguftest.Raw

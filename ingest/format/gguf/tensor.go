@@ -5,37 +5,38 @@ import (
 	"math/bits"
 )
 
-// costOfTensor is the memory of a Tensor and its shape, in bytes, with room for the slice that grows and for sorting.
-const costOfTensor = 224
+// tensorBytes is the memory of a Tensor and its shape in bytes, including growth of the slice and
+// sorting.
+const tensorBytes = 224
 
 // Tensor is one tensor of the file.
 type Tensor struct {
-	// Name of fewer than 64 bytes, which may be any.
+	// Name has fewer than 64 bytes, and may contain any bytes.
 	Name string
-	// Type of the elements. It may be one that this package does not know.
+	// Type of the elements. It may be unknown.
 	Type Type
-	// Shape in file order, the number of elements in a row first. It is empty for a scalar.
+	// Shape in file order, starting with the number of elements in a row. It is empty for a scalar.
 	Shape []uint64
 	// Elements is the product of the shape: 1 for a scalar, 0 if a dimension is 0.
 	Elements uint64
-	// Offset of the data in the file, in bytes from its start. A tensor of 0 bytes may lie up to one alignment past
-	// the end of the file.
+	// Offset of the data from the start of the file. A tensor of 0 bytes may be up to one alignment
+	// past the end of the file.
 	Offset int64
-	// Size of the data in bytes, from type and shape. It is 0 if Known is false.
+	// Size of the data in bytes, computed from type and shape. It is 0 if Known is false.
 	Size int64
 
 	at int64 // offset of the info
 }
 
-// Known reports whether the size of the tensor is known. It is not where the type is not known and there are elements.
+// Known reports whether the size of the tensor is known: its type is known, or it has no elements.
 func (t Tensor) Known() bool {
 	_, _, ok := t.Type.Block()
 	return ok || t.Elements == 0
 }
 
-// tensors reads all infos and places them in the file.
+// tensors reads all infos and checks their positions.
 func (r *reader) tensors(f *File, count uint64) error {
-	r.noun, r.count = "tensor", count
+	r.kind, r.count = "tensor", count
 	for r.index = range count {
 		if err := r.tensor(f); err != nil {
 			return err
@@ -45,20 +46,20 @@ func (r *reader) tensors(f *File, count uint64) error {
 	f.DataOffset = (r.pos + f.Alignment - 1) &^ (f.Alignment - 1)
 	first, again, found := duplicate(len(f.Tensors), func(i int) string { return f.Tensors[i].Name })
 	if found {
-		r.noun = ""
+		r.kind = ""
 		return r.fail(f.Tensors[again].at, "tensor name %q used twice, first at offset %d",
 			f.Tensors[again].Name, f.Tensors[first].at)
 	}
 	for i := range f.Tensors {
 		r.index, r.name = uint64(i), f.Tensors[i].Name
-		if err := r.inside(f, &f.Tensors[i]); err != nil {
+		if err := r.checkInside(f, &f.Tensors[i]); err != nil {
 			return err
 		}
 	}
-	return r.apart(f)
+	return r.checkOverlap(f)
 }
 
-// tensor reads one info. Offset is still that of the file: relative to DataOffset.
+// tensor reads one info. It leaves Offset relative to DataOffset.
 func (r *reader) tensor(f *File) error {
 	r.name = ""
 	t := Tensor{at: r.pos}
@@ -66,7 +67,7 @@ func (r *reader) tensor(f *File) error {
 	if err != nil {
 		return err
 	}
-	if err := r.charge(costOfTensor); err != nil {
+	if err := r.charge(tensorBytes); err != nil {
 		return err
 	}
 	if t.Name, err = r.text(n, maxName, "the name"); err != nil {
@@ -97,7 +98,7 @@ func (r *reader) tensor(f *File) error {
 		return r.fail(atOffset, "offset %d is not a multiple of the alignment %d", offset, f.Alignment)
 	}
 	if offset > math.MaxInt64 {
-		return r.fail(atOffset, "offset %d lies beyond the end of the file of %d bytes", offset, r.size)
+		return r.fail(atOffset, "offset %d is beyond the end of the file of %d bytes", offset, r.size)
 	}
 	t.Offset = int64(offset)
 	f.Tensors = append(f.Tensors, t)
@@ -112,7 +113,7 @@ func (r *reader) shape(t *Tensor) error {
 		return err
 	}
 	if dims > maxDims {
-		return r.fail(at, "%d dimensions, at most %d are allowed", dims, maxDims)
+		return r.fail(at, "%d dimensions, want at most %d", dims, maxDims)
 	}
 	if dims > 0 {
 		t.Shape = make([]uint64, dims)
@@ -128,12 +129,12 @@ func (r *reader) shape(t *Tensor) error {
 	}
 	var ok bool
 	if t.Elements, ok = product(t.Shape); !ok {
-		return r.fail(at+4, "shape %v has more elements than 63 bits can count", t.Shape)
+		return r.fail(at+4, "shape %v has 2^63 elements or more", t.Shape)
 	}
 	return nil
 }
 
-// product multiplies the dimensions; ok is false if the result does not fit an int64.
+// product multiplies the dimensions. ok is false if the result does not fit an int64.
 func product(shape []uint64) (n uint64, ok bool) {
 	n, ok = 1, true
 	for _, dim := range shape {
@@ -147,7 +148,7 @@ func product(shape []uint64) (n uint64, ok bool) {
 	return n, ok
 }
 
-// measure sets the size from type and shape.
+// measure computes the size from type and shape.
 func (r *reader) measure(t *Tensor, atType int64) error {
 	elements, bytes, ok := t.Type.Block()
 	if !ok {
@@ -163,7 +164,7 @@ func (r *reader) measure(t *Tensor, atType int64) error {
 	}
 	blocks := t.Elements / uint64(elements)
 	if blocks > math.MaxInt64/uint64(bytes) {
-		return r.fail(atType, "shape %v of %s has more bytes than 63 bits can count", t.Shape, t.Type)
+		return r.fail(atType, "shape %v of %s has 2^63 bytes or more", t.Shape, t.Type)
 	}
 	t.Size = int64(blocks) * bytes
 	return nil

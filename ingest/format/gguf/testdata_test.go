@@ -11,10 +11,10 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 )
 
-// folder of real files that others wrote. It lies beside the checkout.
+// folder has real files of other programs. It is beside the checkout.
 var folder = filepath.Join("..", "..", "..", "..", "shared", "testdata")
 
-// needFolder skips the test where the folder is missing, but not in CI.
+// needFolder skips the test if the folder is missing. In CI, it fails the test.
 func needFolder(t testing.TB) {
 	t.Helper()
 	if _, err := os.Stat(folder); err != nil {
@@ -25,7 +25,7 @@ func needFolder(t testing.TB) {
 	}
 }
 
-// manifest returns the rows of MANIFEST.tsv that lie under gguf/ or are of that format, each by its column names.
+// manifest returns the rows of MANIFEST.tsv below gguf/ or with format gguf, by column names.
 func manifest(t testing.TB) []map[string]string {
 	t.Helper()
 	needFolder(t)
@@ -48,7 +48,7 @@ func manifest(t testing.TB) []map[string]string {
 	return rows
 }
 
-// refusedFiles are the files that must be refused, and why.
+// refusedFiles are the invalid files.
 var refusedFiles = map[string]struct {
 	at     int64
 	reason string
@@ -60,7 +60,7 @@ var refusedFiles = map[string]struct {
 	"ggml-org_whisper.cpp/for-tests-ggml-whisper-bad-ndims.bin":     {0, "format ggml"},
 	"ggml-org_whisper.cpp/for-tests-silero-v6.2.0-ggml.bin":         {0, "format ggml"},
 	"ggerganov_llama.cpp/example.gguf":                              {0, "draft of the format"},
-	"yailabs_yvex/bad-magic.gguf":                                   {0, `begins with "BAD!"`},
+	"yailabs_yvex/bad-magic.gguf":                                   {0, `starts with "BAD!"`},
 	"yailabs_yvex/short-header.gguf":                                {0, "only 3 bytes"},
 	"EffortlessMetrics_BitNet-rs/mini.gguf":                         {24, "name of 962072674336 bytes"},
 	"ggerganov_llama.cpp/test_writer.gguf":                          {204, "type of the value is 13"},
@@ -74,18 +74,16 @@ var refusedFiles = map[string]struct {
 	"yailabs_yvex/metadata-string-oob.gguf":       {48, "string of 100 bytes, but 0"},
 	"yailabs_yvex/metadata-unknown-type.gguf":     {44, "type of the value is 99"},
 	"yailabs_yvex/tensor-dim-overflow.gguf":       {241, "dimension 1 is -9223372036854775808"},
-	"yailabs_yvex/tensor-name-out-of-bounds.gguf": {212, "name of 100 bytes, at most 63"},
+	"yailabs_yvex/tensor-name-out-of-bounds.gguf": {212, "name of 100 bytes, want at most 63"},
 	"yailabs_yvex/tensor-offset-misaligned.gguf": {261,
 		"offset 1 is not a multiple of the alignment 32"},
 	"yailabs_yvex/tensor-offset-out-of-bounds.gguf": {261,
-		"128 bytes at 288 + 1024 lie beyond the end"},
+		"128 bytes at 288 + 1024 extend beyond the end"},
 	"yailabs_yvex/tensor-rank-unsupported.gguf": {237, "5 dimensions"},
-	"yailabs_yvex/tensor-rank-zero.gguf":        {245, "4 bytes at 256 + 0 lie beyond the end"},
+	"yailabs_yvex/tensor-rank-zero.gguf":        {245, "4 bytes at 256 + 0 extend beyond the end"},
 	"yailabs_yvex/unsupported-version.gguf":     {4, "version 999"},
-	"zackshen_gguf/eba29fcd-test-le-v3.gguf": {69,
-		`"general.architecture": used twice, first at offset 24`},
-	"zackshen_gguf/test-be-v3.gguf": {69,
-		`"general.architecture": used twice, first at offset 24`},
+	"zackshen_gguf/eba29fcd-test-le-v3.gguf":    {69, `"general.architecture": used twice, first at offset 24`},
+	"zackshen_gguf/test-be-v3.gguf":             {69, `"general.architecture": used twice, first at offset 24`},
 }
 
 func TestRealFiles(t *testing.T) {
@@ -105,16 +103,16 @@ func TestRealFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkSound(t, f, int64(len(file)))
+			checkValid(t, f, int64(len(file)))
 			checkRow(t, f, row)
 		})
 	}
 	if seen != len(refusedFiles) {
-		t.Errorf("%d files of the %d that must be refused are in the manifest", seen, len(refusedFiles))
+		t.Errorf("%d of %d invalid files are in the manifest", seen, len(refusedFiles))
 	}
 }
 
-// checkRow compares a file with what the manifest, which was made by another program, says of it.
+// checkRow compares a file with its row in the manifest, which another program wrote.
 func checkRow(t *testing.T, f *gguf.File, row map[string]string) {
 	t.Helper()
 	endian := "LE"
@@ -142,7 +140,7 @@ func checkRow(t *testing.T, f *gguf.File, row map[string]string) {
 	}
 }
 
-// TestRealNames holds a file of version 1 against names and sizes that are known from its model.
+// TestRealNames compares a file of version 1 with the names and sizes of its model.
 func TestRealNames(t *testing.T) {
 	needFolder(t)
 	file, err := os.ReadFile(filepath.Join(folder, "gguf", "crabml_crabml", "tinyllamas-stories-260k-f32.gguf"))
@@ -157,7 +155,7 @@ func TestRealNames(t *testing.T) {
 	if name, _ := f.String("general.architecture"); name != "llama" || tokens.Length != 512 {
 		t.Errorf("architecture %q, %d tokens", name, tokens.Length)
 	}
-	// 260,032 parameters, and an output that repeats the embedding of 512 x 64.
+	// 260,032 parameters, and an output that is a copy of the embedding of 512 x 64.
 	var elements, last int64
 	for _, tensor := range f.Tensors {
 		elements += int64(tensor.Elements)

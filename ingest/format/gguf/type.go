@@ -2,11 +2,11 @@ package gguf
 
 import "fmt"
 
-// Type is the element type of a tensor, by the number that ggml gives it.
+// Type is the element type of a tensor, with the number from ggml.
 type Type uint32
 
-// The types that ggml has, with its numbers: enum ggml_type in include/ggml.h of github.com/ggml-org/ggml, commit
-// d99724f2 (2026-08-21).
+// The types of ggml: enum ggml_type in include/ggml.h of github.com/ggml-org/ggml, commit d99724f2
+// (2026-08-21).
 const (
 	TypeF32    Type = 0
 	TypeF16    Type = 1
@@ -45,16 +45,17 @@ const (
 	TypeQ2_0   Type = 42
 )
 
-// layout is a type's name and its block: so many elements in so many bytes. A removed type has a name only.
+// layout is a type's name, and the elements and bytes of its block. A removed type only has a name.
 type layout struct {
 	name            string
 	elements, bytes int64
 }
 
-// layouts holds what src/ggml.c (blck_size, type_size) and src/ggml-common.h (block_* structures) of ggml, commit
-// d99724f2 (2026-08-21), say of each type. Names are those of gguf-py/gguf/constants.py in
-// github.com/ggml-org/llama.cpp, commit 0024aa74; names of removed types are those in comments of include/ggml.h.
-// A removed type has no block: its layout differed between versions, and ggml refuses it.
+// layouts follows src/ggml.c (blck_size, type_size) and src/ggml-common.h (block_* structures) of
+// ggml, commit d99724f2 (2026-08-21). The names are from gguf-py/gguf/constants.py in
+// github.com/ggml-org/llama.cpp, commit 0024aa74; those of removed types from comments in
+// include/ggml.h. A removed type has no block: its layout differed between versions, and ggml
+// refuses it.
 var layouts = [...]layout{
 	TypeF32:    {"F32", 1, 4},
 	TypeF16:    {"F16", 1, 2},
@@ -101,8 +102,8 @@ var layouts = [...]layout{
 	TypeQ2_0:   {"Q2_0", 64, 18},
 }
 
-// String returns the type's name, such as "Q4_K"; of a type that was removed from ggml the name that it had; and
-// "type 99" for one that is not known.
+// String returns the type's name, such as "Q4_K", also of types that were removed from ggml, or
+// "type 99" for an unknown type.
 func (t Type) String() string {
 	if int64(t) < int64(len(layouts)) {
 		return layouts[t].name
@@ -110,8 +111,8 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// Block returns how many elements form a block and how many bytes it takes. A row of a tensor holds whole blocks. ok is
-// false for a type that is unknown or was removed from ggml.
+// Block returns the elements and bytes of a block. A row of a tensor has whole blocks. ok is false
+// for a type that is unknown or was removed from ggml.
 func (t Type) Block() (elements, bytes int64, ok bool) {
 	if int64(t) >= int64(len(layouts)) || layouts[t].bytes == 0 {
 		return 0, 0, false

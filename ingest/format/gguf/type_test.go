@@ -6,8 +6,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 )
 
-// TestTypes holds the table against sizes put together from the parts of each block: scales and minima of 2 bytes (h),
-// and the bits of the elements.
+// TestTypes compares the table with sizes computed from the parts of each block: scales and minima
+// of 2 bytes (h), and the bits of the elements.
 func TestTypes(t *testing.T) {
 	const h = 2
 	for _, row := range []struct {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// ValueType is the type of a metadata value, by the number that the file has for it.
+// ValueType is the type of a metadata value, with the number from the file.
 type ValueType uint32
 
 // The value types of docs/gguf.md and include/gguf.h in ggml.
@@ -26,7 +26,7 @@ const (
 	ValueFloat64
 )
 
-// valueTypes holds the name and the bytes of each value type; a string or an array has no size of its own.
+// valueTypes has the name and the size of each value type. Strings and arrays have no fixed size.
 var valueTypes = [...]struct {
 	name string
 	size int64
@@ -48,11 +48,11 @@ var valueTypes = [...]struct {
 
 func (t ValueType) known() bool { return int64(t) < int64(len(valueTypes)) }
 
-// size returns the bytes of a number or a bool, 0 for what has a length of its own.
+// size returns the size of a number or a bool in bytes, 0 for strings and arrays.
 func (t ValueType) size() int64 { return valueTypes[t].size }
 
-// least returns the fewest bytes that a value takes where a length takes width bytes.
-func (t ValueType) least(width int) int {
+// minBytes returns the minimum size of a value. A length has width bytes.
+func (t ValueType) minBytes(width int) int {
 	switch t {
 	case ValueString:
 		return width
@@ -72,23 +72,22 @@ func (t ValueType) String() string {
 
 // Value is a value of the metadata, or an item of an array.
 type Value struct {
-	// Type of the value.
 	Type ValueType
 	// Elem is the type of an array's items.
 	Elem ValueType
-	// Length of a string in bytes, or of an array in items, as in the file, whatever is kept here.
+	// Length of a string in bytes, or of an array in items, in the file.
 	Length uint64
-	// Offset in the file of the value's first byte: of the text of a string, or of the first item of an array.
+	// Offset of the value in the file: of the text of a string, or of the first item of an array.
 	Offset int64
-	// First holds the first items of an array, at most eight. Of items that are arrays only type and length are kept,
-	// of items that are strings at most 256 bytes.
+	// First has the first items of an array, at most eight. Items that are arrays have only type
+	// and length; items that are strings have at most 256 bytes.
 	First []Value
 
 	bits uint64 // of a number or bool, as in the file
-	text string // of a string, the part that is kept
+	text string // of a string, at most 4 KiB
 }
 
-// Uint returns an integer that is zero or more; ok is false for anything else.
+// Uint returns an integer of zero or more; ok is false for anything else.
 func (v Value) Uint() (n uint64, ok bool) {
 	if v.unsigned() {
 		return v.bits, true
@@ -123,15 +122,7 @@ func (v Value) unsigned() bool {
 	return false
 }
 
-// Float returns a floating-point number, which may be infinite or none; ok is false for anything else.
-func (v Value) Float() (n float64, ok bool) {
-	if v.Type != ValueFloat32 && v.Type != ValueFloat64 {
-		return 0, false
-	}
-	return v.float(), true
-}
-
-// float returns the number that the bits of a float32 or float64 stand for.
+// float returns the number of a float32 or float64.
 func (v Value) float() float64 {
 	if v.Type == ValueFloat32 {
 		return float64(math.Float32frombits(uint32(v.bits)))
@@ -139,15 +130,11 @@ func (v Value) float() float64 {
 	return math.Float64frombits(v.bits)
 }
 
-// Bool returns a truth value; ok is false for anything else.
-func (v Value) Bool() (b, ok bool) {
-	return v.bits == 1 && v.Type == ValueBool, v.Type == ValueBool
-}
-
-// Text returns the part of a string that is kept, at most 4 KiB; ok is false for anything else. It may hold any bytes.
+// Text returns the first 4 KiB of a string, which may contain any bytes; ok is false for anything
+// else.
 func (v Value) Text() (text string, ok bool) { return v.text, v.Type == ValueString }
 
-// Truncated reports whether a string or an array is longer than what is kept of it.
+// Truncated reports whether the string or array in the file is longer than Text or First.
 func (v Value) Truncated() bool {
 	switch v.Type {
 	case ValueString:
@@ -158,7 +145,8 @@ func (v Value) Truncated() bool {
 	return false
 }
 
-// String describes the value in a form that is safe to print: a string is quoted, an array is its type and length.
+// String describes the value in a form that is safe to print: strings are quoted, arrays have only
+// type and length.
 func (v Value) String() string {
 	switch v.Type {
 	case ValueString:

@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
 
-func TestValuesInJSONAndInWords(t *testing.T) {
+func TestValuesAsJSONAndText(t *testing.T) {
 	long := strings.Repeat("ab", 2047) + "é…" + "tail"
 	for _, row := range []struct {
 		name        string

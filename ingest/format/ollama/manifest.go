@@ -1,12 +1,11 @@
-// Package ollama reads what Ollama keeps of a model: a manifest, which names the
-// model's files by their digests, beside a folder of blobs.
+// Package ollama reads the models of Ollama: a manifest names the files of a model by their
+// digests, and a folder of blobs contains the files.
 //
 //	<models>/manifests/<host>/<namespace>/<model>/<tag>   a manifest
 //	<models>/blobs/sha256-<64 hexadecimal digits>         a file of one or more models
 //
-// A manifest comes from a stranger. Nothing in it becomes a path but a digest,
-// and a digest is 64 hexadecimal digits. The package reads no folder: package
-// format does, and asks here what the names in it mean.
+// Manifests are not trusted. Only digests in them become parts of paths, and a digest is 64
+// hexadecimal digits. The package parses names and manifests; package format reads the folders.
 package ollama
 
 import (
@@ -18,13 +17,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// MaxManifestBytes is the most that a manifest may have. Real ones have 700 to
-// 1,700 bytes; one that lists each tensor of a large model has some 500,000.
+// MaxManifestBytes limits the size of a manifest. Real ones have 700 to 1,700 bytes; one that lists
+// each tensor of a large model has about 500,000.
 const MaxManifestBytes = 1 << 20
 
 // Manifest names the files of one model.
 type Manifest struct {
-	// Layers are the files in the manifest's order, then the configuration. Each digest is there once.
+	// Layers are the files in the manifest's order, then the configuration, each digest once.
 	Layers []Layer
 }
 
@@ -33,13 +32,10 @@ type Layer struct {
 	MediaType string
 	Role      ingest.Role
 	Digest    ingest.Digest
-	Size      int64
-	// From is where the creator of the model had the file. It is of no use to
-	// others, and never opened.
-	From string
+	Size      int64 // in bytes
 }
 
-// jsonManifest and jsonLayer are what is read of the text.
+// jsonManifest and jsonLayer are the fields of a manifest that ParseManifest reads.
 type jsonManifest struct {
 	SchemaVersion int         `json:"schemaVersion"`
 	Config        *jsonLayer  `json:"config"`
@@ -50,10 +46,9 @@ type jsonLayer struct {
 	MediaType string `json:"mediaType"`
 	Digest    string `json:"digest"`
 	Size      *int64 `json:"size"`
-	From      string `json:"from"`
 }
 
-// ParseManifest reads a manifest. An error says which layer is wrong, and why.
+// ParseManifest parses a manifest. The error names the invalid layer.
 func ParseManifest(text []byte) (*Manifest, error) {
 	if len(text) > MaxManifestBytes {
 		return nil, fmt.Errorf("manifest of %d bytes: want at most %d", len(text), MaxManifestBytes)
@@ -80,7 +75,7 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// add appends one layer, or finds that it is there already.
+// add appends a layer unless its digest is already present.
 func (m *Manifest) add(seen map[ingest.Digest]int, raw jsonLayer, role ingest.Role) error {
 	digest, err := parseDigest(raw.Digest)
 	if err != nil {
@@ -92,25 +87,24 @@ func (m *Manifest) add(seen map[ingest.Digest]int, raw jsonLayer, role ingest.Ro
 	if *raw.Size < 0 {
 		return fmt.Errorf("size is %d", *raw.Size)
 	}
-	layer := Layer{MediaType: raw.MediaType, Role: role, Digest: digest, Size: *raw.Size, From: raw.From}
-	first, there := seen[digest]
-	if !there {
+	layer := Layer{MediaType: raw.MediaType, Role: role, Digest: digest, Size: *raw.Size}
+	index, present := seen[digest]
+	if !present {
 		seen[digest] = len(m.Layers)
 		m.Layers = append(m.Layers, layer)
 		return nil
 	}
-	known := &m.Layers[first]
-	if known.Size != layer.Size {
-		return fmt.Errorf("%s has %d bytes here and %d in layer %d", digest.Short(), layer.Size, known.Size, first)
+	first := &m.Layers[index]
+	if first.Size != layer.Size {
+		return fmt.Errorf("%s has %d bytes here and %d in layer %d", digest.Short(), layer.Size, first.Size, index)
 	}
-	// The file is one, whatever it is called twice; that it holds weights counts more than what else it is.
-	if role == ingest.Weights {
-		known.Role = role
+	if role == ingest.Weights { // takes precedence over other roles of the same file
+		first.Role = role
 	}
 	return nil
 }
 
-// parseDigest is ingest.ParseDigest with an error of bounded length.
+// parseDigest is ingest.ParseDigest with errors of bounded length. It refuses the zero digest.
 func parseDigest(text string) (ingest.Digest, error) {
 	if len(text) > 100 {
 		return ingest.Digest{}, fmt.Errorf("a digest of %d characters", len(text))
@@ -124,8 +118,8 @@ func parseDigest(text string) (ingest.Digest, error) {
 
 const imagePrefix = "application/vnd.ollama.image."
 
-// roleOf reads the role from a media type: the part after the prefix, without
-// the parameters that may follow it. What is not a short plain word is "other".
+// roleOf returns the role from a media type: the part after the prefix, without parameters.
+// Anything else than a short plain word is "other".
 func roleOf(mediaType string) ingest.Role {
 	mediaType, _, _ = strings.Cut(mediaType, ";")
 	mediaType = strings.TrimSpace(mediaType)
@@ -137,7 +131,7 @@ func roleOf(mediaType string) ingest.Role {
 		return "other"
 	case word == "model", word == "tensor": // a tensor layer holds one tensor of the model
 		return ingest.Weights
-	// words of ours, with a meaning of their own
+	// reserved for our own roles
 	case word == string(ingest.Manifest) || word == string(ingest.Weights):
 		return "other"
 	case len(word) == 0 || len(word) > 32 || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "":

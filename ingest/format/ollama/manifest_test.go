@@ -84,7 +84,8 @@ func TestRoles(t *testing.T) {
 		imagePrefix + "messages": "messages", imagePrefix + "tokenizer.config": "tokenizer.config",
 		"application/vnd.docker.container.image.v1+json": ingest.Config,
 		imagePrefix + "config; type=gguf":                ingest.Config,
-		"":                                               "other", imagePrefix: "other", "text/html": "other", imagePrefix + "../x": "other",
+		"":                                               "other", imagePrefix: "other", "text/html": "other",
+		imagePrefix + "../x":     "other",
 		imagePrefix + "\x1b[31m": "other",
 		imagePrefix + "manifest": "other", imagePrefix + "weights": "other",
 		imagePrefix + strings.Repeat("x", 33): "other",
@@ -106,7 +107,7 @@ func TestDigestTwice(t *testing.T) {
 		{MediaType: imagePrefix + "params", Role: ingest.Weights, Digest: m.Layers[1].Digest, Size: 2},
 	}
 	if !reflect.DeepEqual(m.Layers, want) {
-		t.Errorf("%+v, want each once, and weights where one of them says so: %+v", m.Layers, want)
+		t.Errorf("%+v, want each digest once, and weights before other roles: %+v", m.Layers, want)
 	}
 }
 
@@ -116,9 +117,9 @@ func TestSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lookup := func(gone ...string) Lookup {
+	lookup := func(missing ...string) Lookup {
 		return func(d ingest.Digest) (ingest.SourceFile, error) {
-			for _, hex := range gone {
+			for _, hex := range missing {
 				if hex == d.String() {
 					return ingest.SourceFile{Path: "want-" + hex},
 						&fs.PathError{Op: "lstat", Path: hex, Err: fs.ErrNotExist}
@@ -149,19 +150,16 @@ func TestSource(t *testing.T) {
 	_, missing, err = m.Source("n:t", own, lookup(hexA, hexB))
 	if len(missing) != 2 || missing[0].Path != "want-"+hexA || !errors.Is(missing[0].Reason, ErrNoWeights) ||
 		errors.Is(missing[1].Reason, ErrNoWeights) {
-		t.Errorf("%+v: want each missing blob", missing)
+		t.Errorf("%+v: want both missing blobs", missing)
 	}
 	if !errors.Is(err, ErrNoWeights) || !strings.Contains(err.Error(),
 		"weights blob sha256-"+hexA+" named by the manifest is missing") {
 		t.Errorf("without weights: %v", err)
 	}
 	denied := errors.New("denied")
-	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) {
-		return ingest.SourceFile{},
-			denied
-	})
+	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) { return ingest.SourceFile{}, denied })
 	if !errors.Is(err, ErrNoWeights) || !errors.Is(err, denied) || strings.Contains(err.Error(), "is missing") {
-		t.Errorf("with weights that cannot be had: %v", err)
+		t.Errorf("with unreadable weights: %v", err)
 	}
 }
 
@@ -169,7 +167,8 @@ func TestNames(t *testing.T) {
 	for path, want := range map[string]string{
 		"registry.ollama.ai/library/llama3/latest": "llama3:latest",
 		"registry.ollama.ai/me/x/7b-q4_K_M":        "me/x:7b-q4_K_M",
-		"hf.co/me/x-GGUF/Q4":                       "hf.co/me/x-GGUF:Q4", "localhost:5000/library/x/v1.5": "localhost:5000/library/x:v1.5",
+		"hf.co/me/x-GGUF/Q4":                       "hf.co/me/x-GGUF:Q4",
+		"localhost:5000/library/x/v1.5":            "localhost:5000/library/x:v1.5",
 	} {
 		if got, err := Name(path); err != nil || got != want {
 			t.Errorf("Name(%s) = %q, %v, want %s", path, got, err, want)
@@ -198,12 +197,12 @@ func TestBlobNames(t *testing.T) {
 	for _, name := range []string{"", hexA, "sha256-" + hexA + "-partial", "sha256_" + hexA, "SHA256-" + hexA,
 		"sha256-" + strings.ToUpper(hexA), "sha256-" + hexA[2:] + "..", "sha256-" + strings.Repeat("0", 64)} {
 		if _, ok := BlobDigest(name); ok {
-			t.Errorf("%q was taken for a blob's name", name)
+			t.Errorf("%q was accepted as a blob's name", name)
 		}
 	}
 }
 
-// FuzzParseManifest: whatever is accepted is safe to use, and survives being written and read again.
+// FuzzParseManifest: an accepted manifest is safe to use, and can be written and parsed again.
 func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(manifestText(layerText("model", hexA, "1"), layerText("license", hexB, "0"))))
 	f.Add([]byte(`{"schemaVersion":2,"config":` + layerText("x", hexA, "1") + `,"layers":[` +
@@ -234,7 +233,7 @@ func FuzzParseManifest(f *testing.F) {
 			}
 			for _, name := range BlobNames(layer.Digest) {
 				if filepath.Base(name) != name || !filepath.IsLocal(name) {
-					t.Fatalf("%q is no file name", name)
+					t.Fatalf("%q is not a file name", name)
 				}
 			}
 			media, _ := json.Marshal(layer.MediaType)
@@ -243,14 +242,14 @@ func FuzzParseManifest(f *testing.F) {
 		}
 		again, err := ParseManifest([]byte(manifestText(layers...)))
 		if err != nil || len(again.Layers) != len(m.Layers) {
-			t.Fatalf("written again: %v", err)
+			t.Fatalf("written and parsed: %v", err)
 		}
-		usable(t, m)
+		checkSource(t, m)
 	})
 }
 
-// usable checks the source that a manifest makes: each file once, weights first, the manifest last.
-func usable(t *testing.T, m *Manifest) {
+// checkSource checks the source of a manifest: each file once, weights first, the manifest last.
+func checkSource(t *testing.T, m *Manifest) {
 	source, _, err := m.Source("n:t", ingest.SourceFile{Path: "manifest"},
 		func(d ingest.Digest) (ingest.SourceFile, error) {
 			return ingest.SourceFile{Path: BlobNames(d)[0]}, nil
@@ -264,7 +263,7 @@ func usable(t *testing.T, m *Manifest) {
 	}
 }
 
-// FuzzName: whatever name is accepted leads nowhere else and holds nothing that a terminal acts on.
+// FuzzName: an accepted name is not a path to another place, and has no control characters.
 func FuzzName(f *testing.F) {
 	f.Add("registry.ollama.ai/library/llama3/latest")
 	f.Add("a/../b/c")

@@ -8,22 +8,21 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The host and the namespace that Ollama leaves out of a name.
+// The host and the namespace that Ollama omits from names.
 const (
 	defaultHost      = "registry.ollama.ai"
 	defaultNamespace = "library"
 )
 
-// The parts of a name. A colon would be taken for the one before the tag, but in
-// a host it stands before a port.
+// The parts of a name. Only a host may contain a colon, before its port; otherwise it separates the
+// tag.
 var (
 	hostPart  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$`)
 	otherPart = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
-// Name returns the name of the model whose manifest lies at path, which is
-// relative to the manifests folder and has slashes: "llama3:latest" for
-// "registry.ollama.ai/library/llama3/latest".
+// Name returns the name of the model with the manifest at path, which is relative to the manifests
+// folder and uses slashes: "llama3:latest" for "registry.ollama.ai/library/llama3/latest".
 func Name(path string) (string, error) {
 	parts := strings.Split(path, "/")
 	if len(parts) != 4 {
@@ -35,7 +34,7 @@ func Name(path string) (string, error) {
 			pattern = hostPart
 		}
 		if !pattern.MatchString(part) {
-			return "", fmt.Errorf("%q is not a part of a model's name that Ollama gives", part)
+			return "", fmt.Errorf("%q is not a valid part of an Ollama model's name", part)
 		}
 	}
 	host, namespace, model := parts[0], parts[1], parts[2]+":"+parts[3]
@@ -49,11 +48,11 @@ func Name(path string) (string, error) {
 	}
 }
 
-// URI is where a model of this name came from.
+// URI returns the URI of a model with this name.
 func URI(name string) string { return "ollama://" + name }
 
-// BlobDigest returns the digest that a blob's file name promises. The spelling
-// with a colon is that of old versions of Ollama.
+// BlobDigest returns the digest in a blob's file name. Old versions of Ollama write it with a
+// colon.
 func BlobDigest(name string) (ingest.Digest, bool) {
 	digest, err := parseDigest(name)
 	return digest, err == nil

@@ -9,17 +9,16 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Lookup finds the blob of a digest: its Path and Root. With an error it returns the path where the
-// blob ought to be; fs.ErrNotExist, wrapped, if it is not there.
+// Lookup returns Path and Root of a blob. With an error, Path is where the blob should be; the
+// error is fs.ErrNotExist, wrapped, if it does not exist.
 type Lookup func(digest ingest.Digest) (ingest.SourceFile, error)
 
-// ErrNoWeights: a manifest names no weights, or they are not there.
-var ErrNoWeights = errors.New("the model's weights are not there")
+// ErrNoWeights: a manifest names no weights, or they are missing.
+var ErrNoWeights = errors.New("the model's weights are missing")
 
-// Source makes a source of a manifest, whose own file is at the Path and Root of own. Weights come
-// first, the manifest last. A note names each blob that is missing. Without some
-// of its weights a model is no use: then the error is ErrNoWeights, wrapped, and
-// if there are no notes the manifest names no weights. Any other blob is left out.
+// Source returns the source of a manifest, whose own file has the Path and Root of own. Weights
+// come first, the manifest last. Each missing blob has a note. If weights are missing, the error is
+// ErrNoWeights, wrapped; without notes, the manifest names none. Other missing blobs are left out.
 func (m *Manifest) Source(name string, own ingest.SourceFile, lookup Lookup) (ingest.Source, []ingest.Note, error) {
 	layers := slices.Clone(m.Layers)
 	slices.SortStableFunc(layers, func(a, b Layer) int { return rank(a.Role) - rank(b.Role) })
@@ -28,7 +27,7 @@ func (m *Manifest) Source(name string, own ingest.SourceFile, lookup Lookup) (in
 	}
 	source := ingest.Source{Name: name, URI: URI(name)}
 	var missing []ingest.Note
-	var useless error
+	var noWeights error
 	for _, layer := range layers {
 		blob, err := lookup(layer.Digest)
 		if err == nil {
@@ -39,19 +38,19 @@ func (m *Manifest) Source(name string, own ingest.SourceFile, lookup Lookup) (in
 		reason := fmt.Errorf("%s: %w", name, missingBlob(layer, err))
 		if layer.Role == ingest.Weights {
 			reason = fmt.Errorf("%s: %w: %w", name, ErrNoWeights, missingBlob(layer, err))
-			useless = errors.Join(useless, reason)
+			noWeights = errors.Join(noWeights, reason)
 		}
 		missing = append(missing, ingest.Note{Path: blob.Path, Reason: reason})
 	}
-	if useless != nil {
-		return ingest.Source{}, missing, useless
+	if noWeights != nil {
+		return ingest.Source{}, missing, noWeights
 	}
 	own.Role, own.ExpectedBytes = ingest.Manifest, -1
 	source.Files = append(source.Files, own)
 	return source, missing, nil
 }
 
-// missingBlob says which blob cannot be had, and why if it is there.
+// missingBlob returns the error for a blob that is missing or cannot be used.
 func missingBlob(layer Layer, err error) error {
 	blob := fmt.Sprintf("%s blob %s named by the manifest", layer.Role, BlobNames(layer.Digest)[0])
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +59,7 @@ func missingBlob(layer Layer, err error) error {
 	return fmt.Errorf("%s: %w", blob, err)
 }
 
-// rank orders the files of a model: weights, then what belongs to them, then the rest.
+// rank orders the files of a model: weights, then projectors and adapters, then the rest.
 func rank(role ingest.Role) int {
 	switch role {
 	case ingest.Weights:

@@ -2,11 +2,11 @@ package gguftest
 
 import "encoding/binary"
 
-// Fill fills p with the bytes from offset at on of the endless stream that belongs to seed. The bytes look random, so
-// they do not compress, and any part can be made without the one before it.
+// Fill fills p with pseudo-random bytes: those from offset at on in the endless stream of seed.
+// They do not compress, and any part can be computed on its own.
 //
-// Eight bytes at a time are the output of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
-// generators, OOPSLA 2014), whose state is a counter.
+// The stream is the output of SplitMix64, whose state is a counter (Steele, Lea, Flood: Fast
+// splittable pseudorandom number generators, OOPSLA 2014).
 func Fill(p []byte, seed uint64, at int64) {
 	n := uint64(at) / 8
 	if skip := int(at % 8); skip > 0 {
@@ -24,7 +24,7 @@ func Fill(p []byte, seed uint64, at int64) {
 	}
 }
 
-// mix returns word n of the stream that belongs to seed.
+// mix returns word n of the stream of seed.
 func mix(seed, n uint64) uint64 {
 	z := seed + (n+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

@@ -32,8 +32,8 @@ func small() gguftest.File {
 	}
 }
 
-// TestWaysToRead holds the file as read at random offsets, and as written to disk, against the file in memory.
-func TestWaysToRead(t *testing.T) {
+// TestReadAndCreate compares reads at random offsets and the file on disk with the file in memory.
+func TestReadAndCreate(t *testing.T) {
 	for _, unpadded := range []bool{false, true} {
 		t.Run(fmt.Sprintf("unpadded %v", unpadded), func(t *testing.T) {
 			file := small()
@@ -67,8 +67,8 @@ func TestWaysToRead(t *testing.T) {
 	}
 }
 
-// TestSameBytesAlways pins the bytes, so that a digest in another test or a sample keeps its meaning.
-func TestSameBytesAlways(t *testing.T) {
+// TestBytes pins the bytes, because other tests and samples contain digests of them.
+func TestBytes(t *testing.T) {
 	got := fmt.Sprintf("%x", sha256.Sum256(small().Bytes()))
 	if want := "fb6e6927f1bc5913d8c518784bb5901398dd5e3e4f880196caaa248679b6ccd7"; got != want {
 		t.Errorf("digest %s, want %s", got, want)
@@ -112,7 +112,7 @@ func TestOrder(t *testing.T) {
 	for i := 1; i < len(file.Order); i++ {
 		before, tensor := parsed.Tensors[file.Order[i-1]], parsed.Tensors[file.Order[i]]
 		if tensor.Offset < before.Offset {
-			t.Errorf("%s at %d lies before %s at %d", tensor.Name, tensor.Offset, before.Name, before.Offset)
+			t.Errorf("%s at %d is before %s at %d", tensor.Name, tensor.Offset, before.Name, before.Offset)
 		}
 	}
 	if at := parsed.Tensors[1].Offset; string(whole[at:at+5]) != "given" {
@@ -131,12 +131,12 @@ func TestFill(t *testing.T) {
 			}
 		}
 	}
-	var small bytes.Buffer
-	w, _ := flate.NewWriter(&small, flate.BestCompression)
+	var compressed bytes.Buffer
+	w, _ := flate.NewWriter(&compressed, flate.BestCompression)
 	w.Write(whole)
 	w.Close()
-	if small.Len() < len(whole) {
-		t.Errorf("%d bytes compress to %d", len(whole), small.Len())
+	if compressed.Len() < len(whole) {
+		t.Errorf("%d bytes compress to %d", len(whole), compressed.Len())
 	}
 }
 

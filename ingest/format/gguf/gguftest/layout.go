@@ -5,15 +5,15 @@ import (
 	"sort"
 )
 
-// layout is a File with every byte in its place.
+// layout is a File with computed offsets.
 type layout struct {
-	header []byte
-	pieces []piece // in file order
-	size   int64
+	header  []byte
+	regions []region // in file order
+	size    int64
 }
 
-// piece is a stretch of the file after the header. Between pieces are zeros.
-type piece struct {
+// region is a run of bytes after the header. The bytes between regions are zeros.
+type region struct {
 	offset, size int64
 	data         []byte // if not nil
 	seed         uint64
@@ -22,7 +22,7 @@ type piece struct {
 
 func roundUp(n, alignment int64) int64 { return (n + alignment - 1) / alignment * alignment }
 
-// layout places the tensors and builds the header.
+// layout computes the offsets of the tensors and builds the header.
 func (f File) layout() layout {
 	alignment := int64(f.Alignment)
 	if alignment == 0 {
@@ -33,11 +33,11 @@ func (f File) layout() layout {
 	start := roundUp(int64(len(l.header)), alignment)
 	for _, i := range f.order() {
 		t := f.Tensors[i]
-		p := piece{offset: start + offsets[i], size: t.Size(), data: t.Data, seed: t.Seed, zero: t.Zero}
-		if p.seed == 0 {
-			p.seed = seedOf(f.Seed, t.Name)
+		r := region{offset: start + offsets[i], size: t.Size(), data: t.Data, seed: t.Seed, zero: t.Zero}
+		if r.seed == 0 {
+			r.seed = seedOf(f.Seed, t.Name)
 		}
-		l.pieces = append(l.pieces, p)
+		l.regions = append(l.regions, r)
 	}
 	switch {
 	case !f.Unpadded:
@@ -51,13 +51,14 @@ func (f File) layout() layout {
 		l.header = append(l.header, make([]byte, start-int64(len(l.header)))...)
 	}
 	if len(f.Trailing) > 0 {
-		l.pieces = append(l.pieces, piece{offset: l.size, size: int64(len(f.Trailing)), data: f.Trailing})
+		l.regions = append(l.regions, region{offset: l.size, size: int64(len(f.Trailing)), data: f.Trailing})
 		l.size += int64(len(f.Trailing))
 	}
 	return l
 }
 
-// offsets returns where the data of each tensor begins, from the start of all data, and where the last one ends.
+// offsets returns the start of each tensor's data and the end of the last, relative to the start of
+// the data.
 func (f File) offsets(alignment int64) (offsets []int64, end int64) {
 	offsets = make([]int64, len(f.Tensors))
 	for _, i := range f.order() {
@@ -68,7 +69,7 @@ func (f File) offsets(alignment int64) (offsets []int64, end int64) {
 	return offsets, end
 }
 
-// order returns the indices of the tensors in the order of their data.
+// order returns the indexes of the tensors in the order of their data.
 func (f File) order() []int {
 	if f.Order != nil {
 		return f.Order
@@ -80,7 +81,7 @@ func (f File) order() []int {
 	return order
 }
 
-// header builds the header without the padding that follows it.
+// header builds the header without padding.
 func (f File) header(offsets []int64) []byte {
 	if f.Version == 0 {
 		f.Version = 3
@@ -100,17 +101,17 @@ func (f File) header(offsets []int64) []byte {
 	return r.Bytes
 }
 
-// ReaderAt returns a reader of the file that makes the bytes asked for and keeps only the header. It may be used by
-// several goroutines at once.
+// ReaderAt returns a reader that computes the bytes of the file. It stores only the header, and is
+// safe for concurrent use.
 func (f File) ReaderAt() *Reader { return &Reader{f.layout()} }
 
-// Reader reads a file that is nowhere.
+// Reader is an [io.ReaderAt] of a file that is not stored.
 type Reader struct{ layout layout }
 
-// Size returns the bytes of the file.
+// Size returns the size of the file in bytes.
 func (r *Reader) Size() int64 { return r.layout.size }
 
-// ReadAt fills p with the bytes at an offset. The error is [io.EOF] if the file ends first.
+// ReadAt implements [io.ReaderAt].
 func (r *Reader) ReadAt(p []byte, at int64) (int, error) {
 	l := &r.layout
 	if at >= l.size {
@@ -122,14 +123,14 @@ func (r *Reader) ReadAt(p []byte, at int64) (int, error) {
 		copy(p[:n], l.header[at:])
 	}
 	end := at + int64(n)
-	first := sort.Search(len(l.pieces), func(i int) bool { return l.pieces[i].offset+l.pieces[i].size > at })
-	for _, piece := range l.pieces[first:] {
-		if piece.offset >= end {
+	first := sort.Search(len(l.regions), func(i int) bool { return l.regions[i].offset+l.regions[i].size > at })
+	for _, region := range l.regions[first:] {
+		if region.offset >= end {
 			break
 		}
-		from, to := max(at, piece.offset), min(end, piece.offset+piece.size)
+		from, to := max(at, region.offset), min(end, region.offset+region.size)
 		if from < to {
-			piece.read(p[from-at:to-at], from-piece.offset)
+			region.read(p[from-at:to-at], from-region.offset)
 		}
 	}
 	if n < len(p) {
@@ -138,12 +139,12 @@ func (r *Reader) ReadAt(p []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// read fills q with the piece's bytes at an offset within it.
-func (p *piece) read(q []byte, at int64) {
+// read fills p with the region's bytes from offset at on.
+func (r *region) read(p []byte, at int64) {
 	switch {
-	case p.data != nil:
-		copy(q, p.data[at:])
-	case !p.zero:
-		Fill(q, p.seed, at)
+	case r.data != nil:
+		copy(p, r.data[at:])
+	case !r.zero:
+		Fill(p, r.seed, at)
 	}
 }

@@ -6,22 +6,25 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 )
 
-// ModelOptions says what [Model] makes. The zero value is a small model.
+// ModelOptions are the options of [Model]. The zero value is a small model.
 type ModelOptions struct {
 	// Name of the model; empty means "test".
 	Name string
-	// Bytes is about the size of the file; 0 means 64 MiB. It is met to 1% unless it is too little for the layers.
+	// Bytes is the size of the file, accurate to 1% unless it is too small for the layers; 0 means
+	// 64 MiB.
 	Bytes int64
 	// Layers is the number of blocks; 0 means 4.
 	Layers int
 	// Vocabulary is the number of tokens in the metadata; 0 means 256.
 	Vocabulary int
-	// Seed chooses the data. Two models that differ in nothing but Seed have equal headers and no tensor in common.
+	// Seed selects the data. Models that differ only in Seed have equal headers and share no
+	// tensors.
 	Seed uint64
 }
 
-// Model describes a file like those of llama.cpp for the architecture "llama" with Q4_K_M quantisation: an embedding,
-// blocks of attention, feed-forward and norm tensors, and an output. Types are Q4_K, Q6_K and F32.
+// Model describes a file like those of llama.cpp for the architecture "llama" with Q4_K_M
+// quantization: an embedding, blocks of attention, feed-forward and norm tensors, and an output.
+// The types are Q4_K, Q6_K and F32.
 func Model(o ModelOptions) File {
 	o = o.defaults()
 	width := o.width()
@@ -35,7 +38,7 @@ func Model(o ModelOptions) File {
 	}
 	f.Tensors = append(f.Tensors, Tensor{Name: "output_norm.weight", Shape: []uint64{width}}, output)
 
-	// What is left of the size goes to the rows of embedding and output.
+	// Rows of embedding and output fill the rest of the size.
 	row := embedding.Size() + output.Size()
 	rows := uint64(max(1, (o.Bytes-f.Size())/row+1))
 	f.Tensors[0].Shape = []uint64{width, rows}
@@ -59,7 +62,8 @@ func (o ModelOptions) defaults() ModelOptions {
 	return o
 }
 
-// width returns the greatest multiple of 256 with which the blocks take no more than nine tenths of the file.
+// width returns the largest multiple of 256 for which the blocks take at most nine tenths of the
+// file.
 func (o ModelOptions) width() uint64 {
 	for width := uint64(256); ; width += 256 {
 		var size int64
@@ -93,7 +97,7 @@ func block(i int, width uint64) []Tensor {
 	return tensors
 }
 
-// metadata returns the keys that a reader of such a model looks for.
+// metadata returns the keys that readers of such a model use.
 func (o ModelOptions) metadata(width uint64) []KV {
 	tokens, scores := make([]string, o.Vocabulary), make([]float32, o.Vocabulary)
 	for i := range tokens {

@@ -8,8 +8,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 )
 
-// Raw builds a header field by field, right or wrong. Its methods append to Bytes and return the receiver, so that
-// they chain. The zero value writes lengths of 64 bits, lowest byte first.
+// Raw builds a valid or invalid header field by field. Its methods append to Bytes and return the
+// receiver, so that they can be chained. The zero value is little-endian with lengths of 64 bits.
 type Raw struct {
 	Bytes     []byte
 	BigEndian bool
@@ -17,7 +17,7 @@ type Raw struct {
 	Short bool
 }
 
-// Len returns the bytes so far: the offset of the field that comes next.
+// Len returns the offset of the next field.
 func (r *Raw) Len() int64 { return int64(len(r.Bytes)) }
 
 func (r *Raw) order() binary.AppendByteOrder {
@@ -27,7 +27,7 @@ func (r *Raw) order() binary.AppendByteOrder {
 	return binary.LittleEndian
 }
 
-// Text appends bytes as they are.
+// Text appends the bytes of s.
 func (r *Raw) Text(s string) *Raw {
 	r.Bytes = append(r.Bytes, s...)
 	return r
@@ -57,7 +57,7 @@ func (r *Raw) U64(n uint64) *Raw {
 	return r
 }
 
-// Count appends a length, a count or a dimension: four bytes if Short, else eight.
+// Count appends a length, a count or a dimension: four bytes if Short, otherwise eight.
 func (r *Raw) Count(n uint64) *Raw {
 	if r.Short {
 		return r.U32(uint32(n))
@@ -73,10 +73,10 @@ func (r *Raw) Start(version uint32, tensors, keys uint64) *Raw {
 	return r.Text(gguf.Magic).U32(version).Count(tensors).Count(keys)
 }
 
-// Key appends a key and the type of the value that must follow.
+// Key appends a key and the type of its value, which must follow.
 func (r *Raw) Key(key string, t gguf.ValueType) *Raw { return r.String(key).U32(uint32(t)) }
 
-// KV appends a key and a value, which [KV] says more of.
+// KV appends a key and a value; see [KV].
 func (r *Raw) KV(key string, value any) *Raw {
 	return r.Key(key, valueType(value)).Value(value)
 }
@@ -143,7 +143,7 @@ func (r *Raw) Value(value any) *Raw {
 	return r
 }
 
-// arrayOf turns a slice into an Array.
+// arrayOf converts a slice to an Array.
 func arrayOf(value any) Array {
 	switch v := value.(type) {
 	case Array:
@@ -172,7 +172,7 @@ func list[T any](elem gguf.ValueType, items []T) Array {
 	return a
 }
 
-// valueType returns the type that a value is written as.
+// valueType returns the GGUF type of a value.
 func valueType(value any) gguf.ValueType {
 	switch value.(type) {
 	case uint8:

@@ -12,16 +12,16 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestFlight: one at a time for each key, whoever comes.
-func TestFlight(t *testing.T) {
-	var f flight[int]
+// TestKeyedMutex: one goroutine at a time holds a key.
+func TestKeyedMutex(t *testing.T) {
+	var m keyedMutex[int]
 	var inside [3]atomic.Int64
 	var done atomic.Int64
 	var group sync.WaitGroup
 	for i := range 12 {
 		group.Go(func() {
 			for range 100 {
-				leave, err := f.enter(t.Context(), i%3)
+				unlock, err := m.Lock(t.Context(), i%3)
 				if err != nil {
 					t.Error(err)
 					return
@@ -31,25 +31,25 @@ func TestFlight(t *testing.T) {
 				}
 				inside[i%3].Add(-1)
 				done.Add(1)
-				leave()
+				unlock()
 			}
 		})
 	}
 	group.Wait()
-	if done.Load() != 1200 || len(f.busy) != 0 {
-		t.Errorf("%d came in, %d keys are held", done.Load(), len(f.busy))
+	if done.Load() != 1200 || len(m.locked) != 0 {
+		t.Errorf("%d locked, %d keys are still held", done.Load(), len(m.locked))
 	}
 }
 
-// TestFlightWaits: a second one waits for the first, unless its context ends; other keys do not wait.
-func TestFlightWaits(t *testing.T) {
+// TestKeyedMutexWaits: Lock waits until the key is free or its context ends. Other keys are free.
+func TestKeyedMutexWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flight[string]
-		leave, err := f.enter(t.Context(), "a")
+		var m keyedMutex[string]
+		unlock, err := m.Lock(t.Context(), "a")
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := f.enter(t.Context(), "b")
+		other, err := m.Lock(t.Context(), "b")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,29 +59,29 @@ func TestFlightWaits(t *testing.T) {
 		ended := make(chan error, 2)
 		for _, ctx := range []context.Context{ctx, t.Context()} {
 			go func() {
-				leave, err := f.enter(ctx, "a")
+				unlock, err := m.Lock(ctx, "a")
 				if err == nil {
-					leave()
+					unlock()
 				}
 				ended <- err
 			}()
 		}
 		synctest.Wait()
 		if len(ended) != 0 {
-			t.Fatalf("entered a key that is held: %v", <-ended)
+			t.Fatalf("locked a key that is held: %v", <-ended)
 		}
 		cancel(reason)
 		if err := <-ended; err != reason {
 			t.Errorf("waiting ended with %v", err)
 		}
-		leave()
+		unlock()
 		if err := <-ended; err != nil {
 			t.Errorf("waiting ended with %v", err)
 		}
 	})
 }
 
-// TestCurrent: the file that was begun first of those at hand, though one path is there twice.
+// TestCurrent: Current is the file that began first and has not ended, even if a path began twice.
 func TestCurrent(t *testing.T) {
 	var p ingest.Progress
 	var seen []string
@@ -96,6 +96,6 @@ func TestCurrent(t *testing.T) {
 		look()
 	}
 	if want := []string{"", "a", "b", "b", "a", ""}; !slices.Equal(seen, want) {
-		t.Errorf("at hand were %q, want %q", seen, want)
+		t.Errorf("current files %q, want %q", seen, want)
 	}
 }

@@ -13,11 +13,10 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// known finds out which files of source are stored and have not changed since, by size
-// and time, without reading them. If all of its weights are, then into is the model
-// that they make, and missing holds the files that it lacks; where it lacks none, it
-// gets source's name. Else missing is the whole source.
-func (r *run) known(ctx context.Context, source *ingest.Source) (into ingest.ModelID, missing ingest.Source,
+// findExisting finds the files of source that are already present and unchanged, judged by size and
+// modification time. If all weights are, into is their model and missing are the files that it
+// lacks. If it lacks none, it gets source's name. Otherwise missing is the whole source.
+func (r *run) findExisting(ctx context.Context, source *ingest.Source) (into ingest.ModelID, missing ingest.Source,
 	err error) {
 	stored := make([]ingest.StoredFile, len(source.Files))
 	for i, f := range source.Files {
@@ -54,8 +53,7 @@ func (r *run) known(ctx context.Context, source *ingest.Source) (into ingest.Mod
 	return into, missing, nil
 }
 
-// attach makes into known by source's name, which means all of source's files from then
-// on. They are stored.
+// attach gives model into the name of source, with all files of source. They are already present.
 func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.ModelID) error {
 	if source.Name == "" {
 		return nil
@@ -74,7 +72,7 @@ func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.Mod
 	return r.Catalog.Attach(ctx, r.job, into, ingest.Alias{Name: source.Name, URI: source.URI}, files)
 }
 
-// unchanged returns the stored file that f still is, or one without an ID.
+// unchanged returns the stored file of f if f has not changed since, otherwise one without an ID.
 func (r *run) unchanged(ctx context.Context, f ingest.SourceFile) (ingest.StoredFile, error) {
 	info, err := source.Stat(f.Path, f.Root)
 	if err != nil {
@@ -83,7 +81,8 @@ func (r *run) unchanged(ctx context.Context, f ingest.SourceFile) (ingest.Stored
 	return r.storedAs(ctx, f, info)
 }
 
-// storedAs returns the stored file that f is if it has the size and time of info, or one without an ID.
+// storedAs returns the stored file of f if it had the size and time of info, otherwise one without
+// an ID.
 func (r *run) storedAs(ctx context.Context, f ingest.SourceFile, info fs.FileInfo) (ingest.StoredFile, error) {
 	stored, err := r.Catalog.Unchanged(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
 	if errors.Is(err, ingest.ErrNotFound) || err == nil && (stored.Role != f.Role || !f.Expected.IsZero() &&
@@ -93,7 +92,8 @@ func (r *run) storedAs(ctx context.Context, f ingest.SourceFile, info fs.FileInf
 	return stored, err
 }
 
-// sameWeights returns the model that has all the weights of source and no others; 0 if there is none.
+// sameWeights returns the model that has all the weights of source and no others; 0 if there is
+// none.
 func (r *run) sameWeights(ctx context.Context, source *ingest.Source, stored []ingest.StoredFile) (ingest.ModelID,
 	error) {
 	var into ingest.ModelID
@@ -130,10 +130,10 @@ func (r *run) skip(path string, into ingest.ModelID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.Skipped = append(r.report.Skipped, ingest.Note{Path: path,
-		Reason: fmt.Errorf("stored already as model %d, and unchanged", into)})
+		Reason: fmt.Errorf("already present as model %d, unchanged", into)})
 }
 
-// recheck reads the file f again and compares each segment with what was recorded.
+// recheck reads the file f again and compares each segment with its recorded digest.
 func (r *run) recheck(ctx context.Context, stored ingest.StoredFile, f ingest.SourceFile) error {
 	file, err := source.Open(f.Path, f.Root)
 	if err != nil {
@@ -159,8 +159,8 @@ func (r *run) recheck(ctx context.Context, stored ingest.StoredFile, f ingest.So
 	return err
 }
 
-// compare reads the file, which was found at path, and names the segments of stored from which it differs. It adds
-// what it has compared to done.
+// compare compares the file at path with the segments of stored, and returns where they differ. It
+// adds the bytes compared to done.
 func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.File, path string,
 	done *atomic.Int64) ([]string, error) {
 	reading, cancel := context.WithCancelCause(r.stop)
@@ -180,15 +180,14 @@ func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.Fi
 		return nil, ingest.ErrInterrupted
 	}
 	if errors.Is(err, ingest.ErrIncomplete) {
-		return nil, fmt.Errorf("%w: the file cannot be given back: remove its model (ingest rm %d), and ingest the "+
+		return nil, fmt.Errorf("%w: the stored file cannot be exported: remove its model (ingest rm %d) and ingest the "+
 			"file again", err, stored.Model)
 	}
 	return places(differing), err
 }
 
-// differing says, of a file whose digest is not the one it claims, which parts are not
-// those of content that the catalogue has under that digest. It returns nothing
-// where there is none, or no telling.
+// differing compares the file that should have digest want with a stored file that has it, and
+// returns where they differ; nil if no such file is stored or they cannot be compared.
 func (r *run) differing(ctx context.Context, want ingest.Digest, model *ingest.Model) []string {
 	var file *os.File
 	var path string
@@ -200,18 +199,18 @@ func (r *run) differing(ctx context.Context, want ingest.Digest, model *ingest.M
 			}
 		}
 	}
-	if file == nil { // the mismatch itself is reported in any case
+	if file == nil { // the caller reports the mismatch itself, so errors here do not matter
 		return nil
 	}
 	stored, err := r.Catalog.FileWithDigest(ctx, want)
 	if err != nil {
 		return nil
 	}
-	parts, _ := r.compare(ctx, stored, file, path, new(atomic.Int64)) // as above
+	parts, _ := r.compare(ctx, stored, file, path, new(atomic.Int64))
 	return parts
 }
 
-// places names at most a few segments, and counts the others.
+// places names up to five segments and counts the others.
 func places(segments []ingest.StoredSegment) (names []string) {
 	for i, s := range segments {
 		if i == 5 {

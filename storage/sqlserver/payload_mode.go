@@ -13,22 +13,22 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// Way is how payloads are written to and read from rows.
-type Way string
+// PayloadMode is how payloads are written to and read from rows.
+type PayloadMode string
 
 // Win32 uses files, through OpenSqlFilestream. TSQL uses parameters, with any column and client.
 // Auto is Win32 if possible, otherwise TSQL.
 const (
-	Auto  Way = "auto"
-	Win32 Way = "win32"
-	TSQL  Way = "tsql"
+	Auto  PayloadMode = "auto"
+	Win32 PayloadMode = "win32"
+	TSQL  PayloadMode = "tsql"
 )
 
-// Ways are the values that may be asked for.
-func Ways() []Way { return []Way{Win32, TSQL, Auto} }
+// PayloadModes returns the valid modes.
+func PayloadModes() []PayloadMode { return []PayloadMode{Win32, TSQL, Auto} }
 
-// way is a choice with its reason.
-type way struct {
+// payloadAccess is the chosen mode with its reason.
+type payloadAccess struct {
 	files filestream.Files // nil for parameters
 	why   string
 }
@@ -110,23 +110,23 @@ func FilestreamClient() schema.Prerequisite {
 }
 
 // choose returns an error if Win32 is asked for but not possible.
-func choose(asked Way, have conditions) (way, error) {
+func choose(asked PayloadMode, have conditions) (payloadAccess, error) {
 	const parameters = "payloads in rows are written and read as T-SQL parameters: "
 	missing := strings.Join(have.missing(), "; ")
 	switch {
-	case asked != "" && !slices.Contains(Ways(), asked):
-		return way{}, fmt.Errorf("payloads in rows: unknown access %q: want one of %v", asked, Ways())
+	case asked != "" && !slices.Contains(PayloadModes(), asked):
+		return payloadAccess{}, fmt.Errorf("payload mode %q: want one of %v", asked, PayloadModes())
 	case asked == TSQL:
-		return way{why: parameters + "as requested"}, nil
+		return payloadAccess{why: parameters + "as requested"}, nil
 	case missing == "":
-		return way{files: have.driver,
+		return payloadAccess{files: have.driver,
 			why: "payloads in rows are written and read as files, through OpenSqlFilestream of " + have.driver.DLL +
 				": RawPayload is FILESTREAM, and the login uses Windows authentication"}, nil
 	case asked == Win32:
-		return way{}, errors.New("--filestream win32: payloads in rows cannot be written as files: " + missing)
+		return payloadAccess{}, errors.New("--filestream win32: payloads in rows cannot be written as files: " + missing)
 	}
-	return way{why: parameters + missing}, nil
+	return payloadAccess{why: parameters + missing}, nil
 }
 
-// PayloadWay describes how payloads are written to and read from rows, and why.
-func (c *Catalog) PayloadWay() string { return c.engine.way.why }
+// PayloadMode describes how payloads are written to and read from rows, and why.
+func (c *Catalog) PayloadMode() string { return c.engine.access.why }

@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// count adds the sources' sizes to what the run has to do, and returns them.
+// count adds the sources to the totals of the progress, and returns their sizes.
 func (r *run) count(sources []ingest.Source) (sizes []int64) {
 	for _, source := range sources {
 		size := sourceBytes(&source)
@@ -23,27 +23,27 @@ func (r *run) count(sources []ingest.Source) (sizes []int64) {
 	return sizes
 }
 
-// takeSource takes in one model, or finds that it is stored already. Two sources over the same
-// weights, such as two tags, go one after the other: the second finds what the first stored.
-func (r *run) takeSource(ctx context.Context, source ingest.Source, size int64) (err error) {
+// ingestSource ingests one model unless it is already present. It handles sources with the same
+// weights, such as two tags, one after the other: the second finds the model of the first.
+func (r *run) ingestSource(ctx context.Context, source ingest.Source, size int64) (err error) {
 	if r.stop.Err() != nil {
 		return ingest.ErrInterrupted
 	}
-	leave, err := r.atHand.enter(ctx, "path "+source.Files[0].Path)
+	unlock, err := r.sources.Lock(ctx, "path "+source.Files[0].Path)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer unlock()
 	var recorded atomic.Int64
 	defer func() { r.countDone(len(source.Files), size-recorded.Load(), err) }()
-	into, missing, err := r.known(ctx, &source)
+	into, missing, err := r.findExisting(ctx, &source)
 	if err != nil {
 		return err
 	}
 	if len(missing.Files) == 0 {
 		return nil
 	}
-	model, err := r.Parse(r.stop, missing) // a hostile header can take long
+	model, err := r.Parse(r.stop, missing) // a hostile header can take a long time
 	if r.stop.Err() != nil {
 		return ingest.ErrInterrupted
 	}
@@ -51,17 +51,17 @@ func (r *run) takeSource(ctx context.Context, source ingest.Source, size int64) 
 		return err
 	}
 	r.warn(model)
-	if err := r.takeModel(ctx, model, into, &recorded); err != nil || into == 0 {
+	if err := r.ingestModel(ctx, model, into, &recorded); err != nil || into == 0 {
 		return err
 	}
-	return r.attach(ctx, &source, into) // its name means the files that were stored before as well
+	return r.attach(ctx, &source, into) // its name also covers the files that were already present
 }
 
-// countDone counts a source's files as done, unless they are to be continued. The bytes that are left
-// of a source that was refused will not be recorded.
+// countDone counts a source's files as done, unless a later run resumes them. The bytes that are
+// left of a refused source are no longer part of the total.
 func (r *run) countDone(files int, left int64, err error) {
-	var trouble *ingest.SourceError
-	if err != nil && !errors.As(err, &trouble) && !errors.Is(err, ingest.ErrBusy) {
+	var sourceErr *ingest.SourceError
+	if err != nil && !errors.As(err, &sourceErr) && !errors.Is(err, ingest.ErrBusy) {
 		return
 	}
 	r.Progress.FilesDone.Add(int64(files))
@@ -70,7 +70,7 @@ func (r *run) countDone(files int, left int64, err error) {
 	}
 }
 
-// bytes is the size of the source's files, as far as they are there.
+// sourceBytes returns the size of the source's files that exist.
 func sourceBytes(s *ingest.Source) int64 {
 	n := int64(0)
 	for _, f := range s.Files {
@@ -92,8 +92,9 @@ func (r *run) warn(model *ingest.Model) {
 	}
 }
 
-// takeModel records a parsed model and takes in its files. It adds to recorded what has rows.
-func (r *run) takeModel(ctx context.Context, model *ingest.Model, into ingest.ModelID, recorded *atomic.Int64) error {
+// ingestModel records a parsed model and ingests its files. It adds the bytes that have rows to
+// recorded.
+func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.ModelID, recorded *atomic.Int64) error {
 	model.StoreAddress = r.StoreAddress
 	plans := make([]*ingest.Plan, len(model.Files))
 	for i := range model.Files {
@@ -102,13 +103,12 @@ func (r *run) takeModel(ctx context.Context, model *ingest.Model, into ingest.Mo
 			return &ingest.SourceError{Path: model.Files[i].Path, Offset: -1, Err: err}
 		}
 	}
-	// Two copies of a file, with one name and time, have one key: never continue
-	// in one goroutine what another has begun.
-	leave, err := r.atHand.enter(ctx, "key "+model.Key(plans).String())
+	// Two sources can have the same key: only one goroutine may work on a model.
+	unlock, err := r.sources.Lock(ctx, "key "+model.Key(plans).String())
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer unlock()
 	entry, err := r.Catalog.Begin(ctx, r.job, model, plans)
 	if err != nil {
 		return err
@@ -121,15 +121,15 @@ func (r *run) takeModel(ctx context.Context, model *ingest.Model, into ingest.Mo
 	recorded.Add(resumed)
 	r.Progress.BytesRecorded.Add(resumed)
 	r.Progress.BytesResumed.Add(resumed)
-	err = r.takeFiles(ctx, model, plans, entry, recorded)
-	if err = errors.Join(err, r.tally(ctx, before)); err == nil {
+	err = r.ingestFiles(ctx, model, plans, entry, recorded)
+	if err = errors.Join(err, r.countStored(ctx, before)); err == nil {
 		err = r.complete(ctx, model, entry.ID, into, resumed)
 	}
 	return r.abandonIfWrong(ctx, model, entry, err)
 }
 
-// tally adds to the report what this run has stored of a model.
-func (r *run) tally(ctx context.Context, before ingest.Summary) error {
+// countStored adds the bytes that this run recorded for a model to the report.
+func (r *run) countStored(ctx context.Context, before ingest.Summary) error {
 	after, err := r.Catalog.Model(ctx, before.ID)
 	if err != nil {
 		return err
@@ -141,8 +141,8 @@ func (r *run) tally(ctx context.Context, before ingest.Summary) error {
 	return nil
 }
 
-// takeFiles takes in the files of a model. All of them are tried, although one fails.
-func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*ingest.Plan, entry *ingest.Entry,
+// ingestFiles ingests the files of a model. It tries all of them even if one fails.
+func (r *run) ingestFiles(ctx context.Context, model *ingest.Model, plans []*ingest.Plan, entry *ingest.Entry,
 	recorded *atomic.Int64) error {
 	var group errgroup.Group
 	failures := make([]error, len(model.Files))
@@ -161,39 +161,40 @@ func (r *run) takeFiles(ctx context.Context, model *ingest.Model, plans []*inges
 			path := model.Files[i].Path
 			r.Progress.Begin(path)
 			defer r.Progress.End(path)
-			file := &intake{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i],
+			file := &fileIngest{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i],
 				recorded: recorded}
 			r.Log.Info("file begun", "path", path, "model", entry.ID, "bytes", model.Files[i].Bytes, "recorded",
 				entry.Files[i].Recorded)
-			return file.take(ctx)
+			return file.ingest(ctx)
 		})
 	}
-	group.Wait() // each error is among the failures
+	group.Wait() // failures has the errors
 	return errors.Join(failures...)
 }
 
-// complete closes the model and notes it in the report.
+// complete closes the model and adds it to the report.
 func (r *run) complete(ctx context.Context, model *ingest.Model, id, into ingest.ModelID, resumed int64) error {
 	final, err := r.Catalog.Complete(ctx, r.job, id, into)
 	if errors.Is(err, ingest.ErrIncomplete) { // another program has removed rows of it
 		return &ingest.SourceError{Path: model.Files[0].Path, Offset: -1,
-			Err: fmt.Errorf("%w: it is begun anew by the next run", err)}
+			Err: fmt.Errorf("%w: the next run starts this model over", err)}
 	}
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
 	}
-	outline := Outline{Model: final, Name: model.Name, Files: len(model.Files), Merged: final != id, Resumed: resumed}
+	ingested := IngestedModel{Model: final, Name: model.Name, Files: len(model.Files), Merged: final != id,
+		Resumed: resumed}
 	for i := range model.Files {
-		outline.Bytes += model.Files[i].Bytes
+		ingested.Bytes += model.Files[i].Bytes
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Ingested = append(r.report.Ingested, outline)
+	r.report.Ingested = append(r.report.Ingested, ingested)
 	return nil
 }
 
-// abandonIfWrong removes the rows of a model that continuing could never complete: its file turned
-// out to be another than the one that was begun, or rows of it are gone.
+// abandonIfWrong removes the rows of a model that cannot be resumed: a file changed or has an
+// unexpected digest, or rows are missing.
 func (r *run) abandonIfWrong(ctx context.Context, model *ingest.Model, entry *ingest.Entry, err error) error {
 	var mismatch *ingest.MismatchError
 	if !errors.As(err, &mismatch) && !errors.Is(err, ingest.ErrChanged) && !errors.Is(err, ingest.ErrIncomplete) {

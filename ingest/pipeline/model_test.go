@@ -13,12 +13,12 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// TestTakeInAndGiveBack: every kind of file is cut as its plan says, and comes back byte for byte.
-func TestTakeInAndGiveBack(t *testing.T) {
+// TestRoundTrip: every kind of file is divided as planned and exported byte for byte.
+func TestRoundTrip(t *testing.T) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	sources := map[string]ingest.Source{
-		"motley":         file(create(t, in("motley.gguf"), motley())),
+		"mixed":          file(create(t, in("mixed.gguf"), mixed())),
 		"model":          file(model(t, in("model.gguf"), 5*mib, 1)),
 		"split":          splits(t, folder),
 		"opaque":         file(blob(t, in("opaque"), 3*mib+5, 2)),
@@ -33,21 +33,21 @@ func TestTakeInAndGiveBack(t *testing.T) {
 		for _, source := range sources {
 			all = append(all, source)
 		}
-		report := h.take(t, all...)
+		report := h.ingest(t, all...)
 		if len(report.Ingested) != len(sources) || len(report.Skipped) != 0 {
-			t.Errorf("taken %v, skipped %v", report.Ingested, report.Skipped)
+			t.Errorf("ingested %v, skipped %v", report.Ingested, report.Skipped)
 		}
 		h.check(t)
-		h.giveBack(t)
+		h.checkExports(t)
 		for name, source := range sources {
-			t.Run(name, func(t *testing.T) { asPlanned(t, h, source) })
+			t.Run(name, func(t *testing.T) { checkPlanned(t, h, source) })
 		}
-		readNothing(t, h, all)
+		checkAllSkipped(t, h, all)
 	})
 }
 
-// asPlanned compares what was recorded of a source with its plan.
-func asPlanned(t *testing.T, h *home, source ingest.Source) {
+// checkPlanned compares the rows of a source with its plan.
+func checkPlanned(t *testing.T, h *home, source ingest.Source) {
 	parsed, err := format.Parser{}.Parse(t.Context(), source)
 	if err != nil {
 		t.Fatal(err)
@@ -66,20 +66,17 @@ func asPlanned(t *testing.T, h *home, source ingest.Source) {
 	}
 	for i := range parsed.Files {
 		f := &parsed.Files[i]
-		plan, err := ingest.NewPlan(f, few.SegmentBytes)
+		plan, err := ingest.NewPlan(f, small.SegmentBytes)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var want, got []ingest.Segment
 		for s := range plan.All() {
-			s.First, s.Count = 0, 0 // a Piece does not say them
+			s.First, s.Count = 0, 0 // StoredSegment does not have them
 			want = append(want, s)
 		}
-		for _, p := range h.pieces(t, m.Files[i]) {
-			tensor := slices.IndexFunc(f.Tensors, func(t ingest.Tensor) bool {
-				return p.Layer != 0 &&
-					t.Name == p.Tensor
-			})
+		for _, p := range h.segments(t, m.Files[i]) {
+			tensor := slices.IndexFunc(f.Tensors, func(t ingest.Tensor) bool { return p.Layer != 0 && t.Name == p.Tensor })
 			got = append(got, ingest.Segment{Tensor: tensor, Ordinal: p.Ordinal, Offset: p.Offset, Bytes: p.Bytes})
 		}
 		if !slices.Equal(got, want) {
@@ -96,7 +93,7 @@ func asPlanned(t *testing.T, h *home, source ingest.Source) {
 	}
 }
 
-// stored returns the model that was read from path.
+// stored returns the model of the file at path.
 func stored(t *testing.T, h *home, path string) ingest.Summary {
 	t.Helper()
 	for _, m := range h.models(t) {
@@ -110,25 +107,25 @@ func stored(t *testing.T, h *home, path string) ingest.Summary {
 	return ingest.Summary{}
 }
 
-// readNothing runs again over sources that are stored: all are skipped, none is read.
-func readNothing(t *testing.T, h *home, sources []ingest.Source) {
+// checkAllSkipped runs again over stored sources: all are skipped, none is read.
+func checkAllSkipped(t *testing.T, h *home, sources []ingest.Source) {
 	t.Helper()
 	before := h.state(t)
-	report := h.take(t, sources...)
+	report := h.ingest(t, sources...)
 	if report.BytesRead != 0 || len(report.Ingested) != 0 || len(report.Skipped) != len(sources) {
-		t.Errorf("the second run read %d bytes, took in %v, skipped %v", report.BytesRead, report.Ingested,
+		t.Errorf("the second run read %d bytes, ingested %v, skipped %v", report.BytesRead, report.Ingested,
 			report.Skipped)
 	}
-	wantState(t, h.state(t), before)
+	checkState(t, h.state(t), before)
 }
 
-// TestReport: the numbers of a report and of a progress are those of the files.
+// TestReport: report and progress count the bytes of the files.
 func TestReport(t *testing.T) {
 	folder := t.TempDir()
 	one := blob(t, filepath.Join(folder, "one"), 2*mib+1, 1)
 	two := write(t, filepath.Join(folder, "two"), slices.Concat(noise(mib, 1), noise(mib, 2)))
 	h := storeHome(t)
-	options := few
+	options := small
 	options.Jobs = 1
 	in := h.ingester(options)
 	report, err := run(t, t.Context(), in, file(one), file(two))
@@ -151,13 +148,13 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestEqualPayloadsWait: of two equal payloads in flight the second waits for the first.
+// TestEqualPayloadsWait: of two equal payloads in flight, the second waits for the first.
 func TestEqualPayloadsWait(t *testing.T) {
 	h := storeHome(t)
 	folder := t.TempDir()
 	a := file(write(t, filepath.Join(folder, "a"), make([]byte, 6*mib)))
 	b := file(write(t, filepath.Join(folder, "b"), make([]byte, 5*mib)))
-	in := h.ingester(few)
+	in := h.ingester(small)
 	var mu sync.Mutex
 	putting := map[ingest.Digest]bool{}
 	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {

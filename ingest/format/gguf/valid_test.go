@@ -11,8 +11,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 )
 
-// checkSound checks what holds of every file that is accepted, by other means than the parser's.
-func checkSound(t *testing.T, f *gguf.File, size int64) {
+// checkValid checks the properties of an accepted file independently of the parser.
+func checkValid(t *testing.T, f *gguf.File, size int64) {
 	t.Helper()
 	if f.HeaderSize > size || f.HeaderSize < 16 || f.DataOffset < f.HeaderSize ||
 		f.DataOffset-f.HeaderSize >= f.Alignment || f.DataOffset%f.Alignment != 0 {
@@ -83,7 +83,7 @@ func shareBytes(a, b gguf.Tensor) bool {
 	return a.Offset < b.Offset+max(b.Size, 1) && b.Offset < a.Offset+max(a.Size, 1)
 }
 
-// mustRefuse parses a file that is wrong and checks what is said of it.
+// mustRefuse parses an invalid file and checks the error.
 func mustRefuse(t *testing.T, file []byte, at int64, reason string) {
 	t.Helper()
 	f, err := parse(file)
@@ -92,16 +92,16 @@ func mustRefuse(t *testing.T, file []byte, at int64, reason string) {
 		t.Fatalf("got %+v, %v; want it refused: %s", f, err, reason)
 	}
 	if !strings.Contains(refused.Reason, reason) {
-		t.Errorf("reason %q does not say %q", refused.Reason, reason)
+		t.Errorf("reason %q does not contain %q", refused.Reason, reason)
 	}
 	if refused.Offset != at {
 		t.Errorf("offset %d, want %d: %v", refused.Offset, at, err)
 	}
 	if want := fmt.Sprintf("offset %d: ", at); !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("message %q does not begin with %q", err, want)
+		t.Errorf("message %q does not start with %q", err, want)
 	}
 	if refused.Err != nil {
-		t.Errorf("a file that is merely wrong has the cause %v", refused.Err)
+		t.Errorf("an invalid file has the cause %v", refused.Err)
 	}
 	if strings.ContainsFunc(err.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		t.Errorf("message %q has control characters", err)

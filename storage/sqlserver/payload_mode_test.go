@@ -29,14 +29,14 @@ func TestChoose(t *testing.T) {
 		"noDriver": {noDriver, []string{"no driver: install one"}},
 		"nothing":  {nothing, []string{"LayerTensorSegments and of FileSegments", "the login does not", "install one"}},
 	} {
-		for _, asked := range []Way{"", Auto, Win32, TSQL} {
+		for _, asked := range []PayloadMode{"", Auto, Win32, TSQL} {
 			t.Run(name+" "+string(asked), func(t *testing.T) {
-				way, err := choose(asked, c.have)
+				access, err := choose(asked, c.have)
 				files := c.missing == nil && asked != TSQL
-				if (way.files != nil) != files || (err != nil) != (asked == Win32 && !files) {
-					t.Fatalf("files %v, error %v", way.files, err)
+				if (access.files != nil) != files || (err != nil) != (asked == Win32 && !files) {
+					t.Fatalf("files %v, error %v", access.files, err)
 				}
-				text := way.why
+				text := access.why
 				if err != nil {
 					text = err.Error()
 				}
@@ -60,8 +60,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The choice depends on the server, the address and the settings.
-func TestWayIsChosen(t *testing.T) {
+// TestPayloadModeIsChosen checks that the mode depends on the server, the address and the settings.
+func TestPayloadModeIsChosen(t *testing.T) {
 	d := newDouble(t)
 	d.Handle("/* ingest: inspect */", func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f "+
@@ -72,7 +72,7 @@ func TestWayIsChosen(t *testing.T) {
 	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"Atoms"}), nil
 	})
-	if why := d.open(t).PayloadWay(); !strings.Contains(why,
+	if why := d.open(t).PayloadMode(); !strings.Contains(why,
 		"T-SQL parameters: RawPayload of FileSegments is not a FILESTREAM column") {
 		t.Error(why)
 	}
@@ -88,7 +88,7 @@ func TestWayIsChosen(t *testing.T) {
 	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"FileSegments"}), nil
 	})
-	if why := d.open(t).PayloadWay(); strings.Contains(why, "RawPayload") {
+	if why := d.open(t).PayloadMode(); strings.Contains(why, "RawPayload") {
 		t.Error(why)
 	}
 }

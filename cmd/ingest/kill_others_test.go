@@ -1,0 +1,125 @@
+//go:build unix
+
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// killsVariable has the number of kills of TestKillOthers.
+const killsVariable = "INGEST_TEST_KILLS"
+
+// TestKillOthers kills resume, rm, verify --repair and gc. After each kill, rows contradict neither
+// each other nor the store. Running models and gc again restores the state.
+func TestKillOthers(t *testing.T) {
+	if rerunWithoutRace(t) {
+		return
+	}
+	kills := 40
+	if testing.Short() {
+		kills = 8
+	}
+	if text := os.Getenv(killsVariable); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("%s: %v", killsVariable, err)
+		}
+	}
+	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
+		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": smallTensors(2500)})
+	k := newKiller(t, s, false)
+	k.reset()
+	want := k.baseline()
+	killed := map[string]int{}
+	for round := 0; k.others < kills; round++ {
+		before := k.others
+		command := []string{"rm", "repair", "gc", "resume"}[round%4]
+		switch command {
+		case "rm":
+			k.killRemoval()
+		case "repair":
+			k.killRepair()
+		case "gc":
+			k.collect(k.audit(k.digests))
+		case "resume":
+			k.killResume()
+		}
+		killed[command] += k.others - before
+		k.must("models", k.folder)
+		k.must("gc", "--yes") // finishes a removal
+		k.must("verify")
+		// The models that share segments may have stored them in another order.
+		if got := k.audit(k.digests); got.open != 0 || len(got.models) != len(want.models) ||
+			!maps.Equal(got.digests, want.digests) {
+			t.Errorf("%d models, %d open, %d segments; want %d, 0, %d", len(got.models), got.open, len(got.digests),
+				len(want.models), len(want.digests))
+		}
+		if t.Failed() {
+			t.Fatalf("in round %d, after %s", round, command)
+		}
+	}
+	t.Logf("kills: %v", killed)
+	for _, command := range []string{"rm", "repair", "gc", "resume"} {
+		if kills >= 40 && killed[command] == 0 {
+			t.Errorf("no kill hit %s before its end", command)
+		}
+	}
+}
+
+// killRemoval kills rm, which leaves the model unchanged, or marked and invisible.
+func (k *killer) killRemoval() {
+	k.Helper()
+	model := []string{"one", "two", "small"}[k.random.IntN(3)]
+	if done, _, e := k.kill(k.startup/2+k.randomDelay(2*k.startup), "rm", model, "--yes"); done && e.code != exitDone {
+		k.Errorf("rm: exit code %d\n%s", e.code, e.stderr)
+	}
+	k.audit(k.digests)
+}
+
+// killRepair damages a payload and kills the repair of it.
+func (k *killer) killRepair() {
+	k.Helper()
+	for digest, bytes := range k.audit(k.digests).digests {
+		path := payloadPath(k.store, digest)
+		if err := os.WriteFile(path, make([]byte, bytes), 0o600); err != nil {
+			k.Fatal(err)
+		}
+		break
+	}
+	for _, model := range []string{"one", "two", "small"} {
+		args := []string{"verify", model, "--repair", k.path(model + ".gguf")}
+		k.kill(k.startup/2+k.randomDelay(4*k.startup), args...)
+		k.audit(k.digests)
+		k.must(args...)
+	}
+}
+
+// killResume removes a model, kills its next ingestion, and kills resume.
+func (k *killer) killResume() {
+	k.Helper()
+	k.must("rm", "one", "--yes")
+	k.must("gc", "--yes")
+	kills := k.kills
+	k.kill(k.startup+k.randomDelay(k.maxDelay), k.models()...)
+	if k.kills == kills {
+		return // it ended before the kill
+	}
+	for range 2 {
+		k.audit(k.digests)
+		k.kill(k.startup/2+k.randomDelay(k.maxDelay), "resume")
+	}
+	k.audit(k.digests)
+	k.must("resume")
+	if left, _ := filepath.Glob(filepath.Join(k.store, "tmp", "*")); len(left) > 40 {
+		k.Errorf("%d temporary files remain", len(left))
+	}
+}
+
+func (k *killer) randomDelay(most time.Duration) time.Duration {
+	return time.Duration(k.random.Int64N(int64(most) + 1))
+}
