@@ -108,7 +108,7 @@ func TestLeaseOfAnotherMachine(t *testing.T) {
 	}
 	lease(1500*time.Millisecond + 4*time.Since(begun)) // slower machines read the lease later
 	e := b.must("models", s.folder)
-	if !strings.Contains(e.stderr, "by process 1 on elsewhere") ||
+	if !strings.Contains(e.stderr, "process 1 on elsewhere") ||
 		!strings.Contains(e.stderr, "waiting for the lease to expire") {
 		t.Errorf("stderr says %q", e.stderr)
 	}
