@@ -194,7 +194,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("Open with a cancelled context: %v", err)
 	}
 	s, err := Open(t.Context(), "azblob://account1", Settings{})
-	if err != nil || s.workers != defaultWorkers {
+	if err != nil || s.workers != defaultWorkers || s.block != defaultBlockBytes {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

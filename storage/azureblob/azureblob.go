@@ -45,19 +45,23 @@ const (
 
 // Settings of a store. The zero value has good defaults.
 type Settings struct {
-	Layout  Layout         // ByContent if empty
-	Tier    string         // hot, cool, cold or archive; the account's default if empty
-	Workers int            // number of concurrent calls, for which connections are kept; 8 if zero or less
-	Stall   time.Duration  // a connection is dropped if no byte moves for so long; 90 s if zero or less
-	Policy  storage.Policy // for retries
+	Layout  Layout        // ByContent if empty
+	Tier    string        // hot, cool, cold or archive; the account's default if empty
+	Workers int           // number of concurrent calls, for which connections are kept; 8 if zero or less
+	Stall   time.Duration // a connection is dropped if no byte moves for so long; 90 s if zero or less
+	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It grows
+	// for a file that would have too many blocks.
+	BlockBytes int64
+	Policy     storage.Policy // for retries
 	// CapMbps limits payload bytes in both directions together, in megabits (1,000,000 bits) per second;
 	// no limit if zero or less. It is an average over seconds. Retries count.
 	CapMbps float64
 }
 
 const (
-	defaultWorkers = 8
-	defaultStall   = 90 * time.Second
+	defaultWorkers    = 8
+	defaultStall      = 90 * time.Second
+	defaultBlockBytes = 8 << 20
 )
 
 var tiers = map[string]blob.AccessTier{
@@ -72,6 +76,7 @@ type Store struct {
 	layout    Layout
 	tier      *blob.AccessTier
 	workers   int
+	block     int64
 	policy    storage.Policy
 	pageSize  int32                  // of lists; 0 for the service's own, which is 5,000
 	scrub     func(string) string    // removes secrets
@@ -115,6 +120,7 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 		url:     place.url(),
 		layout:  settings.Layout,
 		workers: settings.Workers,
+		block:   settings.BlockBytes,
 		policy:  settings.Policy,
 		scrub:   access.scrub,
 	}
@@ -148,6 +154,9 @@ func (s *Settings) complete() {
 	}
 	if s.Stall <= 0 {
 		s.Stall = defaultStall
+	}
+	if s.BlockBytes <= 0 {
+		s.BlockBytes = defaultBlockBytes
 	}
 }
 

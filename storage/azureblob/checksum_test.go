@@ -82,8 +82,13 @@ func (c *checkingService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-ms-error-code", code)
 		w.WriteHeader(status)
 	}
-	if r.Method != http.MethodPut {
+	query := r.URL.Query()
+	switch {
+	case r.Method != http.MethodPut:
 		deny(http.StatusNotFound, "BlobNotFound")
+		return
+	case query.Get("comp") == "blocklist":
+		w.WriteHeader(http.StatusCreated)
 		return
 	}
 	c.n++
@@ -95,7 +100,7 @@ func (c *checkingService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		deny(http.StatusBadRequest, "MissingRequiredHeader")
 	case sum:
-		c.accepted[r.URL.Path] = body
+		c.accepted[r.URL.Path+query.Get("blockid")] = body
 		w.Header().Set("x-ms-content-crc64", sum)
 		w.WriteHeader(http.StatusCreated)
 	default:
@@ -115,7 +120,7 @@ func openChecking(t *testing.T, service *checkingService, settings Settings) *St
 // TestServiceChecksEachUpload sends payloads to a service that checks them.
 func TestServiceChecksEachUpload(t *testing.T) {
 	service := &checkingService{}
-	s := openChecking(t, service, Settings{})
+	s := openChecking(t, service, Settings{BlockBytes: 64 << 10})
 	for _, size := range []int{0, 1, 9, 4096, 100_000} {
 		p := randomBytes(size, uint64(size))
 		if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
@@ -125,19 +130,29 @@ func TestServiceChecksEachUpload(t *testing.T) {
 			t.Errorf("%d bytes again: %v", size, err)
 		}
 	}
-	if len(service.accepted) != 5 || service.n != 2*5 {
+	p := randomBytes(1<<20, 9)
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
+		t.Error(err)
+	}
+	if len(service.accepted) != 5+16 || service.n != 2*5+16 {
 		t.Errorf("%d uploads were accepted of %d", len(service.accepted), service.n)
 	}
 	for _, size := range []int{0, 1, 9, 4096, 100_000} {
 		p := randomBytes(size, uint64(size))
 		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
 	}
+	service.wantBlocks(t, p, 64<<10)
 	// The service does check: it refuses another checksum.
-	p := randomBytes(1<<20, 9)
 	bad := newUpload("bad", ingest.Sum(p), p, metadata{})
 	bad.crc++
 	if _, err := s.send(t.Context(), bad, nil); !refused(err, bloberror.CRC64Mismatch) {
 		t.Errorf("with a wrong checksum: %v", err)
+	}
+	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(
+		err,
+		bloberror.CRC64Mismatch,
+	) {
+		t.Errorf("a block with a checksum that is not its own: %v", err)
 	}
 }
 
@@ -149,6 +164,19 @@ func (c *checkingService) wantAccepted(t *testing.T, name string, want []byte) {
 	}
 }
 
+// wantBlocks wants each block of a file to be there.
+func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
+	t.Helper()
+	for i := 0; i*size < len(file); i++ {
+		block := file[i*size : min(len(file), (i+1)*size)]
+		c.wantAccepted(
+			t,
+			payloadName(ingest.Sum(file))+blockID(ingest.Sum(file), int64(size), i, slowCRC(block)),
+			block,
+		)
+	}
+}
+
 // Every second body is damaged: the service refuses it, and a retry succeeds.
 func TestDamagedUpload(t *testing.T) {
 	service := &checkingService{damage: func(n int, body []byte) {
@@ -156,7 +184,7 @@ func TestDamagedUpload(t *testing.T) {
 			body[len(body)/2] ^= 0x10
 		}
 	}}
-	s := openChecking(t, service, Settings{Policy: quick})
+	s := openChecking(t, service, Settings{BlockBytes: 64 << 10, Policy: quick})
 	p := randomBytes(300_000, 10)
 	once := openStore(t, s.url, Settings{})
 	if _, err := once.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
@@ -170,8 +198,13 @@ func TestDamagedUpload(t *testing.T) {
 		}
 		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
 	}
-	if service.n != 4 {
-		t.Errorf("%d uploads, want 4", service.n)
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
+		t.Errorf("in blocks: %v", err)
+	}
+	service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
+	service.wantBlocks(t, p, 64<<10)
+	if service.n < 2+2*5 {
+		t.Errorf("%d uploads: none was damaged", service.n)
 	}
 }
 
@@ -180,15 +213,17 @@ func TestDamagedUpload(t *testing.T) {
 func TestOtherBytesReceived(t *testing.T) {
 	clearEnvironment(t)
 	var mu sync.Mutex
-	var lies, tag int
+	var lies, blocks, tag int
 	held := map[string][]byte{}
 	headers := map[string]http.Header{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		body, _ := io.ReadAll(r.Body)
-		path := r.URL.Path
+		path, comp := r.URL.Path, r.URL.Query().Get("comp")
 		switch there := held[path]; {
+		case r.Method == http.MethodPut && comp == "blocklist":
+			w.WriteHeader(http.StatusCreated)
 		case r.Method == http.MethodPut:
 			if match := r.Header.Get("If-Match"); r.Header.Get("If-None-Match") != "" && there != nil ||
 				match != "" && match != headers[path].Get("ETag") {
@@ -200,15 +235,19 @@ func TestOtherBytesReceived(t *testing.T) {
 				body[0]++
 			}
 			w.Header().Set("x-ms-content-crc64", crcText(slowCRC(body)))
-			tag++
-			kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
-			for name, values := range r.Header {
-				if strings.HasPrefix(name, "X-Ms-Meta-") {
-					kept[name] = values
+			if comp == "block" {
+				blocks++
+			} else {
+				tag++
+				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
+				for name, values := range r.Header {
+					if strings.HasPrefix(name, "X-Ms-Meta-") {
+						kept[name] = values
+					}
 				}
+				held[path], headers[path] = body, kept
+				maps.Copy(w.Header(), kept)
 			}
-			held[path], headers[path] = body, kept
-			maps.Copy(w.Header(), kept)
 			w.WriteHeader(http.StatusCreated)
 		case there == nil:
 			w.WriteHeader(http.StatusNotFound)
@@ -221,7 +260,7 @@ func TestOtherBytesReceived(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{Policy: quick})
+	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{BlockBytes: 100_000, Policy: quick})
 	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} { // below and above lookFirst
 		p := randomBytes(size, 14)
 		lies = lied
@@ -238,6 +277,16 @@ func TestOtherBytesReceived(t *testing.T) {
 	}
 	if got := held["/devstoreaccount1/checked/"+payloadName(ingest.Sum(p))]; got != nil {
 		t.Errorf("other bytes are stored")
+	}
+	p = randomBytes(200_000, 16)
+	lies = 1
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err != nil || blocks != 3 {
+		t.Errorf("PutFile: %v, %d blocks sent, want two and one of them again", err, blocks)
+	}
+	lies = 1 << 30
+	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err == nil ||
+		!strings.Contains(err.Error(), "other bytes") {
+		t.Errorf("PutFile, lied to each time: %v", err)
 	}
 }
 

@@ -131,8 +131,13 @@ func TestNeverPublic(t *testing.T) {
 			return err
 		},
 		func(s *Store) error { _, err := s.Owner(t.Context(), "catalog"); return err },
+		func(s *Store) error {
+			content := randomBytes(9, 1)
+			_, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), 9)
+			return err
+		},
 	} {
-		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{})
+		s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), Settings{BlockBytes: 4})
 		if err := fill(s); err != nil {
 			t.Fatal(err)
 		}

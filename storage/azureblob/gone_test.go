@@ -13,7 +13,7 @@ import (
 // A container that is deleted after the store was claimed is not created again: payloads that rows
 // refer to are lost.
 func TestContainerGone(t *testing.T) {
-	s := fresh(t, Settings{})
+	s := fresh(t, Settings{BlockBytes: 1000})
 	if _, err := s.Owner(t.Context(), "ours"); err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +24,7 @@ func TestContainerGone(t *testing.T) {
 	for name, do := range map[string]func() error{
 		"Put":     func() error { _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); return err },
 		"Replace": func() error { _, err := s.Replace(t.Context(), ingest.Sum(p), ingest.Address{}, p); return err },
+		"stage":   func() error { return s.stage(t.Context(), "x", blockID(ingest.Sum(p), 1000, 0, 1), 1, p[:1]) },
 		"claim":   func() error { _, err := s.Owner(t.Context(), "ours"); return err },
 		"Owner":   func() error { _, err := s.Owner(t.Context(), ""); return err },
 	} {

@@ -43,6 +43,8 @@ var hints = map[bloberror.Code]string{
 	bloberror.InvalidBlobTier:                "this kind of account does not have this tier",
 	bloberror.InvalidHeaderValue: "the service does not know a header or its value: the tier, or the version of the " +
 		"protocol (Azurite accepts a newer one with --skipApiVersionCheck)",
+	bloberror.BlockCountExceedsLimit: "the blob has 100,000 uncommitted blocks: the service removes them a week " +
+		"after the last one",
 }
 
 // hint says what to do about an error.

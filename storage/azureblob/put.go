@@ -18,7 +18,6 @@ import (
 	"github.com/minio/crc64nvme"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/storage"
 )
 
 // lookFirst is the size in bytes from which Put checks for the blob before it sends the payload.
@@ -295,26 +294,4 @@ func (s *Store) makeContainer(ctx context.Context) error {
 			"create it, private, or use another credential"
 	}
 	return err
-}
-
-// tried is storage.Do for a request that has a result.
-func tried[T any](ctx context.Context, s *Store, request func() (T, error)) (result T, err error) {
-	err = storage.Do(ctx, s.policy, func() error {
-		result, err = request()
-		return err
-	})
-	return result, err
-}
-
-// received compares the checksum that the service says it has received with the one that was sent.
-func (s *Store) received(act, name string, got []byte, sent uint64) error {
-	if len(got) == 0 || base64.StdEncoding.EncodeToString(got) == crcText(sent) {
-		return nil
-	}
-	return &Error{
-		Act:       act,
-		URL:       s.urlOf(name),
-		transient: true,
-		cause:     fmt.Errorf("the service received other bytes: their CRC64 is %x", got),
-	}
 }
