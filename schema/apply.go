@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// NewerError says that a database was changed by a newer program than this one.
+// NewerError is returned for a database that a newer program has changed.
 type NewerError struct {
 	Applied, Known int // numbers of the last steps
 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("the database has schema step %d and this program knows %d: use a newer ingest", e.Applied,
-		e.Known)
+	return fmt.Sprintf("the database has schema step %d, but this program knows %d: use a newer ingest",
+		e.Applied, e.Known)
 }
 
-// Report is what Apply did, or what it would do.
+// Report is what Apply did, or would do.
 type Report struct {
 	Server  Server
 	Applied int    // number of the last step that the database had before; 0 for none
-	Steps   []Step // those that it lacked, as they were or would be executed
-	// Mends is set if the database has been through the steps, and somebody has removed since what they made.
-	Mends bool
-	// Left are the tables that are not as they should be: after Apply, which does not change what was there; or
-	// now, where this is what Apply would do.
+	Steps   []Step // steps that were or would be executed
+	// Repairs is set if the database has all steps but lacks something that they made.
+	Repairs bool
+	// Left are the tables that still differ after Apply, which does not change what exists. In a
+	// preview, they are the tables that differ now.
 	Left []Table
 }
 
-// createSteps is executed under the lock, so no two processes do it at once.
+// createSteps runs under the lock: two processes never run it at once.
 const createSteps = `/* ingest: create-steps */
 IF OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL
 CREATE TABLE dbo.SchemaSteps (
@@ -43,13 +43,15 @@ CREATE TABLE dbo.SchemaSteps (
 	CONSTRAINT PK_SchemaSteps PRIMARY KEY CLUSTERED (Number)
 )`
 
-// lockSchema holds off other processes until the transaction ends. It fails after a minute (51001).
+// lockSchema makes other processes wait until the transaction ends. It fails after a minute
+// (51001).
 const lockSchema = `/* ingest: lock-schema */
 DECLARE @got int;
-EXEC @got = sp_getapplock @Resource = N'ingest:schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;
+EXEC @got = sp_getapplock @Resource = N'ingest:schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction',
+	@LockTimeout = 60000;
 IF @got < 0 THROW 51001, N'another process has been changing the schema for a minute', 1;`
 
-// Plan returns which steps the SQL Server database db lacks by its own account.
+// Plan returns the steps that SchemaSteps of the SQL Server database db lacks.
 func Plan(ctx context.Context, db querier) (*Report, error) {
 	r := &Report{}
 	var err error
@@ -72,10 +74,10 @@ func Plan(ctx context.Context, db querier) (*Report, error) {
 
 // applied returns the number of the last step that the database has.
 func applied(ctx context.Context, db querier) (int, error) {
-	var there bool
-	err := db.QueryRowContext(ctx,
-		`/* ingest: find-steps */ SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`).Scan(&there)
-	if err != nil || !there {
+	var exists bool
+	err := db.QueryRowContext(ctx, `/* ingest: find-steps */
+SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`).Scan(&exists)
+	if err != nil || !exists {
 		return 0, err
 	}
 	var last int
@@ -90,19 +92,19 @@ func Preview(ctx context.Context, db querier) (*Report, error) {
 	if err != nil || len(r.Steps) > 0 {
 		return r, err
 	}
-	if r.Left, err = wrong(ctx, db); err != nil {
+	if r.Left, err = differing(ctx, db); err != nil {
 		return nil, err
 	}
 	if !slices.ContainsFunc(r.Left, func(t Table) bool { return t.Missing || len(t.Lacks) > 0 }) {
-		return r, nil // what is there and different is no step's to change
+		return r, nil // no step changes what exists but differs
 	}
-	r.Mends = true
-	r.Steps, err = r.Server.Script() // each step leaves alone what is there
+	r.Repairs = true
+	r.Steps, err = r.Server.Script() // a step skips what exists
 	return r, err
 }
 
-// wrong returns the tables that are not as they should be.
-func wrong(ctx context.Context, db querier) ([]Table, error) {
+// differing returns the tables that are not as they should be.
+func differing(ctx context.Context, db querier) ([]Table, error) {
 	checked, err := Check(ctx, db)
 	if err != nil {
 		return nil, err
@@ -110,14 +112,12 @@ func wrong(ctx context.Context, db querier) ([]Table, error) {
 	return slices.DeleteFunc(checked.Tables, func(t Table) bool { return t.OK() }), nil
 }
 
-// Apply brings the SQL Server database db to what this program knows. Each batch of a step is one
-// transaction, which locks a
-// table (Sch-M) for as long as it takes and no longer; it waits for that lock for a few seconds only, as
-// others queue up
-// behind it, and is tried again. After an error the batches before it stand, and the report says which steps do. Each
-// batch leaves alone what is there, so that Apply can be called again. What was removed since a step made
-// it is made again. Two
-// processes that call it at once wait for each other.
+// Apply applies the missing steps to the SQL Server database db. Each batch of a step is one
+// transaction. It locks a table (Sch-M) for as long as the batch takes; it waits for that lock for
+// a few seconds only, since others queue up behind it, and then retries. After an error, earlier
+// batches stay applied, and the report lists the completed steps. A batch skips what exists, so
+// Apply may be repeated, and makes again what was dropped. Two processes that call Apply at once
+// wait for each other.
 func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 	r, err := Preview(ctx, db)
 	if err != nil {
@@ -126,7 +126,7 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 	steps, before := r.Steps, r.Left
 	r.Steps, r.Left = nil, nil
 	for _, step := range steps {
-		done, err := applyStep(ctx, db, step, r.Mends)
+		done, err := applyStep(ctx, db, step, r.Repairs)
 		if err != nil {
 			return r, fmt.Errorf("schema step %d (%s): %w", step.Number, step.Name, err)
 		}
@@ -134,30 +134,30 @@ func Apply(ctx context.Context, db *sql.DB) (*Report, error) {
 			r.Steps = append(r.Steps, step)
 		}
 	}
-	if r.Left, err = wrong(ctx, db); err != nil {
+	if r.Left, err = differing(ctx, db); err != nil {
 		return r, err
 	}
-	if r.Mends && reflect.DeepEqual(before, r.Left) {
-		r.Steps = nil // they found nothing that they could make again
+	if r.Repairs && reflect.DeepEqual(before, r.Left) {
+		r.Steps = nil // they repaired nothing
 	}
 	return r, nil
 }
 
-// applyStep reports whether the step was this call's to apply, and not another process's. Where it is mending, it
-// executes a step that the database has been through before.
-func applyStep(ctx context.Context, db *sql.DB, step Step, mending bool) (done bool, err error) {
+// applyStep reports whether this call, and not another process, applied the step. With repair, it
+// executes a step that the database already has.
+func applyStep(ctx context.Context, db *sql.DB, step Step, repair bool) (done bool, err error) {
 	batches := Batches(step.SQL)
-	for i := 0; i <= len(batches) && err == nil; i++ { // one more notes the step
-		err = patiently(ctx, db, func(tx *sql.Tx) error {
+	for i := 0; i <= len(batches) && err == nil; i++ { // the last iteration records the step
+		err = withRetry(ctx, db, func(tx *sql.Tx) error {
 			last, err := applied(ctx, tx)
-			if err != nil || last >= step.Number && !mending {
+			if err != nil || last >= step.Number && !repair {
 				return err
 			}
 			if i < len(batches) {
 				_, err = tx.ExecContext(ctx, batches[i])
 				return err
 			}
-			if done = true; mending {
+			if done = true; repair {
 				return nil
 			}
 			_, err = tx.ExecContext(ctx,
@@ -169,32 +169,34 @@ func applyStep(ctx context.Context, db *sql.DB, step Step, mending bool) (done b
 	return done && err == nil, err
 }
 
-// waitForTable bounds the wait for a table that is in use. Whoever comes after a change that waits, waits behind it.
+// waitForTable bounds the wait for a table lock: while a schema change waits, all others wait
+// behind it.
 const waitForTable = `/* ingest: lock-timeout */ SET LOCK_TIMEOUT 3000`
 
-// What is known of an error by its number: a lock that was not had in time, and a deadlock's victim.
+// SQL Server's error numbers of a lock timeout and of a deadlock's victim.
 const (
 	lockTimeout = 1222
 	deadlock    = 1205
 )
 
-// patience is how often a change is tried that did not get its table, and how long others have it in between.
-var patience = struct {
+// retries bounds the attempts of a change that did not get its lock. Others use the table during
+// the pauses.
+var retries = struct {
 	attempts int
 	pause    time.Duration
 }{20, 3 * time.Second}
 
-// patiently runs do in a transaction that no other process changes the schema beside, and again if a table was in use.
-func patiently(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
+// withRetry runs do in a transaction under lockSchema, and again if a table was locked.
+func withRetry(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := once(ctx, db, do)
 		var refused interface{ SQLErrorNumber() int32 }
 		if !errors.As(err, &refused) || refused.SQLErrorNumber() != lockTimeout &&
-			refused.SQLErrorNumber() != deadlock || attempt == patience.attempts {
+			refused.SQLErrorNumber() != deadlock || attempt == retries.attempts {
 			return err
 		}
 		select {
-		case <-time.After(patience.pause):
+		case <-time.After(retries.pause):
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		}
@@ -206,7 +208,7 @@ func once(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // gives it back; it has nothing to report
+	defer conn.Close() // returns it to the pool; always nil
 	return within(ctx, conn, func(tx *sql.Tx) error {
 		for _, query := range []string{lockSchema, createSteps, waitForTable} {
 			if _, err := tx.ExecContext(ctx, query); err != nil {
@@ -217,8 +219,8 @@ func once(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
 	})
 }
 
-// within runs do in a transaction. A connection on which something failed is not used again:
-// the server rolls back what it was in.
+// within runs do in a transaction. After an error the connection is not used again: the server
+// rolls back its transaction.
 func within(ctx context.Context, conn *sql.Conn, do func(*sql.Tx) error) error {
 	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
@@ -228,7 +230,7 @@ func within(ctx context.Context, conn *sql.Conn, do func(*sql.Tx) error) error {
 		err = tx.Commit()
 	}
 	if err != nil {
-		_ = tx.Rollback() // of what may have ended already
+		_ = tx.Rollback() // may have ended already
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	return err

@@ -7,34 +7,33 @@ import (
 	"strings"
 )
 
-// Table is what Check found of one table.
+// Table is the result of Check for one table.
 type Table struct {
 	Name      string
-	Missing   bool     // the table itself
-	Lacks     []string // columns, indexes and foreign keys that are not there
-	Different []string // columns and foreign keys that are not as they should be, and how
+	Missing   bool
+	Lacks     []string // missing columns, indexes and foreign keys
+	Different []string // columns and foreign keys that differ, and how
 }
 
-// OK reports whether all is as it should be.
+// OK reports whether the table is as it should be.
 func (t *Table) OK() bool { return !t.Missing && len(t.Lacks) == 0 && len(t.Different) == 0 }
 
-// Checked is what Check found.
+// Checked is the result of Check.
 type Checked struct {
 	Server  Server
-	Applied int // number of the last step that the database has
-	Known   int // number of the last one that there is
+	Applied int // last step of the database
+	Known   int // last step of this program
 	Tables  []Table
 }
 
-// OK reports whether the database is what this program needs.
+// OK reports whether the schema is complete and up to date.
 func (c *Checked) OK() bool {
 	return c.Applied == c.Known && !slices.ContainsFunc(c.Tables, func(t Table) bool { return !t.OK() })
 }
 
-// Check compares the SQL Server database db with what Apply makes of it, and changes nothing. Columns,
-// tables and indexes
-// beyond that are nobody's concern here. Indexes, keys and defaults are known by what they do: their names are
-// whatever the program gave them that made them.
+// Check compares the SQL Server database db with what Apply makes, and changes nothing. It ignores
+// other columns, tables and indexes. It identifies indexes, keys and defaults by what they do:
+// another program may have given them other names.
 func Check(ctx context.Context, db querier) (*Checked, error) {
 	server, err := Inspect(ctx, db)
 	if err != nil {
@@ -62,7 +61,7 @@ func Check(ctx context.Context, db querier) (*Checked, error) {
 	return c, nil
 }
 
-// compare says how a table that was found differs from what is expected.
+// compare returns how a table differs from what is expected.
 func (e *expectation) compare(name string, found *findings) Table {
 	t := Table{Name: name}
 	have := found.columns[strings.ToLower(name)]
@@ -80,8 +79,8 @@ func (e *expectation) compare(name string, found *findings) Table {
 	}
 	for _, want := range e.indexes {
 		if want.table == name && !found.index(want) {
-			t.Lacks = append(t.Lacks, pick(want.unique, "unique index", "index")+" on ("+strings.Join(want.columns,
-				", ")+")")
+			t.Lacks = append(t.Lacks, pick(want.unique, "unique index", "index")+" on ("+
+				strings.Join(want.columns, ", ")+")")
 		}
 	}
 	for _, want := range e.keys {
@@ -97,11 +96,11 @@ func (e *expectation) compare(name string, found *findings) Table {
 	return t
 }
 
-// differs says how a column that was found is not the one wanted, and nothing for the differences
-// between the editions of the database that exist.
+// differs returns how got differs from the wanted column. It ignores the differences between
+// editions of the Hartonomous database.
 func (want column) differs(got column) string {
-	sameKind := want.kind == got.kind && (want.length == got.length || want.name == "PayloadLocator" &&
-		got.length >= 500)
+	sameKind := want.kind == got.kind &&
+		(want.length == got.length || want.name == "PayloadLocator" && got.length >= 500)
 	switch {
 	case !sameKind && !(want.holdsJSON() && got.holdsJSON()):
 		return fmt.Sprintf("is %s, want %s", got.describe(), want.describe())
@@ -113,11 +112,11 @@ func (want column) differs(got column) string {
 	return ""
 }
 
-// alwaysGiven are columns that have a default in the tables that the steps make, and need none: each
-// INSERT of ingest gives them a value.
+// alwaysGiven are columns that need no default although the steps make one: every INSERT of ingest
+// sets them.
 var alwaysGiven = []string{"RawPayload", "WasDuplicate"}
 
-// holdsJSON reports whether the column may be what a $(json) of another server is.
+// holdsJSON reports whether $(json) may stand for the column's type on any server.
 func (c column) holdsJSON() bool { return c.kind == "json" || c.kind == "nvarchar" && c.length == -1 }
 
 func (c column) describe() string {
@@ -130,11 +129,11 @@ func (c column) describe() string {
 	return c.kind
 }
 
-// differs says how a foreign key that was found does not do what is wanted.
+// differs returns how got differs from the wanted foreign key.
 func (want foreignKey) differs(got foreignKey) string {
 	switch {
 	case got.off:
-		return "is switched off"
+		return "is disabled"
 	case got.deletes != want.deletes:
 		return fmt.Sprintf("has ON DELETE %s, want %s", got.deletes, want.deletes)
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// expectation is what the steps make, read out of their own text, so that what is checked
-// cannot drift from what is applied.
+// expectation is what the steps make. It is parsed from their text, so that Check cannot drift from
+// Apply.
 type expectation struct {
 	tables  []string
 	columns map[string][]column // by table
@@ -20,7 +20,7 @@ type expectation struct {
 
 type column struct {
 	name, kind string // kind as in "nvarchar", "bigint", "json"
-	length     int    // of nvarchar, binary and varbinary; -1 for max, 0 for what has none
+	length     int    // of nvarchar, binary and varbinary; -1 for max, 0 for other kinds
 	null       bool
 	fallback   bool // has a default
 }
@@ -31,17 +31,17 @@ type index struct {
 	unique  bool
 }
 
-// foreignKey is known by what it refers from and to: its name is whatever its maker gave it.
+// foreignKey is identified by its columns: another program may have given it another name.
 type foreignKey struct {
 	table   string
 	columns []string
 	to      string // the table
 	keys    []string
-	deletes string // what happens to the row when the one that it refers to goes, such as "CASCADE" or "NO ACTION"
-	off     bool   // the server does not keep it
+	deletes string // the action on delete, such as "CASCADE" or "NO ACTION"
+	off     bool   // the server does not enforce it
 }
 
-// noAction is a delete that is refused as long as rows refer to the row.
+// noAction refuses to delete a row that others refer to.
 const noAction = "NO ACTION"
 
 var (
@@ -49,17 +49,20 @@ var (
 	columnLine  = regexp.MustCompile(`^\s+\[?(\w+)\]?\s+([a-z]\w*)(?:\((max|\d+)(?:,\s*\d+)?\))?\s(.*)$`)
 	addColumn   = regexp.MustCompile(`^\s*ALTER TABLE dbo\.(\w+) ADD ([A-Z]\w* .*);`)
 	alterTable  = regexp.MustCompile(`^\s*ALTER TABLE dbo\.(\w+) ADD CONSTRAINT `)
-	keyClause   = regexp.MustCompile(`FOREIGN KEY \(([^)]*)\) REFERENCES dbo\.(\w+) \(([^)]*)\)(?: ON DELETE (CASCADE|SET NULL))?`)
+	keyClause   = regexp.MustCompile(
+		`FOREIGN KEY \(([^)]*)\) REFERENCES dbo\.(\w+) \(([^)]*)\)(?: ON DELETE (CASCADE|SET NULL))?`)
 	uniqueLine  = regexp.MustCompile(`^\s+CONSTRAINT \w+ (?:UNIQUE|PRIMARY KEY CLUSTERED) \(([^)]*)\)`)
 	createIndex = regexp.MustCompile(`CREATE (UNIQUE )?INDEX \w+ ON dbo\.(\w+) \(([^)]*)\)`)
+	// continued is the start of a line that continues the one before it.
+	continued = regexp.MustCompile(`\n\s+(CONSTRAINT \w+ DEFAULT|FOREIGN KEY|ON dbo\.)`)
 )
 
-// expect reads the steps, which keep to one column or constraint a line.
+// expect parses the steps, which have one column or constraint per line.
 func expect(steps []Step) *expectation {
 	e := &expectation{columns: make(map[string][]column)}
 	for _, step := range steps {
 		table := ""
-		for line := range strings.SplitSeq(step.SQL, "\n") {
+		for line := range strings.SplitSeq(continued.ReplaceAllString(step.SQL, " $1"), "\n") {
 			if m := createTable.FindStringSubmatch(line); m != nil {
 				table = m[1]
 				e.tables = append(e.tables, table)
@@ -101,15 +104,15 @@ func (e *expectation) line(table, line string) {
 	}
 }
 
-// index adds one that is not there: a later step adds some to tables that were there before the first.
+// index adds an index once: a later step adds some to tables that existed before the first step.
 func (e *expectation) index(i index) {
 	if !slices.ContainsFunc(e.indexes, func(have index) bool { return reflect.DeepEqual(have, i) }) {
 		e.indexes = append(e.indexes, i)
 	}
 }
 
-// column adds the column that line defines, if it does. One that is there stays: a later step adds
-// some to tables of editions that lack them.
+// column adds the column that line defines, if any, once: a later step adds some to editions of a
+// table that lack them.
 func (e *expectation) column(table, line string) {
 	m := columnLine.FindStringSubmatch(line)
 	if m == nil || m[1] == "CONSTRAINT" {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,9 +22,8 @@ func script(t *testing.T, s Server) []Step {
 func TestExpectationIsReadFromTheSteps(t *testing.T) {
 	e := expect(script(t, plain))
 	for _, table := range []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments",
-		"IngestionJobs", "IngestionJobAtoms",
-		"CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames",
-		"ModelNameFiles", "FileSegments"} {
+		"IngestionJobs", "IngestionJobAtoms", "CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges",
+		"ModelFiles", "FilePaths", "ModelNames", "ModelNameFiles", "FileSegments"} {
 		if !slices.Contains(e.tables, table) || len(e.columns[table]) < 2 {
 			t.Errorf("table %s has columns %v", table, e.columns[table])
 		}
@@ -76,7 +76,7 @@ func TestStepsFitTheServer(t *testing.T) {
 			[]string{"$("}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := "" // with its comments: they are printed too
+			text := "" // with comments: they are printed, too
 			for _, step := range script(t, c.server) {
 				text += step.SQL
 			}
@@ -87,16 +87,16 @@ func TestStepsFitTheServer(t *testing.T) {
 			}
 			for _, not := range c.not {
 				if strings.Contains(text, not) {
-					t.Errorf("%q is there", not)
+					t.Errorf("%q is present", not)
 				}
 			}
 		})
 	}
 }
 
-// SQL Server refuses a table that a delete reaches on two ways (error 1785), and other engines do not.
+// SQL Server refuses a table that cascades reach on two paths (error 1785). Other engines do not.
 func TestNoTableIsReachedByTwoCascades(t *testing.T) {
-	parents := map[string][]string{} // of each table, those whose rows take its rows with them
+	parents := map[string][]string{} // of each table, those whose deletes cascade to it
 	for _, key := range expect(script(t, plain)).keys {
 		if key.deletes != noAction {
 			parents[key.table] = append(parents[key.table], key.to)
@@ -105,28 +105,21 @@ func TestNoTableIsReachedByTwoCascades(t *testing.T) {
 	if len(parents["ModelLayers"]) != 2 || len(parents["ModelNameFiles"]) != 1 {
 		t.Fatalf("the cascades are %v", parents)
 	}
-	var ways func(from, to string) int
-	ways = func(from, to string) int {
+	var paths func(from, to string) int
+	paths = func(from, to string) int {
 		if from == to {
 			return 1
 		}
 		n := 0
 		for _, parent := range parents[to] {
-			n += ways(from, parent)
+			n += paths(from, parent)
 		}
 		return n
 	}
-	for from := range parents {
+	for _, from := range append(slices.Collect(maps.Keys(parents)), "Models", "Atoms", "IngestionJobs") {
 		for to := range parents {
-			if n := ways(from, to); from != to && n > 1 {
-				t.Errorf("%s is reached from %s on %d ways", to, from, n)
-			}
-		}
-	}
-	for _, root := range []string{"Models", "Atoms", "IngestionJobs"} {
-		for to := range parents {
-			if n := ways(root, to); root != to && n > 1 {
-				t.Errorf("%s is reached from %s on %d ways", to, root, n)
+			if n := paths(from, to); from != to && n > 1 {
+				t.Errorf("%s is reached from %s on %d paths", to, from, n)
 			}
 		}
 	}

@@ -2,9 +2,9 @@ package schema
 
 import "fmt"
 
-// What is printed is run by hand: in SSMS, or in sqlcmd, whose sessions have QUOTED_IDENTIFIER OFF. The settings
-// are those that the driver's sessions have, and that tables with computed columns, filtered or spatial
-// indexes ask for. Each text stands alone.
+// byHand begins a printed script, which is run in SSMS or sqlcmd. sqlcmd's sessions have
+// QUOTED_IDENTIFIER OFF. These are the settings of the driver's sessions, which computed columns
+// and filtered or spatial indexes need.
 const byHand = `SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON;
 SET NUMERIC_ROUNDABORT OFF;
 SET XACT_ABORT ON;
@@ -18,15 +18,17 @@ GO
 GO
 `
 
-// Printed returns the step as a script that does by hand what Apply does, sees to its own transaction, and can be
-// run again. SSMS, and sqlcmd without -b, go on after an error, which has rolled back what was done till then: so the
-// step is noted only if the transaction is still there, and the step before it is noted.
+// Printed returns the step as a script that does what Apply does, in its own transaction, and may
+// be repeated. SSMS, and sqlcmd without -b, continue after an error, which has rolled back the
+// transaction: so the script records the step only if the transaction still exists and the step
+// before it is recorded.
 func (s Step) Printed() string {
-	return fmt.Sprintf("-- Step %d: %s\n", s.Number, s.Name) + byHand + beginByHand + createSteps + "\nGO\n" + s.SQL + fmt.Sprintf(`
+	return fmt.Sprintf("-- Step %d: %s\n", s.Number, s.Name) + byHand + beginByHand + createSteps + "\nGO\n" + s.SQL +
+		fmt.Sprintf(`
 IF @@TRANCOUNT = 0
-    THROW 51003, N'step %[1]d is not done: see the first error', 1;
+    THROW 51003, N'step %[1]d is not applied: see the first error', 1;
 IF COALESCE((SELECT MAX(Number) FROM dbo.SchemaSteps), 0) < %[2]d
-    THROW 51003, N'step %[1]d is not done: the one before it is not', 1;
+    THROW 51003, N'step %[1]d is not applied: the step before it is missing', 1;
 IF NOT EXISTS (SELECT 1 FROM dbo.SchemaSteps WHERE Number = %[1]d)
     INSERT INTO dbo.SchemaSteps (Number, Name) VALUES (%[1]d, %[3]s);
 COMMIT;
@@ -34,7 +36,7 @@ GO
 `, s.Number, s.Number-1, literal(s.Name))
 }
 
-// PrintedPart returns an optional part as a script that does by hand what ApplyPart does on this server.
+// PrintedPart returns an optional part as a script that does what ApplyPart does on this server.
 func PrintedPart(server Server, name string, settings PartSettings) (string, error) {
 	script, err := PartScript(server, name, settings)
 	if err != nil {
@@ -47,7 +49,7 @@ func PrintedPart(server Server, name string, settings PartSettings) (string, err
 	if p.inTransaction {
 		script = beginByHand + script + fmt.Sprintf(`
 IF @@TRANCOUNT = 0
-    THROW 51003, N'part %s is not done: see the first error', 1;
+    THROW 51003, N'part %s is not applied: see the first error', 1;
 COMMIT;
 GO
 `, name)

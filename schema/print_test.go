@@ -11,11 +11,11 @@ func TestPrinted(t *testing.T) {
 		for _, want := range []string{"QUOTED_IDENTIFIER ON;", "SET XACT_ABORT ON;", "BEGIN TRANSACTION;",
 			"sp_getapplock", "CREATE TABLE dbo.SchemaSteps", step.SQL, "COMMIT;\nGO\n"} {
 			if strings.Count(text, want) != 1 {
-				t.Errorf("step %d: %q is there %d times", i+1, want, strings.Count(text, want))
+				t.Errorf("step %d: %q occurs %d times", i+1, want, strings.Count(text, want))
 			}
 		}
 		if strings.Contains(text, "$(") {
-			t.Errorf("step %d: sqlcmd would look for a variable", i+1)
+			t.Errorf("step %d: sqlcmd would expand a variable", i+1)
 		}
 	}
 	for name, inTransaction := range map[string]bool{"filestream": false, "temporal": true, "columnstore": true,

@@ -1,7 +1,6 @@
-// Package schema holds the SQL that makes the catalogue's tables, numbered for
-// each engine. A step that was released is never edited: what changes is a new
-// step. The package is a leaf: it opens no database, whoever does applies the steps.
-// What each step for SQL Server locks, and for how long, is in storage/sqlserver/README.md.
+// Package schema holds the SQL that makes the catalogue's tables, in numbered steps for each
+// engine. A released step never changes: a change is a new step. For the locks that a step takes in
+// SQL Server, see storage/sqlserver/README.md.
 package schema
 
 import (
@@ -13,10 +12,10 @@ import (
 	"strings"
 )
 
-// Engine is a kind of database that there are steps for.
+// Engine is a kind of database.
 type Engine string
 
-// The engines: SQLite is the embedded catalogue's, SQLServer that of SQL Server and Azure SQL.
+// SQLite is the embedded catalogue; SQLServer is SQL Server and Azure SQL.
 const (
 	SQLite    Engine = "sqlite"
 	SQLServer Engine = "sqlserver"
@@ -25,18 +24,18 @@ const (
 // Step is one change of the schema.
 type Step struct {
 	Number int    // from 1, without a gap
-	Name   string // what it is about, from the file's name
+	Name   string // from the file's name
 	SQL    string
 }
 
 //go:embed sqlite/*.sql sqlserver/*.sql
 var files embed.FS
 
-// Steps returns the steps of an engine in the order in which they are applied.
+// Steps returns the steps of an engine in order.
 func Steps(engine Engine) ([]Step, error) { return read(files, string(engine)) }
 
-// read is Steps for any file system. A folder lists its files by name, and the
-// numbers have leading zeros, so the order of names is the order of steps.
+// read is Steps for any file system. Entries are sorted by name, which has the number with leading
+// zeros.
 func read(from fs.FS, folder string) ([]Step, error) {
 	entries, err := fs.ReadDir(from, folder)
 	if err != nil {

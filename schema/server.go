@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Server is what a SQL Server database was found to be, as far as the schema depends on it.
+// Server describes the server and database, as far as the schema depends on them.
 type Server struct {
-	// "SQL Server", "Azure SQL Database", "Azure SQL Managed Instance", "SQL database in Fabric", "Babelfish"
+	// Product is "SQL Server", "Azure SQL Database", "Azure SQL Managed Instance", "SQL database in
+	// Fabric" or "Babelfish".
 	Product  string
 	Version  string // such as 16.0.4135.4
 	Edition  string
@@ -19,23 +20,24 @@ type Server struct {
 	Filegroup string
 	JSON      bool // has the type json
 	Geometry  bool // has the type geometry
-	// Snapshots is set if statements read committed rows without waiting for writers.
+	// Snapshots is set if READ_COMMITTED_SNAPSHOT is on: readers do not wait for writers.
 	Snapshots bool
 }
 
-// The values of SERVERPROPERTY('EngineEdition') that we tell apart.
+// Values of SERVERPROPERTY('EngineEdition').
 const (
 	azureDatabase = 5
 	azureManaged  = 8
 	fabric        = 12
 )
 
-// fabricDatabase is a SQL database in Microsoft Fabric, which says that it is of version 12.
+// fabricDatabase is a SQL database in Microsoft Fabric, which reports version 12.
 const fabricDatabase = "SQL database in Fabric"
 
 const selectServer = `/* ingest: inspect */
 SELECT CONVERT(nvarchar(4000), @@VERSION), CONVERT(int, SERVERPROPERTY('EngineEdition')),
-	CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')), CONVERT(nvarchar(128), SERVERPROPERTY('Edition')), DB_NAME(),
+	CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')), CONVERT(nvarchar(128), SERVERPROPERTY('Edition')),
+	DB_NAME(),
 	COALESCE((SELECT TOP (1) name FROM sys.filegroups WHERE type = 'FD' ORDER BY is_default DESC, data_space_id), N''),
 	CASE WHEN TYPE_ID(N'json') IS NULL THEN 0 ELSE 1 END, CASE WHEN TYPE_ID(N'geometry') IS NULL THEN 0 ELSE 1 END,
 	COALESCE((SELECT CONVERT(int, is_read_committed_snapshot_on) FROM sys.databases WHERE name = DB_NAME()), 0)`
@@ -46,7 +48,7 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Inspect finds out what the database is on. It refuses a server that is too old.
+// Inspect describes the server and database. It returns an error for a server that is too old.
 func Inspect(ctx context.Context, db querier) (Server, error) {
 	var s Server
 	var banner string
@@ -54,7 +56,7 @@ func Inspect(ctx context.Context, db querier) (Server, error) {
 	err := db.QueryRowContext(ctx, selectServer).
 		Scan(&banner, &engine, &s.Version, &s.Edition, &s.Database, &s.Filegroup, &s.JSON, &s.Geometry, &s.Snapshots)
 	if err != nil {
-		return s, fmt.Errorf("finding out what the server is: %w", err)
+		return s, fmt.Errorf("identifying the server: %w", err)
 	}
 	switch {
 	case strings.Contains(banner, "Babelfish"):
@@ -72,43 +74,43 @@ func Inspect(ctx context.Context, db querier) (Server, error) {
 	return s, nil
 }
 
-// version is the number that versions of SQL Server begin with.
+// version is the major version of SQL Server.
 type version int
 
 const (
-	sql2016 version = 13 // the oldest that will do at all
+	sql2016 version = 13 // the oldest supported version
 	sql2017 version = 14
 )
 
-// older reports whether the server is known to be older than v. In the cloud the number says nothing.
+// older reports whether the server is known to be older than v. Do not use it for cloud products,
+// whose version numbers mean nothing.
 func (s Server) older(v version) bool {
 	major, _, _ := strings.Cut(s.Version, ".")
 	n, err := strconv.Atoi(major)
 	return err == nil && n < int(v)
 }
 
-// recent refuses what is older than SQL Server 2016.
+// recent returns an error for a server older than SQL Server 2016.
 func (s Server) recent() error {
 	if s.older(sql2016) {
-		return fmt.Errorf("the server is SQL Server version %s: 2016 (version 13) is the oldest that will do",
-			s.Version)
+		return fmt.Errorf("the server is SQL Server version %s: it must be 2016 (version 13) or later", s.Version)
 	}
 	return nil
 }
 
-// Choices says in words what the schema is made of on this server, and why.
+// Choices describes what the schema uses on this server, and why.
 func (s Server) Choices() []string {
 	return []string{
 		fmt.Sprintf("%s %s (%s), database %s", s.Product, s.Version, s.Edition, s.Database),
-		pick(s.JSON, "JSON is kept in the type json", "JSON is kept in nvarchar(max): the server has no type json"),
-		pick(s.Filegroup != "", "payloads in rows are kept as FILESTREAM in filegroup "+s.Filegroup+", in tables that are made from now on; "+
-			"a row whose payload is in a store (--store) has an empty file there, too: a database without the "+
-			"filegroup suits it better",
-			"payloads in rows are kept in varbinary(max): the database has no FILESTREAM filegroup"),
-		pick(s.Snapshots, "readers do not wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is on",
-			"readers wait for a batch that is being written: READ_COMMITTED_SNAPSHOT is off"),
-		pick(s.Geometry, "columns of geometry have the type geometry",
-			"columns of geometry are varbinary(max): the server has no type geometry; ingest does not use them"),
+		pick(s.JSON, "JSON is stored in the type json", "JSON is stored in nvarchar(max): the server has no type json"),
+		pick(s.Filegroup != "", "payloads in rows of new tables are stored as FILESTREAM in filegroup "+s.Filegroup+
+			"; a row whose payload is in a store (--store) has an empty file there, too: a database without the "+
+			"filegroup is better for stores",
+			"payloads in rows are stored in varbinary(max): the database has no FILESTREAM filegroup"),
+		pick(s.Snapshots, "readers do not wait while a batch is written: READ_COMMITTED_SNAPSHOT is on",
+			"readers wait while a batch is written: READ_COMMITTED_SNAPSHOT is off"),
+		pick(s.Geometry, "geometry columns have the type geometry",
+			"geometry columns are varbinary(max): the server has no type geometry; ingest does not use them"),
 	}
 }
 
@@ -119,10 +121,11 @@ func pick(first bool, one, other string) string {
 	return other
 }
 
-// variables are what $(name) in a step stands for on this server. $(json) is the type json where the server has it,
-// else nvarchar(max). $(payload) is varbinary(max), with FILESTREAM where the database has a filegroup for it, which
-// $(filestream_on) names. $(geometry) is geometry where the server has that. The comments of the steps say none of
-// these words: they are printed too, and sqlcmd would take such a word for a variable of its own.
+// variables replaces the variables of a step. $(json) is json if the server has that type, else
+// nvarchar(max). $(payload) is varbinary(max), with FILESTREAM if the database has a filegroup for
+// it, which $(filestream_on) names. $(geometry) is geometry if the server has that type, else
+// varbinary(max). Comments in the steps must not contain these words: steps are printed, and sqlcmd
+// would take the words for its own variables.
 func (s Server) variables() *strings.Replacer {
 	payload, on := "varbinary(max)", ""
 	if s.Filegroup != "" {
@@ -135,7 +138,7 @@ func (s Server) variables() *strings.Replacer {
 		"$(filestream_on)", on)
 }
 
-// Script returns the steps for SQL Server as this server gets them.
+// Script returns the steps for this server.
 func (s Server) Script() ([]Step, error) {
 	steps, err := Steps(SQLServer)
 	if err != nil {
@@ -148,7 +151,7 @@ func (s Server) Script() ([]Step, error) {
 	return steps, nil
 }
 
-// Batches cuts a script at its lines that say GO.
+// Batches splits a script at its GO lines.
 func Batches(script string) []string {
 	var batches []string
 	var batch strings.Builder
@@ -169,8 +172,8 @@ func Batches(script string) []string {
 	return batches
 }
 
-// quote makes any name an identifier.
+// quote returns any name as an identifier.
 func quote(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
-// literal makes any text a string of T-SQL.
+// literal returns any text as a T-SQL string literal.
 func literal(text string) string { return "N'" + strings.ReplaceAll(text, "'", "''") + "'" }

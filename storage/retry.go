@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// Policy says how often and how long an operation is tried. The zero value is
-// right for a store: eight attempts within two minutes.
+// Policy limits the attempts of an operation. The zero value suits a store: eight attempts within
+// two minutes.
 type Policy struct {
-	// Attempts is the most times that the operation runs; 0 or less means 8.
+	// Attempts is the maximum number of attempts; 0 or less means 8.
 	Attempts int
-	// First is the pause after the first attempt, at most; each later one may be twice
-	// as long as the one before. 0 or less means 250 ms.
+	// First bounds the pause after the first attempt; each later bound is twice the one before. 0
+	// or less means 250 ms.
 	First time.Duration
-	// Longest is the most that a pause may last, unless the error asks for more;
-	// 0 or less means 15 s.
+	// Longest bounds every pause, unless the error asks for more; 0 or less means 15 s.
 	Longest time.Duration
-	// Total is how long after the first failure the last attempt may begin; 0 or less means 2 minutes. How long
-	// the first attempt took does not count: what takes long may fail, too, and be tried again.
+	// Total is how long after the first failure the last attempt may begin; 0 or less means 2
+	// minutes. The duration of the first attempt does not count, so that a long operation is
+	// retried, too.
 	Total time.Duration
 }
 
@@ -40,28 +40,28 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// Transient is what an error satisfies whose driver knows that the same call
-// may succeed later. An error that does not is final: nothing else is tried again.
+// Transient is implemented by errors of calls that may succeed later. Other errors are final and
+// not retried.
 type Transient interface {
 	error
 	Transient() bool
 }
 
-// Delayed is what an error satisfies that says how long to wait: an HTTP answer
-// with a Retry-After.
+// Delayed is implemented by errors that say how long to wait: an HTTP response with Retry-After.
 type Delayed interface {
 	error
-	// RetryAfter returns the least time to wait; 0 or less for no wish.
+	// RetryAfter returns the minimum time to wait; 0 or less for no minimum.
 	RetryAfter() time.Duration
 }
 
-// IsTransient reports whether err, or the first error in its chain that says so, is transient.
+// IsTransient reports whether the first error in err's chain that implements Transient is
+// transient.
 func IsTransient(err error) bool {
-	says, ok := errors.AsType[Transient](err)
-	return ok && says.Transient()
+	transient, ok := errors.AsType[Transient](err)
+	return ok && transient.Transient()
 }
 
-// GaveUpError says that an operation failed until its policy came to an end.
+// GaveUpError is returned for an operation that failed until its policy ended.
 type GaveUpError struct {
 	Attempts int
 	Elapsed  time.Duration
@@ -75,13 +75,12 @@ func (e *GaveUpError) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *GaveUpError) Unwrap() error { return e.Err }
 
-// Transient is false: a caller that calls Do again on this error would be a second loop.
+// Transient returns false, so that no caller retries again.
 func (e *GaveUpError) Transient() bool { return false }
 
-// Do runs op until it succeeds, fails with an error that is not transient, or
-// the policy or ctx ends. It is the only loop of its kind in the project: a
-// driver turns its SDK's own retries off. The error is that of op; when ctx ended
-// during a pause, it is the context's as well.
+// Do runs op until it succeeds, fails with an error that is not transient, or policy or ctx ends.
+// It is the project's only retry loop: drivers turn the retries of their SDKs off. The error is
+// op's; if ctx ended during a pause, it wraps the context's as well.
 func Do(ctx context.Context, policy Policy, op func() error) error {
 	policy = policy.withDefaults()
 	start, failed := time.Now(), time.Time{}
@@ -93,7 +92,7 @@ func Do(ctx context.Context, policy Policy, op func() error) error {
 		if err == nil || !IsTransient(err) {
 			return err
 		}
-		// A call that ran into the context's end looks transient, and is not.
+		// An error caused by the end of the context may look transient.
 		if ended := ctx.Err(); ended != nil {
 			return both(ended, err)
 		}
@@ -110,8 +109,8 @@ func Do(ctx context.Context, policy Policy, op func() error) error {
 	}
 }
 
-// pause returns how long to wait after an attempt: a random time between half of
-// the bound and the bound, so that writers that failed together do not come back together.
+// pause returns a random time between half of the bound and the bound, so that writers that failed
+// together do not retry together.
 func (p Policy) pause(attempt int, err error) time.Duration {
 	bound := p.First
 	for range attempt - 1 {
@@ -122,13 +121,13 @@ func (p Policy) pause(attempt int, err error) time.Duration {
 	}
 	bound = min(bound, p.Longest)
 	pause := bound/2 + rand.N(bound/2+1)
-	if says, ok := errors.AsType[Delayed](err); ok {
-		pause = max(pause, says.RetryAfter())
+	if delayed, ok := errors.AsType[Delayed](err); ok {
+		pause = max(pause, delayed.RetryAfter())
 	}
 	return pause
 }
 
-// sleep waits, or returns the context's error when that ends first.
+// sleep waits, or returns the context's error if that ends first.
 func sleep(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -140,7 +139,7 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// both is the context's error, with the last attempt's for the person who reads it.
+// both wraps the context's error and the last attempt's.
 func both(ended, last error) error {
 	if errors.Is(last, ended) {
 		return last

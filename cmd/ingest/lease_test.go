@@ -66,7 +66,7 @@ func TestTakenOverByAnotherJob(t *testing.T) {
 	after := b.audit(s.digests)
 	c.Process.Signal(syscall.SIGCONT)
 	e := b.wait(c)
-	if e.code != exitFailed || !strings.Contains(e.stderr, "went to job 2") {
+	if e.code != exitFailed || !strings.Contains(e.stderr, "belongs to job 2") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	b.must("resume")
@@ -108,7 +108,7 @@ func TestLeaseOfAnotherMachine(t *testing.T) {
 	}
 	lease(1500*time.Millisecond + 4*time.Since(begun)) // slower machines read the lease later
 	e := b.must("models", s.folder)
-	if !strings.Contains(e.stderr, "by process 1 on elsewhere") ||
+	if !strings.Contains(e.stderr, "process 1 on elsewhere") ||
 		!strings.Contains(e.stderr, "waiting for the lease to expire") {
 		t.Errorf("stderr says %q", e.stderr)
 	}

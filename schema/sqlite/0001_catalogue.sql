@@ -1,16 +1,16 @@
--- The tables of the Hartonomous database as the embedded catalogue has them, with
--- the columns that ingest adds. Times are text in UTC, JSON is text, and text is
--- kept byte for byte: a name from a hostile file need not be UTF-8.
+-- The tables of the Hartonomous database in the embedded catalogue, with the columns that ingest
+-- adds. Times are text in UTC, JSON is text, and text is stored byte for byte: a name from a
+-- hostile file need not be UTF-8.
 
--- Which database this is, among all others.
+-- Identifies this database among all others.
 CREATE TABLE CatalogIdentity (
     CatalogIdentityId INTEGER PRIMARY KEY CHECK (CatalogIdentityId = 1),
     Identity          TEXT NOT NULL
 );
 INSERT INTO CatalogIdentity (CatalogIdentityId, Identity) VALUES (1, lower(hex(randomblob(16))));
 
--- AUTOINCREMENT on jobs and models: their numbers are printed, and remembered by
--- people, so that a number that was given up must not come to mean something else.
+-- AUTOINCREMENT on jobs and models: users see and note their numbers, so a number must not be
+-- reused.
 CREATE TABLE IngestionJobs (
     IngestionJobId INTEGER PRIMARY KEY AUTOINCREMENT,
     PipelineName   TEXT NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE IngestionJobs (
     Metadata       TEXT,
     LeaseHolder    TEXT,
     LeaseToken     INTEGER NOT NULL DEFAULT 0,
-    LeaseExpiresMs INTEGER,          -- Unix time in ms; NULL while nobody holds the job
+    LeaseExpiresMs INTEGER,          -- Unix time in ms; NULL if there is no lease
     LeaseAlone     INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX UX_IngestionJobs_Open ON IngestionJobs (PipelineName, SourceUri) WHERE Status = 'open';
@@ -66,7 +66,7 @@ CREATE TABLE Models (
     LastUsed           TEXT,
     UsageCount         INTEGER NOT NULL DEFAULT 0,
     AverageInferenceMs REAL,
-    State              TEXT,          -- NULL means complete, as for a row that knows no state
+    State              TEXT,          -- NULL means complete: other programs set no state
     SourceKey          BLOB,
     ContentKey         BLOB,
     IngestionJobId     INTEGER REFERENCES IngestionJobs (IngestionJobId)
@@ -76,8 +76,8 @@ CREATE INDEX IX_Models_ModelType ON Models (ModelType);
 CREATE UNIQUE INDEX UX_Models_SourceKey ON Models (SourceKey) WHERE State = 'open';
 CREATE UNIQUE INDEX UX_Models_ContentKey ON Models (ContentKey) WHERE State = 'complete' AND ContentKey IS NOT NULL;
 
--- What became of a model whose weights another one had already, so that whoever
--- did not hear the answer of Complete can ask again.
+-- A model whose weights were already stored, and the model that it was merged into. Complete gives
+-- the same answer again after a lost one.
 CREATE TABLE ModelMerges (
     ModelId     INTEGER PRIMARY KEY,
     IntoModelId INTEGER NOT NULL REFERENCES Models (ModelId) ON DELETE CASCADE
@@ -123,7 +123,7 @@ CREATE TABLE ModelFiles (
 CREATE UNIQUE INDEX UX_ModelFiles_ModelId_FileIdx ON ModelFiles (ModelId, FileIdx);
 CREATE INDEX IX_ModelFiles_FileAtomId ON ModelFiles (FileAtomId);
 
--- Where complete files were read from. The same content may lie in many places.
+-- Where complete files were read from. Several paths may have the same content.
 CREATE TABLE FilePaths (
     FilePathId  INTEGER PRIMARY KEY,
     ModelFileId INTEGER NOT NULL REFERENCES ModelFiles (ModelFileId) ON DELETE CASCADE,
@@ -181,8 +181,8 @@ CREATE INDEX IX_ModelLayers_LayerAtomId ON ModelLayers (LayerAtomId) WHERE Layer
 CREATE INDEX IX_ModelLayers_LayerType ON ModelLayers (LayerType);
 CREATE INDEX IX_ModelLayers_ModelFileId_ByteOffset ON ModelLayers (ModelFileId, ByteOffset);
 
--- RawPayload is the last column: a row is read up to the column that is asked
--- for, and the payload of megabytes lies on pages of its own after it.
+-- RawPayload is the last column: SQLite reads a row only up to the columns it needs, and a large
+-- payload is on pages of its own.
 CREATE TABLE LayerTensorSegments (
     LayerTensorSegmentId  INTEGER PRIMARY KEY,
     LayerId               INTEGER NOT NULL REFERENCES ModelLayers (LayerId) ON DELETE CASCADE,
@@ -214,7 +214,7 @@ CREATE TABLE LayerTensorSegments (
 CREATE UNIQUE INDEX UX_LayerTensorSegments_LayerId_SegmentOrdinal ON LayerTensorSegments (LayerId, SegmentOrdinal);
 CREATE INDEX IX_LayerTensorSegments_AtomId ON LayerTensorSegments (AtomId);
 
--- The bytes of a file that belong to no tensor.
+-- The bytes of a file outside all tensors.
 CREATE TABLE FileSegments (
     FileSegmentId    INTEGER PRIMARY KEY,
     ModelFileId      INTEGER NOT NULL REFERENCES ModelFiles (ModelFileId) ON DELETE CASCADE,

@@ -1,8 +1,8 @@
--- The tables of the Hartonomous database that ingest writes, as the application that
--- made them has them. One that is there is left as it is, whichever edition it is of.
+-- The tables of the Hartonomous database that ingest writes. A table that exists is left as it is,
+-- in any of its editions.
 --
--- A line GO ends a batch. What stands in brackets after a dollar sign is filled in for the server: see variables
--- in server.go.
+-- A GO line ends a batch. Variables, a dollar sign and a name in brackets, are replaced for the
+-- server: see variables in server.go.
 
 IF OBJECT_ID(N'dbo.Atoms', N'U') IS NULL
 BEGIN
@@ -95,7 +95,8 @@ CREATE TABLE dbo.ModelLayers (
     LayerAtomId           bigint NULL,
     CONSTRAINT PK_ModelLayers PRIMARY KEY CLUSTERED (LayerId),
     CONSTRAINT FK_ModelLayers_Models_ModelId FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE,
-    CONSTRAINT FK_ModelLayers_Atoms_LayerAtomId FOREIGN KEY (LayerAtomId) REFERENCES dbo.Atoms (AtomId) ON DELETE SET NULL
+    CONSTRAINT FK_ModelLayers_Atoms_LayerAtomId
+        FOREIGN KEY (LayerAtomId) REFERENCES dbo.Atoms (AtomId) ON DELETE SET NULL
 );
 CREATE INDEX IX_ModelLayers_ModelId_LayerIdx ON dbo.ModelLayers (ModelId, LayerIdx);
 CREATE INDEX IX_ModelLayers_LayerAtomId ON dbo.ModelLayers (LayerAtomId);
@@ -121,11 +122,13 @@ CREATE TABLE dbo.LayerTensorSegments (
     MortonCode            bigint NULL,
     GeometryFootprint     $(geometry) NULL,
     RawPayload            $(payload) NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x),
-    PayloadRowGuid        uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_LayerTensorSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID()),
+    PayloadRowGuid        uniqueidentifier ROWGUIDCOL NOT NULL
+        CONSTRAINT DF_LayerTensorSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID()),
     CreatedAt             datetime2 NOT NULL CONSTRAINT DF_LayerTensorSegments_CreatedAt DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT PK_LayerTensorSegments PRIMARY KEY CLUSTERED (LayerTensorSegmentId),
     CONSTRAINT UX_LayerTensorSegments_PayloadRowGuid UNIQUE (PayloadRowGuid),
-    CONSTRAINT FK_LayerTensorSegments_ModelLayers_LayerId FOREIGN KEY (LayerId) REFERENCES dbo.ModelLayers (LayerId) ON DELETE CASCADE
+    CONSTRAINT FK_LayerTensorSegments_ModelLayers_LayerId
+        FOREIGN KEY (LayerId) REFERENCES dbo.ModelLayers (LayerId) ON DELETE CASCADE
 )$(filestream_on);
 CREATE UNIQUE INDEX UX_LayerTensorSegments_LayerId_SegmentOrdinal ON dbo.LayerTensorSegments (LayerId, SegmentOrdinal);
 END
@@ -153,7 +156,8 @@ CREATE TABLE dbo.IngestionJobAtoms (
     WasDuplicate       bit NOT NULL CONSTRAINT DF_IngestionJobAtoms_WasDuplicate DEFAULT (0),
     Notes              nvarchar(1024) NULL,
     CONSTRAINT PK_IngestionJobAtoms PRIMARY KEY CLUSTERED (IngestionJobAtomId),
-    CONSTRAINT FK_IngestionJobAtoms_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE,
+    CONSTRAINT FK_IngestionJobAtoms_IngestionJobs_IngestionJobId
+        FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE,
     CONSTRAINT FK_IngestionJobAtoms_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId)
 );
 CREATE INDEX IX_IngestionJobAtoms_IngestionJobId_AtomId ON dbo.IngestionJobAtoms (IngestionJobId, AtomId);

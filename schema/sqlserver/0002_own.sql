@@ -1,7 +1,7 @@
--- Tables of ingest's own. Names and paths compare byte for byte, through a SHA-256 of
--- them: an index cannot hold them whole, and a collation would fold some into others.
+-- ingest's own tables. Names and paths are found byte for byte by their SHA-256: an index cannot
+-- hold them whole, and a collation would treat some as equal.
 
--- Which database this is, among all others.
+-- Identifies this database among all others.
 IF OBJECT_ID(N'dbo.CatalogIdentity', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.CatalogIdentity (
@@ -10,26 +10,27 @@ CREATE TABLE dbo.CatalogIdentity (
     CONSTRAINT PK_CatalogIdentity PRIMARY KEY CLUSTERED (CatalogIdentityId),
     CONSTRAINT CK_CatalogIdentity_One CHECK (CatalogIdentityId = 1)
 );
-INSERT INTO dbo.CatalogIdentity (CatalogIdentityId, [Identity]) VALUES (1, LOWER(REPLACE(CONVERT(nvarchar(36), NEWID()), N'-', N'')));
+INSERT INTO dbo.CatalogIdentity (CatalogIdentityId, [Identity])
+    VALUES (1, LOWER(REPLACE(CONVERT(nvarchar(36), NEWID()), N'-', N'')));
 END
 GO
 
--- The open jobs: one for each pipeline and source, of which KeyHash is the SHA-256.
+-- The open jobs: one for each pipeline and source. KeyHash is their SHA-256.
 IF OBJECT_ID(N'dbo.IngestionJobKeys', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.IngestionJobKeys (
     KeyHash        binary(32) NOT NULL,
     IngestionJobId bigint NOT NULL,
     CONSTRAINT PK_IngestionJobKeys PRIMARY KEY CLUSTERED (KeyHash),
-    CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE
+    CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId
+        FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE
 );
 CREATE INDEX IX_IngestionJobKeys_IngestionJobId ON dbo.IngestionJobKeys (IngestionJobId);
 END
 GO
 
--- What no two models share: an open one its source (State 'open'), a complete one its
--- weights (State 'complete'). It is a table of its own because in Models it would take a
--- filtered index.
+-- Unique keys of models: the source of an open one (State 'open'), the weights of a complete one
+-- (State 'complete'). A key in Models would need a filtered index.
 IF OBJECT_ID(N'dbo.ModelKeys', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.ModelKeys (
@@ -43,15 +44,16 @@ CREATE INDEX IX_ModelKeys_ModelId ON dbo.ModelKeys (ModelId);
 END
 GO
 
--- What became of a model whose weights another one had already, so that whoever
--- did not hear the answer of Complete can ask again.
+-- A model whose weights were already stored, and the model that it was merged into. Complete gives
+-- the same answer again after a lost one.
 IF OBJECT_ID(N'dbo.ModelMerges', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.ModelMerges (
     ModelId     int NOT NULL,
     IntoModelId int NOT NULL,
     CONSTRAINT PK_ModelMerges PRIMARY KEY CLUSTERED (ModelId),
-    CONSTRAINT FK_ModelMerges_Models_IntoModelId FOREIGN KEY (IntoModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE
+    CONSTRAINT FK_ModelMerges_Models_IntoModelId
+        FOREIGN KEY (IntoModelId) REFERENCES dbo.Models (ModelId) ON DELETE CASCADE
 );
 CREATE INDEX IX_ModelMerges_IntoModelId ON dbo.ModelMerges (IntoModelId);
 END
@@ -92,7 +94,7 @@ CREATE INDEX IX_ModelFiles_FileAtomId ON dbo.ModelFiles (FileAtomId);
 END
 GO
 
--- Where complete files were read from. The same content may lie in many places.
+-- Where complete files were read from. Several paths may have the same content.
 IF OBJECT_ID(N'dbo.FilePaths', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.FilePaths (
@@ -104,7 +106,8 @@ CREATE TABLE dbo.FilePaths (
     ByteSize        bigint NOT NULL,
     ModifiedNs      bigint NOT NULL,
     CONSTRAINT PK_FilePaths PRIMARY KEY CLUSTERED (FilePathId),
-    CONSTRAINT FK_FilePaths_ModelFiles_ModelFileId FOREIGN KEY (ModelFileId) REFERENCES dbo.ModelFiles (ModelFileId) ON DELETE CASCADE
+    CONSTRAINT FK_FilePaths_ModelFiles_ModelFileId
+        FOREIGN KEY (ModelFileId) REFERENCES dbo.ModelFiles (ModelFileId) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX UX_FilePaths_PathHash ON dbo.FilePaths (PathHash);
 CREATE INDEX IX_FilePaths_ModelFileId ON dbo.FilePaths (ModelFileId);
@@ -128,22 +131,23 @@ CREATE UNIQUE INDEX UX_ModelNames_ModelId_NameHash ON dbo.ModelNames (ModelId, N
 END
 GO
 
--- The rows go with the name, which goes with the model. A foreign key to ModelFiles would be a second
--- way from Models to here: cascading, it is refused (error 1785); not cascading, it may stand in
--- the way of another program that deletes a model.
+-- The rows are deleted with the name, which is deleted with the model. A foreign key to ModelFiles
+-- would be a second path from Models: cascading, it is refused (error 1785); otherwise, it may
+-- prevent another program from deleting a model.
 IF OBJECT_ID(N'dbo.ModelNameFiles', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.ModelNameFiles (
     ModelNameId bigint NOT NULL,
     ModelFileId bigint NOT NULL,
     CONSTRAINT PK_ModelNameFiles PRIMARY KEY CLUSTERED (ModelNameId, ModelFileId),
-    CONSTRAINT FK_ModelNameFiles_ModelNames_ModelNameId FOREIGN KEY (ModelNameId) REFERENCES dbo.ModelNames (ModelNameId) ON DELETE CASCADE
+    CONSTRAINT FK_ModelNameFiles_ModelNames_ModelNameId
+        FOREIGN KEY (ModelNameId) REFERENCES dbo.ModelNames (ModelNameId) ON DELETE CASCADE
 );
 CREATE INDEX IX_ModelNameFiles_ModelFileId ON dbo.ModelNameFiles (ModelFileId);
 END
 GO
 
--- The bytes of a file that belong to no tensor.
+-- The bytes of a file outside all tensors.
 IF OBJECT_ID(N'dbo.FileSegments', N'U') IS NULL
 BEGIN
 CREATE TABLE dbo.FileSegments (
@@ -162,10 +166,12 @@ CREATE TABLE dbo.FileSegments (
     BlobLastModified datetime2 NULL,
     AddressExact     varbinary(max) NULL,
     RawPayload       $(payload) NOT NULL CONSTRAINT DF_FileSegments_RawPayload DEFAULT (0x),
-    PayloadRowGuid   uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_FileSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID()),
+    PayloadRowGuid   uniqueidentifier ROWGUIDCOL NOT NULL
+        CONSTRAINT DF_FileSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID()),
     CONSTRAINT PK_FileSegments PRIMARY KEY CLUSTERED (FileSegmentId),
     CONSTRAINT UX_FileSegments_PayloadRowGuid UNIQUE (PayloadRowGuid),
-    CONSTRAINT FK_FileSegments_ModelFiles_ModelFileId FOREIGN KEY (ModelFileId) REFERENCES dbo.ModelFiles (ModelFileId) ON DELETE CASCADE,
+    CONSTRAINT FK_FileSegments_ModelFiles_ModelFileId
+        FOREIGN KEY (ModelFileId) REFERENCES dbo.ModelFiles (ModelFileId) ON DELETE CASCADE,
     CONSTRAINT FK_FileSegments_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId)
 )$(filestream_on);
 CREATE UNIQUE INDEX UX_FileSegments_ModelFileId_SegmentOrdinal ON dbo.FileSegments (ModelFileId, SegmentOrdinal);

@@ -1,14 +1,13 @@
--- What ingest adds to the tables that were there. NULL is what a row of another program says: that it does
--- not know. And a column that may be NULL is added without a look at the rows, however many there are: a column of
--- fixed length only as long as no row could outgrow a page (8060 bytes), else each row is written again. So
--- these come first in each table, and the long texts after them.
+-- What ingest adds to existing tables. NULL in a row of another program means unknown. A nullable
+-- column is added without touching the rows. For a column of fixed length this holds only while no
+-- row could exceed a page (8060 bytes); otherwise each row is rewritten. So these columns come
+-- first in each table, and the long texts after them.
 --
--- An Exact column holds, byte for byte, what the column of that name cannot: text that
--- is too long for it, that is not UTF-8, or that holds a NUL. NULL means that the other
--- column says it all.
+-- An Exact column stores, byte for byte, what the column of that name cannot: text that is too long
+-- for it, is not UTF-8, or contains a NUL. It is NULL if the other column stores the whole text.
 --
--- No index here has a filter: with one, INSERT and UPDATE would fail for a session with
--- QUOTED_IDENTIFIER OFF, such as that of sqlcmd, which worked before.
+-- No index has a filter: with one, INSERT and UPDATE would start to fail in sessions with
+-- QUOTED_IDENTIFIER OFF, such as those of sqlcmd.
 
 IF COL_LENGTH(N'dbo.Atoms', N'ByteSize') IS NULL
     ALTER TABLE dbo.Atoms ADD ByteSize bigint NULL;
@@ -80,9 +79,11 @@ IF COL_LENGTH(N'dbo.ModelLayers', N'TensorShapeExact') IS NULL
     ALTER TABLE dbo.ModelLayers ADD TensorShapeExact varbinary(max) NULL;
 GO
 
--- The cloud edition of LayerTensorSegments has neither PayloadRowGuid nor RawPayload: each of its rows is written again for them.
+-- The cloud edition of LayerTensorSegments has neither PayloadRowGuid nor RawPayload. Adding them
+-- rewrites each row.
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'PayloadRowGuid') IS NULL
-    ALTER TABLE dbo.LayerTensorSegments ADD PayloadRowGuid uniqueidentifier ROWGUIDCOL NOT NULL CONSTRAINT DF_LayerTensorSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID())
+    ALTER TABLE dbo.LayerTensorSegments ADD PayloadRowGuid uniqueidentifier ROWGUIDCOL NOT NULL
+        CONSTRAINT DF_LayerTensorSegments_PayloadRowGuid DEFAULT (NEWSEQUENTIALID())
         CONSTRAINT UX_LayerTensorSegments_PayloadRowGuid UNIQUE;
 GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'ByteOffset') IS NULL
@@ -95,13 +96,15 @@ IF COL_LENGTH(N'dbo.LayerTensorSegments', N'AtomId') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD AtomId bigint NULL;
 GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobSizeBytes') IS NULL
-    ALTER TABLE dbo.LayerTensorSegments ADD BlobSizeBytes bigint NOT NULL CONSTRAINT DF_LayerTensorSegments_BlobSizeBytes DEFAULT (0);
+    ALTER TABLE dbo.LayerTensorSegments ADD BlobSizeBytes bigint NOT NULL
+        CONSTRAINT DF_LayerTensorSegments_BlobSizeBytes DEFAULT (0);
 GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobLastModified') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD BlobLastModified datetime2 NULL;
 GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'RawPayload') IS NULL
-    ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) NOT NULL CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
+    ALTER TABLE dbo.LayerTensorSegments ADD RawPayload varbinary(max) NOT NULL
+        CONSTRAINT DF_LayerTensorSegments_RawPayload DEFAULT (0x);
 GO
 IF COL_LENGTH(N'dbo.LayerTensorSegments', N'BlobUri') IS NULL
     ALTER TABLE dbo.LayerTensorSegments ADD BlobUri nvarchar(2048) NULL;
@@ -138,36 +141,58 @@ IF COL_LENGTH(N'dbo.IngestionJobs', N'LeaseHolder') IS NULL
     ALTER TABLE dbo.IngestionJobs ADD LeaseHolder nvarchar(max) NULL;
 GO
 
--- Keys and indexes are looked for by their columns: what was there has names of its own.
--- ModelLayers.ModelFileId has no foreign key: a layer goes with its model already, and so does the
+-- Keys and indexes are identified by their columns: existing ones may have other names.
+-- ModelLayers.ModelFileId has no foreign key: a layer is deleted with its model, and so is the
 -- file. See ModelNameFiles.
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.Models') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'IngestionJobId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns
+    WHERE object_id = OBJECT_ID(N'dbo.Models') AND key_ordinal = 1
+        AND COL_NAME(object_id, column_id) = N'IngestionJobId')
     CREATE INDEX IX_Models_IngestionJobId ON dbo.Models (IngestionJobId);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a INNER JOIN sys.index_columns AS b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
-    WHERE a.object_id = OBJECT_ID(N'dbo.ModelLayers') AND a.key_ordinal = 1 AND COL_NAME(a.object_id, a.column_id) = N'ModelFileId' AND COL_NAME(b.object_id, b.column_id) = N'ByteOffset')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a
+    INNER JOIN sys.index_columns AS b
+        ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.ModelLayers') AND a.key_ordinal = 1
+        AND COL_NAME(a.object_id, a.column_id) = N'ModelFileId'
+        AND COL_NAME(b.object_id, b.column_id) = N'ByteOffset')
     CREATE INDEX IX_ModelLayers_ModelFileId_ByteOffset ON dbo.ModelLayers (ModelFileId, ByteOffset);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'AtomId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns
+    WHERE object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND key_ordinal = 1
+        AND COL_NAME(object_id, column_id) = N'AtomId')
     CREATE INDEX IX_LayerTensorSegments_AtomId ON dbo.LayerTensorSegments (AtomId);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.IngestionJobs') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'LeaseExpires')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns
+    WHERE object_id = OBJECT_ID(N'dbo.IngestionJobs') AND key_ordinal = 1
+        AND COL_NAME(object_id, column_id) = N'LeaseExpires')
     CREATE INDEX IX_IngestionJobs_LeaseExpires ON dbo.IngestionJobs (LeaseExpires);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a INNER JOIN sys.index_columns AS b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
-    WHERE a.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND a.key_ordinal = 1 AND COL_NAME(a.object_id, a.column_id) = N'IngestionJobId' AND COL_NAME(b.object_id, b.column_id) = N'AtomId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns AS a
+    INNER JOIN sys.index_columns AS b
+        ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND a.key_ordinal = 1
+        AND COL_NAME(a.object_id, a.column_id) = N'IngestionJobId'
+        AND COL_NAME(b.object_id, b.column_id) = N'AtomId')
     CREATE INDEX IX_IngestionJobAtoms_IngestionJobId_AtomId ON dbo.IngestionJobAtoms (IngestionJobId, AtomId);
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.index_columns WHERE object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND key_ordinal = 1 AND COL_NAME(object_id, column_id) = N'AtomId')
+IF NOT EXISTS (SELECT 1 FROM sys.index_columns
+    WHERE object_id = OBJECT_ID(N'dbo.IngestionJobAtoms') AND key_ordinal = 1
+        AND COL_NAME(object_id, column_id) = N'AtomId')
     CREATE INDEX IX_IngestionJobAtoms_AtomId ON dbo.IngestionJobAtoms (AtomId);
 GO
 
--- The keys come after the indexes: checking the rows that are there is a seek for each then.
-IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.Models') AND COL_NAME(parent_object_id, parent_column_id) = N'IngestionJobId'
-    AND referenced_object_id = OBJECT_ID(N'dbo.IngestionJobs'))
-    ALTER TABLE dbo.Models ADD CONSTRAINT FK_Models_IngestionJobs_IngestionJobId FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE SET NULL;
+-- The keys come after the indexes, so that checking each existing row is a seek.
+IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns
+    WHERE parent_object_id = OBJECT_ID(N'dbo.Models')
+        AND COL_NAME(parent_object_id, parent_column_id) = N'IngestionJobId'
+        AND referenced_object_id = OBJECT_ID(N'dbo.IngestionJobs'))
+    ALTER TABLE dbo.Models ADD CONSTRAINT FK_Models_IngestionJobs_IngestionJobId
+        FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE SET NULL;
 GO
-IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns WHERE parent_object_id = OBJECT_ID(N'dbo.LayerTensorSegments') AND COL_NAME(parent_object_id, parent_column_id) = N'AtomId'
-    AND referenced_object_id = OBJECT_ID(N'dbo.Atoms'))
-    ALTER TABLE dbo.LayerTensorSegments ADD CONSTRAINT FK_LayerTensorSegments_Atoms_AtomId FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId);
+IF NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns
+    WHERE parent_object_id = OBJECT_ID(N'dbo.LayerTensorSegments')
+        AND COL_NAME(parent_object_id, parent_column_id) = N'AtomId'
+        AND referenced_object_id = OBJECT_ID(N'dbo.Atoms'))
+    ALTER TABLE dbo.LayerTensorSegments ADD CONSTRAINT FK_LayerTensorSegments_Atoms_AtomId
+        FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId);
 GO

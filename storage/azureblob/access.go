@@ -12,14 +12,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// The account that every emulator has. Its key is published and protects nothing.
+// The account of every emulator. Its key is public.
 const (
 	emulatorAccount = "devstoreaccount1"
 	emulatorKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 	emulatorAddress = "http://127.0.0.1:10000/" + emulatorAccount
 )
 
-// The variables that the other tools read too.
+// Environment variables that Azure's tools use, too.
 const (
 	envAccount    = "AZURE_STORAGE_ACCOUNT"
 	envKey        = "AZURE_STORAGE_KEY"
@@ -28,15 +28,14 @@ const (
 	envAuthMode   = "AZURE_STORAGE_AUTH_MODE"
 )
 
-// seams are what tests put in place of the world.
+// seams are replaced by tests.
 type seams struct {
 	token  azcore.TokenCredential
 	roots  *x509.CertPool
-	rounds func(http.RoundTripper) http.RoundTripper // what requests go through before they leave
+	rounds func(http.RoundTripper) http.RoundTripper // wraps the transport
 }
 
-// access is one way to be let in, for one account at one host. At most one of key, sas and token is
-// set.
+// access is a credential for one account at one host. At most one of key, sas and token is set.
 type access struct {
 	host    string
 	account string
@@ -45,8 +44,7 @@ type access struct {
 	token   azcore.TokenCredential
 }
 
-// access chooses the credential. It may move the place to the endpoint that a connection string
-// names.
+// access chooses the credential. It may change p to the endpoint of a connection string.
 func (p *place) access(seams seams) (*access, error) {
 	a := &access{host: p.host, account: p.account}
 	mode := os.Getenv(envAuthMode)
@@ -66,19 +64,13 @@ func (p *place) access(seams seams) (*access, error) {
 		}
 	}
 	if mode == "key" {
-		return nil, fmt.Errorf(
-			"%s is key, and neither %s nor %s nor %s is set",
-			envAuthMode,
-			envKey,
-			envSAS,
-			envConnection,
-		)
+		return nil, fmt.Errorf("%s is key, but none of %s, %s and %s is set", envAuthMode, envKey, envSAS, envConnection)
 	}
 	return a, p.defaultToken(a)
 }
 
-// fromEnvironment takes what the variables hold for this account, and nothing if they hold nothing
-// for it.
+// fromEnvironment sets the credential from environment variables, if they have one for this
+// account.
 func (p *place) fromEnvironment(a *access) error {
 	key, sas, account := os.Getenv(envKey), strings.TrimPrefix(os.Getenv(envSAS), "?"), os.Getenv(envAccount)
 	connection := os.Getenv(envConnection)
@@ -94,20 +86,15 @@ func (p *place) fromEnvironment(a *access) error {
 		return nil
 	}
 	if account != p.account && (account != "" || p.loopback) {
-		return fmt.Errorf("%s and %s are for the account %s, and the store is in %s: set %s, or set %s to login",
+		return fmt.Errorf("%s and %s are for the account %s, but the store is in %s: set %s, or set %s to login",
 			envKey, envSAS, mention(account), p.account, envAccount, envAuthMode)
 	}
-	if key == "" && account == "" { // a key signs and stays here; a SAS is sent, and its receiver can use it
-		return fmt.Errorf(
-			"%s is set, and %s does not say for which account: set it to %s if the SAS is for that, put the SAS into the store's address, or set %s to login",
-			envSAS,
-			envAccount,
-			p.account,
-			envAuthMode,
-		)
+	if key == "" && account == "" { // a key only signs, but a SAS is sent, and the receiver could use it
+		return fmt.Errorf("%s is set, but %s does not say for which account: set it to %s if the SAS is for that account, "+
+			"put the SAS into the store's address, or set %s to login", envSAS, envAccount, p.account, envAuthMode)
 	}
 	if !p.isAzure() && !p.loopback {
-		return p.errStranger("what " + envKey + " and " + envSAS + " hold")
+		return p.errStranger("the credential in " + envKey + " or " + envSAS)
 	}
 	if a.key = key; key == "" {
 		a.sas = sas
@@ -115,14 +102,10 @@ func (p *place) fromEnvironment(a *access) error {
 	return nil
 }
 
-// errStranger refuses to send to a host what was not given for it.
+// errStranger refuses to send a credential to a host that it was not given for.
 func (p *place) errStranger(what string) error {
-	return fmt.Errorf(
-		"%s is not a host of Azure Storage, and does not get %s: put a SAS into the address, or name the host as BlobEndpoint in %s",
-		p.host,
-		what,
-		envConnection,
-	)
+	return fmt.Errorf("%s is not a host of Azure Storage, so it does not get %s: put a SAS into the address, or set the "+
+		"host as BlobEndpoint in %s", p.host, what, envConnection)
 }
 
 func (p *place) defaultToken(a *access) error {
@@ -137,13 +120,15 @@ func (p *place) defaultToken(a *access) error {
 	return nil
 }
 
-// scrub takes every secret that this process knows out of a text that somebody else wrote.
+// scrub removes all secrets that this process knows from a text that was received.
 func (a *access) scrub(text string) string {
 	secrets := []string{a.key, a.sas, a.signature()}
 	if plain, err := url.QueryUnescape(a.signature()); err == nil {
 		secrets = append(secrets, plain)
 	}
-	for _, name := range []string{envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD"} {
+	for _, name := range []string{
+		envKey, envSAS, envConnection, "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_PASSWORD",
+	} {
 		secrets = append(secrets, os.Getenv(name))
 	}
 	for _, secret := range secrets {
@@ -154,7 +139,7 @@ func (a *access) scrub(text string) string {
 	return text
 }
 
-// signature is the part of a SAS that must not be seen.
+// signature is the secret part of a SAS.
 func (a *access) signature() string {
 	for _, pair := range strings.Split(a.sas, "&") {
 		if value, ok := strings.CutPrefix(pair, "sig="); ok {

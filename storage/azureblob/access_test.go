@@ -10,18 +10,19 @@ import (
 )
 
 func TestAddresses(t *testing.T) {
+	const host = "https://account1.blob.core.windows.net"
 	for address, want := range map[string]string{
-		"azblob://account1":                                               "https://account1.blob.core.windows.net/tensors",
-		"azblob://account1/":                                              "https://account1.blob.core.windows.net/tensors",
-		"azblob://account1/models":                                        "https://account1.blob.core.windows.net/models",
-		"azblob://account1/models/":                                       "https://account1.blob.core.windows.net/models",
-		"https://account1.blob.core.windows.net/models":                   "https://account1.blob.core.windows.net/models",
-		"https://account1.blob.core.windows.net":                          "https://account1.blob.core.windows.net/tensors",
-		"https://account1.z01.blob.storage.azure.net/a-b":                 "https://account1.z01.blob.storage.azure.net/a-b",
-		"https://account1.blob.core.windows.net/models?sv=1&sig=" + "abc": "https://account1.blob.core.windows.net/models",
-		"http://127.0.0.1:10000/devstoreaccount1/models":                  "http://127.0.0.1:10000/devstoreaccount1/models",
-		"http://localhost:10000/devstoreaccount1":                         "http://localhost:10000/devstoreaccount1/tensors",
-		"http://[::1]:10000/devstoreaccount1/models":                      "http://[::1]:10000/devstoreaccount1/models",
+		"azblob://account1":         host + "/tensors",
+		"azblob://account1/":        host + "/tensors",
+		"azblob://account1/models":  host + "/models",
+		"azblob://account1/models/": host + "/models",
+		host + "/models":            host + "/models",
+		host:                        host + "/tensors",
+		"https://account1.z01.blob.storage.azure.net/a-b": "https://account1.z01.blob.storage.azure.net/a-b",
+		host + "/models?sv=1&sig=abc":                     host + "/models",
+		"http://127.0.0.1:10000/devstoreaccount1/models":  "http://127.0.0.1:10000/devstoreaccount1/models",
+		"http://localhost:10000/devstoreaccount1":         "http://localhost:10000/devstoreaccount1/tensors",
+		"http://[::1]:10000/devstoreaccount1/models":      "http://[::1]:10000/devstoreaccount1/models",
 	} {
 		p, err := parseAddress(address)
 		if err != nil || p.url() != want {
@@ -30,10 +31,14 @@ func TestAddresses(t *testing.T) {
 	}
 	for address, why := range map[string]string{
 		"": "scheme", "account1/models": "scheme", "ftp://account1/models": "scheme", "azblob://": "storage account",
-		"azblob://Account1/models": "storage account", "azblob://account1/Models": "container", "azblob://account1/a--b": "container",
-		"azblob://account1/ab": "container", "azblob://account1/models/folder": "container", "azblob://account1/" + strings.Repeat("a-", 40) + "a": "container",
-		"http://account1.blob.core.windows.net/models": "plain http", "http://10.0.0.1/account1/models": "plain http",
-		"https://account1.blob.core.windows.net/models?x=1": "shared access signature", "azblob://account1/models#x": "not one of Azure",
+		"azblob://Account1/models": "storage account", "azblob://account1/Models": "container",
+		"azblob://account1/a--b": "container", "azblob://account1/ab": "container",
+		"azblob://account1/models/folder":                     "container",
+		"azblob://account1/" + strings.Repeat("a-", 40) + "a": "container",
+		"http://account1.blob.core.windows.net/models":        "plain http",
+		"http://10.0.0.1/account1/models":                     "plain http",
+		host + "/models?x=1":                                  "shared access signature",
+		"azblob://account1/models#x":                          "not one of Azure",
 	} {
 		if _, err := parseAddress(address); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q: %v, want %q in it", address, err, why)
@@ -41,50 +46,64 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestAccess checks which credential is chosen, and that none goes where it was not given for.
+// TestAccess checks which credential is chosen, and that it is only sent where it was given for.
 func TestAccess(t *testing.T) {
-	const azure, other, local = "azblob://account1/c12", "https://files.example.com/c12", "http://127.0.0.1:10000/devstoreaccount1/c12"
+	const azure, other = "azblob://account1/c12", "https://files.example.com/c12"
+	const local = "http://127.0.0.1:10000/devstoreaccount1/c12"
+	const lookalike = "https://account1.blob.core.windows.net.example.com/c12"
+	const china = ";EndpointSuffix=core.chinacloudapi.cn"
 	key := "AccountName=account1;AccountKey=a2V5"
 	for name, test := range map[string]struct {
 		address     string
 		environment []string
 		want        string // key, sas, token, or a part of the error
 	}{
-		"SAS in the address":                      {azure + "?sig=x", []string{envKey, "a2V5"}, "sas x"},
-		"SAS in the address of any host":          {other + "?sig=x", []string{envKey, "a2V5"}, "sas x"},
-		"key":                                     {azure, []string{envKey, "a2V5"}, "key a2V5"},
-		"key of this account":                     {azure, []string{envAccount, "account1", envKey, "a2V5"}, "key a2V5"},
-		"key of another account":                  {azure, []string{envAccount, "account2", envKey, "a2V5"}, "are for the account"},
-		"key before SAS":                          {azure, []string{envKey, "a2V5", envSAS, "sig=x"}, "key a2V5"},
-		"SAS of this account":                     {azure, []string{envAccount, "account1", envSAS, "?sig=x"}, "sas x"},
-		"SAS of another account":                  {azure, []string{envAccount, "account2", envSAS, "?sig=x"}, "are for the account"},
-		"SAS of nobody knows which account":       {azure, []string{envSAS, "?sig=x"}, "does not say for which account"},
-		"SAS of nobody knows which, and login":    {azure, []string{envSAS, "?sig=x", envAuthMode, "login"}, "token"},
-		"key for any host":                        {other, []string{envKey, "a2V5"}, "not a host of Azure"},
-		"key for a host that looks right":         {"https://account1.blob.core.windows.net.example.com/c12", []string{envKey, "a2V5"}, "not a host of Azure"},
-		"SAS for a host that looks right":         {"https://account1.blob.core.windows.net.example.com/c12", []string{envAccount, "account1", envSAS, "sig=x"}, "not a host of Azure"},
-		"token for a host that looks right":       {"https://account1.blob.core.windows.net.example.com/c12", nil, "not a host of Azure"},
-		"connection string":                       {azure, []string{envConnection, key}, "key a2V5"},
-		"connection string before key":            {azure, []string{envConnection, key, envKey, "b3RoZXI="}, "key a2V5"},
-		"connection string with SAS":              {azure, []string{envConnection, "AccountName=account1;SharedAccessSignature=?sig=x"}, "sas x"},
-		"connection string, lower case":           {azure, []string{envConnection, "accountname=account1; accountkey=a2V5;"}, "key a2V5"},
-		"connection string of another account":    {azure, []string{envConnection, "AccountName=account2;AccountKey=a2V5"}, "is for the account"},
-		"connection string for another host":      {"https://account1.blob.core.windows.net/c12", []string{envConnection, key + ";EndpointSuffix=core.chinacloudapi.cn"}, "is for the account"},
-		"connection string of another cloud":      {azure, []string{envConnection, key + ";EndpointSuffix=core.chinacloudapi.cn"}, "key a2V5"},
-		"connection string without a secret":      {azure, []string{envConnection, "AccountName=account1"}, "neither AccountKey"},
-		"connection string, login":                {azure, []string{envConnection, key, envAuthMode, "login"}, "token"},
-		"login":                                   {azure, []string{envKey, "a2V5", envAuthMode, "login"}, "token"},
-		"key, and there is none":                  {azure, []string{envAuthMode, "key"}, "neither"},
-		"another mode":                            {azure, []string{envAuthMode, "guess"}, "want login or key"},
-		"nothing":                                 {azure, nil, "token"},
-		"emulator":                                {local, nil, "key " + emulatorKey},
-		"emulator, beside the key of an account":  {local, []string{envAccount, "account1", envKey, "a2V5"}, "key " + emulatorKey},
-		"emulator, beside a connection string":    {local, []string{envConnection, key}, "key " + emulatorKey},
-		"emulator, with its own connection":       {"azblob://devstoreaccount1/c12", []string{envConnection, "UseDevelopmentStorage=true"}, "key " + emulatorKey},
-		"emulator, another account's key":         {"http://127.0.0.1:1/account1/c12", []string{envKey, "a2V5"}, "are for the account"},
-		"emulator, another account":               {"http://127.0.0.1:1/account1/c12", []string{envAccount, "account1", envKey, "a2V5"}, "key a2V5"},
-		"emulator, another account, without key":  {"http://127.0.0.1:1/account1/c12", nil, "not a host of Azure"},
-		"endpoint without a container and a path": {azure, []string{envConnection, key + ";BlobEndpoint=http://127.0.0.1:1/account1/"}, "key a2V5"},
+		"SAS in the address":             {azure + "?sig=x", []string{envKey, "a2V5"}, "sas x"},
+		"SAS in the address of any host": {other + "?sig=x", []string{envKey, "a2V5"}, "sas x"},
+		"key":                            {azure, []string{envKey, "a2V5"}, "key a2V5"},
+		"key of this account":            {azure, []string{envAccount, "account1", envKey, "a2V5"}, "key a2V5"},
+		"key of another account":         {azure, []string{envAccount, "account2", envKey, "a2V5"}, "are for the account"},
+		"key before SAS":                 {azure, []string{envKey, "a2V5", envSAS, "sig=x"}, "key a2V5"},
+		"SAS of this account":            {azure, []string{envAccount, "account1", envSAS, "?sig=x"}, "sas x"},
+		"SAS of another account": {azure, []string{envAccount, "account2", envSAS, "?sig=x"},
+			"are for the account"},
+		"SAS of an unknown account":        {azure, []string{envSAS, "?sig=x"}, "does not say for which account"},
+		"SAS of an unknown account, login": {azure, []string{envSAS, "?sig=x", envAuthMode, "login"}, "token"},
+		"key for any host":                 {other, []string{envKey, "a2V5"}, "not a host of Azure"},
+		"key for a lookalike":              {lookalike, []string{envKey, "a2V5"}, "not a host of Azure"},
+		"SAS for a lookalike": {lookalike, []string{envAccount, "account1", envSAS, "sig=x"},
+			"not a host of Azure"},
+		"token for a lookalike":        {lookalike, nil, "not a host of Azure"},
+		"connection string":            {azure, []string{envConnection, key}, "key a2V5"},
+		"connection string before key": {azure, []string{envConnection, key, envKey, "b3RoZXI="}, "key a2V5"},
+		"connection string with SAS": {azure, []string{envConnection,
+			"AccountName=account1;SharedAccessSignature=?sig=x"}, "sas x"},
+		"connection string, lower case": {azure, []string{envConnection, "accountname=account1; accountkey=a2V5;"},
+			"key a2V5"},
+		"connection string of another account": {azure, []string{envConnection, "AccountName=account2;AccountKey=a2V5"},
+			"is for the account"},
+		"connection string for another host": {"https://account1.blob.core.windows.net/c12",
+			[]string{envConnection, key + china}, "is for the account"},
+		"connection string of another cloud": {azure, []string{envConnection, key + china}, "key a2V5"},
+		"connection string without a secret": {azure, []string{envConnection, "AccountName=account1"}, "neither AccountKey"},
+		"connection string, login":           {azure, []string{envConnection, key, envAuthMode, "login"}, "token"},
+		"login":                              {azure, []string{envKey, "a2V5", envAuthMode, "login"}, "token"},
+		"mode key without a key":             {azure, []string{envAuthMode, "key"}, "none of"},
+		"another mode":                       {azure, []string{envAuthMode, "guess"}, "want login or key"},
+		"nothing":                            {azure, nil, "token"},
+		"emulator":                           {local, nil, "key " + emulatorKey},
+		"emulator with the key of an account": {local, []string{envAccount, "account1", envKey, "a2V5"},
+			"key " + emulatorKey},
+		"emulator with a connection string": {local, []string{envConnection, key}, "key " + emulatorKey},
+		"emulator with its own connection": {"azblob://devstoreaccount1/c12",
+			[]string{envConnection, "UseDevelopmentStorage=true"}, "key " + emulatorKey},
+		"emulator, another account's key": {"http://127.0.0.1:1/account1/c12", []string{envKey, "a2V5"},
+			"are for the account"},
+		"emulator, another account": {"http://127.0.0.1:1/account1/c12",
+			[]string{envAccount, "account1", envKey, "a2V5"}, "key a2V5"},
+		"emulator, another account, no key": {"http://127.0.0.1:1/account1/c12", nil, "not a host of Azure"},
+		"endpoint without a container": {azure,
+			[]string{envConnection, key + ";BlobEndpoint=http://127.0.0.1:1/account1/"}, "key a2V5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clearEnvironment(t)
@@ -117,8 +136,7 @@ func chosen(address string) string {
 	return "nothing"
 }
 
-// TestSASAlone lets Azurite judge requests that are signed by a SAS, and by one that does not allow
-// what is asked.
+// Azurite accepts requests with a SAS, and refuses what the SAS does not allow.
 func TestSASAlone(t *testing.T) {
 	clearEnvironment(t)
 	c := plainClient(t)
@@ -142,16 +160,14 @@ func TestSASAlone(t *testing.T) {
 	wantStored(t, reader, a, p)
 	var e *Error
 	if _, err := reader.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); !errors.As(err, &e) ||
-		e.Status != 403 ||
-		e.Hint == "" ||
-		e.RequestID == "" {
-		t.Errorf("a SAS that allows no writing: %v", err)
+		e.Status != 403 || e.Hint == "" || e.RequestID == "" {
+		t.Errorf("a SAS without the right to write: %v", err)
 	} else {
 		assertNoSecret(t, "Put", err.Error())
 	}
 }
 
-// TestWrongKey lets Azurite refuse a signature, which it explains at length.
+// Azurite refuses a wrong signature with a long explanation.
 func TestWrongKey(t *testing.T) {
 	clearEnvironment(t)
 	t.Setenv(envAccount, emulatorAccount)
@@ -169,7 +185,7 @@ func TestSettings(t *testing.T) {
 	clearEnvironment(t)
 	for _, settings := range []Settings{{Layout: "flat"}, {Tier: "lukewarm"}, {Tier: "Hot"}} {
 		if _, err := Open(t.Context(), "azblob://account1/c12", settings); err == nil {
-			t.Errorf("%+v was taken", settings)
+			t.Errorf("%+v was accepted", settings)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,12 +9,11 @@ import (
 	"strings"
 )
 
-// defaultContainer is where tensors have always been kept.
+// defaultContainer is the container of earlier versions.
 const defaultContainer = "tensors"
 
-// azureHosts are the ends of the names of the services themselves. Only to these, to loopback, and
-// to the host that a connection string names, does a credential go that the address does not carry
-// itself.
+// azureHosts are the suffixes of the service's host names. Only these, loopback, and the host of a
+// connection string get a credential that is not in the address.
 var azureHosts = []string{
 	".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn", ".blob.storage.azure.net",
 }
@@ -25,32 +24,31 @@ var (
 	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
 )
 
-// place is an address, taken apart.
+// place is a parsed address.
 type place struct {
-	endpoint  string // of the account: scheme, host, and the account where it belongs to the path
-	host      string // with its port
+	endpoint  string // of the account: scheme and host, and the account if it is in the path
+	host      string // with port
 	account   string
 	container string
 	unnamed   bool   // the container is the default one
-	sas       string // the address's own
-	short     bool   // azblob://: a connection string may say that the endpoint is elsewhere
+	sas       string // from the address
+	short     bool   // azblob://: a connection string may have another endpoint
 	loopback  bool
 }
 
 // url is the container's address, without secrets.
 func (p *place) url() string { return p.endpoint + "/" + p.container }
 
-// parseAddress says what is wrong with an address without repeating it: a mistyped one may hold a
+// parseAddress parses an address. Its errors do not quote the address: a mistyped one may have a
 // SAS anywhere.
 func parseAddress(address string) (*place, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New(
-			"the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or https://ACCOUNT.blob.core.windows.net/CONTAINER",
-		)
+		return nil, errors.New("the store's address is not a URL: want azblob://ACCOUNT/CONTAINER or " +
+			"https://ACCOUNT.blob.core.windows.net/CONTAINER")
 	}
 	if u.User != nil {
-		return nil, errors.New("the store's address holds a user name or a password: give the key in AZURE_STORAGE_KEY")
+		return nil, errors.New("the store's address has a user name or a password: put the key into AZURE_STORAGE_KEY")
 	}
 	if u.Fragment != "" || u.Opaque != "" {
 		return nil, errors.New("the store's address is not one of Azure Blob Storage: want azblob://ACCOUNT/CONTAINER")
@@ -85,7 +83,7 @@ func InContainer(address, container string) (string, error) {
 	return address, nil
 }
 
-// fromAccount reads azblob://ACCOUNT/CONTAINER.
+// fromAccount parses azblob://ACCOUNT/CONTAINER.
 func (p *place) fromAccount(u *url.URL) error {
 	p.account, p.short = u.Host, true
 	if !accountName.MatchString(p.account) {
@@ -96,15 +94,15 @@ func (p *place) fromAccount(u *url.URL) error {
 	return nil
 }
 
-// fromURL reads an https address, and the http address of an emulator, whose path begins with the
-// account. It returns what is left of the path.
+// fromURL parses an https address, or the http address of an emulator, whose path begins with the
+// account. It returns the rest of the path.
 func (p *place) fromURL(u *url.URL, path string) (string, error) {
 	if !hostName.MatchString(u.Host) {
-		return "", errors.New("its host is not the name or the address of one")
+		return "", errors.New("the host is not a valid host name or address")
 	}
 	p.loopback = isLoopback(u.Hostname())
 	if u.Scheme == "http" && !p.loopback {
-		return "", fmt.Errorf("plain http to %s: keys and payloads would go unencrypted; use https", u.Host)
+		return "", fmt.Errorf("plain http to %s would send keys and payloads unencrypted: use https", u.Host)
 	}
 	p.endpoint = u.Scheme + "://" + u.Host
 	if p.loopback || net.ParseIP(u.Hostname()) != nil {
@@ -124,35 +122,28 @@ func (p *place) finish(path string) error {
 		p.container, p.unnamed = defaultContainer, true
 	}
 	if n := len(p.container); n < 3 || n > 63 || !containerName.MatchString(p.container) {
-		return fmt.Errorf(
-			"store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits and single hyphens, and nothing after it",
-			mention(p.container),
-		)
+		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits and "+
+			"single hyphens, and nothing after it", mention(p.container))
 	}
 	if p.sas != "" && !strings.Contains("&"+p.sas, "&sig=") {
-		return errors.New(
-			"store address: what follows the question mark is not a shared access signature: it has no sig=",
-		)
+		return errors.New("store address: the query is not a shared access signature: it has no sig=")
 	}
 	return nil
 }
 
 func errAccount(name string) error {
-	return fmt.Errorf(
-		"%s is not the name of a storage account: want 3 to 24 lower-case letters and digits",
-		mention(name),
-	)
+	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits", mention(name))
 }
 
-// mention quotes what cannot be a secret that was pasted into the wrong place.
+// mention quotes a name, unless it may be a secret in the wrong place.
 func mention(name string) string {
 	if len(name) > 80 || strings.ContainsAny(name, "=&%+") {
-		return "what is given there"
+		return "this value"
 	}
 	return fmt.Sprintf("%q", name)
 }
 
-// isAzure reports whether the host belongs to the service itself.
+// isAzure reports whether the host belongs to the service.
 func (p *place) isAzure() bool {
 	host, _, err := net.SplitHostPort(p.host)
 	if err != nil {

@@ -1,23 +1,23 @@
-// Package azureblob keeps payloads in a container of Azure Blob Storage, one blob each:
+// Package azureblob stores payloads in a container of Azure Blob Storage, one blob each:
 //
 //	sha256/ab/<64 hexadecimal digits>         payloads by digest: the content layout
 //	<model>/<layer>/<ordinal>.bin             payloads by row: the position layout
-//	<model>/files/<file>/<ordinal>.bin        the same, for bytes that belong to no tensor
+//	<model>/files/<file>/<ordinal>.bin        the same, for bytes outside tensors
 //	<file name>                               whole files that are named like the file
-//	owner                                     the identity of the catalogue that the store belongs to
-//	catalogs/<identity>                       of stores from before there was an owner: who used it
+//	owner                                     the identity of the store's catalogue
+//	catalogs/<identity>                       in stores of earlier versions: a catalogue that used it
 //
-// A payload is written by one Put Blob, on the condition that no such blob exists or that the one
-// that exists is still the wrong one that was looked at. So a blob is whole whenever it is there,
-// and nothing is left behind by a write that was cut off. The request carries a CRC-64/NVME that
-// the service checks, and the blob's metadata the digest: each blob says itself what it should be.
+// A payload is written by one Put Blob, on the condition that the blob does not exist or was not
+// modified since it was found to be wrong. So every existing blob is whole, and an interrupted
+// write leaves nothing behind. The request carries a CRC-64/NVME that the service checks, and the
+// blob's metadata has the digest.
 //
-// Every credential stays with the host that it was given for: requests go to one host, redirects
-// are not followed, and no error, address or text of a Store holds a secret. Plain http is for
-// loopback.
+// A credential is only sent to the host that it was given for: requests go to one host, redirects
+// are not followed, and no error, address or text of a Store contains a secret. Plain http is only
+// for loopback.
 //
-// The retries of the SDK are off. An error says whether trying again makes sense, and storage.Do
-// does it: around a verb, or around each request of a long one.
+// The SDK's retries are off. An error says whether to retry, and storage.Do does: for a verb, or
+// for each request of a long one.
 package azureblob
 
 import (
@@ -35,7 +35,7 @@ import (
 
 var _ ingest.FileStore = (*Store)(nil)
 
-// Layout says how blobs are named.
+// Layout is a naming scheme for blobs.
 type Layout string
 
 // The layouts.
@@ -44,20 +44,18 @@ const (
 	ByPosition Layout = "position" // by the row that refers to them, as other programs expect
 )
 
-// Settings of a store. The zero value is right.
+// Settings of a store. The zero value has good defaults.
 type Settings struct {
 	Layout  Layout        // ByContent if empty
-	Tier    string        // hot, cool, cold or archive; the account's own if empty
-	Workers int           // how many calls come at once, and so how many connections are kept; 8 if zero or less
-	Stall   time.Duration // a connection on which no byte moves for so long is given up; 90 s if zero or less
-	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It
-	// grows for a file that would have too many of them; no more bytes of blocks are held then, but
-	// always two blocks.
+	Tier    string        // hot, cool, cold or archive; the account's default if empty
+	Workers int           // number of concurrent calls, for which connections are kept; 8 if zero or less
+	Stall   time.Duration // a connection is dropped if no byte moves for so long; 90 s if zero or less
+	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It grows
+	// for a file that would have too many blocks.
 	BlockBytes int64
-	Policy     storage.Policy // how requests are tried again
-	// CapMbps is the most megabits (of 1,000,000 bits) of payloads that go in each second, in both
-	// directions together; no cap if zero or less. It holds over seconds, not over milliseconds.
-	// What is sent again counts again.
+	Policy     storage.Policy // for retries
+	// CapMbps limits payload bytes in both directions together, in megabits (1,000,000 bits) per second;
+	// no limit if zero or less. It is an average over seconds. Retries count.
 	CapMbps float64
 }
 
@@ -72,7 +70,7 @@ var tiers = map[string]blob.AccessTier{
 	"cold": blob.AccessTierCold, "archive": blob.AccessTierArchive,
 }
 
-// Store keeps payloads in one container. Any number of processes may use one container at once.
+// Store is a container of payloads. Any number of processes may use one container at once.
 type Store struct {
 	container *container.Client
 	url       string // of the container, without a query
@@ -81,24 +79,24 @@ type Store struct {
 	workers   int
 	block     int64
 	policy    storage.Policy
-	pageSize  int32 // of lists; 0 for the service's own, which is 5,000
-	scrub     func(string) string
-	owner     atomic.Pointer[string] // that Owner has found, escaped
+	pageSize  int32                  // of lists; 0 for the service's own, which is 5,000
+	scrub     func(string) string    // removes secrets
+	owner     atomic.Pointer[string] // found by Owner, escaped
 }
 
 // Open returns the store at address:
 //
 //	azblob://ACCOUNT/CONTAINER
 //	https://ACCOUNT.blob.core.windows.net/CONTAINER[?SAS]
-//	http://127.0.0.1:PORT/ACCOUNT/CONTAINER                 (plain http is for loopback alone)
+//	http://127.0.0.1:PORT/ACCOUNT/CONTAINER                 (plain http is only for loopback)
 //
-// The container is "tensors" if none is named. It is made by the first Put or claim if it does not
-// exist, so that a mere look creates nothing.
+// The container is "tensors" if none is named. Open does not create the container: the first Put or
+// claim does.
 //
-// A SAS in the address is used if there is one; else what AZURE_STORAGE_AUTH_MODE,
-// AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY and AZURE_STORAGE_SAS_TOKEN say, in this
-// order; else the default credential of azidentity: environment, workload or managed identity, and
-// what the Azure command lines are signed in with.
+// Open uses the first credential of these: a SAS in the address; AZURE_STORAGE_CONNECTION_STRING,
+// AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, as AZURE_STORAGE_AUTH_MODE allows; the default
+// credential of azidentity: environment, workload or managed identity, or the login of an Azure
+// command line.
 func Open(ctx context.Context, address string, settings Settings) (*Store, error) {
 	return open(ctx, address, settings, seams{})
 }
@@ -136,7 +134,7 @@ func open(ctx context.Context, address string, settings Settings, seams seams) (
 	return s, nil
 }
 
-// Check reports settings that Open would refuse.
+// Check returns an error for settings that Open would refuse.
 func (s Settings) Check() error {
 	if s.Layout != "" && s.Layout != ByContent && s.Layout != ByPosition {
 		return fmt.Errorf("blob layout %q: want %s or %s", s.Layout, ByContent, ByPosition)
@@ -147,7 +145,7 @@ func (s Settings) Check() error {
 	return nil
 }
 
-// complete puts the defaults in.
+// complete sets the defaults.
 func (s *Settings) complete() {
 	if s.Layout == "" {
 		s.Layout = ByContent

@@ -18,8 +18,7 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// azurite returns the address of the emulator's account. A test that needs it is skipped aloud
-// without one.
+// azurite returns the address of the emulator's account. Without one, it skips the test.
 func azurite(t testing.TB) string {
 	t.Helper()
 	address := strings.TrimRight(os.Getenv("INGEST_TEST_AZURITE"), "/")
@@ -34,10 +33,10 @@ func azurite(t testing.TB) string {
 	return ""
 }
 
-// newContainer names a container that does not exist yet.
+// newContainer returns the name of a new container.
 func newContainer() string { return "t-" + strings.ToLower(rand.Text()) }
 
-// clearEnvironment hides the credentials of whoever runs the tests.
+// clearEnvironment hides the user's credentials.
 func clearEnvironment(t *testing.T) {
 	for _, name := range []string{
 		envAccount, envKey, envSAS, envConnection, envAuthMode, "AZURE_CLIENT_SECRET",
@@ -47,7 +46,7 @@ func clearEnvironment(t *testing.T) {
 	}
 }
 
-// openStore opens a store that tries nothing twice, unless the settings say so.
+// openStore opens a store that does not retry, unless the settings say so.
 func openStore(t *testing.T, address string, settings Settings) *Store {
 	t.Helper()
 	return openWith(t, address, settings, seams{})
@@ -65,7 +64,7 @@ func openWith(t *testing.T, address string, settings Settings, seams seams) *Sto
 	return s
 }
 
-// fresh returns a store in a container of its own.
+// fresh returns a store in its own container.
 func fresh(t *testing.T, settings Settings) *Store {
 	t.Helper()
 	clearEnvironment(t)
@@ -89,7 +88,7 @@ func objects(t *testing.T, s *Store) (all []ingest.Object) {
 	return all
 }
 
-// remove deletes one object, and returns what Delete says of it.
+// remove deletes one object and returns its error.
 func remove(t *testing.T, s *Store, object ingest.Object) error {
 	t.Helper()
 	failed, err := s.Delete(t.Context(), []ingest.Object{object}, func(context.Context) error { return nil })
@@ -99,7 +98,7 @@ func remove(t *testing.T, s *Store, object ingest.Object) error {
 	return failed[0]
 }
 
-// throughHost returns the address of the same account with another host: that of a proxy.
+// throughHost returns the account's address with another host: that of a proxy.
 func throughHost(t *testing.T, host string) string {
 	t.Helper()
 	u, err := url.Parse(azurite(t))
@@ -125,8 +124,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// stepping calls step before and after each request. After one that step calls the last, no other
-// gets through.
+// stepping calls step before and after each request. A request fails if step returns an error.
 func stepping(step func() error) seams {
 	if step == nil {
 		return seams{}
@@ -151,7 +149,7 @@ type rounds func(*http.Request) (*http.Response, error)
 
 func (r rounds) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
-// damaged lets the suite damage blobs as another program would, beside the store.
+// damaged lets the suite overwrite blobs, as another program would.
 type damaged struct {
 	*Store
 	t *testing.T
@@ -164,7 +162,7 @@ func (d damaged) DamageAt(_ ingest.Digest, address ingest.Address, p []byte) {
 	}
 }
 
-// sasAddress returns the container's address with a SAS for these rights.
+// sasAddress returns the container's address with a SAS.
 func sasAddress(t *testing.T, c *azblob.Client, name, rights string) string {
 	t.Helper()
 	key, err := azblob.NewSharedKeyCredential(emulatorAccount, emulatorKey)

@@ -23,7 +23,7 @@ import (
 )
 
 // slowCRC is CRC-64/NVME bit by bit, from its published parameters: polynomial ad93d23594c93659,
-// reflected, all ones at the start and at the end.
+// reflected, initial and final value all ones.
 func slowCRC(p []byte) uint64 {
 	crc := ^uint64(0)
 	for _, b := range p {
@@ -42,7 +42,7 @@ func slowCRC(p []byte) uint64 {
 func TestCRCAgainstPublishedValues(t *testing.T) {
 	zeros := make([]byte, 4096)
 	ones := []byte(strings.Repeat("\xff", 4096))
-	for want, p := range map[uint64][]byte{ // the catalogue of CRCs, and the NVMe base specification
+	for want, p := range map[uint64][]byte{ // from the catalogue of CRCs and the NVMe base specification
 		0xae8b14860a799888: []byte("123456789"), 0x6482d367eb22b64e: zeros, 0xc0ddba7302eca3ac: ones,
 	} {
 		if got := crc64nvme.Checksum(p); got != want {
@@ -64,10 +64,10 @@ func TestCRCAgainstPublishedValues(t *testing.T) {
 	}
 }
 
-// checkingService answers as the service does: it refuses a body that does not have the checksum of
-// its header, and a request without one.
+// checkingService checks uploads like the service: it refuses a body whose checksum differs from
+// its header, or that has no checksum.
 type checkingService struct {
-	damage func(n int, body []byte) // what the line does to the nth body
+	damage func(n int, body []byte) // changes the nth body
 
 	mu       sync.Mutex
 	n        int
@@ -117,7 +117,7 @@ func openChecking(t *testing.T, service *checkingService, settings Settings) *St
 	return openStore(t, server.URL+"/devstoreaccount1/checked", settings)
 }
 
-// TestServiceChecksEachUpload sends payloads, claims and blocks to a service that does check.
+// TestServiceChecksEachUpload sends payloads to a service that checks them.
 func TestServiceChecksEachUpload(t *testing.T) {
 	service := &checkingService{}
 	s := openChecking(t, service, Settings{BlockBytes: 64 << 10})
@@ -142,12 +142,11 @@ func TestServiceChecksEachUpload(t *testing.T) {
 		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
 	}
 	service.wantBlocks(t, p, 64<<10)
-	// The service here does check: the same bytes with another checksum are refused, and so are
-	// none.
+	// The service does check: it refuses another checksum.
 	bad := newUpload("bad", ingest.Sum(p), p, metadata{})
 	bad.crc++
 	if _, err := s.send(t.Context(), bad, nil); !refused(err, bloberror.CRC64Mismatch) {
-		t.Errorf("with a checksum that is not that of the payload: %v", err)
+		t.Errorf("with a wrong checksum: %v", err)
 	}
 	if err := s.stageOnce(t.Context(), "bad", blockID(ingest.Sum(p), 8, 0, 0), 1, p); !refused(
 		err,
@@ -157,7 +156,7 @@ func TestServiceChecksEachUpload(t *testing.T) {
 	}
 }
 
-// wantAccepted wants the service to have been sent this, last, under a name.
+// wantAccepted checks the last content that the service accepted under a name.
 func (c *checkingService) wantAccepted(t *testing.T, name string, want []byte) {
 	t.Helper()
 	if got, ok := c.accepted["/devstoreaccount1/checked/"+name]; !ok || !bytes.Equal(got, want) {
@@ -178,9 +177,8 @@ func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
 	}
 }
 
-// TestDamageOnTheWay turns one bit of every second body: the service refuses it, and the next try
-// gets through.
-func TestDamageOnTheWay(t *testing.T) {
+// Every second body is damaged: the service refuses it, and a retry succeeds.
+func TestDamagedUpload(t *testing.T) {
 	service := &checkingService{damage: func(n int, body []byte) {
 		if n%2 == 1 {
 			body[len(body)/2] ^= 0x10
@@ -192,10 +190,13 @@ func TestDamageOnTheWay(t *testing.T) {
 	if _, err := once.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
 		!strings.Contains(err.Error(), "Crc64Mismatch") ||
 		!passes(err) {
-		t.Errorf("Put of a payload that is damaged on its way: %v", err)
+		t.Errorf("Put of a damaged payload: %v", err)
 	}
-	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
-		t.Errorf("with another try: %v", err)
+	for _, p := range [][]byte{p, randomBytes(300_000, 11)} {
+		if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
+			t.Errorf("with retries: %v", err)
+		}
+		service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
 	}
 	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
 		t.Errorf("in blocks: %v", err)
@@ -207,8 +208,8 @@ func TestDamageOnTheWay(t *testing.T) {
 	}
 }
 
-// TestOtherBytesReceived has a service that makes a blob of other bytes than were sent, and says so
-// by their checksum. What it holds in the end is what was sent, or nothing.
+// A service stores other bytes than were sent, and says so by their checksum. In the end the right
+// bytes are stored, or none.
 func TestOtherBytesReceived(t *testing.T) {
 	clearEnvironment(t)
 	var mu sync.Mutex
@@ -260,22 +261,22 @@ func TestOtherBytesReceived(t *testing.T) {
 	}))
 	defer server.Close()
 	s := openStore(t, server.URL+"/devstoreaccount1/checked", Settings{BlockBytes: 100_000, Policy: quick})
-	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} { // smaller than what is looked for first, and larger
+	for size, lied := range map[int]int{2000: 1, 2001: 3, 100_000: 1, 100_001: 3} { // below and above lookFirst
 		p := randomBytes(size, 14)
 		lies = lied
 		_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
 		if got := held["/devstoreaccount1/checked/"+payloadName(ingest.Sum(p))]; err != nil || !bytes.Equal(got, p) {
-			t.Errorf("%d bytes, lied to %d times: %v, %d bytes are held", size, lied, err, len(got))
+			t.Errorf("%d bytes, damaged %d times: %v, %d bytes are stored", size, lied, err, len(got))
 		}
 	}
 	p := randomBytes(3000, 15)
 	lies = 1 << 30
 	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err == nil ||
 		!strings.Contains(err.Error(), "other bytes") {
-		t.Errorf("Put, lied to each time: %v", err)
+		t.Errorf("Put, damaged each time: %v", err)
 	}
 	if got := held["/devstoreaccount1/checked/"+payloadName(ingest.Sum(p))]; got != nil {
-		t.Errorf("other bytes are left")
+		t.Errorf("other bytes are stored")
 	}
 	p = randomBytes(200_000, 16)
 	lies = 1

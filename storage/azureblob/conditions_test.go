@@ -11,25 +11,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestAddress checks each field of an address, and that any other client reads the same bytes from
-// it.
+// TestAddress checks each field of an address, and that another client can read the blob.
 func TestAddress(t *testing.T) {
 	s := fresh(t, Settings{Tier: "cool"})
 	p := randomBytes(100_000, 1)
 	digest := ingest.Sum(p)
-	for round := range 2 { // the second time it is there already
+	for round := range 2 { // the second time it is present
 		a, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		name := "sha256/" + digest.String()[:2] + "/" + digest.String()
 		if a.URI != s.String()+"/"+name || a.Name != name || a.Container != s.containerName() || a.Bytes != 100_000 ||
-			a.ETag == "" || strings.Contains(a.ETag, `"`) || time.Since(a.Modified).Abs() > time.Minute || a.Modified.Location() != time.UTC {
+			a.ETag == "" || strings.Contains(a.ETag, `"`) || time.Since(a.Modified).Abs() > time.Minute ||
+			a.Modified.Location() != time.UTC {
 			t.Errorf("round %d: %+v", round, a)
 		}
 	}
@@ -51,7 +52,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// plainClient is the SDK's client as any program has it.
+// plainClient is the SDK's client, as another program uses it.
 func plainClient(t *testing.T) *azblob.Client {
 	t.Helper()
 	key, err := azblob.NewSharedKeyCredential(emulatorAccount, emulatorKey)
@@ -65,16 +66,15 @@ func plainClient(t *testing.T) *azblob.Client {
 	return c
 }
 
-// TestLookCreatesNothing checks that only Put and a claim make the container, and that it is
-// private.
-func TestLookCreatesNothing(t *testing.T) {
+// Only Put and a claim create the container, and it is private.
+func TestReadingCreatesNothing(t *testing.T) {
 	s := fresh(t, Settings{})
 	exists := func() bool {
 		_, err := s.container.GetProperties(t.Context(), nil)
 		return err == nil
 	}
 	digest := ingest.Sum(nil)
-	// That there is no container says nothing of a payload: it may be the wrong name.
+	// A missing container says nothing about a payload: its name may be wrong.
 	for verb, look := range map[string]func() error{
 		"Get":  func() error { _, err := get(t, s, digest, ingest.Address{}); return err },
 		"Stat": func() error { _, err := s.Stat(t.Context(), digest, ingest.Address{}); return err },
@@ -90,10 +90,10 @@ func TestLookCreatesNothing(t *testing.T) {
 		t.Errorf("the owner is %q, %v", owner, err)
 	}
 	if exists() {
-		t.Fatal("a look made the container")
+		t.Fatal("reading created the container")
 	}
 	var group sync.WaitGroup
-	for i := range 8 { // all of them find that there is no container
+	for i := range 8 { // all of them find no container
 		group.Go(func() {
 			p := randomBytes(1000, uint64(i))
 			if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
@@ -108,11 +108,11 @@ func TestLookCreatesNothing(t *testing.T) {
 	}
 	nobody, err := http.Get(s.urlOf(payloadName(ingest.Sum(randomBytes(1000, 0)))))
 	if err != nil || nobody.StatusCode < 400 {
-		t.Errorf("somebody without a credential reads a blob: %v", err)
+		t.Errorf("a blob can be read without a credential: %v", err)
 	}
 }
 
-// TestNeverPublic looks at every request that makes a container, or that could change who reads it.
+// No request that creates a container makes it public.
 func TestNeverPublic(t *testing.T) {
 	var made, access atomic.Int64
 	p := newProxy(t, func(r *http.Request) deed {
@@ -142,28 +142,27 @@ func TestNeverPublic(t *testing.T) {
 			t.Fatal(err)
 		}
 		if made.Load() < int64(i+1) {
-			t.Fatalf("way %d was seen to make no container", i)
+			t.Fatalf("call %d created no container", i)
 		}
 		if properties, err := s.container.GetProperties(t.Context(), nil); err != nil ||
 			properties.BlobPublicAccess != nil {
-			t.Errorf("way %d: public access %v, %v", i, properties.BlobPublicAccess, err)
+			t.Errorf("call %d: public access %v, %v", i, properties.BlobPublicAccess, err)
 		}
 	}
 	if access.Load() != 0 {
-		t.Errorf("%d of %d requests for a container say who may read it", access.Load(), made.Load())
+		t.Errorf("%d of %d requests for a container set its access", access.Load(), made.Load())
 	}
 }
 
-// plainUpload is what another program puts under a digest.
+// plainUpload is an upload by another program under a digest.
 func plainUpload(digest ingest.Digest, p []byte, m metadata) *upload {
 	u := newUpload(payloadName(digest), digest, p, metadata{})
 	u.metadata = m
 	return u
 }
 
-// TestPutMendsWhatSaysThatItIsWrong checks that what lies under a digest and does not fit it is
-// written over by Put.
-func TestPutMendsWhatSaysThatItIsWrong(t *testing.T) {
+// Put overwrites a blob whose size or metadata do not match its digest.
+func TestPutOverwritesWrongBlobs(t *testing.T) {
 	s := fresh(t, Settings{})
 	for i, size := range []int{1000, 100_000} {
 		p := randomBytes(size, uint64(i))
@@ -195,7 +194,7 @@ func TestPutMendsWhatSaysThatItIsWrong(t *testing.T) {
 	}
 }
 
-// TestStat damages blobs in every way that can be told without a download.
+// TestStat damages blobs in every way that Stat can detect.
 func TestStat(t *testing.T) {
 	s := fresh(t, Settings{})
 	p := randomBytes(5000, 2)
@@ -205,12 +204,12 @@ func TestStat(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Stat(t.Context(), digest, a); err != nil {
-		t.Errorf("a sound blob: %v", err)
+		t.Errorf("an intact blob: %v", err)
 	}
 	without := a
 	without.ETag, without.Name = "", ""
 	if _, err := s.Stat(t.Context(), digest, without); err != nil {
-		t.Errorf("a row that knows digest and size: %v", err)
+		t.Errorf("a row with only digest and size: %v", err)
 	}
 	var size *ingest.SizeError
 	shorter := a
@@ -226,13 +225,13 @@ func TestStat(t *testing.T) {
 	if _, err := s.Stat(t.Context(), digest, a); !errors.As(err, &again) || again.Was != a.ETag ||
 		again.Now.ETag == a.ETag ||
 		again.Now.Name != a.Name {
-		t.Errorf("written again: %v", err)
+		t.Errorf("overwritten: %v", err)
 	} else if _, err := s.Stat(t.Context(), digest, again.Now); err != nil {
-		t.Errorf("where it is said to lie now: %v", err)
+		t.Errorf("at its new address: %v", err)
 	}
 	for want, u := range map[string]*upload{
 		"another program": plainUpload(digest, p, metadata{}),
-		"says that it":    newUpload(payloadName(digest), ingest.Sum(nil), p, metadata{}),
+		"says SHA-256":    newUpload(payloadName(digest), ingest.Sum(nil), p, metadata{}),
 	} {
 		if _, err := s.send(t.Context(), u, nil); err != nil {
 			t.Fatal(err)
@@ -243,12 +242,12 @@ func TestStat(t *testing.T) {
 	}
 	there := &present{metadata: metadata{}.with(metaCRC, "AAAA"), crc: "BBBB"}
 	if there.crcAgrees() {
-		t.Error("a checksum of the service that differs from ours is not seen")
+		t.Error("a checksum of the service that differs from ours is ignored")
 	}
 }
 
-// TestGetKnowsSizes checks that neither a longer nor a shorter blob is returned.
-func TestGetKnowsSizes(t *testing.T) {
+// Get refuses a blob of another size.
+func TestGetChecksSizes(t *testing.T) {
 	s := fresh(t, Settings{})
 	p := randomBytes(5000, 3)
 	a, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p)
@@ -262,9 +261,43 @@ func TestGetKnowsSizes(t *testing.T) {
 			t.Errorf("a row of %d bytes: %d bytes, %v", want, len(got), err)
 		}
 	}
-	for _, name := range []string{"../x", "sha256/ab/cd", "owner", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/"} {
+	for _, name := range []string{
+		"../x", "sha256/ab/cd", "owner", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/",
+	} {
 		if _, err := get(t, s, ingest.Sum(p), ingest.Address{Name: name}); !errors.Is(err, errNoName) {
 			t.Errorf("a row with the name %s: %v", name, err)
 		}
 	}
+}
+
+func wantStored(t *testing.T, s *Store, address ingest.Address, content []byte) {
+	t.Helper()
+	digest := ingest.Sum(content)
+	got, err := get(t, s, digest, address)
+	if err != nil || !bytes.Equal(got, content) {
+		t.Fatalf("Get: %d bytes, %v", len(got), err)
+	}
+	if _, err := s.Stat(t.Context(), digest, address); err != nil {
+		t.Errorf("Stat: %v", err)
+	}
+}
+
+// Uncommitted blocks of another program do not prevent Put.
+func TestPutAmongForeignBlocks(t *testing.T) {
+	s := fresh(t, Settings{})
+	p := randomBytes(100_000, 11)
+	digest := ingest.Sum(p)
+	if err := s.makeContainer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	foreign := s.container.NewBlockBlobClient(payloadName(digest))
+	block := streaming.NopCloser(strings.NewReader("foreign"))
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", block, nil); err != nil {
+		t.Fatal(err)
+	}
+	address, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, s, address, p)
 }

@@ -7,15 +7,13 @@ import (
 	"strings"
 )
 
-// parseConnection reads the pairs of a connection string; their names in lower case.
+// parseConnection parses a connection string. Names are in lower case.
 func parseConnection(text string) (map[string]string, error) {
 	pairs := map[string]string{}
 	for _, part := range strings.Split(strings.Trim(text, "; \r\n"), ";") {
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return nil, errors.New(
-				envConnection + " is not a connection string: want Name=value pairs with semicolons between them",
-			)
+			return nil, errors.New(envConnection + " is not a connection string: want Name=value pairs separated by semicolons")
 		}
 		pairs[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
 	}
@@ -31,8 +29,8 @@ func namesAccount(text, account string) bool {
 	return err == nil && pairs["accountname"] == account
 }
 
-// fromConnection takes the credential of a connection string, and its endpoint for an address that
-// names only the account. One that is for another account or host is refused: a user who set it
+// fromConnection takes the credential of a connection string, and its endpoint if the address names
+// only the account. If the string is for another account or host, this is an error: the user
 // expects it to be used.
 func (p *place) fromConnection(a *access, text string) error {
 	pairs, err := parseConnection(text)
@@ -48,7 +46,7 @@ func (p *place) fromConnection(a *access, text string) error {
 		account = endpoint.account
 	}
 	if account != p.account || !p.short && endpoint.host != p.host {
-		return fmt.Errorf("%s is for the account %s at %s, and the store is in %s at %s: unset it, or set %s to login",
+		return fmt.Errorf("%s is for the account %s at %s, but the store is in %s at %s: unset it, or set %s to login",
 			envConnection, mention(account), endpoint.host, p.account, p.host, envAuthMode)
 	}
 	if p.short {
@@ -59,7 +57,7 @@ func (p *place) fromConnection(a *access, text string) error {
 		a.sas = strings.TrimPrefix(pairs["sharedaccesssignature"], "?")
 	}
 	if a.key == "" && a.sas == "" {
-		return fmt.Errorf("%s holds neither AccountKey nor SharedAccessSignature", envConnection)
+		return fmt.Errorf("%s has neither AccountKey nor SharedAccessSignature", envConnection)
 	}
 	return nil
 }
@@ -75,17 +73,17 @@ func connectionEndpoint(pairs map[string]string) (*place, error) {
 			suffix = "core.windows.net"
 		}
 		if pairs["accountname"] == "" {
-			return nil, errors.New(envConnection + " holds neither AccountName nor BlobEndpoint")
+			return nil, errors.New(envConnection + " has neither AccountName nor BlobEndpoint")
 		}
 		text = scheme + "://" + pairs["accountname"] + ".blob." + suffix
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New(envConnection + ": its endpoint is not an http address")
+		return nil, errors.New(envConnection + ": the endpoint is not an http address")
 	}
 	p, err := parseAddress(u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/") + "/" + defaultContainer)
 	if err != nil {
-		return nil, fmt.Errorf("%s: its endpoint: %w", envConnection, err)
+		return nil, fmt.Errorf("%s: the endpoint: %w", envConnection, err)
 	}
 	return p, nil
 }

@@ -17,14 +17,14 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Delete hides the objects, asks confirm, and removes them or puts them back; see ingest.Store.
+// Delete hides the objects, calls confirm, and deletes them or puts them back; see ingest.Store.
 //
-// To hide a blob is to add a mark to its metadata, on the condition that it is the write that was
-// listed. That gives it a new ETag, and the removal is conditional on that one. A Put that sees the
-// mark does not rely on the blob: it writes it again, on the condition that it is still the one
-// that was seen. So either the removal comes first, and Put finds nothing and writes; or the write
-// does, and the removal fails. To put a blob back is to take the mark from it, on the same
-// condition, so that a removal by somebody who has gone on after a long pause fails as well.
+// Delete hides a blob by adding a mark to its metadata, if it was not modified since it was listed.
+// That changes the ETag, and the deletion is conditional on the new one. Put does not rely on a
+// marked blob: it overwrites it, if it is still the one that Put saw. So either the deletion comes
+// first, and Put finds no blob and writes; or Put does, and the deletion fails. Delete puts a blob
+// back by removing the mark, on the same condition, so that the deletion of a process that resumes
+// after a long pause fails, too.
 func (s *Store) Delete(
 	ctx context.Context,
 	objects []ingest.Object,
@@ -45,34 +45,33 @@ func (s *Store) Delete(
 	if err == nil {
 		err = confirm(ctx)
 	}
-	settle := d.remove
+	finish := d.remove
 	if err != nil {
-		settle = d.putBack
+		finish = d.putBack
 	}
-	// What is hidden is dealt with although ctx has ended, but not for long: the next gc can do so
-	// too.
+	// Finish even if ctx has ended, but not for long: the next gc can do it, too.
 	rest, cancel := context.WithCancel(ctx)
 	if ctx.Err() != nil {
-		rest, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+		rest, cancel = context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	}
 	defer cancel()
-	d.each(rest, settle, func(i int) bool { return d.tags[i] != "" })
+	d.each(rest, finish, func(i int) bool { return d.tags[i] != "" })
 	return d.outcome, err
 }
 
-// settleTimeout bounds what Delete does after its context has ended.
-const settleTimeout = 10 * time.Second
+// finishTimeout bounds the time that Delete takes after its context has ended.
+const finishTimeout = 10 * time.Second
 
 // deletion is one call of Delete.
 type deletion struct {
 	*Store
 	token   string // the mark
 	objects []ingest.Object
-	tags    []azcore.ETag // of the blobs while they are hidden; empty for one that is gone or stays
+	tags    []azcore.ETag // of the hidden blobs; empty for one that is gone or stays
 	outcome []error
 }
 
-// each calls do for the objects that are wanted, several at once, and keeps its errors.
+// each calls do for the wanted objects, several at once, and stores its errors in outcome.
 func (d *deletion) each(ctx context.Context, do func(ctx context.Context, i int) error, wanted func(i int) bool) {
 	var group errgroup.Group
 	group.SetLimit(d.workers)
@@ -85,10 +84,10 @@ func (d *deletion) each(ctx context.Context, do func(ctx context.Context, i int)
 			return nil
 		})
 	}
-	_ = group.Wait() // each error is kept
+	_ = group.Wait() // always nil
 }
 
-// hide marks a blob, if it is still the write that was listed.
+// hide marks a blob if it was not modified since it was listed.
 func (d *deletion) hide(ctx context.Context, i int) error {
 	object := d.objects[i]
 	_, isContent := payloadDigest(object.Name)
@@ -104,7 +103,7 @@ func (d *deletion) hide(ctx context.Context, i int) error {
 	switch {
 	case err != nil || there == nil:
 		return err
-	case there.metadata.get(metaHidden) == d.token: // by a request whose answer was lost
+	case there.metadata.get(metaHidden) == d.token: // marked by a request whose answer was lost
 		d.tags[i] = there.tag
 		return nil
 	case there.ETag != object.Tag:
@@ -114,18 +113,15 @@ func (d *deletion) hide(ctx context.Context, i int) error {
 	switch {
 	case isMissing(err):
 		return nil
-	case isTaken(err): // by another writer, or by ourselves with an answer that was lost
+	case isTaken(err): // modified by another writer, or by us with a lost answer
 		return d.hideAgain(ctx, i)
 	case refused(err, bloberror.BlobArchived, bloberror.BlobBeingRehydrated):
-		return fmt.Errorf(
-			"%s is in the archive tier, and cannot be taken out of use there: move it to another tier first",
-			there.URI,
-		)
+		return fmt.Errorf("%s is in the archive tier, where gc cannot delete it: move it to another tier first", there.URI)
 	}
 	return err
 }
 
-// hideAgain looks at a blob that is no longer the one that was to be marked.
+// hideAgain checks a blob that was modified before it could be marked.
 func (d *deletion) hideAgain(ctx context.Context, i int) error {
 	there, err := d.look(ctx, d.objects[i].Name)
 	switch {
@@ -138,8 +134,7 @@ func (d *deletion) hideAgain(ctx context.Context, i int) error {
 	return fmt.Errorf("%s: %w", there.URI, ingest.ErrModified)
 }
 
-// mark sets the mark of a blob, or takes it away, and keeps its other metadata. It returns the new
-// ETag.
+// mark sets or removes the mark of a blob, and keeps its other metadata. It returns the new ETag.
 func (s *Store) mark(ctx context.Context, there *present, mark string) (azcore.ETag, error) {
 	m := there.metadata.renamed().with(metaHidden, mark)
 	answer, err := s.container.NewBlobClient(there.Name).
@@ -162,7 +157,7 @@ func ifStill(tag azcore.ETag) *blob.AccessConditions {
 	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(tag)}}
 }
 
-// remove deletes a blob that is still hidden.
+// remove deletes a blob if it is still hidden.
 func (d *deletion) remove(ctx context.Context, i int) error {
 	name := d.objects[i].Name
 	_, err := d.container.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: ifStill(d.tags[i])})
@@ -170,7 +165,7 @@ func (d *deletion) remove(ctx context.Context, i int) error {
 		return nil
 	}
 	err = d.failed(ctx, "remove", name, err)
-	if isTaken(err) { // some services say so of what is gone, too
+	if isTaken(err) { // some services return this for a missing blob, too
 		there, looked := d.look(ctx, name)
 		switch {
 		case looked != nil:
@@ -186,7 +181,7 @@ func (d *deletion) remove(ctx context.Context, i int) error {
 	return err
 }
 
-// putBack takes the mark from a blob that is still hidden.
+// putBack removes the mark of a blob if it is still hidden.
 func (d *deletion) putBack(ctx context.Context, i int) error {
 	there, err := d.look(ctx, d.objects[i].Name)
 	if err != nil || there == nil || there.tag != d.tags[i] {

@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// isMark matches the request that hides a blob, or puts it back.
+// isMark matches requests that hide a blob or put it back.
 func isMark(r *http.Request) bool {
 	return r.Method == http.MethodPut && r.URL.Query().Get("comp") == "metadata"
 }
@@ -20,7 +20,7 @@ func isDelete(r *http.Request) bool {
 	return r.Method == http.MethodDelete && strings.Contains(r.URL.Path, payloads)
 }
 
-// filled returns a store behind a proxy with one payload, and the payload's address.
+// filled returns a store behind a proxy, with one payload, and the payload's address.
 func filled(t *testing.T, choose func(*http.Request) deed) (*Store, []byte, ingest.Address) {
 	t.Helper()
 	s := through(t, newProxy(t, choose), Settings{})
@@ -32,8 +32,7 @@ func filled(t *testing.T, choose func(*http.Request) deed) (*Store, []byte, inge
 	return s, p, a
 }
 
-// TestDeleteThroughFaults: an answer that is lost does not keep a blob from being hidden, put back,
-// or deleted.
+// A blob is hidden, put back or deleted although an answer is lost.
 func TestDeleteThroughFaults(t *testing.T) {
 	refused := errors.New("refused")
 	for name, fault := range map[string]deed{
@@ -59,12 +58,12 @@ func TestDeleteThroughFaults(t *testing.T) {
 	}
 }
 
-// TestDeleteIsRefused: a blob that cannot be hidden or deleted is named, and the others go.
+// A blob that cannot be hidden or deleted is reported, and the others are deleted.
 func TestDeleteIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		matches func(*http.Request) bool
 		d       deed
-		unasked bool // the error says nothing of the blob itself
+		unasked bool // the error says nothing about the blob itself
 	}{
 		"leased": {isMark, say(412, "LeaseIdMissing"), false}, "archived": {isMark, say(409, "BlobArchived"), false},
 		"protected":   {isDelete, say(409, "BlobImmutableDueToPolicy"), false},
@@ -95,7 +94,7 @@ func TestDeleteIsRefused(t *testing.T) {
 	}
 }
 
-// TestDeleteKeepsMetadata: what is put back says of itself what it did before.
+// A blob that is put back keeps its metadata.
 func TestDeleteKeepsMetadata(t *testing.T) {
 	clearEnvironment(t)
 	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: ByPosition})
@@ -131,7 +130,7 @@ func TestDeleteKeepsMetadata(t *testing.T) {
 	wantMetadata(t, s, a, want)
 }
 
-// TestDeleteRefusesOtherNames: what the store has not named is not deleted.
+// Delete refuses blobs whose names are not the store's.
 func TestDeleteRefusesOtherNames(t *testing.T) {
 	s, _, a := filled(t, func(*http.Request) deed { return nil })
 	for _, name := range []string{"", "x", "owner", "catalogs/first", "1/2/3.tmp", a.Name + "x"} {

@@ -23,14 +23,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Error is a call that the service refused, or that did not reach it. It holds no secret.
+// Error is a call that the service refused, or that did not reach it. It contains no secrets.
 type Error struct {
-	Act       string // what was tried: "store", "read", ...
+	Act       string // such as "store" or "read"
 	URL       string // of the blob or the container, without a query
-	Status    int    // of the answer; 0 if there was none
+	Status    int    // HTTP status; 0 if there was no answer
 	Code      string // x-ms-error-code
 	RequestID string // x-ms-request-id, for the service's support
-	Hint      string // what to do, where that is known
+	Hint      string // what to do, if known
 
 	transient bool
 	after     time.Duration
@@ -58,10 +58,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the cause: ingest.ErrNoPayload where a payload that was to be read is not there.
+// Unwrap returns the cause: ingest.ErrNoPayload if the payload to be read does not exist.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is makes errors that say nothing of the blob itself be ingest.ErrUnreachable.
+// Is makes errors that say nothing about the blob itself ingest.ErrUnreachable.
 func (e *Error) Is(target error) bool {
 	if target != ingest.ErrUnreachable {
 		return false
@@ -80,14 +80,14 @@ func (e *Error) Is(target error) bool {
 	return e.Status >= 500
 }
 
-// Transient reports that the same call may succeed if it is made again.
+// Transient reports whether the same call may succeed later.
 func (e *Error) Transient() bool { return e.transient }
 
-// RetryAfter is how long the service asks to wait before that; zero if it says nothing.
+// RetryAfter is how long the service asks to wait; zero if it does not.
 func (e *Error) RetryAfter() time.Duration { return e.after }
 
-// failed turns an error of the SDK into one that says what was tried, on what, and what to do. Once
-// the caller's context has ended, that is the reason.
+// failed turns an error of the SDK into an Error. If the caller's context has ended, that is the
+// cause.
 func (s *Store) failed(ctx context.Context, act, name string, err error) error {
 	e := &Error{Act: act, URL: s.urlOf(name)}
 	var said *azcore.ResponseError
@@ -116,14 +116,14 @@ func refused(err error, codes ...bloberror.Code) bool {
 	return errors.As(err, &e) && slices.Contains(codes, bloberror.Code(e.Code))
 }
 
-// isMissing reports whether err says that there is no such blob, for want of a container perhaps.
+// isMissing reports whether err says that there is no such blob or container.
 func isMissing(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. Of one
-// without a container nothing is known: it may be the wrong name, or account.
+// asMissing adds ingest.ErrNoPayload to an error that says that there is no such blob. If the
+// container is missing, this is unknown: the name or the account may be wrong.
 func asMissing(err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusNotFound && !refused(err, bloberror.ContainerNotFound) {
@@ -134,8 +134,7 @@ func asMissing(err error) error {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9-]{1,80}$`)
 
-// answered takes from the answer what is known to be harmless. Its text is not: it may repeat the
-// request.
+// answered copies the harmless parts of an answer. Its text may repeat the request.
 func (e *Error) answered(said *azcore.ResponseError) {
 	e.Status = said.StatusCode
 	if plainWord.MatchString(said.ErrorCode) {
@@ -151,11 +150,11 @@ func (e *Error) answered(said *azcore.ResponseError) {
 	e.Hint = hint(e.Status, bloberror.Code(e.Code))
 }
 
-// telltale is what stands beside a secret, in a text that repeats a request.
+// telltale matches words beside secrets in a text that repeats a request.
 var telltale = regexp.MustCompile(`(?i)sig=|sharedkey|bearer|authorization|accountkey`)
 
-// reason is what the service says of a request that it does not understand, and nobody else can:
-// which header, which value. A text that may repeat a secret is not told.
+// reason returns the service's explanation of a bad request, such as the invalid header and its
+// value. It returns nothing if the text may contain a secret.
 func (s *Store) reason(said *azcore.ResponseError) string {
 	var body struct{ Message, HeaderName, QueryParameterName, Reason string }
 	if said.RawResponse == nil {
@@ -189,32 +188,30 @@ func isTransientStatus(status int) bool {
 	return status >= 500
 }
 
-// retryAfter reads the three headers that say how long to wait; the most exact one counts. More
-// than a day is a day.
+// retryAfter reads the three headers that say how long to wait; the most exact one counts. The
+// maximum is a day.
 func retryAfter(h http.Header) time.Duration {
-	const longest = 24 * time.Hour
+	const maximum = 24 * time.Hour
 	for _, name := range []string{"retry-after-ms", "x-ms-retry-after-ms"} {
 		if n, err := strconv.ParseInt(h.Get(name), 10, 64); err == nil && n > 0 {
-			return time.Duration(min(n, longest.Milliseconds())) * time.Millisecond
+			return time.Duration(min(n, maximum.Milliseconds())) * time.Millisecond
 		}
 	}
 	text := h.Get("Retry-After")
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
-		return time.Duration(min(n, int64(longest.Seconds()))) * time.Second
+		return time.Duration(min(n, int64(maximum.Seconds()))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return min(max(0, time.Until(at)), longest)
+		return min(max(0, time.Until(at)), maximum)
 	}
 	return 0
 }
 
-// unanswered judges an error of the way there. All of them may pass, but for those that a second
-// try meets again.
+// unanswered classifies an error without an answer from the service.
 func (e *Error) unanswered(err error) {
 	if e.cause = err; strings.Contains(err.Error(), "malformed") {
-		// net/http repeats what it could not read, which may be anything, and may be our own
-		// request.
-		e.cause, e.transient = errors.New("the answer is not one of HTTP"), true
+		// net/http quotes what it could not parse, which may be our own request.
+		e.cause, e.transient = errors.New("the answer is not HTTP"), true
 		return
 	}
 	var refused *azidentity.AuthenticationFailedError
@@ -229,9 +226,9 @@ func (e *Error) unanswered(err error) {
 	case isNoCredential(err):
 		e.Hint = noToken
 	case errors.As(err, &missing) && missing.IsNotFound:
-		e.Hint = "there is no such account: check its name"
+		e.Hint = "the account does not exist: check its name"
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record):
-		e.Hint = "the server cannot be trusted: check the address, and the certificates of a proxy on the way"
+		e.Hint = "the server's certificate is not trusted: check the address, and the certificates of proxies"
 	case errors.As(err, &line), isCut(err):
 		e.transient = true
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// quick is the policy of the tests: the pauses are those that the service asks for.
+// quick is the tests' retry policy. Pauses are short unless the service asks for more.
 var quick = storage.Policy{First: time.Millisecond, Longest: 5 * time.Millisecond}
 
 func randomBytes(n int, seed uint64) []byte {
@@ -27,13 +27,13 @@ func randomBytes(n int, seed uint64) []byte {
 	return p
 }
 
-// passes reports whether an error says that the same request may succeed later.
+// passes reports whether an error is transient.
 func passes(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Transient()
 }
 
-// through opens a store behind a proxy that tries again.
+// through opens a store behind a proxy, with retries.
 func through(t *testing.T, p *proxyServer, settings Settings) *Store {
 	t.Helper()
 	clearEnvironment(t)
@@ -46,15 +46,14 @@ func through(t *testing.T, p *proxyServer, settings Settings) *Store {
 	return s
 }
 
-// TestFaults puts and gets payloads while the line fails in one way, and looks that all are there,
-// whole and once.
+// Payloads are stored whole despite faults of the connection.
 func TestFaults(t *testing.T) {
 	any := func(*http.Request) bool { return true }
 	isRead := func(r *http.Request) bool { return r.Method == http.MethodGet }
-	isLook := func(r *http.Request) bool { return r.Method == http.MethodHead }
+	isHead := func(r *http.Request) bool { return r.Method == http.MethodHead }
 	for name, choose := range map[string]func(*http.Request) deed{
 		"reset":                         firstOf(3, any, cut),
-		"reset while looking":           firstOf(3, isLook, cut),
+		"reset of a HEAD":               firstOf(3, isHead, cut),
 		"cut in the upload":             firstOf(3, isUpload, cutBody),
 		"answer of the upload is lost":  firstOf(3, isUpload, dropAnswer),
 		"cut in the download":           firstOf(3, isRead, halveAnswer),
@@ -62,11 +61,11 @@ func TestFaults(t *testing.T) {
 		"500":                           firstOf(3, isUpload, say(500, "InternalError")),
 		"408":                           firstOf(3, isUpload, say(408, "")),
 		"429":                           firstOf(3, any, say(429, "TooManyRequests")),
-		"damaged on the way":            firstOf(3, isUpload, say(400, "Crc64Mismatch")),
-		"silence":                       firstOf(2, isUpload, silent),
-		"silence while looking":         firstOf(2, isLook, silent),
+		"damaged in transit":            firstOf(3, isUpload, say(400, "Crc64Mismatch")),
+		"no answer":                     firstOf(2, isUpload, silent),
+		"no answer to a HEAD":           firstOf(2, isHead, silent),
 		"late, but not too late":        firstOf(5, any, late(200*time.Millisecond)),
-		"503 after the write landed":    firstOf(3, isUpload, after(say(503, "ServerBusy"))),
+		"503 after the write":           firstOf(3, isUpload, after(say(503, "ServerBusy"))),
 		"reset of the 2nd and 3rd only": secondAndThird(cut),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +89,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// after does the deed once the request has taken effect.
+// after performs d after the request has taken effect.
 func after(d deed) deed {
 	return func(p *proxyServer, w http.ResponseWriter, r *http.Request) {
 		if answer, err := p.forward(r); err == nil {
@@ -110,17 +109,17 @@ func secondAndThird(d deed) func(*http.Request) deed {
 	}
 }
 
-// TestRetryAfter checks that every form of the wish reaches the error, and that the wrapper waits
-// so long.
+// Every form of the header is respected.
 func TestRetryAfter(t *testing.T) {
 	for name, test := range map[string]struct {
 		headers     []string
 		least, most time.Duration
 	}{
-		"seconds":         {[]string{"Retry-After", "1"}, time.Second, 20 * time.Second},
-		"a date":          {[]string{"Retry-After", "+2s"}, 900 * time.Millisecond, 20 * time.Second},
-		"ms":              {[]string{"x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
-		"ms before s":     {[]string{"Retry-After", "100", "x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
+		"seconds": {[]string{"Retry-After", "1"}, time.Second, 20 * time.Second},
+		"a date":  {[]string{"Retry-After", "+2s"}, 900 * time.Millisecond, 20 * time.Second},
+		"ms":      {[]string{"x-ms-retry-after-ms", "400"}, 400 * time.Millisecond, 20 * time.Second},
+		"ms before s": {[]string{"Retry-After", "100", "x-ms-retry-after-ms", "400"}, 400 * time.Millisecond,
+			20 * time.Second},
 		"a date long ago": {[]string{"Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT"}, 0, 20 * time.Second},
 		"nonsense":        {[]string{"Retry-After", "soon"}, 0, 20 * time.Second},
 	} {
@@ -140,7 +139,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestFinalFaults checks that what trying again cannot cure is tried once.
+// Errors that are not transient are not retried.
 func TestFinalFaults(t *testing.T) {
 	for code, status := range map[string]int{
 		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403, "InvalidBlobTier": 400, "BlobArchived": 409,
@@ -162,7 +161,7 @@ func TestFinalFaults(t *testing.T) {
 	}
 }
 
-// TestNotSentAgain counts the bytes that cross the line: content that is there already does not.
+// TestNotSentAgain counts the bytes that are sent: a present payload is not sent again.
 func TestNotSentAgain(t *testing.T) {
 	p := newProxy(t, func(*http.Request) deed { return nil })
 	s := through(t, p, Settings{})
@@ -177,7 +176,7 @@ func TestNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestCallerGivesUp checks that the caller's own deadline is no reason to try again.
+// The end of the caller's context is not retried.
 func TestCallerGivesUp(t *testing.T) {
 	s := through(t, newProxy(t, func(*http.Request) deed { return silent }), Settings{})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

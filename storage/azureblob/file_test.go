@@ -47,18 +47,6 @@ func fileStore(t *testing.T, p *proxyServer) *Store {
 	return s
 }
 
-func wantStored(t *testing.T, s *Store, address ingest.Address, content []byte) {
-	t.Helper()
-	digest := ingest.Sum(content)
-	got, err := get(t, s, digest, address)
-	if err != nil || !bytes.Equal(got, content) {
-		t.Fatalf("Get: %d bytes, %v", len(got), err)
-	}
-	if _, err := s.Stat(t.Context(), digest, address); err != nil {
-		t.Errorf("Stat: %v", err)
-	}
-}
-
 func TestPutFile(t *testing.T) {
 	var blocks atomic.Int64
 	s := fileStore(t, newProxy(t, counting(&blocks, nil)))
@@ -326,23 +314,4 @@ func TestBlockIDs(t *testing.T) {
 	if len(ids) != 5 {
 		t.Error("different blocks have one name")
 	}
-}
-
-// TestPutAmongForeignBlocks is the same for a payload that is put whole.
-func TestPutAmongForeignBlocks(t *testing.T) {
-	s := fresh(t, Settings{})
-	p := randomBytes(100_000, 11)
-	digest := ingest.Sum(p)
-	if err := s.makeContainer(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
-		t.Fatal(err)
-	}
-	address, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, s, address, p)
 }

@@ -15,8 +15,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Get reads a part of a payload; see ingest.Store. One that is out of use because of a Delete is
-// read as well: rows that refer to it are right.
+// Get reads a part of a payload; see ingest.Store. It also reads hidden payloads.
 func (s *Store) Get(
 	ctx context.Context,
 	digest ingest.Digest,
@@ -62,8 +61,8 @@ func (s *Store) get(ctx context.Context, name string, bytes int64, part blob.HTT
 	}
 	n, err := io.ReadFull(answer.Body, into)
 	if err == nil {
-		// Without a length in the answer there may be more; and a connection is used again only
-		// after its end was seen.
+		// Without a length in the answer there may be more; and a connection is reused only after
+		// its end was read.
 		var more int
 		if more, err = answer.Body.Read(make([]byte, 1)); more > 0 {
 			return &ingest.SizeError{Where: s.urlOf(name), Want: bytes, Got: bytes + 1}
@@ -81,7 +80,7 @@ func (s *Store) get(ctx context.Context, name string, bytes int64, part blob.HTT
 	return nil
 }
 
-// sizeNow says how large a blob is in which the wanted part is not.
+// sizeNow returns a SizeError if the blob's size explains why the part could not be read.
 func (s *Store) sizeNow(ctx context.Context, name string, bytes int64, refusal error) error {
 	there, err := s.head(ctx, name)
 	switch {
@@ -93,7 +92,7 @@ func (s *Store) sizeNow(ctx context.Context, name string, bytes int64, refusal e
 	return refusal
 }
 
-// total reads the size of the whole from "bytes 0-9/100"; nil if it is not said.
+// total parses the total size in "bytes 0-9/100"; nil if it is missing.
 func total(contentRange *string) *int64 {
 	if contentRange == nil {
 		return nil

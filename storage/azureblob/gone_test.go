@@ -10,8 +10,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestContainerGone deletes the container under a store that was claimed: it is not made again, for
-// with it went the payloads that rows refer to.
+// A container that is deleted after the store was claimed is not created again: payloads that rows
+// refer to are lost.
 func TestContainerGone(t *testing.T) {
 	s := fresh(t, Settings{BlockBytes: 1000})
 	if _, err := s.Owner(t.Context(), "ours"); err != nil {
@@ -34,7 +34,7 @@ func TestContainerGone(t *testing.T) {
 	}
 }
 
-func TestLongestRetryAfter(t *testing.T) {
+func TestRetryAfterMaximum(t *testing.T) {
 	for header, want := range map[[2]string]time.Duration{
 		{"Retry-After", "7"}:                     7 * time.Second,
 		{"retry-after-ms", "1500"}:               1500 * time.Millisecond,

@@ -13,32 +13,31 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The folders of the container, as far as names have folders, and its record.
+// Prefixes of names in the container, and the blob with its owner.
 const (
 	payloads    = "sha256/"
 	catalogs    = "catalogs/"
 	ownerRecord = "owner"
 )
 
-// The metadata of a blob. The first four are what other programs read in the position layout.
+// The metadata of a blob. Other programs read the first four in the position layout.
 const (
 	metaModel   = "ModelId"
 	metaLayer   = "LayerId"
 	metaOrdinal = "SegmentOrdinal"
 	metaType    = "QuantizationType"
 	metaDigest  = "Sha256"
-	metaCRC     = "Crc64"   // of the payload, as in x-ms-content-crc64; a file that was sent in blocks has none
-	metaCatalog = "Catalog" // in the position layout, whose numbers the name consists of
-	metaHidden  = "Hidden"  // while a Delete has the blob out of use
+	metaCRC     = "Crc64"   // of the payload, as in x-ms-content-crc64; blobs of earlier versions may lack it
+	metaCatalog = "Catalog" // in the position layout: the catalogue whose numbers are in the name
+	metaHidden  = "Hidden"  // the mark of the Delete that has hidden the blob
 )
 
 const contentType = "application/octet-stream"
 
-// headerText is what a header can carry. Metadata that is none is left out.
+// headerText matches valid header values. Other metadata is left out.
 var headerText = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
 
-// metadata of a blob as the SDK has it: the service keeps the case of names and does not tell them
-// apart by it.
+// metadata of a blob. The service keeps the case of names but ignores it.
 type metadata map[string]*string
 
 func (m metadata) get(name string) string {
@@ -50,7 +49,7 @@ func (m metadata) get(name string) string {
 	return ""
 }
 
-// with sets a value under the one spelling that we use.
+// with sets a value under our spelling of the name.
 func (m metadata) with(name, value string) metadata {
 	for key := range m {
 		if strings.EqualFold(key, name) {
@@ -69,7 +68,7 @@ func payloadName(d ingest.Digest) string {
 	return payloads + text[:2] + "/" + text
 }
 
-// payloadDigest reads the digest from a name that payloadName has made.
+// payloadDigest returns the digest in a name of payloadName.
 func payloadDigest(name string) (ingest.Digest, bool) {
 	var d ingest.Digest
 	last := name[strings.LastIndexByte(name, '/')+1:]
@@ -104,7 +103,7 @@ func fileName(name string) string {
 	return name
 }
 
-// parsePosition reads a name that positionName has made. The type is not in it.
+// parsePosition parses a name of positionName, which does not contain the type.
 func parsePosition(name string) (ingest.Key, bool) {
 	var p ingest.Key
 	parts := strings.Split(strings.TrimSuffix(name, ".bin"), "/")
@@ -128,7 +127,7 @@ func number(text string) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
-// positionMetadata describes a row to the programs that read it.
+// positionMetadata describes a row to other programs.
 func positionMetadata(p ingest.Key) metadata {
 	m := metadata{}
 	m.with(metaModel, strconv.FormatInt(int64(p.Model), 10))
@@ -140,7 +139,7 @@ func positionMetadata(p ingest.Key) metadata {
 	return m
 }
 
-// urlOf returns the address of a blob, without a query; of the container for no name.
+// urlOf returns the address of a blob without a query, or of the container if name is empty.
 func (s *Store) urlOf(name string) string {
 	if name == "" {
 		return s.url
@@ -161,8 +160,8 @@ func (s *Store) address(name string, bytes int64, tag *azcore.ETag, modified *ti
 // quoted is the reverse of plainTag.
 func quoted(tag string) azcore.ETag { return azcore.ETag(`"` + tag + `"`) }
 
-// plainTag is an ETag without quotes: answers have them, lists do not, and other programs keep it
-// without.
+// plainTag is an ETag without quotes. Answers have quotes, lists do not, and other programs store
+// none.
 func plainTag(tag *azcore.ETag) string {
 	if tag == nil {
 		return ""
@@ -170,10 +169,10 @@ func plainTag(tag *azcore.ETag) string {
 	return strings.Trim(strings.TrimPrefix(string(*tag), "W/"), `"`)
 }
 
-var errNoName = errors.New("it is not a name that this store gives")
+var errNoName = errors.New("not a name of this store")
 
-// nameAt is the blob of a row's payload. A row that was written for another kind of store has
-// no name: then the digest says where. A name that the store does not give is not followed.
+// nameAt returns the blob of a row's payload. If the row was written for another kind of store and
+// has no name, it is the blob of the digest. Names that the store does not give are refused.
 func nameAt(digest ingest.Digest, address ingest.Address) (string, error) {
 	if address.Name == "" {
 		return payloadName(digest), nil

@@ -8,21 +8,22 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limit bounds the bytes of bodies that go in both directions each second, all requests together. A
-// nil limit bounds nothing.
+// limit bounds the bytes per second of all requests' bodies in both directions. A nil limit is
+// unlimited.
 type limit struct{ *rate.Limiter }
 
-// newLimit allows so many megabits (of 1,000,000 bits) a second; nil if that is zero or less.
+// newLimit returns a limit of so many megabits (1,000,000 bits) per second; nil if that is zero or
+// less.
 func newLimit(megabits float64) *limit {
 	if megabits <= 0 {
 		return nil
 	}
 	perSecond := megabits * 1e6 / 8
-	// A tenth of a second may go at once. Less would only add waits.
+	// The burst is a tenth of a second. Less would only add waits.
 	return &limit{rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))}
 }
 
-// request returns r with a body that keeps to the limit.
+// request returns r with a limited body.
 func (l *limit) request(r *http.Request) *http.Request {
 	if l == nil || r.Body == nil || r.Body == http.NoBody {
 		return r
@@ -38,7 +39,7 @@ func (l *limit) request(r *http.Request) *http.Request {
 	return r
 }
 
-// body returns a body that keeps to the limit.
+// body returns a limited body.
 func (l *limit) body(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 	if l == nil || body == nil {
 		return body
@@ -52,7 +53,7 @@ type limitedBody struct {
 	ctx   context.Context
 }
 
-// Read hands on what it has read when that may go.
+// Read returns when the limit allows the bytes that it has read.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.limit.Burst())])
 	if n > 0 {
@@ -60,7 +61,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 			if ended := b.ctx.Err(); ended != nil {
 				return n, ended
 			}
-			return n, context.DeadlineExceeded // it would end before the bytes may go
+			return n, context.DeadlineExceeded // the deadline comes before the limit allows the bytes
 		}
 	}
 	return n, err

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// counted reads the body of a request and answers with so many bytes.
+// counted reads the body of a request and answers with answer bytes.
 type counted struct{ answer int }
 
 func (e counted) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -24,7 +24,7 @@ func (e counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(make([]byte, e.answer)))}, nil
 }
 
-// exchange sends and receives a body each.
+// exchange sends and receives a body.
 func exchange(ctx context.Context, t *transport, size int) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://host/x", bytes.NewReader(make([]byte, size)))
 	if err != nil {
@@ -38,7 +38,7 @@ func exchange(ctx context.Context, t *transport, size int) error {
 	return errors.Join(err, answer.Body.Close())
 }
 
-// TestLimitHolds measures what four callers together send and receive in a synthetic time.
+// TestLimitHolds measures in synthetic time what four callers send and receive together.
 func TestLimitHolds(t *testing.T) {
 	for name, sizes := range map[string][2]int{
 		"sent": {1_000_000, 0}, "received": {0, 1_000_000}, "both": {500_000, 500_000},
@@ -70,7 +70,7 @@ func TestLimitHolds(t *testing.T) {
 	}
 }
 
-// TestLimitCountsAgain: a body that net/http sends again on another connection counts again.
+// A body that net/http sends again counts again.
 func TestLimitCountsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := http.NewRequestWithContext(

@@ -11,9 +11,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// list yields the blobs whose names begin with prefix, page by page. A container that does not
-// exist holds none, unless it was there already. A page is tried again by itself: what
-// was yielded cannot be taken back.
+// list yields the blobs with a prefix, page by page. A container that does not exist is empty,
+// unless the store has an owner: then it is an error. Each page is retried by itself, since yielded
+// items cannot be taken back.
 func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter.Seq2[*container.BlobItem, error] {
 	return func(yield func(*container.BlobItem, error) bool) {
 		options := &container.ListBlobsFlatOptions{Include: container.ListBlobsInclude{Metadata: withMetadata}}
@@ -39,7 +39,7 @@ func (s *Store) list(ctx context.Context, prefix string, withMetadata bool) iter
 	}
 }
 
-// page fetches one page. The SDK's pager does not survive an error, so each serves for one page.
+// page fetches one page. The SDK's pager does not survive an error, so each is used for one page.
 func (s *Store) page(
 	ctx context.Context,
 	options *container.ListBlobsFlatOptions,
@@ -48,7 +48,7 @@ func (s *Store) page(
 	if err != nil {
 		return page, s.failed(ctx, "list", "", err)
 	}
-	if page.Segment == nil { // an answer without what was asked for is none
+	if page.Segment == nil { // not a listing
 		return page, &Error{
 			Act:       "list",
 			URL:       s.urlOf(""),
@@ -59,7 +59,7 @@ func (s *Store) page(
 	return page, nil
 }
 
-// yieldPage reports whether the listing goes on.
+// yieldPage reports whether to continue the listing.
 func yieldPage(
 	ctx context.Context,
 	segment *container.BlobFlatListSegment,
@@ -80,10 +80,8 @@ func yieldPage(
 	return true
 }
 
-// List yields the payloads in the container, of both layouts; see ingest.Store. Blobs under names
-// that the store does not give, or by position without the digest that it writes beside each, are
-// not ours: they are not yielded. An interrupted write leaves nothing but the blocks of a large
-// file, which the service removes by itself.
+// List yields the payloads in the container, in both layouts; see ingest.Store. It ignores other
+// blobs: those with other names, and those by position without a digest in their metadata.
 func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {
 		for item, err := range s.list(ctx, "", true) {

@@ -8,8 +8,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestListPages makes the service answer in short pages, two of them not at once, and puts blobs of
-// others beside ours.
+// TestListPages lists several short pages, with faults, and with blobs of other programs.
 func TestListPages(t *testing.T) {
 	clearEnvironment(t)
 	pages := 0
@@ -49,6 +48,6 @@ func TestListPages(t *testing.T) {
 		found++
 	}
 	if found != 31 || pages < 5+2 {
-		t.Errorf("%d payloads in %d pages", found, pages) // the 31st lies by position
+		t.Errorf("%d payloads in %d pages", found, pages) // the 31st is by position
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Owner returns the catalogue that the store belongs to, and makes claim the owner if nobody is;
-// see ingest.Store.
+// Owner returns the catalogue that the store belongs to. If there is none, it makes claim the
+// owner; see ingest.Store.
 func (s *Store) Owner(ctx context.Context, claim string) (string, error) {
 	owner, err := s.owned(ctx, claim)
 	if err != nil {
@@ -44,10 +44,10 @@ func (s *Store) owned(ctx context.Context, claim string) (string, error) {
 	return tried(ctx, s, read)
 }
 
-// maxOwner is the longest record.
+// maxOwner is the maximum size of the blob owner in bytes.
 const maxOwner = 4096
 
-// recordedOwner reads the record; empty if there is none.
+// recordedOwner reads the blob owner; empty if there is none.
 func (s *Store) recordedOwner(ctx context.Context) (string, error) {
 	answer, err := s.container.NewBlobClient(ownerRecord).DownloadStream(ctx, nil)
 	if err != nil {
@@ -63,22 +63,20 @@ func (s *Store) recordedOwner(ctx context.Context) (string, error) {
 		return "", s.failed(ctx, "read", ownerRecord, err)
 	}
 	if len(text) == 0 {
-		return "", fmt.Errorf(
-			"%s is empty, and should hold the identity of a catalogue: remove the blob if another program wrote it",
-			s.urlOf(ownerRecord),
-		)
+		return "", fmt.Errorf("%s is empty, but must contain a catalogue's identity: delete the blob if another program "+
+			"wrote it", s.urlOf(ownerRecord))
 	}
 	return string(text), nil
 }
 
-// formerOwner is the catalogue that used the store before stores had an owner.
+// formerOwner returns the catalogue that used a store of an earlier version.
 func (s *Store) formerOwner(ctx context.Context) (string, error) {
 	var identities []string
 	for item, err := range s.list(ctx, catalogs, false) {
 		if err != nil {
 			return "", err
 		}
-		// One that was put there by hand counts: a person can see it.
+		// An entry that was added by hand counts: the user can see it.
 		identities = append(identities, unescape(strings.TrimPrefix(*item.Name, catalogs)))
 	}
 	switch len(identities) {
@@ -90,8 +88,7 @@ func (s *Store) formerOwner(ctx context.Context) (string, error) {
 	return "", &ingest.SharedError{Catalogs: identities, Where: s.urlOf(catalogs)}
 }
 
-// ownedBy is the identity of the catalogue that the store belongs to, escaped; empty if Owner has
-// found none.
+// ownedBy is the owner that Owner has found, escaped; empty if none.
 func (s *Store) ownedBy() string {
 	if owner := s.owner.Load(); owner != nil {
 		return *owner
@@ -101,8 +98,7 @@ func (s *Store) ownedBy() string {
 
 const plainBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// escape turns an identity into a value of a header that nothing on the way changes: a byte that is
-// not plain becomes ~XX.
+// escape encodes an identity as a header value: a byte that is not plain becomes ~XX.
 func escape(identity string) string {
 	var name strings.Builder
 	for i := range len(identity) {
@@ -115,7 +111,7 @@ func escape(identity string) string {
 	return name.String()
 }
 
-// unescape is the reverse of escape; a name that escape cannot have made stays as it is.
+// unescape reverses escape; it returns other names unchanged.
 func unescape(name string) string {
 	var identity strings.Builder
 	for i := 0; i < len(name); i++ {

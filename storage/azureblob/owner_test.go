@@ -9,8 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// entries makes a store as it was before stores had an owner, used by catalogues with these
-// entries.
+// entries makes a store of an earlier version, with these entries in catalogs/.
 func entries(t *testing.T, names ...string) *Store {
 	t.Helper()
 	s := fresh(t, Settings{})
@@ -22,9 +21,8 @@ func entries(t *testing.T, names ...string) *Store {
 	return s
 }
 
-// TestOwnerOfAnOlderStore: its only entry is the owner, which is recorded when that catalogue
-// claims the store.
-func TestOwnerOfAnOlderStore(t *testing.T) {
+// A single entry is the owner. It is recorded when that catalogue claims the store.
+func TestOwnerOfEarlierVersion(t *testing.T) {
 	s := entries(t, "a~2Fb")
 	recorded := func() bool { there, err := s.look(t.Context(), ownerRecord); return err == nil && there != nil }
 	for claim, record := range map[string]bool{"": false, "another": false} {
@@ -37,7 +35,7 @@ func TestOwnerOfAnOlderStore(t *testing.T) {
 	}
 }
 
-// TestSharedStore: of several catalogues none is the owner, and the way out is named.
+// If there are several catalogues, none is the owner, and the error says what to do.
 func TestSharedStore(t *testing.T) {
 	s := entries(t, "one", "two")
 	for _, claim := range []string{"", "one", "three"} {
@@ -50,8 +48,8 @@ func TestSharedStore(t *testing.T) {
 	}
 }
 
-// TestRecordIsReadable: in whatever tier the payloads are, the record is in the account's own, and
-// an empty one is nobody.
+// The blob owner is in the account's own tier, whatever the tier of the payloads. An empty one is
+// an error.
 func TestRecordIsReadable(t *testing.T) {
 	s := fresh(t, Settings{Tier: "archive"})
 	if owner, err := s.Owner(t.Context(), "mine"); err != nil || owner != "mine" {
@@ -65,6 +63,6 @@ func TestRecordIsReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if owner, err := s.Owner(t.Context(), "mine"); err == nil {
-		t.Errorf("an empty record is that of %q", owner)
+		t.Errorf("an empty record is owned by %q", owner)
 	}
 }

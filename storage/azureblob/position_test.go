@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestPositions checks names, metadata, and what happens when positions meet.
+// TestPositions checks names and metadata, and writes to a name that is taken.
 func TestPositions(t *testing.T) {
 	clearEnvironment(t)
 	address := azurite(t) + "/" + newContainer()
@@ -23,25 +23,15 @@ func TestPositions(t *testing.T) {
 	if err != nil || a.Name != "7/12/2.bin" || a.URI != address+"/7/12/2.bin" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	wantMetadata(
-		t,
-		s,
-		a,
-		map[string]string{
-			"ModelId":          "7",
-			"LayerId":          "12",
-			"SegmentOrdinal":   "2",
-			"QuantizationType": "Q4_K",
-			"Sha256":           ingest.Sum(p).String(),
-		},
-	)
+	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2",
+		"QuantizationType": "Q4_K", "Sha256": ingest.Sum(p).String()})
 	wantStored(t, s, a, p)
 	b, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p), Model: 7, File: 3, Ordinal: 2}, p)
 	if err != nil || b.Name != "7/files/3/2.bin" {
 		t.Errorf("%+v, %v", b, err)
 	}
-	// The same row with another payload: a run that was cut off. A repair. A row whose blob is
-	// gone.
+	// The same row with another payload, as after an interrupted run; a repair; a row whose blob
+	// was deleted.
 	q := randomBytes(90_000, 5)
 	if a, err = s.Put(t.Context(), with(at, ingest.Sum(q)), q); err != nil || a.Name != "7/12/2.bin" {
 		t.Fatal(err)
@@ -50,19 +40,8 @@ func TestPositions(t *testing.T) {
 	if _, err = s.Replace(t.Context(), ingest.Sum(p), a, p); err != nil {
 		t.Fatal(err)
 	}
-	wantMetadata(
-		t,
-		s,
-		a,
-		map[string]string{
-			"ModelId":          "7",
-			"LayerId":          "12",
-			"SegmentOrdinal":   "2",
-			"QuantizationType": "Q4_K",
-			"Catalog":          "first",
-			"Sha256":           ingest.Sum(p).String(),
-		},
-	)
+	wantMetadata(t, s, a, map[string]string{"ModelId": "7", "LayerId": "12", "SegmentOrdinal": "2",
+		"QuantizationType": "Q4_K", "Catalog": "first", "Sha256": ingest.Sum(p).String()})
 	if _, err := s.container.NewBlobClient(a.Name).Delete(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -102,9 +81,8 @@ func wantMetadata(t *testing.T, s *Store, a ingest.Address, want map[string]stri
 	}
 }
 
-// TestMetadataIsSpelledAsOthersDo reads the request as it is on the wire: Azurite and net/http
-// change the case of names.
-func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
+// TestMetadataSpelling reads the raw request, since Azurite and net/http change the case of names.
+func TestMetadataSpelling(t *testing.T) {
 	clearEnvironment(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -139,8 +117,7 @@ func TestMetadataIsSpelledAsOthersDo(t *testing.T) {
 	}
 }
 
-// TestPositionsOfTwoCatalogues checks that one catalogue neither writes over what another has put
-// nor relies on it: both count from 1.
+// A catalogue neither overwrites nor relies on another catalogue's blobs: both count from 1.
 func TestPositionsOfTwoCatalogues(t *testing.T) {
 	clearEnvironment(t)
 	address := azurite(t) + "/" + newContainer()
@@ -160,9 +137,8 @@ func TestPositionsOfTwoCatalogues(t *testing.T) {
 	}
 }
 
-// TestRepairOfWhatAnotherProgramWroteOver checks that a blob by position is mended although nothing
-// in it says any longer whose it is.
-func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
+// Replace repairs a blob by position that another program has overwritten, including its metadata.
+func TestReplaceAfterAnotherProgram(t *testing.T) {
 	clearEnvironment(t)
 	s := openStore(t, azurite(t)+"/"+newContainer(), Settings{Layout: ByPosition})
 	if _, err := s.Owner(t.Context(), "ours"); err != nil {
@@ -173,11 +149,11 @@ func TestRepairOfWhatAnotherProgramWroteOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := []byte("another program's")
-	if _, err := s.container.NewBlockBlobClient(address.Name).UploadBuffer(t.Context(), theirs, nil); err != nil {
+	other := []byte("another program's")
+	if _, err := s.container.NewBlockBlobClient(address.Name).UploadBuffer(t.Context(), other, nil); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // afterwards it is ours again
+	for range 2 { // the second time it is ours again
 		if _, err := s.Replace(t.Context(), ingest.Sum(p), address, p); err != nil {
 			t.Fatal(err)
 		}

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// what a proxy does with one request.
+// deed is what a proxy does with a request.
 type deed func(p *proxyServer, w http.ResponseWriter, r *http.Request)
 
-// proxyServer stands between the client and Azurite. For each request it asks for the deed; nil
-// passes it on.
+// proxyServer is between the client and Azurite. choose returns the deed for a request; nil
+// forwards it.
 type proxyServer struct {
 	host    string // of the proxy
-	target  string // Azurite's
+	target  string // host of Azurite
 	choose  func(r *http.Request) deed
 	client  http.Client
-	written atomic.Int64 // bytes of bodies that reached Azurite
+	written atomic.Int64 // bytes of bodies sent to Azurite
 }
 
 func newProxy(t *testing.T, choose func(r *http.Request) deed) *proxyServer {
@@ -50,8 +50,8 @@ func (p *proxyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pass(p, w, r)
 }
 
-// forward sends the request on and returns Azurite's answer. It is not sent again by net/http,
-// which would hide faults.
+// forward sends the request to Azurite and returns the answer. net/http cannot retry it, which
+// would hide faults.
 func (p *proxyServer) forward(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -81,7 +81,7 @@ func pass(p *proxyServer, w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, answer.Body)
 }
 
-// cut resets the connection before anything is passed on.
+// cut resets the connection before anything is forwarded.
 func cut(_ *proxyServer, w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -123,7 +123,7 @@ func halveAnswer(p *proxyServer, w http.ResponseWriter, r *http.Request) {
 	cut(p, w, r)
 }
 
-// say answers with a status and headers, given as name and value, and an error code.
+// say answers with a status, an error code, and headers as names and values.
 func say(status int, code string, headers ...string) deed {
 	return func(_ *proxyServer, w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -138,7 +138,7 @@ func say(status int, code string, headers ...string) deed {
 	}
 }
 
-// late waits before it passes the request on.
+// late waits before it forwards the request.
 func late(wait time.Duration) deed {
 	return func(p *proxyServer, w http.ResponseWriter, r *http.Request) {
 		time.Sleep(wait)
@@ -152,7 +152,7 @@ func silent(_ *proxyServer, _ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// firstOf does the deed to the first n requests that match, and passes the others on.
+// firstOf performs d on the first n requests that match, and forwards the others.
 func firstOf(n int64, matches func(*http.Request) bool, d deed) func(*http.Request) deed {
 	var count atomic.Int64
 	return func(r *http.Request) deed {
@@ -163,7 +163,7 @@ func firstOf(n int64, matches func(*http.Request) bool, d deed) func(*http.Reque
 	}
 }
 
-// isUpload matches the Put Blob of a payload, not the making of the container.
+// isUpload matches the Put Blob of a payload.
 func isUpload(r *http.Request) bool {
 	return r.Method == http.MethodPut && r.URL.RawQuery == ""
 }

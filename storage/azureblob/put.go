@@ -20,26 +20,25 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// lookFirst is the size from which Put asks whether the blob is there before it sends the payload.
-// The question costs a round trip, which other workers fill, and a twelfth of the price of a write;
-// a payload that is sent to be refused costs the line its whole size. Smaller ones are no longer
-// than the question.
+// lookFirst is the size in bytes from which Put checks for the blob before it sends the payload.
+// The check costs a round trip, during which other workers send, and a twelfth of the price of a
+// write. Without it, a payload that is present is sent in vain. Smaller payloads are no larger than
+// the check.
 const lookFirst = 64 << 10
 
-// maxContests is how often Put looks again when somebody else writes the same blob at the same
-// time.
+// maxContests bounds the attempts when others write the same blob at the same time.
 const maxContests = 4
 
-// upload is one payload on its way to one blob.
+// upload is one payload for one blob.
 type upload struct {
 	name     string
 	digest   ingest.Digest
 	payload  []byte
 	crc      uint64
 	metadata metadata
-	// mayRely, if not nil, is asked before a blob that is there is relied on, or written over.
+	// mayRely, if not nil, must accept an existing blob before Put relies on it or overwrites it.
 	mayRely  func(*present) error
-	readable bool // in the account's own tier: it is read at every start
+	readable bool // stored in the account's own tier, because it is read at every start
 }
 
 func newUpload(name string, digest ingest.Digest, payload []byte, m metadata) *upload {
@@ -53,14 +52,14 @@ func newUpload(name string, digest ingest.Digest, payload []byte, m metadata) *u
 	}
 }
 
-// crcText is a CRC-64/NVME as the service writes it: eight bytes, the lowest first, in base64.
+// crcText is a CRC-64/NVME in the service's form: eight bytes, least significant first, in base64.
 func crcText(crc uint64) string {
 	return base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, crc))
 }
 
 // Put stores payload under its digest or, in the position layout, under the numbers of its row; see
-// ingest.Store. There, another payload may have the name, of a run that was cut off before its row:
-// it is written over, but not if another catalogue put it there.
+// ingest.Store. In the position layout, it overwrites another payload of that name, left by an
+// interrupted run, but not another catalogue's.
 func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
 	u := newUpload(payloadName(key.Digest), key.Digest, payload, metadata{})
 	if s.layout == ByPosition {
@@ -70,27 +69,21 @@ func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest
 	return tried(ctx, s, func() (ingest.Address, error) { return s.put(ctx, u) })
 }
 
-const onlyOne = "catalogues count their models alike, so in the position layout each needs a container of its own"
+const onlyOne = "catalogues number their models alike, so in the position layout each needs its own container"
 
-// isOurs refuses to rely on what this catalogue has not put there, and to write over it.
+// isOurs returns an error unless this catalogue has written the blob.
 func (s *Store) isOurs(there *present) error {
 	switch owner := there.metadata.get(metaCatalog); owner {
 	case s.ownedBy():
 		return nil
 	case "":
-		return fmt.Errorf("%s was not put there by this catalogue: %s", there.URI, onlyOne)
+		return fmt.Errorf("%s was not written by this catalogue: %s", there.URI, onlyOne)
 	default:
-		return fmt.Errorf(
-			"%s holds a payload of the catalogue %s: %s",
-			there.URI,
-			ingest.Printable(unescape(owner)),
-			onlyOne,
-		)
+		return fmt.Errorf("%s is a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)), onlyOne)
 	}
 }
 
-// Replace stores a payload again at address; see ingest.Store. What the blob's metadata says of the
-// row is kept.
+// Replace overwrites a payload at address; see ingest.Store. It keeps the metadata about the row.
 func (s *Store) Replace(
 	ctx context.Context,
 	digest ingest.Digest,
@@ -127,7 +120,7 @@ func (s *Store) replace(
 	}
 	if row, ok := parsePosition(name); ok {
 		switch m.get(metaCatalog) {
-		case "": // another program wrote over ours
+		case "": // another program has overwritten ours
 			m = positionMetadata(row).with(metaCatalog, s.ownedBy())
 		case s.ownedBy():
 		default:
@@ -137,8 +130,7 @@ func (s *Store) replace(
 	return s.send(ctx, newUpload(name, digest, payload, m), whileStill(there))
 }
 
-// renamed spells the names that we know as we write them: in an answer they are as HTTP spells
-// headers.
+// renamed spells known names as we write them: in an answer they have the case of HTTP headers.
 func (m metadata) renamed() metadata {
 	if m == nil {
 		return metadata{}
@@ -151,9 +143,8 @@ func (m metadata) renamed() metadata {
 	return m
 }
 
-// put writes a blob unless it is there and right. One that is there and wrong, as its size or its
-// metadata say, or that a Delete has taken out of use, is written over, but only while it is still
-// the one that was looked at.
+// put writes a blob unless it exists and is right. It overwrites a blob that is wrong, by its size
+// or metadata, or hidden, if it was not modified since it was checked.
 func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 	condition := ifAbsent()
 	look := len(u.payload) >= lookFirst
@@ -173,9 +164,9 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 			}
 			condition = whileStill(there)
 			if there == nil && contest > 2 && u.mayRely == nil {
-				// It is taken and not there: blocks that nobody committed lie under the name, which
-				// some services count as a blob. What another writer may put at this moment is the
-				// same payload.
+				// It exists for a write but not for a HEAD: another program left uncommitted blocks
+				// under the name, which some services count as a blob. Another writer would write
+				// the same payload.
 				condition = nil
 			}
 		}
@@ -187,7 +178,7 @@ func (s *Store) put(ctx context.Context, u *upload) (ingest.Address, error) {
 	}
 }
 
-// whileStill is the condition that nobody has written since somebody looked.
+// whileStill is the condition that the blob was not modified since it was read.
 func whileStill(there *present) *blob.ModifiedAccessConditions {
 	if there == nil {
 		return ifAbsent()
@@ -199,14 +190,13 @@ func ifAbsent() *blob.ModifiedAccessConditions {
 	return &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
 }
 
-// isTaken reports that a write lost against another one.
+// isTaken reports whether a condition failed: another writer was first.
 func isTaken(err error) bool {
 	return refused(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet)
 }
 
-// send is one Put Blob, and a second one if the container had to be made for it. Where the service
-// says that it received other bytes, what it made of them is written over: a later Put
-// would take it for right.
+// send writes a blob, and creates the container first if necessary. If the service received other
+// bytes, send overwrites the blob: otherwise a later Put would rely on it.
 func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAccessConditions) (ingest.Address, error) {
 	for contest := 1; ; contest++ {
 		address, err := s.sendOnce(ctx, u, condition)
@@ -226,8 +216,8 @@ func (s *Store) send(ctx context.Context, u *upload, condition *blob.ModifiedAcc
 	}
 }
 
-// unsend removes what the service made of other bytes than were sent, if it is known which blob
-// that is: another may lie there by now.
+// unsend deletes a blob of other bytes than were sent, if its ETag is known: otherwise it may be
+// another writer's.
 func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAccessConditions) error {
 	if still == nil {
 		return nil
@@ -237,7 +227,7 @@ func (s *Store) unsend(ctx context.Context, name string, still *blob.ModifiedAcc
 	if err == nil {
 		return nil
 	}
-	if err = s.failed(ctx, "remove", name, err); isMissing(err) || isTaken(err) {
+	if err = s.failed(ctx, "delete", name, err); isMissing(err) || isTaken(err) {
 		return nil
 	}
 	return err
@@ -273,22 +263,22 @@ func (s *Store) sendOnce(
 	return s.address(u.name, int64(len(u.payload)), answer.ETag, answer.LastModified), nil
 }
 
-// otherBytesError says that the service received other bytes, and made a blob of them.
+// otherBytesError is returned if the service received other bytes and stored them.
 type otherBytesError struct {
 	error
-	still *blob.ModifiedAccessConditions // that it is that blob; nil if the service did not say which
+	still *blob.ModifiedAccessConditions // identifies that blob; nil if unknown
 }
 
-// Unwrap returns what is known of the bytes.
+// Unwrap returns the cause.
 func (e *otherBytesError) Unwrap() error { return e.error }
 
-// mayMakeContainer reports whether a write failed for want of the container, and it may be made.
-// Once it was there, it is not made again: with it went payloads, and the record of its owner.
+// mayMakeContainer reports whether a write failed because the container is missing, and may create
+// it. A container that had an owner is not created again: its payloads are lost.
 func (s *Store) mayMakeContainer(err error) bool {
 	return refused(err, bloberror.ContainerNotFound) && s.owner.Load() == nil
 }
 
-// makeContainer makes the container, private. Another process may do so at the same time.
+// makeContainer creates the container, private. Another process may do so at the same time.
 func (s *Store) makeContainer(ctx context.Context) error {
 	_, err := s.container.Create(ctx, &container.CreateOptions{})
 	if err == nil {

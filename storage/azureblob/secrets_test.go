@@ -20,7 +20,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// The secrets of these tests. Nothing that a store says may hold any of them.
+// The secrets of these tests. No text of a store may contain any of them.
 const (
 	secretKey = "c2VjcmV0LWtleS1zZWNyZXQta2V5LXNlY3JldC1rZXk="
 	secretSig = "s3cr3tSignature%2Fs3cr3t%3D"
@@ -29,30 +29,26 @@ const (
 
 func assertNoSecret(t *testing.T, what, text string) {
 	t.Helper()
-	for _, secret := range []string{secretKey, secretSig, "s3cr3tSignature", "s3cr3t-token", "s3cr3t-proxy", "sig=", "SharedKey "} {
+	for _, secret := range []string{
+		secretKey, secretSig, "s3cr3tSignature", "s3cr3t-token", "s3cr3t-proxy", "sig=", "SharedKey ",
+	} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows %q: %s", what, secret, text)
 		}
 	}
 }
 
-// echo is a server that answers with everything that it was told, as the real one does to explain a
-// signature that does not fit.
+// echo answers with everything that it received, as the service does to explain a wrong signature.
 func echo(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		told := r.URL.String() + " " + r.Header.Get("Authorization")
-		w.Header().Set("x-ms-error-code", told)
-		w.Header().Set("x-ms-request-id", told)
-		w.Header().Set("Location", "http://127.0.0.1:1/"+told)
+		received := r.URL.String() + " " + r.Header.Get("Authorization")
+		w.Header().Set("x-ms-error-code", received)
+		w.Header().Set("x-ms-request-id", received)
+		w.Header().Set("Location", "http://127.0.0.1:1/"+received)
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(
-			w,
-			"<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>",
-			told,
-			secretKey,
-			secretSAS,
-		)
+		_, _ = fmt.Fprintf(w, "<Error><Code>AuthenticationFailed</Code><Message>%s %s %s</Message></Error>", received,
+			secretKey, secretSAS)
 	}
 }
 
@@ -65,9 +61,8 @@ func hangUp(w http.ResponseWriter, r *http.Request) {
 	_ = conn.Close()
 }
 
-// TestSecretsAreNotSaid lets every call fail in every way, with every kind of credential, and reads
-// what is said.
-func TestSecretsAreNotSaid(t *testing.T) {
+// Every call fails in every way, with every kind of credential, and no text contains a secret.
+func TestErrorsContainNoSecrets(t *testing.T) {
 	kinds := map[string]http.HandlerFunc{
 		"hang up": hangUp,
 		"garbage": func(w http.ResponseWriter, _ *http.Request) {
@@ -76,7 +71,10 @@ func TestSecretsAreNotSaid(t *testing.T) {
 			_ = conn.Close()
 		},
 		"wrong list": func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, "<Error>"+r.URL.String()) },
-		"silence":    func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() },
+		"no answer": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		},
 	}
 	for _, status := range []int{200, 301, 307, 400, 401, 403, 404, 409, 412, 429, 500, 503} {
 		kinds[fmt.Sprint(status)] = echo(status)
@@ -141,14 +139,15 @@ func everyCall(t *testing.T, s *Store) map[string]error {
 	return said
 }
 
-// TestReasonOfABadRequest checks that a person is told what the service does not understand, and
-// not what may be a secret.
+// A bad request is explained, without secrets.
 func TestReasonOfABadRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		code, text, want string
 	}{
-		"header":       {"OutOfRangeInput", "<Message>One of the request inputs is out of range.\nRequestId:1</Message><HeaderName>x-ms-access-tier</HeaderName>", "One of the request inputs is out of range.; x-ms-access-tier"},
-		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>", "the service does not know a header or its value"},
+		"header": {"OutOfRangeInput", "<Message>One of the request inputs is out of range.\nRequestId:1</Message>" +
+			"<HeaderName>x-ms-access-tier</HeaderName>", "One of the request inputs is out of range.; x-ms-access-tier"},
+		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>",
+			"the service does not know a header or its value"},
 		"our own SAS":  {"X", "<Message>cannot read s3cr3tSignature/s3cr3t=</Message>", ""},
 		"somebody's":   {"X", "<Message>cannot read https://x/?sv=1&amp;sig=abc</Message>", ""},
 		"signed text":  {"X", "<Message>Authorization: SharedKey a:b</Message>", ""},
@@ -165,12 +164,8 @@ func TestReasonOfABadRequest(t *testing.T) {
 				"<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>"+test.code+"</Code>"+test.text+"</Error>",
 			)
 		}))
-		_, err := openSecret(
-			t,
-			server.URL,
-			"SAS",
-			time.Second,
-		).Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
+		s := openSecret(t, server.URL, "SAS", time.Second)
+		_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 		server.Close()
 		var e *Error
 		if !errors.As(err, &e) || test.want == "" && e.Hint != "" || !strings.Contains(e.Hint, test.want) {
@@ -181,14 +176,17 @@ func TestReasonOfABadRequest(t *testing.T) {
 	}
 }
 
-// TestSecretsInWhatCannotBeOpened gives secrets in every wrong place.
-func TestSecretsInWhatCannotBeOpened(t *testing.T) {
+// Secrets in wrong places are not shown.
+func TestSecretsInInvalidAddresses(t *testing.T) {
 	for address, connection := range map[string]string{
-		"https://account1.blob.core.windows.net/tensors/x?" + secretSAS: "", "https://account1.blob.core.windows.net/" + secretSAS: "",
-		"http://account1.blob.core.windows.net/tensors?" + secretSAS: "", "azblob://" + secretSAS: "", "azblob://account1/c?sv=1": "",
+		"https://account1.blob.core.windows.net/tensors/x?" + secretSAS: "",
+		"https://account1.blob.core.windows.net/" + secretSAS:           "",
+		"http://account1.blob.core.windows.net/tensors?" + secretSAS:    "",
+		"azblob://" + secretSAS: "", "azblob://account1/c?sv=1": "",
 		"https://user:" + secretKey + "@account1.blob.core.windows.net/c": "", "https://%zz" + secretSAS: "", secretSAS: "",
 		"AccountName=account1;AccountKey=" + secretKey: "", "https://example.com/c#" + secretSAS: "",
-		"azblob://account1/c": "AccountName=account2;AccountKey=" + secretKey, "azblob://account1/d": "AccountKey=" + secretKey,
+		"azblob://account1/c":  "AccountName=account2;AccountKey=" + secretKey,
+		"azblob://account1/d":  "AccountKey=" + secretKey,
 		"azblob://account1/e1": secretKey, "azblob://account1/f1": "AccountName=account1;AccountKey=%" + secretKey,
 		"azblob://account1/g1": "BlobEndpoint=https://x/?" + secretSAS + ";AccountName=account1",
 		"azblob://account1/h1": "BlobEndpoint=http://example.com;AccountName=account1;AccountKey=" + secretKey,
@@ -205,13 +203,13 @@ func TestSecretsInWhatCannotBeOpened(t *testing.T) {
 	clearEnvironment(t)
 	t.Setenv(envKey, "%"+secretKey)
 	if _, err := Open(t.Context(), "azblob://account1/c12", Settings{}); err == nil {
-		t.Error("a key that is none was taken")
+		t.Error("an invalid key was accepted")
 	} else {
 		assertNoSecret(t, "Open", err.Error())
 	}
 }
 
-// TestRedirectsAreRefused checks that the host that we are sent to sees no request at all.
+// The target of a redirect gets no request.
 func TestRedirectsAreRefused(t *testing.T) {
 	var seen atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
@@ -234,7 +232,7 @@ func TestRedirectsAreRefused(t *testing.T) {
 	}
 }
 
-// tokenFor is a credential that remembers what it was asked for.
+// tokenFor is a credential that records the scopes of its tokens.
 type tokenFor struct {
 	scopes []string
 	err    error
@@ -245,16 +243,15 @@ func (c *tokenFor) GetToken(_ context.Context, o policy.TokenRequestOptions) (az
 	return azcore.AccessToken{Token: "s3cr3t-token", ExpiresOn: time.Now().Add(time.Hour)}, c.err
 }
 
-// TestTokens checks that a token goes over https alone, and that a server cannot ask for one for
-// something else.
+// A token is only sent over https, and a server cannot choose its scope.
 func TestTokens(t *testing.T) {
 	clearEnvironment(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer s3cr3t-token" {
 			t.Errorf("a request with the authorization %q", r.Header.Get("Authorization"))
 		}
-		w.Header().
-			Set("WWW-Authenticate", `Bearer authorization_uri="https://example.com/t/oauth2" resource_id="https://management.azure.com"`)
+		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="https://example.com/t/oauth2" `+
+			`resource_id="https://management.azure.com"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer server.Close()
@@ -275,22 +272,23 @@ func TestTokens(t *testing.T) {
 	}
 	for _, scope := range token.scopes {
 		if scope != tokenScope {
-			t.Errorf("a token for %s was asked for", scope)
+			t.Errorf("requested a token for %s", scope)
 		}
 	}
 	assertNoSecret(t, "Put", err.Error())
 
-	// A certificate that nobody vouches for, plain http, and no token at all: none of them passes
-	// by waiting.
+	// None of these errors is transient.
+	once := Settings{Policy: storage.Policy{Attempts: 1}}
+	noToken := &tokenFor{err: errors.New("EnvironmentCredential: s3cr3t-token")}
 	for name, open := range map[string]func() (ingest.Store, error){
 		"unknown certificate": func() (ingest.Store, error) {
-			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{}})
+			return open(t.Context(), server.URL+"/account1/c12", once, seams{token: &tokenFor{}})
 		},
 		"plain http": func() (ingest.Store, error) {
-			return open(t.Context(), "http://127.0.0.1:1/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{}})
+			return open(t.Context(), "http://127.0.0.1:1/account1/c12", once, seams{token: &tokenFor{}})
 		},
 		"no token": func() (ingest.Store, error) {
-			return open(t.Context(), server.URL+"/account1/c12", Settings{Policy: storage.Policy{Attempts: 1}}, seams{token: &tokenFor{err: errors.New("EnvironmentCredential: s3cr3t-token")}})
+			return open(t.Context(), server.URL+"/account1/c12", once, seams{token: noToken})
 		},
 	} {
 		t.Setenv("AZURE_CLIENT_SECRET", "s3cr3t-token")

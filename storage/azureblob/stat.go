@@ -11,15 +11,15 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// present is what the service says of a blob without sending it.
+// present is the state of an existing blob.
 type present struct {
 	ingest.Address
 	tag      azcore.ETag
 	metadata metadata
-	crc      string // that the service keeps; empty if it keeps none
+	crc      string // stored by the service; empty if none
 }
 
-// look asks for a blob; nil if there is none.
+// look returns the state of a blob; nil if it does not exist.
 func (s *Store) look(ctx context.Context, name string) (*present, error) {
 	there, err := s.head(ctx, name)
 	if isMissing(err) {
@@ -49,7 +49,7 @@ func (s *Store) head(ctx context.Context, name string) (*present, error) {
 	return there, nil
 }
 
-// digest is what the blob's metadata says that it holds; zero if it says nothing.
+// digest is the digest in the blob's metadata; zero if there is none.
 func (p *present) digest() ingest.Digest {
 	var d ingest.Digest
 	if d.UnmarshalText([]byte(p.metadata.get(metaDigest))) != nil {
@@ -58,8 +58,8 @@ func (p *present) digest() ingest.Digest {
 	return d
 }
 
-// holds reports whether the blob is there and, by what it says of itself, right and not taken out
-// of use.
+// holds reports whether the blob exists, has this size and digest by its metadata, and is not
+// hidden.
 func (p *present) holds(digest ingest.Digest, bytes int64) bool {
 	return p != nil && p.Bytes == bytes && p.digest() == digest && p.crcAgrees() && p.metadata.get(metaHidden) == ""
 }
@@ -69,8 +69,8 @@ func (p *present) crcAgrees() bool {
 	return p.crc == "" || kept == "" || p.crc == kept
 }
 
-// ChangedError says that a blob is no longer what was put, as far as can be told without reading
-// it.
+// ChangedError is returned for a blob that differs from what was stored, as far as its properties
+// tell.
 type ChangedError struct {
 	URL  string
 	What string // what differs
@@ -78,13 +78,12 @@ type ChangedError struct {
 
 func (e *ChangedError) Error() string { return e.URL + ": " + e.What }
 
-// Stat compares a blob with its row without reading it; see ingest.Store. An ETag that agrees says
-// that nothing has written to the blob or its metadata since it was put, when the service checked
-// its CRC-64; so it is looked at last: the other differences say more. It says nothing of bytes
-// that the service itself has lost. The service documents no checksum among a blob's properties but
-// the MD5 that a client has given it, and to compute that would take longer than the upload; a
-// CRC-64 is for the transfer alone. Where an answer has one all the same, it is compared with the
-// one in the metadata.
+// Stat compares a blob's properties with its row; see ingest.Store. If the ETag agrees, nothing has
+// written to the blob or its metadata since it was stored, when the service checked its CRC-64. It
+// is compared last, because other differences say more. Stat does not detect bytes that the service
+// has lost: the only checksum among a blob's documented properties is an MD5 set by a client, which
+// takes longer to compute than the upload; a CRC-64 is for the transfer only. If an answer has a
+// CRC-64 anyway, it is compared with the one in the metadata.
 func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error) {
 	name, err := nameAt(digest, address)
 	if err != nil {
@@ -98,7 +97,7 @@ func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.A
 	return err == nil, err
 }
 
-// differs says in what the blob is not what was put; nil if it is.
+// differs returns an error that says how the blob differs from what was stored; nil if it does not.
 func (p *present) differs(digest ingest.Digest, address ingest.Address) error {
 	if p.Bytes != address.Bytes {
 		return &ingest.SizeError{Where: p.URI, Want: address.Bytes, Got: p.Bytes}
@@ -106,15 +105,11 @@ func (p *present) differs(digest ingest.Digest, address ingest.Address) error {
 	changed := &ChangedError{URL: p.URI}
 	switch said := p.digest(); {
 	case said.IsZero():
-		changed.What = "its metadata does not say which SHA-256 it has: another program wrote it"
+		changed.What = "its metadata has no SHA-256: another program wrote it"
 	case said != digest:
-		changed.What = fmt.Sprintf(
-			"its metadata says that it holds %s, and %s was stored",
-			said.Short(),
-			digest.Short(),
-		)
+		changed.What = fmt.Sprintf("its metadata says SHA-256 %s, but %s was stored", said.Short(), digest.Short())
 	case !p.crcAgrees():
-		changed.What = fmt.Sprintf("the service has CRC64 %s for it, and %s was sent", p.crc, p.metadata.get(metaCRC))
+		changed.What = fmt.Sprintf("its CRC64 is %s, but %s was sent", p.crc, p.metadata.get(metaCRC))
 	case address.ETag != "" && address.ETag != p.ETag:
 		return &ingest.RewrittenError{Was: address.ETag, Now: p.Address}
 	default:

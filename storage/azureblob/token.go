@@ -12,11 +12,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// tokens is the default credential, without its own retries: an error says what happened on the way
-// to the service that gives tokens out, which azidentity keeps to itself.
+// tokens is the default credential, without its own retries. Its errors include network errors on
+// the way to the token service, which azidentity does not report.
 type tokens struct{ chain azcore.TokenCredential }
 
-// newTokens returns the default credential. sender is what its requests go through.
+// newTokens returns the default credential. sender sends its requests.
 func newTokens(sender policy.Transporter) (azcore.TokenCredential, error) {
 	chain, err := azidentity.NewDefaultAzureCredential(
 		&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{
@@ -30,7 +30,7 @@ func newTokens(sender policy.Transporter) (azcore.TokenCredential, error) {
 	return tokens{chain}, nil
 }
 
-// GetToken satisfies azcore.TokenCredential.
+// GetToken implements azcore.TokenCredential.
 func (t tokens) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	var line atomic.Pointer[error]
 	token, err := t.chain.GetToken(context.WithValue(ctx, lineKey{}, &line), options)
@@ -43,10 +43,10 @@ func (t tokens) GetToken(ctx context.Context, options policy.TokenRequestOptions
 
 type lineKey struct{}
 
-// noting keeps the error of a request that was not answered where GetToken finds it.
+// noting stores the error of a request without an answer for GetToken.
 type noting struct{ sender policy.Transporter }
 
-// Do satisfies policy.Transporter.
+// Do implements policy.Transporter.
 func (n noting) Do(r *http.Request) (*http.Response, error) {
 	answer, err := n.sender.Do(r)
 	if line, ok := r.Context().Value(lineKey{}).(*atomic.Pointer[error]); ok && err != nil {
@@ -55,20 +55,23 @@ func (n noting) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// refusedToken judges a token that was not given out. What happened on the way there passes, as
-// elsewhere.
-func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, onTheWay bool) {
+// refusedToken classifies an error of the token service. Network errors are transient.
+func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, network bool) {
 	switch answer := err.RawResponse; {
 	case answer != nil && isTransientStatus(answer.StatusCode):
-		e.transient, e.after, e.Hint = true, retryAfter(answer.Header), "the service that gives out tokens is busy"
-	case answer == nil && onTheWay:
-		e.transient, e.Hint = true, "the service that gives out tokens cannot be reached"
+		e.transient, e.after, e.Hint = true, retryAfter(answer.Header), "the token service is busy"
+	case answer == nil && network:
+		e.transient, e.Hint = true, "the token service cannot be reached"
 	default:
 		e.Hint = noToken
 	}
 }
 
-const noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " + envSAS
+const (
+	noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " + envSAS
+	// noCredential is the hint for anonymous requests.
+	noCredential = "the service requires a credential: set " + envKey + " or " + envSAS + ", or sign in"
+)
 
-// tokenTimeout is for a whole request of a token, which is short.
+// tokenTimeout bounds one request for a token.
 const tokenTimeout = time.Minute

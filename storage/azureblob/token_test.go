@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// tokenService is the service that gives tokens out, as azidentity's requests meet it.
+// tokenService replaces the token service.
 type tokenService func(r *http.Request) (*http.Response, error)
 
 func (s tokenService) Do(r *http.Request) (*http.Response, error) { return s(r) }
@@ -31,8 +31,7 @@ func answer(r *http.Request, status int, body string, headers ...string) *http.R
 	return a
 }
 
-// TestTokenFaults checks that what passes on the way to a token is tried again by our loop and by
-// no other, and that a refusal is final.
+// Transient errors of the token service are left to storage.Do, and others are final.
 func TestTokenFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault     func(r *http.Request) (*http.Response, error)
@@ -40,40 +39,40 @@ func TestTokenFaults(t *testing.T) {
 		after     time.Duration
 		text      string
 	}{
-		"429": {func(r *http.Request) (*http.Response, error) { return answer(r, 429, "{}", "Retry-After", "7"), nil }, true, 7 * time.Second, "busy"},
+		"429": {func(r *http.Request) (*http.Response, error) {
+			return answer(r, 429, "{}", "Retry-After", "7"), nil
+		}, true, 7 * time.Second, "busy"},
 		"503": {func(r *http.Request) (*http.Response, error) { return answer(r, 503, "{}"), nil }, true, 0, "busy"},
 		"reset": {func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
 		}, true, 0, "cannot be reached"},
-		"cut": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, true, 0, "cannot be reached"},
+		"cut": {func(*http.Request) (*http.Response, error) {
+			return nil, io.ErrUnexpectedEOF
+		}, true, 0, "cannot be reached"},
 		"refused": {func(r *http.Request) (*http.Response, error) {
 			return answer(r, 401, `{"error":"invalid_client"}`), nil
 		}, false, 0, "no token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clearEnvironment(t)
-			for name, value := range map[string]string{"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential", "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
-				"AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000002", "AZURE_CLIENT_SECRET": secretKey, "AZURE_AUTHORITY_HOST": ""} {
+			for name, value := range map[string]string{"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+				"AZURE_TENANT_ID":     "00000000-0000-0000-0000-000000000001",
+				"AZURE_CLIENT_ID":     "00000000-0000-0000-0000-000000000002",
+				"AZURE_CLIENT_SECRET": secretKey, "AZURE_AUTHORITY_HOST": ""} {
 				t.Setenv(name, value)
 			}
-			var asked atomic.Int64
+			var requests atomic.Int64
 			token, err := newTokens(tokenService(func(r *http.Request) (*http.Response, error) {
 				switch {
 				case strings.Contains(r.URL.Path, "/discovery/instance"):
-					return answer(
-						r,
-						200,
-						`{"tenant_discovery_endpoint":"https://login.microsoftonline.com/x/v2.0/.well-known/openid-configuration","metadata":[]}`,
-					), nil
+					return answer(r, 200, `{"tenant_discovery_endpoint":"https://login.microsoftonline.com/x/v2.0/`+
+						`.well-known/openid-configuration","metadata":[]}`), nil
 				case strings.Contains(r.URL.Path, "openid-configuration"):
 					base := "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/"
-					return answer(
-						r,
-						200,
-						`{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+`a","issuer":"`+base+`v2.0"}`,
-					), nil
+					return answer(r, 200, `{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+
+						`a","issuer":"`+base+`v2.0"}`), nil
 				}
-				asked.Add(1)
+				requests.Add(1)
 				return test.fault(r)
 			}))
 			if err != nil {
@@ -87,8 +86,8 @@ func TestTokenFaults(t *testing.T) {
 				!errors.Is(err, ingest.ErrUnreachable) {
 				t.Errorf("%v, transient %v", err, passes(err))
 			}
-			if asked.Load() != 1 {
-				t.Errorf("the token was asked for %d times", asked.Load())
+			if requests.Load() != 1 {
+				t.Errorf("%d requests for a token", requests.Load())
 			}
 			assertNoSecret(t, "Put", err.Error())
 		})

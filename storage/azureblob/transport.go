@@ -18,14 +18,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// tokenScope is the same in all clouds.
+// tokenScope is the same in all Azure clouds.
 const tokenScope = "https://storage.azure.com/.default"
 
-// maxErrorBody bounds what is read of an answer that says no.
+// maxErrorBody bounds what is read of an error's body.
 const maxErrorBody = 64 << 10
 
-// client returns the SDK's client for the container. The SDK's own policy for tokens lets the
-// server choose what the token is for; the plain one does not.
+// client returns the SDK's client for the container. The SDK's own token policy lets the server
+// choose the token's scope; the plain one does not.
 func (a *access) client(containerURL string, settings Settings, seams seams) (*container.Client, error) {
 	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Retry:     policy.RetryOptions{MaxRetries: -1},
@@ -48,8 +48,8 @@ func (a *access) client(containerURL string, settings Settings, seams seams) (*c
 	return container.NewClientWithSharedKeyCredential(containerURL, key, options)
 }
 
-// transport sends requests to one host, and adds the SAS at the last moment, so that no URL that
-// anybody else sees has one. It does not follow redirects: a redirect is an answer that says no.
+// transport sends requests to one host. It adds the SAS last, so that no other code sees a URL with
+// a SAS. It treats a redirect as an error.
 type transport struct {
 	access *access
 	rounds http.RoundTripper
@@ -65,17 +65,17 @@ func newTransport(a *access, settings Settings, seams seams) *transport {
 			if err != nil {
 				return nil, err
 			}
-			return &impatient{Conn: conn, patience: settings.Stall}, nil
+			return &stallConn{Conn: conn, stall: settings.Stall}, nil
 		},
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: seams.roots},
 		TLSHandshakeTimeout:   30 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		// net/http begins a new connection even where one becomes free before it is made. There is
+		// net/http may open a new connection although one becomes free in the meantime. There is
 		// room to keep both.
 		MaxIdleConns:        2 * settings.Workers,
 		MaxIdleConnsPerHost: 2 * settings.Workers,
 		IdleConnTimeout:     60 * time.Second,
-		DisableCompression:  true, // the size of what is read must be the size of what was put
+		DisableCompression:  true, // the size that is read must be the size that was stored
 	}}
 	if seams.rounds != nil {
 		t.rounds = seams.rounds(t.rounds)
@@ -83,7 +83,7 @@ func newTransport(a *access, settings Settings, seams seams) *transport {
 	return t
 }
 
-// proxy keeps the password of a proxy out of the error about its address.
+// proxy returns the proxy for a request. Its error does not contain the proxy's password.
 func proxy(r *http.Request) (*url.URL, error) {
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil {
@@ -92,10 +92,10 @@ func proxy(r *http.Request) (*url.URL, error) {
 	return u, nil
 }
 
-// Do satisfies policy.Transporter.
+// Do implements policy.Transporter.
 func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != t.access.host {
-		return nil, fmt.Errorf("a request to %s was about to leave with a credential for %s", r.URL.Host, t.access.host)
+		return nil, fmt.Errorf("a request to %s has a credential for %s", r.URL.Host, t.access.host)
 	}
 	sent := r
 	if t.access.sas != "" {
@@ -120,22 +120,22 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// impatient is a connection that fails when no byte moves in either direction for a while. A limit
-// for a whole request would have to know how fast the line is.
-type impatient struct {
+// stallConn is a connection that fails if no byte moves in either direction for the duration of
+// stall. A timeout for a whole request would depend on the speed of the network.
+type stallConn struct {
 	net.Conn
-	patience time.Duration
+	stall time.Duration
 }
 
-func (c *impatient) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+func (c *stallConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-func (c *impatient) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+func (c *stallConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)

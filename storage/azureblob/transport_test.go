@@ -13,8 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestConnectionsFitTheWorkers checks that workers keep their connections: a new one for each call
-// costs more than the call.
+// Workers keep their connections: opening one costs more than a call.
 func TestConnectionsFitTheWorkers(t *testing.T) {
 	clearEnvironment(t)
 	const workers = 24

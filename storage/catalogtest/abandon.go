@@ -26,16 +26,16 @@ var abandonTests = []test{
 		want(t, "segments of the other", r.summary(kept).Segments, w.sources[0].plan().Count()+1)
 		r.check()
 	}},
-	{name: "it can be begun again", run: func(t *testing.T, db Database) {
+	{name: "an abandoned model can be begun again", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"))
 		e := r.fill(w)
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
 		s := r.summary(r.take(w))
 		if s.ID == e.ID {
-			t.Fatal("the number of an abandoned model was given out again")
+			t.Fatal("the ID of an abandoned model was used again")
 		}
-		want(t, "stored", s.BytesStored, w.sources[0].Bytes) // no other row has them
+		want(t, "stored", s.BytesStored, w.sources[0].Bytes) // no other row refers to them
 		r.check()
 	}},
 	{name: "a complete model is not abandoned", run: func(t *testing.T, db Database) {
@@ -74,7 +74,7 @@ var attachTests = []test{
 			want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
 			want(t, "template of the name", s.Names[1].Files[1], s.Files[2].ID)
 			want(t, "files of the first name", len(s.Names[0].Files), 2)
-			want(t, "pieces", len(list(t, r.Segments(t.Context(), s.Files[2].ID, 0))), 1)
+			want(t, "segments", len(list(t, r.Segments(t.Context(), s.Files[2].ID, 0))), 1)
 		}
 		want(t, "files of the other model", len(r.summary(b).Files), 2)
 		r.check()
@@ -129,7 +129,7 @@ var attachTests = []test{
 		want(t, "files of the others", len(r.summary(b).Files), 2)
 		r.check()
 	}},
-	{name: "what cannot be attached is refused and changes nothing", run: func(t *testing.T, db Database) {
+	{name: "files that cannot be attached are refused, and nothing changes", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("a", gguf("/a.gguf", "a")))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t1", "template 1", ingest.Template)))

@@ -46,7 +46,7 @@ func named(args []any) []any {
 func (r *run) refer(a ingest.FileAtom, n int) {
 	r.Helper()
 	for i := range n {
-		lease, err := r.Open(r.Context(), claim(fmt.Sprintf("/job %d of %d", i, a.ID), 9))
+		lease, err := r.Open(r.Context(), jobRequest(fmt.Sprintf("/job %d of %d", i, a.ID), 9))
 		must(r.T, err)
 		r.exec(`INSERT INTO IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate)
 			VALUES (@p1, @p2, 0)`, lease.Job, a.ID)

@@ -20,7 +20,7 @@ var beginTests = []test{
 			if f.Recorded != 0 || len(f.HashState) != 0 || !f.Digest.IsZero() {
 				t.Fatalf("file is %+v", f)
 			}
-			want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID, 0))), 0)
+			want(t, "segments", len(list(t, r.Segments(t.Context(), f.ID, 0))), 0)
 		}
 		s := r.summary(e.ID)
 		want(t, "state", s.State, ingest.ModelOpen)
@@ -42,7 +42,7 @@ var beginTests = []test{
 		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
 		r.check()
 	}},
-	{name: "an unfinished model says how far each file got", run: func(t *testing.T, db Database) {
+	{name: "an unfinished model reports how far each file got", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		e := r.begin(w)
@@ -56,7 +56,7 @@ var beginTests = []test{
 		want(t, "recorded of the template", e.Files[1].Recorded, w.sources[1].Bytes)
 		want(t, "digest of the template", e.Files[1].Digest, w.sources[1].digest())
 	}},
-	{name: "a changed file begins anew", run: func(t *testing.T, db Database) {
+	{name: "a changed file starts over", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf("/m.gguf", "m")
 		a := r.begin(newWork("m", s))
@@ -65,7 +65,7 @@ var beginTests = []test{
 			t.Fatal("the same rows for another time of change")
 		}
 	}},
-	{name: "a file that moved, or goes to another store, begins anew", run: func(t *testing.T, db Database) {
+	{name: "a file that moved, or goes to another store, starts over", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.begin(newWork("m", gguf(in("old", "m.gguf"), "m")))
 		w := newWork("m", gguf(in("new", "m.gguf"), "m"))
@@ -80,7 +80,7 @@ var beginTests = []test{
 		_, err = r.Unchanged(t.Context(), in("old", "m.gguf"), w.sources[0].Bytes, changed.UnixNano())
 		wantIs(t, err, ingest.ErrNotFound)
 	}},
-	{name: "an unfinished model goes by each name it was begun under", run: func(t *testing.T, db Database) {
+	{name: "an unfinished model has each name under which it was begun", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		r.begin(newWork("one", gguf("/m.gguf", "m")))
 		s := r.summary(r.begin(newWork("two", gguf("/m.gguf", "m"))).ID)
@@ -106,7 +106,7 @@ var beginTests = []test{
 		wantIs(t, err, ingest.ErrBusy)
 		want(t, "job", a.summary(e.ID).Job, a.lease.Job)
 	}},
-	{name: "another ended job's model is taken over", run: func(t *testing.T, db Database) {
+	{name: "the model of another job that ended is taken over", run: func(t *testing.T, db Database) {
 		c := db(t)
 		w := newWork("m", gguf("/m.gguf", "m"))
 		a := start(t, c, "/a")
@@ -120,7 +120,7 @@ var beginTests = []test{
 		want(t, "recorded", got.Files[0].Recorded, first.To)
 		want(t, "job", b.summary(e.ID).Job, b.lease.Job)
 	}},
-	{name: "names of hostile bytes come back as they were", run: func(t *testing.T, db Database) {
+	{name: "names of hostile bytes come back unchanged", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf(in(hostile, hostile), hostile)
 		s.Role, s.Format = ingest.Role("r"+hostile), "f"+hostile
@@ -140,15 +140,15 @@ var beginTests = []test{
 		}
 		want(t, "tensor", list(t, r.Layers(t.Context(), got.ID))[0].Name, hostile)
 		found := false
-		for piece, err := range r.Segments(t.Context(), got.Files[0].ID, 0) {
+		for segment, err := range r.Segments(t.Context(), got.Files[0].ID, 0) {
 			must(t, err)
-			found = found || piece.Tensor == hostile
+			found = found || segment.Tensor == hostile
 		}
-		want(t, "tensor of a piece found", found, true)
+		want(t, "tensor of a segment found", found, true)
 		_, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
 		must(t, err)
 	}},
-	{name: "plans that do not go with the files are refused", run: func(t *testing.T, db Database) {
+	{name: "plans that do not match the files are refused", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		_, err := r.Begin(t.Context(), r.lease, w.model, nil)
@@ -175,7 +175,7 @@ var beginTests = []test{
 			want(t, "index", l.Index, i)
 			want(t, "ID", l.ID, e.Files[0].Layers[i])
 		}
-		want(t, "pieces", len(list(t, r.Segments(t.Context(), e.Files[0].ID, 0))), 2500)
+		want(t, "segments", len(list(t, r.Segments(t.Context(), e.Files[0].ID, 0))), 2500)
 		r.check()
 	}},
 }

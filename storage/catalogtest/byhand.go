@@ -8,15 +8,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// ByHand changes rows as no verb does: what a wrong clock, or a kill between two transactions, leaves
-// behind. Each driver's
-// test gives its handles these methods.
+// ByHand changes rows directly, to the state that a wrong clock or a kill between two transactions
+// leaves behind. The catalogues that each driver's test passes to Run must implement it.
 type ByHand interface {
-	// SetLease makes a job's lease good for so long from now, by the clock of the database. given is what
-	// it was given for; 0 is not
-	// known, as to a version that did not note it.
+	// SetLease sets a job's lease to expire after ahead, by the clock of the database. given is the TTL
+	// that it was granted; 0 is unknown, as in rows of versions that did not record it.
 	SetLease(t *testing.T, job int64, ahead, given time.Duration)
-	// Mark marks a model for removal, and does nothing more.
+	// Mark marks a model for removal and does nothing else.
 	Mark(t *testing.T, model ingest.ModelID)
 	// Overwrite puts bytes into the row of a segment that belongs to no tensor.
 	Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte)
@@ -30,62 +28,62 @@ func byHand(t *testing.T, c ingest.Catalog) ByHand {
 	t.Helper()
 	hand, ok := c.(ByHand)
 	if !ok {
-		t.Fatalf("the handle, a %T, does not change rows by hand", c)
+		t.Fatalf("%T does not implement ByHand", c)
 	}
 	return hand
 }
 
 var clockTests = []test{
-	{name: "a lease that is further ahead than it was given for is cut back", run: func(t *testing.T, db Database) {
+	{name: "a lease that expires later than its TTL allows is cut back", run: func(t *testing.T, db Database) {
 		for name, given := range map[string]time.Duration{"/known": short, "/unknown": 0} {
 			c := db(t)
-			ask := claim(name, 1)
-			ask.TTL = short
-			lease, err := c.Open(t.Context(), ask)
+			request := jobRequest(name, 1)
+			request.TTL = short
+			lease, err := c.Open(t.Context(), request)
 			must(t, err)
 			byHand(t, c).SetLease(t, lease.Job, 59*time.Minute, given)
-			ask.Holder = holder(2)
-			_, err = c.Open(t.Context(), ask)
+			request.Holder = holder(2)
+			_, err = c.Open(t.Context(), request)
 			wantBusy(t, err, short)
-			time.Sleep(lapse) // that it was cut back has stayed so, although the request was refused
-			next, err := c.Open(t.Context(), ask)
+			time.Sleep(lapse) // the refused request has cut the lease back all the same
+			next, err := c.Open(t.Context(), request)
 			must(t, err)
 			want(t, "job", next.Job, lease.Job)
 			wantIs(t, c.Renew(t.Context(), lease), ingest.ErrLeaseLost)
 		}
 	}},
-	{name: "so is one that is in the way of another job", run: func(t *testing.T, db Database) {
+	{name: "a lease that blocks another job is cut back as well", run: func(t *testing.T, db Database) {
 		c := db(t)
-		ask := claim("/a", 1)
-		ask.TTL = short
-		lease, err := c.Open(t.Context(), ask)
+		request := jobRequest("/a", 1)
+		request.TTL = short
+		lease, err := c.Open(t.Context(), request)
 		must(t, err)
 		byHand(t, c).SetLease(t, lease.Job, 59*time.Minute, short)
-		_, err = c.Open(t.Context(), alone("gc", 2))
+		_, err = c.Open(t.Context(), exclusive("gc", 2))
 		wantBusy(t, err, short)
 		time.Sleep(lapse)
-		_, err = c.Open(t.Context(), alone("gc", 2))
+		_, err = c.Open(t.Context(), exclusive("gc", 2))
 		must(t, err)
 	}},
-	{name: "its holder keeps it, and one that was given for as long is respected",
+	{name: "a holder keeps a lease that was cut back, and a lease within its TTL is respected",
 		run: func(t *testing.T, db Database) {
 			c := db(t)
 			a := start(t, c, "/a")
 			byHand(t, c).SetLease(t, a.lease.Job, 2*long, long)
-			_, err := c.Open(t.Context(), claim("/a", 2))
+			_, err := c.Open(t.Context(), jobRequest("/a", 2))
 			wantBusy(t, err, long)
 			must(t, c.Renew(t.Context(), a.lease))
-			ask := claim("/a", 2)
-			ask.TTL = short // the request's own does not matter
-			_, err = c.Open(t.Context(), ask)
+			request := jobRequest("/a", 2)
+			request.TTL = short // the request's own TTL does not matter
+			_, err = c.Open(t.Context(), request)
 			wantBusy(t, err, long)
 			time.Sleep(lapse)
-			_, err = c.Open(t.Context(), ask)
+			_, err = c.Open(t.Context(), request)
 			wantIs(t, err, ingest.ErrBusy)
 		}},
 }
 
-// wantBusy wants a refusal that says to wait, at most for so long.
+// wantBusy checks that err is a BusyError whose wait is at most most.
 func wantBusy(t *testing.T, err error, most time.Duration) {
 	t.Helper()
 	var busy *ingest.BusyError

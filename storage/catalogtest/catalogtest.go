@@ -1,6 +1,6 @@
-// Package catalogtest is the contract of ingest.Catalog as a suite that each
-// catalogue runs, a wrapper that makes a catalogue fail on purpose, and a check
-// of what must hold of a catalogue at any moment.
+// Package catalogtest tests implementations of ingest.Catalog. Run is the suite of the contract,
+// Faulty is a wrapper that makes a catalogue fail on purpose, and Check tests the invariants of a
+// catalogue.
 //
 // A driver's test is a few lines:
 //
@@ -16,24 +16,24 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Database opens one more handle on one database, as another process would, and
-// closes it at the test's end.
+// Database opens another handle on the same database, as another process would, and closes it at the
+// end of the test.
 type Database func(t *testing.T) ingest.Catalog
 
-// test is a test of the suite. It has a new database, or makes many.
+// test is a test of the suite: run gets a new database, many creates its own.
 type test struct {
 	name string
 	run  func(t *testing.T, db Database)
 	many func(t *testing.T, fresh func(t *testing.T) Database)
 }
 
-// Run runs the contract of ingest.Catalog. fresh makes a new, empty database.
+// Run tests the contract of ingest.Catalog. fresh creates an empty database.
 func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	for _, group := range []struct {
 		name  string
 		tests []test
 	}{
-		{"Jobs", jobTests}, {"Alone", aloneTests}, {"Begin", beginTests}, {"Record", recordTests},
+		{"Jobs", jobTests}, {"Exclusive", exclusiveTests}, {"Begin", beginTests}, {"Record", recordTests},
 		{"Complete", completeTests},
 		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Library", libraryTests},
 		{"Keeper", keeperTests},
@@ -45,8 +45,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
-// Rows runs the contracts of ingest.RowPayloads and ingest.Migration, and those of Record and ingest.Atoms for payloads
-// in rows. The table Atoms must have the column Payload.
+// Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads of
+// atoms. The table Atoms must have the column Payload.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, rowTests, fresh)
 	runAll(t, migrationTests, fresh)

@@ -57,20 +57,20 @@ func TestFaultyFailsBeforeOrAfterTheEffect(t *testing.T) {
 	}
 }
 
-// liar is a catalogue of one model whose pieces are not as they must be.
-type liar struct {
+// brokenCatalog is a catalogue with one model and the given segments.
+type brokenCatalog struct {
 	ingest.Catalog
-	model  ingest.Summary
-	pieces []ingest.StoredSegment
+	model    ingest.Summary
+	segments []ingest.StoredSegment
 }
 
-func (l liar) Models(context.Context) iter.Seq2[ingest.Summary, error] {
+func (l brokenCatalog) Models(context.Context) iter.Seq2[ingest.Summary, error] {
 	return func(yield func(ingest.Summary, error) bool) { yield(l.model, nil) }
 }
 
-func (l liar) Segments(context.Context, ingest.FileID, int64) iter.Seq2[ingest.StoredSegment, error] {
+func (l brokenCatalog) Segments(context.Context, ingest.FileID, int64) iter.Seq2[ingest.StoredSegment, error] {
 	return func(yield func(ingest.StoredSegment, error) bool) {
-		for _, p := range l.pieces {
+		for _, p := range l.segments {
 			if !yield(p, nil) {
 				return
 			}
@@ -81,25 +81,25 @@ func (l liar) Segments(context.Context, ingest.FileID, int64) iter.Seq2[ingest.S
 func TestCheckFinds(t *testing.T) {
 	a, b := ingest.Sum([]byte("a")), ingest.Sum([]byte("b"))
 	for name, c := range map[string]struct {
-		spoil func(*liar)
+		spoil func(*brokenCatalog)
 		want  string
 	}{
-		"nothing":           {func(*liar) {}, ""},
-		"a gap":             {func(l *liar) { l.pieces[1].Offset++ }, "after byte 5 comes"},
-		"a missing end":     {func(l *liar) { l.pieces = l.pieces[:1] }, "its segments end at 5"},
-		"a wrong count":     {func(l *liar) { l.model.Segments = 3 }, "has 2 segments and says 3"},
-		"no digest":         {func(l *liar) { l.model.Files[0].Digest = ingest.Digest{} }, "is not whole"},
-		"a false claim":     {func(l *liar) { l.model.Files[0].Expected = b }, "is not whole"},
-		"no payload":        {func(l *liar) { l.pieces[1].Digest = b }, "has a row and no payload"},
-		"no name":           {func(l *liar) { l.model.Names = nil }, "has no name"},
-		"a stranger's file": {func(l *liar) { l.model.Names[0].Files[0] = 9 }, "speaks of file 9"},
+		"nothing":              {func(*brokenCatalog) {}, ""},
+		"a gap":                {func(l *brokenCatalog) { l.segments[1].Offset++ }, "after byte 5 comes"},
+		"a missing end":        {func(l *brokenCatalog) { l.segments = l.segments[:1] }, "its segments end at 5"},
+		"a wrong count":        {func(l *brokenCatalog) { l.model.Segments = 3 }, "has 2 segments, its row says 3"},
+		"no digest":            {func(l *brokenCatalog) { l.model.Files[0].Digest = ingest.Digest{} }, "is incomplete"},
+		"a wrong digest":       {func(l *brokenCatalog) { l.model.Files[0].Expected = b }, "is incomplete"},
+		"no payload":           {func(l *brokenCatalog) { l.segments[1].Digest = b }, "has a row and no payload"},
+		"no name":              {func(l *brokenCatalog) { l.model.Names = nil }, "has no name"},
+		"another model's file": {func(l *brokenCatalog) { l.model.Names[0].Files[0] = 9 }, "refers to file 9"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := liar{
+			l := brokenCatalog{
 				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2,
 					Names: []ingest.Name{{Files: []ingest.FileID{7}}},
 					Files: []ingest.StoredFile{{ID: 7, Model: 1, Bytes: 8, Recorded: 8, Digest: a}}},
-				pieces: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a},
+				segments: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a},
 					{File: 7, Offset: 5, Bytes: 3, Digest: a}},
 			}
 			c.spoil(&l)

@@ -8,7 +8,7 @@ import (
 )
 
 var completeTests = []test{
-	{name: "a whole model is complete", run: func(t *testing.T, db Database) {
+	{name: "a model with all its bytes is complete", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m:latest", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		w.model.Files[0].Expected = w.sources[0].digest()
@@ -33,7 +33,7 @@ var completeTests = []test{
 		}
 		r.check()
 	}},
-	{name: "again is the same", run: func(t *testing.T, db Database) {
+	{name: "completing a model again changes nothing", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("m", gguf("/m.gguf", "m")))
 		again, err := r.Complete(t.Context(), r.lease, id, 0)
@@ -55,7 +55,7 @@ var completeTests = []test{
 		want(t, "state", r.summary(e.ID).State, ingest.ModelOpen)
 		r.check()
 	}},
-	{name: "a file that is not what it claims is not complete", run: func(t *testing.T, db Database) {
+	{name: "a file without the expected digest is not complete", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf("/m.gguf", "m")
 		s.Expected = ingest.Sum([]byte("something else"))
@@ -74,7 +74,7 @@ var completeTests = []test{
 		for _, b := range w.sources[0].batches(e, 0, 100, 0) {
 			failed = r.Record(t.Context(), r.lease, b)
 		}
-		if failed == nil { // it may be noticed at once, or at the end
+		if failed == nil { // a catalogue may notice it in Record or in Complete
 			_, failed = r.Complete(t.Context(), r.lease, e.ID, 0)
 		}
 		wantError(t, failed, "a segment of a layer of another model")
@@ -97,12 +97,12 @@ var completeTests = []test{
 }
 
 var mergeTests = []test{
-	{name: "the same weights from elsewhere are the model that exists", run: func(t *testing.T, db Database) {
+	{name: "the same weights from another path become the existing model", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		old := r.take(newWork("one", gguf(in("a", "m.gguf"), "m"), small("/t1", "template 1", ingest.Template)))
 		w := newWork("two", gguf(in("b", "m.gguf"), "m"), small("/t2", "template 2", ingest.Template))
 		e := r.fill(w)
-		for range 2 { // the second time, the answer to the first was lost
+		for range 2 { // the second call is the repetition after a lost answer
 			id, err := r.Complete(t.Context(), r.lease, e.ID, 0)
 			must(t, err)
 			want(t, "model", id, old)
@@ -124,7 +124,7 @@ var mergeTests = []test{
 		}
 		r.check()
 	}},
-	{name: "the same template is not taken twice", run: func(t *testing.T, db Database) {
+	{name: "the same template is stored once", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		old := r.take(newWork("one", gguf(in("a", "m.gguf"), "m"), small("/t", "template", ingest.Template)))
 		r.take(newWork("two", gguf(in("b", "m.gguf"), "m"), small("/t", "template", ingest.Template)))
@@ -133,7 +133,7 @@ var mergeTests = []test{
 		want(t, "files of the new name", len(s.Names[1].Files), 2)
 		r.check()
 	}},
-	{name: "one segment size or another, the content is the same", run: func(t *testing.T, db Database) {
+	{name: "the same content with another segment size is the same model", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		old := r.take(newWork("one", gguf("/m.gguf", "m")))
 		w := newWork("two", gguf("/m.gguf", "m"))
@@ -144,11 +144,11 @@ var mergeTests = []test{
 		b := ingest.Batch{Model: e.ID, File: e.Files[0].ID, To: w.sources[0].Bytes, Digest: w.sources[0].digest(),
 			HashState: []byte("x")}
 		for segment := range plan.All() {
-			piece := ingest.NewSegment{Segment: segment, Digest: ingest.Sum([]byte{byte(len(b.Segments))})}
+			row := ingest.NewSegment{Segment: segment, Digest: ingest.Sum([]byte{byte(len(b.Segments))})}
 			if segment.Tensor != ingest.NoTensor {
-				piece.Layer, piece.Type = e.Files[0].Layers[segment.Tensor], "F16"
+				row.Layer, row.Type = e.Files[0].Layers[segment.Tensor], "F16"
 			}
-			b.Segments = append(b.Segments, piece)
+			b.Segments = append(b.Segments, row)
 		}
 		must(t, r.Record(t.Context(), r.lease, &b))
 		id, err := r.Complete(t.Context(), r.lease, e.ID, 0)
@@ -164,7 +164,7 @@ var mergeTests = []test{
 		a, b := gguf("/1.gguf", "1"), gguf("/2.gguf", "2")
 		first := r.take(newWork("one", a, b))
 		if r.take(newWork("two", b, a)) == first || r.take(newWork("three", a)) == first {
-			t.Fatal("other weights are taken for the same")
+			t.Fatal("models with different weights became one")
 		}
 		again := gguf(in("x", "1.gguf"), "1")
 		want(t, "model", r.take(newWork("four", again, b)), first)
@@ -185,11 +185,11 @@ var mergeTests = []test{
 			want(t, "index", l.Index, i)
 		}
 		want(t, "file of the last", layers[5].File, e.Files[1].ID)
-		want(t, "pieces of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID, 0)))),
+		want(t, "segments of the projector", int64(len(list(t, r.Segments(t.Context(), e.Files[1].ID, 0)))),
 			projector.plan().Count())
 		r.check()
 	}},
-	{name: "files alone go into the model that is named", run: func(t *testing.T, db Database) {
+	{name: "files without weights go into the named model", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		old := r.take(newWork("one", gguf("/m.gguf", "m")))
 		e := r.fill(newWork("two", small("/t", "template", ingest.Template)))
@@ -203,7 +203,7 @@ var mergeTests = []test{
 		want(t, "files of the new name", len(s.Names[1].Files), 2)
 		r.check()
 	}},
-	{name: "other weights do not go into a model", run: func(t *testing.T, db Database) {
+	{name: "weights do not go into a model with other weights", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		old := r.take(newWork("one", gguf("/m.gguf", "m")))
 		e := r.fill(newWork("two", gguf("/n.gguf", "n")))
@@ -214,7 +214,7 @@ var mergeTests = []test{
 		want(t, "model", id, e.ID)
 		r.check()
 	}},
-	{name: "nothing goes into a model that is not complete or not there", run: func(t *testing.T, db Database) {
+	{name: "nothing goes into a model that is incomplete or missing", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		open := r.begin(newWork("one", gguf("/m.gguf", "m")))
 		e := r.fill(newWork("two", small("/t", "template", ingest.Template)))
@@ -224,7 +224,7 @@ var mergeTests = []test{
 		wantIs(t, err, ingest.ErrNotFound)
 		r.check()
 	}},
-	{name: "models without weights are not taken for each other", run: func(t *testing.T, db Database) {
+	{name: "two models without weights stay two", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("one", small("/1", "template", ingest.Template)))
 		b := r.take(newWork("two", small("/2", "license", ingest.License)))

@@ -13,13 +13,13 @@ import (
 )
 
 var concurrentTests = []test{
-	{name: "of many that ask for a job, one gets it", run: func(t *testing.T, db Database) {
+	{name: "of many that request a job, one gets it", run: func(t *testing.T, db Database) {
 		var won, busy atomic.Int32
 		group, ctx := errgroup.WithContext(t.Context())
 		for i := range 8 {
 			c := db(t)
 			group.Go(func() error {
-				_, err := c.Open(ctx, claim("/a", 10+i))
+				_, err := c.Open(ctx, jobRequest("/a", 10+i))
 				switch {
 				case err == nil:
 					won.Add(1)
@@ -36,16 +36,16 @@ var concurrentTests = []test{
 		want(t, "refused", busy.Load(), 7)
 		want(t, "jobs", len(list(t, db(t).AllJobs(t.Context()))), 1)
 	}},
-	{name: "of many that take over a job, the last one has it", run: func(t *testing.T, db Database) {
+	{name: "of many that take over a job, the last one holds it", run: func(t *testing.T, db Database) {
 		start(t, db(t), "/a")
 		var leases [6]ingest.Lease
 		group, ctx := errgroup.WithContext(t.Context())
 		for i := range leases {
 			c := db(t)
 			group.Go(func() (err error) {
-				ask := claim("/a", 10+i)
-				ask.HolderDead = func(ingest.Holder) bool { return true }
-				leases[i], err = c.Open(ctx, ask)
+				request := jobRequest("/a", 10+i)
+				request.HolderDead = func(ingest.Holder) bool { return true }
+				leases[i], err = c.Open(ctx, request)
 				return err
 			})
 		}
@@ -89,8 +89,8 @@ var concurrentTests = []test{
 		for _, s := range list(t, c.Models(t.Context())) {
 			stored, shared = stored+s.BytesStored, shared+s.BytesShared
 		}
-		// Every distinct byte is somebody's first: the common file once, and
-		// of each own file what is not the tensor named shared.
+		// Each distinct byte is stored once: the common file once, and of each model's own file
+		// everything but the tensor named shared.
 		want(t, "stored", stored, one.Bytes+handles*(one.Bytes-3*mib))
 		want(t, "stored and shared", stored+shared, 2*handles*one.Bytes)
 	}},
@@ -150,7 +150,7 @@ var concurrentTests = []test{
 							return err
 						}
 						if s.BytesStored+s.BytesShared != s.Files[0].Recorded {
-							return fmt.Errorf("half a batch is seen: %+v", s)
+							return fmt.Errorf("half a batch is visible: %+v", s)
 						}
 					}
 				}

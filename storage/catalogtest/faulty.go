@@ -7,22 +7,22 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Moment is when a Hook is called.
+// Moment says when a Hook is called.
 type Moment int
 
-// A Hook that fails Before a verb keeps it from happening; one that fails After
-// it loses the answer to what has happened.
+// If the Hook fails Before a verb, the verb is not called. If it fails After, the verb has had its
+// effect and its answer is lost.
 const (
 	Before Moment = iota
 	After
 )
 
-// Hook is called before and after each verb, which it may make fail. verb is
-// the name of the method. It may be called by many goroutines. A sequence calls
-// it before its first item and after its last.
+// Hook is called before and after each verb, and its error becomes the verb's. verb is the name of
+// the method. A sequence calls it before its first item and after its last. It may be called by many
+// goroutines at once.
 type Hook func(verb string, when Moment) error
 
-// Faulty returns inner with hook around each of its verbs. Close and Identity are inner's own.
+// Faulty returns inner with hook around each of its verbs except Close and Identity.
 func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog { return &faulty{inner, hook} }
 
 type faulty struct {
@@ -30,7 +30,7 @@ type faulty struct {
 	hook Hook
 }
 
-// act runs a verb that has an answer between the two calls of the hook.
+// act calls the hook, a verb that has an answer, and the hook again.
 func act[T any](hook Hook, verb string, do func() (T, error)) (T, error) {
 	var none T
 	if err := hook(verb, Before); err != nil {
@@ -71,8 +71,8 @@ func sequence[T any](hook Hook, verb string, items iter.Seq2[T, error]) iter.Seq
 	}
 }
 
-func (f *faulty) Open(ctx context.Context, claim ingest.JobRequest) (ingest.Lease, error) {
-	return act(f.hook, "Open", func() (ingest.Lease, error) { return f.Catalog.Open(ctx, claim) })
+func (f *faulty) Open(ctx context.Context, request ingest.JobRequest) (ingest.Lease, error) {
+	return act(f.hook, "Open", func() (ingest.Lease, error) { return f.Catalog.Open(ctx, request) })
 }
 
 func (f *faulty) Renew(ctx context.Context, lease ingest.Lease) error {
@@ -102,8 +102,7 @@ func (f *faulty) Record(ctx context.Context, lease ingest.Lease, batch *ingest.B
 
 func (f *faulty) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
 	return act(f.hook, "Complete", func() (ingest.ModelID, error) {
-		return f.Catalog.Complete(ctx, lease, model,
-			into)
+		return f.Catalog.Complete(ctx, lease, model, into)
 	})
 }
 
@@ -138,8 +137,7 @@ func (f *faulty) LastSegment(ctx context.Context, file ingest.FileID) (ingest.St
 
 func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
 	return act(f.hook, "Unchanged", func() (ingest.StoredFile, error) {
-		return f.Catalog.Unchanged(ctx, path, bytes,
-			modified)
+		return f.Catalog.Unchanged(ctx, path, bytes, modified)
 	})
 }
 
@@ -148,22 +146,19 @@ func (f *faulty) ModelsNamed(ctx context.Context, name string) ([]ingest.ModelID
 }
 
 func (f *faulty) ModelsWithDigest(ctx context.Context, prefix ingest.DigestPrefix) ([]ingest.ModelID, error) {
-	return act(f.hook, "ModelsWithDigest", func() ([]ingest.ModelID,
-		error) {
+	return act(f.hook, "ModelsWithDigest", func() ([]ingest.ModelID, error) {
 		return f.Catalog.ModelsWithDigest(ctx, prefix)
 	})
 }
 
 func (f *faulty) FileWithDigest(ctx context.Context, digest ingest.Digest) (ingest.StoredFile, error) {
-	return act(f.hook, "FileWithDigest", func() (ingest.StoredFile,
-		error) {
+	return act(f.hook, "FileWithDigest", func() (ingest.StoredFile, error) {
 		return f.Catalog.FileWithDigest(ctx, digest)
 	})
 }
 
 func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
-	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string,
-		error) {
+	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string, error) {
 		return f.Catalog.Referenced(ctx, digests)
 	})
 }
@@ -204,8 +199,7 @@ func (f *faulty) ReadPayload(ctx context.Context, segment ingest.StoredSegment, 
 func (f *faulty) ReplacePayload(ctx context.Context, lease ingest.Lease, segment ingest.StoredSegment,
 	payload []byte) error {
 	return effect(f.hook, "ReplacePayload", func() error {
-		return f.Catalog.ReplacePayload(ctx, lease, segment,
-			payload)
+		return f.Catalog.ReplacePayload(ctx, lease, segment, payload)
 	})
 }
 

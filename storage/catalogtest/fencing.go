@@ -16,8 +16,8 @@ var fencingTests = []test{
 		batches := w.sources[0].batches(e, 0, 4, 0)
 		must(t, r.Record(t.Context(), r.lease, batches[0]))
 
-		heir := &run{t, db(t), takeOver(t, db(t), "/a", 2)}
-		before := heir.snapshot(e.ID)
+		next := &run{t, db(t), takeOver(t, db(t), "/a", 2)}
+		before := next.snapshot(e.ID)
 		refused := map[string]error{
 			"Renew":    old.Renew(t.Context(), r.lease),
 			"Record":   old.Record(t.Context(), r.lease, batches[1]),
@@ -26,7 +26,7 @@ var fencingTests = []test{
 			"Attach":   old.Attach(t.Context(), r.lease, complete, ingest.Alias{Name: "x"}, nil),
 			"CloseJob": old.CloseJob(t.Context(), r.lease, ingest.Outcome{State: ingest.JobComplete}),
 		}
-		segment := list(t, heir.Segments(t.Context(), e.Files[0].ID, 0))[0]
+		segment := list(t, next.Segments(t.Context(), e.Files[0].ID, 0))[0]
 		refused["Relocate"] = old.Relocate(t.Context(), r.lease, segment, ingest.Address{URI: "moved"})
 		content, digest := payload(1, 10)
 		inRow := segment
@@ -42,19 +42,19 @@ var fencingTests = []test{
 		for verb, err := range refused {
 			t.Run(verb, func(t *testing.T) { wantIs(t, err, ingest.ErrLeaseLost) })
 		}
-		want(t, "counts", heir.snapshot(e.ID), before)
-		want(t, "names", len(heir.summary(complete).Names), 1)
-		want(t, "name", heir.summary(complete).Name, "c")
-		want(t, "address", list(t, heir.Segments(t.Context(), e.Files[0].ID, 0))[0], segment)
+		want(t, "counts", next.snapshot(e.ID), before)
+		want(t, "names", len(next.summary(complete).Names), 1)
+		want(t, "name", next.summary(complete).Name, "c")
+		want(t, "address", list(t, next.Segments(t.Context(), e.Files[0].ID, 0))[0], segment)
 
 		for _, b := range batches {
-			must(t, heir.Record(t.Context(), heir.lease, b))
+			must(t, next.Record(t.Context(), next.lease, b))
 		}
-		_, err := heir.Complete(t.Context(), heir.lease, e.ID, 0)
+		_, err := next.Complete(t.Context(), next.lease, e.ID, 0)
 		must(t, err)
-		heir.check()
+		next.check()
 	}},
-	{name: "who lost a model to another job may not write to it", run: func(t *testing.T, db Database) {
+	{name: "a job that lost a model to another job may not write to it", run: func(t *testing.T, db Database) {
 		c := db(t)
 		a := start(t, c, "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
@@ -82,12 +82,12 @@ var fencingTests = []test{
 	}},
 }
 
-// takeOver opens the job of a source whose holder is known to be gone.
+// takeOver opens the job of a source whose holder is known to be dead.
 func takeOver(t *testing.T, c ingest.Catalog, source string, process int) ingest.Lease {
 	t.Helper()
-	ask := claim(source, process)
-	ask.HolderDead = func(ingest.Holder) bool { return true }
-	lease, err := c.Open(t.Context(), ask)
+	request := jobRequest(source, process)
+	request.HolderDead = func(ingest.Holder) bool { return true }
+	lease, err := c.Open(t.Context(), request)
 	must(t, err)
 	return lease
 }

@@ -14,7 +14,8 @@ import (
 
 const mib = 1 << 20
 
-// long is a lease that does not lapse while a test runs, short one that does in lapse.
+// long is the TTL of a lease that does not expire while a test runs; one of short has expired after
+// lapse.
 const (
 	long  = time.Hour
 	short = 20 * time.Millisecond
@@ -23,15 +24,15 @@ const (
 
 var changed = time.Date(2026, 5, 4, 3, 2, 1, 123456700, time.UTC)
 
-// source is a file of which only the digests exist: a catalogue never sees more.
+// source is a file of which only the digests exist: a catalogue needs nothing else.
 type source struct {
 	ingest.File
 	content string // two sources of the same content have the same digests
 }
 
-// gguf is a file with three tensors out of order, padding, and bytes after the last
-// one: twelve segments of at most 1 MiB. The content of a tensor that is named
-// shared is the same in all files.
+// gguf returns a file with three tensors out of order, padding, and bytes after the last tensor:
+// twelve segments of at most 1 MiB. The content of the tensor whose name begins with shared is the
+// same in all files.
 func gguf(path, content string) source {
 	tensor := func(name, ggml string, offset, bytes, block int64, shape ...uint64) ingest.Tensor {
 		n := int64(1)
@@ -50,7 +51,7 @@ func gguf(path, content string) source {
 		}}}
 }
 
-// small is a file of one segment without tensors, such as a template.
+// small returns a file of one segment without tensors, such as a template.
 func small(path, content string, role ingest.Role) source {
 	s := source{content: content, File: ingest.File{Path: path, Role: role, Format: "opaque",
 		Bytes: int64(len(content)), Modified: changed, ExpectedBytes: -1}}
@@ -60,12 +61,12 @@ func small(path, content string, role ingest.Role) source {
 func (s source) plan() *ingest.Plan {
 	plan, err := ingest.NewPlan(&s.File, ingest.MinSegmentBytes)
 	if err != nil {
-		panic(err) // a fixture is wrong
+		panic(err) // the fixture is wrong
 	}
 	return plan
 }
 
-// one says whether the file is one segment, which then has the file's digest, or none.
+// one reports whether the file has one segment, which then has the file's digest, or none.
 func (s source) one() bool { return len(s.Tensors) == 0 && s.Bytes <= ingest.MinSegmentBytes }
 
 func (s source) digest() ingest.Digest {
@@ -87,7 +88,7 @@ func (s source) segmentDigest(segment ingest.Segment) ingest.Digest {
 	return ingest.Sum(fmt.Appendf(nil, "%s, tensor %d, %d", s.content, segment.Tensor, segment.Ordinal))
 }
 
-// hashState stands for the state of the file's hash after byte to.
+// hashState returns bytes in place of the hash state after to bytes.
 func (s source) hashState(to int64) []byte { return fmt.Appendf(nil, "%s after %d", s.content, to) }
 
 func address(d ingest.Digest, bytes int64) ingest.Address {
@@ -95,7 +96,7 @@ func address(d ingest.Digest, bytes int64) ingest.Address {
 		Modified: changed}
 }
 
-// batches are batches of at most rows segments that record the file from byte from on.
+// batches returns batches of at most rows segments that record the file from byte from on.
 func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.Batch {
 	var list []*ingest.Batch
 	for segment := range s.plan().From(from) {
@@ -110,7 +111,7 @@ func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.B
 		b.Segments = append(b.Segments, r)
 		b.To, b.HashState = segment.End(), s.hashState(segment.End())
 	}
-	if len(list) == 0 && from == s.Bytes { // an empty file, or one that lacks its digest only
+	if len(list) == 0 && from == s.Bytes { // an empty file, or one that lacks only its digest
 		list = append(list, &ingest.Batch{Model: e.ID, File: e.Files[file].ID, From: from, To: from,
 			HashState: s.hashState(from)})
 	}
@@ -120,7 +121,7 @@ func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.B
 	return list
 }
 
-// work is a model that a test takes in.
+// work is a model that a test ingests.
 type work struct {
 	model   *ingest.Model
 	sources []source
@@ -140,7 +141,7 @@ func newWork(name string, sources ...source) work {
 	return w
 }
 
-// run is a job at work.
+// run is an open job of a catalogue.
 type run struct {
 	*testing.T
 	ingest.Catalog
@@ -151,15 +152,15 @@ func holder(process int) ingest.Holder {
 	return ingest.Holder{Host: "host", Process: process, Started: 7}
 }
 
-func claim(source string, process int) ingest.JobRequest {
+func jobRequest(source string, process int) ingest.JobRequest {
 	return ingest.JobRequest{Pipeline: "models", Source: source, Paths: []string{source}, Holder: holder(process),
 		TTL: long}
 }
 
-// start opens a job of its own in c.
+// start opens a job for source in c.
 func start(t *testing.T, c ingest.Catalog, source string) *run {
 	t.Helper()
-	lease, err := c.Open(t.Context(), claim(source, 1))
+	lease, err := c.Open(t.Context(), jobRequest(source, 1))
 	must(t, err)
 	return &run{t, c, lease}
 }
@@ -171,7 +172,7 @@ func (r *run) begin(w work) *ingest.Entry {
 	return e
 }
 
-// record records all of a file of w.
+// record records a file of w to its end.
 func (r *run) record(w work, e *ingest.Entry, file int) {
 	r.Helper()
 	for _, b := range w.sources[file].batches(e, file, 5, 0) {
@@ -179,7 +180,7 @@ func (r *run) record(w work, e *ingest.Entry, file int) {
 	}
 }
 
-// fill begins w and records it to its end.
+// fill begins w and records all its files to their ends.
 func (r *run) fill(w work) *ingest.Entry {
 	r.Helper()
 	e := r.begin(w)
@@ -189,7 +190,7 @@ func (r *run) fill(w work) *ingest.Entry {
 	return e
 }
 
-// take takes w in, and returns the model's ID.
+// take ingests w and returns the ID of its model.
 func (r *run) take(w work) ingest.ModelID {
 	r.Helper()
 	e := r.fill(w)
@@ -205,7 +206,7 @@ func (r *run) summary(id ingest.ModelID) ingest.Summary {
 	return s
 }
 
-// check is Check, for a test's end.
+// check calls Check and fails the test on its error.
 func (r *run) check() {
 	r.Helper()
 	must(r.T, Check(r.Context(), r.Catalog, nil))

@@ -8,16 +8,16 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Auditor is a catalogue that can look for rows that contradict each other, such as
-// an atom whose ReferenceCount is not the number of rows that refer to it.
+// Auditor is implemented by catalogues that can find inconsistent rows, such as an atom whose
+// ReferenceCount is not the number of rows that refer to it.
 type Auditor interface {
 	Audit(ctx context.Context) error
 }
 
-// Check returns what is wrong with a catalogue at this moment: rows that
-// contradict each other, segments that do not cover their file up to where it is
-// recorded, a model that is complete and not whole, a row without a payload. stored says
-// whether the store has a payload; it may be nil, and is not asked for payloads in rows.
+// Check returns an error if a catalogue is inconsistent: rows that contradict each other, segments
+// that do not cover the recorded part of their file, a complete model with incomplete files, or a
+// row without a payload. stored reports whether the store has a payload; it may be nil, and is not
+// called for payloads in rows.
 func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) bool) error {
 	var found []error
 	if a, ok := unwrap(c).(Auditor); ok {
@@ -27,7 +27,7 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 		if err != nil {
 			return errors.Join(append(found, err)...)
 		}
-		if model.State == ingest.ModelRemoving { // of which some rows are gone
+		if model.State == ingest.ModelRemoving { // some of its rows may be deleted
 			continue
 		}
 		segments := int64(0)
@@ -37,7 +37,7 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 			found = append(found, err)
 		}
 		if segments != model.Segments {
-			found = append(found, fmt.Errorf("model %d has %d segments and says %d", model.ID, segments,
+			found = append(found, fmt.Errorf("model %d has %d segments, its row says %d", model.ID, segments,
 				model.Segments))
 		}
 		found = append(found, checkNames(&model))
@@ -52,36 +52,36 @@ func unwrap(c ingest.Catalog) ingest.Catalog {
 	return c
 }
 
-// checkFile returns the number of segments of the file, and what is wrong with it.
+// checkFile returns the number of segments of the file, and an error if the file is inconsistent.
 func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f ingest.StoredFile,
 	stored func(ingest.Digest) bool) (int64, error) {
 	segments, at := int64(0), int64(0)
-	for piece, err := range c.Segments(ctx, f.ID, 0) {
+	for segment, err := range c.Segments(ctx, f.ID, 0) {
 		if err != nil {
 			return segments, err
 		}
-		if piece.Offset != at || piece.Bytes < 1 || piece.File != f.ID || piece.Digest.IsZero() {
-			return segments, fmt.Errorf("file %d: after byte %d comes %+v", f.ID, at, piece)
+		if segment.Offset != at || segment.Bytes < 1 || segment.File != f.ID || segment.Digest.IsZero() {
+			return segments, fmt.Errorf("file %d: after byte %d comes %+v", f.ID, at, segment)
 		}
-		if !piece.InRow && stored != nil && !stored(piece.Digest) {
+		if !segment.InRow && stored != nil && !stored(segment.Digest) {
 			return segments, fmt.Errorf("file %d: the segment at %d has a row and no payload (%s)", f.ID, at,
-				piece.Digest)
+				segment.Digest)
 		}
-		at += piece.Bytes
+		at += segment.Bytes
 		segments++
 	}
 	if at != f.Recorded || f.Model != m.ID {
-		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, recorded are %d", f.ID, m.ID, at,
-			f.Recorded)
+		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, but %d bytes are recorded", f.ID,
+			m.ID, at, f.Recorded)
 	}
 	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Expected.IsZero() &&
 		f.Expected != f.Digest) {
-		return segments, fmt.Errorf("file %d of complete model %d is not whole: %+v", f.ID, m.ID, f)
+		return segments, fmt.Errorf("file %d of complete model %d is incomplete: %+v", f.ID, m.ID, f)
 	}
 	return segments, nil
 }
 
-// checkNames makes sure that a model has a name, and that names speak of its own files.
+// checkNames checks that a model has a name, and that its names refer to its own files.
 func checkNames(m *ingest.Summary) error {
 	if len(m.Names) == 0 {
 		return fmt.Errorf("model %d has no name", m.ID)
@@ -93,7 +93,7 @@ func checkNames(m *ingest.Summary) error {
 	for _, name := range m.Names {
 		for _, id := range name.Files {
 			if !own[id] {
-				return fmt.Errorf("model %d: name %q speaks of file %d", m.ID, name.Name, id)
+				return fmt.Errorf("model %d: name %q refers to file %d, which is not its own", m.ID, name.Name, id)
 			}
 		}
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// hostile are bytes that a path or name may hold and that must come back as they went in.
+// hostile holds bytes that a path or a name may contain and that must come back unchanged.
 const hostile = "a'b\"c;--\n\x1b[31m\x00\xff\xfe\u202e€ %s?#&{}"
 
 var jobTests = []test{
 	{name: "a new job is open, live and not continued", run: func(t *testing.T, db Database) {
 		c := db(t)
-		lease, err := c.Open(t.Context(), claim("/models", 1))
+		lease, err := c.Open(t.Context(), jobRequest("/models", 1))
 		must(t, err)
 		want(t, "continued", lease.Continued, false)
 		want(t, "TTL", lease.TTL, long)
@@ -40,7 +40,7 @@ var jobTests = []test{
 	{name: "the same source under two pipelines is two jobs", run: func(t *testing.T, db Database) {
 		c := db(t)
 		a := start(t, c, "/a")
-		other := claim("/a", 2)
+		other := jobRequest("/a", 2)
 		other.Pipeline = "verify"
 		b, err := c.Open(t.Context(), other)
 		must(t, err)
@@ -48,13 +48,13 @@ var jobTests = []test{
 			t.Fatal("one job for two pipelines")
 		}
 	}},
-	{name: "a live job is busy, by both ways of asking", run: func(t *testing.T, db Database) {
+	{name: "a live job is busy, requested by source or by number", run: func(t *testing.T, db Database) {
 		c := db(t)
 		a := start(t, c, "/a")
-		byNumber := claim("/a", 2)
+		byNumber := jobRequest("/a", 2)
 		byNumber.Job = a.lease.Job
-		for _, ask := range []ingest.JobRequest{claim("/a", 2), byNumber} {
-			_, err := c.Open(t.Context(), ask)
+		for _, request := range []ingest.JobRequest{jobRequest("/a", 2), byNumber} {
+			_, err := c.Open(t.Context(), request)
 			wantIs(t, err, ingest.ErrBusy)
 			var busy *ingest.BusyError
 			if !errors.As(err, &busy) || busy.Job != a.lease.Job || busy.Holder != holder(1) || busy.Until <= 0 ||
@@ -64,17 +64,17 @@ var jobTests = []test{
 		}
 		must(t, c.Renew(t.Context(), a.lease))
 	}},
-	{name: "a lapsed job is continued with a greater token", run: func(t *testing.T, db Database) {
+	{name: "a job whose lease expired is continued with a greater token", run: func(t *testing.T, db Database) {
 		c := db(t)
-		ask := claim("/a", 1)
-		ask.TTL = short
-		a, err := c.Open(t.Context(), ask)
+		request := jobRequest("/a", 1)
+		request.TTL = short
+		a, err := c.Open(t.Context(), request)
 		must(t, err)
 		time.Sleep(lapse)
 		job, err := c.Job(t.Context(), a.Job)
 		must(t, err)
 		want(t, "live", job.Live, false)
-		b, err := c.Open(t.Context(), claim("/a", 2))
+		b, err := c.Open(t.Context(), jobRequest("/a", 2))
 		must(t, err)
 		want(t, "job", b.Job, a.Job)
 		want(t, "continued", b.Continued, true)
@@ -85,11 +85,11 @@ var jobTests = []test{
 		wantIs(t, c.CloseJob(t.Context(), a, ingest.Outcome{State: ingest.JobComplete}), ingest.ErrLeaseLost)
 		must(t, c.Renew(t.Context(), b))
 	}},
-	{name: "a lapsed lease that nobody wanted still holds", run: func(t *testing.T, db Database) {
+	{name: "an expired lease that no other job took is still valid", run: func(t *testing.T, db Database) {
 		c := db(t)
-		ask := claim("/a", 1)
-		ask.TTL = short
-		lease, err := c.Open(t.Context(), ask)
+		request := jobRequest("/a", 1)
+		request.TTL = short
+		lease, err := c.Open(t.Context(), request)
 		must(t, err)
 		time.Sleep(lapse)
 		w := newWork("m", gguf("/m.gguf", "m"))
@@ -97,42 +97,42 @@ var jobTests = []test{
 		must(t, err)
 		must(t, c.Renew(t.Context(), lease))
 	}},
-	{name: "a renewed lease does not lapse", run: func(t *testing.T, db Database) {
+	{name: "a renewed lease does not expire", run: func(t *testing.T, db Database) {
 		c := db(t)
-		ask := claim("/a", 1)
-		ask.TTL = short
-		lease, err := c.Open(t.Context(), ask)
+		request := jobRequest("/a", 1)
+		request.TTL = short
+		lease, err := c.Open(t.Context(), request)
 		must(t, err)
 		lease.TTL = long
 		must(t, c.Renew(t.Context(), lease))
 		time.Sleep(lapse)
-		_, err = c.Open(t.Context(), claim("/a", 2))
+		_, err = c.Open(t.Context(), jobRequest("/a", 2))
 		wantIs(t, err, ingest.ErrBusy)
 	}},
-	{name: "a holder that is gone is not waited for", run: func(t *testing.T, db Database) {
+	{name: "the lease of a dead holder is taken over at once", run: func(t *testing.T, db Database) {
 		c := db(t)
 		a := start(t, c, "/a")
-		ask := claim("/a", 2)
+		request := jobRequest("/a", 2)
 		var asked ingest.Holder
-		ask.HolderDead = func(h ingest.Holder) bool { asked = h; return true }
-		lease, err := c.Open(t.Context(), ask)
+		request.HolderDead = func(h ingest.Holder) bool { asked = h; return true }
+		lease, err := c.Open(t.Context(), request)
 		must(t, err)
 		want(t, "asked after", asked, holder(1))
 		want(t, "job", lease.Job, a.lease.Job)
 		wantIs(t, c.Renew(t.Context(), a.lease), ingest.ErrLeaseLost)
 	}},
-	{name: "the model of another job whose holder is gone is taken up at once", run: func(t *testing.T, db Database) {
+	{name: "the model of a job with a dead holder is taken over at once", run: func(t *testing.T, db Database) {
 		c := db(t)
 		a := start(t, c, "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		begun := a.begin(w)
 		first := w.sources[0].batches(begun, 0, 4, 0)[0]
 		must(t, a.Record(t.Context(), a.lease, first))
-		other, err := c.Open(t.Context(), claim("/c", 3))
+		other, err := c.Open(t.Context(), jobRequest("/c", 3))
 		must(t, err)
-		ask := claim("/b", 2)
-		ask.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
-		lease, err := c.Open(t.Context(), ask)
+		request := jobRequest("/b", 2)
+		request.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
+		lease, err := c.Open(t.Context(), request)
 		must(t, err)
 		e, err := c.Begin(t.Context(), lease, w.model, w.plans)
 		must(t, err)
@@ -143,36 +143,36 @@ var jobTests = []test{
 		want(t, "state of the job", job.State, ingest.JobOpen)
 		want(t, "live", job.Live, false)
 		wantIs(t, a.Record(t.Context(), a.lease, first), ingest.ErrLeaseLost)
-		must(t, c.Renew(t.Context(), other)) // its holder is not gone
-		again, err := c.Open(t.Context(), claim("/a", 4))
+		must(t, c.Renew(t.Context(), other)) // its holder is alive
+		again, err := c.Open(t.Context(), jobRequest("/a", 4))
 		must(t, err)
 		want(t, "job", again.Job, a.lease.Job)
 		want(t, "continued", again.Continued, true)
 	}},
-	{name: "a refused claim does not end the leases of who is gone", run: func(t *testing.T, db Database) {
+	{name: "a refused request does not end the leases of dead holders", run: func(t *testing.T, db Database) {
 		c := db(t)
-		gone := start(t, c, "/a")
-		_, err := c.Open(t.Context(), claim("/b", 2))
+		dead := start(t, c, "/a")
+		_, err := c.Open(t.Context(), jobRequest("/b", 2))
 		must(t, err)
-		ask := claim("/b", 3)
-		ask.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
-		_, err = c.Open(t.Context(), ask)
+		request := jobRequest("/b", 3)
+		request.HolderDead = func(h ingest.Holder) bool { return h == holder(1) }
+		_, err = c.Open(t.Context(), request)
 		wantIs(t, err, ingest.ErrBusy)
-		must(t, c.Renew(t.Context(), gone.lease))
+		must(t, c.Renew(t.Context(), dead.lease))
 	}},
-	{name: "a holder that is not gone is waited for", run: func(t *testing.T, db Database) {
+	{name: "the lease of a holder that may be alive is respected", run: func(t *testing.T, db Database) {
 		c := db(t)
 		start(t, c, "/a")
-		ask := claim("/a", 2)
-		ask.HolderDead = func(ingest.Holder) bool { return false }
-		_, err := c.Open(t.Context(), ask)
+		request := jobRequest("/a", 2)
+		request.HolderDead = func(ingest.Holder) bool { return false }
+		_, err := c.Open(t.Context(), request)
 		wantIs(t, err, ingest.ErrBusy)
 	}},
-	{name: "a job left open is continued, and says what it knew", run: func(t *testing.T, db Database) {
+	{name: "a job left open is continued with its paths, options and problems", run: func(t *testing.T, db Database) {
 		c := db(t)
-		ask := claim(hostile, 1)
-		ask.Paths, ask.Options = []string{"/x", hostile}, map[string]string{"segment": hostile, "empty": ""}
-		lease, err := c.Open(t.Context(), ask)
+		request := jobRequest(hostile, 1)
+		request.Paths, request.Options = []string{"/x", hostile}, map[string]string{"segment": hostile, "empty": ""}
+		lease, err := c.Open(t.Context(), request)
 		must(t, err)
 		problems := []ingest.Problem{{Path: hostile, Reason: "read " + hostile}, {Path: "/y", Reason: "short"}}
 		must(t, c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobOpen, Problems: problems}))
@@ -182,12 +182,12 @@ var jobTests = []test{
 		job, err := c.Job(t.Context(), lease.Job)
 		must(t, err)
 		want(t, "source", job.Source, hostile)
-		if !reflect.DeepEqual(job.Paths, ask.Paths) || !reflect.DeepEqual(job.Options, ask.Options) ||
+		if !reflect.DeepEqual(job.Paths, request.Paths) || !reflect.DeepEqual(job.Options, request.Options) ||
 			!reflect.DeepEqual(job.Problems, problems) {
 			t.Fatalf("job is %+v", job)
 		}
 	}},
-	{name: "a closed job is not live, and its source begins anew", run: func(t *testing.T, db Database) {
+	{name: "a closed job is not live, and its source gets a new job", run: func(t *testing.T, db Database) {
 		for _, state := range []ingest.JobState{ingest.JobComplete, ingest.JobFailed} {
 			c := db(t)
 			a := start(t, c, string(state))
@@ -222,7 +222,7 @@ var jobTests = []test{
 		wantIs(t, err, ingest.ErrNotFound)
 		wantIs(t, c.Renew(t.Context(), ingest.Lease{Job: 99, Token: 1, TTL: long}), ingest.ErrLeaseLost)
 	}},
-	{name: "jobs come by ID, and stopping early is fine", run: func(t *testing.T, db Database) {
+	{name: "jobs come in the order of their IDs, and a loop may stop early", run: func(t *testing.T, db Database) {
 		c := db(t)
 		for _, source := range []string{"/1", "/2", "/3"} {
 			start(t, c, source)
@@ -240,14 +240,14 @@ var jobTests = []test{
 		}
 		want(t, "jobs", len(list(t, c.AllJobs(t.Context()))), 3)
 	}},
-	{name: "the identity stays, and is another for another database", run: func(t *testing.T, db Database) {
+	{name: "the identity does not change", run: func(t *testing.T, db Database) {
 		a, err := db(t).Identity(t.Context())
 		must(t, err)
 		b, err := db(t).Identity(t.Context())
 		must(t, err)
 		want(t, "identity", b, a)
 		if len(a) < 16 {
-			t.Fatalf("identity %q is no name among all databases", a)
+			t.Fatalf("identity %q is too short to be unique", a)
 		}
 	}},
 }

@@ -42,7 +42,7 @@ var keeperTests = []test{
 		must(t, err)
 		want(t, "referenced", len(got), 0)
 	}},
-	{name: "the unreferenced are counted, then removed, then none", run: func(t *testing.T, db Database) {
+	{name: "unreferenced atoms are counted, then removed, then none are left", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"))
 		e := r.fill(w)
@@ -64,26 +64,26 @@ var keeperTests = []test{
 		counted(true, 0, 0)
 		r.check()
 	}},
-	{name: "a relocated piece says where it lies now", run: func(t *testing.T, db Database) {
+	{name: "a relocated segment has its new address", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("a", gguf("/a.gguf", "a")))
 		file := r.summary(id).Files[0].ID
 		to := ingest.Address{URI: "https://x/" + hostile, Container: "c", Name: "n", ETag: "e", Bytes: 5,
 			Modified: changed}
-		for i, piece := range list(t, r.Segments(t.Context(), file, 0)) {
+		for i, segment := range list(t, r.Segments(t.Context(), file, 0)) {
 			for range 2 {
-				must(t, r.Relocate(t.Context(), r.lease, piece, to))
+				must(t, r.Relocate(t.Context(), r.lease, segment, to))
 			}
-			piece.Address = to
-			want(t, "piece", list(t, r.Segments(t.Context(), file, 0))[i], piece)
+			segment.Address = to
+			want(t, "segment", list(t, r.Segments(t.Context(), file, 0))[i], segment)
 		}
 		r.check()
 	}},
-	{name: "rows that share a payload learn together where it lies", run: func(t *testing.T, db Database) {
+	{name: "rows that share a payload get its new address together", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		r.take(newWork("a", gguf("/a.gguf", "a")))
 		r.take(newWork("b", gguf("/b.gguf", "b")))
-		pieces := func() (one, two ingest.StoredSegment) { // of the same content
+		segments := func() (one, two ingest.StoredSegment) { // of the same content
 			t.Helper()
 			files := list(t, r.Models(t.Context()))
 			for _, one := range list(t, r.Segments(t.Context(), files[0].Files[0].ID, 0)) {
@@ -93,7 +93,7 @@ var keeperTests = []test{
 					}
 				}
 			}
-			t.Fatal("the models share nothing")
+			t.Fatal("the models share no segment")
 			return one, two
 		}
 		named := func(d ingest.Digest) string {
@@ -102,8 +102,8 @@ var keeperTests = []test{
 			must(t, err)
 			return strings.Join(slices.Sorted(slices.Values(needed[d])), " ")
 		}
-		one, two := pieces()
-		changed := changed.Truncate(time.Second) // as blobs have it, and every column holds it whole
+		one, two := segments()
+		changed := changed.Truncate(time.Second) // the precision of blobs, which each column type keeps
 		here := ingest.Address{URI: "https://x/here", Container: "x", Name: "here", ETag: "1", Bytes: one.Bytes,
 			Modified: changed}
 		must(t, r.Relocate(t.Context(), r.lease, one, here))
@@ -111,14 +111,14 @@ var keeperTests = []test{
 		again := here
 		again.ETag, again.Modified = "2", changed.Add(time.Hour)
 		must(t, r.Relocate(t.Context(), r.lease, one, again))
-		one, two = pieces()
+		one, two = segments()
 		want(t, "the one", one.Address, again)
 		want(t, "the other", two.Address, again)
 		want(t, "names", named(one.Digest), "here")
 		there := ingest.Address{URI: "https://x/there", Container: "x", Name: "there", ETag: "3", Bytes: one.Bytes,
 			Modified: changed}
 		must(t, r.Relocate(t.Context(), r.lease, two, there))
-		one, two = pieces()
+		one, two = segments()
 		want(t, "the one that stays", one.Address, again)
 		want(t, "the other that goes", two.Address, there)
 		want(t, "names", named(one.Digest), "here there")
@@ -126,15 +126,15 @@ var keeperTests = []test{
 		want(t, "names", named(one.Digest), " here")
 		r.check()
 	}},
-	{name: "a piece that is no more cannot be relocated", run: func(t *testing.T, db Database) {
+	{name: "a deleted segment cannot be relocated", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"))
 		e := r.fill(w)
-		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
+		segments := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
 		r.take(newWork("b", gguf("/b.gguf", "b"))) // its rows may have the same numbers
-		for _, piece := range pieces {
-			wantIs(t, r.Relocate(t.Context(), r.lease, piece, ingest.Address{URI: "moved"}), ingest.ErrNotFound)
+		for _, segment := range segments {
+			wantIs(t, r.Relocate(t.Context(), r.lease, segment, ingest.Address{URI: "moved"}), ingest.ErrNotFound)
 		}
 	}},
 }

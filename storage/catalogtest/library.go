@@ -22,7 +22,7 @@ var libraryTests = []test{
 		wantIs(t, err, ingest.ErrNotFound)
 		must(t, Check(t.Context(), c, nil))
 	}},
-	{name: "models come by ID, complete or not", run: func(t *testing.T, db Database) {
+	{name: "models come in the order of their IDs, complete or not", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a := r.take(newWork("a", gguf("/a.gguf", "a")))
 		b := r.begin(newWork("b", gguf("/b.gguf", "b"))).ID
@@ -33,7 +33,7 @@ var libraryTests = []test{
 		want(t, "state", all[1].State, ingest.ModelOpen)
 		want(t, "as Model says", all[0].BytesStored, r.summary(a).BytesStored)
 	}},
-	{name: "metadata comes with one model, not with all", run: func(t *testing.T, db Database) {
+	{name: "metadata comes with one model, not with the list", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"))
 		id := r.take(w)
@@ -46,15 +46,15 @@ var libraryTests = []test{
 		r.take(newWork("b", gguf("/b.gguf", "b")))
 		for model, err := range r.Models(t.Context()) {
 			must(t, err)
-			for piece, err := range r.Segments(t.Context(), model.Files[0].ID, 0) {
+			for segment, err := range r.Segments(t.Context(), model.Files[0].ID, 0) {
 				must(t, err)
-				must(t, r.Relocate(t.Context(), r.lease, piece, ingest.Address{URI: "moved", Bytes: piece.Bytes}))
+				must(t, r.Relocate(t.Context(), r.lease, segment, ingest.Address{URI: "moved", Bytes: segment.Bytes}))
 				must(t, r.Renew(t.Context(), r.lease))
 			}
 		}
 		r.check()
 	}},
-	{name: "many sequences that are broken off hold nothing", run: func(t *testing.T, db Database) {
+	{name: "sequences that are stopped early hold no resources", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("a", gguf("/a.gguf", "a")))
 		file := r.summary(id).Files[0].ID
@@ -81,7 +81,7 @@ var libraryTests = []test{
 		wantIs(t, fails(r.Segments(ctx, r.summary(id).Files[0].ID, 0)), context.Canceled)
 		wantIs(t, fails(r.AllJobs(ctx)), context.Canceled)
 	}},
-	{name: "layers say what the tensors are", run: func(t *testing.T, db Database) {
+	{name: "layers describe the tensors", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"), gguf("/b.gguf", "b"))
 		scalar := ingest.Tensor{Name: "scalar", Type: "F32", Elements: 1, Offset: 9 * mib, Bytes: 4, BlockElements: 1,
@@ -116,29 +116,29 @@ var libraryTests = []test{
 		want(t, "segments of the empty one", layers[7].Segments, 0)
 		r.check()
 	}},
-	{name: "unchanged is a file of that path, size and time, of a complete model",
+	{name: "unchanged finds a file of that path, size and time, of a complete model",
 		run: func(t *testing.T, db Database) {
 			r := start(t, db(t), "/a")
 			w := newWork("a", gguf("/a.gguf", "a"))
 			e := r.fill(w)
 			s := w.sources[0]
 			_, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
-			wantIs(t, err, ingest.ErrNotFound) // it is whole, but the model is open
+			wantIs(t, err, ingest.ErrNotFound) // the file is complete, but the model is open
 			_, err = r.Complete(t.Context(), r.lease, e.ID, 0)
 			must(t, err)
 			f, err := r.Unchanged(t.Context(), s.Path, s.Bytes, changed.UnixNano())
 			must(t, err)
 			want(t, "file", f, r.summary(e.ID).Files[0])
-			for _, ask := range []struct {
+			for _, request := range []struct {
 				path            string
 				bytes, modified int64
 			}{{"/A.gguf", s.Bytes, changed.UnixNano()}, {s.Path, s.Bytes + 1, changed.UnixNano()},
 				{s.Path, s.Bytes, changed.UnixNano() + 1}} {
-				_, err = r.Unchanged(t.Context(), ask.path, ask.bytes, ask.modified)
+				_, err = r.Unchanged(t.Context(), request.path, request.bytes, request.modified)
 				wantIs(t, err, ingest.ErrNotFound)
 			}
 		}},
-	{name: "a path means the file that was read from it last", run: func(t *testing.T, db Database) {
+	{name: "a path stands for the file that was last read from it", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		before := gguf("/a.gguf", "before")
 		r.take(newWork("a", before))

@@ -12,13 +12,14 @@ import (
 var errInjected = errors.New("injected")
 
 // writes are the verbs that change something.
-var writes = map[string]bool{"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true,
-	"Complete": true,
-	"Abandon":  true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true, "Remove": true,
-	"RemoveName": true, "Rename": true}
+var writes = map[string]bool{
+	"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true, "Complete": true,
+	"Abandon": true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true,
+	"Remove": true, "RemoveName": true, "Rename": true,
+}
 
 var lostTests = []test{
-	{name: "every answer is lost once and asked for again", many: func(t *testing.T,
+	{name: "every answer is lost once and the call repeated", many: func(t *testing.T,
 		fresh func(t *testing.T) Database) {
 		expected := plain(t, fresh)
 		c := fresh(t)(t)
@@ -28,7 +29,7 @@ var lostTests = []test{
 		must(t, Check(t.Context(), c, nil))
 		want(t, "result", result(t, c), expected)
 	}},
-	{name: "every verb fails once before it happens", many: func(t *testing.T, fresh func(t *testing.T) Database) {
+	{name: "every verb fails once before its effect", many: func(t *testing.T, fresh func(t *testing.T) Database) {
 		expected := plain(t, fresh)
 		c := fresh(t)(t)
 		failed := 0
@@ -36,7 +37,7 @@ var lostTests = []test{
 		must(t, Check(t.Context(), c, nil))
 		want(t, "result", result(t, c), expected)
 	}},
-	{name: "a program that dies at any call and is started again ends the same",
+	{name: "a program that is killed at any call and started again ends with the same result",
 		many: func(t *testing.T, fresh func(t *testing.T) Database) {
 			expected := plain(t, fresh)
 			step := 1
@@ -69,14 +70,14 @@ var lostTests = []test{
 					want(t, "state of the job", job.State, ingest.JobComplete)
 				}
 				if got := result(t, c); got != expected {
-					t.Fatalf("after death at call %d the result is\n%s\nwant\n%s", deadly, got, expected)
+					t.Fatalf("after a kill at call %d the result is\n%s\nwant\n%s", deadly, got, expected)
 				}
 				must(t, c.Close())
 			}
 		}},
 }
 
-// plain is the result of the script without faults.
+// plain returns the result of the script without faults.
 func plain(t *testing.T, fresh func(t *testing.T) Database) string {
 	t.Helper()
 	c := fresh(t)(t)
@@ -85,7 +86,7 @@ func plain(t *testing.T, fresh func(t *testing.T) Database) string {
 	return result(t, c)
 }
 
-// everySecond fails each writing verb at that moment, but not when it is asked again.
+// everySecond fails each writing verb at that moment, but not when it is repeated.
 func everySecond(at Moment, count *int) Hook {
 	return func(verb string, when Moment) error {
 		if !writes[verb] || when != at {
@@ -98,7 +99,7 @@ func everySecond(at Moment, count *int) Hook {
 	}
 }
 
-// patient asks again what has failed.
+// patient repeats each failed call once.
 type patient struct{ ingest.Catalog }
 
 func retry[T any](do func() (T, error)) (T, error) {
@@ -116,8 +117,8 @@ func retryEffect(do func() error) error {
 	return do()
 }
 
-func (p patient) Open(ctx context.Context, claim ingest.JobRequest) (ingest.Lease, error) {
-	return retry(func() (ingest.Lease, error) { return p.Catalog.Open(ctx, claim) })
+func (p patient) Open(ctx context.Context, request ingest.JobRequest) (ingest.Lease, error) {
+	return retry(func() (ingest.Lease, error) { return p.Catalog.Open(ctx, request) })
 }
 
 func (p patient) Renew(ctx context.Context, lease ingest.Lease) error {
@@ -175,7 +176,7 @@ func (p patient) Rename(ctx context.Context, lease ingest.Lease, model ingest.Mo
 	return retryEffect(func() error { return p.Catalog.Rename(ctx, lease, model, from, to) })
 }
 
-// result is what a catalogue holds, without the numbers that its history has an influence on.
+// result describes the content of a catalogue, without the IDs that depend on its history.
 func result(t *testing.T, c ingest.Catalog) string {
 	t.Helper()
 	text := ""
@@ -185,10 +186,10 @@ func result(t *testing.T, c ingest.Catalog) string {
 			s.BytesShared)
 		for _, f := range s.Files {
 			text += fmt.Sprintf("  file %d %s %s %d %s\n", f.Index, f.Role, f.Path, f.Recorded, f.Digest.Short())
-			for piece, err := range c.Segments(t.Context(), f.ID, 0) {
+			for segment, err := range c.Segments(t.Context(), f.ID, 0) {
 				must(t, err)
-				text += fmt.Sprintf("    %d %d %s %s %s\n", piece.Offset, piece.Bytes, piece.Digest.Short(),
-					piece.Tensor, piece.Address.URI)
+				text += fmt.Sprintf("    %d %d %s %s %s\n", segment.Offset, segment.Bytes, segment.Digest.Short(),
+					segment.Tensor, segment.Address.URI)
 			}
 		}
 		for _, n := range s.Names {

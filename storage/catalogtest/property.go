@@ -14,7 +14,7 @@ import (
 )
 
 var propertyTests = []test{
-	{name: "any order of verbs keeps what must hold", many: func(t *testing.T, fresh func(t *testing.T) Database) {
+	{name: "any order of verbs keeps the invariants", many: func(t *testing.T, fresh func(t *testing.T) Database) {
 		fewer(t)
 		rapid.Check(t, func(rt *rapid.T) {
 			c := fresh(t)(t)
@@ -30,8 +30,8 @@ var propertyTests = []test{
 	}},
 }
 
-// fewer runs fewer than rapid's 100 checks, each of which makes a database,
-// unless -rapid.checks asks for a number.
+// fewer reduces the number of checks from rapid's 100, because each creates a database, unless
+// -rapid.checks sets it.
 func fewer(t *testing.T) {
 	checks := flag.Lookup("rapid.checks")
 	if checks == nil || checks.Value.String() != checks.DefValue {
@@ -41,7 +41,7 @@ func fewer(t *testing.T) {
 	t.Cleanup(func() { must(t, checks.Value.Set(checks.DefValue)) })
 }
 
-// machine is a catalogue and what a test knows that it must hold.
+// machine is a catalogue and the content that it must have.
 type machine struct {
 	t        *testing.T
 	c        ingest.Catalog
@@ -51,14 +51,14 @@ type machine struct {
 	complete map[ingest.ModelID]bool
 }
 
-// attempt is a model that is not complete.
+// attempt is an incomplete model.
 type attempt struct {
 	work
 	entry    *ingest.Entry
 	recorded []int64 // of each file
 }
 
-// pool are models that share weights, tensors and templates in every way.
+// pool has models that share weights, tensors and templates in different ways.
 var pool = []func() work{
 	func() work { return newWork("a", gguf("/a.gguf", "a")) },
 	func() work { return newWork("a+t", gguf("/x/a.gguf", "a"), small("/t1", "template", ingest.Template)) },
@@ -100,7 +100,7 @@ func (m *machine) begin(rt *rapid.T) {
 		for i, recorded := range known.recorded {
 			if e.Files[i].Recorded != recorded || recorded > 0 &&
 				string(e.Files[i].HashState) != string(w.sources[i].hashState(recorded)) {
-				rt.Fatalf("file %d is %+v, recorded are %d", i, e.Files[i], recorded)
+				rt.Fatalf("file %d is %+v, want %d bytes recorded", i, e.Files[i], recorded)
 			}
 		}
 		return
@@ -120,7 +120,7 @@ func (m *machine) record(rt *rapid.T) {
 	a.recorded[file] = batches[0].To
 }
 
-// repeat records what is recorded already, in batches of other sizes.
+// repeat records recorded segments again, in batches of other sizes.
 func (m *machine) repeat(rt *rapid.T) {
 	a := m.any(rt)
 	file := rapid.IntRange(0, len(a.sources)-1).Draw(rt, "file")
@@ -145,7 +145,7 @@ func (m *machine) finish(rt *rapid.T) {
 	id, err := m.c.Complete(m.t.Context(), m.lease, a.entry.ID, 0)
 	if !whole {
 		if !errors.Is(err, ingest.ErrIncomplete) {
-			rt.Fatalf("half a model: error is %v", err)
+			rt.Fatalf("completing an incomplete model: error is %v", err)
 		}
 		return
 	}
@@ -153,7 +153,7 @@ func (m *machine) finish(rt *rapid.T) {
 	again, err := m.c.Complete(m.t.Context(), m.lease, a.entry.ID, 0)
 	m.must(rt, err)
 	if again != id || id != a.entry.ID && !m.complete[id] {
-		rt.Fatalf("model %d is complete as %d, and as %d when asked again", a.entry.ID, id, again)
+		rt.Fatalf("model %d is complete as %d, and as %d in a repeated call", a.entry.ID, id, again)
 	}
 	m.complete[id] = true
 	delete(m.open, a.model.Name)
@@ -175,7 +175,7 @@ func (m *machine) remove(rt *rapid.T) {
 	delete(m.complete, id)
 }
 
-// collect removes what nobody refers to; then nothing of the kind is left.
+// collect removes the unreferenced atoms and checks that none are left.
 func (m *machine) collect(rt *rapid.T) {
 	_, _, err := m.c.Unreferenced(m.t.Context(), m.lease, true)
 	m.must(rt, err)
@@ -186,15 +186,15 @@ func (m *machine) collect(rt *rapid.T) {
 	}
 }
 
-// reopen takes the job over. What held it before may not write any more.
+// reopen takes the job over and checks that the earlier leases are lost.
 func (m *machine) reopen(rt *rapid.T) {
 	if m.lease.Job != 0 {
 		m.lost = append(m.lost, m.lease)
 	}
-	ask := claim("/property", 100+len(m.lost))
-	ask.HolderDead = func(ingest.Holder) bool { return true }
+	request := jobRequest("/property", 100+len(m.lost))
+	request.HolderDead = func(ingest.Holder) bool { return true }
 	var err error
-	m.lease, err = m.c.Open(m.t.Context(), ask)
+	m.lease, err = m.c.Open(m.t.Context(), request)
 	m.must(rt, err)
 	for _, lease := range m.lost {
 		if err := m.c.Renew(m.t.Context(), lease); !errors.Is(err, ingest.ErrLeaseLost) {
@@ -203,9 +203,9 @@ func (m *machine) reopen(rt *rapid.T) {
 	}
 }
 
-// check compares the catalogue with what it must hold.
+// check compares the catalogue with the content that it must have.
 func (m *machine) check(rt *rapid.T) {
-	if rapid.IntRange(0, 3).Draw(rt, "look closely") == 0 {
+	if rapid.IntRange(0, 3).Draw(rt, "call Check") == 0 {
 		m.must(rt, Check(m.t.Context(), m.c, nil))
 	}
 	models := 0
@@ -224,7 +224,7 @@ func (m *machine) check(rt *rapid.T) {
 	}
 }
 
-// same compares an open model with how far it must have got.
+// same compares an open model with the bytes that must be recorded.
 func (m *machine) same(s *ingest.Summary) error {
 	for _, a := range m.open {
 		if a.entry.ID != s.ID {
@@ -237,5 +237,5 @@ func (m *machine) same(s *ingest.Summary) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("model %d is open and nobody's", s.ID)
+	return fmt.Errorf("model %d is open and was not begun", s.ID)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// snapshot is what a repeated Record must leave as it is.
+// snapshot returns counts that a repeated Record must not change.
 func (r *run) snapshot(id ingest.ModelID) [4]int64 {
 	r.Helper()
 	s := r.summary(id)
@@ -15,24 +15,23 @@ func (r *run) snapshot(id ingest.ModelID) [4]int64 {
 }
 
 var recordTests = []test{
-	{name: "what was recorded is read back, in file order", run: func(t *testing.T, db Database) {
+	{name: "recorded segments are read back in file order", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.fill(w)
 		s := w.sources[0]
-		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
-		want(t, "pieces", int64(len(pieces)), s.plan().Count())
+		segments := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
+		want(t, "segments", int64(len(segments)), s.plan().Count())
 		i := 0
 		for segment := range s.plan().All() {
-			p, d := pieces[i], s.segmentDigest(segment)
+			p, d := segments[i], s.segmentDigest(segment)
 			i++
 			expected := ingest.StoredSegment{RowID: p.RowID, File: e.Files[0].ID, Ordinal: segment.Ordinal,
-				Offset: segment.Offset,
-				Bytes:  segment.Bytes, Digest: d, Address: address(d, segment.Bytes)}
+				Offset: segment.Offset, Bytes: segment.Bytes, Digest: d, Address: address(d, segment.Bytes)}
 			if segment.Tensor != ingest.NoTensor {
 				expected.Layer, expected.Tensor = e.Files[0].Layers[segment.Tensor], s.Tensors[segment.Tensor].Name
 			}
-			want(t, "piece", p, expected)
+			want(t, "segment", p, expected)
 			want(t, "row ID known", p.RowID > 0, true)
 		}
 		r.check()
@@ -50,7 +49,7 @@ var recordTests = []test{
 		}
 		r.check()
 	}},
-	{name: "a batch again changes nothing, whenever it comes", run: func(t *testing.T, db Database) {
+	{name: "a repeated batch changes nothing, whenever it comes", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.begin(w)
@@ -69,7 +68,7 @@ var recordTests = []test{
 		must(t, r.Record(t.Context(), r.lease, batches[0]))
 		r.check()
 	}},
-	{name: "a batch again with other bytes is refused and changes nothing", run: func(t *testing.T, db Database) {
+	{name: "a repeated batch with other bytes is refused and changes nothing", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.begin(w)
@@ -96,7 +95,7 @@ var recordTests = []test{
 		want(t, "counts", r.snapshot(e.ID), [4]int64{s.plan().Count(), s.Bytes, 0, s.Bytes})
 		r.check()
 	}},
-	{name: "what is not a run without a gap is refused and changes nothing", run: func(t *testing.T, db Database) {
+	{name: "a batch with a gap or a wrong range is refused and changes nothing", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), gguf("/n.gguf", "n"))
 		e := r.begin(w)
@@ -104,11 +103,8 @@ var recordTests = []test{
 		must(t, r.Record(t.Context(), r.lease, s.batches(e, 0, 3, 0)[0]))
 		before := r.snapshot(e.ID)
 		for name, spoil := range map[string]func(*ingest.Batch){
-			"a gap before it": func(b *ingest.Batch) { *b = *s.batches(e, 0, 3, 0)[2] },
-			"a gap within": func(b *ingest.Batch) {
-				b.Segments = append(b.Segments[:1:1],
-					b.Segments[2:]...)
-			},
+			"a gap before it":         func(b *ingest.Batch) { *b = *s.batches(e, 0, 3, 0)[2] },
+			"a gap within":            func(b *ingest.Batch) { b.Segments = append(b.Segments[:1:1], b.Segments[2:]...) },
 			"a wrong start":           func(b *ingest.Batch) { b.From-- },
 			"a wrong end":             func(b *ingest.Batch) { b.To++ },
 			"a digest before the end": func(b *ingest.Batch) { b.Digest = s.digest() },
@@ -145,10 +141,10 @@ var recordTests = []test{
 		id := r.take(w)
 		f := r.summary(id).Files[1]
 		want(t, "digest", f.Digest, ingest.Sum(nil))
-		want(t, "pieces", len(list(t, r.Segments(t.Context(), f.ID, 0))), 0)
+		want(t, "segments", len(list(t, r.Segments(t.Context(), f.ID, 0))), 0)
 		r.check()
 	}},
-	{name: "an empty file without its digest is not whole", run: func(t *testing.T, db Database) {
+	{name: "an empty file without its digest is not complete", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.begin(newWork("m", small("/empty", "", ingest.Params)))
 		_, err := r.Complete(t.Context(), r.lease, e.ID, 0)
@@ -162,7 +158,7 @@ var recordTests = []test{
 		want(t, "stored", s.BytesStored, s.Files[0].Bytes-3*mib)
 		r.check()
 	}},
-	{name: "equal segments that lie apart are one atom, and not counted as shared",
+	{name: "equal segments that are stored separately are one atom, and not counted as shared",
 		run: func(t *testing.T, db Database) {
 			r := start(t, db(t), "/a")
 			r.take(newWork("a", gguf("/a.gguf", "a")))
@@ -183,8 +179,8 @@ var recordTests = []test{
 		r := start(t, db(t), "/a")
 		s := gguf("/a.gguf", "a")
 		s.Tensors[0] = ingest.Tensor{Name: "shared.embd", Type: "F16", Shape: []uint64{3 * mib / 2},
-			Elements: 3 * mib / 2,
-			Offset:   4 * mib, Bytes: 3 * mib, BlockElements: 1, BlockBytes: 2} // the same name, so the same content
+			Elements: 3 * mib / 2, Offset: 4 * mib, Bytes: 3 * mib, BlockElements: 1,
+			BlockBytes: 2} // the same name, so the same content
 		w := newWork("a", s)
 		e := r.begin(w)
 		for range 2 {

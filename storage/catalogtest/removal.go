@@ -7,7 +7,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// many is a file of more tensors than one transaction of a removal deletes rows, and with bytes outside of tensors.
+// many returns a file with more tensors than a removal deletes rows in one transaction, and with
+// bytes outside of tensors.
 func many(path, content string) source {
 	s := small(path, string(make([]byte, 7000)), ingest.Weights)
 	s.content = content
@@ -18,7 +19,7 @@ func many(path, content string) source {
 	return s
 }
 
-// gone wants nothing of a model to be found, and the models that there are.
+// gone checks that nothing of a model is found, and that the catalogue has that many models.
 func (r *run) gone(w work, id ingest.ModelID, models int) {
 	r.Helper()
 	_, err := r.Model(r.Context(), id)
@@ -28,7 +29,7 @@ func (r *run) gone(w work, id ingest.ModelID, models int) {
 	r.check()
 }
 
-// hidden wants a model not to be found by its name or its content.
+// hidden checks that a model is found neither by its name nor by its content.
 func (r *run) hidden(w work) {
 	r.Helper()
 	s := w.sources[0]
@@ -79,7 +80,7 @@ var removalTests = []test{
 		want(t, "bytes left over", bytes, b.sources[0].Bytes-3*mib)
 		r.check()
 		if again := r.take(b); again == id {
-			t.Fatal("the number of a removed model was given out again")
+			t.Fatal("the ID of a removed model was used again")
 		}
 	}},
 	{name: "a model of more rows than one transaction deletes", run: func(t *testing.T, db Database) {
@@ -97,7 +98,7 @@ var removalTests = []test{
 		must(t, err)
 		want(t, "atoms left over", atoms, w.sources[0].plan().Count())
 	}},
-	{name: "a model that is being removed is found by nothing, and shown", run: func(t *testing.T, db Database) {
+	{name: "a model that is being removed is listed and not found", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		id := r.take(w)
@@ -114,7 +115,7 @@ var removalTests = []test{
 		wantIs(t, err, ingest.ErrIncomplete)
 		again := r.take(w) // the same weights from the same place
 		if again == id {
-			t.Fatal("a model went into one that is being removed")
+			t.Fatal("a model was merged into one that is being removed")
 		}
 		want(t, "models of the name", slices.Equal(r.named("m"), []ingest.ModelID{again}), true)
 		r.remove(id)
@@ -140,20 +141,21 @@ var removalTests = []test{
 		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
 		r.check()
 	}},
-	{name: "gc finishes a removal that was cut short", run: func(t *testing.T, db Database) {
+	{name: "gc finishes an interrupted removal", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		id := r.take(w)
 		byHand(t, r.Catalog).Mark(t, id)
 		_, _, err := r.Unreferenced(t.Context(), ingest.Lease{}, false)
 		must(t, err)
-		want(t, "state after a look", r.summary(id).State, ingest.ModelRemoving)
+		want(t, "state after counting", r.summary(id).State, ingest.ModelRemoving)
 		atoms, _, err := r.Unreferenced(t.Context(), r.lease, true)
 		must(t, err)
-		want(t, "atoms left over", atoms, w.sources[0].plan().Count()) // that of the template is the file's as well
+		// The template's segment is the same atom as its file.
+		want(t, "atoms left over", atoms, w.sources[0].plan().Count())
 		r.gone(w, id, 0)
 	}},
-	{name: "what a live job works on is not removed, what nobody does is", run: func(t *testing.T, db Database) {
+	{name: "the model of a live job is not removed, that of a closed job is", run: func(t *testing.T, db Database) {
 		c := db(t)
 		a, b := start(t, c, "/a"), start(t, c, "/b")
 		w := newWork("m", gguf("/m.gguf", "m"))
@@ -163,7 +165,7 @@ var removalTests = []test{
 		b.remove(e.ID)
 		b.gone(w, e.ID, 0)
 	}},
-	{name: "what removing would do is counted, each payload once", run: func(t *testing.T, db Database) {
+	{name: "the effect of a removal is counted, each payload once", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		double := gguf("/a.gguf", "a")
 		double.Tensors = append(double.Tensors, double.Tensors[1])
@@ -201,7 +203,7 @@ var removalTests = []test{
 }
 
 var nameTests = []test{
-	{name: "a name goes, and the model stays", run: func(t *testing.T, db Database) {
+	{name: "a name is removed, and the model stays", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("one", gguf("/m.gguf", "m")))
 		must(t, r.Attach(t.Context(), r.lease, id, ingest.Alias{Name: hostile}, nil))
@@ -209,16 +211,16 @@ var nameTests = []test{
 			must(t, r.RemoveName(t.Context(), r.lease, id, "one"))
 			s := r.summary(id)
 			want(t, "names", len(s.Names), 1)
-			want(t, "name", s.Name, hostile) // other programs read this one
+			want(t, "name", s.Name, hostile) // in Models.ModelName, which other programs read
 			want(t, "models of the name", len(r.named("one")), 0)
 			want(t, "models of the other", len(r.named(hostile)), 1)
 		}
-		wantError(t, r.RemoveName(t.Context(), r.lease, id, hostile), "taking the only name")
+		wantError(t, r.RemoveName(t.Context(), r.lease, id, hostile), "removing the only name")
 		must(t, r.RemoveName(t.Context(), r.lease, id, "nobody's"))
 		wantIs(t, r.RemoveName(t.Context(), r.lease, 4711, "x"), ingest.ErrNotFound)
 		r.check()
 	}},
-	{name: "a renamed model goes by the new name", run: func(t *testing.T, db Database) {
+	{name: "a renamed model has the new name", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("one", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
 		must(t, r.Attach(t.Context(), r.lease, id, ingest.Alias{Name: "two"}, nil))
@@ -252,7 +254,7 @@ var nameTests = []test{
 			want(t, "models of "+name, len(r.named(name)), 0)
 		}
 	}},
-	{name: "models and files are found by a digest or its beginning", run: func(t *testing.T, db Database) {
+	{name: "models and files are found by a digest or its first digits", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("a", gguf("/a.gguf", "a"), small("/t", "template", ingest.Template))
 		a := r.take(w)
@@ -309,7 +311,7 @@ var placeTests = []test{
 			}
 		}
 	}},
-	{name: "the last segment of a file that is not whole, or empty", run: func(t *testing.T, db Database) {
+	{name: "the last segment of an incomplete or empty file", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/empty", "", ingest.Params))
 		e := r.begin(w)
@@ -329,7 +331,7 @@ var placeTests = []test{
 	}},
 }
 
-// boundaries are bytes in and around some of the segments.
+// boundaries returns offsets in and around some of the segments.
 func boundaries(all []ingest.StoredSegment) (list []int64) {
 	for i := 0; i < len(all); i += 1 + len(all)/15 {
 		s := all[i]

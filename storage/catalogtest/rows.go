@@ -14,13 +14,13 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// payload makes bytes up, of which digest is the digest.
+// payload returns bytes that depend on seed, and their digest.
 func payload(seed byte, size int64) ([]byte, ingest.Digest) {
 	p := bytes.Repeat([]byte{seed, seed + 1, 0, 0xff, '\''}, int(size)/5+1)[:size]
 	return p, ingest.Sum(p)
 }
 
-// withPayloads is b with its payloads in the rows: real bytes, and no address.
+// withPayloads returns b with payloads in its rows: bytes and no addresses.
 func withPayloads(b *ingest.Batch) *ingest.Batch {
 	filled := *b
 	filled.InRows = true
@@ -34,7 +34,7 @@ func withPayloads(b *ingest.Batch) *ingest.Batch {
 	return &filled
 }
 
-// fillRows is fill with the payloads in the rows.
+// fillRows is fill with payloads in the rows.
 func (r *run) fillRows(w work) *ingest.Entry {
 	r.Helper()
 	e := r.begin(w)
@@ -46,7 +46,7 @@ func (r *run) fillRows(w work) *ingest.Entry {
 	return e
 }
 
-// payload reads the payload of a segment out of its row.
+// payload reads the payload of a segment from its row.
 func (r *run) payload(segment ingest.StoredSegment) []byte {
 	r.Helper()
 	into := make([]byte, segment.Bytes)
@@ -55,30 +55,30 @@ func (r *run) payload(segment ingest.StoredSegment) []byte {
 }
 
 var rowTests = []test{
-	{name: "payloads come back as they went in", run: func(t *testing.T, db Database) {
+	{name: "payloads come back unchanged", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		e := r.fillRows(w)
 		for _, f := range e.Files {
-			for piece, err := range r.Segments(t.Context(), f.ID, 0) {
+			for segment, err := range r.Segments(t.Context(), f.ID, 0) {
 				must(t, err)
-				want(t, "in the row", piece.InRow, true)
-				want(t, "digest", ingest.Sum(r.payload(piece)), piece.Digest)
+				want(t, "in the row", segment.InRow, true)
+				want(t, "digest", ingest.Sum(r.payload(segment)), segment.Digest)
 			}
 		}
 		_, err := r.Complete(t.Context(), r.lease, e.ID, 0)
 		must(t, err)
 		r.check()
 	}},
-	{name: "a payload fits its buffer, or nothing is read", run: func(t *testing.T, db Database) {
+	{name: "a payload that does not fit its buffer is not read", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
-		for _, size := range []int{0, 1, int(piece.Bytes) - 1, int(piece.Bytes) + 1, mib} {
+		segment := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
+		for _, size := range []int{0, 1, int(segment.Bytes) - 1, int(segment.Bytes) + 1, mib} {
 			buffer := make([]byte, size)
 			var wrong *ingest.SizeError
-			if err := r.ReadPayload(t.Context(), piece, buffer); !errors.As(err, &wrong) ||
-				*wrong != (ingest.SizeError{Want: int64(size), Got: piece.Bytes}) {
+			if err := r.ReadPayload(t.Context(), segment, buffer); !errors.As(err, &wrong) ||
+				*wrong != (ingest.SizeError{Want: int64(size), Got: segment.Bytes}) {
 				t.Fatalf("into %d bytes: %v", size, err)
 			}
 			want(t, "buffer untouched", bytes.Count(buffer, []byte{0}), size)
@@ -87,17 +87,17 @@ var rowTests = []test{
 	{name: "many read payloads at once", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m")))
-		pieces := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
+		segments := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
 		group, ctx := errgroup.WithContext(t.Context())
 		for range 6 {
 			group.Go(func() error {
-				for _, piece := range pieces {
-					buffer := make([]byte, piece.Bytes)
-					if err := r.ReadPayload(ctx, piece, buffer); err != nil {
+				for _, segment := range segments {
+					buffer := make([]byte, segment.Bytes)
+					if err := r.ReadPayload(ctx, segment, buffer); err != nil {
 						return err
 					}
-					if got := ingest.Sum(buffer); got != piece.Digest {
-						return fmt.Errorf("payload at %d has digest %s, want %s", piece.Offset, got, piece.Digest)
+					if got := ingest.Sum(buffer); got != segment.Digest {
+						return fmt.Errorf("payload at %d has digest %s, want %s", segment.Offset, got, segment.Digest)
 					}
 				}
 				return nil
@@ -105,26 +105,26 @@ var rowTests = []test{
 		}
 		must(t, group.Wait())
 	}},
-	{name: "a cancelled read ends", run: func(t *testing.T, db Database) {
+	{name: "a read can be cancelled", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
+		segment := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		wantIs(t, r.ReadPayload(ctx, piece, make([]byte, piece.Bytes)), context.Canceled)
+		wantIs(t, r.ReadPayload(ctx, segment, make([]byte, segment.Bytes)), context.Canceled)
 	}},
-	{name: "no row needs a store", run: func(t *testing.T, db Database) {
+	{name: "payloads in rows need no store", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
 		for _, f := range e.Files {
-			for _, piece := range list(t, r.Segments(t.Context(), f.ID, 0)) {
-				needed, err := r.Referenced(t.Context(), []ingest.Digest{piece.Digest})
+			for _, segment := range list(t, r.Segments(t.Context(), f.ID, 0)) {
+				needed, err := r.Referenced(t.Context(), []ingest.Digest{segment.Digest})
 				must(t, err)
-				want(t, "needed", len(needed[piece.Digest]), 0)
+				want(t, "needed", len(needed[segment.Digest]), 0)
 			}
 		}
 	}},
-	{name: "a batch again changes nothing", run: func(t *testing.T, db Database) {
+	{name: "a repeated batch changes nothing", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		e := r.fillRows(w)
@@ -146,49 +146,49 @@ var rowTests = []test{
 		wantError(t, r.Record(t.Context(), r.lease, b), "no payload")
 		want(t, "counts", r.snapshot(e.ID), [4]int64{})
 	}},
-	{name: "a damaged payload is replaced by the right one only", run: func(t *testing.T, db Database) {
+	{name: "a payload is replaced only by one with its digest", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", gguf("/m.gguf", "m")))
-		for i, piece := range list(t, r.Segments(t.Context(), e.Files[0].ID, 0)) {
-			right := r.payload(piece)
-			wantError(t, r.ReplacePayload(t.Context(), r.lease, piece, append([]byte{right[0] ^ 1}, right[1:]...)),
+		for i, segment := range list(t, r.Segments(t.Context(), e.Files[0].ID, 0)) {
+			right := r.payload(segment)
+			wantError(t, r.ReplacePayload(t.Context(), r.lease, segment, append([]byte{right[0] ^ 1}, right[1:]...)),
 				"another payload")
 			for range 2 {
-				must(t, r.ReplacePayload(t.Context(), r.lease, piece, right))
+				must(t, r.ReplacePayload(t.Context(), r.lease, segment, right))
 			}
-			want(t, "piece", list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[i], withoutAddress(piece))
+			want(t, "segment", list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[i], withoutAddress(segment))
 		}
 		r.check()
 	}},
 	{name: "a payload moves out of its row and back in", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
-		right := r.payload(piece)
-		to := address(piece.Digest, piece.Bytes)
-		to.Modified = to.Modified.Truncate(time.Second) // as blobs have it, and every column holds it whole
-		must(t, r.Relocate(t.Context(), r.lease, piece, to))
+		segment := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
+		right := r.payload(segment)
+		to := address(segment.Digest, segment.Bytes)
+		to.Modified = to.Modified.Truncate(time.Second) // the precision of blobs, which each column type keeps
+		must(t, r.Relocate(t.Context(), r.lease, segment, to))
 		moved := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
 		want(t, "in the row", moved.InRow, false)
 		want(t, "address", moved.Address, to)
-		wantIs(t, r.ReadPayload(t.Context(), moved, make([]byte, piece.Bytes)), ingest.ErrNoPayload)
-		needed, err := r.Referenced(t.Context(), []ingest.Digest{piece.Digest})
+		wantIs(t, r.ReadPayload(t.Context(), moved, make([]byte, segment.Bytes)), ingest.ErrNoPayload)
+		needed, err := r.Referenced(t.Context(), []ingest.Digest{segment.Digest})
 		must(t, err)
-		want(t, "needed", strings.Join(needed[piece.Digest], "|"), moved.Address.Name)
+		want(t, "needed", strings.Join(needed[segment.Digest], "|"), moved.Address.Name)
 		must(t, r.ReplacePayload(t.Context(), r.lease, moved, right))
 		want(t, "in the row", list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0].InRow, true)
 		r.check()
 	}},
-	{name: "a piece that is no more is not found", run: func(t *testing.T, db Database) {
+	{name: "a deleted segment is not found", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
-		piece := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
-		right := r.payload(piece)
+		segment := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
+		right := r.payload(segment)
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
-		wantIs(t, r.ReadPayload(t.Context(), piece, make([]byte, piece.Bytes)), ingest.ErrNotFound)
-		wantIs(t, r.ReplacePayload(t.Context(), r.lease, piece, right), ingest.ErrNotFound)
+		wantIs(t, r.ReadPayload(t.Context(), segment, make([]byte, segment.Bytes)), ingest.ErrNotFound)
+		wantIs(t, r.ReplacePayload(t.Context(), r.lease, segment, right), ingest.ErrNotFound)
 	}},
-	{name: "an attached file brings its payload", run: func(t *testing.T, db Database) {
+	{name: "an attached file keeps its payload", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		from := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
 		_, err := r.Complete(t.Context(), r.lease, from.ID, 0)
@@ -203,7 +203,7 @@ var rowTests = []test{
 	}},
 }
 
-// withoutAddress is a piece whose payload was put into its row.
+// withoutAddress returns a segment as it is after its payload was put into its row.
 func withoutAddress(p ingest.StoredSegment) ingest.StoredSegment {
 	p.Address, p.InRow = ingest.Address{}, true
 	return p

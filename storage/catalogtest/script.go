@@ -8,25 +8,25 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// scripted is a program in small, that begins at its start each time and skips what is done.
+// scripted is a small program that starts from the beginning each time and skips finished work.
 type scripted struct {
 	*testing.T
 	ingest.Catalog
 	lease ingest.Lease
 }
 
-// script takes in two models with the same weights, joins a template to them,
-// abandons a third, and collects garbage: each verb that writes, at least once.
-// process is who runs it: another one finds the first gone.
+// script ingests two models with the same weights, attaches a template to them, abandons a third,
+// and collects garbage: it calls each writing verb at least once. process identifies the holder;
+// holders with another number count as dead.
 func script(t *testing.T, c ingest.Catalog, process int) error {
-	ask := claim("/script", process)
-	ask.HolderDead = func(h ingest.Holder) bool { return h != ask.Holder }
-	lease, err := c.Open(t.Context(), ask)
+	request := jobRequest("/script", process)
+	request.HolderDead = func(h ingest.Holder) bool { return h != request.Holder }
+	lease, err := c.Open(t.Context(), request)
 	if err != nil {
 		return err
 	}
 	s := &scripted{t, c, lease}
-	for _, step := range []func() error{s.takeIn, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
+	for _, step := range []func() error{s.ingest, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func script(t *testing.T, c ingest.Catalog, process int) error {
 	return c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete})
 }
 
-func (s *scripted) takeIn() error {
+func (s *scripted) ingest() error {
 	for _, w := range []work{newWork("one", gguf("/1.gguf", "m")), newWork("two", gguf("/2.gguf", "m")),
 		newWork("t", small("/t", "template", ingest.Template))} {
 		_, err := s.known(w.sources[0])
@@ -86,7 +86,7 @@ func (s *scripted) join() error {
 	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Alias{Name: "three"}, []ingest.FileID{template.ID})
 }
 
-// rename gives the weights one more name, and another in its place, and takes it away.
+// rename adds a name to the weights, renames it, and removes it.
 func (s *scripted) rename() error {
 	weights, err := s.known(gguf("/1.gguf", "m"))
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *scripted) rename() error {
 	return s.RemoveName(s.Context(), s.lease, m.ID, "five")
 }
 
-// remove takes a model in and removes it.
+// remove ingests a model and removes it.
 func (s *scripted) remove() error {
 	w := newWork("brief", small("/brief", "brief", ingest.License))
 	f, err := s.known(w.sources[0])
@@ -145,11 +145,11 @@ func (s *scripted) move() error {
 	if err != nil {
 		return err
 	}
-	for piece, err := range s.Segments(s.Context(), template.ID, 0) {
+	for segment, err := range s.Segments(s.Context(), template.ID, 0) {
 		if err != nil {
 			return err
 		}
-		if err := s.Relocate(s.Context(), s.lease, piece, ingest.Address{URI: "moved"}); err != nil {
+		if err := s.Relocate(s.Context(), s.lease, segment, ingest.Address{URI: "moved"}); err != nil {
 			return err
 		}
 	}

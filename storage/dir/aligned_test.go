@@ -2,7 +2,7 @@ package dir
 
 import "unsafe"
 
-// aligned returns memory that begins at a page, as the pipeline's buffers do.
+// aligned returns memory that begins at a page boundary, like the pipeline's buffers.
 func aligned(size int) []byte {
 	const page = 4096
 	raw := make([]byte, size+page)

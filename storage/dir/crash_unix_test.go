@@ -19,7 +19,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// childRoot tells the test binary to be a process that writes until it is killed.
+// childRoot makes the test binary a process that writes until it is killed.
 const childRoot = "INGEST_TEST_DIR_CHILD"
 
 func TestMain(m *testing.M) {
@@ -51,15 +51,15 @@ func writeForever(root string) {
 		if _, err := s.Put(context.Background(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 			panic(err)
 		}
-		// The parent holds us to this: what was reported is there.
+		// The parent expects every reported payload to be stored.
 		if _, err := fmt.Fprintln(log, i); err != nil {
 			panic(err)
 		}
 	}
 }
 
-// TestKilledWhileWriting kills processes at random instants: two write the same
-// payloads at once, whatever has a digest for a name is whole, and whatever was reported is there.
+// Processes are killed at random times while two write the same payloads. Every file named by a
+// digest must be whole, and every reported payload stored.
 func TestKilledWhileWriting(t *testing.T) {
 	root := t.TempDir()
 	rounds := 15
@@ -77,7 +77,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			}
 			writers = append(writers, writer)
 		}
-		if round == 0 { // on a machine with much to do, a process may take long to come to its first payload
+		if round == 0 { // on a busy machine, the first payload may take long
 			for begun := time.Now(); len(reportedPayloads(t, root)) == 0 && time.Since(begun) < time.Minute; {
 				time.Sleep(time.Millisecond)
 			}
@@ -92,18 +92,18 @@ func TestKilledWhileWriting(t *testing.T) {
 		}
 	}
 	s := open(t, root)
-	whole, remains := 0, 0
+	whole, temporary := 0, 0
 	for object, err := range s.List(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if object.Digest.IsZero() {
-			remains++
+			temporary++
 			continue
 		}
 		got, err := get(t, s, object.Digest, ingest.Address{Bytes: object.Bytes})
 		if err != nil || ingest.Sum(got) != object.Digest {
-			t.Errorf("%s holds %d bytes that are not its own, %v", object.Name, object.Bytes, err)
+			t.Errorf("%s holds %d bytes of other content, %v", object.Name, object.Bytes, err)
 		}
 		whole++
 	}
@@ -112,16 +112,16 @@ func TestKilledWhileWriting(t *testing.T) {
 		p := crashPayload(i)
 		if got, err := get(t, s, ingest.Sum(p), ingest.Address{Bytes: int64(len(p))}); err != nil ||
 			!bytes.Equal(got, p) {
-			t.Errorf("payload %d was reported as stored: %d of %d bytes are there, %v", i, len(got), len(p), err)
+			t.Errorf("payload %d was reported as stored, but has %d of %d bytes, %v", i, len(got), len(p), err)
 		}
 	}
 	if len(reported) == 0 {
 		t.Error("the processes reported nothing")
 	}
-	t.Logf("%d kills: %d payloads were reported, %d are there, %d remains", 2*rounds, len(reported), whole, remains)
+	t.Logf("%d kills: %d payloads reported, %d stored, %d temporary files", 2*rounds, len(reported), whole, temporary)
 }
 
-// reportedPayloads reads the logs of all writers. A line that was cut off is no report.
+// reportedPayloads reads the logs of all writers. A partial line is no report.
 func reportedPayloads(t *testing.T, root string) map[int]bool {
 	t.Helper()
 	logs, err := filepath.Glob(filepath.Join(root, "reported.*"))
@@ -149,7 +149,7 @@ func reportedPayloads(t *testing.T, root string) map[int]bool {
 	return reported
 }
 
-// TestPipeForAPayload would hang if the pipe were opened.
+// Opening a pipe would block.
 func TestPipeForAPayload(t *testing.T) {
 	s := open(t, t.TempDir())
 	digest, address := put(t, s, nil)

@@ -14,23 +14,21 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Delete hides the objects, asks confirm, and removes them or puts them back; see ingest.Store.
+// Delete hides the objects, calls confirm, and deletes them or puts them back; see ingest.Store.
 //
-// To hide a payload is to rename it into trash/<token>/, a folder of this call alone. So it is
-// either in its place or hidden, whenever the process is killed, and there is one moment from which
-// a Put does not find it. Such a Put takes it back: by a link, which fails if it was removed first.
-// What is removed is never more than the hidden name. A payload that somebody writes again, or
-// takes back, keeps the name in its place.
+// Delete hides a payload by renaming it into trash/<token>/, a folder of this call. So a payload is
+// either in place or hidden, whenever the process is killed, and from the rename on, Put does not
+// find it in place. Put then takes it back with a link, which fails if the payload was deleted
+// first. Delete only ever deletes the hidden name: a payload that was written again or taken back
+// keeps its name in place.
 //
-// Power cuts: the token's folder is durable before anything is renamed into it. A rename within a
-// file system is one transaction of its journal, so that a payload has one of its two names
-// afterwards, and both are found: hiding needs no sync. A payload that is put back or taken back
-// has its name in its place durable before the hidden one goes, as somebody may rely on it. That a
-// payload is removed is not made durable: it may be back, in its place or hidden, and the next gc
-// finds it.
+// Power failures: the token's folder is durable before anything is renamed into it. A rename within
+// a file system is one transaction of its journal, so a payload has one of its two names
+// afterwards, and both are found: hiding needs no sync. When a payload is put back or taken back,
+// its name in place is durable before the hidden name is removed, since a row may depend on it. A
+// deletion need not be durable: if the payload reappears, the next gc finds it.
 //
-// A temporary file has nobody who might rely on it: it is not hidden, but removed once confirm has
-// returned.
+// No row depends on a temporary file: it is not hidden, but deleted after confirm returns.
 func (s *Store) Delete(
 	ctx context.Context,
 	objects []ingest.Object,
@@ -50,38 +48,37 @@ func (s *Store) Delete(
 	if err == nil {
 		err = confirm(ctx)
 	}
-	settle := d.remove
+	finish := d.remove
 	if err != nil {
-		settle = d.putBack
+		finish = d.putBack
 	}
-	// What is hidden is dealt with although ctx has ended, but not for long: the next gc can do so
-	// too.
-	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	// Finish even if ctx has ended, but not for long: the next gc can do it, too.
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	for i, object := range objects {
 		if d.at[i] == "" {
 			continue
 		}
-		if err := s.try(rest, func() error { return settle(d.at[i], object) }); err != nil {
+		if err := s.try(rest, func() error { return finish(d.at[i], object) }); err != nil {
 			failed[i] = fmt.Errorf("remove %s: %w", ingest.Printable(object.Name), err)
 		}
 	}
-	s.tidy()
+	s.removeEmptyTrash()
 	return failed, err
 }
 
-// settleTimeout bounds what Delete does after confirm.
-const settleTimeout = time.Minute
+// finishTimeout bounds the time that Delete takes after confirm.
+const finishTimeout = time.Minute
 
 // deletion is one call of Delete.
 type deletion struct {
 	*Store
-	token string   // the name of its folder in trash
-	made  bool     // the folder, durably
-	at    []string // where each object is now; empty for one that is gone or stays
+	token string   // name of its folder in trash
+	made  bool     // the folder exists durably
+	at    []string // path of each object; empty if it is gone or stays
 }
 
-// hide renames a payload into the trash, if it is still the write that was listed.
+// hide renames a payload into the trash if it was not modified since it was listed.
 func (d *deletion) hide(i int, object ingest.Object) error {
 	path, err := d.objectPath(object)
 	if err != nil {
@@ -105,14 +102,14 @@ func (d *deletion) hide(i int, object ingest.Object) error {
 		return ignoreMissing(err)
 	}
 	d.at[i] = hidden
-	if err := unchanged(hidden, object); err != nil { // it was written between the look and the rename
+	if err := unchanged(hidden, object); err != nil { // modified between the check and the rename
 		d.at[i] = ""
 		return errors.Join(err, d.putBack(hidden, object))
 	}
 	return nil
 }
 
-// unchanged returns an error if the file at path is not the write that was listed.
+// unchanged returns an error if the file at path was modified since it was listed.
 func unchanged(path string, object ingest.Object) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -126,8 +123,8 @@ func unchanged(path string, object ingest.Object) error {
 	return nil
 }
 
-// makeTrash makes the folder of this call, durably. Another gc may remove the one above it, where
-// that is empty.
+// makeTrash makes the folder of this call, durably. It retries because another gc may remove the
+// folder above while that is empty.
 func (d *deletion) makeTrash() (err error) {
 	for range 3 {
 		if d.made {
@@ -145,12 +142,12 @@ func (d *deletion) makeTrash() (err error) {
 	return err
 }
 
-// remove deletes what is hidden, or a temporary file.
+// remove deletes a hidden payload or a temporary file.
 func (d *deletion) remove(path string, _ ingest.Object) error {
 	return ignoreMissing(d.do("remove", path, func() error { return os.Remove(path) }))
 }
 
-// putBack gives a hidden payload its place again. Where that is taken, the sound one of the two
+// putBack puts a hidden payload back in place. If the name is taken, the intact one of the two
 // stays.
 func (d *deletion) putBack(path string, object ingest.Object) error {
 	if object.Digest.IsZero() {
@@ -159,7 +156,7 @@ func (d *deletion) putBack(path string, object ingest.Object) error {
 	final := d.payload(object.Digest)
 	err := d.link(path, final)
 	if errors.Is(err, fs.ErrExist) {
-		if isSound(final, object.Digest) {
+		if isIntact(final, object.Digest) {
 			return d.remove(path, object)
 		}
 		err = d.do("rename", final, func() error { return rename(path, final) })
@@ -177,7 +174,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-func isSound(path string, digest ingest.Digest) bool {
+func isIntact(path string, digest ingest.Digest) bool {
 	f, err := openFile(path)
 	if err != nil {
 		return false

@@ -1,18 +1,17 @@
-// Package dir keeps payloads in a local folder, one file each:
+// Package dir stores payloads in a local folder, one file each:
 //
-//	<root>/owner                               the identity of the catalogue that the store belongs to
+//	<root>/owner                               the identity of the store's catalogue
 //	<root>/sha256/ab/<64 hexadecimal digits>   payloads, by the first byte of their digest
-//	<root>/tmp/<process>-<random>              payloads that are being written
+//	<root>/tmp/<process>-<random>              payloads being written
 //	<root>/trash/<process>-<random>/<digest>   payloads that a Delete has hidden
-//	<root>/catalogs/<identity>                 of stores from before there was an owner: who used it
+//	<root>/catalogs/<identity>                 in stores of earlier versions: a catalogue that used it
 //
-// A payload is written under a temporary name, synced, renamed to its digest,
-// and then its folder is synced. So a file that has a digest for a name is whole
-// and on the disk, and a crash at any instant leaves at most a temporary file
-// and a payload that no row refers to. Payloads are private to the user.
+// A payload is written under a temporary name, synced, and renamed to its digest; then its folder
+// is synced. So a file named by a digest is whole and durable, and a crash leaves at most a
+// temporary file and a payload that no row refers to. Payloads are private to the user.
 //
-// Nothing in the store is reached through a symbolic link below the root. The
-// folder may be moved: addresses are relative to it.
+// The store follows no symbolic link below the root. The folder may be moved: addresses are
+// relative to it.
 package dir
 
 import (
@@ -33,20 +32,20 @@ var _ ingest.FileStore = (*Store)(nil)
 // Store is a folder of payloads. Any number of processes may use one folder at once.
 type Store struct {
 	root   string
-	policy storage.Policy // how an operation is tried again
-	// hook sees each change of the folder before and after it takes effect, and
-	// can make it fail. It is nil but in tests.
+	policy storage.Policy // for retries
+	// hook is called before and after each change of the folder, and can make it fail. Only tests
+	// set it.
 	hook func(step, path string, done bool) error
 
 	preparing sync.Mutex
 	prepared  bool // the folders exist, durably
 }
 
-// Open returns the store in the folder at path. A folder that does not exist
-// yet is made by the first Put or claim, so that a mere look creates nothing.
+// Open returns the store in the folder at path. It does not create the folder: the first Put or
+// claim does.
 func Open(path string) (*Store, error) {
 	if path == "" {
-		return nil, errors.New("the store's folder has no name")
+		return nil, errors.New("store folder: the path is empty")
 	}
 	root, err := filepath.Abs(path)
 	if err != nil {
@@ -68,7 +67,7 @@ func Open(path string) (*Store, error) {
 	return &Store{root: root}, f.Close()
 }
 
-// try runs op, and again where its error may pass.
+// try runs op, and retries transient errors.
 func (s *Store) try(ctx context.Context, op func() error) error {
 	return storage.Do(ctx, s.policy, func() error { return explain(op()) })
 }
@@ -87,7 +86,7 @@ func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest
 	})
 }
 
-// Replace stores payload even where something has its digest for a name; see ingest.Store.
+// Replace stores payload even if a file has its name; see ingest.Store.
 func (s *Store) Replace(
 	ctx context.Context,
 	digest ingest.Digest,
@@ -102,8 +101,8 @@ func (s *Store) Replace(
 	})
 }
 
-// store runs op for a payload. If a folder has gone, the next call makes the folders again; this
-// one is not tried a second time, for a store that vanishes in mid-run is to be noticed.
+// store runs op for a payload. If a folder has disappeared, it does not retry, because a store that
+// disappears during a run must be noticed. The next call makes the folders again.
 func (s *Store) store(
 	ctx context.Context,
 	digest ingest.Digest,
@@ -122,8 +121,8 @@ func (s *Store) store(
 	return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
 }
 
-// holds reports whether a file of this size has the digest for a name. One of
-// another size is damaged, and a link is none of ours: both are written over.
+// holds reports whether the payload's file exists and has this size. A file of another size is
+// damaged, and a link is not the store's: both are overwritten.
 func (s *Store) holds(digest ingest.Digest, bytes int64) bool {
 	return isFile(s.payload(digest), bytes)
 }

@@ -22,10 +22,10 @@ func open(t testing.TB, root string) *Store {
 	return s
 }
 
-// payload returns the same bytes for the same size, in memory that begins at a page.
+// payload returns the same bytes for the same size, in memory that begins at a page boundary.
 func payload(size int) []byte {
 	p := aligned(size)
-	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(p) // it never fails
+	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(p) // cannot fail
 	return p
 }
 
@@ -58,12 +58,12 @@ func (d damaging) DamageAt(digest ingest.Digest, _ ingest.Address, p []byte) {
 
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Open {
-		root := filepath.Join(t.TempDir(), "not", "there yet")
+		root := filepath.Join(t.TempDir(), "not", "existing")
 		return func(t *testing.T, step func() error) ingest.Store {
 			s := open(t, root)
 			if step != nil {
 				s.hook = func(at, path string, _ bool) error {
-					if at == "mkdir" && filepath.Base(filepath.Dir(path)) == payloads { // 256 times the same
+					if at == "mkdir" && filepath.Base(filepath.Dir(path)) == payloads { // skip 256 equal steps
 						return nil
 					}
 					return step()
@@ -81,7 +81,7 @@ func TestLayout(t *testing.T) {
 	hex := digest.String()
 	if want := "dir:sha256/" + hex[:2] + "/" + hex; address.URI != want || address.Bytes != 7 || address.Name != "" ||
 		!address.Modified.IsZero() {
-		t.Errorf("address %+v, want %s alone and the size", address, want)
+		t.Errorf("address %+v, want only %s and the size", address, want)
 	}
 	info, err := os.Lstat(filepath.Join(root, "sha256", hex[:2], hex))
 	if err != nil {
@@ -91,7 +91,7 @@ func TestLayout(t *testing.T) {
 		t.Errorf("a payload has mode %v, want it private", info.Mode())
 	}
 	if left, _ := os.ReadDir(filepath.Join(root, "tmp")); len(left) != 0 {
-		t.Errorf("temporaries after a Put: %v", left)
+		t.Errorf("temporary files after a Put: %v", left)
 	}
 	moved := filepath.Join(t.TempDir(), "moved")
 	if err := os.Rename(root, moved); err != nil {
@@ -112,7 +112,7 @@ func TestOpenMakesNothing(t *testing.T) {
 		t.Errorf("List: %v, %v", object, err)
 	}
 	if _, err := os.Lstat(root); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a look at the store made its folder: %v", err)
+		t.Errorf("reading the store made its folder: %v", err)
 	}
 }
 
@@ -141,11 +141,11 @@ func TestBadRoots(t *testing.T) {
 	}
 	odd := open(t, filepath.Join(folder, "odd"))
 	if _, err := odd.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil); err == nil {
-		t.Error("a file in place of sha256/ was taken for a folder")
+		t.Error("Put accepted a file in place of the folder sha256")
 	}
 }
 
-func TestDamagedSizeIsWrittenAnew(t *testing.T) {
+func TestWrongSizeIsOverwritten(t *testing.T) {
 	for name, size := range map[string]int64{"shorter": 5, "longer": 1 << 17, "empty": 0} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, t.TempDir())
@@ -167,7 +167,7 @@ func TestDamagedSizeIsWrittenAnew(t *testing.T) {
 	}
 }
 
-func TestReplaceWritesOverTheSameSize(t *testing.T) {
+func TestReplaceOverwritesTheSameSize(t *testing.T) {
 	s := open(t, t.TempDir())
 	p := payload(100_000)
 	digest, address := put(t, s, p)
@@ -176,7 +176,7 @@ func TestReplaceWritesOverTheSameSize(t *testing.T) {
 	}
 	put(t, s, p)
 	if got, _ := get(t, s, digest, address); bytes.Equal(got, p) {
-		t.Error("Put wrote a second time what was there already in the right size")
+		t.Error("Put wrote a payload that was present in the right size")
 	}
 	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil {
 		t.Fatal(err)
@@ -186,8 +186,8 @@ func TestReplaceWritesOverTheSameSize(t *testing.T) {
 	}
 }
 
-// TestSizesFromRowsCostNoMemory: an address comes from a database, and may say anything.
-func TestSizesFromRowsCostNoMemory(t *testing.T) {
+// Addresses come from a database, and may contain any size.
+func TestSizesFromRowsNeedNoMemory(t *testing.T) {
 	s := open(t, t.TempDir())
 	digest, address := put(t, s, payload(5000))
 	for _, bytes := range []int64{-1, 0, 4999, 5001, 1 << 40, 1<<63 - 1} {
@@ -208,7 +208,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(outside, s.payload(digest)); err != nil {
-		t.Skip("no symbolic links here:", err)
+		t.Skip("no symbolic links:", err)
 	}
 	if _, err := get(t, s, digest, address); err == nil || errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get through a link: %v", err)
@@ -235,7 +235,7 @@ func TestLinkedFanOutIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(elsewhere, s.fanOut(digest)); err != nil {
-		t.Skip("no symbolic links here:", err)
+		t.Skip("no symbolic links:", err)
 	}
 	if _, err := get(t, s, digest, address); err == nil {
 		t.Error("Get went through a linked folder")
@@ -256,7 +256,7 @@ func TestLinkedFanOutIsRefused(t *testing.T) {
 	}
 }
 
-func TestFoldersThatGoAreMadeAgain(t *testing.T) {
+func TestDeletedFoldersAreMadeAgain(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "store")
 	s := open(t, root)
 	p := payload(5000)
@@ -265,7 +265,7 @@ func TestFoldersThatGoAreMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p); err == nil {
-		t.Log("the first Put already noticed")
+		t.Log("the first Put did not fail")
 	}
 	put(t, s, p)
 	if _, err := get(t, s, digest, address); err != nil {
@@ -273,9 +273,9 @@ func TestFoldersThatGoAreMadeAgain(t *testing.T) {
 	}
 }
 
-// BenchmarkPut writes payloads of a segment's usual size, as the pipeline does.
+// BenchmarkPut writes payloads of the usual segment size, like the pipeline.
 func BenchmarkPut(b *testing.B) {
-	for name, shift := range map[string]int{"aligned": 0, "odd memory": 1} {
+	for name, shift := range map[string]int{"aligned": 0, "unaligned": 1} {
 		b.Run(name, func(b *testing.B) {
 			s := open(b, b.TempDir())
 			p := payload(8<<20 + 4096)[shift : 8<<20-32+shift]

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// isDirect reports whether the file's writes pass the page cache by now.
+// isDirect reports whether the file's writes bypass the page cache.
 func isDirect(t *testing.T, f *os.File) bool {
 	t.Helper()
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
@@ -27,7 +27,7 @@ func TestDirectWrites(t *testing.T) {
 	folder := t.TempDir()
 	probe, err := os.OpenFile(filepath.Join(folder, "probe"), os.O_CREATE|os.O_WRONLY|unix.O_DIRECT, 0o600)
 	if err != nil {
-		t.Skip("this file system has no direct writes:", err)
+		t.Skip("this file system does not support O_DIRECT:", err)
 	}
 	probe.Close()
 	for name, test := range map[string]struct {
@@ -36,8 +36,8 @@ func TestDirectWrites(t *testing.T) {
 	}{
 		"whole pages": {payload(1 << 20), true},
 		"with a tail": {payload(1<<20 + 4096 + 17), true},
-		"small":       {payload(directLeast - 1), false},
-		"odd memory":  {payload(1<<20 + 1)[1:], false},
+		"small":       {payload(directMin - 1), false},
+		"unaligned":   {payload(1<<20 + 1)[1:], false},
 		"empty":       {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,8 +60,8 @@ func TestDirectWrites(t *testing.T) {
 	}
 }
 
-// TestRefusedDirectWrite: a file system may take the flag and refuse the write. Memory
-// at an odd address brings that about on one that is fit for direct writes.
+// A file system may accept O_DIRECT but refuse the write. Unaligned memory has that effect on one
+// that supports it.
 func TestRefusedDirectWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	f, direct, err := create(path, payload(1<<20))
@@ -69,20 +69,20 @@ func TestRefusedDirectWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	odd := payload(1<<20 + 1)[1:]
-	if err := writeAll(f, odd, direct); err != nil {
+	unaligned := payload(1<<20 + 1)[1:]
+	if err := writeAll(f, unaligned, direct); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, odd) {
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, unaligned) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
-// TestSmallDisk fills a file system of 3 MiB.
+// The disk has 3 MiB.
 func TestSmallDisk(t *testing.T) {
 	root := t.TempDir()
 	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=3m"); err != nil {
-		t.Skip("cannot mount a small file system, which takes root:", err)
+		t.Skip("needs root, to mount a small file system:", err)
 	}
 	defer func() { _ = unix.Unmount(root, unix.MNT_DETACH) }()
 	s := open(t, root)
@@ -94,11 +94,11 @@ func TestSmallDisk(t *testing.T) {
 			t.Errorf("Put on a full disk: %v", err)
 		}
 		if left, _ := os.ReadDir(s.folder(temporaries)); len(left) != 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("temporary files: %v", left)
 		}
 	}
 	if _, err := get(t, s, digest, address); err != nil {
-		t.Errorf("what was there before: %v", err)
+		t.Errorf("the payload stored before: %v", err)
 	}
 	put(t, s, payload(1<<20+5))
 }

@@ -6,15 +6,15 @@ import (
 	"syscall"
 )
 
-// failure adds to an error of the system what storage.Do asks.
+// failure is a transient error, for storage.Do.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-// Transient reports that the same call may succeed if it is made again soon.
+// Transient implements storage.Transient.
 func (f failure) Transient() bool { return true }
 
-// explain puts a full disk in words, and marks what is worth another attempt.
+// explain names a full disk, and marks transient errors.
 func explain(err error) error {
 	switch {
 	case isDiskFull(err):
@@ -26,8 +26,8 @@ func explain(err error) error {
 	}
 }
 
-// isTransient is for what the system says of itself: interrupted, too many open
-// files, try again; and for files that another process holds for a moment.
+// isTransient reports whether the system says that a retry may succeed (interrupted, too many open
+// files), or that another process has the file open.
 func isTransient(err error) bool {
 	var number syscall.Errno
 	return errors.As(err, &number) && (number.Temporary() || isHeld(number))

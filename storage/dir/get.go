@@ -30,7 +30,7 @@ func (s *Store) Get(
 	})
 }
 
-// Stat compares the size of the payload's file; see ingest.Store. A folder vouches for no content.
+// Stat compares the size of the payload's file; see ingest.Store. It never attests the content.
 func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error) {
 	return false, s.look(ctx, digest, func() error {
 		f, err := s.open(digest)
@@ -53,7 +53,7 @@ func (s *Store) look(ctx context.Context, digest ingest.Digest, op func() error)
 	return nil
 }
 
-// open opens the payload of digest where it is, or where a Delete has hidden it.
+// open opens the payload of digest, in place or hidden.
 func (s *Store) open(digest ingest.Digest) (*os.File, error) {
 	if err := s.realFolders(digest); err != nil {
 		return nil, err
@@ -67,11 +67,11 @@ func (s *Store) open(digest ingest.Digest) (*os.File, error) {
 			return f, err
 		}
 	}
-	return openFile(s.payload(digest)) // it may have been put back since
+	return openFile(s.payload(digest)) // it may have been put back
 }
 
 func openFile(path string) (*os.File, error) {
-	// A pipe would block when it is opened, so the name is looked at first.
+	// Opening a pipe would block, so the file is checked first.
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func read(f *os.File, bytes, offset int64, into []byte) error {
 	return err
 }
 
-// realFolders returns an error if a link stands in for a folder on the way to the payload.
+// realFolders returns an error if a folder on the path to the payload is a link.
 func (s *Store) realFolders(digest ingest.Digest) error {
 	if err := realFolder(s.folder(payloads)); err != nil {
 		return err

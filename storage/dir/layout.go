@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The folders of a store, and its record.
+// The folders of a store, and the file with its owner.
 const (
 	payloads    = "sha256"
 	temporaries = "tmp"
@@ -30,7 +30,7 @@ func (s *Store) payload(d ingest.Digest) string {
 
 func (s *Store) folder(name string) string { return filepath.Join(s.root, name) }
 
-// payloadName is the store's own name for a payload, the same on every system.
+// payloadName is the store's name for a payload, the same on every system.
 func payloadName(d ingest.Digest) string {
 	text := d.String()
 	return payloads + "/" + text[:2] + "/" + text
@@ -40,20 +40,20 @@ func address(d ingest.Digest, bytes int) ingest.Address {
 	return ingest.Address{URI: "dir:" + payloadName(d), Bytes: int64(bytes)}
 }
 
-// temporaryName returns a name that no other write has: O_EXCL settles the rest.
+// temporaryName returns a random name. O_EXCL detects collisions.
 func temporaryName() string {
 	return fmt.Sprintf("%d-%016x", os.Getpid(), rand.Uint64())
 }
 
-// isTemporary reports whether temporaryName may have made this name. A file that
-// somebody else put there is not ours to remove.
+// isTemporary reports whether temporaryName may have made this name. Other files are not ours to
+// delete.
 func isTemporary(name string) bool {
 	process, random, ok := strings.Cut(name, "-")
 	return ok && process != "" && strings.Trim(process, "0123456789") == "" &&
 		len(random) == 16 && strings.Trim(random, "0123456789abcdef") == ""
 }
 
-// payloadDigest reads the digest from the name of a file in the given fan-out folder.
+// payloadDigest returns the digest that is the name of a file in the given fan-out folder.
 func payloadDigest(fanOut, name string) (ingest.Digest, bool) {
 	var d ingest.Digest
 	if d.UnmarshalText([]byte(name)) != nil || name[:2] != fanOut {

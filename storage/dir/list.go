@@ -14,13 +14,12 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// listChunk is how many names of a folder are held at a time.
+// listChunk is how many names of a folder are read at a time.
 const listChunk = 512
 
-// List yields the payloads, the hidden ones too, and the temporary files of the
-// store; see ingest.Store. Files under names that the store does not give are
-// not ours: they are not yielded. A write that another process is busy with is
-// yielded too: its Modified tells it from an old one.
+// List yields the payloads, including hidden ones, and the temporary files; see ingest.Store. It
+// ignores files with other names. It also yields files that another process is writing: their
+// Modified is recent.
 func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {
 		if !s.listPayloads(ctx, yield) {
@@ -46,7 +45,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	}
 }
 
-// listPayloads reports whether the listing goes on.
+// listPayloads reports whether to continue the listing.
 func (s *Store) listPayloads(ctx context.Context, yield func(ingest.Object, error) bool) bool {
 	for i := range 256 {
 		fanOut := fmt.Sprintf("%02x", i)
@@ -62,7 +61,7 @@ func (s *Store) listPayloads(ctx context.Context, yield func(ingest.Object, erro
 	return true
 }
 
-// listFolder yields the regular files of one folder that parse knows.
+// listFolder yields the regular files of one folder whose name parse accepts.
 func (s *Store) listFolder(ctx context.Context, path string, yield func(ingest.Object, error) bool,
 	parse func(name string) (ingest.Object, bool)) bool {
 	if !foldersAreReal(filepath.Dir(path), path) {
@@ -106,7 +105,7 @@ func yieldEntry(entry fs.DirEntry, yield func(ingest.Object, error) bool,
 	}
 	info, err := entry.Info()
 	if errors.Is(err, fs.ErrNotExist) {
-		return true // renamed or removed since the folder was read
+		return true // renamed or deleted since the folder was read
 	}
 	if err != nil {
 		yield(ingest.Object{}, fmt.Errorf("list the store: %w", err))
@@ -116,7 +115,7 @@ func yieldEntry(entry fs.DirEntry, yield func(ingest.Object, error) bool,
 	return yield(object, nil)
 }
 
-// objectPath returns where an object is, if the store could have named it so.
+// objectPath returns the path of an object, or an error if its name is not one of this store.
 func (s *Store) objectPath(object ingest.Object) (string, error) {
 	if name, ok := strings.CutPrefix(object.Name, temporaries+"/"); ok && object.Digest.IsZero() && isTemporary(name) {
 		return filepath.Join(s.folder(temporaries), name), nil
@@ -128,14 +127,14 @@ func (s *Store) objectPath(object ingest.Object) (string, error) {
 	if ok && object.Hidden && object.Name == hiddenName(token, object.Digest) && isTemporary(token) {
 		return filepath.Join(s.folder(trash), token, object.Digest.String()), nil
 	}
-	return "", errors.New("it is not a name of this store")
+	return "", errors.New("not a name of this store")
 }
 
-// hiddenName is the store's own name for a payload that the Delete with this token has hidden.
+// hiddenName is the store's name for a payload that the Delete with this token has hidden.
 func hiddenName(token string, d ingest.Digest) string { return trash + "/" + token + "/" + d.String() }
 
-// foldersAreReal reports whether none of the paths is a link or another stand-in.
-// One that is missing, or that cannot be looked at, is left to the caller that opens it.
+// foldersAreReal reports whether none of the paths is a link or another kind of file. A path that
+// does not exist or cannot be read is left to the caller, who opens it.
 func foldersAreReal(paths ...string) bool {
 	for _, path := range paths {
 		if info, err := os.Lstat(path); err == nil && !info.IsDir() {

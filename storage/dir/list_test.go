@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-func TestListYieldsWhatIsOurs(t *testing.T) {
+func TestListYieldsOnlyOurFiles(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, root)
 	digest, _ := put(t, s, []byte("payload"))
@@ -22,8 +22,8 @@ func TestListYieldsWhatIsOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("tmp/17-0123456789abcdef") // the remains of a write
-	foreign := []string{
+	write("tmp/17-0123456789abcdef") // left by an interrupted write
+	other := []string{
 		"tmp/README", "tmp/17-0123456789ABCDEF", "tmp/-0123456789abcdef", "tmp/17-0123456789abcdef.bak",
 		"note.txt", "sha256/note.txt", "sha256/" + hex, "sha256/00/" + hex, "sha256/00/short",
 		"sha256/" + hex[:2] + "/" + hex + ".bak", "sha256/" + hex[:2] + "/.DS_Store",
@@ -34,7 +34,7 @@ func TestListYieldsWhatIsOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range foreign {
+	for _, name := range other {
 		if name != "sha256/00/"+hex || hex[:2] != "00" {
 			write(name)
 		}
@@ -54,16 +54,16 @@ func TestListYieldsWhatIsOurs(t *testing.T) {
 		t.Errorf("payload: %+v", object)
 	}
 	if object, ok := found["tmp/17-0123456789abcdef"]; !ok || !object.Digest.IsZero() || object.Bytes != 1 {
-		t.Errorf("remains: %+v", object)
+		t.Errorf("temporary file: %+v", object)
 	}
 	for _, object := range found {
 		if err := remove(t, s, object); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, name := range foreign {
+	for _, name := range other {
 		if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
-			t.Errorf("a file that is not ours is gone: %v", err)
+			t.Errorf("a file that is not ours was deleted: %v", err)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 		{Digest: digest, Name: "tmp/17-0123456789abcdef"}, {Digest: digest, Name: "catalogs/c"}, {Digest: digest},
 	} {
 		if err := remove(t, s, object); err == nil {
-			t.Errorf("Delete of %+v went through", object)
+			t.Errorf("Delete of %+v succeeded", object)
 		}
 	}
 	if _, err := os.Lstat(outside); err != nil {
@@ -94,7 +94,7 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 	}
 }
 
-// TestListOfManyFiles crosses the chunks that a folder is read in.
+// A folder is read in several chunks.
 func TestListOfManyFiles(t *testing.T) {
 	s := open(t, t.TempDir())
 	put(t, s, nil)
@@ -111,7 +111,7 @@ func TestListOfManyFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if seen[object.Digest] {
-			t.Errorf("%s came twice", object.Name)
+			t.Errorf("%s was listed twice", object.Name)
 		}
 		seen[object.Digest] = true
 	}
@@ -140,7 +140,7 @@ func TestListReportsAnUnreadableFolder(t *testing.T) {
 	}
 }
 
-// remove deletes one object, and returns what Delete says of it.
+// remove deletes one object and returns its error.
 func remove(t *testing.T, s *Store, object ingest.Object) error {
 	t.Helper()
 	failed, err := s.Delete(t.Context(), []ingest.Object{object}, func(context.Context) error { return nil })

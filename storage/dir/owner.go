@@ -14,8 +14,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Owner returns the catalogue that the store belongs to, and makes claim the owner if nobody is;
-// see ingest.Store.
+// Owner returns the catalogue that the store belongs to. If there is none, it makes claim the
+// owner; see ingest.Store.
 func (s *Store) Owner(ctx context.Context, claim string) (owner string, err error) {
 	err = s.try(ctx, func() error {
 		owner, err = s.owner(claim)
@@ -41,7 +41,7 @@ func (s *Store) owner(claim string) (string, error) {
 	if claim == "" || owner != "" && owner != claim {
 		return owner, nil
 	}
-	if err := s.prepare(); err != nil { // it also makes a record durable whose process was killed
+	if err := s.prepare(); err != nil { // also syncs a record whose process was killed
 		return "", err
 	}
 	if !recorded {
@@ -52,8 +52,8 @@ func (s *Store) owner(claim string) (string, error) {
 	return s.recordedOwner()
 }
 
-// recordedOwner reads the record; empty if there is none. The record ends with a new line: one that
-// does not is not whole.
+// recordedOwner reads the file owner; empty if there is none. A file without a newline at the end
+// is incomplete.
 func (s *Store) recordedOwner() (string, error) {
 	path := s.folder(ownerRecord)
 	f, err := openFile(path)
@@ -68,43 +68,40 @@ func (s *Store) recordedOwner() (string, error) {
 	n, _ := f.Read(text)
 	owner, whole := strings.CutSuffix(string(text[:n]), "\n")
 	if !whole || owner == "" {
-		return "", fmt.Errorf(
-			"%s does not hold the identity of a catalogue: remove it if its writer was interrupted",
-			path,
-		)
+		return "", fmt.Errorf("%s does not contain a catalogue's identity: remove it if its writer was interrupted", path)
 	}
 	return owner, nil
 }
 
-// maxOwner is the longest record.
+// maxOwner is the maximum size of the file owner in bytes.
 const maxOwner = 4096
 
-// recordOwner writes the record on the condition that there is none. It has its name only when it
-// is whole and on the disk.
+// recordOwner writes the file owner if there is none. The file gets its name when it is whole and
+// durable.
 func (s *Store) recordOwner(claim string) error {
 	path := s.folder(ownerRecord)
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
 	err := s.writeTemporary(temporary, []byte(claim+"\n"))
 	if err == nil {
 		err = s.do("link", path, func() error { return os.Link(temporary, path) })
-		if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links
+		if err != nil && !errors.Is(err, fs.ErrExist) { // the file system has no links
 			err = s.writeTemporary(path, []byte(claim+"\n"))
 		}
 	}
 	_ = s.do("remove", temporary, func() error { return os.Remove(temporary) })
-	if err != nil && !errors.Is(err, fs.ErrExist) { // else another process was first
+	if err != nil && !errors.Is(err, fs.ErrExist) { // fs.ErrExist: another process was first
 		return err
 	}
 	return s.syncFolder(s.root)
 }
 
-// formerOwner is the catalogue that used the store before stores had an owner.
+// formerOwner returns the catalogue that used a store of an earlier version.
 func (s *Store) formerOwner() (string, error) {
 	entries, err := os.ReadDir(s.folder(catalogs))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	// A file that was put there by hand counts: a person can see it. Only hidden files, which file
+	// A file that was added by hand counts, because the user can see it. Hidden files, which file
 	// managers leave, do not.
 	entries = slices.DeleteFunc(entries, func(entry fs.DirEntry) bool { return strings.HasPrefix(entry.Name(), ".") })
 	if len(entries) == 0 {
@@ -120,7 +117,7 @@ func (s *Store) formerOwner() (string, error) {
 	return identities[0], nil
 }
 
-// unescape turns the name of an entry into the identity that it was made for: %XX is a byte.
+// unescape returns the identity of an entry's name: %XX is a byte.
 func unescape(name string) string {
 	var identity strings.Builder
 	for i := 0; i < len(name); i++ {

@@ -12,8 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// entries makes a store as it was before stores had an owner, used by catalogues with these
-// entries.
+// entries makes a store of an earlier version, with these entries in catalogs.
 func entries(t *testing.T, names ...string) *Store {
 	t.Helper()
 	root := t.TempDir()
@@ -28,9 +27,8 @@ func entries(t *testing.T, names ...string) *Store {
 	return open(t, root)
 }
 
-// TestOwnerOfAnOlderStore: its only entry is the owner, which is recorded when that catalogue
-// claims the store.
-func TestOwnerOfAnOlderStore(t *testing.T) {
+// A single entry is the owner. It is recorded when that catalogue claims the store.
+func TestOwnerOfEarlierVersion(t *testing.T) {
 	for name, identity := range map[string]string{
 		"0f8fad5b-d9cb": "0f8fad5b-d9cb", "%2E%2E%2Fx": "../x", "%41": "A", "a%25b": "a%b",
 		"%C3%BC": "ü", "%": "%", "%4": "%4", "%zz": "%zz",
@@ -55,7 +53,7 @@ func TestOwnerOfAnOlderStore(t *testing.T) {
 	}
 }
 
-// TestSharedStore: of several catalogues none is the owner, and the way out is named.
+// If there are several catalogues, none is the owner, and the error says what to do.
 func TestSharedStore(t *testing.T) {
 	s := entries(t, "one", "two")
 	for _, claim := range []string{"", "one", "three"} {
@@ -74,7 +72,7 @@ func TestSharedStore(t *testing.T) {
 	}
 }
 
-// TestBrokenRecord: what is no record is nobody, and is not taken for "no owner".
+// An invalid record is an error, not "no owner".
 func TestBrokenRecord(t *testing.T) {
 	for _, text := range []string{"", "\n", "half", strings.Repeat("x", maxOwner+1) + "\n"} {
 		s := open(t, t.TempDir())
@@ -88,8 +86,8 @@ func TestBrokenRecord(t *testing.T) {
 	}
 }
 
-// linkless returns a store in a file system without links.
-func linkless(t *testing.T) *Store {
+// withoutLinks returns a store in a file system without links.
+func withoutLinks(t *testing.T) *Store {
 	s := open(t, t.TempDir())
 	s.hook = func(step, _ string, done bool) error {
 		if step == "link" && !done {
@@ -101,7 +99,7 @@ func linkless(t *testing.T) *Store {
 }
 
 func TestWithoutLinks(t *testing.T) {
-	s := linkless(t)
+	s := withoutLinks(t)
 	for _, claim := range []string{"first", "second", ""} {
 		if owner, err := s.Owner(t.Context(), claim); err != nil || owner != "first" {
 			t.Errorf("claimed by %q, the owner is %q, %v", claim, owner, err)
@@ -135,16 +133,15 @@ func listed(t *testing.T, s *Store) (all []ingest.Object) {
 	return all
 }
 
-// TestPutBackWhereTheNameIsTaken: of what was hidden and what was written since, the sound one
-// stays.
-func TestPutBackWhereTheNameIsTaken(t *testing.T) {
+// If a payload was written while one was hidden, the intact one stays.
+func TestPutBackIfNameIsTaken(t *testing.T) {
 	p := payload(5000)
-	for name, meanwhile := range map[string][]byte{"sound": p, "damaged": make([]byte, len(p)), "short": p[:10]} {
+	for name, written := range map[string][]byte{"intact": p, "damaged": make([]byte, len(p)), "short": p[:10]} {
 		s := open(t, t.TempDir())
 		digest, address := put(t, s, p)
 		refused := errors.New("refused")
 		failed, err := s.Delete(t.Context(), listed(t, s), func(context.Context) error {
-			if err := os.WriteFile(s.payload(digest), meanwhile, 0o600); err != nil {
+			if err := os.WriteFile(s.payload(digest), written, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			return refused
@@ -161,8 +158,8 @@ func TestPutBackWhereTheNameIsTaken(t *testing.T) {
 	}
 }
 
-// TestOrderOfDelete: the trash is durable before anything is renamed into it, and what is put back
-// is durable in its place before its hidden name goes.
+// The trash is durable before anything is renamed into it, and a payload that is put back is
+// durable in place before its hidden name is removed.
 func TestOrderOfDelete(t *testing.T) {
 	root := t.TempDir()
 	s, steps := record(t, root)

@@ -18,8 +18,8 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// record returns a store in root that notes each step as it is done, its path
-// relative to the root and the name of a temporary, or in the trash, as "*".
+// record returns a store in root and the steps that it completes. Paths are relative to root, with
+// "*" for names of temporary files and names in the trash.
 func record(t *testing.T, root string) (*Store, *[]string) {
 	s := open(t, root)
 	var steps []string
@@ -56,7 +56,7 @@ func TestOrderOfSteps(t *testing.T) {
 		"syncdir " + fanOut,
 	}
 
-	// The root, with those above it, is durable before its folders are used.
+	// The root and its parents are durable before its folders are used.
 	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "syncdir ."}
 	for i := range 256 {
 		folders = append(folders, fmt.Sprintf("mkdir sha256/%02x", i))
@@ -69,7 +69,7 @@ func TestOrderOfSteps(t *testing.T) {
 	*steps = nil
 	put(t, s, p)
 	if want := []string{"syncdir " + fanOut}; !slices.Equal(*steps, want) {
-		t.Errorf("Put of what is there: %q, want its name synced and nothing written: %q", *steps, want)
+		t.Errorf("Put of a present payload: %q, want only its name synced: %q", *steps, want)
 	}
 	*steps = nil
 	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil {
@@ -88,9 +88,8 @@ func TestOrderOfSteps(t *testing.T) {
 	}
 }
 
-// TestFolderOfAnotherProcessIsSynced: what was made by a process that was killed
-// before it synced is made durable by the next one.
-func TestFolderOfAnotherProcessIsSynced(t *testing.T) {
+// A new process syncs folders that a killed process may not have synced.
+func TestFoldersOfKilledProcessAreSynced(t *testing.T) {
 	root := t.TempDir()
 	put(t, open(t, root), payload(1))
 	s, steps := record(t, root)
@@ -102,13 +101,13 @@ func TestFolderOfAnotherProcessIsSynced(t *testing.T) {
 	}
 }
 
-// TestFaults lets every step of a Put fail, before and after its effect. No
-// fault leaves a part of a payload, and putting again is right.
+// Every step of Put fails, before or after its effect. No fault leaves a partial payload, and
+// another Put succeeds.
 func TestFaults(t *testing.T) {
 	fault := errors.New("fault")
 	for _, step := range []string{"mkdir", "create", "write", "sync", "rename", "syncdir"} {
 		for _, done := range []bool{false, true} {
-			for _, leave := range []bool{false, true} { // the temporary cannot be removed either
+			for _, leave := range []bool{false, true} { // removing the temporary file fails, too
 				t.Run(fmt.Sprintf("%s done=%v leave=%v", step, done, leave), func(t *testing.T) {
 					s := open(t, t.TempDir())
 					s.hook = func(at, path string, d bool) error {
@@ -120,7 +119,8 @@ func TestFaults(t *testing.T) {
 					p := payload(100_000)
 					digest := ingest.Sum(p)
 					_, err := s.Put(t.Context(), ingest.Key{Digest: digest}, p)
-					// A rename that only looked like a failure has put the payload in place.
+					// A rename that took effect has stored the payload, even if it returned an
+					// error.
 					if renamed := step == "rename" && done; renamed != (err == nil) {
 						t.Fatalf("Put: %v", err)
 					}
@@ -139,7 +139,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// onlyWhole checks that what has a digest for a name is whole.
+// onlyWhole checks that a file named by a digest is whole.
 func onlyWhole(t *testing.T, s *Store, digest ingest.Digest, p []byte, mayLeave bool) {
 	t.Helper()
 	for object, err := range s.List(t.Context()) {
@@ -147,17 +147,17 @@ func onlyWhole(t *testing.T, s *Store, digest ingest.Digest, p []byte, mayLeave 
 		case err != nil:
 			t.Error(err)
 		case object.Digest.IsZero() && !mayLeave:
-			t.Errorf("%s was left behind", object.Name)
+			t.Errorf("temporary file %s", object.Name)
 		case object.Digest == digest:
 			if got, err := os.ReadFile(s.payload(digest)); err != nil || !bytes.Equal(got, p) {
-				t.Errorf("a part of a payload has its digest: %d of %d bytes, %v", len(got), len(p), err)
+				t.Errorf("a partial payload: %d of %d bytes, %v", len(got), len(p), err)
 			}
 		}
 	}
 }
 
-// TestReplaceReportsItsRename: for Replace an old payload in place is no success.
-func TestReplaceReportsItsRename(t *testing.T) {
+// An old payload in place does not make Replace succeed.
+func TestReplaceReportsFailedRename(t *testing.T) {
 	fault := errors.New("fault")
 	s := open(t, t.TempDir())
 	p := payload(5000)
@@ -173,7 +173,7 @@ func TestReplaceReportsItsRename(t *testing.T) {
 	}
 }
 
-func TestDiskFullIsNamed(t *testing.T) {
+func TestDiskFull(t *testing.T) {
 	s := open(t, t.TempDir())
 	full := os.NewSyscallError("write", diskFull)
 	s.hook = func(step, path string, done bool) error {
@@ -185,22 +185,22 @@ func TestDiskFullIsNamed(t *testing.T) {
 	_, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum([]byte("x"))}, []byte("x"))
 	if err == nil || !strings.Contains(err.Error(), "disk full") ||
 		!strings.Contains(err.Error(), s.folder(temporaries)) {
-		t.Errorf("%v: want it to say disk full and to name the file", err)
+		t.Errorf("%v: want \"disk full\" and the file's name", err)
 	}
 	if transient(err) {
 		t.Error("a full disk was called transient")
 	}
 	for object := range s.List(t.Context()) {
-		t.Errorf("left behind: %s", object.Name)
+		t.Errorf("file %s", object.Name)
 	}
 }
 
 func transient(err error) bool {
-	var says interface{ Transient() bool }
-	return errors.As(err, &says) && says.Transient()
+	var e interface{ Transient() bool }
+	return errors.As(err, &e) && e.Transient()
 }
 
-// TestTransient: an error that may pass is met again, and the others are not.
+// Transient errors are retried, others are not.
 func TestTransient(t *testing.T) {
 	s := open(t, t.TempDir())
 	s.policy = storage.Policy{Attempts: 3, First: time.Microsecond, Longest: time.Microsecond}
@@ -232,8 +232,8 @@ func TestTransient(t *testing.T) {
 	}
 }
 
-// TestRenameIsAtomic has two stores, as two processes have, replace one payload
-// while it is read: every read gives all of it.
+// Two stores, as in two processes, replace one payload while it is read: every read returns the
+// whole payload.
 func TestRenameIsAtomic(t *testing.T) {
 	root := t.TempDir()
 	p := payload(300_001)

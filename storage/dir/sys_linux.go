@@ -8,19 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Direct writes pass the page cache by. For payloads of 8 MiB they cost about a
-// third of the processor time of ordinary ones (BenchmarkPut). They need memory,
-// offsets and lengths in whole pages; small payloads gain nothing.
+// Direct writes bypass the page cache. For payloads of 8 MiB they take about a third of the
+// processor time of ordinary writes (BenchmarkPut). They need memory, offsets and lengths in whole
+// pages; small payloads do not benefit.
 const (
 	directAlign = 4096
-	directLeast = 64 << 10
+	directMin   = 64 << 10
 )
 
-// create makes the file and says whether it takes direct writes. A file system
-// that has none refuses the flag.
+// create creates the file and reports whether it takes direct writes. A file system without them
+// refuses the flag.
 func create(path string, payload []byte) (f *os.File, direct bool, err error) {
 	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
-	if len(payload) >= directLeast && isAligned(payload) {
+	if len(payload) >= directMin && isAligned(payload) {
 		f, err = os.OpenFile(path, flags|unix.O_DIRECT, 0o600)
 		if err == nil {
 			return f, true, nil
@@ -28,7 +28,7 @@ func create(path string, payload []byte) (f *os.File, direct bool, err error) {
 		if !errors.Is(err, unix.EINVAL) {
 			return nil, false, err
 		}
-		// Some systems make the file before they refuse the flag.
+		// Some file systems create the file before they refuse the flag.
 		_ = os.Remove(path)
 	}
 	f, err = os.OpenFile(path, flags, 0o600)
@@ -39,8 +39,8 @@ func isAligned(payload []byte) bool {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(payload)))%directAlign == 0
 }
 
-// writeAll writes payload to f. Of a direct file the whole pages go directly; the
-// rest, and all that the file system then refuses, goes the ordinary way.
+// writeAll writes payload to f. If f is direct, whole pages are written directly; the rest, and
+// what the file system refuses, is written the ordinary way.
 func writeAll(f *os.File, payload []byte, direct bool) error {
 	written := 0
 	if direct {
@@ -60,7 +60,7 @@ func writeAll(f *os.File, payload []byte, direct bool) error {
 	return err
 }
 
-// endDirect makes later writes to f ordinary ones.
+// endDirect makes later writes ordinary ones.
 func endDirect(f *os.File) error {
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
 	if err == nil {

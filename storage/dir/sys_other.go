@@ -4,7 +4,7 @@ package dir
 
 import "os"
 
-// create makes the file. Direct writes are for Linux alone.
+// create creates the file. Only Linux has direct writes.
 func create(path string, _ []byte) (f *os.File, direct bool, err error) {
 	f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	return f, false, err

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// noFollow has no counterpart here. Links are seen by Lstat before a file is opened.
+// noFollow does not exist on Windows. Lstat detects links before a file is opened.
 const noFollow = 0
 
-// rename gives the file its new name, in place of whatever has it, and returns
-// when the change has been written through. os.Rename does not ask for the latter.
+// rename renames a file and replaces the target. Unlike os.Rename, it returns when the change is on
+// the disk.
 func rename(from, to string) error {
 	source, err := windows.UTF16PtrFromString(long(from))
 	if err != nil {
@@ -30,8 +30,8 @@ func rename(from, to string) error {
 	return nil
 }
 
-// long lets an absolute path be longer than 260 characters. Functions of package
-// os do so by themselves.
+// long returns an absolute path in the form that may exceed 260 characters. Package os does this
+// itself.
 func long(path string) string {
 	switch {
 	case strings.HasPrefix(path, `\\?\`), strings.HasPrefix(path, `\\.\`):
@@ -47,8 +47,7 @@ func isDiskFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }
 
-// isHeld reports that another process has the file open: a reader of the payload
-// that is replaced, a virus scanner.
+// isHeld reports whether another process has the file open, such as a reader or a virus scanner.
 func isHeld(number syscall.Errno) bool {
 	return number == windows.ERROR_SHARING_VIOLATION || number == windows.ERROR_LOCK_VIOLATION ||
 		number == windows.ERROR_ACCESS_DENIED

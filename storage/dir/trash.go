@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// trashFolders returns the folders in which payloads are hidden. As a rule there is none.
+// trashFolders returns the folders with hidden payloads. Usually there is none.
 func (s *Store) trashFolders() []string {
 	entries, err := os.ReadDir(s.folder(trash))
 	if err != nil || !foldersAreReal(s.folder(trash)) {
@@ -24,7 +24,7 @@ func (s *Store) trashFolders() []string {
 	return folders
 }
 
-// hidden returns where the payload of digest may be hidden.
+// hidden returns the paths where the payload of digest may be hidden.
 func (s *Store) hidden(digest ingest.Digest) []string {
 	folders := s.trashFolders()
 	for i := range folders {
@@ -33,8 +33,8 @@ func (s *Store) hidden(digest ingest.Digest) []string {
 	return folders
 }
 
-// takeBack moves a payload that a Delete has hidden to its place again. It reports whether one of
-// this size is there then.
+// takeBack moves a hidden payload back in place. It reports whether a payload of this size is in
+// place then.
 func (s *Store) takeBack(digest ingest.Digest, bytes int64) bool {
 	for _, path := range s.hidden(digest) {
 		if !isFile(path, bytes) {
@@ -47,11 +47,11 @@ func (s *Store) takeBack(digest ingest.Digest, bytes int64) bool {
 	return false
 }
 
-// link gives a hidden payload its name in its place, durably, and then takes the hidden one from
-// it. A name that is taken is fs.ErrExist.
+// link links a hidden payload to its name in place, durably, and then removes the hidden name. It
+// returns fs.ErrExist if the name is taken.
 func (s *Store) link(hidden, final string) error {
 	err := s.do("link", final, func() error { return os.Link(hidden, final) })
-	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) { // a file system without links
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) { // the file system has no links
 		if _, err := os.Lstat(final); err == nil {
 			return fs.ErrExist
 		}
@@ -66,10 +66,10 @@ func (s *Store) link(hidden, final string) error {
 	return ignoreMissing(s.do("remove", hidden, func() error { return os.Remove(hidden) }))
 }
 
-// tidy removes the folders in which nothing is hidden any longer.
-func (s *Store) tidy() {
+// removeEmptyTrash removes folders in the trash that are empty.
+func (s *Store) removeEmptyTrash() {
 	for _, folder := range s.trashFolders() {
-		_ = os.Remove(folder) // fails where something is hidden
+		_ = os.Remove(folder) // fails if it is not empty
 	}
 	_ = os.Remove(s.folder(trash))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/durable"
 )
 
-// do runs one change of the folder under the eyes of the hook.
+// do makes one change of the folder, and calls the hook before and after.
 func (s *Store) do(step, path string, act func() error) error {
 	if s.hook == nil {
 		return act()
@@ -25,11 +25,10 @@ func (s *Store) do(step, path string, act func() error) error {
 	return s.hook(step, path, true)
 }
 
-// write puts payload under its digest. The order is the promise: the bytes are
-// durable before they have the name, and the name is durable before write
-// returns. A power cut after the rename may bring the temporary name back beside
-// the new one; gc finds it there. With replace unset, it is enough that another
-// writer was faster: Windows does not rename over a file that a reader has open.
+// write stores payload under its digest. The bytes are durable before they have the name, and the
+// name is durable before write returns. A power failure after the rename may restore the temporary
+// name beside the new one; gc deletes it. Without replace, a payload that another writer has stored
+// is enough: Windows does not rename over a file that a reader has open.
 func (s *Store) write(digest ingest.Digest, payload []byte, replace bool) error {
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
 	final := s.payload(digest)
@@ -38,7 +37,7 @@ func (s *Store) write(digest ingest.Digest, payload []byte, replace bool) error 
 		err = s.do("rename", final, func() error { return rename(temporary, final) })
 	}
 	if err != nil {
-		// Gone already if the rename took place all the same: then nothing is left to remove.
+		// This fails if the rename did take effect; then there is nothing to remove.
 		_ = s.do("remove", temporary, func() error { return os.Remove(temporary) })
 		if replace || !s.holds(digest, int64(len(payload))) {
 			return err
@@ -71,10 +70,9 @@ func (s *Store) writeTemporary(path string, payload []byte) (err error) {
 	return s.do("sync", path, f.Sync)
 }
 
-// prepare makes the store's folders, durably, once for each process. All 256
-// fan-out folders are made at once: that costs one sync, not one for each. What
-// exists already is synced too, for the process that made it may have been
-// killed before it did so.
+// prepare makes the store's folders, durably, once for each process. It makes all 256 fan-out
+// folders together, which costs one sync instead of 256. It also syncs existing folders, since the
+// process that made them may have been killed before it did.
 func (s *Store) prepare() error {
 	s.preparing.Lock()
 	defer s.preparing.Unlock()
@@ -104,7 +102,7 @@ func (s *Store) prepare() error {
 	return nil
 }
 
-// makeFolder makes one folder, or finds it: a real one, not a link.
+// makeFolder makes a folder unless it exists. A link is an error.
 func (s *Store) makeFolder(path string) error {
 	err := s.do("mkdir", path, func() error {
 		err := os.Mkdir(path, 0o700)
@@ -123,7 +121,7 @@ func (s *Store) syncFolder(path string) error {
 	return s.do("syncdir", path, func() error { return durable.SyncFolder(path) })
 }
 
-// realFolder returns an error if path is anything but a folder.
+// realFolder returns an error if path is not a folder.
 func realFolder(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -135,7 +133,7 @@ func realFolder(path string) error {
 	return nil
 }
 
-// describe says what kind of file stands where it should not.
+// describe names the kind of a file.
 func describe(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():

@@ -7,15 +7,15 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// What the rows of Atoms say of themselves.
+// The values of Atoms.Modality and Atoms.SourceType.
 const (
 	modality      = "model"
-	segmentSource = "ingest_segment" // SourceType of a segment's atom
-	fileSource    = "model_file"     // SourceType of a file's atom
-	ollamaSource  = "ollama_blob"    // SourceType of a file that Ollama keeps
+	segmentSource = "ingest_segment" // a segment
+	fileSource    = "model_file"     // a whole file
+	ollamaSource  = "ollama_blob"    // a file of an Ollama store
 )
 
-// fileAtomRow is what the row of Atoms for a whole file says beyond its hash and count.
+// fileAtomRow holds the descriptive columns of a whole file's row in Atoms.
 type fileAtomRow struct {
 	Subtype        string // empty for NULL
 	SourceURI      string
@@ -24,7 +24,7 @@ type fileAtomRow struct {
 	Metadata       string // JSON
 }
 
-// newFileAtom describes a file of the model that goes by name.
+// newFileAtom describes a file of the model called name.
 func newFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) fileAtomRow {
 	atom := fileAtomRow{SourceURI: name.URI, SourceType: fileSource, PayloadLocator: file.Path}
 	meta := fileMetadata{
@@ -42,7 +42,7 @@ func newFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) file
 	return atom
 }
 
-// fileMetadata has the keys that the readers of Atoms.Metadata know.
+// fileMetadata is the JSON in Atoms.Metadata. Other programs read these keys.
 type fileMetadata struct {
 	Name       string  `json:"model_name"`
 	Bytes      int64   `json:"size_bytes"`

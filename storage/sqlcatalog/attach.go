@@ -7,8 +7,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Attach implements ingest.Writer. The model's weights go by every name of it; files says which others go by this one.
-// A name that the model has already means these files from now on.
+// Attach implements ingest.Writer. Every name of the model covers its weights; files are the others
+// that this name covers. A name that exists is redefined.
 func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
 	files []ingest.FileID) error {
 	return c.writeUnder(ctx, lease, func(t *Tx) error {
@@ -31,7 +31,7 @@ func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.M
 	})
 }
 
-// mustBeComplete locks a model, and refuses one that is not complete.
+// mustBeComplete locks a model and returns an error unless it is complete.
 func (t *Tx) mustBeComplete(model ingest.ModelID) error {
 	state, _, err := t.state(model)
 	if err == nil && state != ingest.ModelComplete {
@@ -40,7 +40,7 @@ func (t *Tx) mustBeComplete(model ingest.ModelID) error {
 	return err
 }
 
-// attach returns the model's own file with the content of file id, copied if need be.
+// attach returns the model's own row for the content of file id, and copies the row if necessary.
 func (t *Tx) attach(lease ingest.Lease, model ingest.ModelID, present modelFiles, id ingest.FileID) (modelFile, error) {
 	var f modelFile
 	there, err := t.foundFile(t.One(oneFile, id), &f)
@@ -68,14 +68,19 @@ func (t *Tx) attach(lease ingest.Lease, model ingest.ModelID, present modelFiles
 }
 
 var (
-	copyFile = shared("copy-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx, {cols Role Format FileName SourcePath}, ByteSize, ModifiedNs,
-			ClaimedHash, ContentHash, FileAtomId, SegmentBytes, TensorCount, RecordedBytes, SegmentCount, BytesShared)
-		SELECT @p2, (SELECT COALESCE(MAX(x.FileIdx), -1) + 1 FROM dbo.ModelFiles AS x WHERE x.ModelId = @p2), {cols Role Format FileName SourcePath}, ByteSize, ModifiedNs,
-			ClaimedHash, ContentHash, FileAtomId, SegmentBytes, TensorCount, RecordedBytes, SegmentCount, ByteSize
+	copyFile = shared("copy-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx,
+			{cols Role Format FileName SourcePath}, ByteSize, ModifiedNs, ClaimedHash, ContentHash, FileAtomId,
+			SegmentBytes, TensorCount, RecordedBytes, SegmentCount, BytesShared)
+		SELECT @p2, (SELECT COALESCE(MAX(x.FileIdx), -1) + 1 FROM dbo.ModelFiles AS x WHERE x.ModelId = @p2),
+			{cols Role Format FileName SourcePath}, ByteSize, ModifiedNs, ClaimedHash, ContentHash, FileAtomId,
+			SegmentBytes, TensorCount, RecordedBytes, SegmentCount, ByteSize
 		FROM dbo.ModelFiles WHERE ModelFileId = @p1`)
-	copySegments = shared("copy-segments", `INSERT INTO dbo.FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId, {address}, RawPayload)
-		SELECT @p2, SegmentOrdinal, ByteOffset, ByteSize, AtomId, {address}, RawPayload FROM dbo.FileSegments WHERE ModelFileId = @p1`)
-	// countCopies counts the references of a file that was copied: a template or a license, with few segments.
+	copySegments = shared("copy-segments", `INSERT INTO dbo.FileSegments
+			(ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId, {address}, RawPayload)
+		SELECT @p2, SegmentOrdinal, ByteOffset, ByteSize, AtomId, {address}, RawPayload
+		FROM dbo.FileSegments WHERE ModelFileId = @p1`)
+	// countCopies counts the references of a copied file: a template or a license, with few
+	// segments.
 	countCopies = shared("count-copies", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount
 			+ (SELECT COUNT(*) FROM dbo.FileSegments AS s WHERE s.ModelFileId = @p1 AND s.AtomId = Atoms.AtomId)
 			+ (SELECT COUNT(*) FROM dbo.ModelFiles AS f WHERE f.ModelFileId = @p1 AND f.FileAtomId = Atoms.AtomId)
@@ -83,7 +88,7 @@ var (
 			UNION ALL SELECT f.FileAtomId FROM dbo.ModelFiles AS f WHERE f.ModelFileId = @p1)`)
 )
 
-// copyFile gives model rows of its own for a file of another one, which has no tensors and is not weights.
+// copyFile copies the rows of a file of another model. The file has no tensors and is not weights.
 func (t *Tx) copyFile(id ingest.FileID, model ingest.ModelID) (ingest.FileID, error) {
 	made, err := t.insert(copyFile, id, model)
 	if err == nil {
@@ -95,7 +100,7 @@ func (t *Tx) copyFile(id ingest.FileID, model ingest.ModelID) (ingest.FileID, er
 	return ingest.FileID(made), err
 }
 
-// foundFile scans a file, and reports whether there is one.
+// foundFile scans a file and reports whether there is one.
 func (t *Tx) foundFile(from Scanner, f *modelFile) (there bool, err error) {
 	if *f, err = scanFile(from); noRows(err) {
 		return false, nil

@@ -7,9 +7,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// checkBatch refuses a batch that is not a run of segments without a gap, from its beginning to its end, each with a
-// digest and with a layer if it is a tensor's; and, if payloads go into the rows, one that has not each of them whole.
-// What it passes can be written without a look at more than one segment at a time.
+// checkBatch makes sure that the batch's segments are contiguous from From to To, and that each has
+// a digest, and a layer if and only if it is of a tensor. With InRows, each must carry its whole
+// payload.
 func checkBatch(batch *ingest.Batch) error {
 	at := batch.From
 	for i := range batch.Segments {
@@ -35,47 +35,47 @@ func checkBatch(batch *ingest.Batch) error {
 	return nil
 }
 
-// ErrOtherContent is the error for a segment of a batch that was recorded before, with other bytes.
-var ErrOtherContent = errors.New("other bytes are recorded for it: the file has changed since, though neither its " +
-	"size nor its time says so. " +
-	"Give it another time (touch), and run the same command again")
+// ErrOtherContent is returned for a segment that is already recorded with other bytes.
+var ErrOtherContent = errors.New("other bytes are recorded for it: the file has changed, but its size and " +
+	"modification time have not. Touch the file and run the same command again")
 
-// fileProgress is how far a file has got.
+// fileProgress is how much of a file is recorded.
 type fileProgress struct {
-	Bytes    int64 // of the file
-	Recorded int64 // of them, without a gap from the start
+	Bytes    int64 // size of the file
+	Recorded int64 // without a gap from the start
 	Digest   ingest.Digest
 }
 
-// accepts refuses a batch of the file that leaves a gap, runs over the file's end, or
-// contradicts what is recorded. One that is recorded already, wholly or in part, it takes.
+// accepts returns an error for a batch that leaves a gap, extends past the end of the file, or
+// contradicts what is recorded. A batch that is already recorded, wholly or partly, is accepted.
 func (f *fileProgress) accepts(batch *ingest.Batch) error {
 	switch {
 	case batch.From < 0 || batch.From > f.Recorded:
-		return fmt.Errorf("batch begins at byte %d, and %d are recorded", batch.From, f.Recorded)
+		return fmt.Errorf("batch begins at byte %d, but only %d are recorded", batch.From, f.Recorded)
 	case batch.To > f.Bytes:
 		return fmt.Errorf("batch ends at byte %d of %d", batch.To, f.Bytes)
 	case (batch.To == f.Bytes) == batch.Digest.IsZero():
-		return fmt.Errorf("batch ends at byte %d of %d: the last one, and no other, has the file's digest", batch.To,
-			f.Bytes)
+		return fmt.Errorf("batch ends at byte %d of %d: only the last batch has the file's digest, and it must",
+			batch.To, f.Bytes)
 	case !f.Digest.IsZero() && !batch.Digest.IsZero() && f.Digest != batch.Digest:
-		return fmt.Errorf("digest is %s, and %s is recorded", batch.Digest, f.Digest)
+		return fmt.Errorf("digest is %s, but %s is recorded", batch.Digest, f.Digest)
 	}
 	return nil
 }
 
-// includes reports whether a batch that accepts takes would bring nothing: the file is
-// past its end, and has the digest if the batch does. Noting it would take the file back.
+// includes reports whether an accepted batch adds nothing. Recording its hash state would move the
+// file backwards.
 func (f *fileProgress) includes(batch *ingest.Batch) bool {
 	return batch.To <= f.Recorded && (batch.Digest.IsZero() || !f.Digest.IsZero())
 }
 
-// Added is what a batch brought beyond what was recorded.
+// Added is what a batch added to the tables.
 type Added struct {
 	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
 }
 
-// of returns what the rows of a batch have added to the store. The atoms alone do not tell, where none is shared.
+// of corrects n for a batch whose payloads are not shared: all its bytes are stored, even if their
+// atoms existed.
 func (n Added) of(batch *ingest.Batch) Added {
 	if batch.Unshared {
 		n.Stored, n.Shared = n.Stored+n.Shared, 0

@@ -6,7 +6,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// twoSegments is a batch of bytes 10 to 30 of a file, with payloads: a tensor's segment and another one.
+// twoSegments is a batch of bytes 10 to 30 of a file, with payloads: a tensor segment and another
+// one.
 func twoSegments() *ingest.Batch {
 	return &ingest.Batch{File: 1, From: 10, To: 30, Segments: []ingest.NewSegment{
 		{Segment: ingest.Segment{Tensor: 0, Offset: 10, Bytes: 8}, Layer: 5, Digest: ingest.Sum([]byte("a")),
@@ -19,22 +20,22 @@ func twoSegments() *ingest.Batch {
 func TestCheckBatch(t *testing.T) {
 	for name, test := range map[string]struct {
 		change             func(*ingest.Batch)
-		refused, asPayload bool // as it is, and if payloads go into the rows
+		refused, asPayload bool // without and with payloads in rows
 	}{
-		"whole":                      {func(*ingest.Batch) {}, false, false},
-		"empty":                      {func(b *ingest.Batch) { b.To, b.Segments = 10, nil }, false, false},
-		"empty, and said to be more": {func(b *ingest.Batch) { b.Segments = nil }, true, true},
-		"gap at the start":           {func(b *ingest.Batch) { b.From-- }, true, true},
-		"gap in the midst":           {func(b *ingest.Batch) { b.Segments[1].Offset++ }, true, true},
-		"overlap":                    {func(b *ingest.Batch) { b.Segments[1].Offset-- }, true, true},
-		"gap at the end":             {func(b *ingest.Batch) { b.To++ }, true, true},
-		"segment beyond the end":     {func(b *ingest.Batch) { b.To-- }, true, true},
-		"segment of no bytes":        {func(b *ingest.Batch) { b.Segments[1].Bytes, b.To = 0, 18 }, true, true},
-		"no digest":                  {func(b *ingest.Batch) { b.Segments[1].Digest = ingest.Digest{} }, true, true},
-		"tensor without a layer":     {func(b *ingest.Batch) { b.Segments[0].Layer = 0 }, true, true},
-		"layer without a tensor":     {func(b *ingest.Batch) { b.Segments[1].Layer = 6 }, true, true},
-		"no payload":                 {func(b *ingest.Batch) { b.Segments[1].Payload = nil }, false, true},
-		"short payload":              {func(b *ingest.Batch) { b.Segments[0].Payload = make([]byte, 7) }, false, true},
+		"whole":                  {func(*ingest.Batch) {}, false, false},
+		"empty":                  {func(b *ingest.Batch) { b.To, b.Segments = 10, nil }, false, false},
+		"empty, but a length":    {func(b *ingest.Batch) { b.Segments = nil }, true, true},
+		"gap at the start":       {func(b *ingest.Batch) { b.From-- }, true, true},
+		"gap in the middle":      {func(b *ingest.Batch) { b.Segments[1].Offset++ }, true, true},
+		"overlap":                {func(b *ingest.Batch) { b.Segments[1].Offset-- }, true, true},
+		"gap at the end":         {func(b *ingest.Batch) { b.To++ }, true, true},
+		"segment beyond the end": {func(b *ingest.Batch) { b.To-- }, true, true},
+		"segment of no bytes":    {func(b *ingest.Batch) { b.Segments[1].Bytes, b.To = 0, 18 }, true, true},
+		"no digest":              {func(b *ingest.Batch) { b.Segments[1].Digest = ingest.Digest{} }, true, true},
+		"tensor without a layer": {func(b *ingest.Batch) { b.Segments[0].Layer = 0 }, true, true},
+		"layer without a tensor": {func(b *ingest.Batch) { b.Segments[1].Layer = 6 }, true, true},
+		"no payload":             {func(b *ingest.Batch) { b.Segments[1].Payload = nil }, false, true},
+		"short payload":          {func(b *ingest.Batch) { b.Segments[0].Payload = make([]byte, 7) }, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := twoSegments()
@@ -55,27 +56,27 @@ func TestCheckBatch(t *testing.T) {
 func TestFileProgress(t *testing.T) {
 	right, wrong := ingest.Sum([]byte("right")), ingest.Sum([]byte("wrong"))
 	half := fileProgress{Bytes: 100, Recorded: 50}
-	undigested := fileProgress{Bytes: 100, Recorded: 100} // as another program may leave it
+	undigested := fileProgress{Bytes: 100, Recorded: 100} // another program may leave a file like this
 	whole := fileProgress{Bytes: 100, Recorded: 100, Digest: right}
 	for name, test := range map[string]struct {
 		file              fileProgress
 		from, to          int64
 		digest            ingest.Digest
-		accepted, nothing bool // taken, and bringing nothing
+		accepted, nothing bool // accepted; adds nothing
 	}{
-		"next":                            {half, 50, 60, ingest.Digest{}, true, false},
-		"last":                            {half, 50, 100, right, true, false},
-		"once more":                       {half, 40, 50, ingest.Digest{}, true, true},
-		"partly once more":                {half, 40, 60, ingest.Digest{}, true, false},
-		"last once more":                  {whole, 50, 100, right, true, true},
-		"first of a whole file once more": {whole, 0, 50, ingest.Digest{}, true, true},
-		"the digest that is missing":      {undigested, 50, 100, right, true, false},
-		"gap":                             {half, 51, 60, ingest.Digest{}, false, false},
-		"before the file":                 {half, -1, 60, ingest.Digest{}, false, false},
-		"beyond the file":                 {half, 50, 101, right, false, false},
-		"last without a digest":           {half, 50, 100, ingest.Digest{}, false, false},
-		"digest too early":                {half, 50, 99, right, false, false},
-		"another digest":                  {whole, 50, 100, wrong, false, false},
+		"next":                        {half, 50, 60, ingest.Digest{}, true, false},
+		"last":                        {half, 50, 100, right, true, false},
+		"again":                       {half, 40, 50, ingest.Digest{}, true, true},
+		"partly again":                {half, 40, 60, ingest.Digest{}, true, false},
+		"last again":                  {whole, 50, 100, right, true, true},
+		"first of a whole file again": {whole, 0, 50, ingest.Digest{}, true, true},
+		"the digest that is missing":  {undigested, 50, 100, right, true, false},
+		"gap":                         {half, 51, 60, ingest.Digest{}, false, false},
+		"before the file":             {half, -1, 60, ingest.Digest{}, false, false},
+		"beyond the file":             {half, 50, 101, right, false, false},
+		"last without a digest":       {half, 50, 100, ingest.Digest{}, false, false},
+		"digest too early":            {half, 50, 99, right, false, false},
+		"another digest":              {whole, 50, 100, wrong, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &ingest.Batch{From: test.from, To: test.to, Digest: test.digest}

@@ -38,12 +38,13 @@ func (c *Catalog) Begin(ctx context.Context, lease ingest.Lease, model *ingest.M
 	return entry, nil
 }
 
-// unfinishedModel finds the open model whose source has the key @p1, and its job. The place of the key
-// stays locked until
-// the commit, whether or not there is one, so that of two jobs which begin the same model the second waits.
+// unfinishedModel finds the open model whose source has the key @p1, and its job. The key's range
+// stays locked until the commit even if it is empty: if two jobs begin the same model, the second
+// waits.
 var unfinishedModel = differs("unfinished")
 
-// unfinished finds the open model with this key, which no other live job may work on; 0 if there is none.
+// unfinished returns the open model with this key, or 0. It fails if another live job holds the
+// model.
 func (t *Tx) unfinished(lease ingest.Lease, key ingest.Digest) (ingest.ModelID, error) {
 	var id ingest.ModelID
 	var job sql.NullInt64
@@ -54,7 +55,7 @@ func (t *Tx) unfinished(lease ingest.Lease, key ingest.Digest) (ingest.ModelID, 
 	return id, t.idle(lease, job.Int64)
 }
 
-// idle makes sure that job is lease's own, or that nobody works on it.
+// idle returns an error if another live job holds job.
 func (t *Tx) idle(lease ingest.Lease, job int64) error {
 	if job == lease.Job {
 		return nil
@@ -69,8 +70,8 @@ func (t *Tx) idle(lease ingest.Lease, job int64) error {
 
 var takeOver = shared("take-over", `UPDATE dbo.Models SET IngestionJobId = @p1 WHERE ModelId = @p2`)
 
-// takeOver puts an unfinished model under lease's job. What the model is called may have changed since it was begun;
-// its Key says that the files have not.
+// takeOver assigns an unfinished model to lease's job. The key guarantees the same files, but the
+// model's name may have changed.
 func (t *Tx) takeOver(lease ingest.Lease, model *ingest.Model, entry *ingest.Entry) error {
 	if err := t.Exec(takeOver, lease.Job, entry.ID); err != nil {
 		return err
@@ -82,10 +83,10 @@ func (t *Tx) takeOver(lease ingest.Lease, model *ingest.Model, entry *ingest.Ent
 	return t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
 }
 
-var progressOf = shared("progress",
-	`SELECT ModelFileId, RecordedBytes, HashState, ContentHash FROM dbo.ModelFiles WHERE ModelId = @p1 ORDER BY FileIdx`)
+var progressOf = shared("progress", `SELECT ModelFileId, RecordedBytes, HashState, ContentHash
+	FROM dbo.ModelFiles WHERE ModelId = @p1 ORDER BY FileIdx`)
 
-// progress reads how far each file of an unfinished model got.
+// progress reads how much of each file of an unfinished model is recorded.
 func (t *Tx) progress(id ingest.ModelID, model *ingest.Model) (*ingest.Entry, error) {
 	entry := &ingest.Entry{ID: id}
 	err := t.Each(func(row Scanner) error {
@@ -102,15 +103,14 @@ func (t *Tx) progress(id ingest.ModelID, model *ingest.Model) (*ingest.Entry, er
 		return nil, err
 	}
 	if len(entry.Files) != len(model.Files) {
-		return nil, fmt.Errorf("model %d has %d files, and its key was made from %d", id, len(entry.Files),
-			len(model.Files))
+		return nil, fmt.Errorf("model %d has %d files, want %d", id, len(entry.Files), len(model.Files))
 	}
 	return entry, t.ReadLayers(entry, model)
 }
 
 var layersOf = shared("layers-of", `SELECT LayerId FROM dbo.ModelLayers WHERE ModelId = @p1 ORDER BY LayerIdx`)
 
-// ReadLayers reads the IDs of a model's layers, which run on over its files.
+// ReadLayers reads the IDs of a model's layers. Their order spans the model's files.
 func (t *Tx) ReadLayers(entry *ingest.Entry, model *ingest.Model) error {
 	for i := range entry.Files {
 		entry.Files[i].Layers = make([]ingest.LayerID, 0, len(model.Files[i].Tensors))
@@ -139,9 +139,10 @@ func (t *Tx) ReadLayers(entry *ingest.Entry, model *ingest.Model) error {
 }
 
 var (
-	addModel = shared("add-model", `INSERT INTO dbo.Models ({cols ModelName ModelType Architecture Config}, ParameterCount, State, IngestionJobId)
+	addModel = shared("add-model", `INSERT INTO dbo.Models
+			({cols ModelName ModelType Architecture Config}, ParameterCount, State, IngestionJobId)
 		VALUES ({vals 1 2 3}, {json Models.Config 4}, @p5, 'open', @p6)`)
-	// openKey notes the key of an open model's source, which no two open models share.
+	// openKey adds the key of an open model's source. It is unique among open models.
 	openKey = differs("open-key")
 )
 
@@ -174,7 +175,8 @@ func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.P
 	return entry, t.c.dialect.AddLayers(t, entry, model)
 }
 
-var addDetails = shared("add-model-metadata", `INSERT INTO dbo.ModelMetadata (ModelId, MaxInputLength, EmbeddingDimension, {cols License SourceUrl})
+var addDetails = shared("add-model-metadata", `INSERT INTO dbo.ModelMetadata
+		(ModelId, MaxInputLength, EmbeddingDimension, {cols License SourceUrl})
 	VALUES (@p1, @p2, @p3, {vals 4 5})`)
 
 func (t *Tx) details(id ingest.ModelID, d *ingest.Details) error {
@@ -183,13 +185,14 @@ func (t *Tx) details(id ingest.ModelID, d *ingest.Details) error {
 		Text{Column: "ModelMetadata.SourceUrl", Value: d.SourceURL, Null: true})
 }
 
-// length is a number for a column of type int: NULL if it is not known or too large. It is in the model's Config still.
+// length is a value for a column of type int: NULL if unknown or too large. The model's Config has
+// the number, too.
 func length(n int64) sql.NullInt32 {
 	return sql.NullInt32{Int32: int32(n), Valid: n > 0 && n <= math.MaxInt32}
 }
 
-var addFile = shared("add-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx, {cols Role Format FileName SourcePath}, ByteSize, ModifiedNs,
-		ClaimedHash, SegmentBytes, TensorCount)
+var addFile = shared("add-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx,
+		{cols Role Format FileName SourcePath}, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
 	VALUES (@p1, @p2, {vals 3 4 5 6}, @p7, @p8, @p9, @p10, @p11)`)
 
 func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *ingest.Plan) (ingest.FileID, error) {
@@ -202,8 +205,8 @@ func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *inge
 }
 
 var (
-	// findName locks the place of the name until the commit: of two that give a model the same name, the
-	// second finds it.
+	// findName locks the name's range until the commit, so that the second of two transactions that
+	// add the same name finds it.
 	findName = shared("find-name",
 		`SELECT ModelNameId FROM dbo.ModelNames {range lock} WHERE ModelId = @p1 AND {same Name 2}`)
 	addName = shared("add-name",
@@ -214,7 +217,7 @@ var (
 		WHERE NOT EXISTS (SELECT 1 FROM dbo.ModelNameFiles WHERE ModelNameId = @p1 AND ModelFileId = @p2)`)
 )
 
-// name makes the model known by a name, and the name mean exactly these files.
+// name gives the model a name that covers exactly these files.
 func (t *Tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
 	uri := Text{Column: "ModelNames.SourceUri", Value: name.URI}
 	var id int64

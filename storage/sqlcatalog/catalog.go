@@ -6,14 +6,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Catalog is the verbs of a catalogue. A driver's own type embeds it, and adds Close.
-// Its methods may be called by many goroutines.
+// Catalog implements the verbs of a catalogue. A driver's own type embeds it and adds Close. It is
+// safe for concurrent use.
 type Catalog struct {
 	dialect Dialect
 	texts   map[*Statement]string
 }
 
-// New returns the verbs over an engine.
+// New returns a catalogue over an engine.
 func New(dialect Dialect) *Catalog {
 	c := &Catalog{dialect: dialect, texts: make(map[*Statement]string, len(all))}
 	for _, s := range all {
@@ -22,7 +22,7 @@ func New(dialect Dialect) *Catalog {
 	return c
 }
 
-// text returns a statement as the engine takes it.
+// text returns a statement in the engine's SQL.
 func (c *Catalog) text(s *Statement) string {
 	if text, known := c.texts[s]; known {
 		return text
@@ -43,7 +43,7 @@ func (c *Catalog) read(ctx context.Context, do func(*Tx) error) error {
 	return c.dialect.Read(ctx, false, do)
 }
 
-// readLong is read for what goes through very many rows.
+// readLong is read for queries over very many rows.
 func (c *Catalog) readLong(ctx context.Context, do func(*Tx) error) error {
 	return c.dialect.Read(ctx, true, do)
 }
@@ -53,17 +53,17 @@ func (c *Catalog) write(ctx context.Context, do func(*Tx) error) error {
 	return c.dialect.Write(ctx, false, do)
 }
 
-// writeUnder is write for a verb under a lease, which must hold at the commit.
+// writeUnder is write for a verb whose lease must hold at the commit.
 func (c *Catalog) writeUnder(ctx context.Context, lease ingest.Lease, do func(*Tx) error) error {
 	return c.dialect.Write(ctx, false, Under(lease, do))
 }
 
-// writeLong is writeUnder for what goes through very many rows: the server is silent while it counts.
+// writeLong is writeUnder for statements over very many rows, which may run for hours.
 func (c *Catalog) writeLong(ctx context.Context, lease ingest.Lease, do func(*Tx) error) error {
 	return c.dialect.Write(ctx, true, Under(lease, do))
 }
 
-// Under is do between a look at the lease and the fence.
+// Under checks the lease, runs do, and checks the lease again with Fence.
 func Under(lease ingest.Lease, do func(*Tx) error) func(*Tx) error {
 	return func(t *Tx) error {
 		if err := t.Hold(lease); err != nil {

@@ -6,10 +6,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// contentKey is what complete models are told apart by, and what two with the same
-// weights share: the digest of the one weights file, or the digest over the
-// digests of several in their order. It is zero for a model without weights, or
-// of which a digest is not known.
+// contentKey identifies a complete model by its weights: the digest of its only weights file, or
+// the digest over the digests of all of them, in order. It is zero for a model without weights, or
+// if a digest is unknown.
 func contentKey(files []ingest.StoredFile) ingest.Digest {
 	var last ingest.Digest
 	h := sha256.New()

@@ -6,7 +6,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// digestColumn is a digest as a column has it: nil, which is NULL, if it is not known.
+// digestColumn is a digest as a column value: nil, which is NULL, if unknown.
 func digestColumn(d ingest.Digest) []byte {
 	if d.IsZero() {
 		return nil
@@ -14,10 +14,10 @@ func digestColumn(d ingest.Digest) []byte {
 	return d[:]
 }
 
-// maxDigests is what the contract of ingest.Maintenance lets Referenced be asked at once.
+// maxDigests is the limit that ingest.Maintenance sets for one call of Referenced.
 const maxDigests = 1000
 
-// checkDigests refuses more digests than Referenced may be asked at once.
+// checkDigests returns an error for more than maxDigests.
 func checkDigests(digests []ingest.Digest) error {
 	if len(digests) > maxDigests {
 		return fmt.Errorf("%d digests at once, at most %d", len(digests), maxDigests)

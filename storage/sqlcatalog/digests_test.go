@@ -19,9 +19,9 @@ func TestDigestColumn(t *testing.T) {
 
 func TestCheckDigests(t *testing.T) {
 	if err := checkDigests(make([]ingest.Digest, 1000)); err != nil {
-		t.Errorf("as many as the contract allows: %v", err)
+		t.Errorf("maxDigests: %v", err)
 	}
 	if err := checkDigests(make([]ingest.Digest, 1001)); err == nil {
-		t.Error("too many are taken")
+		t.Error("more than maxDigests are accepted")
 	}
 }

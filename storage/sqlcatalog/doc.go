@@ -1,13 +1,10 @@
-// Package sqlcatalog is the catalogue over a SQL database: every verb of [ingest.Catalog], once, for all engines.
+// Package sqlcatalog implements every verb of [ingest.Catalog], once, for all SQL engines.
 //
-// A verb is a few statements within one transaction. What the statements must say, and in which order they
-// come, is in this package. A [Dialect] says how one engine does it: how it connects, begins and commits, how
-// it loads many rows at once, how payloads get into a row and out of it, which errors pass, and how columns
-// hold times, JSON and texts.
+// A verb is a few statements in one transaction. This package defines the statements and their
+// order. A [Dialect] implements one engine: it connects, begins and commits, loads many rows at
+// once, moves payloads into and out of rows, classifies errors, and encodes times, JSON and texts.
 //
-// Statements have names. The text of most is written here, next to the verb that needs it, in the SQL that all
-// engines share; words in braces stand for what an engine says in its own way (see [Render]). Where the
-// engines need different statements, each dialect has one under the same name.
-//
-//	go doc sqlcatalog.Dialect
+// Statements have names. Most are written here, next to the verb that needs them, in the SQL that
+// all engines share; words in braces stand for what an engine says in its own way (see [Render]).
+// If the engines need different statements, each dialect has one under the same name.
 package sqlcatalog

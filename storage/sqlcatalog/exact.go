@@ -2,22 +2,22 @@ package sqlcatalog
 
 import "strings"
 
-// keyColumns are what texts are found by, whatever the collation: SHA-256 of them, which an index can hold.
+// keyColumns hold the SHA-256 of texts. An index finds a text by it, byte for byte under any
+// collation.
 var keyColumns = map[string]string{"Name": "NameHash", "SourcePath": "PathHash"}
 
 // addressNames are the columns of an address.
 var addressNames = []string{"BlobUri", "BlobContainer", "BlobName", "BlobETag", "BlobSizeBytes", "BlobLastModified"}
 
-// AddressNames are the columns of an address, where AddressExact holds what they cannot.
+// AddressNames are the columns of an address, including AddressExact for values that the others
+// cannot hold.
 func AddressNames() []string {
 	return append(addressNames[:len(addressNames):len(addressNames)], "AddressExact")
 }
 
-// ExactWord is what stands for the words about texts, JSON and addresses in an engine whose columns have a
-// second one beside them,
-// named Exact, for the bytes that they cannot hold. A parameter that is a text has one beside it, too,
-// with an x. It returns
-// false for another word.
+// ExactWord renders the words about texts, JSON and addresses for an engine that has a second
+// column, named Exact, for bytes that the first cannot hold. The parameter of a text has a second
+// one, too, named with an x. It returns false for other words.
 func ExactWord(name string, args Args) (string, bool) {
 	column := args.Column()
 	switch name {
@@ -75,7 +75,7 @@ func SetAddressOnly(args Args) string {
 	return Join(addressNames, func(name string) string { return name + " = @p" + args.At(0) + name })
 }
 
-// Qualified is a column of a table that goes by a name in the statement, or by none.
+// Qualified returns the name of a column in table, which may be empty.
 func Qualified(table, column string) string {
 	if table == "" {
 		return column
@@ -83,7 +83,7 @@ func Qualified(table, column string) string {
 	return table + "." + column
 }
 
-// Join is a list for a statement, of what each makes of its items.
+// Join applies each to the items of a list, and separates them by commas.
 func Join(list []string, each func(string) string) string {
 	all := make([]string, len(list))
 	for i := range list {

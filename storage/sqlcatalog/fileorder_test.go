@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// table is a table of pieces, which fetch reads size at a time.
+// table holds segments; fetch returns size at a time.
 type table struct {
 	offsets []int64
 	size    int
@@ -36,15 +36,15 @@ func TestInFileOrder(t *testing.T) {
 			both[i] = &table{size: rapid.IntRange(1, 4).Draw(t, "size")}
 		}
 		var want, got []int64
-		for offset := range int64(rapid.IntRange(0, 30).Draw(t, "pieces")) {
+		for offset := range int64(rapid.IntRange(0, 30).Draw(t, "segments")) {
 			in := both[rapid.IntRange(0, 1).Draw(t, "table")]
 			in.offsets, want = append(in.offsets, offset), append(want, offset)
 		}
-		for piece, err := range inFileOrder(both[0].fetch, both[1].fetch) {
+		for segment, err := range inFileOrder(both[0].fetch, both[1].fetch) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, piece.Offset)
+			got = append(got, segment.Offset)
 		}
 		if !slices.Equal(got, want) {
 			t.Fatalf("%v, want %v", got, want)
@@ -52,19 +52,20 @@ func TestInFileOrder(t *testing.T) {
 	})
 }
 
-// An error of a table comes before any piece that might lie behind what could not be read.
+// An error of one table ends the sequence before segments of the other that come after it in the
+// file.
 func TestInFileOrderEndsWithAnError(t *testing.T) {
 	broken := errors.New("broken")
 	tensors := &table{offsets: []int64{0, 10}, size: 1, err: broken}
 	others := &table{offsets: []int64{5, 20}, size: 10}
 	var got []int64
 	var failed error
-	for piece, err := range inFileOrder(tensors.fetch, others.fetch) {
+	for segment, err := range inFileOrder(tensors.fetch, others.fetch) {
 		if failed != nil {
-			t.Fatalf("%v, %v after an error", piece, err)
+			t.Fatalf("%v, %v after an error", segment, err)
 		}
 		if failed = err; err == nil {
-			got = append(got, piece.Offset)
+			got = append(got, segment.Offset)
 		}
 	}
 	if !errors.Is(failed, broken) || !slices.Equal(got, []int64{0, 5, 10}) {
@@ -72,7 +73,7 @@ func TestInFileOrderEndsWithAnError(t *testing.T) {
 	}
 }
 
-// Who stops early costs no page more.
+// A consumer that stops early causes no further reads.
 func TestInFileOrderStops(t *testing.T) {
 	tensors, others := &table{offsets: []int64{0, 10}, size: 1}, &table{offsets: []int64{5}, size: 1}
 	for range inFileOrder(tensors.fetch, others.fetch) {

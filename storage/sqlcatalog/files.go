@@ -6,10 +6,12 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// fileColumns are those of a file, with the state of its model.
-const fileColumns = ` f.ModelFileId, f.ModelId, f.FileIdx, {read f.Role}, {read f.Format}, {read f.FileName}, {read f.SourcePath}, f.ByteSize, f.ModifiedNs,
-	f.ClaimedHash, f.ContentHash, f.SegmentBytes, f.TensorCount, f.RecordedBytes, f.SegmentCount, f.BytesStored, f.BytesShared,
-	COALESCE(f.FileAtomId, 0), COALESCE(m.State, 'complete') FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId `
+// fileColumns are the columns of a file, with the state of its model.
+const fileColumns = ` f.ModelFileId, f.ModelId, f.FileIdx, {read f.Role}, {read f.Format}, {read f.FileName},
+	{read f.SourcePath}, f.ByteSize, f.ModifiedNs, f.ClaimedHash, f.ContentHash, f.SegmentBytes, f.TensorCount,
+	f.RecordedBytes, f.SegmentCount, f.BytesStored, f.BytesShared,
+	COALESCE(f.FileAtomId, 0), COALESCE(m.State, 'complete')
+	FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId `
 
 var (
 	filesOf = shared("files",
@@ -23,9 +25,8 @@ func scanFile(from Scanner) (modelFile, error) {
 	var expected, digest []byte
 	var modified int64
 	err := from.Scan(&f.ID, &f.Model, &f.Index, readText(&role), readText(&f.Format), readText(&f.Name),
-		readText(&f.Path), &f.Bytes, &modified,
-		&expected, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded, &f.Segments, &f.Stored, &f.Shared, &f.Atom,
-		&f.State)
+		readText(&f.Path), &f.Bytes, &modified, &expected, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded,
+		&f.Segments, &f.Stored, &f.Shared, &f.Atom, &f.State)
 	f.Role = ingest.Role(role)
 	f.setColumns(modified, expected, digest)
 	return f, err
@@ -48,7 +49,8 @@ func (t *Tx) filesBetween(first, last ingest.ModelID) (map[ingest.ModelID]modelF
 	return all, err
 }
 
-var namesOf = shared("names", `SELECT n.ModelId, n.ModelNameId, {read n.Name}, {read n.SourceUri}, f.ModelFileId FROM dbo.ModelNames AS n
+var namesOf = shared("names", `SELECT n.ModelId, n.ModelNameId, {read n.Name}, {read n.SourceUri}, f.ModelFileId
+	FROM dbo.ModelNames AS n
 	LEFT JOIN dbo.ModelNameFiles AS nf ON nf.ModelNameId = n.ModelNameId
 	LEFT JOIN dbo.ModelFiles AS f ON f.ModelFileId = nf.ModelFileId
 	WHERE n.ModelId >= @p1 AND n.ModelId <= @p2 ORDER BY n.ModelId, n.ModelNameId, f.FileIdx`)

@@ -9,31 +9,29 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// own are the tables that this program writes.
+// own are the tables that belong to this program.
 var own = []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs",
-	"IngestionJobAtoms", "CatalogIdentity",
-	"IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths", "ModelNames", "ModelNameFiles",
-	"FileSegments", "SchemaSteps"}
+	"IngestionJobAtoms", "CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths",
+	"ModelNames", "ModelNameFiles", "FileSegments", "SchemaSteps"}
 
 func isOwn(table string) bool {
 	return slices.ContainsFunc(own, func(name string) bool { return strings.EqualFold(name, table) })
 }
 
-// foreignKey says that a column of a table refers to a column of another one.
+// foreignKey is a column that refers to a column of another table.
 type foreignKey struct {
-	table, column string // as they stand in a statement
-	name          string // of the table
-	parent, key   string // the table and the column that it refers to
-	clears        bool   // the column is set to NULL, or to its default, when the row that it refers to goes
+	table, column string // quoted
+	name          string // of the table, unquoted
+	parent, key   string // the referenced table, unquoted, and its column, quoted
+	clears        bool   // ON DELETE SET NULL or SET DEFAULT
 }
 
-// selectKeys reads the foreign keys of the database, as far as this login may see them: schema, table and
-// column that refer, table
-// and column that are referred to, and what happens on delete. Keys of several columns are left out: none of our
-// tables is referred to by one.
+// selectKeys reads the foreign keys that this login may see: the referring schema, table and
+// column, the referenced table and column, and the action on delete. It skips keys of several
+// columns: none of our tables is referenced by one.
 var selectKeys = differs("foreign-keys")
 
-// keysOfDatabase are the foreign keys by the table that they refer to, in lower case.
+// keysOfDatabase returns all foreign keys by the table that they refer to, in lower case.
 func (t *Tx) keysOfDatabase() (map[string][]foreignKey, error) {
 	all := make(map[string][]foreignKey)
 	err := t.Each(func(row Scanner) error {
@@ -54,31 +52,35 @@ func (t *Tx) keysOfDatabase() (map[string][]foreignKey, error) {
 	return all, err
 }
 
-// quote makes any name an identifier, in every engine.
+// quote returns any name as an identifier that every engine takes.
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// foreignKeys are the keys to one of our tables of tables that are not ours.
+// foreignKeys returns the keys of other programs' tables to one of ours.
 func (t *Tx) foreignKeys(parent string) ([]foreignKey, error) {
 	all, err := t.keysOfDatabase()
 	return slices.DeleteFunc(all[strings.ToLower(parent)], func(k foreignKey) bool { return isOwn(k.name) }), err
 }
 
-// rowsOfModel select the rows of a model, @p1, from the tables that other programs may refer to.
+// rowsOfModel selects the rows of model @p1 from the tables that other programs may refer to.
 var rowsOfModel = []struct{ table, from string }{
 	{"Models", `dbo.Models AS p WHERE p.ModelId = @p1`},
 	{"ModelLayers", `dbo.ModelLayers AS p WHERE p.ModelId = @p1`},
 	{"ModelFiles", `dbo.ModelFiles AS p WHERE p.ModelId = @p1`},
-	{"LayerTensorSegments", `dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS p ON p.LayerId = l.LayerId WHERE l.ModelId = @p1`},
-	{"FileSegments", `dbo.ModelFiles AS f INNER JOIN dbo.FileSegments AS p ON p.ModelFileId = f.ModelFileId WHERE f.ModelId = @p1`},
+	{"LayerTensorSegments", `dbo.ModelLayers AS l
+		INNER JOIN dbo.LayerTensorSegments AS p ON p.LayerId = l.LayerId WHERE l.ModelId = @p1`},
+	{"FileSegments", `dbo.ModelFiles AS f
+		INNER JOIN dbo.FileSegments AS p ON p.ModelFileId = f.ModelFileId WHERE f.ModelId = @p1`},
 }
 
-// dependent are rows of another program's table that refer to a model, or to rows that do.
+// dependent selects rows of another program's table that refer to a model, directly or through
+// other rows.
 type dependent struct {
 	foreignKey
-	where string // which, of the table
+	where string
 }
 
-// dependents are all that refer to the model, those before to which others refer.
+// dependents returns all that refer to the model. Rows that others refer to come after those
+// others.
 func (t *Tx) dependents() (list []dependent, err error) {
 	keys, err := t.keysOfDatabase()
 	if err != nil {
@@ -110,7 +112,7 @@ var (
 	removeForeign = Own("remove-foreign-rows", `DELETE {top 1000} FROM `)
 )
 
-// foreignRows counts what refers to a model.
+// foreignRows counts the rows that refer to a model.
 func (t *Tx) foreignRows(model ingest.ModelID) (found []ingest.ForeignRows, err error) {
 	list, err := t.dependents()
 	if err != nil {
@@ -128,7 +130,8 @@ func (t *Tx) foreignRows(model ingest.ModelID) (found []ingest.ForeignRows, err 
 	return found, nil
 }
 
-// removeForeign removes what refers to a model, in bounded batches. What is cleared when the model goes stays.
+// removeForeign deletes the rows that refer to a model, in bounded batches. Keys with SET NULL or
+// SET DEFAULT keep their rows.
 func (c *Catalog) removeForeign(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	var list []dependent
 	err := c.read(ctx, func(t *Tx) (err error) {

@@ -9,9 +9,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-const jobColumns = ` j.IngestionJobId, j.PipelineName, {read j.SourceUri}, COALESCE(j.Status, ''), {time j.StartedAt}, {time j.CompletedAt},
-	COALESCE(j.LeaseHolder, ''), CASE WHEN {left j} > 0 THEN 1 ELSE 0 END, {readjson j.Metadata}, CASE WHEN j.LeaseToken IS NULL THEN 0 ELSE 1 END
-	FROM dbo.IngestionJobs AS j`
+const jobColumns = ` j.IngestionJobId, j.PipelineName, {read j.SourceUri}, COALESCE(j.Status, ''),
+	{time j.StartedAt}, {time j.CompletedAt}, COALESCE(j.LeaseHolder, ''), CASE WHEN {left j} > 0 THEN 1 ELSE 0 END,
+	{readjson j.Metadata}, CASE WHEN j.LeaseToken IS NULL THEN 0 ELSE 1 END FROM dbo.IngestionJobs AS j`
 
 var (
 	oneJob  = shared("job", `SELECT`+jobColumns+` WHERE j.IngestionJobId = @p1`)
@@ -31,7 +31,7 @@ func (c *Catalog) Job(ctx context.Context, id int64) (job ingest.Job, err error)
 	return job, err
 }
 
-// jobsAtOnce is how many jobs a sequence reads at a time: what one has to say of its problems may be long.
+// jobsAtOnce is the page size of AllJobs: a job's list of problems may be long.
 const jobsAtOnce = 100
 
 // AllJobs implements ingest.Jobs.
@@ -61,7 +61,7 @@ func (t *Tx) foundJob(row Scanner, job *ingest.Job) (bool, error) {
 		return there, err
 	}
 	meta, err := parseJobMetadata(string(text))
-	if err != nil && own { // another program's may hold anything
+	if err != nil && own { // the metadata of another program's job may be anything
 		return there, fmt.Errorf("metadata of job %d: %w", job.ID, err)
 	}
 	job.Started, job.Completed, job.Holder = started, completed, parseHolder(holder)

@@ -7,7 +7,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// jobMetadata is what IngestionJobs.Metadata holds.
+// jobMetadata is the content of IngestionJobs.Metadata.
 type jobMetadata struct {
 	Paths    []string
 	Options  map[string]string
@@ -29,8 +29,8 @@ func (m jobMetadata) encode() string {
 	return mustJSON(w)
 }
 
-// parseJobMetadata reads what Encode wrote. Empty text, as a job of another
-// program may have, is no metadata.
+// parseJobMetadata reads what encode wrote. An empty text, as in a job of another program, is empty
+// metadata.
 func parseJobMetadata(text string) (jobMetadata, error) {
 	var m jobMetadata
 	var w jobMetadataJSON
@@ -55,14 +55,14 @@ func parseJobMetadata(text string) (jobMetadata, error) {
 	return m, nil
 }
 
-// update takes up claim. What it says of paths and options replaces what an earlier run
-// said; a resume by number says nothing.
-func (m *jobMetadata) update(claim ingest.JobRequest) {
-	if claim.Paths != nil {
-		m.Paths = claim.Paths
+// update applies a request. Its paths and options replace those of the run before; a resume by
+// number has none.
+func (m *jobMetadata) update(request ingest.JobRequest) {
+	if request.Paths != nil {
+		m.Paths = request.Paths
 	}
-	if claim.Options != nil {
-		m.Options = claim.Options
+	if request.Options != nil {
+		m.Options = request.Options
 	}
 }
 
@@ -77,9 +77,8 @@ type problem struct {
 	Reason exact `json:"reason"`
 }
 
-// exact is a string that comes back from JSON as it went in. A path need not be
-// UTF-8, and encoding/json would replace what is not: such a string is written
-// as {"base64": "..."}.
+// exact is a string that survives JSON unchanged. A path need not be UTF-8, and encoding/json would
+// replace invalid bytes: such a string is written as {"base64": "..."}.
 type exact string
 
 type exactBytes struct {

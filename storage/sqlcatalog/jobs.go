@@ -9,21 +9,20 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// lockJobs lets one process at a time open a job: whether another may start is a question about all rows, those
-// that are not there yet among them. The lock ends with the transaction. Where one transaction at a time
-// writes, there is nothing to do.
+// lockJobs serializes Open: whether a job may start depends on all rows, including those that do
+// not exist yet. The lock ends with the transaction. An engine with a single writer needs no lock.
 var lockJobs = differs("lock-jobs")
 
-// cutLeases cuts back leases that are further ahead than they were given for: they were given by a clock that has been
-// set back since. Those of a version that did not note it (LeaseMs is NULL) are cut to what is asked for now.
+// cutLeases shortens leases that expire later than their duration allows, which happens if the
+// clock was set back. Old versions did not store the duration (LeaseMs is NULL); the requested one
+// counts then.
 var cutLeases = shared("cut-leases", `UPDATE dbo.IngestionJobs SET {expires} = {until COALESCE(LeaseMs,@p1)}
 	WHERE {expires} IS NOT NULL AND {left} > COALESCE(LeaseMs, @p1)`)
 
-// Open implements ingest.Jobs. A request that comes again from the holder that has the lease, its answer having been
-// lost, gets a new one. A lease that expired and stands in the way of an exclusive job, or whose exclusive job stands
-// in the way, is ended: its holder, should it wake up, finds ErrLeaseLost. So is the lease of every job
-// whose holder is dead, as
-// Begin would wait for it to expire. request.HolderDead must not use the catalogue.
+// Open implements ingest.Jobs. If the answer was lost and the holder asks again, it gets a new
+// lease. Open revokes expired leases that conflict with an exclusive job, and the lease of every
+// job whose holder is dead, as Begin would wait for it to expire. A holder whose lease was revoked
+// gets ErrLeaseLost. request.HolderDead must not use the catalogue.
 func (c *Catalog) Open(ctx context.Context, request ingest.JobRequest) (ingest.Lease, error) {
 	if err := checkRequest(request); err != nil {
 		return ingest.Lease{}, err
@@ -49,8 +48,8 @@ func (c *Catalog) Open(ctx context.Context, request ingest.JobRequest) (ingest.L
 	return lease, nil
 }
 
-// open gives out a lease, or says why not. A refusal is no error of the transaction: that leases were cut
-// back stays so.
+// open grants a lease or returns why not. A refusal does not roll the transaction back: cutLeases
+// stays in effect.
 func (t *Tx) open(request ingest.JobRequest) (lease ingest.Lease, refusal, err error) {
 	job, err := t.requested(request)
 	if err != nil {
@@ -61,12 +60,12 @@ func (t *Tx) open(request ingest.JobRequest) (lease ingest.Lease, refusal, err e
 			return lease, err, nil
 		}
 	}
-	ended, refusal, err := t.inTheWay(request, job)
+	revoked, refusal, err := t.inTheWay(request, job)
 	if err != nil || refusal != nil {
 		return lease, refusal, err
 	}
-	for i := range ended {
-		if err := t.changeLease(endLease, &ended[i]); err != nil {
+	for i := range revoked {
+		if err := t.changeLease(endLease, &revoked[i]); err != nil {
 			return lease, nil, err
 		}
 	}
@@ -79,17 +78,19 @@ func (t *Tx) open(request ingest.JobRequest) (lease ingest.Lease, refusal, err e
 	return lease, nil, t.continueJob(request, job)
 }
 
-// LeasedColumns begins a statement that reads jobs by the database's clock, so that those of machines do not matter.
-const LeasedColumns = `SELECT j.IngestionJobId, COALESCE(j.Status, ''), j.LeaseHolder, COALESCE(j.LeaseToken, 0), {left j}, COALESCE(j.LeaseAlone, 0)
+// LeasedColumns begins a statement that reads jobs. Times count by the database's clock, not the
+// machines'.
+const LeasedColumns = `SELECT j.IngestionJobId, COALESCE(j.Status, ''), j.LeaseHolder, COALESCE(j.LeaseToken, 0),
+		{left j}, COALESCE(j.LeaseAlone, 0)
 	FROM dbo.IngestionJobs AS j`
 
 var (
 	requestedJob = shared("requested-job", LeasedColumns+` WHERE j.IngestionJobId = @p1`)
-	// requestedSource finds the open job of a pipeline and a source, which are Key @p1.
+	// requestedSource finds the open job of the pipeline and source in Key @p1.
 	requestedSource = differs("requested-source")
 )
 
-// requested finds the job that request would continue; nil if it starts one.
+// requested finds the job that request continues; nil if it starts one.
 func (t *Tx) requested(request ingest.JobRequest) (*leased, error) {
 	var job leased
 	if request.Job == 0 {
@@ -111,10 +112,9 @@ func (t *Tx) requested(request ingest.JobRequest) (*leased, error) {
 
 var leasedJobs = shared("leased-jobs", LeasedColumns+` WHERE j.{expires} IS NOT NULL AND j.IngestionJobId <> @p1`)
 
-// inTheWay returns the jobs whose leases are to be ended: those of holders that are dead, and expired ones
-// of jobs that may not
-// run beside request. It refuses if one of these is live.
-func (t *Tx) inTheWay(request ingest.JobRequest, own *leased) (ended []leased, refusal, err error) {
+// inTheWay returns the jobs whose leases must be revoked before request can be granted: those of
+// dead holders, and expired ones that conflict with it. It refuses if a conflicting lease is live.
+func (t *Tx) inTheWay(request ingest.JobRequest, own *leased) (revoked []leased, refusal, err error) {
 	var id int64
 	if own != nil {
 		id = own.Job
@@ -135,42 +135,45 @@ func (t *Tx) inTheWay(request ingest.JobRequest, own *leased) (ended []leased, r
 			return nil, refusal, nil
 		}
 		if inTheWay {
-			ended = append(ended, other)
+			revoked = append(revoked, other)
 		}
 	}
-	return ended, nil, nil
+	return revoked, nil, nil
 }
 
-// asRead is true of a lease that is as it was read. Who renews or closes it does not take the lock of those that open
-// jobs: one that is good for longer now was renewed, and one with another token is closed or taken over. @p1 to @p3
-// are the job, its token and how long its lease was good for.
-const asRead = ` WHERE IngestionJobId = @p1 AND COALESCE(LeaseToken, 0) = @p2 AND (@p3 IS NULL AND {expires} IS NULL OR {left} <= @p3)`
+// asRead holds if a lease has not changed since it was read. Renew and CloseJob do not take the
+// lock of Open: a lease that lasts longer now was renewed, and one with another token was closed or
+// taken over. @p1 to @p3 are the job, its token and the milliseconds that its lease had left.
+const asRead = ` WHERE IngestionJobId = @p1 AND COALESCE(LeaseToken, 0) = @p2
+	AND (@p3 IS NULL AND {expires} IS NULL OR {left} <= @p3)`
 
 var (
 	endLease    = shared("end-lease", `UPDATE dbo.IngestionJobs SET LeaseToken = @p2 + 1, {expires} = NULL`+asRead)
-	continueJob = shared("continue-job", `UPDATE dbo.IngestionJobs SET {setjson IngestionJobs.Metadata 4}, LeaseHolder = @p5, LeaseToken = @p2 + 1,
-		{expires} = {until @p6}, LeaseMs = @p6, LeaseAlone = @p7`+asRead)
+	continueJob = shared("continue-job", `UPDATE dbo.IngestionJobs
+		SET {setjson IngestionJobs.Metadata 4}, LeaseHolder = @p5, LeaseToken = @p2 + 1,
+			{expires} = {until @p6}, LeaseMs = @p6, LeaseAlone = @p7`+asRead)
 )
 
-// changeLease changes the lease of a job if it is as it was read. Otherwise the verb has to look again.
+// changeLease changes the lease of a job if it is as it was read. Otherwise it returns a RaceError.
 func (t *Tx) changeLease(s *Statement, job *leased, args ...any) error {
 	left := sql.NullInt64{}
-	if job.remaining() != nil {
-		left = sql.NullInt64{Int64: *job.remaining(), Valid: true}
+	if job.left != nil {
+		left = sql.NullInt64{Int64: *job.left, Valid: true}
 	}
 	n, err := t.Change(s, append([]any{job.Job, job.Token, left}, args...)...)
 	if err == nil && n == 0 {
-		err = RaceError(fmt.Sprintf("the lease of job %d has been changed by another process", job.Job))
+		err = RaceError(fmt.Sprintf("another process has changed the lease of job %d", job.Job))
 	}
 	return err
 }
 
 var (
-	startJob = shared("start-job", `INSERT INTO dbo.IngestionJobs (PipelineName, {cols SourceUri}, Status, {cols Metadata}, StartedAt,
+	startJob = shared("start-job", `INSERT INTO dbo.IngestionJobs
+			(PipelineName, {cols SourceUri}, Status, {cols Metadata}, StartedAt,
 			LeaseHolder, LeaseToken, {expires}, LeaseMs, LeaseAlone)
 		VALUES (@p1, {vals 2}, 'open', {json IngestionJobs.Metadata 3}, {now}, @p4, 1, {until @p5}, @p5, @p6)`)
-	// startJobKey and closeJobKey note that the job is the open one of its pipeline and source, and that
-	// it is so no longer.
+	// startJobKey adds the key of the open job of a pipeline and source, and closeJobKey deletes
+	// it.
 	startJobKey = differs("start-job-key")
 	closeJobKey = differs("close-job-key")
 )
@@ -197,7 +200,7 @@ func (t *Tx) continueJob(request ingest.JobRequest, job *leased) error {
 		formatHolder(request.Holder), milliseconds(request.TTL), request.Exclusive)
 }
 
-// milliseconds is a TTL as every engine can add it to a time: at most 24 days.
+// milliseconds is a TTL that every engine can add to a time: at most 24 days.
 func milliseconds(ttl time.Duration) int64 { return min(ttl.Milliseconds(), 1<<31-1) }
 
 var jobMetadataOf = shared("job-metadata",
@@ -227,13 +230,14 @@ func (c *Catalog) Renew(ctx context.Context, lease ingest.Lease) error {
 }
 
 var (
-	jobClosed = shared("job-closed",
-		`SELECT COUNT(*) FROM dbo.IngestionJobs WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND {expires} IS NULL AND Status = @p3`)
-	closeJob = shared("close-job", `UPDATE dbo.IngestionJobs SET Status = @p3, {setjson IngestionJobs.Metadata 4}, {expires} = NULL, LeaseAlone = 0,
-		CompletedAt = CASE WHEN @p3 = 'open' THEN NULL ELSE {now} END`+stillHeld)
+	jobClosed = shared("job-closed", `SELECT COUNT(*) FROM dbo.IngestionJobs
+		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND {expires} IS NULL AND Status = @p3`)
+	closeJob = shared("close-job", `UPDATE dbo.IngestionJobs
+		SET Status = @p3, {setjson IngestionJobs.Metadata 4}, {expires} = NULL, LeaseAlone = 0,
+			CompletedAt = CASE WHEN @p3 = 'open' THEN NULL ELSE {now} END`+stillHeld)
 )
 
-// CloseJob implements ingest.Jobs. A call that comes again after its answer was lost finds the job closed.
+// CloseJob implements ingest.Jobs. A call repeated after a lost answer finds the job closed.
 func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome ingest.Outcome) error {
 	return c.write(ctx, func(t *Tx) error {
 		var again int

@@ -18,9 +18,8 @@ const (
 	unknown       = "Unknown"
 )
 
-// layerKinds is searched in order: what a tensor is for is said by the first mark
-// that its name has. attn_output is attention, and output_norm a normalization,
-// so the more telling marks come first.
+// layerKinds is searched in order: the first mark found in a tensor's name decides. attn_output is
+// attention and output_norm is a normalization, so the more specific marks come first.
 var layerKinds = []struct {
 	mark, kind string
 }{
@@ -31,7 +30,7 @@ var layerKinds = []struct {
 	{"output", output}, {"lm_head", output},
 }
 
-// layerKind infers from a tensor's name the value of ModelLayers.LayerType.
+// layerKind infers ModelLayers.LayerType from a tensor's name.
 func layerKind(name string) string {
 	name = strings.ToLower(name)
 	for _, k := range layerKinds {
@@ -42,7 +41,7 @@ func layerKind(name string) string {
 	return unknown
 }
 
-// tensorDtype returns the value of ModelLayers.TensorDtype for ggml's name of a type.
+// tensorDtype returns ModelLayers.TensorDtype for a ggml type name.
 func tensorDtype(ggml string) string {
 	switch ggml {
 	case "F32":
@@ -55,8 +54,8 @@ func tensorDtype(ggml string) string {
 	return ggml
 }
 
-// tensorShape returns the value of ModelLayers.TensorShape: the dimensions in
-// file order as a JSON array, which for a scalar is empty.
+// tensorShape returns ModelLayers.TensorShape: the dimensions in file order as a JSON array, which
+// is empty for a scalar.
 func tensorShape(shape []uint64) string {
 	if shape == nil {
 		shape = []uint64{}
@@ -71,7 +70,7 @@ func parseTensorShape(text string) ([]uint64, error) {
 	return shape, err
 }
 
-// layerParameters returns the value of ModelLayers.Parameters.
+// layerParameters returns ModelLayers.Parameters.
 func layerParameters(t *ingest.Tensor) string {
 	shape := t.Shape
 	if shape == nil {
@@ -84,10 +83,10 @@ func layerParameters(t *ingest.Tensor) string {
 	}{t.Type, shape, t.Elements})
 }
 
-// Layer is what a row of ModelLayers says of a tensor.
+// Layer is a row of ModelLayers.
 type Layer struct {
 	File                           int // index of the file in the model
-	Index                          int // of the tensor, over all files of the model
+	Index                          int // of the tensor, counted over all files of the model
 	Name, Kind, Shape, Dtype, Type string
 	Parameters                     string // JSON
 	Elements, Offset, Bytes        int64
@@ -101,8 +100,7 @@ func Layers(model *ingest.Model) iter.Seq[Layer] {
 			for i := range model.Files[file].Tensors {
 				s := &model.Files[file].Tensors[i]
 				if !yield(Layer{file, index, s.Name, layerKind(s.Name), tensorShape(s.Shape), tensorDtype(s.Type),
-					s.Type, layerParameters(s),
-					s.Elements, s.Offset, s.Bytes}) {
+					s.Type, layerParameters(s), s.Elements, s.Offset, s.Bytes}) {
 					return
 				}
 				index++
@@ -111,7 +109,7 @@ func Layers(model *ingest.Model) iter.Seq[Layer] {
 	}
 }
 
-// mustJSON is for values of ours whose encoding cannot fail.
+// mustJSON encodes values that cannot fail to encode.
 func mustJSON(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {

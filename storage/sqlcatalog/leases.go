@@ -8,32 +8,31 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// checkRequest refuses a claim whose lease would lapse at once: catalogues count in milliseconds.
-func checkRequest(claim ingest.JobRequest) error {
-	if claim.TTL < time.Millisecond {
-		return fmt.Errorf("a lease of %s is too short", claim.TTL)
+// checkRequest returns an error for a lease shorter than a millisecond, the catalogues' resolution.
+func checkRequest(request ingest.JobRequest) error {
+	if request.TTL < time.Millisecond {
+		return fmt.Errorf("a lease of %s is too short", request.TTL)
 	}
 	return nil
 }
 
-// leased is a job as another one meets it.
+// leased is a job and its lease.
 type leased struct {
 	Job    int64
 	Token  int64
 	Alone  bool
 	status string
 	holder *string
-	left   *int64 // ms until the lease lapses by the catalogue's clock; nil while nobody holds the job
+	left   *int64 // ms until the lease expires by the catalogue's clock; nil if there is no lease
 }
 
-// fields are where the columns of a job are scanned into: its number, Status,
-// LeaseHolder, LeaseToken, the milliseconds that LeaseExpires is away, and LeaseAlone.
-// Holder and milliseconds may be NULL.
+// fields are the scan targets for the columns of a job: number, Status, LeaseHolder, LeaseToken,
+// the milliseconds until LeaseExpires, and LeaseAlone. Holder and milliseconds may be NULL.
 func (j *leased) fields() []any {
 	return []any{&j.Job, &j.status, &j.holder, &j.Token, &j.left, &j.Alone}
 }
 
-// heldBy is the process that holds the job, or did so last.
+// heldBy returns the process that holds the job, or held it last.
 func (j *leased) heldBy() ingest.Holder {
 	if j.holder == nil {
 		return ingest.Holder{}
@@ -41,48 +40,45 @@ func (j *leased) heldBy() ingest.Holder {
 	return parseHolder(*j.holder)
 }
 
-// remaining is for how many milliseconds the lease was still good when it was read; nil while nobody holds the job.
-func (j *leased) remaining() *int64 { return j.left }
-
-// busy returns the error for a lease that has to be respected, an *ingest.BusyError, and
-// nil for one that nobody holds, that lapsed, or whose holder has ended. gone may be nil.
-func (j *leased) busy(gone func(ingest.Holder) bool) error {
+// busy returns an *ingest.BusyError for a live lease. It returns nil if there is no lease, it has
+// expired, or dead reports that its holder is dead. dead may be nil.
+func (j *leased) busy(dead func(ingest.Holder) bool) error {
 	if j.left == nil || *j.left <= 0 {
 		return nil
 	}
 	holder := j.heldBy()
-	if gone != nil && gone(holder) {
+	if dead != nil && dead(holder) {
 		return nil
 	}
 	return &ingest.BusyError{Job: j.Job, Holder: holder, Until: time.Duration(*j.left) * time.Millisecond}
 }
 
-// checkOpen refuses to continue a job that is closed.
+// checkOpen returns an error if the job is closed.
 func (j *leased) checkOpen() error {
 	if j.status != string(ingest.JobOpen) {
-		return fmt.Errorf("job %d is %s: there is nothing to continue", j.Job, j.status)
+		return fmt.Errorf("job %d is %s: nothing to resume", j.Job, j.status)
 	}
 	return nil
 }
 
-// checkTakeable refuses to give the job to claim while another holder's lease has to be
-// respected. The holder itself, having lost the answer, may ask again.
-func (j *leased) checkTakeable(claim ingest.JobRequest) error {
-	if j.heldBy() == claim.Holder {
+// checkTakeable returns an error if another holder's lease is live. The holder itself may ask
+// again, having lost the answer.
+func (j *leased) checkTakeable(request ingest.JobRequest) error {
+	if j.heldBy() == request.Holder {
 		return nil
 	}
-	return j.busy(claim.HolderDead)
+	return j.busy(request.HolderDead)
 }
 
-// inTheWay reports whether the job's lease has to be ended before claim can be met: its
-// holder is gone, or it lapsed and one of the two is to be alone. It returns the error of
-// Busy for one that is to be alone, or beside which claim is, and that is live.
-func (j *leased) inTheWay(claim ingest.JobRequest) (bool, error) {
-	if claim.HolderDead != nil && claim.HolderDead(j.heldBy()) {
+// inTheWay reports whether the lease must be revoked before request can be granted: its holder is
+// dead, or it has expired and one of the two jobs is exclusive. It returns an error if one of the
+// two is exclusive and the lease is live.
+func (j *leased) inTheWay(request ingest.JobRequest) (bool, error) {
+	if request.HolderDead != nil && request.HolderDead(j.heldBy()) {
 		return true, nil
 	}
-	if !claim.Exclusive && !j.Alone {
-		return false, nil // even if it lapsed: nobody wants it
+	if !request.Exclusive && !j.Alone {
+		return false, nil // no conflict, even if it is live
 	}
 	err := j.busy(nil)
 	return err == nil, err
@@ -91,7 +87,7 @@ func (j *leased) inTheWay(claim ingest.JobRequest) (bool, error) {
 // formatHolder returns the value of IngestionJobs.LeaseHolder.
 func formatHolder(holder ingest.Holder) string { return mustJSON(holder) }
 
-// parseHolder reads what formatHolder wrote; what it cannot read is nobody.
+// parseHolder reads what formatHolder wrote. It returns the zero Holder for other texts.
 func parseHolder(text string) (holder ingest.Holder) {
 	_ = json.Unmarshal([]byte(text), &holder)
 	return holder

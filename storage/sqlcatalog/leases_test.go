@@ -13,7 +13,7 @@ var (
 	them = ingest.Holder{Host: "there", Process: 2}
 )
 
-// leasedFor is a job of theirs with so many ms left; -1 for one that nobody holds.
+// leasedFor is a job of them with left ms on its lease; -1 for no lease.
 func leasedFor(left int64, alone bool) *leased {
 	holder := formatHolder(them)
 	j := &leased{Job: 3, status: "open", holder: &holder, left: &left, Alone: alone}
@@ -23,39 +23,39 @@ func leasedFor(left int64, alone bool) *leased {
 	return j
 }
 
-func gone(h ingest.Holder) bool { return h == them }
+func dead(h ingest.Holder) bool { return h == them }
 
-func TestHolderComesBack(t *testing.T) {
+func TestHolderRoundTrip(t *testing.T) {
 	for _, h := range []ingest.Holder{{}, us, them} {
 		if got := parseHolder(formatHolder(h)); got != h {
-			t.Errorf("%+v came back as %+v", h, got)
+			t.Errorf("%+v became %+v", h, got)
 		}
 	}
 	for _, text := range []string{"", "alice", "[]"} {
 		if got := parseHolder(text); got != (ingest.Holder{}) {
-			t.Errorf("%q is %+v, want nobody", text, got)
+			t.Errorf("%q is %+v, want the zero Holder", text, got)
 		}
 	}
 	if got := new(leased).heldBy(); got != (ingest.Holder{}) {
-		t.Errorf("NULL is %+v, want nobody", got)
+		t.Errorf("NULL is %+v, want the zero Holder", got)
 	}
 }
 
 func TestBusy(t *testing.T) {
 	for name, test := range map[string]struct {
 		left int64
-		gone func(ingest.Holder) bool
+		dead func(ingest.Holder) bool
 		busy bool
 	}{
-		"live":               {1500, nil, true},
-		"live, not gone":     {1500, func(ingest.Holder) bool { return false }, true},
-		"live, holder gone":  {1500, gone, false},
-		"lapsed":             {0, nil, false},
-		"held by nobody":     {-1, nil, false},
-		"about to lapse":     {1, nil, true},
-		"lapsed and is gone": {0, gone, false},
+		"live":                {1500, nil, true},
+		"live, not dead":      {1500, func(ingest.Holder) bool { return false }, true},
+		"live, holder dead":   {1500, dead, false},
+		"expired":             {0, nil, false},
+		"no lease":            {-1, nil, false},
+		"about to expire":     {1, nil, true},
+		"expired and is dead": {0, dead, false},
 	} {
-		err := leasedFor(test.left, false).busy(test.gone)
+		err := leasedFor(test.left, false).busy(test.dead)
 		if (err != nil) != test.busy {
 			t.Errorf("%s: error is %v", name, err)
 			continue
@@ -70,16 +70,16 @@ func TestBusy(t *testing.T) {
 
 func TestCheckTakeable(t *testing.T) {
 	for name, test := range map[string]struct {
-		left  int64
-		claim ingest.JobRequest
-		taken bool
+		left    int64
+		request ingest.JobRequest
+		taken   bool
 	}{
-		"live":                 {1500, ingest.JobRequest{Holder: us}, false},
-		"live, holder gone":    {1500, ingest.JobRequest{Holder: us, HolderDead: gone}, true},
-		"the holder once more": {1500, ingest.JobRequest{Holder: them}, true},
-		"lapsed":               {0, ingest.JobRequest{Holder: us}, true},
+		"live":              {1500, ingest.JobRequest{Holder: us}, false},
+		"live, holder dead": {1500, ingest.JobRequest{Holder: us, HolderDead: dead}, true},
+		"the holder again":  {1500, ingest.JobRequest{Holder: them}, true},
+		"expired":           {0, ingest.JobRequest{Holder: us}, true},
 	} {
-		if err := leasedFor(test.left, false).checkTakeable(test.claim); (err == nil) != test.taken {
+		if err := leasedFor(test.left, false).checkTakeable(test.request); (err == nil) != test.taken {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
@@ -88,23 +88,23 @@ func TestCheckTakeable(t *testing.T) {
 func TestInTheWay(t *testing.T) {
 	for name, test := range map[string]struct {
 		left         int64
-		alone        bool // they are
-		claim        ingest.JobRequest
+		alone        bool // theirs is exclusive
+		request      ingest.JobRequest
 		inTheWay, ok bool
 	}{
-		"live beside it":                 {1500, false, ingest.JobRequest{}, false, true},
-		"lapsed beside it":               {0, false, ingest.JobRequest{}, false, true},
-		"gone beside it":                 {1500, false, ingest.JobRequest{HolderDead: gone}, true, true},
-		"live, and the claim is alone":   {1500, false, ingest.JobRequest{Exclusive: true}, false, false},
-		"live, and they are alone":       {1500, true, ingest.JobRequest{}, false, false},
-		"lapsed, and the claim is alone": {0, false, ingest.JobRequest{Exclusive: true}, true, true},
-		"lapsed, and they are alone":     {0, true, ingest.JobRequest{}, true, true},
-		"gone, and both would be alone": {1500, true, ingest.JobRequest{Exclusive: true, HolderDead: gone}, true,
+		"live":                         {1500, false, ingest.JobRequest{}, false, true},
+		"expired":                      {0, false, ingest.JobRequest{}, false, true},
+		"holder dead":                  {1500, false, ingest.JobRequest{HolderDead: dead}, true, true},
+		"live, ours is exclusive":      {1500, false, ingest.JobRequest{Exclusive: true}, false, false},
+		"live, theirs is exclusive":    {1500, true, ingest.JobRequest{}, false, false},
+		"expired, ours is exclusive":   {0, false, ingest.JobRequest{Exclusive: true}, true, true},
+		"expired, theirs is exclusive": {0, true, ingest.JobRequest{}, true, true},
+		"holder dead, both are exclusive": {1500, true, ingest.JobRequest{Exclusive: true, HolderDead: dead}, true,
 			true},
-		"live, not gone, and claimed alone": {1500, false, ingest.JobRequest{Exclusive: true,
+		"live, holder not dead, ours is exclusive": {1500, false, ingest.JobRequest{Exclusive: true,
 			HolderDead: func(ingest.Holder) bool { return false }}, false, false},
 	} {
-		inTheWay, err := leasedFor(test.left, test.alone).inTheWay(test.claim)
+		inTheWay, err := leasedFor(test.left, test.alone).inTheWay(test.request)
 		if inTheWay != test.inTheWay || (err == nil) != test.ok {
 			t.Errorf("%s: %v, %v", name, inTheWay, err)
 		}
@@ -120,7 +120,7 @@ func TestCheckOpen(t *testing.T) {
 	}
 }
 
-func TestCheckClaim(t *testing.T) {
+func TestCheckRequest(t *testing.T) {
 	for ttl, ok := range map[time.Duration]bool{time.Millisecond: true, time.Millisecond - 1: false, 0: false,
 		-time.Hour: false} {
 		if err := checkRequest(ingest.JobRequest{TTL: ttl}); (err == nil) != ok {
@@ -129,19 +129,19 @@ func TestCheckClaim(t *testing.T) {
 	}
 }
 
-func TestContinueKeepsWhatTheClaimDoesNotSay(t *testing.T) {
+func TestUpdateKeepsWhatTheRequestOmits(t *testing.T) {
 	m := jobMetadata{Paths: []string{"/old"}, Options: map[string]string{"a": "old"},
 		Problems: []ingest.Problem{{Path: "/old"}}}
 	m.update(ingest.JobRequest{})
 	if len(m.Paths) != 1 || m.Paths[0] != "/old" || m.Options["a"] != "old" {
-		t.Errorf("a claim by number changed %+v", m)
+		t.Errorf("a request by number changed %+v", m)
 	}
 	m.update(ingest.JobRequest{Paths: []string{"/new"}})
 	if m.Paths[0] != "/new" || m.Options["a"] != "old" {
-		t.Errorf("a claim of paths: %+v", m)
+		t.Errorf("a request with paths: %+v", m)
 	}
 	m.update(ingest.JobRequest{Options: map[string]string{}})
 	if len(m.Options) != 0 || len(m.Problems) != 1 {
-		t.Errorf("a claim of no options: %+v", m)
+		t.Errorf("a request with empty options: %+v", m)
 	}
 }

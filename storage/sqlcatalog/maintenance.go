@@ -9,21 +9,22 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// neededOf are the rows of a table that say that their payload is in a store. A row has its payload in itself, or
-// names the blob: one that does both, as while payloads move, needs both. What AddressExact holds whole, BlobName may
-// not: then there is no name.
+// neededOf selects the rows of a table that need a payload in a store. A row holds its payload, or
+// names a blob, or, while a payload is moved, both: then it needs both. If only AddressExact holds
+// the whole name, the result is an empty name.
 func neededOf(table string) string {
-	return `SELECT a.ContentHash, {blobname s} FROM dbo.Atoms AS a INNER JOIN ` + table + ` AS s ON s.AtomId = a.AtomId
+	return `SELECT a.ContentHash, {blobname s}
+		FROM dbo.Atoms AS a INNER JOIN ` + table + ` AS s ON s.AtomId = a.AtomId
 		WHERE a.ContentHash IN ({digests}) AND ({bytes s.RawPayload} = 0 OR s.BlobUri IS NOT NULL)`
 }
 
-// referenced asks for as many digests each time, so that there is one plan: seeks in the unique index of
-// hashes, and then
-// in those on AtomId.
+// referenced always takes maxDigests digests, so that there is one plan: seeks in the unique index
+// on hashes, then in those on AtomId.
 var referenced = shared("referenced", neededOf("dbo.LayerTensorSegments")+` UNION `+neededOf("dbo.FileSegments")+`
-	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
+	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a
+		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
 
-// Referenced implements ingest.Maintenance. It asks the rows, not the counts.
+// Referenced implements ingest.Maintenance. It reads the rows, not the reference counts.
 func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if err := checkDigests(digests); err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]stri
 	}, referenced, args...)
 }
 
-// digestParameters are what stands for {digests}.
+// digestParameters returns the text for {digests}.
 func digestParameters() string {
 	var list strings.Builder
 	for i := range maxDigests {
@@ -68,18 +69,19 @@ func digestParameters() string {
 	return list.String()
 }
 
-// atomsAtOnce is how many atoms one transaction looks at: fewer than the 5,000 locks at which SQL Server would lock the
-// whole table, which another application reads and writes.
+// atomsAtOnce is how many atoms one transaction covers: fewer than the 5,000 locks at which SQL
+// Server escalates to a lock of the whole table, which another application uses.
 const atomsAtOnce = 2000
 
-// ours is true of the atoms that we write. Another program's have no ByteSize; one that fills it in keeps
-// its own SourceType.
-const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_file', 'ollama_blob') AND ByteSize IS NOT NULL`
+// ours selects the atoms that this program writes. Those of other programs have no ByteSize, or a
+// SourceType of their own.
+const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_file', 'ollama_blob')
+	AND ByteSize IS NOT NULL`
 
-// inRange are the atoms of ours that one transaction of unreferenced looks at.
+// inRange selects our atoms in the range of one transaction of unreferenced.
 const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ours
 
-// isUnreferenced is true of an atom of a segment to which no row refers of the tables that this program knows.
+// isUnreferenced selects segment atoms without a reference in the tables that this program knows.
 const isUnreferenced = ` AND SourceType = 'ingest_segment'
 	AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
@@ -87,23 +89,22 @@ const isUnreferenced = ` AND SourceType = 'ingest_segment'
 	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
 
-// noLayer leaves alone the counts of atoms that another program's layers refer to: whether these were
-// counted is not known.
+// noLayer excludes atoms that another program's layers refer to: it is unknown whether their counts
+// include those references.
 const noLayer = ` AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)`
 
-// references is how many rows of the tables that we write refer to an atom.
+// references counts the references to an atom from the tables that we write.
 const references = `((SELECT {count} FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	+ (SELECT {count} FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	+ (SELECT {count} FROM dbo.ModelFiles AS f WHERE f.FileAtomId = Atoms.AtomId))`
 
 var (
-	// nextAtoms returns the last of the next @p2 atoms of ours behind @p1; 0 for none. The others in the table, an
-	// application's texts and images, are not to be read for that.
+	// nextAtoms returns the last of our next @p2 atoms after @p1; 0 for none. It must not read an
+	// application's other atoms, such as texts and images.
 	nextAtoms = differs("next-atoms")
-	// lockAtoms waits for who is changing the atoms, and lets nobody change them until the commit. It is a
-	// statement of its own:
-	// where statements read snapshots, those that follow begin after the wait, and see what the others did. Where one
-	// transaction at a time writes, there is nothing to do.
+	// lockAtoms waits for transactions that change the atoms, and locks the atoms until the commit.
+	// It is a separate statement so that under snapshots the next statements start after the wait
+	// and see what the others committed. An engine with a single writer needs no lock.
 	lockAtoms          = differs("lock-atoms")
 	unreferencedAtoms  = shared("unreferenced", `SELECT {count}, COALESCE(SUM(ByteSize), 0)`+inRange+isUnreferenced)
 	removeUnreferenced = shared("remove-unreferenced", `DELETE`+inRange+isUnreferenced)
@@ -111,10 +112,10 @@ var (
 		WHERE AtomId > @p1 AND AtomId <= @p2 AND `+ours+noLayer+` AND ReferenceCount <> `+references)
 )
 
-// Unreferenced implements ingest.Maintenance. With remove it also corrects the counts of the atoms that
-// stay, those apart to
-// which rows of other programs refer: whether these were counted is not ours to know. It goes through the atoms
-// in bounded transactions, so what it did until an error stays done.
+// Unreferenced implements ingest.Maintenance. With remove it also corrects the reference counts of
+// the atoms that stay, except those that rows of other programs refer to: it is unknown whether
+// those references are counted. It works in bounded transactions, so what it did before an error is
+// kept.
 func (c *Catalog) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
 	return c.unreferenced(ctx, lease, remove, atomsAtOnce)
 }
@@ -132,7 +133,7 @@ func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove b
 		if err != nil || last == 0 {
 			return atoms, bytes, err
 		}
-		var a, b int64 // after a commit whose answer was lost there are none left: what was counted before it holds
+		var a, b int64 // a retry after a lost answer finds none: the first count holds
 		count := func(t *Tx) error {
 			n, size, err := t.unreferenced(after, last, remove)
 			a, b = max(a, n), max(b, size)
@@ -150,7 +151,7 @@ func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove b
 	}
 }
 
-// unreferenced counts the unreferenced of the atoms behind one and up to another, and removes them if it is told to.
+// unreferenced counts the unreferenced atoms in (after, last], and deletes them with remove.
 func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, err error) {
 	keys, err := t.foreignKeys("Atoms")
 	if err != nil {
@@ -167,8 +168,8 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 		return atoms, bytes, err
 	}
 	err = t.Exec(removeUnreferenced.and(others), after, last)
-	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
-		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v",
+	if err != nil && t.c.dialect.Refused(err) { // a new reference, which the retry sees
+		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login cannot see: %v",
 			err))
 	}
 	if err == nil {
@@ -189,7 +190,7 @@ func unreferencedBy(keys []foreignKey) string {
 	return others.String()
 }
 
-// finishRemovals removes what is left of models that are marked for it.
+// finishRemovals deletes the remaining rows of models that are marked for removal.
 func (c *Catalog) finishRemovals(ctx context.Context, lease ingest.Lease) error {
 	var failed []error
 	for model, err := range c.Models(ctx) {

@@ -4,10 +4,10 @@ import "github.com/hartonomous/ingest/ingest"
 
 var noteMerge = shared("note-merge", `INSERT INTO dbo.ModelMerges (ModelId, IntoModelId) VALUES (@p1, @p2)`)
 
-// merge moves into target the names of model and the files that target lacks, and marks what is left of
-// model for removal.
+// merge moves to target the names of model and the files that target lacks, and marks model for
+// removal.
 func (t *Tx) merge(lease ingest.Lease, model, target ingest.ModelID, files modelFiles) error {
-	if _, _, err := t.state(target); err != nil { // which locks it against a merge of another model
+	if _, _, err := t.state(target); err != nil { // locks it: merges into it run one after the other
 		return err
 	}
 	present, err := t.files(target)
@@ -51,7 +51,7 @@ func (t *Tx) merge(lease ingest.Lease, model, target ingest.ModelID, files model
 	return t.Exec(noteMerge, model, target)
 }
 
-// reuseFile notes that the file which was read is a complete one that we have.
+// reuseFile records that twin, a complete file, stands for f.
 func (t *Tx) reuseFile(lease ingest.Lease, f, twin *modelFile) error {
 	if err := t.jobAtom(lease, twin.Atom, true); err != nil {
 		return err
@@ -69,7 +69,7 @@ var (
 		WHERE ModelFileId = @p1`)
 )
 
-// moveFile makes a file the last one of target, and its tensors target's last ones.
+// moveFile appends a file to target, and its tensors to target's.
 func (t *Tx) moveFile(lease ingest.Lease, name ingest.Alias, f *modelFile, target ingest.ModelID) error {
 	for _, s := range []*Statement{moveFile, moveLayers} {
 		if err := t.Exec(s, f.ID, target); err != nil {

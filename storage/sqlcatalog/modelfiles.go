@@ -7,7 +7,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// modelFile is a row of modelFiles, with the state of its model.
+// modelFile is a row of ModelFiles, with the state of its model.
 type modelFile struct {
 	ingest.StoredFile
 	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
@@ -15,9 +15,9 @@ type modelFile struct {
 	State                    ingest.ModelState
 }
 
-// setColumns sets what a row holds in another form: a time in Unix nanoseconds, and
-// digests that may be NULL. It comes after all other fields are set: the digest of a file
-// of which bytes are missing is not that of a file.
+// setColumns sets fields from columns of another form: a time in Unix nanoseconds, and digests that
+// may be NULL. Call it after all other fields are set: while bytes are missing, the digest is not
+// the file's.
 func (f *modelFile) setColumns(modified int64, claim, digest []byte) {
 	f.Modified = time.Unix(0, modified).UTC()
 	copy(f.Expected[:], claim)
@@ -26,9 +26,8 @@ func (f *modelFile) setColumns(modified int64, claim, digest []byte) {
 	}
 }
 
-// checkWhole makes sure that the file is all recorded, and is what it claims to be. The
-// rows of its segments are counted for it, as many as there are and the bytes that they
-// are of: the notes that Record took are not enough, another program may have been at them.
+// checkWhole returns an error unless the file is completely recorded and its digest is the expected
+// one. rows and bytes count the rows of its segments: another program may have deleted some.
 func (f *modelFile) checkWhole(rows, bytes int64) error {
 	switch {
 	case f.Recorded != f.Bytes:
@@ -36,17 +35,17 @@ func (f *modelFile) checkWhole(rows, bytes int64) error {
 	case f.Digest.IsZero():
 		return fmt.Errorf("its digest is not recorded: %w", ingest.ErrIncomplete)
 	case rows != f.Segments || bytes != f.Bytes:
-		return fmt.Errorf("%d rows of %d, with %d bytes of %d: %w", rows, f.Segments, bytes, f.Bytes,
+		return fmt.Errorf("it has %d rows of %d, with %d bytes of %d: %w", rows, f.Segments, bytes, f.Bytes,
 			ingest.ErrIncomplete)
 	case !f.Expected.IsZero() && f.Expected != f.Digest:
-		return fmt.Errorf("its digest is %s, its name or manifest says %s: %w", f.Digest, f.Expected,
+		return fmt.Errorf("digest is %s, but its name or manifest says %s: %w", f.Digest, f.Expected,
 			ingest.ErrIncomplete)
 	}
 	return nil
 }
 
-// checkSharable makes sure that model, which is another one's, may get rows of its own for
-// the file: weights make a model what it is, and tensors are rows of one model.
+// checkSharable returns an error if another model may not get rows of its own for the file: weights
+// identify a model, and tensors are rows of one model.
 func (f *modelFile) checkSharable(model ingest.ModelID) error {
 	if f.Role == ingest.Weights {
 		return fmt.Errorf("file %d is weights of model %d: it cannot be shared with model %d", f.ID, f.Model, model)
@@ -60,7 +59,7 @@ func (f *modelFile) checkSharable(model ingest.ModelID) error {
 // modelFiles are files of one model, in their order.
 type modelFiles []modelFile
 
-// stored are the files as the library knows them.
+// stored returns the files as the reader's type.
 func (files modelFiles) stored() []ingest.StoredFile {
 	list := make([]ingest.StoredFile, len(files))
 	for i := range files {
@@ -69,7 +68,7 @@ func (files modelFiles) stored() []ingest.StoredFile {
 	return list
 }
 
-// addTo sets the files of a summary and adds up what they count.
+// addTo sets the files and the totals of a summary.
 func (files modelFiles) addTo(s *ingest.Summary) {
 	for i := range files {
 		s.Tensors += files[i].Tensors
@@ -80,7 +79,7 @@ func (files modelFiles) addTo(s *ingest.Summary) {
 	s.Files = files.stored()
 }
 
-// same finds the file with the content and role of f; nil for none.
+// same returns the file with the content and role of f; nil for none.
 func (files modelFiles) same(f *modelFile) *modelFile {
 	for i := range files {
 		if files[i].Digest == f.Digest && files[i].Role == f.Role {
@@ -90,7 +89,7 @@ func (files modelFiles) same(f *modelFile) *modelFile {
 	return nil
 }
 
-// weights are the files that every name of the model goes with.
+// weights returns the files that every name of the model covers.
 func (files modelFiles) weights() []ingest.FileID {
 	var ids []ingest.FileID
 	for i := range files {
@@ -101,12 +100,11 @@ func (files modelFiles) weights() []ingest.FileID {
 	return ids
 }
 
-// checkWeights makes sure that the files, those of model, have all weights that are among
-// others: with more of them it would be another model.
+// checkWeights returns an error unless files, those of model, include all weights among others.
 func (files modelFiles) checkWeights(model ingest.ModelID, others modelFiles) error {
 	for i := range others {
 		if others[i].Role == ingest.Weights && files.same(&others[i]) == nil {
-			return fmt.Errorf("model %d has not the weights of %s", model, others[i].Path)
+			return fmt.Errorf("model %d does not have the weights of %s", model, others[i].Path)
 		}
 	}
 	return nil

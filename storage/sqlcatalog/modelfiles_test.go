@@ -43,9 +43,9 @@ func TestCheckWhole(t *testing.T) {
 		"bytes are missing": {func(f *modelFile) { f.Recorded = 8 }, 3, 9, false},
 		"no digest": {func(f *modelFile) { f.Digest, f.Expected = ingest.Digest{}, ingest.Digest{} }, 3, 9,
 			false},
-		"a row is gone":      {func(*modelFile) {}, 2, 9, false},
-		"a row is cut":       {func(*modelFile) {}, 3, 8, false},
-		"claims another one": {func(f *modelFile) { f.Expected = digestB }, 3, 9, false},
+		"a row is missing": {func(*modelFile) {}, 2, 9, false},
+		"a row is shorter": {func(*modelFile) {}, 3, 8, false},
+		"wrong digest":     {func(f *modelFile) { f.Expected = digestB }, 3, 9, false},
 	} {
 		f := modelFile{StoredFile: ingest.StoredFile{Bytes: 9, Recorded: 9, Digest: digestA, Expected: digestA},
 			Segments: 3}
@@ -62,9 +62,9 @@ func TestCheckSharable(t *testing.T) {
 		file     ingest.StoredFile
 		sharable bool
 	}{
-		"weights":           {ingest.StoredFile{Role: ingest.Weights}, false},
-		"weights of others": {ingest.StoredFile{Role: "adapter", Tensors: 1}, false},
-		"a template":        {ingest.StoredFile{Role: "template"}, true},
+		"weights":              {ingest.StoredFile{Role: ingest.Weights}, false},
+		"adapter with tensors": {ingest.StoredFile{Role: "adapter", Tensors: 1}, false},
+		"a template":           {ingest.StoredFile{Role: "template"}, true},
 	} {
 		f := modelFile{StoredFile: test.file}
 		if err := f.checkSharable(2); (err == nil) != test.sharable {

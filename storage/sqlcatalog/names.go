@@ -2,14 +2,14 @@ package sqlcatalog
 
 import "github.com/hartonomous/ingest/ingest"
 
-// nameRows gathers the names of a model from rows of a name and one of its files each.
+// nameRows collects the names of a model from rows of one name and one of its files each.
 type nameRows struct {
 	Names []ingest.Name // in the order of their rows
 	last  int64
 }
 
-// add takes a row: the name's number, the name, and a file that goes by it, or 0 for a name
-// without files. The rows of a name follow each other.
+// add takes a row: the name's number, the name, and a file that it covers, or 0 for none. The rows
+// of a name are consecutive.
 func (r *nameRows) add(id int64, name ingest.Alias, file ingest.FileID) {
 	if id != r.last {
 		r.Names, r.last = append(r.Names, ingest.Name{Alias: name}), id

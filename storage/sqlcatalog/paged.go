@@ -2,14 +2,13 @@ package sqlcatalog
 
 import "iter"
 
-// pageRows is how many rows a sequence of a catalogue reads at a time.
+// pageRows is how many rows a sequence reads at a time.
 const pageRows = 1000
 
-// paged yields what fetch returns, page by page, until it returns none. fetch is given
-// the last item of the page before, and the zero value at first. Between pages nothing is
-// held, so a slow consumer keeps no connection, lock or snapshot. An error ends the
-// sequence; of the page that came with it nothing is yielded, as its last item may be
-// half read.
+// paged yields the items of the pages that fetch returns, until a page is empty. fetch gets the
+// last item of the page before, and the zero value at first. Between pages nothing is held, so a
+// slow consumer keeps no connection, lock or snapshot. An error ends the sequence; the page that
+// came with it is dropped, as its last item may be half read.
 func paged[T any](fetch func(last T) ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last, none T

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// upTo returns pages of at most three numbers, from 1 to end; after fail, if that is not 0, an error.
+// upTo returns pages of at most three numbers, from 1 to end, and an error after fail unless that
+// is 0.
 func upTo(end, fail int, broken error) func(int) ([]int, error) {
 	return func(last int) (page []int, err error) {
 		for len(page) < 3 && last < end {
@@ -32,7 +33,7 @@ func TestPaged(t *testing.T) {
 		"a page":                           {3, 0, []int{1, 2, 3}, nil},
 		"several":                          {7, 0, []int{1, 2, 3, 4, 5, 6, 7}, nil},
 		"an error at once":                 {7, 1, nil, broken},
-		"an error in the midst of a page":  {7, 5, []int{1, 2, 3}, broken},
+		"an error within a page":           {7, 5, []int{1, 2, 3}, broken},
 		"an error with the last of a page": {7, 6, []int{1, 2, 3}, broken},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +54,7 @@ func TestPaged(t *testing.T) {
 	}
 }
 
-// Who stops early costs no page more.
+// A consumer that stops early causes no further reads.
 func TestPagedStops(t *testing.T) {
 	calls := 0
 	fetch := upTo(100, 0, nil)

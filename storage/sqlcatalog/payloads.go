@@ -6,8 +6,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The row of a segment is found by its number. A number can be given out again when a model is removed, so the row must
-// also hold what the segment says: @p1 to @p5 are those of rowOf.
+// The row of a segment is found by its number. As a number can be reused after a model is removed,
+// the row must also match the segment: @p1 to @p5 are the arguments of rowOf.
 const (
 	tensorRow = ` WHERE LayerTensorSegmentId = @p1 AND LayerId = @p2 AND SegmentOrdinal = @p3
 		AND AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p4)
@@ -16,16 +16,15 @@ const (
 		AND AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p4) AND @p2 = 0`
 )
 
-// rowOf are the arguments by which the row of a segment is found.
+// rowOf returns the arguments that identify the row of a segment.
 func rowOf(s ingest.StoredSegment) []any {
 	return []any{s.RowID, s.Layer, s.Ordinal, s.Digest[:], s.File}
 }
 
-// InRow is a statement about the row of one segment, in either of the two tables: the first text stands before the
-// table's name, the second behind it. @p1 to @p5 say which row.
+// InRow is a statement about the row of one segment in either table. @p1 to @p5 identify the row.
 type InRow struct{ tensor, file *Statement }
 
-// OfRow is a statement of a dialect about one row.
+// OfRow makes an InRow for a dialect. The table's name goes between before and after.
 func OfRow(name, before, after string) InRow {
 	return InRow{Own(name+"-tensor", before+"dbo.LayerTensorSegments"+after+tensorRow),
 		Own(name+"-file", before+"dbo.FileSegments"+after+fileRow)}
@@ -49,7 +48,7 @@ func (i InRow) Of(s ingest.StoredSegment, args ...any) (*Statement, []any) {
 	return statement, append(rowOf(s), args...)
 }
 
-// Text is the text of one of the two statements.
+// Text returns the text of one of the two statements.
 func (i InRow) Text(tensor bool) string {
 	if tensor {
 		return i.tensor.text
@@ -73,7 +72,8 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	return nil
 }
 
-// NoRow is how many bytes a payload has whose row is not there, and NoPayload the payload of an atom that has none.
+// NoRow is the payload's size if the row does not exist, and NoPayload that of an atom without a
+// payload.
 const (
 	NoRow     = -1
 	NoPayload = -2
@@ -102,7 +102,7 @@ func (c *Catalog) HashPayload(ctx context.Context, s ingest.StoredSegment) (dige
 	return digest, err
 }
 
-// ReplacePayload implements ingest.RowPayloads. From then on the payload is in the row, wherever it was before.
+// ReplacePayload implements ingest.RowPayloads. It clears the row's address.
 func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
 	payload []byte) error {
 	if err := checkPayload(s, payload); err != nil {
@@ -114,7 +114,7 @@ func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s inge
 	return c.writeUnder(ctx, lease, func(t *Tx) error { return t.Place(s, payload, ingest.Address{}) })
 }
 
-// Relocate implements ingest.Maintenance. A payload that was in the row is there no longer.
+// Relocate implements ingest.Maintenance. It clears the payload in the row.
 func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
 	address ingest.Address) error {
 	if err := checkAddress(s, address); err != nil {
@@ -125,17 +125,16 @@ func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.Sto
 
 var (
 	placePayload = sharedOfRow("place-payload", `UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`, ``)
-	// placeShared changes the rows that share the payload, by its atom: a seek in the index on AtomId, of
-	// as many rows as there are.
+	// placeShared updates the other rows with this payload: a seek in the index on AtomId.
 	placeShared = [2]*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload),
 		shared("place-shared-files", `UPDATE dbo.FileSegments`+sharesPayload)}
 )
 
-const sharesPayload = ` SET {setaddress 2} WHERE AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p1) AND BlobUri = @p3{ifwhole 2}`
+const sharesPayload = ` SET {setaddress 2}
+	WHERE AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p1) AND BlobUri = @p3{ifwhole 2}`
 
-// Place changes the row of a segment: its payload, which may be empty, and its address. The other rows of
-// the payload that
-// say that it is there are given the address as well.
+// Place sets the payload, which may be empty, and the address of a segment's row. Other rows with
+// the same payload and URI get the address, too.
 func (t *Tx) Place(s ingest.StoredSegment, payload []byte, address ingest.Address) error {
 	statement, args := placePayload.Of(s, address, payload)
 	changed, err := t.Change(statement, args...)

@@ -1,6 +1,6 @@
 package sqlcatalog
 
-// RaceError says that another process was quicker: the verb has to look again. A dialect runs the transaction again.
+// RaceError says that another process was faster. The dialect runs the transaction again.
 type RaceError string
 
 func (e RaceError) Error() string { return string(e) }

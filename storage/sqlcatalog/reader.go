@@ -8,19 +8,18 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-const modelColumns = ` m.ModelId, {read m.ModelName}, {read m.ModelType}, {read m.Architecture}, COALESCE(m.ParameterCount, 0),
-	COALESCE(m.State, 'complete'), COALESCE(m.IngestionJobId, 0), {time m.IngestionDate} FROM dbo.Models AS m`
+const modelColumns = ` m.ModelId, {read m.ModelName}, {read m.ModelType}, {read m.Architecture},
+	COALESCE(m.ParameterCount, 0), COALESCE(m.State, 'complete'), COALESCE(m.IngestionJobId, 0),
+	{time m.IngestionDate} FROM dbo.Models AS m`
 
 var modelPage = shared("models",
 	`SELECT {top @p2}`+modelColumns+` WHERE m.ModelId > @p1 ORDER BY m.ModelId {limit @p2}`)
 
-// modelsAtOnce is how many models a sequence reads at a time, with their files and names: three queries
-// for all of them.
+// modelsAtOnce is the page size of Models: three queries read a page, with files and names.
 const modelsAtOnce = 100
 
-// Models implements ingest.Reader. It leaves the metadata out, which may be megabytes. Each file is read
-// whole, with its
-// counts; one that another process adds at the same time is there or not.
+// Models implements ingest.Reader. It leaves out the metadata, which may be megabytes. Each file is
+// consistent with its counts; one that another process is adding may be missing.
 func (c *Catalog) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	return paged(func(last ingest.Summary) (page []ingest.Summary, err error) {
 		err = c.read(ctx, func(t *Tx) error {
@@ -63,7 +62,7 @@ func (t *Tx) summary(id ingest.ModelID) (ingest.Summary, error) {
 	return page[0], nil
 }
 
-// summaries reads the models that follow one, at most so many.
+// summaries reads up to most models that follow after.
 func (t *Tx) summaries(after ingest.ModelID, most int) (page []ingest.Summary, err error) {
 	err = t.Each(func(row Scanner) error {
 		var s ingest.Summary
@@ -93,8 +92,9 @@ func (t *Tx) summaries(after ingest.ModelID, most int) (page []ingest.Summary, e
 
 var (
 	modelThere = shared("model-there", `SELECT 1 FROM dbo.Models WHERE ModelId = @p1`)
-	layerPage  = shared("layers", `SELECT {top @p4} l.LayerId, COALESCE(l.ModelFileId, 0), l.LayerIdx, {read l.LayerName}, COALESCE(l.LayerType, ''),
-			COALESCE(l.QuantizationType, ''), {read l.TensorShape}, COALESCE(l.ParameterCount, 0), COALESCE(l.ByteOffset, 0), COALESCE(l.ByteSize, 0),
+	layerPage  = shared("layers", `SELECT {top @p4} l.LayerId, COALESCE(l.ModelFileId, 0), l.LayerIdx,
+			{read l.LayerName}, COALESCE(l.LayerType, ''), COALESCE(l.QuantizationType, ''), {read l.TensorShape},
+			COALESCE(l.ParameterCount, 0), COALESCE(l.ByteOffset, 0), COALESCE(l.ByteSize, 0),
 			(SELECT {count} FROM dbo.LayerTensorSegments AS s WHERE s.LayerId = l.LayerId)
 		FROM dbo.ModelLayers AS l WHERE l.ModelId = @p1 AND l.LayerIdx >= @p2 AND (l.LayerIdx > @p2 OR l.LayerId > @p3)
 		ORDER BY l.LayerIdx, l.LayerId {limit @p4}`)
@@ -123,7 +123,8 @@ func (c *Catalog) Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[inges
 	})
 }
 
-// mustBeThere tells the end of a sequence from one over what is not there, or is not there any longer.
+// mustBeThere distinguishes the end of a sequence from a sequence over something that does not
+// exist.
 func (t *Tx) mustBeThere(s *Statement, what string, id int64) error {
 	var one int
 	there, err := t.found(t.One(s, id), &one)
@@ -138,20 +139,21 @@ func scanLayer(row Scanner) (ingest.Layer, error) {
 	var shape string
 	err := row.Scan(&l.ID, &l.File, &l.Index, readText(&l.Name), &l.Kind, &l.Type, readText(&shape), &l.Elements,
 		&l.Offset, &l.Bytes, &l.Segments)
-	if err != nil || shape == "" { // as another program may leave it
+	if err != nil || shape == "" { // another program may leave it empty
 		return l, err
 	}
-	if l.Shape, err = parseTensorShape(shape); err != nil && l.File != 0 { // another program's may be anything
+	if l.Shape, err = parseTensorShape(shape); err != nil && l.File != 0 { // another program's shape may be anything
 		return l, fmt.Errorf("shape of layer %d: %w", l.ID, err)
 	}
 	return l, nil
 }
 
-// isComplete is true of a model that lookups may find: of another program's, which knows no state, as well.
+// isComplete selects models that lookups may find. Other programs do not set a state.
 const isComplete = `COALESCE(m.State, 'complete') = 'complete'`
 
 var (
-	unchangedFile = shared("unchanged", `SELECT`+fileColumns+`INNER JOIN dbo.FilePaths AS p ON p.ModelFileId = f.ModelFileId
+	unchangedFile = shared("unchanged", `SELECT`+fileColumns+`
+		INNER JOIN dbo.FilePaths AS p ON p.ModelFileId = f.ModelFileId
 		WHERE {same p.SourcePath 1} AND p.ByteSize = @p2 AND p.ModifiedNs = @p3 AND `+isComplete)
 	fileWithDigest = shared("file-with-digest",
 		`SELECT {top 1}`+fileColumns+`WHERE f.ContentHash = @p1 AND `+isComplete+` ORDER BY f.ModelFileId {limit 1}`)
@@ -180,16 +182,20 @@ func (c *Catalog) file(ctx context.Context, what string, s *Statement, args ...a
 }
 
 var (
-	modelsNamed = shared("models-named", `SELECT m.ModelId FROM dbo.Models AS m INNER JOIN dbo.ModelNames AS n ON n.ModelId = m.ModelId
+	modelsNamed = shared("models-named", `SELECT m.ModelId
+		FROM dbo.Models AS m INNER JOIN dbo.ModelNames AS n ON n.ModelId = m.ModelId
 		WHERE {same n.Name 1} AND COALESCE(m.State, 'complete') <> 'removing'
-		UNION SELECT m.ModelId FROM dbo.Models AS m WHERE m.ModelName = @p2 AND NOT EXISTS (SELECT 1 FROM dbo.ModelNames AS n WHERE n.ModelId = m.ModelId)
+		UNION SELECT m.ModelId FROM dbo.Models AS m
+		WHERE m.ModelName = @p2 AND NOT EXISTS (SELECT 1 FROM dbo.ModelNames AS n WHERE n.ModelId = m.ModelId)
 			AND COALESCE(m.State, 'complete') <> 'removing' ORDER BY 1`)
-	modelsWithDigest = shared("models-with-digest", `SELECT DISTINCT f.ModelId FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+	modelsWithDigest = shared("models-with-digest", `SELECT DISTINCT f.ModelId
+		FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
 		WHERE f.ContentHash >= @p1 AND f.ContentHash <= @p2 AND COALESCE(m.State, 'complete') <> 'removing'
 			AND (COALESCE(m.State, 'complete') = 'complete' OR f.RecordedBytes = f.ByteSize) ORDER BY f.ModelId`)
 )
 
-// ModelsNamed implements ingest.Reader. A model of another program has its ModelName, and no row of ModelNames.
+// ModelsNamed implements ingest.Reader. A model of another program has a ModelName but no row in
+// ModelNames.
 func (c *Catalog) ModelsNamed(ctx context.Context, name string) ([]ingest.ModelID, error) {
 	return c.models(ctx, modelsNamed, Key{name}, name)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Record implements ingest.Writer. With InRows, each row has a payload of its own, even where another holds the same
-// bytes: readers of the table find there what its contract promises them, and no row depends on the life
-// of another model.
+// Record implements ingest.Writer. With InRows, each row stores its own payload, even if another
+// row has the same bytes: other programs read the payload there, and no row depends on another
+// model.
 func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
 	if err := checkBatch(batch); err != nil {
 		return err
@@ -18,7 +18,7 @@ func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.
 	return c.dialect.Record(ctx, &Recording{Lease: lease, Batch: batch})
 }
 
-// Recording is a batch on its way into the tables.
+// Recording is a batch that a dialect writes.
 type Recording struct {
 	Lease ingest.Lease
 	Batch *ingest.Batch
@@ -26,20 +26,20 @@ type Recording struct {
 
 const (
 	fileColumnsOf = `SELECT m.IngestionJobId, f.ByteSize, f.RecordedBytes, f.ContentHash FROM dbo.ModelFiles AS f`
-	fileInModel   = ` INNER JOIN dbo.Models AS m {committed} ON m.ModelId = f.ModelId WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`
+	fileInModel   = ` INNER JOIN dbo.Models AS m {committed} ON m.ModelId = f.ModelId
+		WHERE f.ModelFileId = @p1 AND m.ModelId = @p2`
 )
 
 var (
-	// lookAtFile reads the progress of a file to know which of a batch's rows may be there already. What it says may
-	// be old when the rows are written.
+	// lookAtFile reads the progress of a file, to know which rows of a batch may exist. The answer
+	// may be outdated when the rows are written.
 	lookAtFile = shared("look-at-file", fileColumnsOf+` {committed}`+fileInModel)
-	// lockFile reads it to change it: the row is locked until the commit, which follows soon.
+	// lockFile reads it again and locks the row until the commit, which follows soon.
 	lockFile = shared("lock-file", fileColumnsOf+` {update lock}`+fileInModel)
 )
 
-// Look makes sure that the lease holds and that the file is the lease's to write, and returns how many
-// bytes of the file
-// have rows: segments of the batch before there may be there already.
+// Look returns an error unless the lease holds and its job owns the file. It returns how many bytes
+// of the file have rows: segments of the batch before that offset may have theirs.
 func (r *Recording) Look(t *Tx) (recorded int64, err error) {
 	if err := t.Hold(r.Lease); err != nil {
 		return 0, err
@@ -59,22 +59,24 @@ func (r *Recording) progress(t *Tx, s *Statement) (fileProgress, error) {
 	case !there:
 		return f, fmt.Errorf("file %d of model %d: %w", r.Batch.File, r.Batch.Model, ingest.ErrNotFound)
 	case job.Int64 != r.Lease.Job:
-		return f, fmt.Errorf("model %d went to job %d: %w", r.Batch.Model, job.Int64, ingest.ErrLeaseLost)
+		return f, fmt.Errorf("model %d belongs to job %d: %w", r.Batch.Model, job.Int64, ingest.ErrLeaseLost)
 	}
 	copy(f.Digest[:], digest)
 	return f, nil
 }
 
-// advance notes how far the file has got. RecordedBytes in the condition is for an engine that takes no notice of the
-// lock of lockFile.
-var advance = shared("advance", `UPDATE dbo.ModelFiles SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4,
-		BytesShared = BytesShared + @p5, HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
-		RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END, ContentHash = COALESCE(ContentHash, @p8)
+// advance updates the progress of a file. The condition on RecordedBytes is for an engine that
+// ignores the lock of lockFile.
+var advance = shared("advance", `UPDATE dbo.ModelFiles
+	SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4, BytesShared = BytesShared + @p5,
+		HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
+		RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END,
+		ContentHash = COALESCE(ContentHash, @p8)
 	WHERE ModelFileId = @p1 AND RecordedBytes = @p2`)
 
-// Note notes how far the file has got with the rows of the batch, which n says what they brought, and is
-// the last step of the
-// transaction. A batch that was there already changes nothing: above all, it does not take the file back.
+// Note updates the progress of the file by n, what the rows of the batch added. It is the last step
+// of the transaction. A batch that was recorded before changes nothing: it must not move the file
+// backwards.
 func (r *Recording) Note(t *Tx, n Added) error {
 	f, err := r.progress(t, lockFile)
 	if err != nil {
@@ -88,7 +90,7 @@ func (r *Recording) Note(t *Tx, n Added) error {
 		changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
 			r.Batch.HashState, digestColumn(r.Batch.Digest))
 		if err == nil && changed == 0 {
-			err = RaceError(fmt.Sprintf("file %d was written to by another process", r.Batch.File))
+			err = RaceError(fmt.Sprintf("another process has written to file %d", r.Batch.File))
 		}
 		if err != nil {
 			return err
@@ -97,7 +99,7 @@ func (r *Recording) Note(t *Tx, n Added) error {
 	return t.Fence(r.Lease)
 }
 
-// Name is what messages call a segment.
+// Name is the segment's name in messages.
 func (r *Recording) Name(s *ingest.NewSegment) string {
 	return fmt.Sprintf("segment at %d of file %d", s.Offset, r.Batch.File)
 }

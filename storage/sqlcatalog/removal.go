@@ -8,55 +8,56 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// A model is removed in steps. First it is marked, in one transaction: from then on no lookup finds it, and nothing is
-// merged into it. Then its rows are deleted in transactions of a thousand rows: one that deletes all of a large model
-// locks whole tables, fills the log, and is rolled back for as long as it took. A removal that was cut
-// short is finished by
-// the next one, or by gc.
+// A model is removed in steps. First, one transaction marks it: from then on no lookup finds it,
+// and nothing is merged into it. Then its rows are deleted a thousand at a time, because deleting
+// all rows of a large model at once locks whole tables, fills the log, and takes as long again to
+// roll back. The next removal, or gc, finishes one that was interrupted.
 
-// batchRows is how many rows one transaction deletes. With the rows of the indexes, and the atoms, it
-// stays below the 5,000
-// locks of a table at which SQL Server would lock all of it.
+// batchRows is how many rows one transaction deletes. With the rows of the indexes, and the atoms,
+// it stays below the 5,000 locks at which SQL Server locks a whole table.
 const batchRows = `1000`
 
 const (
-	tensorBatch = `(SELECT {top ` + batchRows + `} s.LayerTensorSegmentId FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
+	tensorBatch = `(SELECT {top ` + batchRows + `} s.LayerTensorSegmentId
+		FROM dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
 		WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId, s.SegmentOrdinal {limit ` + batchRows + `})`
-	fileBatch = `(SELECT {top ` + batchRows + `} s.FileSegmentId FROM dbo.ModelFiles AS f INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = f.ModelFileId
+	fileBatch = `(SELECT {top ` + batchRows + `} s.FileSegmentId
+		FROM dbo.ModelFiles AS f INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = f.ModelFileId
 		WHERE f.ModelId = @p1 ORDER BY f.FileIdx, f.ModelFileId, s.SegmentOrdinal {limit ` + batchRows + `})`
 )
 
-// TensorReferences and FileReferences count the references to atoms of the rows that the next transaction
-// deletes, for the
-// statements release-tensors and release-files of a dialect: columns AtomId and Pieces.
+// TensorReferences and FileReferences count the references to atoms from the rows that the next
+// transaction deletes. A dialect's release-tensors and release-files use them: columns AtomId and
+// Pieces.
 const (
-	TensorReferences = `SELECT x.AtomId, {count} AS Pieces FROM dbo.LayerTensorSegments AS x WHERE x.LayerTensorSegmentId IN ` + tensorBatch + ` GROUP BY x.AtomId`
-	FileReferences   = `SELECT x.AtomId, {count} AS Pieces FROM dbo.FileSegments AS x WHERE x.FileSegmentId IN ` +
-		fileBatch + ` GROUP BY x.AtomId`
+	TensorReferences = `SELECT x.AtomId, {count} AS Pieces FROM dbo.LayerTensorSegments AS x
+		WHERE x.LayerTensorSegmentId IN ` + tensorBatch + ` GROUP BY x.AtomId`
+	FileReferences = `SELECT x.AtomId, {count} AS Pieces FROM dbo.FileSegments AS x
+		WHERE x.FileSegmentId IN ` + fileBatch + ` GROUP BY x.AtomId`
 )
 
 var (
 	markModel = shared("mark-model", `UPDATE dbo.Models SET State = 'removing' WHERE ModelId = @p1`)
 
-	// The statements that release atoms and those that delete the rows choose the same rows: nobody else
-	// changes those of
-	// a model that is marked and locked.
+	// A statement that releases atoms and the one that deletes the rows select the same rows:
+	// nothing else changes the rows of a model that is marked and locked.
 	releaseTensors = differs("release-tensors")
 	removeTensors  = shared("remove-tensors",
 		`DELETE FROM dbo.LayerTensorSegments WHERE LayerTensorSegmentId IN `+tensorBatch)
 	releaseFiles = differs("release-files")
 	removeFiles  = shared("remove-files", `DELETE FROM dbo.FileSegments WHERE FileSegmentId IN `+fileBatch)
 	removeLayers = shared("remove-layers", `DELETE FROM dbo.ModelLayers WHERE LayerId IN
-		(SELECT {top `+batchRows+`} l.LayerId FROM dbo.ModelLayers AS l WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId {limit `+batchRows+`})`)
+		(SELECT {top `+batchRows+`} l.LayerId FROM dbo.ModelLayers AS l
+			WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId {limit `+batchRows+`})`)
 
-	// The rest is a few rows for each file and name, which go with the model.
+	// The other rows, a few for each file and name, are deleted with the model.
 	releaseFileAtoms = shared("release-file-atoms", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount
 			- (SELECT COUNT(*) FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1 AND f.FileAtomId = Atoms.AtomId)
 		WHERE AtomId IN (SELECT f.FileAtomId FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1)`)
 	removeModel = shared("remove-model", `DELETE FROM dbo.Models WHERE ModelId = @p1`)
 )
 
-// mark takes a model out of use, under a transaction that has locked it.
+// mark marks a model for removal. The transaction has locked it.
 func (t *Tx) mark(model ingest.ModelID) error {
 	for _, s := range []*Statement{markModel, dropKeys} {
 		if err := t.Exec(s, model); err != nil {
@@ -66,7 +67,7 @@ func (t *Tx) mark(model ingest.ModelID) error {
 	return nil
 }
 
-// clear deletes the rows of a model that is marked, until there are none.
+// clear deletes the rows of a marked model, batch by batch.
 func (c *Catalog) clear(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	for _, stage := range [][]*Statement{{releaseTensors, removeTensors}, {releaseFiles, removeFiles}, {removeLayers},
 		{releaseFileAtoms, removeModel}} {
@@ -83,7 +84,8 @@ func (c *Catalog) clear(ctx context.Context, lease ingest.Lease, model ingest.Mo
 	return nil
 }
 
-// clear executes the statements of one transaction, and reports whether the last one found anything.
+// clear executes the statements of one transaction, and reports whether the last one changed any
+// rows.
 func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err error) {
 	state, _, err := t.state(model)
 	switch {
@@ -92,7 +94,7 @@ func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err err
 	case err != nil:
 		return false, err
 	case state != ingest.ModelRemoving:
-		return false, fmt.Errorf("model %d is %s, and not marked for removal", model, state)
+		return false, fmt.Errorf("model %d is %s, not marked for removal", model, state)
 	}
 	var n int64
 	for _, s := range stage {
@@ -101,13 +103,12 @@ func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err err
 		}
 	}
 	if err != nil && t.c.dialect.Refused(err) {
-		err = fmt.Errorf("rows of other programs refer to it (ingest rm --cascade removes them): %w", err)
+		err = fmt.Errorf("rows of other programs refer to it (ingest rm --cascade deletes them): %w", err)
 	}
 	return n > 0, err
 }
 
-// Abandon implements ingest.Writer. A model that another job left behind may be removed, one that a live job works on
-// may not.
+// Abandon implements ingest.Writer. It refuses a model that another live job works on.
 func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	err := c.writeUnder(ctx, lease, func(t *Tx) error {
 		state, job, err := t.state(model)
@@ -166,7 +167,7 @@ func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.M
 	return c.clear(ctx, lease, model)
 }
 
-// The rows of the model, @p1, and those of others that say that their payload is the same.
+// The rows of model @p1, and the rows of others with the same payload.
 const (
 	tensorsOf = `dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId WHERE l.ModelId`
 	filesIn   = `dbo.ModelFiles AS l INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = l.ModelFileId WHERE l.ModelId`
@@ -175,19 +176,20 @@ const (
 )
 
 var (
-	// weighRows adds up what is in the rows themselves.
+	// weighRows adds up the payloads in rows.
 	weighRows = shared("weigh-rows", `SELECT COALESCE(SUM(r.ByteSize), 0) FROM (
 			SELECT s.ByteSize FROM `+tensorsOf+` = @p1 AND {bytes s.RawPayload} > 0
 			UNION ALL SELECT s.ByteSize FROM `+filesIn+` = @p1 AND {bytes s.RawPayload} > 0) AS r`)
-	// weighStored adds up the payloads in a store, each once, that no other model needs, and those that
-	// others need as well. For
-	// each it seeks in the indexes on AtomId.
+	// weighStored adds up, each once, the payloads in a store that no other model needs, and those
+	// that others need, too. It seeks in the indexes on AtomId for each.
 	weighStored = shared("weigh-stored", `SELECT COALESCE(SUM(CASE WHEN w.Others = 0 THEN w.Bytes ELSE 0 END), 0),
 			COALESCE(SUM(CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END), 0)
-		FROM (SELECT g.Bytes, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+` OR EXISTS (SELECT 1 FROM `+filesIn+samePlace+` THEN 1 ELSE 0 END AS Others
+		FROM (SELECT g.Bytes, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+`
+				OR EXISTS (SELECT 1 FROM `+filesIn+samePlace+` THEN 1 ELSE 0 END AS Others
 			FROM (SELECT r.AtomId, r.Place, MAX(r.Bytes) AS Bytes FROM (
 				`+inStore+tensorsOf+` = @p1 AND {bytes s.RawPayload} = 0
-				UNION ALL `+inStore+filesIn+` = @p1 AND {bytes s.RawPayload} = 0) AS r GROUP BY r.AtomId, r.Place) AS g) AS w`)
+				UNION ALL `+inStore+filesIn+` = @p1 AND {bytes s.RawPayload} = 0) AS r
+				GROUP BY r.AtomId, r.Place) AS g) AS w`)
 )
 
 // Removal implements ingest.Maintenance.

@@ -47,22 +47,22 @@ func (c *Catalog) Rename(ctx context.Context, lease ingest.Lease, model ingest.M
 		case from == to:
 			return nil
 		case hasName(&m, to):
-			return fmt.Errorf("model %d has the name %q already: remove one of the two", model, to)
+			return fmt.Errorf("model %d already has the name %q: remove one of the two", model, to)
 		}
-		if err := t.Exec(renameRow, model, Key{from}, Key{to}, Text{Column: "ModelNames.Name",
-			Value: to}); err != nil || m.Name != from {
+		name := Text{Column: "ModelNames.Name", Value: to}
+		if err := t.Exec(renameRow, model, Key{from}, Key{to}, name); err != nil || m.Name != from {
 			return err
 		}
 		return t.renameMain(model, to)
 	})
 }
 
-// renameMain changes the name that other programs read.
+// renameMain sets the name that other programs read.
 func (t *Tx) renameMain(model ingest.ModelID, name string) error {
 	return t.Exec(renameMain, model, Text{Column: "Models.ModelName", Value: name})
 }
 
-// lockedSummary reads a model that is not on its way out, and locks it.
+// lockedSummary locks and reads a model. It returns ErrNotFound if the model is being removed.
 func (t *Tx) lockedSummary(model ingest.ModelID) (ingest.Summary, error) {
 	state, _, err := t.state(model)
 	if err == nil && state == ingest.ModelRemoving {

@@ -11,7 +11,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-func TestJobMetadataComesBack(t *testing.T) {
+func TestJobMetadataRoundTrip(t *testing.T) {
 	text := rapid.Custom(func(t *rapid.T) string {
 		if rapid.Bool().Draw(t, "utf-8") {
 			return rapid.String().Draw(t, "text")
@@ -30,10 +30,10 @@ func TestJobMetadataComesBack(t *testing.T) {
 		}
 		encoded := m.encode()
 		if !json.Valid([]byte(encoded)) {
-			t.Fatalf("%q is no JSON", encoded)
+			t.Fatalf("%q is not JSON", encoded)
 		}
 		if got, err := parseJobMetadata(encoded); err != nil || !reflect.DeepEqual(got, m) {
-			t.Fatalf("%+v came back as %+v: %v", m, got, err)
+			t.Fatalf("%+v became %+v: %v", m, got, err)
 		}
 	})
 }
@@ -41,7 +41,8 @@ func TestJobMetadataComesBack(t *testing.T) {
 func TestJobMetadataIsReadable(t *testing.T) {
 	m := jobMetadata{Paths: []string{"/models", "/\xff"}, Options: map[string]string{"store": "dir:/x"},
 		Problems: []ingest.Problem{{Path: "/a", Reason: "short"}}}
-	const want = `{"paths":["/models",{"base64":"L/8="}],"options":{"store":"dir:/x"},"problems":[{"path":"/a","reason":"short"}]}`
+	const want = `{"paths":["/models",{"base64":"L/8="}],"options":{"store":"dir:/x"},` +
+		`"problems":[{"path":"/a","reason":"short"}]}`
 	if got := m.encode(); got != want {
 		t.Errorf("metadata is %s, want %s", got, want)
 	}
@@ -60,14 +61,16 @@ func TestNewFileAtom(t *testing.T) {
 	got := newFileAtom(ingest.Alias{Name: "llama4:latest", URI: "ollama://llama4:latest"}, &file, now)
 	want := fileAtomRow{Subtype: "llm", SourceURI: "ollama://llama4:latest", SourceType: ollamaSource,
 		PayloadLocator: file.Path,
-		Metadata: `{"model_name":"llama4:latest","size_bytes":18556688736,"size_gb":18.55,"file_path":"D:\\Models\\blobs\\sha256-ab",` +
-			`"ollama_digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","registered_at":"2026-01-02T02:04:05Z"}`}
+		Metadata: `{"model_name":"llama4:latest","size_bytes":18556688736,"size_gb":18.55,` +
+			`"file_path":"D:\\Models\\blobs\\sha256-ab",` +
+			`"ollama_digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",` +
+			`"registered_at":"2026-01-02T02:04:05Z"}`}
 	if got != want {
 		t.Errorf("atom is %+v, want %+v", got, want)
 	}
 	file.Role, file.Tensors = ingest.Template, 0
 	got = newFileAtom(ingest.Alias{Name: "x", URI: "file:///x"}, &file, now)
-	if got.SourceType != fileSource || got.Subtype != "" || json.Valid([]byte(got.Metadata)) == false {
+	if got.SourceType != fileSource || got.Subtype != "" || !json.Valid([]byte(got.Metadata)) {
 		t.Errorf("atom is %+v", got)
 	}
 }

@@ -6,33 +6,33 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// noRow is the error for a piece that no row is of any longer.
-func noRow(piece ingest.StoredSegment) error {
-	return aboutSegment(piece, "%w", ingest.ErrNotFound)
+// noRow is the error for a segment whose row does not exist.
+func noRow(s ingest.StoredSegment) error {
+	return aboutSegment(s, "%w", ingest.ErrNotFound)
 }
 
-// noPayload is the error for a piece whose row has the payload elsewhere.
-func noPayload(piece ingest.StoredSegment) error {
-	return aboutSegment(piece, "%w in its row", ingest.ErrNoPayload)
+// noPayload is the error for a segment whose payload is not in its row.
+func noPayload(s ingest.StoredSegment) error {
+	return aboutSegment(s, "%w in its row", ingest.ErrNoPayload)
 }
 
-// checkPayload refuses to put into the row of piece what is not its payload.
-func checkPayload(piece ingest.StoredSegment, payload []byte) error {
-	if got := ingest.Sum(payload); got != piece.Digest {
-		return aboutSegment(piece, "payload has digest %s, want %s", got, piece.Digest)
+// checkPayload returns an error if payload does not have the segment's digest.
+func checkPayload(s ingest.StoredSegment, payload []byte) error {
+	if got := ingest.Sum(payload); got != s.Digest {
+		return aboutSegment(s, "payload has digest %s, want %s", got, s.Digest)
 	}
 	return nil
 }
 
-// checkAddress refuses to relocate piece to nowhere.
-func checkAddress(piece ingest.StoredSegment, address ingest.Address) error {
+// checkAddress returns an error for an empty address.
+func checkAddress(s ingest.StoredSegment, address ingest.Address) error {
 	if address.URI == "" {
-		return aboutSegment(piece, "the new address is empty")
+		return aboutSegment(s, "the new address is empty")
 	}
 	return nil
 }
 
-func aboutSegment(piece ingest.StoredSegment, format string, args ...any) error {
+func aboutSegment(s ingest.StoredSegment, format string, args ...any) error {
 	return fmt.Errorf("segment %d at %d of file %d: "+format,
-		append([]any{piece.Ordinal, piece.Offset, piece.File}, args...)...)
+		append([]any{s.Ordinal, s.Offset, s.File}, args...)...)
 }

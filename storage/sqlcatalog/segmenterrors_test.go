@@ -8,16 +8,16 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-func TestPieceErrorsSayWhichAndWhy(t *testing.T) {
-	piece := ingest.StoredSegment{Ordinal: 3, Offset: 77, File: 9, Digest: ingest.Sum([]byte("right"))}
+func TestSegmentErrors(t *testing.T) {
+	s := ingest.StoredSegment{Ordinal: 3, Offset: 77, File: 9, Digest: ingest.Sum([]byte("right"))}
 	for name, test := range map[string]struct {
 		err error
 		is  error // nil for no sentinel
 	}{
-		"no row":          {noRow(piece), ingest.ErrNotFound},
-		"no payload":      {noPayload(piece), ingest.ErrNoPayload},
-		"another payload": {checkPayload(piece, []byte("wrong")), nil},
-		"empty address":   {checkAddress(piece, ingest.Address{Name: "x"}), nil},
+		"no row":          {noRow(s), ingest.ErrNotFound},
+		"no payload":      {noPayload(s), ingest.ErrNoPayload},
+		"another payload": {checkPayload(s, []byte("wrong")), nil},
+		"empty address":   {checkAddress(s, ingest.Address{Name: "x"}), nil},
 	} {
 		if test.err == nil || test.is != nil && !errors.Is(test.err, test.is) {
 			t.Errorf("%s: error is %v", name, test.err)
@@ -28,10 +28,10 @@ func TestPieceErrorsSayWhichAndWhy(t *testing.T) {
 			t.Errorf("%s: %q", name, text)
 		}
 	}
-	if err := checkPayload(piece, []byte("right")); err != nil {
+	if err := checkPayload(s, []byte("right")); err != nil {
 		t.Errorf("the right payload: %v", err)
 	}
-	if err := checkAddress(piece, ingest.Address{URI: "dir:x"}); err != nil {
+	if err := checkAddress(s, ingest.Address{URI: "dir:x"}); err != nil {
 		t.Errorf("an address: %v", err)
 	}
 }

@@ -9,48 +9,52 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// segmentColumns are those of a segment s with its atom a, behind its number and its layer.
-const segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, {address s}`
+// segmentColumns are the columns of a segment s with its atom a, after its number and layer.
+const segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize,
+	CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, {address s}`
 
 const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns + `
-	FROM dbo.ModelLayers AS l {then} dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId {then} dbo.Atoms AS a ON a.AtomId = s.AtomId
+	FROM dbo.ModelLayers AS l {then} dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
+	{then} dbo.Atoms AS a ON a.AtomId = s.AtomId
 	WHERE l.ModelFileId = @p1`
 
 const fileSegments = ` s.FileSegmentId, 0, {notext}, 0, ` + segmentColumns + `
 	FROM dbo.FileSegments AS s {then} dbo.Atoms AS a ON a.AtomId = s.AtomId WHERE s.ModelFileId = @p1`
 
 var (
-	// tensorPage reads on behind segment @p4 of layer @p3, which begins at byte @p2 of the file; and not
-	// before byte @p6.
-	// Layers by their offset, and the segments of each, come out of the indexes in file order, so that a
-	// page costs what
-	// it has. Where to begin within a layer is an expression of the layer, and no OR: a seek for each
-	// layer. The segments
-	// of a tensor are as long as its first one, which says where byte @p6 is, or shorter.
+	// tensorPage continues after segment @p4 of layer @p3, which begins at byte @p2 of the file,
+	// but not before byte @p6. The indexes return layers by offset, and the segments of each in
+	// file order, so the cost of a page does not depend on the size of the file. Where to begin
+	// within a layer is an expression of the layer, without OR: a seek for each layer. All segments
+	// of a tensor but the last, which may be shorter, are as long as its first one, which tells
+	// where byte @p6 is.
 	tensorPage = shared("tensor-segments", `SELECT {top @p5}`+tensorSegments+`
 		AND l.ByteOffset >= @p2 AND (l.ByteOffset > @p2 OR l.LayerId >= @p3) AND l.ByteOffset + l.ByteSize > @p6
 		AND s.SegmentOrdinal > CAST(CASE WHEN l.LayerId = @p3 THEN @p4 WHEN @p6 > l.ByteOffset THEN
-			(@p6 - l.ByteOffset) / COALESCE((SELECT z.ByteSize FROM dbo.LayerTensorSegments AS z WHERE z.LayerId = l.LayerId AND z.SegmentOrdinal = 0), @p7) - 1 ELSE -1 END AS int)
+			(@p6 - l.ByteOffset) / COALESCE((SELECT z.ByteSize FROM dbo.LayerTensorSegments AS z
+				WHERE z.LayerId = l.LayerId AND z.SegmentOrdinal = 0), @p7) - 1 ELSE -1 END AS int)
 		AND s.ByteOffset + s.ByteSize > @p6
 		ORDER BY l.ByteOffset, l.LayerId, s.SegmentOrdinal {limit @p5}`)
-	// filePage reads on behind byte @p2, or, where that is negative, from the segment that holds byte @p4.
+	// filePage continues after byte @p2 or, if that is negative, from the segment that holds byte
+	// @p4.
 	filePage = shared("file-segments", `SELECT {top @p3}`+fileSegments+`
 		AND s.ByteOffset > CASE WHEN @p2 >= 0 THEN @p2 ELSE
-			COALESCE((SELECT MAX(z.ByteOffset) FROM dbo.FileSegments AS z WHERE z.ModelFileId = @p1 AND z.ByteOffset <= @p4), 0) - 1 END
+			COALESCE((SELECT MAX(z.ByteOffset) FROM dbo.FileSegments AS z
+				WHERE z.ModelFileId = @p1 AND z.ByteOffset <= @p4), 0) - 1 END
 		AND s.ByteOffset + s.ByteSize > @p4
 		ORDER BY s.ByteOffset {limit @p3}`)
 	fileThere = shared("file-there", `SELECT 1 FROM dbo.ModelFiles WHERE ModelFileId = @p1`)
-	// The last segments of a file are found from the end of the indexes.
-	lastTensorSegment = shared("last-tensor-segment",
-		`SELECT {top 1}`+tensorSegments+` ORDER BY l.ByteOffset DESC, l.LayerId DESC, s.SegmentOrdinal DESC {limit 1}`)
+	// The last segments are read from the end of the indexes.
+	lastTensorSegment = shared("last-tensor-segment", `SELECT {top 1}`+tensorSegments+`
+		ORDER BY l.ByteOffset DESC, l.LayerId DESC, s.SegmentOrdinal DESC {limit 1}`)
 	lastFileSegment = shared("last-file-segment",
 		`SELECT {top 1}`+fileSegments+` ORDER BY s.ByteOffset DESC {limit 1}`)
 )
 
-// Segments implements ingest.Reader. The segments of tensors and the others are in two tables: each is read in
-// file order, and the two are merged.
+// Segments implements ingest.Reader. The segments of tensors and the others are in two tables; each
+// is read in file order, and the two are merged.
 func (c *Catalog) Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error] {
-	layerAt := int64(-1) // where the layer of the last segment begins
+	layerAt := int64(-1) // offset of the last segment's layer
 	return inFileOrder(
 		func(last ingest.StoredSegment) (page []ingest.StoredSegment, err error) {
 			after := int64(-1)
@@ -72,7 +76,7 @@ func (c *Catalog) Segments(ctx context.Context, file ingest.FileID, from int64) 
 	)
 }
 
-// segments reads a page, and where the layer of its last segment begins.
+// segments reads a page and the offset of its last segment's layer.
 func (c *Catalog) segments(ctx context.Context, file ingest.FileID, s *Statement,
 	args ...any) (page []ingest.StoredSegment, layerAt int64, err error) {
 	err = c.read(ctx, func(t *Tx) error {

@@ -10,21 +10,21 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Tx is a transaction that writes, or the connection on which a verb reads.
+// Tx is a write transaction, or the connection on which a verb reads.
 type Tx struct {
 	Context context.Context
 	Conn    *sql.Conn
-	// InDoubt is set when a statement fails: what the connection is in is then not known.
+	// InDoubt is set when a statement fails: the state of the connection is then unknown.
 	InDoubt bool
 	c       *Catalog
 }
 
-// NewTx is for a dialect, which runs statements on conn until it gives the connection back.
+// NewTx returns a Tx for a dialect, which keeps conn for it while it is in use.
 func (c *Catalog) NewTx(ctx context.Context, conn *sql.Conn) *Tx {
 	return &Tx{Context: ctx, Conn: conn, c: c}
 }
 
-// Doubt notes that a statement failed, and returns why.
+// Doubt sets InDoubt if err is an error of a statement, and returns err.
 func (t *Tx) Doubt(err error) error {
 	if err != nil && !noRows(err) {
 		t.InDoubt = true
@@ -32,8 +32,8 @@ func (t *Tx) Doubt(err error) error {
 	return err
 }
 
-// bind returns arguments as the driver takes them. They have names, @p1 and so on, as one may stand for
-// several parameters.
+// bind converts arguments for the driver. They are named p1 and so on, as one may become several
+// parameters.
 func (t *Tx) bind(args []any) []any {
 	bound := make([]any, 0, len(args)+8)
 	for i, arg := range args {
@@ -49,7 +49,7 @@ func (t *Tx) bind(args []any) []any {
 	return bound
 }
 
-// Exec executes a statement.
+// Exec executes a statement; nothing if its text is empty.
 func (t *Tx) Exec(s *Statement, args ...any) error {
 	text := t.c.text(s)
 	if text == "" {
@@ -69,13 +69,13 @@ func (t *Tx) Change(s *Statement, args ...any) (int64, error) {
 	return n, t.Doubt(err)
 }
 
-// insert executes a statement that makes a row, and returns the row's number.
+// insert executes a statement that inserts one row, and returns its number.
 func (t *Tx) insert(s *Statement, args ...any) (int64, error) {
 	id, err := t.c.dialect.Insert(t, t.c.text(s), t.bind(args))
 	return id, t.Doubt(err)
 }
 
-// Scanner is a row. Its destinations may be what a Field is made for.
+// Scanner is a row. Its targets may be those of [Encoding].Field.
 type Scanner interface{ Scan(dest ...any) error }
 
 // row scans with the fields of the dialect.
@@ -115,7 +115,7 @@ func (t *Tx) One(s *Statement, args ...any) Scanner {
 	return row{t, t.Conn.QueryRowContext(t.Context, t.c.text(s), t.bind(args)...)}
 }
 
-// Each calls do for each row, which scans it. do may not use the transaction.
+// Each calls do for each row. do must not use the transaction.
 func (t *Tx) Each(do func(Scanner) error, s *Statement, args ...any) error {
 	rows, err := t.Conn.QueryContext(t.Context, t.c.text(s), t.bind(args)...)
 	if err != nil {
@@ -130,7 +130,7 @@ func (t *Tx) Each(do func(Scanner) error, s *Statement, args ...any) error {
 	return t.Doubt(rows.Err())
 }
 
-// found scans one row, and reports whether there is one.
+// found scans one row and reports whether there is one.
 func (t *Tx) found(from Scanner, dest ...any) (bool, error) {
 	err := from.Scan(dest...)
 	if noRows(err) {
@@ -142,8 +142,8 @@ func (t *Tx) found(from Scanner, dest ...any) (bool, error) {
 var hold = shared("hold", `SELECT CASE WHEN {expires} IS NULL THEN 0 ELSE 1 END FROM dbo.IngestionJobs
 	WHERE IngestionJobId = @p1 AND LeaseToken = @p2`)
 
-// Hold makes sure, at the start of a transaction, that lease has not been taken over. One that lapsed and that
-// nobody wanted still holds: who takes it over changes the token.
+// Hold returns an error if lease was taken over. An expired lease that nobody took over still
+// holds: a takeover changes the token.
 func (t *Tx) Hold(lease ingest.Lease) error {
 	var held bool
 	there, err := t.found(t.One(hold, lease.Job, lease.Token), &held)
@@ -153,13 +153,13 @@ func (t *Tx) Hold(lease ingest.Lease) error {
 	return err
 }
 
-// fence is Hold once more, as the last statement of a transaction. It changes nothing, and locks the row of the job
-// (X) until the commit: who wants to take the lease over waits for that, or was first, and then nothing
-// commits here. Being last, it makes the batches of one job wait for each other's commit and for nothing
-// else. Where one transaction at a time writes, there is nothing to do.
+// fence is Hold as the last statement of a transaction. It changes nothing, but locks the row of
+// the job (X) until the commit: a takeover waits for the commit, or came first, and then this
+// transaction fails. As it comes last, batches of one job wait only for each other's commits. An
+// engine with a single writer needs no lock.
 var fence = differs("fence")
 
-// Fence makes sure, at the end of a transaction, that lease still holds.
+// Fence returns an error at the end of a transaction if lease no longer holds.
 func (t *Tx) Fence(lease ingest.Lease) error {
 	n, err := t.Change(fence, lease.Job, lease.Token)
 	if err == nil && n == 0 {

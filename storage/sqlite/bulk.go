@@ -10,22 +10,21 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// bulk executes a few statements many times, straight on the driver: through
-// database/sql a row costs half as much again. Arguments must be of the
-// driver's own types: int64, float64, string, []byte, nil.
+// bulk executes a few statements many times, directly on the driver: database/sql adds half to the
+// cost of a row. Arguments must be of the driver's own types: int64, float64, string, []byte, nil.
 type bulk struct {
 	conn  driver.Conn
 	stmts []*statement
 }
 
-// statement is a prepared statement and room for its arguments.
+// statement is a prepared statement with buffers for its arguments and result.
 type statement struct {
 	stmt driver.Stmt
 	args []driver.NamedValue
 	row  []driver.Value
 }
 
-// inBulk calls do, which must not use the transaction otherwise.
+// inBulk calls do, which must not use t otherwise.
 func inBulk(t *sqlcatalog.Tx, do func(*bulk) error) error {
 	return t.Conn.Raw(func(raw any) (err error) {
 		b := &bulk{conn: raw.(driver.Conn)}
@@ -55,21 +54,20 @@ func (s *statement) bind(args []driver.Value) {
 	}
 }
 
-// exec returns how many rows were changed and the ID of the last inserted one.
-// It takes no context, for which the driver would start a goroutine each time:
-// the loops around it look at theirs between rows.
+// exec returns how many rows changed and the ID of the last inserted one. It takes no context, for
+// which the driver would start a goroutine each time: callers check theirs between rows.
 func (s *statement) exec(args ...driver.Value) (changed, id int64, err error) {
 	s.bind(args)
 	result, err := s.stmt.(driver.StmtExecContext).ExecContext(context.Background(), s.args)
 	if err != nil {
 		return 0, 0, err
 	}
-	changed, _ = result.RowsAffected() // of the driver's own result, which has both
+	changed, _ = result.RowsAffected() // the driver's own result supports both
 	id, _ = result.LastInsertId()
 	return changed, id, nil
 }
 
-// first returns the first row that the statement yields, nil if there is none.
+// first returns the first row of the statement's result; nil for none.
 func (s *statement) first(args ...driver.Value) ([]driver.Value, error) {
 	s.bind(args)
 	rows, err := s.stmt.(driver.StmtQueryContext).QueryContext(context.Background(), s.args)
@@ -86,11 +84,11 @@ func (s *statement) first(args ...driver.Value) ([]driver.Value, error) {
 	return s.row, errors.Join(err, rows.Close())
 }
 
-// AddLayers makes the rows one by one.
+// AddLayers implements sqlcatalog.Rows. It inserts the rows one by one.
 func (d *dialect) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.Model) error {
 	return inBulk(t, func(b *bulk) error {
-		insert, err := b.prepare(`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype,
-			QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
+		insert, err := b.prepare(`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerType, TensorShape,
+				TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
@@ -98,8 +96,7 @@ func (d *dialect) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest
 		for l := range sqlcatalog.Layers(model) {
 			f := &entry.Files[l.File]
 			_, id, err := insert.exec(int64(entry.ID), int64(l.Index), l.Name, l.Kind, l.Shape, l.Dtype, l.Type,
-				l.Parameters, l.Elements,
-				int64(f.ID), l.Offset, l.Bytes)
+				l.Parameters, l.Elements, int64(f.ID), l.Offset, l.Bytes)
 			if err == nil {
 				err = t.Context.Err()
 			}

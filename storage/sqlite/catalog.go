@@ -1,16 +1,14 @@
-// Package sqlite is the embedded catalogue: one file, no server, the same tables
-// as the SQL Server database has.
+// Package sqlite is the embedded catalogue: one file, no server, and the same tables as in SQL
+// Server.
 //
-// One connection writes and a few read, in write-ahead mode, so that nobody who
-// lists models waits for a run, and a run does not wait for them. Each verb that
-// writes is one transaction that takes the write lock at its start: there is no
-// reading of what another process is about to change, and no upgrade that can
-// deadlock. Sequences read a page of rows at a time and hold no connection
-// between pages, so a slow consumer keeps no snapshot alive, which would
-// keep the write-ahead log from being reused.
+// One connection writes and a few read, in write-ahead mode, so that listing models and a running
+// ingest do not wait for each other. A verb that writes is one transaction, which takes the write
+// lock at its start: it never reads what another process is about to change, and never deadlocks on
+// a lock upgrade. Sequences read a page of rows at a time and hold no connection between pages: a
+// snapshot held by a slow consumer would keep the write-ahead log from being reused.
 //
-// The database must lie on a local disk: write-ahead mode shares memory
-// between the processes that use the file.
+// The database must be on a local disk: in write-ahead mode, the processes that use the file share
+// memory.
 package sqlite
 
 import (
@@ -29,33 +27,33 @@ import (
 
 var _ ingest.Catalog = (*Catalog)(nil)
 
-// Catalog is a database that is open. Many goroutines may use it.
+// Catalog is an open database. It is safe for concurrent use.
 type Catalog struct {
 	*sqlcatalog.Catalog
 	conns *connections
 }
 
-// connections are those to the database.
+// connections are the open connections to the database.
 type connections struct {
 	path    string
 	file    os.FileInfo // of path, when it was opened
 	writer  *sql.DB     // one connection
 	reader  *sql.DB
 	catalog *sqlcatalog.Catalog
-	reading sync.Mutex // held while a payload is read: SQLite has all of it in memory then
+	reading sync.Mutex // held while a payload is read, which SQLite holds in memory as a whole
 }
 
-// readers is how many sequences and lookups may read at the same moment.
+// readers is how many sequences and lookups may read at the same time.
 const readers = 4
 
-// creating is held from looking for a file to having it open. Closing any
-// descriptor of a file drops all locks of the process on it (POSIX says so), and
-// with them SQLite's: a new file may not be closed while a second Open has begun.
+// creating is held from creating a file until it is open. On POSIX systems, closing any descriptor
+// of a file drops all locks of the process on it, including SQLite's: create must not close a new
+// file after another Open has locked it.
 var creating sync.Mutex
 
-// Open opens the database at path, making it and its folder, readable by the
-// user alone, if there is none, and brings its tables to what this program
-// knows. It refuses a database that is newer, or that is something else's.
+// Open opens the database at path. It creates the file and its folder, readable by the user alone,
+// if necessary, and applies missing schema steps. It returns an error for a database that is newer
+// or belongs to another program.
 func Open(ctx context.Context, path string) (*Catalog, error) {
 	creating.Lock()
 	defer creating.Unlock()
@@ -78,14 +76,14 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 	return catalog, nil
 }
 
-// create makes an empty file, which to SQLite is an empty database, so that
-// its permissions are right from the first byte; the log beside it gets the same. The file's name and the
-// folders above it are durable before anything is written: a run that reported success has a catalogue.
+// create makes an empty file, which is an empty database to SQLite, so that its permissions are
+// right from the start; the log beside it inherits them. The file's name and the folders above it
+// are durable before anything is written: after a run that reported success, there is a catalogue.
 func create(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
-		return errors.New("it is not a file")
+		return errors.New("not a regular file")
 	case err == nil && info.Size() > 0:
 		return nil
 	case err != nil && !errors.Is(err, os.ErrNotExist):
@@ -97,14 +95,13 @@ func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		err = f.Close()
-		// of another process, which may have been killed before it synced the folder
-	} else if errors.Is(err, os.ErrExist) {
+	} else if errors.Is(err, os.ErrExist) { // another process may have been killed before it synced the folder
 		err = nil
 	}
 	return errors.Join(err, syncFolder(filepath.Dir(path)))
 }
 
-// syncFolder is durable.SyncFolder, which a test watches.
+// syncFolder is replaced by a test.
 var syncFolder = durable.SyncFolder
 
 func (c *connections) connect(ctx context.Context) error {
@@ -119,8 +116,8 @@ func (c *connections) connect(ctx context.Context) error {
 	return nil
 }
 
-// Close implements ingest.Catalog. The last one to close folds the write-ahead
-// log into the database.
+// Close implements ingest.Catalog. The last process to close the database folds the write-ahead log
+// into it.
 func (c *Catalog) Close() error {
 	var failed []error
 	for _, db := range []*sql.DB{c.conns.reader, c.conns.writer} {

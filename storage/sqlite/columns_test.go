@@ -11,16 +11,21 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// contract are the columns that other programs read.
+// contract lists the columns that other programs read.
 var contract = map[string]string{
-	"Atoms": `AtomId ContentHash Modality Subtype SourceUri SourceType CanonicalText PayloadLocator Metadata CreatedAt UpdatedAt IsActive
-		ReferenceCount SpatialKey ComponentStream RowGuid Payload BlobUri BlobContainer BlobName BlobSizeBytes BlobETag BlobLastModified`,
-	"Models":        `ModelId ModelName ModelType Architecture Config ParameterCount IngestionDate LastUsed UsageCount AverageInferenceMs`,
-	"ModelMetadata": `MetadataId ModelId SupportedTasks SupportedModalities PerformanceMetrics MaxInputLength MaxOutputLength EmbeddingDimension TrainingDataset TrainingDate License SourceUrl`,
-	"ModelLayers": `LayerId ModelId LayerIdx LayerName LayerType TensorShape TensorDtype QuantizationType QuantizationScale QuantizationZeroPoint
-		Parameters ParameterCount ZMin ZMax MMin MMax MortonCode PreviewPointCount CacheHitRate AvgComputeTimeMs WeightsGeometry LayerAtomId`,
-	"LayerTensorSegments": `LayerTensorSegmentId LayerId SegmentOrdinal PointOffset PointCount QuantizationType QuantizationScale QuantizationZeroPoint
-		ZMin ZMax MMin MMax MortonCode GeometryFootprint RawPayload PayloadRowGuid CreatedAt BlobUri BlobETag BlobSizeBytes BlobContainer BlobName`,
+	"Atoms": `AtomId ContentHash Modality Subtype SourceUri SourceType CanonicalText PayloadLocator Metadata
+		CreatedAt UpdatedAt IsActive ReferenceCount SpatialKey ComponentStream RowGuid Payload BlobUri BlobContainer
+		BlobName BlobSizeBytes BlobETag BlobLastModified`,
+	"Models": `ModelId ModelName ModelType Architecture Config ParameterCount IngestionDate LastUsed UsageCount
+		AverageInferenceMs`,
+	"ModelMetadata": `MetadataId ModelId SupportedTasks SupportedModalities PerformanceMetrics MaxInputLength
+		MaxOutputLength EmbeddingDimension TrainingDataset TrainingDate License SourceUrl`,
+	"ModelLayers": `LayerId ModelId LayerIdx LayerName LayerType TensorShape TensorDtype QuantizationType
+		QuantizationScale QuantizationZeroPoint Parameters ParameterCount ZMin ZMax MMin MMax MortonCode
+		PreviewPointCount CacheHitRate AvgComputeTimeMs WeightsGeometry LayerAtomId`,
+	"LayerTensorSegments": `LayerTensorSegmentId LayerId SegmentOrdinal PointOffset PointCount QuantizationType
+		QuantizationScale QuantizationZeroPoint ZMin ZMax MMin MMax MortonCode GeometryFootprint RawPayload
+		PayloadRowGuid CreatedAt BlobUri BlobETag BlobSizeBytes BlobContainer BlobName`,
 	"IngestionJobs":     `IngestionJobId PipelineName StartedAt CompletedAt Status SourceUri Metadata`,
 	"IngestionJobAtoms": `IngestionJobAtomId IngestionJobId AtomId WasDuplicate Notes`,
 }
@@ -43,7 +48,7 @@ func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
 	}
 }
 
-// row returns the first row of a query as SQLite's quote() writes its columns.
+// row returns the first row of a query of one column.
 func (c *Catalog) row(t *testing.T, query string) string {
 	t.Helper()
 	var text string
@@ -80,21 +85,29 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 	}
 	digest := ingest.Sum([]byte(f.Path))
 	for query, want := range map[string]string{
-		`SELECT concat_ws(' ', ModelName, ModelType, Architecture, Config, ParameterCount, State, hex(ContentKey), IngestionJobId) FROM Models`: "m:latest gguf llama {\"k\":1} 786432 complete " +
+		`SELECT concat_ws(' ', ModelName, ModelType, Architecture, Config, ParameterCount, State, hex(ContentKey),
+			IngestionJobId) FROM Models`: `m:latest gguf llama {"k":1} 786432 complete ` +
 			strings.ToUpper(digest.String()) + " 1",
-		`SELECT concat_ws(' ', MaxInputLength, EmbeddingDimension, License, quote(SourceUrl), quote(TrainingDate)) FROM ModelMetadata`: "8192 64 mit NULL NULL",
-		`SELECT concat_ws(' ', LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, ParameterCount, Parameters) FROM ModelLayers`: "0 blk.0.ffn_up.weight FeedForward [786432] float32 F32 786432 " +
+		`SELECT concat_ws(' ', MaxInputLength, EmbeddingDimension, License, quote(SourceUrl), quote(TrainingDate))
+			FROM ModelMetadata`: "8192 64 mit NULL NULL",
+		`SELECT concat_ws(' ', LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType,
+			ParameterCount, Parameters) FROM ModelLayers`: "0 blk.0.ffn_up.weight FeedForward [786432] float32 F32 786432 " +
 			`{"original_type":"F32","dimensions":[786432],"total_elements":786432}`,
-		`SELECT group_concat(concat_ws(' ', SegmentOrdinal, PointOffset, PointCount, QuantizationType, quote(RawPayload), BlobSizeBytes), ', ')
-			FROM LayerTensorSegments`: "0 0 262144 F32 X'' 1048576, 1 262144 262144 F32 X'' 1048576, 2 524288 262144 F32 X'' 1048576",
+		`SELECT group_concat(concat_ws(' ', SegmentOrdinal, PointOffset, PointCount, QuantizationType,
+			quote(RawPayload), BlobSizeBytes), ', ')
+			FROM LayerTensorSegments`: "0 0 262144 F32 X'' 1048576, 1 262144 262144 F32 X'' 1048576, " +
+			"2 524288 262144 F32 X'' 1048576",
 		`SELECT group_concat(concat_ws(' ', Modality, SourceType, ReferenceCount, IsActive, quote(PayloadLocator)), ', ')
-			FROM (SELECT * FROM Atoms ORDER BY AtomId)`: "model ingest_segment 1 1 NULL, model ingest_segment 1 1 NULL, model ingest_segment 1 1 NULL, " +
-			"model ollama_blob 1 1 '/models/m.gguf'",
-		`SELECT concat_ws(' ', Subtype, SourceUri, json_extract(Metadata, '$.model_name', '$.size_bytes', '$.file_path', '$.ollama_digest'))
-			FROM Atoms WHERE SourceType = 'ollama_blob'`: `llm ollama://m:latest ["m:latest",3145728,"/models/m.gguf","sha256:` + digest.String() + `"]`,
-		`SELECT concat_ws(' ', count(*), IngestionJobId, WasDuplicate) FROM IngestionJobAtoms`:                              "1 1 0",
-		`SELECT concat_ws(' ', PipelineName, SourceUri, Status, Metadata, quote(CompletedAt)) FROM IngestionJobs`:           `models /models open {"paths":["/models"]} NULL`,
-		`SELECT concat_ws(' ', strftime('%s', CreatedAt) - strftime('%s', 'now') BETWEEN -60 AND 60) FROM FilePaths, Atoms`: "1",
+			FROM (SELECT * FROM Atoms ORDER BY AtomId)`: "model ingest_segment 1 1 NULL, " +
+			"model ingest_segment 1 1 NULL, model ingest_segment 1 1 NULL, model ollama_blob 1 1 '/models/m.gguf'",
+		`SELECT concat_ws(' ', Subtype, SourceUri,
+			json_extract(Metadata, '$.model_name', '$.size_bytes', '$.file_path', '$.ollama_digest'))
+			FROM Atoms WHERE SourceType = 'ollama_blob'`: `llm ollama://m:latest ` +
+			`["m:latest",3145728,"/models/m.gguf","sha256:` + digest.String() + `"]`,
+		`SELECT concat_ws(' ', count(*), IngestionJobId, WasDuplicate) FROM IngestionJobAtoms`: "1 1 0",
+		`SELECT concat_ws(' ', PipelineName, SourceUri, Status, Metadata, quote(CompletedAt))
+			FROM IngestionJobs`: `models /models open {"paths":["/models"]} NULL`,
+		`SELECT strftime('%s', CreatedAt) - strftime('%s', 'now') BETWEEN -60 AND 60 FROM FilePaths, Atoms`: "1",
 	} {
 		if got := c.row(t, query); got != want {
 			t.Errorf("%s\nis   %s\nwant %s", query, got, want)
@@ -102,8 +115,8 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 	}
 }
 
-// A small file is one segment, and the atom of that is the file's as well.
-func TestASmallFileIsOneAtom(t *testing.T) {
+// A small file is one segment, whose atom is also the file's.
+func TestSmallFileIsOneAtom(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
 	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/t", TTL: time.Hour})
@@ -140,7 +153,7 @@ func TestASmallFileIsOneAtom(t *testing.T) {
 	}
 }
 
-// What another program removed is noticed before a model is called complete.
+// Rows that another program deleted are detected before a model becomes complete.
 func TestCompleteCountsTheRows(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
@@ -183,9 +196,8 @@ func TestCompleteCountsTheRows(t *testing.T) {
 	}
 }
 
-// Models may be deleted by another program: the counts are then wrong until gc
-// has counted anew.
-func TestUnreferencedCountsAnew(t *testing.T) {
+// If another program deletes models, the reference counts are wrong until gc corrects them.
+func TestUnreferencedCorrectsCounts(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
 	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/m", TTL: time.Hour})

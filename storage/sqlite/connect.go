@@ -15,28 +15,26 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// patience is how long a statement waits for another process's transaction.
-// A writing transaction takes milliseconds, but for a gc of many rows.
-const patience = time.Minute
+// busyTimeout is how long a statement waits for another process's transaction. A write transaction
+// takes milliseconds, except a gc of many rows.
+const busyTimeout = time.Minute
 
-// sharedPragmas hold for each connection.
+// sharedPragmas apply to each connection.
 var sharedPragmas = []string{
-	"busy_timeout(60000)", // patience; first, as the next ones may have to wait
+	"busy_timeout(60000)", // busyTimeout; first, as the next ones may have to wait
 	"foreign_keys(1)",
 }
 
-// writerPragmas: synchronous=FULL syncs the log at each commit. With NORMAL, the
-// faster choice, a loss of power takes back commits that were answered, and a
-// run that was told "recorded" would be wrong. The log grows to 20,000
-// pages (80 MiB) before it is folded into the database, so that a page which
-// many batches touch is written there once; the limit cuts it back after a
-// batch that was larger. The cache is in KiB of pages, and takes twice as much: the
-// allocator rounds a page of 4 KiB with its header up to 8.
+// writerPragmas: synchronous=FULL syncs the log at each commit. With NORMAL, a power failure may
+// undo commits that have been acknowledged. The log grows to 20,000 pages (80 MiB) before it is
+// folded into the database, so that a page that many batches change is written there once; the
+// limit truncates the log after a larger batch. The cache size is in KiB of pages and takes twice
+// the memory: the allocator rounds a page of 4 KiB with its header up to 8.
 var writerPragmas = append([]string{
 	"synchronous(FULL)", "wal_autocheckpoint(20000)", "journal_size_limit(83886080)", "cache_size(-12288)",
 }, sharedPragmas...)
 
-// payloadCache makes the cache small for a connection that writes payloads.
+// payloadCache reduces the cache of a connection that writes payloads.
 const payloadCache = `PRAGMA cache_size = -1024`
 
 var readerPragmas = append([]string{"query_only(1)", "cache_size(-1024)"}, sharedPragmas...)
@@ -49,7 +47,7 @@ func pool(path string, pragmas []string, connections int) *sql.DB {
 	return db
 }
 
-// engine is SQLite with the functions that our statements use.
+// engine is SQLite with the functions that our statements call.
 var engine = func() *driver.Driver {
 	e := new(driver.Driver)
 	e.MustRegisterFunction("payload_into", &driver.FunctionImpl{NArgs: 2, Scalar: payloadInto, VolatileArgs: true})
@@ -58,7 +56,7 @@ var engine = func() *driver.Driver {
 	return e
 }()
 
-// keyOf is the SQL function key_of(text, text): the SHA-256 by which SQL Server's tables know two texts.
+// keyOf is the SQL function key_of(text, text): sqlcatalog.Hash, which SQL Server's tables store.
 func keyOf(_ *driver.FunctionContext, args []databasedriver.Value) (databasedriver.Value, error) {
 	first, _ := args[0].(string)
 	second, _ := args[1].(string)
@@ -77,8 +75,8 @@ func (c connector) Connect(ctx context.Context) (databasedriver.Conn, error) {
 
 func (connector) Driver() databasedriver.Driver { return engine }
 
-// dsn names a database as the driver wants it. The path goes in as a URI, where
-// '?', '#' and '%' are escaped: bare, the driver would take what follows a '?' for settings.
+// dsn names a database for the driver. The path is an escaped URI: in a bare path, the driver would
+// take what follows a '?' for settings.
 func dsn(path string, pragmas []string) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
@@ -88,10 +86,10 @@ func dsn(path string, pragmas []string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
-// enterWAL switches a new database to write-ahead mode, which the file then
-// remembers. The switch does not wait for locks as statements do.
+// enterWAL switches a new database to write-ahead mode, which the file stores. The switch does not
+// wait for locks as statements do.
 func (c *connections) enterWAL(ctx context.Context) error {
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(busyTimeout); ; {
 		var mode string
 		err := c.writer.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
 		if err == nil && mode != "wal" {

@@ -22,7 +22,7 @@ func fresh(t *testing.T) catalogtest.Database {
 	return func(t *testing.T) ingest.Catalog { return hand{open(t, path), path} }
 }
 
-// hand is a handle by which tests change rows by hand.
+// hand is a catalogue whose rows tests change directly.
 type hand struct {
 	*sqlite.Catalog
 	path string
@@ -44,8 +44,9 @@ func (h hand) exec(t *testing.T, query string, args ...any) {
 
 func (h hand) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
 	t.Helper()
-	h.exec(t, `UPDATE IngestionJobs SET LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + ?, LeaseMs = nullif(?, 0) WHERE IngestionJobId = ?`,
-		ahead.Milliseconds(), given.Milliseconds(), job)
+	h.exec(t, `UPDATE IngestionJobs SET LeaseMs = nullif(?, 0),
+			LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + ?
+		WHERE IngestionJobId = ?`, given.Milliseconds(), ahead.Milliseconds(), job)
 }
 
 func (h hand) Mark(t *testing.T, model ingest.ModelID) {

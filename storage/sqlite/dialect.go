@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// dialect is SQLite's. Text is kept byte for byte, JSON is text, and times are text in UTC.
+// dialect is SQLite's. It stores text byte for byte, JSON as text, and times as text in UTC.
 type dialect struct{ *connections }
 
 var _ sqlcatalog.Dialect = (*dialect)(nil)
@@ -17,28 +17,27 @@ var _ sqlcatalog.Dialect = (*dialect)(nil)
 // nowMs is the database's clock, in Unix milliseconds.
 const nowMs = `CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)`
 
-// nowText is the database's clock as the columns of times have it.
+// nowText is the database's clock in the form of time columns.
 const nowText = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 
-// Texts and the next two fill in statements.
+// Texts implements sqlcatalog.Dialect.
 func (d *dialect) Texts() map[string]string { return own }
 
-// Finish implements sqlcatalog.Dialect. There are no schemas here.
+// Finish implements sqlcatalog.Dialect. SQLite has no schemas.
 func (d *dialect) Finish(_, text string) string { return strings.ReplaceAll(text, "dbo.", "") }
 
-// Word is Word, below.
+// Word implements sqlcatalog.Dialect.
 func (d *dialect) Word(name string, args sqlcatalog.Args) (string, bool) { return Word(name, args) }
 
-// Statement is a statement of the catalogue in SQLite's words, or in a variant of them: that of a text
-// that is shared, or
-// SQLite's own of this name.
+// Statement returns a statement of the catalogue for SQLite, with the words given: text or, if that
+// is empty, SQLite's own statement of this name.
 func Statement(name, text string, word func(name string, args sqlcatalog.Args) (string, bool)) string {
 	return (*dialect)(nil).Finish(name, sqlcatalog.Compile(name, text, own, word))
 }
 
-// Word is what stands for a word of a shared statement.
+// Word returns SQLite's text for a word of a shared statement.
 func Word(name string, args sqlcatalog.Args) (string, bool) {
-	address := sqlcatalog.AddressNames()[:6] // they hold all of it
+	address := sqlcatalog.AddressNames()[:6] // these hold any address
 	switch name {
 	case "now":
 		return nowText, true
@@ -97,7 +96,7 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 	return "", false
 }
 
-// Bind implements sqlcatalog.Dialect.
+// Bind implements sqlcatalog.Encoding.
 func (d *dialect) Bind(name string, argument any) []sql.NamedArg {
 	switch arg := argument.(type) {
 	case sqlcatalog.Text:
@@ -121,7 +120,7 @@ func textOrNull(text string, null bool) any {
 	return text
 }
 
-// keyArgument is one text itself, as rows are found by it, and the SHA-256 of several, as key_of computes it.
+// keyArgument is a single text itself, and the SHA-256 of several, as key_of computes it.
 func keyArgument(key sqlcatalog.Key) any {
 	if len(key) == 1 {
 		return key[0]
@@ -129,7 +128,7 @@ func keyArgument(key sqlcatalog.Key) any {
 	return sqlcatalog.Hash(key...)
 }
 
-// Field reads texts, all of which may be NULL.
+// Field implements sqlcatalog.Encoding. Each column may be NULL.
 func (d *dialect) Field(value any) *sqlcatalog.Field {
 	var text [5]sql.NullString
 	field := &sqlcatalog.Field{Columns: []any{&text[0]}}
@@ -154,7 +153,7 @@ func (d *dialect) Field(value any) *sqlcatalog.Field {
 	return field
 }
 
-// parseTime reads a column of a time; the zero time for NULL.
+// parseTime parses the value of a time column; the zero time for NULL.
 func parseTime(text sql.NullString) (time.Time, error) {
 	if text.String == "" {
 		return time.Time{}, nil
@@ -162,9 +161,9 @@ func parseTime(text sql.NullString) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, text.String)
 }
 
-// own are the statements that SQL Server has others for. Several are empty: a transaction that writes is
-// the only one that
-// does, so that it need not lock anything; and the keys of models and jobs are columns of theirs with unique indexes.
+// own are the statements that differ from SQL Server's. Several are empty: a write transaction is
+// the only one at a time, so it need not lock anything, and the keys of models and jobs are columns
+// with unique indexes.
 var own = map[string]string{
 	"fence": "", "lock-jobs": "", "lock-atoms": "", "start-job-key": "", "close-job-key": "", "drop-keys": "",
 
@@ -173,12 +172,13 @@ var own = map[string]string{
 	"twin":         `SELECT ModelId FROM Models WHERE ContentKey = @p1 AND State = 'complete'`,
 	"complete-key": `UPDATE Models SET ContentKey = @p1 WHERE ModelId = @p2`,
 
-	// Open jobs are few, and an index holds them alone.
+	// Open jobs are few, and have an index of their own.
 	"requested-source": sqlcatalog.LeasedColumns +
 		` WHERE j.Status = 'open' AND key_of(j.PipelineName, j.SourceUri) = @p1`,
 
-	// Of the atoms, nearly all are ours: they are read in their order.
-	"next-atoms": `SELECT coalesce(max(AtomId), 0) FROM (SELECT AtomId FROM Atoms WHERE AtomId > @p1 ORDER BY AtomId LIMIT @p2)`,
+	// Nearly all atoms are ours, so a scan in key order does.
+	"next-atoms": `SELECT coalesce(max(AtomId), 0)
+		FROM (SELECT AtomId FROM Atoms WHERE AtomId > @p1 ORDER BY AtomId LIMIT @p2)`,
 
 	"release-tensors": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` +
 		sqlcatalog.TensorReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
@@ -191,7 +191,7 @@ var own = map[string]string{
 		AND NOT EXISTS (SELECT 1 FROM pragma_foreign_key_list(t.name) AS other WHERE other.id = k.id AND other.seq > 0)`,
 }
 
-// Findings implements sqlcatalog.Dialect: what SQLite itself finds.
+// Findings implements sqlcatalog.Dialect with SQLite's own checks.
 func (d *dialect) Findings() []sqlcatalog.Finding {
 	return []sqlcatalog.Finding{
 		sqlcatalog.NewFinding("foreign-keys", "row whose foreign key points nowhere",

@@ -8,19 +8,19 @@ import (
 	codes "modernc.org/sqlite/lib"
 )
 
-// hints say what to do about what SQLite says, by its primary result code.
+// hints explain SQLite's primary result codes and what to do about them.
 var hints = map[int]string{
 	codes.SQLITE_BUSY:     "another process has held it locked for a minute",
 	codes.SQLITE_CANTOPEN: "it cannot be opened: check the folder and its permissions",
 	codes.SQLITE_CORRUPT:  "the file is damaged: restore it from a copy",
 	codes.SQLITE_FULL:     "the disk is full",
 	codes.SQLITE_IOERR:    "the disk reported an error",
-	codes.SQLITE_NOTADB:   "the file is not a catalogue: it is no SQLite database",
-	codes.SQLITE_PERM:     "the file may not be written: check its permissions",
+	codes.SQLITE_NOTADB:   "the file is not a catalogue: it is not a SQLite database",
+	codes.SQLITE_PERM:     "the file is not writable: check its permissions",
 	codes.SQLITE_READONLY: "the file or its folder is read-only",
 }
 
-// explain adds to an error which database it was, and the cure if we know one.
+// explain adds the database's path to an error, and a hint if there is one.
 func (c *connections) explain(err error) error {
 	if err == nil {
 		return nil
@@ -31,7 +31,7 @@ func (c *connections) explain(err error) error {
 	return fmt.Errorf("catalogue %s: %w", c.path, err)
 }
 
-// code returns SQLite's primary result code, or 0 for an error of another kind.
+// code returns SQLite's primary result code; 0 for other errors.
 func code(err error) int {
 	var e *driver.Error
 	if !errors.As(err, &e) {
@@ -42,7 +42,7 @@ func code(err error) int {
 
 func isBusy(err error) bool { return code(err) == codes.SQLITE_BUSY }
 
-// Refused knows the error of a foreign key.
+// Refused implements sqlcatalog.Sessions.
 func (c *connections) Refused(err error) bool {
 	var e *driver.Error
 	return errors.As(err, &e) && e.Code() == codes.SQLITE_CONSTRAINT_FOREIGNKEY

@@ -28,16 +28,16 @@ func openAt(t *testing.T, path string) *Catalog {
 	return c
 }
 
-// refuses makes sure that Open fails with an error that names the file and says what.
+// refuses checks that Open fails with an error that contains path and what.
 func refuses(t *testing.T, path, what string) {
 	t.Helper()
 	c, err := Open(t.Context(), path)
 	if err == nil {
 		_ = c.Close()
-		t.Fatal("it was opened")
+		t.Fatal("Open succeeded")
 	}
 	if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), what) {
-		t.Fatalf("error is %q, want it to name %s and say %q", err, path, what)
+		t.Fatalf("error is %q, want %s and %q", err, path, what)
 	}
 }
 
@@ -62,8 +62,8 @@ func TestOpenMakesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestANewCatalogueIsDurable: its name is synced before there is anything in it, by each process that finds it empty.
-func TestANewCatalogueIsDurable(t *testing.T) {
+// Each process that finds a new catalogue empty syncs its folder before it writes.
+func TestNewCatalogueIsDurable(t *testing.T) {
 	defer func() { syncFolder = durable.SyncFolder }()
 	var synced []string
 	fault := errors.New("fault")
@@ -72,7 +72,7 @@ func TestANewCatalogueIsDurable(t *testing.T) {
 	path := filepath.Join(folder, "catalogue.db")
 	for range 2 {
 		if _, err := Open(t.Context(), path); !errors.Is(err, fault) {
-			t.Fatalf("its folder cannot be synced, and Open returns %v", err)
+			t.Fatalf("the folder cannot be synced, but Open returned %v", err)
 		}
 	}
 	if !slices.Equal(synced, []string{folder, folder}) {
@@ -125,7 +125,7 @@ func TestOpenRelativePath(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat("catalogue.db"); !errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("a second database was made where the program went: %v", err)
+		t.Fatalf("Open created a second database in the new working directory: %v", err)
 	}
 }
 
@@ -166,9 +166,9 @@ func TestOpenRefusesAnotherProgramsDatabase(t *testing.T) {
 	refuses(t, path, "another program")
 }
 
-func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
+func TestOpenRefusesOtherFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "text.db")
-	text := strings.Repeat("these are words, and they stay as they are\n", 1000)
+	text := strings.Repeat("not a database\n", 2000)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +176,11 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 	if got, err := os.ReadFile(path); err != nil || string(got) != text {
 		t.Fatalf("the file was changed: %v", err)
 	}
-	refuses(t, t.TempDir(), "is not a file")
+	refuses(t, t.TempDir(), "not a regular file")
 	refuses(t, filepath.Join(path, "below.db"), "not a directory")
 }
 
-func TestDamageIsSaid(t *testing.T) {
+func TestDamageIsReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	if err := openAt(t, path).Close(); err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestDamageIsSaid(t *testing.T) {
 	refuses(t, path, "damaged")
 }
 
-func TestAFullDiskIsSaid(t *testing.T) {
+func TestFullDiskIsReported(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	limit := func(pages string) {
 		t.Helper()
@@ -207,13 +207,13 @@ func TestAFullDiskIsSaid(t *testing.T) {
 		}
 	}
 	limit("1") // as many as there are
-	claim := ingest.JobRequest{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
-	_, err := c.Open(t.Context(), claim)
+	request := ingest.JobRequest{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
+	_, err := c.Open(t.Context(), request)
 	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), c.conns.path) {
 		t.Fatalf("error is %v", err)
 	}
 	limit("100000")
-	if _, err := c.Open(t.Context(), claim); err != nil {
+	if _, err := c.Open(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Audit(t.Context()); err != nil {
@@ -221,7 +221,7 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	}
 }
 
-func TestAReadOnlyFileIsSaid(t *testing.T) {
+func TestReadOnlyFileIsReported(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
 		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
 	}
@@ -242,9 +242,9 @@ func TestAReadOnlyFileIsSaid(t *testing.T) {
 	}
 }
 
-// What cannot be written can still be listed, where its folder lets SQLite make the
-// file that readers share; where it does not, Open says so.
-func TestAReadOnlyCatalogueIsListed(t *testing.T) {
+// A read-only catalogue can be listed if SQLite can create the readers' shared file in its folder;
+// otherwise Open returns an error.
+func TestReadOnlyCatalogueIsListed(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
 		t.Skip("needs a user whom permission bits bind: not root, and not on Windows")
 	}
@@ -257,11 +257,11 @@ func TestAReadOnlyCatalogueIsListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range openAt(t, path).Models(t.Context()) {
-		t.Error("a model from nowhere")
+		t.Error("an empty catalogue has a model")
 	}
 }
 
-// Who only reads does not wait for another process's transaction.
+// A reader does not wait for another process's transaction.
 func TestOpenDoesNotWaitForAWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	err := openAt(t, path).conns.Write(t.Context(), false, func(*sqlcatalog.Tx) error {
@@ -289,8 +289,8 @@ func TestOpenCancelled(t *testing.T) {
 	}
 }
 
-// A writer that is waited for does not keep a cancelled caller.
-func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
+// Waiting for another process's transaction ends when the context does.
+func TestCancelWhileWaitingForWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	a, b := openAt(t, path), openAt(t, path)
 	err := a.conns.Write(t.Context(), false, func(*sqlcatalog.Tx) error {
@@ -311,17 +311,14 @@ func TestWaitingForAnotherProcessEndsWhenCancelled(t *testing.T) {
 	}
 }
 
-// A page is read out of the indexes, and not sorted first: of a file with a million segments, each page
-// would cost a sort
-// of them all. Nor is a table read from end to end for what has a key.
+// Pages come out of the indexes without a sort, which would cover all segments of a file for each
+// page. No table is scanned if there is a key.
 func TestPagesAreNotSorted(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	texts := sqlcatalog.Statements()
 	for _, name := range []string{"tensor-segments", "file-segments", "last-tensor-segment", "last-file-segment",
-		"layers", "models", "files", "names",
-		"models-named", "models-with-digest", "file-with-digest", "unchanged", "find-name", "referenced",
-		"remove-tensors", "remove-files", "remove-layers",
-		"remove-model"} {
+		"layers", "models", "files", "names", "models-named", "models-with-digest", "file-with-digest", "unchanged",
+		"find-name", "referenced", "remove-tensors", "remove-files", "remove-layers", "remove-model"} {
 		plan := c.plan(t, Statement(name, texts[name], Word))
 		sorted := strings.Contains(plan, "TEMP B-TREE") && name != "models-named" && name != "models-with-digest" &&
 			name != "referenced" && name != "names"
@@ -332,7 +329,7 @@ func TestPagesAreNotSorted(t *testing.T) {
 	}
 }
 
-// plan is how SQLite would execute a statement.
+// plan returns SQLite's query plan for a statement.
 func (c *Catalog) plan(t *testing.T, text string) (plan string) {
 	t.Helper()
 	args := make([]any, 1000)
@@ -358,8 +355,8 @@ func (c *Catalog) plan(t *testing.T, text string) (plan string) {
 	return plan
 }
 
-// TestFileTaken: what goes into a file that was removed, renamed or replaced is not called recorded.
-func TestFileTaken(t *testing.T) {
+// A commit fails if the file was removed, renamed or replaced.
+func TestFileReplacedWhileOpen(t *testing.T) {
 	for name, take := range map[string]func(path string) error{
 		"removed": os.Remove,
 		"renamed": func(path string) error { return os.Rename(path, path+".old") },
@@ -374,8 +371,8 @@ func TestFileTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			claim := ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Minute}
-			lease, err := c.Open(t.Context(), claim)
+			request := ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Minute}
+			lease, err := c.Open(t.Context(), request)
 			if err != nil {
 				t.Fatal(err)
 			}

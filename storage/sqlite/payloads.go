@@ -14,12 +14,13 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// readRow copies nothing where the size is not the one that is wanted: another program may have written anything.
+// readRow copies nothing if the size is not the expected one: another program may have written
+// anything.
 var readRow = sqlcatalog.OfRow("read-payload",
 	`SELECT length(RawPayload), CASE WHEN length(RawPayload) = @p6 THEN payload_into(@p7, RawPayload) END FROM `, ``)
 
-// ReadPayload implements sqlcatalog.Dialect. The payload goes from SQLite's memory straight into the buffer: as the
-// column of a row, the driver would make a copy of it first.
+// ReadPayload implements sqlcatalog.Rows. The payload is copied once, from SQLite's memory into the
+// buffer: for a column of a row, the driver would make another copy.
 func (d *dialect) ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
@@ -37,11 +38,11 @@ func (d *dialect) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	return bytes, err
 }
 
-// payloadInto is the SQL function payload_into(number, payload). It copies the payload into the buffer that is lent
-// under this number, which is as long, and returns how many bytes it has.
+// payloadInto is the SQL function payload_into(number, payload). It copies the payload into the
+// buffer registered as number, which is as long, and returns the payload's length.
 func payloadInto(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 	number, _ := args[0].(int64)
-	payload, _ := args[1].([]byte) // SQLite's own memory, which is gone when we return
+	payload, _ := args[1].([]byte) // SQLite's memory, invalid after the return
 	buffer := lent.get(number)
 	if buffer == nil {
 		return nil, fmt.Errorf("no buffer %d", number)
@@ -56,7 +57,7 @@ func sha256Of(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, err
 	return sum[:], nil
 }
 
-// lent are the buffers that payload_into fills, of all catalogues of this process.
+// lent are the buffers that payload_into fills, for all catalogues of this process.
 var lent = buffers{lent: make(map[int64][]byte)}
 
 type buffers struct {
@@ -85,7 +86,7 @@ func (b *buffers) remove(number int64) {
 	delete(b.lent, number)
 }
 
-// ReplaceFile leaves it to a parameter.
+// ReplaceFile implements sqlcatalog.Rows. SQLite takes payloads as parameters.
 func (d *dialect) ReplaceFile(context.Context, ingest.Lease, ingest.StoredSegment, []byte) (bool, error) {
 	return false, nil
 }

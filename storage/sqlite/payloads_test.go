@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// withPayload is a catalogue with a payload of a megabyte, and its piece.
+// withPayload returns a catalogue with a payload of a megabyte, and its segment.
 func withPayload(t *testing.T) (*Catalog, ingest.StoredSegment) {
 	t.Helper()
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
@@ -32,30 +32,30 @@ func withPayload(t *testing.T) (*Catalog, ingest.StoredSegment) {
 			t.Fatal(err)
 		}
 	}
-	for piece, err := range c.Segments(t.Context(), e.Files[0].ID, 0) {
+	for segment, err := range c.Segments(t.Context(), e.Files[0].ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c, piece
+		return c, segment
 	}
-	t.Fatal("no piece")
+	t.Fatal("no segment")
 	return nil, ingest.StoredSegment{}
 }
 
-// A payload is copied once, into the buffer of who asks.
+// A payload is copied once, into the caller's buffer.
 func TestReadPayloadAllocatesNoSecondPayload(t *testing.T) {
-	c, piece := withPayload(t)
-	buffer := make([]byte, piece.Bytes)
+	c, segment := withPayload(t)
+	buffer := make([]byte, segment.Bytes)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 10 {
-		if err := c.ReadPayload(t.Context(), piece, buffer); err != nil {
+		if err := c.ReadPayload(t.Context(), segment, buffer); err != nil {
 			t.Fatal(err)
 		}
 	}
 	runtime.ReadMemStats(&after)
-	if each := int64(after.TotalAlloc-before.TotalAlloc) / 10; each > piece.Bytes/10 {
-		t.Errorf("%d bytes are allocated to read %d", each, piece.Bytes)
+	if each := int64(after.TotalAlloc-before.TotalAlloc) / 10; each > segment.Bytes/10 {
+		t.Errorf("a read of %d bytes allocates %d", segment.Bytes, each)
 	}
 	if len(lent.lent) != 0 {
 		t.Errorf("%d buffers are still lent", len(lent.lent))

@@ -13,12 +13,12 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// child is the environment variable that makes the test's program a process that records.
+// child is the environment variable that makes the test binary a process that records.
 const child = "INGEST_TEST_RECORD_INTO"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(child); path != "" {
-		if err := recordAndTell(path, os.Getenv(child+"_AS")); err != nil {
+		if err := recordAndPrint(path, os.Getenv(child+"_AS")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -29,16 +29,15 @@ func TestMain(m *testing.M) {
 
 const childBatches, childRows = 40, 50
 
-// recordAndTell records a file in small batches and says of each that it is recorded.
-func recordAndTell(path, name string) error {
+// recordAndPrint records a file in small batches and prints the end of each recorded batch.
+func recordAndPrint(path, name string) error {
 	ctx := context.Background()
 	c, err := Open(ctx, path)
 	if err != nil {
 		return err
 	}
 	lease, err := c.Open(ctx, ingest.JobRequest{Source: name, Holder: ingest.Holder{Host: name, Process: os.Getpid()},
-		TTL:        time.Hour,
-		HolderDead: func(h ingest.Holder) bool { return h.Host == name }})
+		TTL: time.Hour, HolderDead: func(h ingest.Holder) bool { return h.Host == name }})
 	if err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func command(t *testing.T, path, name string) *exec.Cmd {
 func TestTwoProcessesAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	a, b := command(t, path, "a"), command(t, path, "b")
-	for _, cmd := range []*exec.Cmd{a, b} { // both make the database, or find it being made
+	for _, cmd := range []*exec.Cmd{a, b} { // either may create the database
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -105,10 +104,10 @@ func TestTwoProcessesAtOnce(t *testing.T) {
 	}
 }
 
-// What a process said it had recorded is there after it was killed.
-func TestAKilledProcessLosesNothingItSaid(t *testing.T) {
+// What a process reported as recorded is there after it was killed.
+func TestKilledProcessLosesNothingReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
-	said := int64(0)
+	reported := int64(0)
 	for _, lines := range []int{1, 3, 7} {
 		cmd := command(t, path, "a")
 		output, err := cmd.StdoutPipe()
@@ -123,21 +122,21 @@ func TestAKilledProcessLosesNothingItSaid(t *testing.T) {
 			if !scanner.Scan() {
 				t.Fatalf("the process ended early: %v", scanner.Err())
 			}
-			if _, err := fmt.Sscan(scanner.Text(), &said); err != nil {
+			if _, err := fmt.Sscan(scanner.Text(), &reported); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait() // it says that the process was killed
+		_ = cmd.Wait() // reports that the process was killed
 		c := openAt(t, path)
 		for s, err := range c.Models(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Files[0].Recorded < said {
-				t.Errorf("%d bytes are recorded, %d were said to be", s.Files[0].Recorded, said)
+			if s.Files[0].Recorded < reported {
+				t.Errorf("%d bytes are recorded, %d were reported", s.Files[0].Recorded, reported)
 			}
 		}
 		if err := c.Audit(t.Context()); err != nil {

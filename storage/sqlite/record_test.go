@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// flatFile is a file of one tensor, each segment with a digest of its own.
+// flatFile is a file of one tensor, whose segments all have different digests.
 type flatFile struct {
 	ingest.File
 	plan *ingest.Plan
@@ -38,7 +38,7 @@ func (f flatFile) begin(ctx context.Context, c *Catalog, lease ingest.Lease) (*i
 		[]*ingest.Plan{f.plan})
 }
 
-// batches yields batches that record all of the file; each is good until the next.
+// batches yields batches that record the whole file; each is valid until the next.
 func (f flatFile) batches(e *ingest.Entry, rows int) iter.Seq[*ingest.Batch] {
 	return func(yield func(*ingest.Batch) bool) {
 		b := &ingest.Batch{Model: e.ID, File: e.Files[0].ID, HashState: make([]byte, 108)}
@@ -68,7 +68,7 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// recordRows returns how many rows a second were recorded.
+// recordRows returns how many rows were recorded per second.
 func recordRows(tb testing.TB, path string, rows int64) float64 {
 	tb.Helper()
 	ctx := context.Background()
@@ -104,10 +104,10 @@ func recordRows(tb testing.TB, path string, rows int64) float64 {
 	return float64(rows) / took.Seconds()
 }
 
-// The log is folded into the database before it grows without bound, and is gone in the end.
-func TestTheLogIsBounded(t *testing.T) {
+// The log does not grow without bound, and Close removes it.
+func TestLogIsBounded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short was asked for, and it records many rows")
+		t.Skip("records many rows, not with -short")
 	}
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	c := openAt(t, path)
@@ -123,6 +123,6 @@ func TestTheLogIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path + "-wal"); err == nil {
-		t.Error("the log is still there after the last one closed")
+		t.Error("the log still exists after Close")
 	}
 }

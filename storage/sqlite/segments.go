@@ -11,20 +11,22 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// The statements of Record. Each is executed once for a segment, so what they
-// say of it is as little as possible: the defaults do the rest.
+// The statements of Record. Each runs once for a segment, so it sets as few columns as possible.
 const (
 	insertAtom = `INSERT OR IGNORE INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize, CreatedAt)
 		VALUES (?, 'model', 'ingest_segment', 1, ?, ?)`
 	selectAtom = `SELECT AtomId, ReferenceCount, ByteSize FROM Atoms WHERE ContentHash = ?`
 	countAtom  = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
 
-	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId WHERE s.LayerId = ? AND s.SegmentOrdinal = ?`
-	insertTensorSegment = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType,
-		ByteOffset, ByteSize, AtomId, BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
+	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId
+		WHERE s.LayerId = ? AND s.SegmentOrdinal = ?`
+	insertTensorSegment = `INSERT INTO LayerTensorSegments
+		(LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
+		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
 
-	selectFileSegment = `SELECT a.ContentHash FROM FileSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId WHERE s.ModelFileId = ? AND s.SegmentOrdinal = ?`
+	selectFileSegment = `SELECT a.ContentHash FROM FileSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId
+		WHERE s.ModelFileId = ? AND s.SegmentOrdinal = ?`
 	insertFileSegment = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
 		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
@@ -37,15 +39,15 @@ type segmentWriter struct {
 	selectFileSegment, insertFileSegment     *statement
 	file                                     ingest.FileID
 	inRows                                   bool
-	// CreatedAt: its default costs a seventh of the whole when it is worked out for each row
+	// CreatedAt: computing the default for each row costs a seventh of the whole
 	now   driver.Value
 	added sqlcatalog.Added
 }
 
-// Record writes the rows of a batch one by one.
+// Record implements sqlcatalog.Rows. It inserts the rows one by one.
 func (d *dialect) Record(ctx context.Context, r *sqlcatalog.Recording) error {
 	return d.Write(ctx, false, func(t *sqlcatalog.Tx) error {
-		if r.Batch.InRows { // from here on: their pages are written once and not looked at again
+		if r.Batch.InRows { // keeps the small cache from here on: payload pages are written once, and not read again
 			if err := execute(t, payloadCache); err != nil {
 				return err
 			}
@@ -62,8 +64,8 @@ func (d *dialect) Record(ctx context.Context, r *sqlcatalog.Recording) error {
 	})
 }
 
-// writeSegments writes the segments of a batch that have no row; those that begin before byte recorded are
-// looked for first.
+// writeSegments inserts the segments of a batch that have no row. It looks for rows only of those
+// that begin before byte recorded.
 func writeSegments(t *sqlcatalog.Tx, r *sqlcatalog.Recording, recorded int64) (sqlcatalog.Added, error) {
 	var now string
 	if err := one(t, `SELECT `+nowText).Scan(&now); err != nil {
@@ -106,8 +108,8 @@ func (w *segmentWriter) prepare(b *bulk) error {
 	return nil
 }
 
-// write makes the rows of a segment. One that was recorded has them, unless
-// another program removed them: they are made again, but were counted then.
+// write inserts the rows of a segment. If it was recorded and another program deleted its row, the
+// row is inserted again but not counted again.
 func (w *segmentWriter) write(s *ingest.NewSegment, recorded bool) error {
 	if recorded {
 		there, err := w.exists(s)
@@ -134,7 +136,7 @@ func (w *segmentWriter) write(s *ingest.NewSegment, recorded bool) error {
 	return nil
 }
 
-// exists reports whether the segment has a row, which must be of the same content.
+// exists reports whether the segment has a row. It returns an error if that has other content.
 func (w *segmentWriter) exists(s *ingest.NewSegment) (bool, error) {
 	var row []driver.Value
 	var err error
@@ -152,20 +154,19 @@ func (w *segmentWriter) exists(s *ingest.NewSegment) (bool, error) {
 	return true, nil
 }
 
-// atom finds or makes the segment's atom and counts the reference. shared says
-// that another row refers to it: one that none does was left by a model that is
-// gone, or tells of a file that only its path is known of.
+// atom finds or adds the segment's atom and counts the reference. shared reports whether another
+// row refers to the atom. If not, a removed model left it.
 func (w *segmentWriter) atom(s *ingest.NewSegment) (id int64, shared bool, err error) {
-	fresh, id, err := w.insertAtom.exec(s.Digest[:], s.Bytes, w.now)
-	if err != nil || fresh == 1 {
+	inserted, id, err := w.insertAtom.exec(s.Digest[:], s.Bytes, w.now)
+	if err != nil || inserted == 1 {
 		return id, false, err
 	}
 	row, err := w.selectAtom.first(s.Digest[:])
 	if err != nil {
 		return 0, false, err
 	}
-	if row == nil { // OR IGNORE passes over any constraint
-		return 0, false, fmt.Errorf("no atom of digest %s could be made", s.Digest)
+	if row == nil { // OR IGNORE ignores any constraint
+		return 0, false, fmt.Errorf("cannot add an atom with digest %s", s.Digest)
 	}
 	id, shared = row[0].(int64), row[1].(int64) > 0
 	if _, _, err = w.countAtom.exec(id); err != nil {
@@ -191,8 +192,8 @@ func (w *segmentWriter) insert(s *ingest.NewSegment, atom int64) error {
 	return err
 }
 
-// addressColumns are BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes
-// and BlobLastModified.
+// addressColumns are BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes and
+// BlobLastModified.
 func addressColumns(a ingest.Address) [6]driver.Value {
 	text := func(s string) driver.Value {
 		if s == "" {

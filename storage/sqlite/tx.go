@@ -11,8 +11,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// Write implements sqlcatalog.Dialect. Transactions of this process wait for each other here, and those of other
-// processes in BEGIN IMMEDIATE.
+// Write implements sqlcatalog.Sessions. Transactions of this process wait for the connection, and
+// those of other processes in BEGIN IMMEDIATE.
 func (c *connections) Write(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) error) error {
 	return c.explain(c.transact(ctx, func(t *sqlcatalog.Tx) error {
 		if err := do(t); err != nil {
@@ -22,15 +22,15 @@ func (c *connections) Write(ctx context.Context, _ bool, do func(*sqlcatalog.Tx)
 	}))
 }
 
-// inPlace makes sure that the file that is written to is still the one at the catalogue's path: rows that went
-// into one that was removed or renamed would be found by nobody.
+// inPlace returns an error unless the open file is still the one at the catalogue's path: rows
+// written to a file that was removed or renamed would be lost.
 func (c *connections) inPlace() error {
 	info, err := os.Stat(c.path)
 	if err != nil {
 		return fmt.Errorf("the file was removed or renamed while it was in use: %w", err)
 	}
 	if !os.SameFile(info, c.file) {
-		return errors.New("another file has taken its place while it was in use")
+		return errors.New("another file has replaced it while it was in use")
 	}
 	return nil
 }
@@ -39,20 +39,20 @@ func (c *connections) transact(ctx context.Context, do func(*sqlcatalog.Tx) erro
 	return c.within(ctx, c.writer, "BEGIN IMMEDIATE", do)
 }
 
-// Read implements sqlcatalog.Dialect. It reads one state of the database, whatever others commit.
+// Read implements sqlcatalog.Sessions. It reads one snapshot.
 func (c *connections) Read(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) error) error {
 	return c.explain(c.within(ctx, c.reader, "BEGIN", do))
 }
 
-// within does not use database/sql's own transactions: those are rolled back
-// by another goroutine when ctx ends, and what Record then executed next on
-// the bare connection would commit by itself.
+// within does not use the transactions of database/sql: when ctx ends, another goroutine rolls
+// those back, and statements that Record then executes on the raw connection would commit by
+// themselves.
 func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do func(*sqlcatalog.Tx) error) (err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // gives it back to the pool; it has nothing to report
+	defer conn.Close() // returns it to the pool; always nil
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
 		rollBack(conn) // an interrupted BEGIN may have taken effect
 		return err
@@ -66,7 +66,7 @@ func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do f
 	if err := do(c.catalog.NewTx(ctx, conn)); err != nil {
 		return err
 	}
-	// A commit is not interrupted: its answer is worth more than the time.
+	// A commit is not interrupted: its outcome must be known.
 	if _, err := conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return err
 	}
@@ -74,12 +74,11 @@ func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do f
 	return nil
 }
 
-// rollBack rolls back; a connection where even that fails is not used again.
+// rollBack rolls back. If that fails, the connection is not used again.
 func rollBack(conn *sql.Conn) {
 	_ = conn.Raw(func(raw any) error {
-		// After some errors SQLite has rolled back by itself, and says that there is
-		// no transaction. The two cases cannot be told apart here; a new
-		// connection costs little.
+		// After some errors SQLite has rolled back by itself, and this ROLLBACK fails, too. That
+		// case cannot be told apart here; a new connection costs little.
 		_, err := raw.(driver.ExecerContext).ExecContext(context.Background(), "ROLLBACK", nil)
 		if err != nil {
 			return driver.ErrBadConn
@@ -88,7 +87,7 @@ func rollBack(conn *sql.Conn) {
 	})
 }
 
-// Change implements sqlcatalog.Dialect.
+// Change implements sqlcatalog.Sessions.
 func (c *connections) Change(t *sqlcatalog.Tx, text string, args []any) (int64, error) {
 	result, err := t.Conn.ExecContext(t.Context, text, args...)
 	if err != nil {
@@ -97,7 +96,7 @@ func (c *connections) Change(t *sqlcatalog.Tx, text string, args []any) (int64, 
 	return result.RowsAffected()
 }
 
-// Insert implements sqlcatalog.Dialect.
+// Insert implements sqlcatalog.Sessions.
 func (c *connections) Insert(t *sqlcatalog.Tx, text string, args []any) (int64, error) {
 	result, err := t.Conn.ExecContext(t.Context, text, args...)
 	if err != nil {
@@ -106,7 +105,7 @@ func (c *connections) Insert(t *sqlcatalog.Tx, text string, args []any) (int64, 
 	return result.LastInsertId()
 }
 
-// execute and one are for statements that are SQLite's alone.
+// execute and one take SQL of this package, not of sqlcatalog.
 func execute(t *sqlcatalog.Tx, text string, args ...any) error {
 	_, err := t.Conn.ExecContext(t.Context, text, args...)
 	return err

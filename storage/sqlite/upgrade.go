@@ -9,8 +9,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// upgrade applies the steps of the schema that the database lacks, all or none. If
-// it lacks none, nothing is locked: who only reads does not wait for who writes.
+// upgrade applies the missing schema steps, all or none. If none is missing, it takes no lock: a
+// reader does not wait for a writer.
 func (c *connections) upgrade(ctx context.Context) error {
 	steps, err := schema.Steps(schema.SQLite)
 	if err != nil {
@@ -27,8 +27,8 @@ func (c *connections) upgrade(ctx context.Context) error {
 	return c.transact(ctx, func(t *sqlcatalog.Tx) error { return apply(t, steps) })
 }
 
-// stepsApplied returns how many of steps the database has; -1 for an empty one. It
-// refuses a database that is newer, or that is something else's.
+// stepsApplied returns how many steps the database has; -1 if it is empty. It returns an error for
+// a database that is newer or belongs to another program.
 func stepsApplied(t *sqlcatalog.Tx, steps []schema.Step) (int, error) {
 	var tables, ours int
 	err := one(t, `SELECT count(*), count(*) FILTER (WHERE name = 'SchemaSteps') FROM sqlite_schema`).Scan(&tables,
@@ -45,13 +45,13 @@ func stepsApplied(t *sqlcatalog.Tx, steps []schema.Step) (int, error) {
 	var applied int
 	err = one(t, `SELECT coalesce(max(Number), 0) FROM SchemaSteps`).Scan(&applied)
 	if err == nil && applied > len(steps) {
-		err = fmt.Errorf("it has schema step %d and this program knows %d: use a newer ingest", applied, len(steps))
+		err = fmt.Errorf("it has schema step %d, but this program knows %d: use a newer ingest", applied, len(steps))
 	}
 	return applied, err
 }
 
 func apply(t *sqlcatalog.Tx, steps []schema.Step) error {
-	applied, err := stepsApplied(t, steps) // another process may have been first
+	applied, err := stepsApplied(t, steps) // again under the lock: another process may have applied them
 	if err != nil {
 		return err
 	}

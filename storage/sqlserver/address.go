@@ -17,27 +17,27 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
-// The environment that may hold the password, or name the file that does.
+// Environment variables with the password, or with the name of a file that contains it.
 const (
 	passwordVariable     = "INGEST_CATALOG_PASSWORD"
 	passwordFileVariable = "INGEST_CATALOG_PASSWORD_FILE"
 )
 
-// address is where a database is and how to log in. It is never printed but for its name.
+// address is a database's address and login. Only its name is ever printed.
 type address struct {
 	dsn    string
 	name   string
 	params map[string]string
-	// silence is how long the server may say nothing in the midst of a statement.
-	silence time.Duration
-	// integrated says that the login is the one that the program runs under.
+	// stall is how long the server may send nothing during a statement.
+	stall time.Duration
+	// integrated is set for Windows authentication.
 	integrated bool
-	// login is what to say of the login where the server cannot be had; empty where the address says all of it.
+	// login is added to connection errors: what the address lacks for a login; empty if nothing.
 	login string
 }
 
-// IsAddress reports whether text is meant as the address of a SQL Server: a URL, or a list of name=value
-// as go-mssqldb takes it.
+// IsAddress reports whether text looks like the address of a SQL Server: a URL, or a name=value
+// list as in go-mssqldb.
 func IsAddress(text string) bool {
 	text = strings.ToLower(text)
 	for _, scheme := range []string{"sqlserver:", "azuresql:", "odbc:"} {
@@ -48,24 +48,23 @@ func IsAddress(text string) bool {
 	return serverInList.MatchString(text)
 }
 
-// serverInList is how a list of name=value says which server is meant.
+// serverInList matches the server in a name=value list.
 var serverInList = regexp.MustCompile(`(^|;)\s*(server|data source|address|addr|network address)\s*=`)
 
-// errAddress says what is wrong without showing any of it: what could not be parsed may
-// hold a password anywhere.
-var errAddress = errors.New("the catalogue's address cannot be read: want " +
-	"sqlserver://USER@HOST/INSTANCE?database=NAME (in a password / is %2F, @ is %40, ? is %3F), or a list of " +
-	"name=value as go-mssqldb takes it")
+// errAddress does not quote the address: if it cannot be parsed, the password may be anywhere in
+// it.
+var errAddress = errors.New("the catalogue's address is invalid: want " +
+	"sqlserver://USER@HOST/INSTANCE?database=NAME (in a password, write / as %2F, @ as %40, ? as %3F), or a list of " +
+	"name=value as in go-mssqldb")
 
-// misread reports whether a URL was taken apart in the wrong place: a password with a slash in it ends the
-// host for the parser,
-// and what follows, a part of the password, would be taken for an instance, and shown.
+// misread reports whether a URL was split in the wrong place: to the parser, a slash in the
+// password ends the host, and the rest of the password is the instance, which is printed.
 func misread(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Scheme == "sqlserver" && strings.Contains(u.Path, "@")
 }
 
-// parseAddress reads an address and completes it: encryption, timeouts, password.
+// parseAddress parses an address and adds encryption, timeouts and password.
 func parseAddress(text string, settings Settings) (*address, error) {
 	if rest, ok := strings.CutPrefix(text, "azuresql://"); ok {
 		text = "sqlserver://" + rest
@@ -77,35 +76,35 @@ func parseAddress(text string, settings Settings) (*address, error) {
 	if err != nil || misread(text) {
 		return nil, errAddress
 	}
-	a := &address{dsn: text, params: config.Parameters, silence: time.Minute}
+	a := &address{dsn: text, params: config.Parameters, stall: time.Minute}
 	if _, said := a.params[msdsn.ConnectionTimeout]; said && config.ConnTimeout > 0 {
-		a.silence = config.ConnTimeout
+		a.stall = config.ConnTimeout
 	} else if settings.Stall > 0 {
-		a.silence = settings.Stall
+		a.stall = settings.Stall
 	}
 	if config.Host == "" && config.Parameters[msdsn.Server] == "" {
 		return nil, errAddress
 	}
 	if config.Database == "" {
-		return nil, fmt.Errorf("the catalogue's address names no database: add database=NAME")
+		return nil, errors.New("the catalogue's address names no database: add database=NAME")
 	}
 	a.name = place(&config)
 	a.integrated = config.User == "" && config.Parameters["fedauth"] == ""
 	if err := a.addPassword(&config, settings); err != nil {
 		return nil, err
 	}
-	// go-mssqldb encrypts the login alone, and trusts any certificate, if nothing is said.
+	// By default, go-mssqldb encrypts only the login and trusts any certificate.
 	if !loopback(config.Host) {
 		a.setDefault(msdsn.Encrypt, "true")
 	}
 	a.setDefault(msdsn.AppName, "ingest")
 	a.setDefault(msdsn.DialTimeout, "15")
-	// The driver's own way of trying again: storage.Do is the only one here.
+	// storage.Do is the only retry loop.
 	a.setDefault(msdsn.DisableRetry, "true")
 	return a, nil
 }
 
-// place names a database for messages.
+// place returns the name of a database for messages.
 func place(config *msdsn.Config) string {
 	host := config.Host
 	if host == "" {
@@ -129,11 +128,10 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// addPassword completes an address that has a user and no password. Without a user,
-// or with Microsoft Entra's ways that need none, there is nothing to complete.
+// addPassword adds the password to an address with a user and no password.
 func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
 	if a.integrated && runtime.GOOS != "windows" {
-		a.login = "no user was given, and a login of Windows is not to be had here: " +
+		a.login = "no user was given, and Windows authentication is only available on Windows: use " +
 			"sqlserver://USER@HOST?database=NAME, and the password in " + passwordVariable
 	}
 	if config.User == "" || config.Password != "" {
@@ -153,21 +151,20 @@ func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
 	if password != "" {
 		a.dsn = withPassword(a.dsn, password)
 	} else if config.Parameters["fedauth"] == "" {
-		a.login = "no password was given for user " + config.User + ": put it into " + passwordVariable +
-			", or into a file that " + passwordFileVariable + " names"
+		a.login = "no password was given for user " + config.User + ": set " + passwordVariable +
+			", or " + passwordFileVariable + " to the name of a file"
 	}
 	return nil
 }
 
-// setDefault says something that the address does not say.
+// setDefault adds a setting that the address does not have.
 func (a *address) setDefault(key, value string) {
 	if _, said := a.params[key]; !said {
 		a.dsn = with(a.dsn, key, value)
 	}
 }
 
-// with adds a setting to an address, in the form that the address has. The values that are
-// added here need no quoting.
+// with adds a setting to an address of either form. The value must not need quoting.
 func with(dsn, key, value string) string {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Scheme != "sqlserver" {
@@ -179,19 +176,19 @@ func with(dsn, key, value string) string {
 	return u.String()
 }
 
-// silent is the address with a connection timeout.
-func (a *address) silent(silence time.Duration) string {
+// withStall returns the address with a connection timeout.
+func (a *address) withStall(stall time.Duration) string {
 	dsn := a.dsn
 	if _, said := a.params[msdsn.ConnectionTimeout]; said {
 		dsn = withoutTimeout(dsn)
 	}
-	return with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(silence.Round(time.Second), time.Second).Seconds())))
+	return with(dsn, msdsn.ConnectionTimeout, strconv.Itoa(int(max(stall.Round(time.Second), time.Second).Seconds())))
 }
 
-// timeoutInList is what go-mssqldb takes for a connection timeout in a list of name=value.
+// timeoutInList matches a connection timeout in a name=value list.
 var timeoutInList = regexp.MustCompile(`(?i)(^|;)\s*(connection timeout|connect timeout|timeout)\s*=[^;]*`)
 
-// withoutTimeout removes from an address what it says of the connection timeout.
+// withoutTimeout removes the connection timeout from an address.
 func withoutTimeout(dsn string) string {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Scheme != "sqlserver" {
@@ -220,23 +217,23 @@ func withPassword(dsn, password string) string {
 	return strings.TrimRight(dsn, "; ") + `;password="` + strings.ReplaceAll(password, `"`, `""`) + `"`
 }
 
-// sessionSettings hold for each session. NOCOUNT: the server may be set to report no numbers of rows, which we
-// live by. XACT_ABORT: an error ends the transaction, and
-// never a part of it. LOCK_TIMEOUT: who waits for half a minute is told (error 1222),
-// and tries again. DEADLOCK_PRIORITY: of two that block each other it is we who lose, for we
-// try again, and the other application may not.
-const sessionSettings = `/* ingest: session */ SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000; SET DEADLOCK_PRIORITY LOW;`
+// sessionSettings apply to each session.
+//   - NOCOUNT: we need row counts, which the server may be configured to omit.
+//   - XACT_ABORT: an error rolls back the whole transaction.
+//   - LOCK_TIMEOUT: a wait for a lock fails after half a minute (error 1222), and is retried.
+//   - DEADLOCK_PRIORITY: we are the victim of a deadlock: we retry, other programs may not.
+const sessionSettings = `/* ingest: session */ SET NOCOUNT OFF; SET XACT_ABORT ON; SET LOCK_TIMEOUT 30000;
+SET DEADLOCK_PRIORITY LOW;`
 
-// patience is how long the server may be silent in statements that may take an hour. What the address says
-// of a timeout is
-// not meant for them: where .NET reads it, it is for logging in.
-func (a *address) patience() time.Duration { return max(a.silence, time.Hour) }
+// longStall is how long the server may send nothing during statements that may take an hour. A
+// timeout in the address is not meant for them: .NET applies it to the login.
+func (a *address) longStall() time.Duration { return max(a.stall, time.Hour) }
 
-// patient is a pool of one connection for such statements.
-func (a *address) patient() (*sql.DB, error) { return a.open(1, a.patience()) }
+// patient opens a pool of one connection for such statements.
+func (a *address) patient() (*sql.DB, error) { return a.open(1, a.longStall()) }
 
-func (a *address) open(n int, silence time.Duration) (*sql.DB, error) {
-	connector, err := azuread.NewConnector(a.silent(silence))
+func (a *address) open(n int, stall time.Duration) (*sql.DB, error) {
+	connector, err := azuread.NewConnector(a.withStall(stall))
 	if err != nil {
 		return nil, errAddress
 	}
@@ -244,7 +241,7 @@ func (a *address) open(n int, silence time.Duration) (*sql.DB, error) {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	// A gateway may drop what has been idle for long without a word.
+	// A gateway may silently drop connections that are idle for long.
 	db.SetConnMaxIdleTime(4 * time.Minute)
 	return db, nil
 }

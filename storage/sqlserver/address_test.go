@@ -31,7 +31,7 @@ func TestAddresses(t *testing.T) {
 			`"H" on db.example.org`},
 		"remote, trusted": {"sqlserver://u:p@db.example.org?database=H&trustservercertificate=true",
 			msdsn.EncryptionRequired, true, `"H" on db.example.org`},
-		"remote, asked not": {"sqlserver://u:p@db.example.org?database=H&encrypt=disable", msdsn.EncryptionDisabled,
+		"remote, unencrypted": {"sqlserver://u:p@db.example.org?database=H&encrypt=disable", msdsn.EncryptionDisabled,
 			false, `"H" on db.example.org`},
 		"strict": {"sqlserver://u:p@db.example.org?database=H&encrypt=strict", msdsn.EncryptionStrict,
 			false, `"H" on db.example.org`},
@@ -65,7 +65,7 @@ func TestAddresses(t *testing.T) {
 				t.Errorf("encryption %d, trust %t, place %s", config.Encryption, config.TrustServerCertificate, a.name)
 			}
 			if strings.HasPrefix(c.address, "azuresql") && config.Parameters["fedauth"] == "" {
-				t.Error("no way of Microsoft Entra was chosen")
+				t.Error("fedauth is not set")
 			}
 			db, err := a.patient()
 			if err != nil {
@@ -90,17 +90,17 @@ func TestIsAddress(t *testing.T) {
 	}
 }
 
-// What the address says of a timeout is for the verbs, not for what may take an hour.
+// A timeout in the address does not apply to statements that may take an hour.
 func TestTimeouts(t *testing.T) {
 	for name, c := range map[string]struct {
 		address        string
 		stall          time.Duration
 		usual, patient time.Duration
 	}{
-		"nothing said": {"sqlserver://u:p@host?database=H", 0, time.Minute, time.Hour},
-		"a setting":    {"sqlserver://u:p@host?database=H", 5 * time.Minute, 5 * time.Minute, time.Hour},
-		"in the URL":   {"sqlserver://u:p@host?database=H&connection+timeout=30", 0, 30 * time.Second, time.Hour},
-		"in other letters": {"sqlserver://u:p@host?database=H&Connection+Timeout=30", 5 * time.Minute, 30 * time.Second,
+		"default":    {"sqlserver://u:p@host?database=H", 0, time.Minute, time.Hour},
+		"a setting":  {"sqlserver://u:p@host?database=H", 5 * time.Minute, 5 * time.Minute, time.Hour},
+		"in the URL": {"sqlserver://u:p@host?database=H&connection+timeout=30", 0, 30 * time.Second, time.Hour},
+		"another case": {"sqlserver://u:p@host?database=H&Connection+Timeout=30", 5 * time.Minute, 30 * time.Second,
 			time.Hour},
 		"two hours": {"sqlserver://u:p@host?database=H&connection+timeout=7200", 0, 2 * time.Hour,
 			2 * time.Hour},
@@ -117,9 +117,9 @@ func TestTimeouts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for silence, want := range map[time.Duration]time.Duration{a.silence: c.usual,
-				max(a.silence, time.Hour): c.patient} {
-				config, err := msdsn.Parse(a.silent(silence))
+			for stall, want := range map[time.Duration]time.Duration{a.stall: c.usual,
+				max(a.stall, time.Hour): c.patient} {
+				config, err := msdsn.Parse(a.withStall(stall))
 				if err != nil || config.ConnTimeout != want || config.Database != "H" || config.User != "u" ||
 					config.Password != "p" {
 					t.Errorf("timeout is %s, want %s: %v", config.ConnTimeout, want, err)
@@ -129,7 +129,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-func TestPasswordFromElsewhere(t *testing.T) {
+func TestPasswordSources(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -155,15 +155,15 @@ func TestPasswordFromElsewhere(t *testing.T) {
 			})
 		}
 	}
-	t.Run("an address without a user gets none", func(t *testing.T) {
+	t.Run("an address without a user", func(t *testing.T) {
 		a, err := parseAddress("sqlserver://host?database=H", Settings{Password: secret})
 		if err != nil || strings.Contains(a.dsn, "S3cret") {
-			t.Errorf("the password went to a login that has none: %v", err)
+			t.Errorf("the password was added to an address without a user: %v", err)
 		}
 	})
 }
 
-// Whatever fails, and however, the password is in no message.
+// No error message contains the password.
 func TestPasswordIsNeverShown(t *testing.T) {
 	d := newDouble(t)
 	host := d.Addr()
@@ -202,18 +202,18 @@ func TestPasswordIsNeverShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := try(t)
 			if err == nil {
-				t.Fatal("it was opened")
+				t.Fatal("Open succeeded")
 			}
 			for _, shown := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
 				if strings.Contains(shown, "S3cret") {
-					t.Errorf("the password is in %s", shown)
+					t.Errorf("password in %s", shown)
 				}
 			}
 		})
 	}
 }
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestTransientErrors(t *testing.T) {
 	c := &engine{name: "x"}
 	for _, one := range []struct {
 		err  error
@@ -235,21 +235,21 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{sqlcatalog.RaceError("x"), true},
 	} {
 		if got := storage.IsTransient(c.explain(one.err)); got != one.want {
-			t.Errorf("%v: tried again is %t, want %t", one.err, got, one.want)
+			t.Errorf("%v: transient is %t, want %t", one.err, got, one.want)
 		}
 	}
 	moving := mssql.Error{Number: 4060, Class: 11}
 	if storage.IsTransient(c.explain(moving)) || !storage.IsTransient((&engine{ready: true}).explain(moving)) {
-		t.Error("a database that was open may be moving; one that never was has another name")
+		t.Error("error 4060 must be transient if and only if the database has been open before")
 	}
 	var f *fault
 	if err := c.explain(mssql.Error{Number: 40501}); !errors.As(err, &f) || f.RetryAfter() == 0 {
-		t.Error("a server that has too much to do is not given time")
+		t.Error("no Retry-After for a throttled server")
 	}
 }
 
-// Where the server cannot be had, it is said what the address does not say of the login.
-func TestLoginThatIsLeftOut(t *testing.T) {
+// A connection error says what the address lacks for a login.
+func TestMissingLoginIsReported(t *testing.T) {
 	t.Setenv(passwordVariable, "")
 	t.Setenv(passwordFileVariable, "")
 	for address, want := range map[string]string{

@@ -24,7 +24,7 @@ func TestApplyTwiceAndNewer(t *testing.T) {
 	if r := apply(t, address); len(r.Steps) != 0 {
 		t.Errorf("second: %d steps", len(r.Steps))
 	}
-	// Every step can be executed again on what it made.
+	// Every step can run again on what it made.
 	if _, err := db.Exec(`DELETE FROM dbo.SchemaSteps`); err != nil {
 		t.Fatal(err)
 	}
@@ -64,14 +64,15 @@ func TestTwoProcessesApplyAtOnce(t *testing.T) {
 	}
 }
 
-func TestCheckNamesWhatIsWrong(t *testing.T) {
+func TestCheckReportsDifferences(t *testing.T) {
 	address := newDatabase(t)
 	apply(t, address)
 	db := schemaDB(t, address)
 	for _, query := range []string{`DROP TABLE dbo.FilePaths`, `ALTER TABLE dbo.ModelLayers DROP COLUMN ByteSize`,
 		`ALTER TABLE dbo.Models ALTER COLUMN State nvarchar(40)`,
 		`ALTER TABLE dbo.ModelMetadata DROP CONSTRAINT FK_ModelMetadata_Models_ModelId`,
-		`ALTER TABLE dbo.ModelMetadata ADD CONSTRAINT FK_Another FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId)`,
+		`ALTER TABLE dbo.ModelMetadata ADD CONSTRAINT FK_Another
+			FOREIGN KEY (ModelId) REFERENCES dbo.Models (ModelId)`,
 		`ALTER TABLE dbo.IngestionJobKeys DROP CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId`,
 		`DROP INDEX IX_ModelKeys_ModelId ON dbo.ModelKeys`} {
 		if _, err := db.Exec(query); err != nil {
@@ -94,8 +95,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestApplyMends takes away what the steps have made, and wants Apply to make it again.
-func TestApplyMends(t *testing.T) {
+// Apply makes again what was dropped.
+func TestApplyRepairs(t *testing.T) {
 	address := newDatabase(t)
 	apply(t, address)
 	db := schemaDB(t, address)
@@ -111,22 +112,23 @@ func TestApplyMends(t *testing.T) {
 		t.Errorf("checked %+v, %v", checked, err)
 	}
 	if r := apply(t, address); len(r.Steps) != 0 {
-		t.Errorf("%d steps were executed where nothing was missing", len(r.Steps))
+		t.Errorf("%d steps were executed although nothing was missing", len(r.Steps))
 	}
 }
 
-// TestApplySaysWhatItLeaves takes away what no step makes alone.
-func TestApplySaysWhatItLeaves(t *testing.T) {
+// Apply reports differences that no step repairs.
+func TestApplyReportsWhatItLeaves(t *testing.T) {
 	address := newDatabase(t)
 	apply(t, address)
 	db := schemaDB(t, address)
-	if _, err := db.Exec(`ALTER TABLE dbo.IngestionJobKeys DROP CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId`); err != nil {
+	if _, err := db.Exec(`ALTER TABLE dbo.IngestionJobKeys
+		DROP CONSTRAINT FK_IngestionJobKeys_IngestionJobs_IngestionJobId`); err != nil {
 		t.Fatal(err)
 	}
 	r := apply(t, address)
 	if len(r.Steps) != 0 || len(r.Left) != 1 ||
 		describe(r.Left[0]) != "false [foreign key (IngestionJobId) to IngestionJobs] []" {
-		t.Errorf("%d steps, and what is left is %+v", len(r.Steps), r.Left)
+		t.Errorf("%d steps, left %+v", len(r.Steps), r.Left)
 	}
 	if _, err := db.Exec(`DROP TABLE dbo.FilePaths`); err != nil {
 		t.Fatal(err)
@@ -135,11 +137,11 @@ func TestApplySaysWhatItLeaves(t *testing.T) {
 		t.Errorf("a preview is %+v, %v", r, err)
 	}
 	if r := apply(t, address); len(r.Steps) == 0 || len(r.Left) != 1 {
-		t.Errorf("%d steps, and what is left is %+v", len(r.Steps), r.Left)
+		t.Errorf("%d steps, left %+v", len(r.Steps), r.Left)
 	}
 }
 
-// TestApplyFails has something in the way of the second step: the first stands, and is reported.
+// If the second step fails, the first stays applied and is reported.
 func TestApplyFails(t *testing.T) {
 	address := newDatabase(t)
 	db := schemaDB(t, address)
@@ -159,7 +161,7 @@ func TestApplyFails(t *testing.T) {
 	}
 }
 
-// TestPrintedSteps runs by hand what is printed, twice, and wants what Apply makes.
+// The printed steps, executed twice, make what Apply makes.
 func TestPrintedSteps(t *testing.T) {
 	address := newDatabase(t)
 	db := schemaDB(t, address)
@@ -186,13 +188,13 @@ func TestPrintedSteps(t *testing.T) {
 			t.Errorf("checked %+v, %v", checked, err)
 		}
 		if r := apply(t, address); len(r.Steps) != 0 {
-			t.Errorf("%d steps are left to apply", len(r.Steps))
+			t.Errorf("Apply still executes %d steps", len(r.Steps))
 		}
 	}
 }
 
-// TestPrintedStepFails goes on after an error, as SSMS does: a step that was rolled back is not noted, nor
-// one after it.
+// Like SSMS, the test continues after an error: neither the step that was rolled back nor later
+// ones are recorded.
 func TestPrintedStepFails(t *testing.T) {
 	address := newDatabase(t)
 	db := schemaDB(t, address)
@@ -205,41 +207,40 @@ func TestPrintedStepFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	// What follows the error is done, outside of a transaction: there is all that the steps after it look for.
+	// The batches after the error run outside a transaction, and make what later steps need.
 	plan.Steps[0].SQL = "THROW 50000, N'something is in the way', 1;\nGO\n" + plan.Steps[0].SQL
 	refused := 0
 	for _, step := range plan.Steps {
 		for _, batch := range schema.Batches(step.Printed()) {
 			if _, err := conn.ExecContext(t.Context(), batch); err != nil &&
-				strings.Contains(err.Error(), "is not done") {
+				strings.Contains(err.Error(), "is not applied") {
 				refused++
 			}
 		}
 	}
 	if r, err := schema.Plan(t.Context(), conn); err != nil || r.Applied != 0 || refused != len(plan.Steps) {
-		t.Errorf("%v; %d steps say that they are not done", err, refused)
+		t.Errorf("%v; %d steps report that they are not applied", err, refused)
 	}
 }
 
-// TestCheckReadsWhatTheServerSays has a server with one table, whose keys have other names than ours.
-func TestCheckReadsWhatTheServerSays(t *testing.T) {
+// The server has one table, whose keys have other names than ours.
+func TestCheckReadsTheServersAnswers(t *testing.T) {
 	d := newDouble(t)
-	say := func(what, columns string, rows ...[]any) {
-		d.Handle("/* ingest: find-"+what+" */", func(*tdstest.Request) (tdstest.Result,
-			error) {
+	answer := func(what, columns string, rows ...[]any) {
+		d.Handle("/* ingest: find-"+what+" */", func(*tdstest.Request) (tdstest.Result, error) {
 			return tdstest.Rows(columns, rows...), nil
 		})
 	}
-	say("defaults", "a nvarchar(128), b nvarchar(128)")
-	say("columns", "a nvarchar(128), b nvarchar(128), c nvarchar(128), d int, e int",
+	answer("defaults", "a nvarchar(128), b nvarchar(128)")
+	answer("columns", "a nvarchar(128), b nvarchar(128), c nvarchar(128), d int, e int",
 		[]any{"ModelKeys", "State", "nvarchar", int64(20), int64(0)},
 		[]any{"ModelKeys", "KeyHash", "binary", int64(32), int64(0)},
 		[]any{"ModelKeys", "ModelId", "int", int64(0), int64(0)})
-	say("indexes", "a nvarchar(128), b int, c int, d int, e nvarchar(128)",
+	answer("indexes", "a nvarchar(128), b int, c int, d int, e nvarchar(128)",
 		[]any{"ModelKeys", int64(5), int64(1), int64(1), "State"},
 		[]any{"ModelKeys", int64(5), int64(1), int64(1), "KeyHash"},
 		[]any{"ModelKeys", int64(5), int64(2), int64(0), "ModelId"})
-	say("keys", "a int, b nvarchar(128), c nvarchar(128), d nvarchar(60), e int, f nvarchar(128), g nvarchar(128)",
+	answer("keys", "a int, b nvarchar(128), c nvarchar(128), d nvarchar(60), e int, f nvarchar(128), g nvarchar(128)",
 		[]any{int64(9), "ModelKeys", "Models", "CASCADE", int64(0), "ModelId", "ModelId"},
 		[]any{int64(10), "ModelKeys", "Atoms", "NO_ACTION", int64(0), "ModelId", "AtomId"})
 	checked, err := schema.Check(t.Context(), schemaDB(t, d.DSN()))

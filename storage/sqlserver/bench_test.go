@@ -11,14 +11,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// benchRows is how many segments the benchmark records, in batches of batchRows.
+// The benchmark records benchRows segments in batches of benchSize.
 const (
 	benchRows = 200_000
 	benchSize = 1000
 )
 
-// BenchmarkRecord writes segments with a new digest each. Beside the rows a second it reports the
-// most memory in use during the first tenth of the rows and during the last: it must not grow.
+// BenchmarkRecord records segments with different digests. It reports rows per second, and the peak
+// memory during the first and the last tenth of the rows, which must not grow.
 func BenchmarkRecord(b *testing.B) {
 	p := take(b)
 	ctx := context.Background()

@@ -9,52 +9,52 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// A lease that had lapsed when it was read, and is renewed before it is ended or taken over, is respected.
-func TestLapsedLeaseIsRenewedMeanwhile(t *testing.T) {
-	for name, alone := range map[string]bool{"wanted": false, "in the way": true} {
+// A lease that was read as expired but is renewed before it is revoked or taken over is respected.
+func TestExpiredLeaseRenewedInTime(t *testing.T) {
+	for name, exclusive := range map[string]bool{"wanted": false, "in the way": true} {
 		t.Run(name, func(t *testing.T) {
 			db := fresh(t)
 			c, other := db(t), db(t)
-			open := func(c ingest.Catalog, source string, claim ingest.JobRequest) (ingest.Lease, error) {
-				claim.Pipeline, claim.Source = "models", source
-				return c.Open(t.Context(), claim)
+			open := func(c ingest.Catalog, source string, request ingest.JobRequest) (ingest.Lease, error) {
+				request.Pipeline, request.Source = "models", source
+				return c.Open(t.Context(), request)
 			}
 			if _, err := open(c, "/c", ingest.JobRequest{TTL: 20 * time.Millisecond}); err != nil {
 				t.Fatal(err)
 			}
-			lapsed, err := open(c, "/a", ingest.JobRequest{Holder: ingest.Holder{Host: "one", Process: 1},
+			expired, err := open(c, "/a", ingest.JobRequest{Holder: ingest.Holder{Host: "one", Process: 1},
 				TTL: 20 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(60 * time.Millisecond)
-			lapsed.TTL = time.Hour
+			expired.TTL = time.Hour
 			renewals := 0
-			claim := ingest.JobRequest{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour, Exclusive: alone}
-			// asked of the job of /c at least, between the reading of /a's lease and its change
-			claim.HolderDead = func(ingest.Holder) bool {
+			request := ingest.JobRequest{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour, Exclusive: exclusive}
+			// called at least for the job of /c, after /a's lease is read and before it changes
+			request.HolderDead = func(ingest.Holder) bool {
 				renewals++
-				if err := other.Renew(t.Context(), lapsed); err != nil {
+				if err := other.Renew(t.Context(), expired); err != nil {
 					t.Error(err)
 				}
 				return false
 			}
 			source := "/a"
-			if alone {
+			if exclusive {
 				source = "/b"
 			}
 			var busy *ingest.BusyError
-			if _, err := open(c, source, claim); !errors.As(err, &busy) || busy.Job != lapsed.Job || renewals == 0 {
+			if _, err := open(c, source, request); !errors.As(err, &busy) || busy.Job != expired.Job || renewals == 0 {
 				t.Errorf("after %d renewals: %v", renewals, err)
 			}
-			if err := other.Renew(t.Context(), lapsed); err != nil {
+			if err := other.Renew(t.Context(), expired); err != nil {
 				t.Errorf("the holder lost its lease: %v", err)
 			}
 		})
 	}
 }
 
-// Rows of other programs that refer to an atom keep it, and its count as it is.
+// gc keeps atoms that other programs' rows refer to, and does not change their counts.
 func TestGCBesideOtherTables(t *testing.T) {
 	address := newDatabase(t)
 	apply(t, address)
@@ -65,26 +65,28 @@ func TestGCBesideOtherTables(t *testing.T) {
 			t.Fatalf("%v in %s", err, query)
 		}
 	}
-	exec(`CREATE TABLE dbo.TensorAtoms (TensorAtomId bigint IDENTITY(1,1) PRIMARY KEY, [Atom Id] bigint NULL REFERENCES dbo.Atoms (AtomId))`)
+	exec(`CREATE TABLE dbo.TensorAtoms (TensorAtomId bigint IDENTITY(1,1) PRIMARY KEY,
+		[Atom Id] bigint NULL REFERENCES dbo.Atoms (AtomId))`)
 	atom := func(text string, count int) (id int64) {
 		t.Helper()
 		digest := ingest.Sum([]byte(text))
-		exec(`INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ByteSize, ReferenceCount) VALUES (@p1, N'model', N'ingest_segment', 5, @p2)`, digest[:], count)
+		exec(`INSERT INTO dbo.Atoms (ContentHash, Modality, SourceType, ByteSize, ReferenceCount)
+			VALUES (@p1, N'model', N'ingest_segment', 5, @p2)`, digest[:], count)
 		if err := db.QueryRow(`SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1`, digest[:]).Scan(&id); err != nil {
 			t.Fatal(err)
 		}
 		return id
 	}
 	kept, layer := atom("kept by another table", 7), atom("kept by a layer", 8)
-	var gone []int64
+	var unreferenced []int64
 	for i := range 3 {
-		gone = append(gone, atom("nobody's"+string(rune('0'+i)), i))
+		unreferenced = append(unreferenced, atom("unreferenced "+string(rune('0'+i)), i))
 	}
 	exec(`INSERT INTO dbo.TensorAtoms ([Atom Id]) VALUES (@p1)`, kept)
 	exec(`INSERT INTO dbo.Models (ModelName, ModelType) VALUES (N'theirs', N'GGUF')`)
 	exec(`INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerAtomId) SELECT MAX(ModelId), 0, @p1 FROM dbo.Models`,
 		layer)
-	taken := takeIn(t, c)
+	taken := ingestModel(t, c)
 	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "gc", Source: "gc", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +99,7 @@ func TestGCBesideOtherTables(t *testing.T) {
 		}
 	}
 	if atoms, _, err := c.Unreferenced(t.Context(), lease, true); err != nil || atoms != 0 {
-		t.Errorf("%d atoms are unreferenced afterwards, %v", atoms, err)
+		t.Errorf("%d atoms are unreferenced after the removal, %v", atoms, err)
 	}
 	count := func(where string, args ...any) (n sql.NullInt64) {
 		t.Helper()
@@ -107,15 +109,15 @@ func TestGCBesideOtherTables(t *testing.T) {
 		return n
 	}
 	if n := count(`AtomId = @p1`, kept); n.Int64 != 7 {
-		t.Errorf("what another table keeps is counted %v", n)
+		t.Errorf("count of the other table's atom is %v", n)
 	}
 	if n := count(`AtomId = @p1`, layer); n.Int64 != 8 {
-		t.Errorf("what a layer keeps is counted %v", n)
+		t.Errorf("count of the layer's atom is %v", n)
 	}
-	if n := count(`AtomId IN (@p1, @p2, @p3)`, gone[0], gone[1], gone[2]); n.Valid {
-		t.Errorf("nobody's are counted %v", n)
+	if n := count(`AtomId IN (@p1, @p2, @p3)`, unreferenced[0], unreferenced[1], unreferenced[2]); n.Valid {
+		t.Errorf("unreferenced atoms still exist, with count %v", n)
 	}
 	if n := count(`SourceType = N'ollama_blob'`); n.Int64 != 1 {
-		t.Errorf("the file of model %d is counted %v", taken, n)
+		t.Errorf("count of the file of model %d is %v", taken, n)
 	}
 }

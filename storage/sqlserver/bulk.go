@@ -11,19 +11,19 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// bulkRows is how many rows travel between two looks at the context.
+// bulkRows is how many rows are sent between two checks of the context.
 const bulkRows = 256
 
-// bulk copies rows into a temporary table, and makes sure that as many arrived. It goes
-// straight to the driver, through which a row is not taken apart a second time. A copy that is
-// broken off leaves the connection in the midst of a message: it is thrown away.
+// bulk copies rows into a temporary table, and makes sure that all of them arrive. It calls the
+// driver directly, so that database/sql does not process each row again. A copy that is interrupted
+// leaves the connection in the middle of a message: the connection is dropped.
 func bulk(t *sqlcatalog.Tx, table string, columns []string, rows iter.Seq[[]any]) error {
 	err := t.Conn.Raw(func(raw any) error {
 		conn, ok := raw.(*mssql.Conn)
 		if !ok {
 			return fmt.Errorf("bulk copy through a %T", raw)
 		}
-		// A context of its own: the one of the verb is looked at between rows, where stopping is safe.
+		// The verb's context is checked between rows, where it is safe to stop.
 		copying := conn.CreateBulkContext(context.WithoutCancel(t.Context), table, columns)
 		sent := int64(0)
 		for row := range rows {
@@ -37,15 +37,15 @@ func bulk(t *sqlcatalog.Tx, table string, columns []string, rows iter.Seq[[]any]
 		}
 		arrived, err := copying.Done()
 		if err == nil && arrived != sent {
-			err = fmt.Errorf("%d rows were sent to %s and %d arrived", sent, table, arrived)
+			err = fmt.Errorf("%d rows were sent to %s but %d arrived", sent, table, arrived)
 		}
 		return err
 	})
 	return t.Doubt(err)
 }
 
-// createLayers makes the table that layers are copied into. A model is begun once in a long while, and with so many
-// statements that one more compiled does not matter: the table is dropped again.
+// createLayers creates the temporary table for layers. It is dropped each time: a model is rarely
+// begun, so one more compilation does not matter.
 var createLayers = sqlcatalog.Own("create-layers", `DROP TABLE IF EXISTS #ingest_layers;
 CREATE TABLE #ingest_layers (
 	ModelFileId      bigint NOT NULL,
@@ -64,16 +64,16 @@ CREATE TABLE #ingest_layers (
 )`)
 
 var layerColumns = []string{"ModelFileId", "LayerIdx", "LayerName", "LayerNameExact", "LayerType", "TensorShape",
-	"TensorShapeExact",
-	"TensorDtype", "QuantizationType", "Parameters", "ParameterCount", "ByteOffset", "ByteSize"}
+	"TensorShapeExact", "TensorDtype", "QuantizationType", "Parameters", "ParameterCount", "ByteOffset", "ByteSize"}
 
-var addLayers = sqlcatalog.Own("add-layers", `INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
+var addLayers = sqlcatalog.Own("add-layers", `INSERT INTO dbo.ModelLayers
+		(ModelId, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
 		TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
-	SELECT @p1, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape}, TensorDtype, QuantizationType, {column ModelLayers.Parameters}, ParameterCount,
-		ModelFileId, ByteOffset, ByteSize
+	SELECT @p1, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
+		TensorDtype, QuantizationType, {column ModelLayers.Parameters}, ParameterCount, ModelFileId, ByteOffset, ByteSize
 	FROM #ingest_layers ORDER BY LayerIdx`)
 
-// AddLayers implements sqlcatalog.Dialect.
+// AddLayers implements sqlcatalog.Rows.
 func (c *engine) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.Model) error {
 	tensors := int64(0)
 	for i := range model.Files {
@@ -91,13 +91,13 @@ func (c *engine) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.
 			return err
 		}
 		if n != tensors {
-			return fmt.Errorf("%d layers were made of %d tensors", n, tensors)
+			return fmt.Errorf("%d layers were inserted for %d tensors", n, tensors)
 		}
 	}
 	return t.ReadLayers(entry, model)
 }
 
-// layerRows are the tensors of all files as #ingest_layers has them.
+// layerRows yields the tensors of all files as rows of #ingest_layers.
 func (c *engine) layerRows(entry *ingest.Entry, model *ingest.Model) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		for l := range sqlcatalog.Layers(model) {
@@ -108,8 +108,8 @@ func (c *engine) layerRows(entry *ingest.Entry, model *ingest.Model) iter.Seq[[]
 	}
 }
 
-// layerRow is what a tensor says of itself. A shape that is too long for its column is
-// NULL there: half of a JSON array is none.
+// layerRow returns the row of a tensor. A shape that does not fit into its column is NULL there: a
+// truncated JSON array is invalid.
 func (c *engine) layerRow(file int64, l *sqlcatalog.Layer) []any {
 	name, nameExact := c.columns.fit("ModelLayers.LayerName", l.Name)
 	fitting, shapeExact := c.columns.fit("ModelLayers.TensorShape", l.Shape)
@@ -118,11 +118,10 @@ func (c *engine) layerRow(file int64, l *sqlcatalog.Layer) []any {
 		shape = nil
 	}
 	return []any{file, int64(l.Index), name, orNull(nameExact), l.Kind, shape, orNull(shapeExact), cut(l.Dtype, 20),
-		cut(l.Type, 20), l.Parameters,
-		l.Elements, l.Offset, l.Bytes}
+		cut(l.Type, 20), l.Parameters, l.Elements, l.Offset, l.Bytes}
 }
 
-// orNull is a value for a bulk copy, which takes a NULL from nil alone.
+// orNull returns an untyped nil for nil: a bulk copy takes no other NULL.
 func orNull(value []byte) any {
 	if value == nil {
 		return nil

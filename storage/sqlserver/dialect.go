@@ -15,9 +15,8 @@ var _ sqlcatalog.Dialect = (*engine)(nil)
 // Texts implements sqlcatalog.Dialect.
 func (c *engine) Texts() map[string]string { return own }
 
-// Finish implements sqlcatalog.Dialect. A statement begins with its name, by which it is found in the
-// query store, and by
-// which the double of the server answers it.
+// Finish implements sqlcatalog.Dialect. A statement begins with its name, which identifies it in
+// the query store and to the test double of the server.
 func (c *engine) Finish(name, text string) string { return "/* ingest: " + name + " */ " + text }
 
 // Word implements sqlcatalog.Dialect.
@@ -68,9 +67,8 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	return text, known
 }
 
-// words are those without arguments, and locks. FORCESEEK goes with a lock on the place of a key that may
-// not be there: a
-// scan would lock all of them.
+// words are those without arguments, and locks. FORCESEEK is part of a range lock: a scan would
+// lock all ranges.
 var words = map[string]string{
 	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN",
 	"expires": "LeaseExpires",
@@ -78,10 +76,9 @@ var words = map[string]string{
 	"committed": "WITH (READCOMMITTEDLOCK)",
 }
 
-// Bind implements sqlcatalog.Dialect. The driver declares a text by its length, and each length would have
-// a plan of its
-// own: so texts are nvarchar(max). Each NULL has the type of what it stands for: not every engine takes
-// one that has none.
+// Bind implements sqlcatalog.Encoding. Texts are nvarchar(max): the driver declares other types
+// with their length, and each length would have its own plan. Each NULL has a type, which some
+// engines require.
 func (c *engine) Bind(name string, argument any) []sql.NamedArg {
 	switch v := argument.(type) {
 	case string:
@@ -109,7 +106,8 @@ func (c *engine) bindAddress(name string, address ingest.Address) (all []sql.Nam
 	return all
 }
 
-// fit returns a text as its column holds it, and its bytes for the Exact column where that is not all.
+// fit returns a text as its column can hold it, and all its bytes for the Exact column if they
+// differ.
 func (c *engine) fit(v sqlcatalog.Text) (text any, exact []byte) {
 	fitting, exact := c.columns.fit(v.Column, v.Value)
 	if v.Null && v.Value == "" || v.Whole && exact != nil {
@@ -118,7 +116,7 @@ func (c *engine) fit(v sqlcatalog.Text) (text any, exact []byte) {
 	return mssql.NVarCharMax(fitting), exact
 }
 
-// typed is a text or NULL as a parameter.
+// typed returns a text or NULL as a parameter.
 func typed(value any) any {
 	if text, known := value.(string); known {
 		return mssql.NVarCharMax(text)
@@ -126,7 +124,7 @@ func typed(value any) any {
 	return sql.NullString{}
 }
 
-// Field implements sqlcatalog.Dialect.
+// Field implements sqlcatalog.Encoding.
 func (c *engine) Field(destination any) *sqlcatalog.Field {
 	var read func()
 	var columns []any

@@ -13,16 +13,16 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// double is a server that knows what Record asks of it, and nothing else.
+// double is a server that answers the statements of Record, and no others.
 type double struct {
 	*tdstest.Server
 	atoms    tdstest.State[ingest.Digest, int64] // references
 	segments tdstest.State[spot, segment]
 	files    tdstest.State[int64, progress]
-	streams  *tdstest.FileStream // nil: payloads are in the rows
+	streams  *tdstest.FileStream // nil if payloads are parameters
 }
 
-// spot is where a segment's row is: under a layer, or under a file.
+// spot identifies a segment's row: by its layer, or by its file.
 type spot struct{ layer, file, ordinal int64 }
 
 type segment struct {
@@ -72,16 +72,14 @@ func newDouble(t *testing.T) *double {
 	d.Handle("/* ingest: look-at-file */", d.progress)
 	d.Handle("/* ingest: lock-file */", d.lockFile)
 	d.Handle("/* ingest: clear-batch */", affected(0))
-	d.Handle("/* ingest: mark-present */", affected(0)) // what is there is looked at each time
+	d.Handle("/* ingest: mark-present */", affected(0)) // the double checks for existing rows each time
 	d.Handle("/* ingest: add-atoms */", d.addAtoms)
 	d.Handle("/* ingest: count-atoms */", d.countAtoms)
 	d.Handle("/* ingest: new-segments */", d.newSegments)
-	d.Handle("/* ingest: add-tensor-", func(req *tdstest.Request) (tdstest.Result,
-		error) {
+	d.Handle("/* ingest: add-tensor-", func(req *tdstest.Request) (tdstest.Result, error) {
 		return d.addRows(req, true)
 	})
-	d.Handle("/* ingest: add-file-", func(req *tdstest.Request) (tdstest.Result,
-		error) {
+	d.Handle("/* ingest: add-file-", func(req *tdstest.Request) (tdstest.Result, error) {
 		return d.addRows(req, false)
 	})
 	d.Handle("/* ingest: reconcile */", d.reconcile)
@@ -93,7 +91,7 @@ func affected(n int64) tdstest.HandlerFunc {
 	return func(*tdstest.Request) (tdstest.Result, error) { return tdstest.Affected(n), nil }
 }
 
-// open opens the double as a catalogue that tries again soon.
+// open opens the double as a catalogue that retries quickly.
 func (d *double) open(t *testing.T) *Catalog {
 	t.Helper()
 	c, err := Open(t.Context(), d.DSN(), Settings{Stall: time.Second,
@@ -112,8 +110,8 @@ type batchRow struct {
 	segment
 }
 
-// batch decodes the rows that the bulk copy brought: all, or those without a row in the tables yet.
-func (d *double) batch(req *tdstest.Request, fresh bool) ([]batchRow, error) {
+// batch decodes the rows of the bulk copy: all, or only those without a row in the tables.
+func (d *double) batch(req *tdstest.Request, onlyNew bool) ([]batchRow, error) {
 	table, err := req.Table("#ingest_batch")
 	if err != nil {
 		return nil, err
@@ -122,15 +120,14 @@ func (d *double) batch(req *tdstest.Request, fresh bool) ([]batchRow, error) {
 	for _, r := range table.Rows {
 		row := batchRow{number: r[0].(int64), place: spot{ordinal: r[2].(int64), file: theFile},
 			segment: segment{first: r[3].(int64), count: r[4].(int64), kind: r[5].(string), offset: r[6].(int64),
-				bytes:  r[7].(int64),
-				digest: ingest.Digest(r[8].([]byte))}}
+				bytes: r[7].(int64), digest: ingest.Digest(r[8].([]byte))}}
 		if r[1] != nil {
 			row.place.layer, row.place.file = r[1].(int64), 0
 		}
 		if r[9] != nil {
 			row.uri = r[9].(string)
 		}
-		if _, there := d.segments.Get(row.place); !there || !fresh {
+		if _, exists := d.segments.Get(row.place); !exists || !onlyNew {
 			all = append(all, row)
 		}
 	}
@@ -168,7 +165,7 @@ func (d *double) addAtoms(req *tdstest.Request) (tdstest.Result, error) {
 	rows, err = d.batch(req, true)
 	made := int64(0)
 	for _, r := range rows {
-		if _, there := d.atoms.Get(r.digest); !there {
+		if _, exists := d.atoms.Get(r.digest); !exists {
 			d.atoms.Put(req, r.digest, 0)
 			made++
 		}
@@ -176,7 +173,7 @@ func (d *double) addAtoms(req *tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Affected(made), err
 }
 
-// countAtoms counts and weighs the atoms of what the batch made, which is all that is not counted yet.
+// countAtoms counts the references of rows that are not counted yet.
 func (d *double) countAtoms(req *tdstest.Request) (tdstest.Result, error) {
 	rows, err := d.batch(req, false)
 	slices.SortFunc(rows, func(a, b batchRow) int { return bytes.Compare(a.digest[:], b.digest[:]) })
@@ -206,7 +203,7 @@ func (d *double) countAtoms(req *tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Rows("a bigint, b bigint, c bigint", []any{made, all, stored}), err
 }
 
-// lockRows waits for who is making the batch's rows, as a unique index does.
+// lockRows waits for other transactions that insert the batch's rows, as a unique index does.
 func (d *double) lockRows(req *tdstest.Request) error {
 	rows, err := d.batch(req, false)
 	for _, r := range rows {
@@ -229,7 +226,7 @@ func (d *double) newSegments(req *tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Rows("a int", numbers...), err
 }
 
-// addRows stands for the statements that add all rows, and for those that add one with its payload.
+// addRows answers the statements that insert all rows, and those that insert one with its payload.
 func (d *double) addRows(req *tdstest.Request, tensors bool) (tdstest.Result, error) {
 	if err := d.lockRows(req); err != nil {
 		return tdstest.Result{}, err
@@ -245,7 +242,7 @@ func (d *double) addRows(req *tdstest.Request, tensors bool) (tdstest.Result, er
 			r.payload = string(tdstest.Get[[]byte](req, "p3"))
 		}
 		if d.streams != nil {
-			d.streams.Put(req, r.place.name(), []byte{}) // only these statements are to be had there
+			d.streams.Put(req, r.place.name(), []byte{}) // uses the request's transaction
 		}
 		d.segments.Put(req, r.place, r.segment)
 		made++
@@ -255,21 +252,21 @@ func (d *double) addRows(req *tdstest.Request, tensors bool) (tdstest.Result, er
 
 func (d *double) reconcile(req *tdstest.Request) (tdstest.Result, error) {
 	rows, err := d.batch(req, false)
-	var there, same int64
+	var found, same int64
 	other := int64(-1)
 	for _, r := range rows {
 		got, ok := d.segments.Get(r.place)
 		if !ok {
 			continue
 		}
-		there++
+		found++
 		if got.digest == r.digest {
 			same++
 		} else if other < 0 {
 			other = r.offset
 		}
 	}
-	return tdstest.Rows("a int, b int, c bigint", []any{there, same, other}), err
+	return tdstest.Rows("a int, b int, c bigint", []any{found, same, other}), err
 }
 
 func (d *double) advance(req *tdstest.Request) (tdstest.Result, error) {

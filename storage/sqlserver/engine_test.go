@@ -15,10 +15,11 @@ import (
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
-// engineVariable names a server on which tests make databases of their own, and drop them.
+// engineVariable names a server on which tests create and drop their own databases.
 const engineVariable = "INGEST_TEST_SQLSERVER"
 
-// newDatabase makes an empty database for one test and returns its address. Without a server the test is skipped.
+// newDatabase creates an empty database for one test and returns its address. Without a server it
+// skips the test.
 func newDatabase(t *testing.T) string {
 	t.Helper()
 	address := createDatabase(t)
@@ -34,7 +35,7 @@ func createDatabase(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(engineVariable)
 	if server == "" {
-		t.Skipf("no SQL Server: set %s to the address of one (its database is left as it is)", engineVariable)
+		t.Skipf("no SQL Server: set %s to the address of one; tests do not change its database", engineVariable)
 	}
 	name := "ingest_test_" + strings.ToLower(rand.Text()[:12])
 	if err := onServer(server, `CREATE DATABASE `+name); err != nil {
@@ -43,7 +44,7 @@ func createDatabase(t testing.TB) string {
 	return with(server, "database", name)
 }
 
-// dropDatabase tries for a while: connections that are being closed may be there still.
+// dropDatabase retries for a while: connections may still be closing.
 func dropDatabase(address string) error {
 	config, err := msdsn.Parse(address)
 	if err != nil {

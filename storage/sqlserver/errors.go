@@ -17,16 +17,15 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// transientNumbers are the errors after which the same call may succeed. Beside what Microsoft
-// lists for Azure SQL: deadlock victim, lock request timed out, no lock left, no memory for the query or a latch that
-// took too long (701, 845, 8645, 8651), the two of a unique index, by which one of two that make the same row at once
-// is told to look again, and those named below.
+// transientNumbers are the errors after which the same call may succeed: those that Microsoft lists
+// for Azure SQL, and deadlock victim, lock timeout, out of locks, no memory for the query, latch
+// timeout (701, 845, 8645, 8651), the two of a unique index, which tell the loser of a race to look
+// again, and those named below.
 var transientNumbers = map[int32]bool{
 	701: true, 845: true, 8645: true, 8651: true, 10936: true, 233: true, 997: true, 1204: true, 1205: true, 1222: true,
 	4221: true, 10053: true, 10054: true, 10060: true, 10928: true, 10929: true,
 	40143: true, 40197: true, 40501: true, 40540: true, 40613: true, 42108: true, 42109: true, 49918: true, 49919: true,
-	49920:            true,
-	temporalConflict: true, duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
+	49920: true, temporalConflict: true, duplicateKey: true, duplicateIndex: true, lockJobsLost: true,
 }
 
 const (
@@ -34,49 +33,49 @@ const (
 	duplicateIndex = 2601
 	cannotOpen     = 4060
 	keyConflict    = 547
-	// The history of a table (part temporal) cannot take a change by a transaction that began before that
-	// of another one.
+	// A table with history (part temporal) refuses a change by a transaction that began before the
+	// one that last changed the row.
 	temporalConflict = 13535
-	lockJobsLost     = 51003 // of our own lock-jobs
+	lockJobsLost     = 51003 // thrown by lock-jobs
 )
 
-// throttled are the errors of a server that has too much to do, which asks for ten seconds.
+// throttled are the errors of an overloaded server: wait ten seconds.
 var throttled = map[int32]bool{701: true, 8645: true, 8651: true, 10936: true, 10928: true, 10929: true, 40501: true,
 	40613: true, 49918: true, 49919: true, 49920: true}
 
-// hints say what to do about what the server says.
+// hints say what to do about an error.
 var hints = map[int32]string{
 	229: "the login lacks a permission: it needs SELECT, INSERT, UPDATE and DELETE on the tables that " +
 		"`ingest schema print` names",
-	7139: "replication or change data capture takes shorter values only: EXEC sp_configure 'max text repl " +
+	7139: "replication or change data capture limits values: run EXEC sp_configure 'max text repl " +
 		"size', -1, then RECONFIGURE",
 	262:   "the login may not do this: let a member of db_owner run `ingest schema apply`",
 	1088:  "the login may not change a table: let a member of db_owner run `ingest schema apply`",
-	2760:  "the login may make no tables in schema dbo: let a member of db_owner run `ingest schema apply`",
+	2760:  "the login may not create tables in schema dbo: let a member of db_owner run `ingest schema apply`",
 	5011:  "the login may not change the database: let a member of db_owner run `ingest schema apply`",
 	15247: "the login may not change the instance: let a member of sysadmin run `ingest schema apply`",
-	5591: "FILESTREAM is switched off for the instance: SQL Server Configuration Manager, then restart the " +
+	5591: "FILESTREAM is disabled in the instance: enable it in SQL Server Configuration Manager, then restart the " +
 		"service",
 	1969: "the database has no FILESTREAM filegroup: run `ingest schema apply --with filestream`",
-	5133: "the server cannot make the folder: the one above it must exist, and the service's account must be " +
+	5133: "the server cannot create the folder: its parent must exist, and the service's account must be " +
 		"able to write there",
 	208:        "a table is missing: run `ingest schema check`",
 	207:        "a column is missing: run `ingest schema check`",
 	916:        "the login may not use this database: it needs a user there",
-	1105:       "the database is full: make room, then run the same command again to go on",
-	1101:       "the database is full: make room, then run the same command again to go on",
-	9002:       "the transaction log is full: back it up or let it grow, then run the same command again to go on",
+	1105:       "the database is full: make room, then run the same command again",
+	1101:       "the database is full: make room, then run the same command again",
+	9002:       "the transaction log is full: back it up or let it grow, then run the same command again",
 	3906:       "the database is read-only",
 	cannotOpen: "the database cannot be opened: check its name, and that the login has a user there",
-	911:        "there is no such database: check its name",
+	911:        "the database does not exist: check its name",
 	18456:      "the login was refused: check user and password",
-	18452:      "the login was refused: the server takes no Windows login from here",
-	40615:      "the server's firewall does not let this address in",
-	40544:      "the database has reached its size quota: make room, then run the same command again to go on",
+	18452:      "the login was refused: the server does not accept Windows logins from this machine",
+	40615:      "the server's firewall blocks this address",
+	40544:      "the database has reached its size quota: make room, then run the same command again",
 }
 
-// fault is an error that the catalogue passes on: which database it was, what to do if we know it,
-// and whether the same call may succeed later.
+// fault is an error with the name of the database, a hint, and whether the same call may succeed
+// later.
 type fault struct {
 	name, hint string
 	transient  bool
@@ -100,7 +99,7 @@ func (f *fault) Transient() bool { return f.transient }
 // RetryAfter implements storage.Delayed.
 func (f *fault) RetryAfter() time.Duration { return f.after }
 
-// explain adds to an error what the catalogue knows of it.
+// explain turns an error into a fault.
 func (c *engine) explain(err error) error {
 	var known *fault
 	if err == nil || errors.As(err, &known) {
@@ -117,7 +116,7 @@ func (c *engine) explain(err error) error {
 				f.after = 10 * time.Second
 			}
 		}
-		// A database that was open a moment ago is moving to another machine: it comes back.
+		// A database that has been open is moving to another machine and will be back.
 		moving := c.ready && slices.Contains(numbers, cannotOpen)
 		f.transient = f.transient && f.hint == "" || severed(err) || moving
 		return f
@@ -127,21 +126,19 @@ func (c *engine) explain(err error) error {
 	var unknown *net.DNSError
 	switch {
 	case errors.As(err, &unknown):
-		f.hint = "the server's name is not known: check the host in the address"
-	case strings.Contains(err.Error(), "TLS Handshake failed"), strings.Contains(err.Error(),
-		"server does not support encryption"):
-		f.hint = "no encrypted connection could be made; in the address, certificate=FILE names who vouches for the " +
-			"server, " +
-			"trustservercertificate=true takes any certificate, and encrypt=disable does without"
+		f.hint = "the server's name cannot be resolved: check the host in the address"
+	case strings.Contains(err.Error(), "TLS Handshake failed"),
+		strings.Contains(err.Error(), "server does not support encryption"):
+		f.hint = "no encrypted connection could be made; in the address, certificate=FILE names the certificate " +
+			"authority, trustservercertificate=true accepts any certificate, and encrypt=disable turns encryption off"
 		f.transient = f.transient && c.ready
 	case errors.As(err, &dial) && dial.Op == "dial":
-		f.hint = "the server does not answer: check host and port, that it runs and takes TCP, and that no firewall " +
-			"stands between"
+		f.hint = "the server does not answer: check host and port, that the server runs and accepts TCP, and firewalls"
 	}
 	return f
 }
 
-// serverErrors returns the numbers of the errors that the server reported; nil if it did not.
+// serverErrors returns the numbers of the errors that the server reported; nil for other errors.
 func serverErrors(err error) []int32 {
 	var e mssql.Error
 	if !errors.As(err, &e) || e.Number == 0 {
@@ -154,8 +151,7 @@ func serverErrors(err error) []int32 {
 	return numbers
 }
 
-// severed reports whether the error ended the connection: the server is going down, or
-// has lost its footing.
+// severed reports whether the error ended the connection: the server is shutting down or failing.
 func severed(err error) bool {
 	var fatal mssql.ServerError
 	var e mssql.Error
@@ -174,13 +170,13 @@ func broken(err error) bool {
 	case errors.As(err, &unknown) && unknown.IsNotFound:
 		return false
 	case errors.As(err, &network), errors.As(err, &stream), errors.Is(err, driver.ErrBadConn),
-		errors.Is(err, sql.ErrConnDone),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, sql.ErrTxDone):
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, sql.ErrTxDone):
 		return true
-	case errors.As(err, &e) && e.Number == 0: // the driver's own, for a transaction that the server has ended
+	case errors.As(err, &e) && e.Number == 0: // the driver's own error if the server has ended the transaction
 		return true
 	}
-	// Some of the driver's errors have lost what they were made from.
+	// Some of the driver's errors do not wrap their cause.
 	return strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "connection reset") ||
 		strings.Contains(err.Error(), "broken pipe")
 }
@@ -198,7 +194,7 @@ func has(err error, numbers ...int32) bool {
 	return slices.ContainsFunc(serverErrors(err), func(n int32) bool { return slices.Contains(numbers, n) })
 }
 
-// Refused implements sqlcatalog.Dialect.
+// Refused implements sqlcatalog.Sessions.
 func (c *engine) Refused(err error) bool { return has(err, keyConflict) }
 
 // Duplicate implements sqlcatalog.Dialect.

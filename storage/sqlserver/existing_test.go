@@ -15,8 +15,8 @@ import (
 	"github.com/hartonomous/ingest/schema"
 )
 
-// edition is a database that exists: what testdata/existing.sql leaves open, and its columns beyond those
-// that all have.
+// edition is an edition of the Hartonomous database: what testdata/existing.sql leaves open, and
+// the columns that not every edition has.
 type edition struct {
 	locator, atom, segment   string
 	atomColumns, segmentRest string
@@ -43,12 +43,13 @@ var editions = map[string]edition{
 			BlobUri nvarchar(2048) NULL, BlobContainer nvarchar(256) NULL, BlobName nvarchar(1024) NULL,
 			BlobSizeBytes bigint NULL, BlobETag nvarchar(128) NULL, BlobLastModified datetime2 NULL`,
 		atomColumns: ", BlobUri, BlobContainer, BlobName, BlobSizeBytes, BlobETag, BlobLastModified",
-		segment:     `BlobUri nvarchar(2048) NULL, BlobETag nvarchar(128) NULL, BlobSizeBytes bigint NOT NULL DEFAULT (0)`,
+		segment: `BlobUri nvarchar(2048) NULL, BlobETag nvarchar(128) NULL,
+			BlobSizeBytes bigint NOT NULL DEFAULT (0)`,
 		segmentRest: "BlobUri, BlobETag, BlobSizeBytes",
 	},
 }
 
-// columns are those of a table that the other application reads.
+// columns returns the columns of a table that the other application reads.
 func (e edition) columns(table string) string {
 	switch table {
 	case "Atoms":
@@ -59,7 +60,7 @@ func (e edition) columns(table string) string {
 	return oldColumns[table]
 }
 
-// run executes a script, batch by batch. What an engine has no type for is replaced.
+// run executes a script, batch by batch. It replaces types that the engine does not have.
 func run(t *testing.T, db *sql.DB, script string) {
 	t.Helper()
 	server, err := schema.Inspect(t.Context(), db)
@@ -95,8 +96,8 @@ func existing(t *testing.T, e edition) (string, *sql.DB) {
 	return address, db
 }
 
-// The two atoms that lie: their hash is that of their path.
-var liars = []string{
+// pathAtoms are two atoms whose hash is not that of their content, but of their path.
+var pathAtoms = []string{
 	`D:\Models\blobs\sha256-9d507a36062c2845dd3bb3e93364e9abc1607118acd8650727a700f72fb126e5`,
 	`D:\Models\blobs\sha256-1194192cf2a187eb02722edcc3f77b11d21f537048ce04b67ccf8ba78863006a`,
 }
@@ -108,7 +109,7 @@ func pathHash(path string) []byte {
 	return sum[:]
 }
 
-// fill writes rows as the other application does.
+// fill inserts rows as the other application does.
 func fill(t *testing.T, db *sql.DB, e edition) {
 	t.Helper()
 	exec := func(query string, args ...any) {
@@ -117,42 +118,54 @@ func fill(t *testing.T, db *sql.DB, e edition) {
 			t.Fatalf("%v in %s", err, query)
 		}
 	}
-	for _, path := range liars {
+	for _, path := range pathAtoms {
 		exec(`INSERT INTO dbo.Atoms (ContentHash, Modality, Subtype, SourceUri, SourceType, PayloadLocator, Metadata)
 			VALUES (@p1, N'model', N'llm', N'ollama://llama4:latest', N'ollama_blob', @p2, @p3)`, pathHash(path), path,
 			`{"model_name":"llama4","size_bytes":67436800960,"ollama_digest":"sha256:`+path[len(path)-64:]+`"}`)
 	}
-	exec(`INSERT INTO dbo.Atoms (ContentHash, Modality, CanonicalText, ReferenceCount) VALUES (@p1, N'text', N'hello', 3)`, bytes.Repeat([]byte{7}, 32))
-	for range 2 { // names are not unique there
-		exec(`INSERT INTO dbo.Models (ModelName, ModelType, Architecture, Config, ParameterCount) VALUES (N'llama4', N'GGUF', N'llama', N'{"a":1}', 100)`)
+	exec(`INSERT INTO dbo.Atoms (ContentHash, Modality, CanonicalText, ReferenceCount)
+		VALUES (@p1, N'text', N'hello', 3)`, bytes.Repeat([]byte{7}, 32))
+	for range 2 { // names are not unique
+		exec(`INSERT INTO dbo.Models (ModelName, ModelType, Architecture, Config, ParameterCount)
+			VALUES (N'llama4', N'GGUF', N'llama', N'{"a":1}', 100)`)
 	}
 	exec(`INSERT INTO dbo.ModelMetadata (ModelId, License) SELECT MIN(ModelId), N'mit' FROM dbo.Models`)
-	exec(`INSERT INTO dbo.ModelLayers (ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, ParameterCount)
+	exec(`INSERT INTO dbo.ModelLayers
+			(ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, ParameterCount)
 		SELECT MIN(ModelId), 0, N'blk.0.attn_q.weight', N'Attention', N'4x2', N'float32', N'F32', 8 FROM dbo.Models`)
+	const twoSegments = `FROM dbo.ModelLayers CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1) AS two GROUP BY n`
 	if e.segment == payloadInRow {
-		exec(`INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
-			SELECT MIN(LayerId), n, 0, 8, N'F32', @p1 FROM dbo.ModelLayers CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1) AS two GROUP BY n`, bytes.Repeat([]byte{1, 2, 3, 4}, 8))
+		exec(`INSERT INTO dbo.LayerTensorSegments
+				(LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
+			SELECT MIN(LayerId), n, 0, 8, N'F32', @p1 `+twoSegments, bytes.Repeat([]byte{1, 2, 3, 4}, 8))
 	} else {
-		exec(`INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, BlobUri, BlobETag, BlobSizeBytes)
-			SELECT MIN(LayerId), n, 0, 8, N'F32', N'https://a.blob.core.windows.net/tensors/1/1/0.bin', N'0x8D', 32
-			FROM dbo.ModelLayers CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1) AS two GROUP BY n`)
+		exec(`INSERT INTO dbo.LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount,
+				QuantizationType, BlobUri, BlobETag, BlobSizeBytes)
+			SELECT MIN(LayerId), n, 0, 8,
+				N'F32', N'https://a.blob.core.windows.net/tensors/1/1/0.bin', N'0x8D', 32 ` + twoSegments)
 	}
-	exec(`INSERT INTO dbo.IngestionJobs (PipelineName, StartedAt, Status, SourceUri, Metadata) VALUES (N'models', SYSUTCDATETIME(), N'Running', N'D:\Models', N'{"paths":"all"}')`)
-	exec(`INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate) SELECT MIN(j.IngestionJobId), MIN(a.AtomId), 0 FROM dbo.IngestionJobs AS j, dbo.Atoms AS a`)
+	exec(`INSERT INTO dbo.IngestionJobs (PipelineName, StartedAt, Status, SourceUri, Metadata)
+		VALUES (N'models', SYSUTCDATETIME(), N'Running', N'D:\Models', N'{"paths":"all"}')`)
+	exec(`INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate)
+		SELECT MIN(j.IngestionJobId), MIN(a.AtomId), 0 FROM dbo.IngestionJobs AS j, dbo.Atoms AS a`)
 }
 
-// oldColumns are those that every edition has.
+// oldColumns are the columns that every edition has.
 var oldColumns = map[string]string{
-	"Atoms":               `AtomId, ContentHash, Modality, Subtype, SourceUri, SourceType, CanonicalText, PayloadLocator, Metadata, CreatedAt, UpdatedAt, IsActive, ReferenceCount`,
-	"Models":              `ModelId, ModelName, ModelType, Architecture, Config, ParameterCount, IngestionDate, LastUsed, UsageCount, AverageInferenceMs`,
-	"ModelMetadata":       `MetadataId, ModelId, License`,
-	"ModelLayers":         `LayerId, ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType, Parameters, ParameterCount, LayerAtomId`,
-	"LayerTensorSegments": `LayerTensorSegmentId, LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, CreatedAt`,
-	"IngestionJobs":       `IngestionJobId, PipelineName, StartedAt, CompletedAt, Status, SourceUri, Metadata`,
-	"IngestionJobAtoms":   `IngestionJobAtomId, IngestionJobId, AtomId, WasDuplicate, Notes`,
+	"Atoms": `AtomId, ContentHash, Modality, Subtype, SourceUri, SourceType, CanonicalText, PayloadLocator, Metadata,
+		CreatedAt, UpdatedAt, IsActive, ReferenceCount`,
+	"Models": `ModelId, ModelName, ModelType, Architecture, Config, ParameterCount, IngestionDate, LastUsed, UsageCount,
+		AverageInferenceMs`,
+	"ModelMetadata": `MetadataId, ModelId, License`,
+	"ModelLayers": `LayerId, ModelId, LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType,
+		Parameters, ParameterCount, LayerAtomId`,
+	"LayerTensorSegments": `LayerTensorSegmentId, LayerId, SegmentOrdinal, PointOffset, PointCount,
+		QuantizationType, CreatedAt`,
+	"IngestionJobs":     `IngestionJobId, PipelineName, StartedAt, CompletedAt, Status, SourceUri, Metadata`,
+	"IngestionJobAtoms": `IngestionJobAtomId, IngestionJobId, AtomId, WasDuplicate, Notes`,
 }
 
-// rows reads the rows of a table with a number of at most last, or all if that is 0.
+// rows reads the first last rows of a table, or all if last is 0.
 func rows(t *testing.T, db *sql.DB, table, columns string, last int) [][]any {
 	t.Helper()
 	key, _, _ := strings.Cut(columns, ",")
@@ -199,13 +212,13 @@ func sameRows(a, b [][]any) bool {
 	return true
 }
 
-// unlike counts what apply must not make: a second key or index beside one that has another name, and rows
-// that share what is
-// there to tell them apart.
-var unlike = map[string]string{
-	"foreign keys that are there twice":    `SELECT COUNT(*) FROM (SELECT parent_object_id, parent_column_id FROM sys.foreign_key_columns GROUP BY parent_object_id, parent_column_id HAVING COUNT(*) > 1) AS x`,
-	"segments without a GUID of their own": `SELECT COUNT(*) - COUNT(DISTINCT PayloadRowGuid) FROM dbo.LayerTensorSegments`,
-	"segments without a payload":           `SELECT COUNT(*) FROM dbo.LayerTensorSegments WHERE RawPayload IS NULL`,
+// mistakes count what Apply must not make: a second key or index beside one of another name, or
+// equal GUIDs.
+var mistakes = map[string]string{
+	"duplicate foreign keys": `SELECT COUNT(*) FROM (SELECT parent_object_id, parent_column_id
+		FROM sys.foreign_key_columns GROUP BY parent_object_id, parent_column_id HAVING COUNT(*) > 1) AS x`,
+	"duplicate GUIDs of segments": `SELECT COUNT(*) - COUNT(DISTINCT PayloadRowGuid) FROM dbo.LayerTensorSegments`,
+	"segments without a payload":  `SELECT COUNT(*) FROM dbo.LayerTensorSegments WHERE RawPayload IS NULL`,
 }
 
 func TestExistingDatabase(t *testing.T) {
@@ -222,16 +235,16 @@ func TestExistingDatabase(t *testing.T) {
 				t.Fatalf("after apply: %+v, %v", checked, err)
 			}
 			if r := apply(t, address); len(r.Steps) != 0 {
-				t.Errorf("%d steps were executed again, and nothing was missing", len(r.Steps))
+				t.Errorf("%d steps were executed although nothing was missing", len(r.Steps))
 			}
-			for name, query := range unlike {
+			for name, query := range mistakes {
 				var n int
 				if err := db.QueryRow(query).Scan(&n); err != nil || n != 0 {
 					t.Errorf("%s: %d, %v", name, n, err)
 				}
 			}
 			c := open(t, address)
-			taken := takeIn(t, c)
+			taken := ingestModel(t, c)
 			if err := c.Audit(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -259,8 +272,8 @@ func TestExistingDatabase(t *testing.T) {
 			if states != "Running open " {
 				t.Errorf("the jobs are %s", states)
 			}
-			asTheOldReaderWould(t, db, taken)
-			// The other application deletes a model with all that hangs on it.
+			checkOldColumns(t, db, taken)
+			// The other application deletes a model and, by cascade, all its rows.
 			if _, err := db.Exec(`DELETE FROM dbo.Models WHERE ModelId = @p1`, int64(taken)); err != nil {
 				t.Error(err)
 			}
@@ -271,8 +284,8 @@ func TestExistingDatabase(t *testing.T) {
 	}
 }
 
-// takeIn takes a small model in, beside what is there.
-func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
+// ingestModel ingests a small model.
+func ingestModel(t *testing.T, c *Catalog) ingest.ModelID {
 	t.Helper()
 	const mib = 1 << 20
 	f := ingest.File{Path: "/models/" + strings.Repeat("long/", 300) + "m.gguf", Role: ingest.Weights, Format: "gguf",
@@ -317,21 +330,24 @@ func takeIn(t *testing.T, c *Catalog) ingest.ModelID {
 	return id
 }
 
-// asTheOldReaderWould reads what ingest wrote through the old columns.
-func asTheOldReaderWould(t *testing.T, db *sql.DB, id ingest.ModelID) {
+// checkOldColumns reads what ingest wrote through the old columns.
+func checkOldColumns(t *testing.T, db *sql.DB, id ingest.ModelID) {
 	t.Helper()
 	var name, kind, layer, layerType, shape, dtype, quantization, uri string
 	var points, offset, size int64
 	var payload []byte
-	err := db.QueryRow(`SELECT TOP (1) m.ModelName, m.ModelType, l.LayerName, l.LayerType, l.TensorShape, l.TensorDtype, s.QuantizationType, s.PointCount, s.PointOffset, s.RawPayload, s.BlobUri, s.BlobSizeBytes
-		FROM dbo.Models AS m INNER JOIN dbo.ModelLayers AS l ON l.ModelId = m.ModelId INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
-		WHERE m.ModelId = @p1 ORDER BY s.SegmentOrdinal DESC`, int64(id)).Scan(&name, &kind, &layer, &layerType, &shape, &dtype, &quantization, &points, &offset, &payload, &uri, &size)
+	err := db.QueryRow(`SELECT TOP (1) m.ModelName, m.ModelType, l.LayerName, l.LayerType, l.TensorShape, l.TensorDtype,
+			s.QuantizationType, s.PointCount, s.PointOffset, s.RawPayload, s.BlobUri, s.BlobSizeBytes
+		FROM dbo.Models AS m INNER JOIN dbo.ModelLayers AS l ON l.ModelId = m.ModelId
+		INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
+		WHERE m.ModelId = @p1 ORDER BY s.SegmentOrdinal DESC`, int64(id)).Scan(&name, &kind, &layer, &layerType, &shape,
+		&dtype, &quantization, &points, &offset, &payload, &uri, &size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(name) != 200 || kind != "gguf" || len(layer) != 100 || layerType != "Unknown" || shape != "[524288]" ||
-		dtype != "float32" ||
-		quantization != "F32" || points != 1<<18 || offset != 1<<18 || payload == nil || len(payload) != 0 ||
+		dtype != "float32" || quantization != "F32" || points != 1<<18 || offset != 1<<18 || payload == nil ||
+		len(payload) != 0 ||
 		uri != "dir:x" || size != 1<<20 {
 		t.Errorf("the old columns say %q %q %q %q %q %q %q %d %d %v %q %d", name, kind, layer, layerType, shape, dtype,
 			quantization, points, offset, payload, uri, size)

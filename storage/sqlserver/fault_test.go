@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// theBatch is all of a file of ten bytes: two for no tensor, then a tensor of four segments, of
-// which two hold the same.
+// theBatch is all of a file of ten bytes: two outside tensors, then a tensor of four segments, two
+// of which are equal.
 func theBatch(payloads bool) *ingest.Batch {
 	b := &ingest.Batch{Model: theModel, File: theFile, To: theBytes, InRows: payloads, HashState: []byte("state"),
 		Digest: ingest.Sum([]byte("file"))}
@@ -24,9 +24,8 @@ func theBatch(payloads bool) *ingest.Batch {
 			at = b.Segments[n-1].End()
 		}
 		r := ingest.NewSegment{Segment: ingest.Segment{Tensor: tensor, Ordinal: ordinal, Offset: at,
-			Bytes: int64(len(text)), First: at, Count: 2},
-			Layer: layer, Digest: ingest.Sum([]byte(text)), Address: ingest.Address{URI: "dir:" + text,
-				Bytes: int64(len(text))}}
+			Bytes: int64(len(text)), First: at, Count: 2}, Layer: layer, Digest: ingest.Sum([]byte(text)),
+			Address: ingest.Address{URI: "dir:" + text, Bytes: int64(len(text))}}
 		if layer != 0 {
 			r.Type = "F32"
 		}
@@ -42,10 +41,10 @@ func theBatch(payloads bool) *ingest.Batch {
 	return b
 }
 
-// check compares what the server holds with what was meant: all of the batch, or nothing.
+// check makes sure that the server holds all of the batch, or nothing.
 func (d *double) check(t *testing.T, payloads, all bool) {
 	t.Helper()
-	if !d.WaitIdle(10 * time.Second) { // the server takes back what a lost connection was in
+	if !d.WaitIdle(10 * time.Second) { // until the server has rolled back transactions of lost connections
 		t.Errorf("a transaction was left open")
 	}
 	if d.streams != nil && d.streams.OpenHandles() > 0 {
@@ -53,13 +52,13 @@ func (d *double) check(t *testing.T, payloads, all bool) {
 	}
 	d.Do(func() {
 		if !all {
-			for digest, n := range d.atoms.All() { // one that nothing refers to may be there
+			for digest, n := range d.atoms.All() { // an atom without references may exist
 				if n != 0 {
 					t.Errorf("atom %s is counted %d times", digest, n)
 				}
 			}
 			if d.segments.Len() != 0 || d.files.Len() != 0 {
-				t.Errorf("something is left of a batch that failed: %v %v %v", d.atoms.All(), d.segments.All(),
+				t.Errorf("a batch that failed left %v %v %v", d.atoms.All(), d.segments.All(),
 					d.files.All())
 			}
 			return
@@ -97,8 +96,9 @@ func (d *double) record(ctx context.Context, c *Catalog, payloads bool) error {
 	return c.Record(ctx, theLease, theBatch(payloads))
 }
 
-// passing are faults after which the same call succeeds. Each must leave the batch there, once.
-var passing = map[string]tdstest.Fault{
+// transientFaults are faults after which the same call succeeds. The batch must be recorded once
+// after each.
+var transientFaults = map[string]tdstest.Fault{
 	"none": {At: tdstest.BeforeEffect, Match: "/* nothing */", Do: tdstest.Drop()},
 	"deadlock victim": {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */",
 		Do: tdstest.Fail(tdstest.Err(1205))},
@@ -110,43 +110,43 @@ var passing = map[string]tdstest.Fault{
 		Do: tdstest.Fail(tdstest.Err(1222))},
 	"throttled": {At: tdstest.BeforeEffect, Match: "/* ingest: hold */",
 		Do: tdstest.Fail(tdstest.Err(40197))},
-	"another was first": {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */",
+	"lost a race": {At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */",
 		Do: tdstest.Fail(tdstest.Err(2627))},
 	"reset before a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: look-at-file */",
 		Do: tdstest.Reset()},
-	"dropped after a statement":  {At: tdstest.AfterEffect, Match: "/* ingest: reconcile */", Do: tdstest.Drop()},
-	"reset in mid-bulk":          {At: tdstest.InBulk, Rows: 3, Do: tdstest.Reset()},
-	"dropped in mid-bulk":        {At: tdstest.InBulk, Rows: 2, Do: tdstest.Drop()},
-	"an error in mid-bulk":       {At: tdstest.InBulk, Rows: 1, Do: tdstest.Fail(tdstest.Err(1205))},
-	"reset before COMMIT":        {At: tdstest.BeforeEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
-	"reset after COMMIT":         {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
-	"dropped after COMMIT":       {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Drop()},
-	"two answers of COMMIT lost": {At: tdstest.AfterEffect, Match: tdstest.Commit, Times: 2, Do: tdstest.Drop()},
-	"a deadlock said after COMMIT": {At: tdstest.AfterEffect, Match: tdstest.Commit,
+	"dropped after a statement":     {At: tdstest.AfterEffect, Match: "/* ingest: reconcile */", Do: tdstest.Drop()},
+	"reset during the bulk copy":    {At: tdstest.InBulk, Rows: 3, Do: tdstest.Reset()},
+	"dropped during the bulk copy":  {At: tdstest.InBulk, Rows: 2, Do: tdstest.Drop()},
+	"an error during the bulk copy": {At: tdstest.InBulk, Rows: 1, Do: tdstest.Fail(tdstest.Err(1205))},
+	"reset before COMMIT":           {At: tdstest.BeforeEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
+	"reset after COMMIT":            {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Reset()},
+	"dropped after COMMIT":          {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Drop()},
+	"two answers of COMMIT lost":    {At: tdstest.AfterEffect, Match: tdstest.Commit, Times: 2, Do: tdstest.Drop()},
+	"a deadlock reported after COMMIT": {At: tdstest.AfterEffect, Match: tdstest.Commit,
 		Do: tdstest.Fail(tdstest.Err(1205))},
 	"stall before a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */",
 		Do: tdstest.Stall()},
-	"stall in mid-bulk":             {At: tdstest.InBulk, Rows: 2, Do: tdstest.Stall()},
+	"stall during the bulk copy":    {At: tdstest.InBulk, Rows: 2, Do: tdstest.Stall()},
 	"stall after COMMIT":            {At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Stall()},
-	"login refused for the moment":  {At: tdstest.AtLogin, Do: tdstest.Fail(tdstest.Err(40197))},
+	"login temporarily refused":     {At: tdstest.AtLogin, Do: tdstest.Fail(tdstest.Err(40197))},
 	"connection lost at the fence":  {At: tdstest.AfterEffect, Match: "/* ingest: fence */", Do: tdstest.Reset()},
 	"connection lost at its set-up": {At: tdstest.BeforeEffect, Match: "/* ingest: session */", Do: tdstest.Reset()},
 }
 
-func TestFaultsThatPass(t *testing.T) {
-	for name, fault := range passing {
+func TestTransientFaults(t *testing.T) {
+	for name, fault := range transientFaults {
 		for _, payloads := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%t", name, payloads), func(t *testing.T) {
 				t.Parallel()
 				d := newDouble(t)
-				d.outlast(t, d.open(t), fault, payloads)
+				d.recordDespite(t, d.open(t), fault, payloads)
 			})
 		}
 	}
 }
 
-// revive has the server come to life again when the client has given it up.
-func revive(t *testing.T, injected *tdstest.Injected) {
+// releaseLater ends a stall after the client has given up.
+func releaseLater(t *testing.T, injected *tdstest.Injected) {
 	t.Cleanup(injected.Release)
 	go func() {
 		select {
@@ -158,27 +158,27 @@ func revive(t *testing.T, injected *tdstest.Injected) {
 	}()
 }
 
-// outlast records the batch in spite of a fault after which the same call succeeds.
-func (d *double) outlast(t *testing.T, c *Catalog, fault tdstest.Fault, payloads bool) {
+// recordDespite records the batch despite a transient fault.
+func (d *double) recordDespite(t *testing.T, c *Catalog, fault tdstest.Fault, payloads bool) {
 	t.Helper()
 	injected := d.Inject(fault)
-	// connections that are there already need none
+	// Drop the connections, so that new ones meet the fault.
 	if fault.At == tdstest.AtLogin || fault.Match == "/* ingest: session */" {
 		c.engine.usual.drop()
 	}
-	revive(t, injected)
-	for range 2 { // and once more, as a caller may
+	releaseLater(t, injected)
+	for range 2 { // a caller may repeat a batch
 		if err := d.record(t.Context(), c, payloads); err != nil {
 			t.Fatal(err)
 		}
 		d.check(t, payloads, true)
 	}
-	if times := max(fault.Times, 1); fault != passing["none"] && injected.Fired() != times {
+	if times := max(fault.Times, 1); fault != transientFaults["none"] && injected.Fired() != times {
 		t.Errorf("the fault struck %d times, want %d", injected.Fired(), times)
 	}
 }
 
-func TestFaultsThatStay(t *testing.T) {
+func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		number int32
 		hint   string
@@ -198,10 +198,10 @@ func TestFaultsThatStay(t *testing.T) {
 				t.Errorf("error is %v, want one with %q", err, c.hint)
 			}
 			if injected.Fired() != 1 {
-				t.Errorf("it was tried %d times", injected.Fired())
+				t.Errorf("%d attempts", injected.Fired())
 			}
 			d.check(t, false, false)
-			if err := d.record(t.Context(), catalog, false); err != nil { // once there is room again
+			if err := d.record(t.Context(), catalog, false); err != nil { // the fault is over
 				t.Fatal(err)
 			}
 			d.check(t, false, true)
@@ -225,13 +225,13 @@ func TestOpenRefused(t *testing.T) {
 				t.Errorf("error is %v, want one with %q", err, c.hint)
 			}
 			if injected.Fired() != 1 {
-				t.Errorf("it was tried %d times", injected.Fired())
+				t.Errorf("%d attempts", injected.Fired())
 			}
 		})
 	}
 }
 
-func TestErrorsWithoutEnd(t *testing.T) {
+func TestDeadlockEveryTime(t *testing.T) {
 	d := newDouble(t)
 	c := d.open(t)
 	injected := d.Inject(tdstest.Fault{At: tdstest.BeforeEffect, Match: "/* ingest: add-atoms */", Times: -1,
@@ -253,7 +253,7 @@ func TestLeaseLostAtTheEnd(t *testing.T) {
 	d.check(t, false, false)
 }
 
-// Triggers that other programs have on the tables report rows of their own.
+// Triggers of other programs report rows, too.
 func TestTriggersAreNotCounted(t *testing.T) {
 	for _, payloads := range []bool{false, true} {
 		d := newDouble(t)
@@ -264,12 +264,10 @@ func TestTriggersAreNotCounted(t *testing.T) {
 				return result, err
 			}
 		}
-		d.Handle("/* ingest: add-tensor-", triggered(func(req *tdstest.Request) (tdstest.Result,
-			error) {
+		d.Handle("/* ingest: add-tensor-", triggered(func(req *tdstest.Request) (tdstest.Result, error) {
 			return d.addRows(req, true)
 		}))
-		d.Handle("/* ingest: add-file-", triggered(func(req *tdstest.Request) (tdstest.Result,
-			error) {
+		d.Handle("/* ingest: add-file-", triggered(func(req *tdstest.Request) (tdstest.Result, error) {
 			return d.addRows(req, false)
 		}))
 		d.Handle("/* ingest: advance */", triggered(d.advance))
@@ -278,7 +276,7 @@ func TestTriggersAreNotCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.check(t, payloads, true)
-		// The lease is lost, and the trigger has its say all the same.
+		// The lease is lost, but the trigger reports rows.
 		d.Handle("/* ingest: fence */", triggered(affected(0)))
 		if err := d.record(t.Context(), c, payloads); !errors.Is(err, ingest.ErrLeaseLost) {
 			t.Errorf("error is %v", err)
@@ -286,10 +284,10 @@ func TestTriggersAreNotCounted(t *testing.T) {
 	}
 }
 
-// A database of Azure that was paused refuses logins until it has come back.
+// A paused Azure database refuses logins until it has resumed.
 func TestOpenOfAPausedDatabase(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short was asked for, and it waits as long as such a server asks for: 20 s")
+		t.Skip("waits 20 s, as such a server asks for, not with -short")
 	}
 	t.Parallel()
 	d := newDouble(t)
@@ -301,11 +299,11 @@ func TestOpenOfAPausedDatabase(t *testing.T) {
 	c.Close()
 }
 
-// A run that is stopped leaves nothing half, and no connection that a next one would take for good.
+// A cancelled call leaves no partial batch and no connection in doubt.
 func TestCancelled(t *testing.T) {
 	for name, fault := range map[string]tdstest.Fault{
-		"in a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Do: tdstest.Slow(time.Minute)},
-		"in mid-bulk":    {At: tdstest.InBulk, Rows: 2, Do: tdstest.Slow(300 * time.Millisecond)},
+		"in a statement":       {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Do: tdstest.Slow(time.Minute)},
+		"during the bulk copy": {At: tdstest.InBulk, Rows: 2, Do: tdstest.Slow(300 * time.Millisecond)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -329,8 +327,8 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// Rows that a bulk copy lost without a word are missed.
-func TestLostRowsAreMissed(t *testing.T) {
+// Rows that a bulk copy silently lost are noticed.
+func TestLostRowsAreNoticed(t *testing.T) {
 	d := newDouble(t)
 	c := d.open(t)
 	d.HandleBulk("#ingest_batch", func(req *tdstest.Request, _ []tdstest.Column, rows [][]any) error {
@@ -338,7 +336,7 @@ func TestLostRowsAreMissed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for i := range rows { // what is not sent is NULL
+		for i := range rows { // columns that are not sent are NULL
 			rows[i] = append(rows[i], nil)
 		}
 		return req.Insert(table, rows[1:]...)

@@ -9,27 +9,27 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// TestCheckFilestream: each thing that is missing is named, with what there is and what to do.
+// Each missing prerequisite is reported with its state and what to do.
 func TestCheckFilestream(t *testing.T) {
 	all := []any{3, 3, "MSSQLSERVER", "HartonomousFileStream", `D:\Data\fs`, "KERBEROS", "TCP"}
 	for name, test := range map[string]struct {
-		at    int // of the answer, from which on values are other ones
+		at    int // first value of the answer to replace
 		other []any
-		lacks string // name: what there is and what to do
+		lacks string // name: state: what to do
 	}{
 		"all there":        {},
 		"local files only": {0, []any{2, 2}, ""},
 		"NTLM":             {5, []any{"NTLM"}, ""},
-		"switched off": {0, []any{0, 0},
-			"instance: level 0: switched off: switch on FILESTREAM for T-SQL and for file I/O"},
-		"T-SQL alone": {0, []any{1, 1}, "instance: level 1: T-SQL alone: switch on"},
-		"a restart is due": {0, []any{2, 0},
-			"instance: level 0: switched off, and 2 is configured: restart the instance"},
+		"disabled": {0, []any{0, 0},
+			"instance: level 0: disabled: enable FILESTREAM for T-SQL and for file I/O"},
+		"T-SQL only": {0, []any{1, 1}, "instance: level 1: T-SQL only: enable"},
+		"restart needed": {0, []any{2, 0},
+			"instance: level 0: disabled, but 2 is configured: restart the instance"},
 		"no share": {2, []any{""}, "share: the instance has none: name a Windows share"},
 		"no filegroup": {3, []any{"", ""},
 			"filegroup: the database has none for FILESTREAM: ingest schema apply --with filestream"},
-		"a filegroup of no files": {4, []any{""}, "filegroup: HartonomousFileStream has no file: ingest schema apply"},
-		"a SQL login":             {5, []any{"SQL"}, "login: SQL over TCP: log in as a user of Windows"},
+		"a filegroup without files": {4, []any{""}, "filegroup: HartonomousFileStream has no file: ingest schema apply"},
+		"a SQL login":               {5, []any{"SQL"}, "login: SQL over TCP: use Windows authentication"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tdstest.Start(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// The server hashes what is in a row: payloads of any size, sound and damaged.
+// The server hashes payloads of any size, intact and damaged.
 func TestHashPayload(t *testing.T) {
 	database := take(t)
 	c := database.handle(t).(handle).Catalog
@@ -39,34 +39,34 @@ func TestHashPayload(t *testing.T) {
 	if err := c.Record(t.Context(), lease, batch); err != nil {
 		t.Fatal(err)
 	}
-	var pieces []ingest.StoredSegment
-	for piece, err := range c.Segments(t.Context(), e.Files[0].ID, 0) {
+	var segments []ingest.StoredSegment
+	for s, err := range c.Segments(t.Context(), e.Files[0].ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := c.HashPayload(t.Context(), piece); err != nil || got != piece.Digest {
-			t.Errorf("payload %d has %s, %v, want %s", piece.Ordinal, got, err, piece.Digest)
+		if got, err := c.HashPayload(t.Context(), s); err != nil || got != s.Digest {
+			t.Errorf("payload %d has %s, %v, want %s", s.Ordinal, got, err, s.Digest)
 		}
-		pieces = append(pieces, piece)
+		segments = append(segments, s)
 	}
 	for _, damage := range [][]byte{{9}, bytes.Repeat([]byte{0}, size)} {
 		if _, err := database.schema.Exec(`UPDATE dbo.FileSegments SET RawPayload = @p2 WHERE FileSegmentId = @p1`,
-			pieces[0].RowID, damage); err != nil {
+			segments[0].RowID, damage); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := c.HashPayload(t.Context(), pieces[0]); err != nil || got != ingest.Sum(damage) {
+		if got, err := c.HashPayload(t.Context(), segments[0]); err != nil || got != ingest.Sum(damage) {
 			t.Errorf("a damaged payload has %s, %v, want %s", got, err, ingest.Sum(damage))
 		}
 	}
-	if err := c.Relocate(t.Context(), lease, pieces[0], ingest.Address{URI: "dir:x", Bytes: size}); err != nil {
+	if err := c.Relocate(t.Context(), lease, segments[0], ingest.Address{URI: "dir:x", Bytes: size}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNoPayload) ||
+	if _, err := c.HashPayload(t.Context(), segments[0]); !errors.Is(err, ingest.ErrNoPayload) ||
 		storage.IsTransient(err) {
-		t.Errorf("a payload that is elsewhere: %v", err)
+		t.Errorf("a payload in a store: %v", err)
 	}
-	pieces[0].RowID = -1
-	if _, err := c.HashPayload(t.Context(), pieces[0]); !errors.Is(err, ingest.ErrNotFound) {
-		t.Errorf("a row that is not there: %v", err)
+	segments[0].RowID = -1
+	if _, err := c.HashPayload(t.Context(), segments[0]); !errors.Is(err, ingest.ErrNotFound) {
+		t.Errorf("a missing row: %v", err)
 	}
 }

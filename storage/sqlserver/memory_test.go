@@ -8,15 +8,15 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Payloads in rows go to the server packet by packet: for none of them is room made.
+// Payloads in rows are sent packet by packet, without a copy in memory.
 func TestPayloadsAreNotCopied(t *testing.T) {
-	const pieces, size = 3, 32 << 20
+	const segments, size = 3, 32 << 20
 	c := take(t).handle(t).(handle).Catalog
 	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "memory", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := ingest.File{Path: "/m.bin", Role: ingest.Weights, Format: "opaque", Bytes: pieces * size}
+	f := ingest.File{Path: "/m.bin", Role: ingest.Weights, Format: "opaque", Bytes: segments * size}
 	plan, err := ingest.NewPlan(&f, size)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestPayloadsAreNotCopied(t *testing.T) {
 		}
 		runtime.ReadMemStats(&after)
 		if took := after.TotalAlloc - before.TotalAlloc; took > size/2 {
-			t.Errorf("for a payload of %d MiB %d MiB were allocated", size>>20, took>>20)
+			t.Errorf("%d MiB were allocated for a payload of %d MiB", took>>20, size>>20)
 		}
 	}
 }

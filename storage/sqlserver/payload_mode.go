@@ -13,31 +13,31 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// PayloadMode is how payloads are written to rows and read from them.
+// PayloadMode is how payloads are written to and read from rows.
 type PayloadMode string
 
-// Win32 opens payloads as files, with OpenSqlFilestream. TSQL uses parameters of statements, for any
-// column and from any client. Auto is Win32 where that is possible, and TSQL elsewhere.
+// Win32 uses files, through OpenSqlFilestream. TSQL uses parameters, with any column and client.
+// Auto is Win32 if possible, otherwise TSQL.
 const (
 	Auto  PayloadMode = "auto"
 	Win32 PayloadMode = "win32"
 	TSQL  PayloadMode = "tsql"
 )
 
-// PayloadModes returns the modes that Settings takes.
+// PayloadModes returns the valid modes.
 func PayloadModes() []PayloadMode { return []PayloadMode{Win32, TSQL, Auto} }
 
-// payloadAccess is the chosen mode.
+// payloadAccess is the chosen mode with its reason.
 type payloadAccess struct {
 	files filestream.Files // nil for parameters
 	why   string
 }
 
-// conditions are what Win32 takes.
+// conditions are the prerequisites of Win32.
 type conditions struct {
-	plain      []string // tables whose RawPayload is no FILESTREAM column
-	system     string   // that the program runs on
-	integrated bool     // the login is the one of Windows
+	plain      []string // tables whose RawPayload is not a FILESTREAM column
+	system     string   // runtime.GOOS
+	integrated bool     // Windows authentication
 	driver     *filestream.Driver
 	noDriver   error
 }
@@ -45,10 +45,11 @@ type conditions struct {
 // payloadTables are the tables that have a RawPayload.
 var payloadTables = []string{"LayerTensorSegments", "FileSegments"}
 
-// readPlain reads which of them keep it in the row.
+// readPlain returns the payloadTables whose RawPayload is not a FILESTREAM column.
 func readPlain(ctx context.Context, db *sql.Conn) ([]string, error) {
 	plain := slices.Clone(payloadTables)
-	rows, err := db.QueryContext(ctx, `/* ingest: payload-columns */ SELECT t.name FROM sys.tables AS t INNER JOIN sys.columns AS c ON c.object_id = t.object_id
+	rows, err := db.QueryContext(ctx, `/* ingest: payload-columns */ SELECT t.name
+		FROM sys.tables AS t INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 		WHERE t.schema_id = SCHEMA_ID(N'dbo') AND c.name = N'RawPayload' AND c.is_filestream = 1`)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func readPlain(ctx context.Context, db *sql.Conn) ([]string, error) {
 	return plain, rows.Err()
 }
 
-// conditions finds out what there is of what Win32 takes.
+// conditions checks the prerequisites of Win32.
 func (c *engine) conditions(a *address) conditions {
 	have := conditions{plain: c.plain, system: runtime.GOOS, integrated: a.integrated}
 	if have.system == "windows" {
@@ -73,19 +74,18 @@ func (c *engine) conditions(a *address) conditions {
 	return have
 }
 
-// missing says what there is not, and how to get it.
+// missing describes the missing prerequisites, and how to meet them.
 func (have conditions) missing() (all []string) {
 	if len(have.plain) > 0 {
-		all = append(all, "RawPayload of "+strings.Join(have.plain,
-			" and of ")+" is no FILESTREAM column (`ingest schema apply --with filestream` makes it one while the "+
-			"table has no rows)")
+		all = append(all, "RawPayload of "+strings.Join(have.plain, " and of ")+" is not a FILESTREAM column "+
+			"(`ingest schema apply --with filestream` converts it while the table has no rows)")
 	}
 	if have.system != "windows" {
-		all = append(all, "this is "+have.system+", and payloads are opened as files on Windows only (run ingest there)")
+		all = append(all, "payloads are opened as files on Windows only, not on "+have.system+" (run ingest on Windows)")
 	}
 	if !have.integrated {
-		all = append(all, "the login is not the one of Windows (leave user and password out of the catalogue's "+
-			"address, and fedauth)")
+		all = append(all, "the login does not use Windows authentication (leave user, password and fedauth out of the "+
+			"catalogue's address)")
 	}
 	if have.noDriver != nil {
 		all = append(all, have.noDriver.Error())
@@ -93,9 +93,8 @@ func (have conditions) missing() (all []string) {
 	return all
 }
 
-// FilestreamClient says what there is, on this machine, of what it takes to open payloads as files. What
-// it takes on the
-// server is schema.CheckFilestream's.
+// FilestreamClient checks this machine's prerequisite for opening payloads as files. For those of
+// the server, see schema.CheckFilestream.
 func FilestreamClient() schema.Prerequisite {
 	have := schema.Prerequisite{Name: "driver", Client: true}
 	driver, err := filestream.Find()
@@ -103,31 +102,31 @@ func FilestreamClient() schema.Prerequisite {
 		have.OK, have.Found = true, driver.DLL
 		return have
 	}
-	have.Found, have.Do = "none that can be used", err.Error()
+	have.Found, have.Do = "no usable driver", err.Error()
 	if runtime.GOOS != "windows" {
 		have.Found, have.Do = "this is "+runtime.GOOS, "run ingest on Windows"
 	}
 	return have
 }
 
-// choose returns an error if Win32 is asked for and cannot be.
+// choose returns an error if Win32 is asked for but not possible.
 func choose(asked PayloadMode, have conditions) (payloadAccess, error) {
-	const parameters = "payloads in rows are written and read by T-SQL parameters: "
+	const parameters = "payloads in rows are written and read as T-SQL parameters: "
 	missing := strings.Join(have.missing(), "; ")
 	switch {
 	case asked != "" && !slices.Contains(PayloadModes(), asked):
 		return payloadAccess{}, fmt.Errorf("payload mode %q: want one of %v", asked, PayloadModes())
 	case asked == TSQL:
-		return payloadAccess{why: parameters + "they were asked for"}, nil
+		return payloadAccess{why: parameters + "as requested"}, nil
 	case missing == "":
 		return payloadAccess{files: have.driver,
 			why: "payloads in rows are written and read as files, through OpenSqlFilestream of " + have.driver.DLL +
-				": RawPayload is FILESTREAM, this is Windows, and so is the login"}, nil
+				": RawPayload is FILESTREAM, and the login uses Windows authentication"}, nil
 	case asked == Win32:
-		return payloadAccess{}, errors.New("payloads in rows cannot be written as files, as --filestream win32 asks: " + missing)
+		return payloadAccess{}, errors.New("--filestream win32: payloads in rows cannot be written as files: " + missing)
 	}
 	return payloadAccess{why: parameters + missing}, nil
 }
 
-// PayloadMode describes the chosen mode and the reason for it, for a log.
+// PayloadMode describes how payloads are written to and read from rows, and why.
 func (c *Catalog) PayloadMode() string { return c.engine.access.why }

@@ -12,22 +12,22 @@ import (
 
 func TestChoose(t *testing.T) {
 	all := conditions{system: "windows", integrated: true, driver: &filestream.Driver{DLL: "msoledbsql19.dll"}}
-	plain, elsewhere, user, undriven, nothing := all, all, all, all, all
+	plain, elsewhere, user, noDriver, nothing := all, all, all, all, all
 	plain.plain = []string{"FileSegments"}
 	elsewhere.system, elsewhere.driver = "linux", nil
 	user.integrated = false
-	undriven.driver, undriven.noDriver = nil, errors.New("no driver: install one")
-	nothing = conditions{plain: payloadTables, system: "windows", noDriver: undriven.noDriver}
+	noDriver.driver, noDriver.noDriver = nil, errors.New("no driver: install one")
+	nothing = conditions{plain: payloadTables, system: "windows", noDriver: noDriver.noDriver}
 	for name, c := range map[string]struct {
 		have    conditions
-		missing []string // what is said of it
+		missing []string // parts of the reason
 	}{
 		"all":      {all, nil},
-		"plain":    {plain, []string{"RawPayload of FileSegments is no FILESTREAM column", "--with filestream"}},
-		"linux":    {elsewhere, []string{"this is linux", "run ingest there"}},
-		"user":     {user, []string{"the login is not the one of Windows", "leave user and password out"}},
-		"undriven": {undriven, []string{"no driver: install one"}},
-		"nothing":  {nothing, []string{"LayerTensorSegments and of FileSegments", "the login is not", "install one"}},
+		"plain":    {plain, []string{"RawPayload of FileSegments is not a FILESTREAM column", "--with filestream"}},
+		"linux":    {elsewhere, []string{"not on linux", "run ingest on Windows"}},
+		"user":     {user, []string{"does not use Windows authentication", "leave user, password"}},
+		"noDriver": {noDriver, []string{"no driver: install one"}},
+		"nothing":  {nothing, []string{"LayerTensorSegments and of FileSegments", "the login does not", "install one"}},
 	} {
 		for _, asked := range []PayloadMode{"", Auto, Win32, TSQL} {
 			t.Run(name+" "+string(asked), func(t *testing.T) {
@@ -43,13 +43,13 @@ func TestChoose(t *testing.T) {
 				want := c.missing
 				switch {
 				case asked == TSQL:
-					want = []string{"T-SQL parameters", "asked for"}
+					want = []string{"T-SQL parameters", "as requested"}
 				case files:
 					want = []string{"as files", "msoledbsql19.dll"}
 				}
 				for _, part := range want {
 					if !strings.Contains(text, part) {
-						t.Errorf("%q does not say %q", text, part)
+						t.Errorf("%q does not contain %q", text, part)
 					}
 				}
 			})
@@ -60,7 +60,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestPayloadModeIsChosen: columns and login choose the mode when a catalogue is opened.
+// TestPayloadModeIsChosen checks that the mode depends on the server, the address and the settings.
 func TestPayloadModeIsChosen(t *testing.T) {
 	d := newDouble(t)
 	d.Handle("/* ingest: inspect */", func(*tdstest.Request) (tdstest.Result, error) {
@@ -73,16 +73,16 @@ func TestPayloadModeIsChosen(t *testing.T) {
 		return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"Atoms"}), nil
 	})
 	if why := d.open(t).PayloadMode(); !strings.Contains(why,
-		"T-SQL parameters: RawPayload of FileSegments is no FILESTREAM column") {
+		"T-SQL parameters: RawPayload of FileSegments is not a FILESTREAM column") {
 		t.Error(why)
 	}
 	_, err := Open(t.Context(), d.DSN(), Settings{Filestream: Win32})
-	if err == nil || !strings.Contains(err.Error(), "of FileSegments is no") ||
-		!strings.Contains(err.Error(), "the login is not") {
+	if err == nil || !strings.Contains(err.Error(), "of FileSegments is not") ||
+		!strings.Contains(err.Error(), "the login does not") {
 		t.Error(err)
 	}
-	if says := err != nil &&
-		strings.Contains(err.Error(), "this is "+runtime.GOOS); says != (runtime.GOOS != "windows") {
+	if contains := err != nil &&
+		strings.Contains(err.Error(), "not on "+runtime.GOOS); contains != (runtime.GOOS != "windows") {
 		t.Error(err)
 	}
 	d.Handle("/* ingest: payload-columns */", func(*tdstest.Request) (tdstest.Result, error) {
@@ -93,7 +93,7 @@ func TestPayloadModeIsChosen(t *testing.T) {
 	}
 }
 
-// Which login an address asks for.
+// An address without user, password and fedauth asks for Windows authentication.
 func TestIntegrated(t *testing.T) {
 	for text, want := range map[string]bool{
 		"sqlserver://host?database=H":                                        true,

@@ -8,12 +8,12 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// readRow reads nothing where the size is not the one that is wanted: another program may have written anything, and
-// the driver would hold all of it.
+// readRow reads nothing if the size is not the expected one: another program may have written
+// anything, and the driver would hold all of it in memory.
 var readRow = sqlcatalog.OfRow("read-payload",
 	`SELECT COALESCE(DATALENGTH(RawPayload), 0), CASE WHEN DATALENGTH(RawPayload) = @p6 THEN RawPayload END FROM `, ``)
 
-// ReadPayload implements sqlcatalog.Dialect.
+// ReadPayload implements sqlcatalog.Rows.
 func (c *engine) ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error) {
 	if c.access.files != nil {
 		return c.readFile(ctx, s, into)
@@ -22,7 +22,7 @@ func (c *engine) ReadPayload(ctx context.Context, s ingest.StoredSegment, into [
 	err = c.Read(ctx, false, func(t *sqlcatalog.Tx) error {
 		bytes = sqlcatalog.NoRow
 		return t.Each(func(row sqlcatalog.Scanner) error {
-			var payload sql.RawBytes // the driver's own bytes: one copy less of megabytes
+			var payload sql.RawBytes // the driver's memory, without another copy
 			err := row.Scan(&bytes, &payload)
 			copy(into, payload)
 			return err

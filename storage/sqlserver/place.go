@@ -8,7 +8,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// addressRow is an address as the columns have it: nil is NULL.
+// addressRow is an address as column values; nil is NULL.
 type addressRow struct {
 	uri, container, name, etag any
 	bytes                      int64
@@ -16,7 +16,7 @@ type addressRow struct {
 	exact                      any
 }
 
-// exactAddress is an address whole, for AddressExact: texts are bytes there, as they need not be UTF-8.
+// exactAddress is the JSON in AddressExact. Texts are bytes, as they need not be UTF-8.
 type exactAddress struct {
 	URI       []byte    `json:"uri"`
 	Container []byte    `json:"container,omitempty"`
@@ -28,7 +28,7 @@ type exactAddress struct {
 func (c *engine) addressColumns(a ingest.Address) addressRow {
 	row := addressRow{bytes: a.Bytes}
 	whole := true
-	text := func(column, value string) any { // as both tables hold it: a row may go to either
+	text := func(column, value string) any { // fits both tables
 		fitting, exact := c.columns.fit("LayerTensorSegments."+column, value)
 		fitting, more := c.columns.fit("FileSegments."+column, fitting)
 		whole = whole && exact == nil && more == nil
@@ -44,14 +44,15 @@ func (c *engine) addressColumns(a ingest.Address) addressRow {
 		whole = whole && a.Modified.Nanosecond()%int(c.resolution()) == 0
 	}
 	if !whole {
-		// bytes and a time do not fail
+		// the encoding cannot fail
 		row.exact, _ = json.Marshal(exactAddress{[]byte(a.URI), []byte(a.Container), []byte(a.Name), []byte(a.ETag),
 			a.Modified.UTC()})
 	}
 	return row
 }
 
-// resolution is what a datetime2 tells apart: 100 ns, and a microsecond where PostgreSQL keeps it.
+// resolution is that of datetime2: 100 ns, but a microsecond in Babelfish, which stores it in
+// PostgreSQL.
 func (c *engine) resolution() time.Duration {
 	if c.server.Product == "Babelfish" {
 		return time.Microsecond
@@ -59,7 +60,7 @@ func (c *engine) resolution() time.Duration {
 	return 100 * time.Nanosecond
 }
 
-// scannedAddress is an address as it is read.
+// scannedAddress holds the columns of an address.
 type scannedAddress struct {
 	uri, container, name, etag sql.NullString
 	bytes                      int64
@@ -71,8 +72,8 @@ func (s *scannedAddress) fields() []any {
 	return []any{&s.uri, &s.container, &s.name, &s.etag, &s.bytes, &s.modified, &s.exact}
 }
 
-// address returns what was written. What another program wrote since into any of its texts is believed, and not
-// what stands beside it in AddressExact.
+// address returns the address that was written. If another program has changed one of the texts
+// since, the texts count, and AddressExact is ignored.
 func (s *scannedAddress) address() ingest.Address {
 	a := ingest.Address{URI: s.uri.String, Container: s.container.String, Name: s.name.String, ETag: s.etag.String,
 		Bytes: s.bytes}
@@ -80,8 +81,8 @@ func (s *scannedAddress) address() ingest.Address {
 		a.Modified = s.modified.Time.UTC()
 	}
 	var whole exactAddress
-	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil || !begins(whole.URI, a.URI) ||
-		!begins(whole.Container, a.Container) ||
+	if s.exact == nil || json.Unmarshal(s.exact, &whole) != nil ||
+		!begins(whole.URI, a.URI) || !begins(whole.Container, a.Container) ||
 		!begins(whole.Name, a.Name) || !begins(whole.ETag, a.ETag) {
 		return a
 	}

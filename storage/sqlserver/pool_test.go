@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
-// pooled is a database that one test after the other has for its own, empty. The shared suite
-// wants hundreds, and a server takes seconds to make one.
+// pooled is an empty database that tests use in turn. The shared suite needs hundreds, and a server
+// takes seconds to create one.
 type pooled struct {
 	address string
 	schema  *sql.DB
@@ -25,7 +25,7 @@ type pooled struct {
 
 var (
 	poolMu sync.Mutex
-	pool   []*pooled // those that nobody has
+	pool   []*pooled // unused ones
 	every  []*pooled
 )
 
@@ -51,7 +51,7 @@ func (p *pooled) drop() error {
 	return dropDatabase(p.address)
 }
 
-// fresh makes a new, empty catalogue.
+// fresh returns a new, empty catalogue.
 func fresh(t *testing.T) catalogtest.Database {
 	p := take(t)
 	return func(t *testing.T) ingest.Catalog { return p.handle(t) }
@@ -77,7 +77,7 @@ func take(t testing.TB) *pooled {
 	return p
 }
 
-// handle is a catalogue that goes back to its database when it is closed.
+// handle is a catalogue that Close returns to its database.
 type handle struct {
 	*Catalog
 	p    *pooled
@@ -111,14 +111,16 @@ func (p *pooled) handle(t testing.TB) ingest.Catalog {
 // SetLease implements catalogtest.ByHand.
 func (h handle) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
 	t.Helper()
-	h.p.exec(t, `UPDATE dbo.IngestionJobs SET LeaseExpires = DATEADD(millisecond, @p2, SYSUTCDATETIME()), LeaseMs = CASE WHEN @p3 = 0 THEN NULL ELSE @p3 END WHERE IngestionJobId = @p1`,
-		job, int32(ahead.Milliseconds()), given.Milliseconds())
+	h.p.exec(t, `UPDATE dbo.IngestionJobs SET LeaseExpires = DATEADD(millisecond, @p2, SYSUTCDATETIME()),
+			LeaseMs = CASE WHEN @p3 = 0 THEN NULL ELSE @p3 END
+		WHERE IngestionJobId = @p1`, job, int32(ahead.Milliseconds()), given.Milliseconds())
 }
 
 // Mark implements catalogtest.ByHand.
 func (h handle) Mark(t *testing.T, model ingest.ModelID) {
 	t.Helper()
-	h.p.exec(t, `UPDATE dbo.Models SET State = N'removing' WHERE ModelId = @p1; DELETE FROM dbo.ModelKeys WHERE ModelId = @p1`, int64(model))
+	h.p.exec(t, `UPDATE dbo.Models SET State = N'removing' WHERE ModelId = @p1;
+		DELETE FROM dbo.ModelKeys WHERE ModelId = @p1`, int64(model))
 }
 
 func (h handle) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte) {
@@ -148,7 +150,7 @@ func (p *pooled) exec(t testing.TB, query string, args ...any) {
 	}
 }
 
-// putBack empties the database when its last handle is closed, and lets the next test have it.
+// putBack empties the database when its last handle is closed, and returns it to the pool.
 func (p *pooled) putBack(c *Catalog) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,7 +162,7 @@ func (p *pooled) putBack(c *Catalog) {
 		"Atoms"} {
 		if _, err := p.schema.Exec(`DELETE FROM dbo.` + table); err != nil {
 			fmt.Fprintln(os.Stderr, "emptying:", err)
-			return // nobody gets it again
+			return // do not use it again
 		}
 	}
 	poolMu.Lock()

@@ -2,6 +2,6 @@
 
 package sqlserver
 
-// underRace is set with the race detector, which slows the embedded database that the double of the server
-// keeps its tables in ten times down.
+// underRace is set with the race detector, which makes the embedded database in the test double ten
+// times slower.
 const underRace = true

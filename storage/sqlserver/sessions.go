@@ -12,13 +12,12 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// kept are connections that stay as they are between verbs. A pool's own would be reset each time: that
-// takes a round trip,
-// for the settings of the session, and drops its temporary tables.
+// kept is a pool whose connections keep their state between verbs. database/sql would reset them
+// each time, which takes a round trip for the session's settings and drops temporary tables.
 type kept struct {
 	db     *sql.DB
-	slots  chan struct{} // one for each connection that is in use
-	resets bool          // the connections are reset between verbs all the same
+	slots  chan struct{} // holds an item for each connection in use
+	resets bool          // reset connections between verbs after all
 	mu     sync.Mutex
 	idle   []idle
 }
@@ -28,12 +27,12 @@ type idle struct {
 	since time.Time
 }
 
-// maxIdle is how long a connection may be unused: a gateway may drop such a one without a word.
+// maxIdle is how long a connection may be unused: a gateway may silently drop it after that.
 const maxIdle = 4 * time.Minute
 
-// keep opens at most n connections, which are given up when the server is silent for so long.
-func (a *address) keep(n int, silence time.Duration) (*kept, error) {
-	db, err := a.open(n, silence)
+// keep opens a pool of n connections, which fail if the server sends nothing for so long.
+func (a *address) keep(n int, stall time.Duration) (*kept, error) {
+	db, err := a.open(n, stall)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +40,7 @@ func (a *address) keep(n int, silence time.Duration) (*kept, error) {
 	return &kept{db: db, slots: make(chan struct{}, n)}, nil
 }
 
-// get returns a connection, which put takes back.
+// get returns a connection. Return it with put or discard.
 func (k *kept) get(ctx context.Context) (*sql.Conn, error) {
 	select {
 	case k.slots <- struct{}{}:
@@ -56,7 +55,7 @@ func (k *kept) get(ctx context.Context) (*sql.Conn, error) {
 			return last.conn, nil
 		}
 		k.idle = append(k.idle, last)
-		k.dropIdle() // the others are unused for longer
+		k.dropIdle() // the others have been unused for even longer
 	}
 	conn, err := k.db.Conn(ctx)
 	if err != nil {
@@ -65,18 +64,18 @@ func (k *kept) get(ctx context.Context) (*sql.Conn, error) {
 	return conn, err
 }
 
-// resetAll has each connection reset between verbs. Babelfish for PostgreSQL 4.4 needs that: when the plan
-// of a statement that a
-// session has executed before becomes invalid, it finds the statement's tables under wrong names.
+// resetAll makes the pool reset each connection between verbs. Babelfish for PostgreSQL 4.4 needs
+// that: when the plan of a statement that the session has executed becomes invalid, it finds the
+// statement's tables under wrong names.
 func (k *kept) resetAll() {
 	k.resets = true
 	k.db.SetMaxIdleConns(cap(k.slots))
 }
 
-// put takes a connection back.
+// put returns a connection to the pool.
 func (k *kept) put(conn *sql.Conn) {
 	if k.resets {
-		conn.Close() // gives it back to the pool; it has nothing to report
+		conn.Close() // returns it to database/sql's pool; always nil
 		<-k.slots
 		return
 	}
@@ -86,7 +85,8 @@ func (k *kept) put(conn *sql.Conn) {
 	<-k.slots
 }
 
-// discard closes a connection that is in doubt. The server rolls back what it was in. If it broke, so have others.
+// discard drops a connection in doubt. The server rolls back. If it broke, others probably have,
+// too.
 func (k *kept) discard(conn *sql.Conn, broke bool) {
 	discard(conn)
 	if broke {
@@ -95,7 +95,7 @@ func (k *kept) discard(conn *sql.Conn, broke bool) {
 	<-k.slots
 }
 
-// drop closes the connections that nobody uses.
+// drop drops the unused connections.
 func (k *kept) drop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -116,16 +116,15 @@ func (k *kept) close() error {
 
 func discard(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	conn.Close() // it has nothing to report
+	conn.Close() // always nil
 }
 
-// maxDuplicates is how often a unique index may refuse a verb's rows before that is taken for
-// what it is: a contradiction, and not a race.
+// maxDuplicates is how often a unique index may refuse a verb's rows before this is an error and
+// not a race.
 const maxDuplicates = 5
 
-// sessions returns the connections of a verb, and how often it is tried. One that is long may wait for
-// hours for what it counts,
-// and what fails after an hour is tried again as well.
+// sessions returns the pool and the retry policy of a verb. A long one may wait for hours, and is
+// retried even if it fails after an hour.
 func (c *engine) sessions(long bool) (*kept, storage.Policy) {
 	if !long {
 		return c.usual, c.policy
@@ -135,22 +134,22 @@ func (c *engine) sessions(long bool) (*kept, storage.Policy) {
 	return c.patient, policy
 }
 
-// Read implements sqlcatalog.Dialect. Each statement sees what is committed when it runs.
+// Read implements sqlcatalog.Sessions. Each statement reads what is committed when it runs.
 func (c *engine) Read(ctx context.Context, long bool, do func(*sqlcatalog.Tx) error) error {
 	connections, policy := c.sessions(long)
-	return c.again(ctx, policy, func() error { return c.on(ctx, connections, do) })
+	return c.retry(ctx, policy, func() error { return c.on(ctx, connections, do) })
 }
 
-// Write implements sqlcatalog.Dialect.
+// Write implements sqlcatalog.Sessions.
 func (c *engine) Write(ctx context.Context, long bool, do func(*sqlcatalog.Tx) error) error {
 	connections, policy := c.sessions(long)
-	return c.again(ctx, policy, func() error {
+	return c.retry(ctx, policy, func() error {
 		return c.on(ctx, connections, func(t *sqlcatalog.Tx) error { return transact(t, do) })
 	})
 }
 
-// again runs attempt until it succeeds or fails for good.
-func (c *engine) again(ctx context.Context, policy storage.Policy, attempt func() error) error {
+// retry runs attempt until it succeeds or fails for good.
+func (c *engine) retry(ctx context.Context, policy storage.Policy, attempt func() error) error {
 	duplicates := 0
 	return storage.Do(ctx, policy, func() error {
 		err := c.explain(attempt())
@@ -163,7 +162,7 @@ func (c *engine) again(ctx context.Context, policy storage.Policy, attempt func(
 	})
 }
 
-// on runs do on a connection, which is closed if anything fails on it.
+// on runs do on a connection, and drops the connection if it is in doubt.
 func (c *engine) on(ctx context.Context, connections *kept, do func(*sqlcatalog.Tx) error) (err error) {
 	conn, err := connections.get(ctx)
 	if err != nil {
@@ -172,7 +171,7 @@ func (c *engine) on(ctx context.Context, connections *kept, do func(*sqlcatalog.
 	t := c.verbs.NewTx(ctx, conn)
 	returned := false
 	defer func() {
-		if t.InDoubt || !returned { // do may have panicked, in the midst of anything
+		if t.InDoubt || !returned { // do may have panicked
 			connections.discard(conn, err != nil && broken(err))
 			return
 		}
@@ -183,10 +182,10 @@ func (c *engine) on(ctx context.Context, connections *kept, do func(*sqlcatalog.
 	return err
 }
 
-// transact does not use database/sql's own transactions. Those are rolled back by another
-// goroutine when their context ends, and whatever else happened before: a ROLLBACK in the midst
-// of a bulk copy is taken for a row. A connection in doubt is to be closed, without another word,
-// and once only: the driver gives its buffer back each time.
+// transact does not use the transactions of database/sql. When their context ends, another
+// goroutine rolls them back at any time: the server would take a ROLLBACK in the middle of a bulk
+// copy for a row. A connection in doubt must be closed at once, without another statement, and only
+// once: the driver frees its buffer each time.
 func transact(t *sqlcatalog.Tx, do func(*sqlcatalog.Tx) error) error {
 	if err := control(t, "BEGIN TRANSACTION"); err != nil {
 		return err
@@ -198,27 +197,27 @@ func transact(t *sqlcatalog.Tx, do func(*sqlcatalog.Tx) error) error {
 	if err == nil {
 		return control(t, "COMMIT TRANSACTION")
 	}
-	if !t.InDoubt { // only the catalogue's own rules were broken, and the connection is good
+	if !t.InDoubt { // the error is the catalogue's own, and the connection is good
 		_ = control(t, "ROLLBACK TRANSACTION")
 	}
 	return err
 }
 
-// control is not interrupted: the answer of a COMMIT is worth more than the time.
+// control is not interrupted: the outcome of COMMIT must be known.
 func control(t *sqlcatalog.Tx, statement string) error {
 	_, err := t.Conn.ExecContext(context.WithoutCancel(t.Context), statement)
 	return t.Doubt(err)
 }
 
-// Change implements sqlcatalog.Dialect. The server is asked for the number of rows: the driver adds up all numbers that
-// come back, those of other programs' triggers among them.
+// Change implements sqlcatalog.Sessions. It queries @@ROWCOUNT, since the driver adds up all counts
+// that come back, including those of other programs' triggers.
 func (c *engine) Change(t *sqlcatalog.Tx, text string, args []any) (n int64, err error) {
 	err = t.Conn.QueryRowContext(t.Context, text+`; SELECT CONVERT(bigint, @@ROWCOUNT)`, args...).Scan(&n)
 	return n, err
 }
 
-// Insert implements sqlcatalog.Dialect. The number is not had through OUTPUT, which a table with a trigger
-// of another program's refuses (error 334).
+// Insert implements sqlcatalog.Sessions. It does not use OUTPUT, which fails on a table with a
+// trigger of another program (error 334).
 func (c *engine) Insert(t *sqlcatalog.Tx, text string, args []any) (id int64, err error) {
 	err = t.Conn.QueryRowContext(t.Context, text+`; SELECT CONVERT(bigint, SCOPE_IDENTITY())`, args...).Scan(&id)
 	return id, err

@@ -1,25 +1,22 @@
-// Package sqlserver is the catalogue in SQL Server, Azure SQL Database and what speaks
-// their language: the tables of the Hartonomous database, which another application reads
-// and writes as well, and beside them the columns and tables that ingest adds (package
-// schema makes them; Open does not). The verbs are those of package sqlcatalog; this is its dialect.
+// Package sqlserver is the catalogue in SQL Server, Azure SQL Database and compatible servers: the
+// tables of the Hartonomous database, which another application uses, too, and the columns and
+// tables that ingest adds (package schema makes them; Open does not). The verbs are those of
+// package sqlcatalog; this is its dialect.
 //
-// Each verb that writes is a transaction at READ COMMITTED. What must not change
-// between reading it and the commit is locked where it is read, with hints that the
-// statements explain; and where a lock would not do on every engine, a unique index
-// refuses the second of two equal rows, and the verb is tried again. The last statement
-// of a transaction under a lease is its fence: it locks the row of the job, if the lease
-// still holds, for the time of the commit alone.
+// A verb that writes is one transaction at READ COMMITTED. It locks what must not change between
+// reading and commit where it reads it, with hints that the statements explain. Where locks do not
+// work on every engine, a unique index refuses the second of two equal rows, and the verb is
+// retried. The last statement of a transaction under a lease is its fence, which locks the job's
+// row, if the lease still holds, until the commit.
 //
-// A batch of rows travels as one bulk copy into a temporary table, which belongs to the connection and is used
-// again. Atoms that are missing are made next, with no reference, outside of the transaction. Within
-// it, statements over whole sets make the rows, with their payloads: as files, where the columns are
-// FILESTREAM and the client
-// can (package filestream), and else as parameters of a statement. Only then are the references counted, which
-// locks the atoms: others wait for them as long as it takes to commit, and not as long as payloads take to travel.
+// A batch is sent as one bulk copy into a temporary table, which the connection keeps. Then missing
+// atoms are added, without references and outside the transaction. In the transaction, set-based
+// statements insert the rows and their payloads: as files if the columns are FILESTREAM and the
+// client supports it (package filestream), otherwise as parameters. References are counted last,
+// which locks the atoms: others wait only for the commit, not for the transfer of payloads.
 //
-// Connections are kept: their temporary tables and settings last. If anything fails on a connection, it is
-// closed, and the server rolls back what it was in. Errors that may pass are tried again, all in one place
-// (storage.Do).
+// Connections keep their temporary tables and settings. A connection in doubt is dropped, and the
+// server rolls back its transaction. Transient errors are retried in one place (storage.Do).
 package sqlserver
 
 import (
@@ -39,27 +36,25 @@ import (
 
 var _ ingest.Catalog = (*Catalog)(nil)
 
-// Settings are what an address does not say. The zero value is right.
+// Settings are the settings that are not in the address. The zero value has good defaults.
 type Settings struct {
-	// Retry is how errors that may pass are tried again; without Attempts it means
-	// twelve of them within two minutes, whatever else it says.
+	// Retry is for transient errors; if Attempts is 0, it means twelve attempts within two minutes.
 	Retry storage.Policy
-	// Stall is how long the server may be silent in the midst of a statement before the
-	// connection is given up; 0 or less means a minute. A "connection timeout" in the address goes
-	// before it. Statements that may go through very many rows have an hour, whatever is said.
+	// Stall is how long the server may send nothing during a statement before the connection is
+	// dropped; 0 or less means a minute. A "connection timeout" in the address takes precedence.
+	// Statements over very many rows have at least an hour.
 	Stall time.Duration
-	// Connections is how many verbs may be at work in the database at the same moment; 0 means eight. A
-	// run has some for each of
-	// its transactions, and others for its lease, which is not to wait for them.
+	// Connections is how many verbs may use the database at the same time; 0 means eight. A run
+	// needs some for its transactions, and one for its lease, which must not wait for them.
 	Connections int
-	// Password is for an address that has a user and no password. Empty means what
-	// INGEST_CATALOG_PASSWORD, or the file that INGEST_CATALOG_PASSWORD_FILE names, says.
+	// Password is for an address with a user and no password. If empty, INGEST_CATALOG_PASSWORD, or
+	// the file that INGEST_CATALOG_PASSWORD_FILE names, is used.
 	Password string
-	// Filestream is how payloads get into rows, and out of them again; the zero value means Auto.
+	// Filestream is how payloads are written to and read from rows; the zero value means Auto.
 	Filestream PayloadMode
 }
 
-// Catalog is an open database. Its methods may be called by many goroutines.
+// Catalog is an open database. It is safe for concurrent use.
 type Catalog struct {
 	*sqlcatalog.Catalog
 	engine *engine
@@ -67,25 +62,25 @@ type Catalog struct {
 
 // engine is the dialect of a database.
 type engine struct {
-	name    string // what messages call the database: no secret is in it
+	name    string // the database in messages, without secrets
 	verbs   *sqlcatalog.Catalog
 	usual   *kept
-	patient *kept // for statements that read or remove very many rows
+	patient *kept // for statements over very many rows
 	policy  storage.Policy
-	sharing storage.Policy // of files, within a transaction
+	sharing storage.Policy // for files that are in use, within a transaction
 	server  schema.Server
 	columns columns
-	plain   []string // tables that keep payloads in the row itself
+	plain   []string // tables whose payloads are not FILESTREAM
 	access  payloadAccess
-	ready   bool // the database was there when it was opened
+	ready   bool // Open has succeeded
 }
 
-// defaultConnections is enough for files that are taken in one transaction at a time.
+// defaultConnections suffices for files with one transaction in flight each.
 const defaultConnections = 8
 
-// Open opens the database that address names, in any form that go-mssqldb takes:
-// sqlserver://, azuresql://, or a list of name=value. Its tables must be those that this
-// program knows: see schema.Apply.
+// Open opens the database at address, in any form that go-mssqldb accepts: sqlserver://,
+// azuresql://, or a name=value list. It returns an error if the schema is not up to date: see
+// schema.Apply.
 func Open(ctx context.Context, address string, settings Settings) (*Catalog, error) {
 	a, err := parseAddress(address, settings)
 	if err != nil {
@@ -95,17 +90,17 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	if c.policy.Attempts <= 0 {
 		c.policy = storage.Policy{Attempts: 12, First: 50 * time.Millisecond, Longest: 10 * time.Second}
 	}
-	if c.usual, err = a.keep(cmp.Or(settings.Connections, defaultConnections), a.silence); err != nil {
+	if c.usual, err = a.keep(cmp.Or(settings.Connections, defaultConnections), a.stall); err != nil {
 		return nil, err
 	}
-	if c.patient, err = a.keep(1, a.patience()); err != nil {
+	if c.patient, err = a.keep(1, a.longStall()); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	// A mistyped name should not take minutes to be reported.
+	// Report a mistyped name soon.
 	soon := storage.Policy{Attempts: 3, First: time.Second, Total: 30 * time.Second}
 	look := func() error { return c.explain(c.inspect(ctx)) }
 	err = storage.Do(ctx, soon, look)
-	// a database of Azure that was paused takes a minute or two to come back
+	// a paused Azure database takes a minute or two to resume
 	if f, ok := errors.AsType[*fault](err); ok && f.after > 0 {
 		err = storage.Do(ctx, c.policy, look)
 	}
@@ -123,8 +118,8 @@ func Open(ctx context.Context, address string, settings Settings) (*Catalog, err
 	return &Catalog{c.verbs, c}, nil
 }
 
-// OpenSchema connects to the database that address names, for package schema to work on:
-// its statements may take an hour.
+// OpenSchema connects to the database at address for package schema, whose statements may take an
+// hour.
 func OpenSchema(address string, settings Settings) (*sql.DB, error) {
 	a, err := parseAddress(address, settings)
 	if err != nil {
@@ -133,8 +128,8 @@ func OpenSchema(address string, settings Settings) (*sql.DB, error) {
 	return a.patient()
 }
 
-// UseSchema lets work change or check the tables of the database that address names. What the server or the network
-// refuses is explained as it is for the catalogue's own verbs.
+// UseSchema calls work with a connection to the database at address. It explains errors of the
+// server and the network as the catalogue's own verbs do.
 func UseSchema(address string, settings Settings, work func(*sql.DB) error) error {
 	a, err := parseAddress(address, settings)
 	if err != nil {
@@ -152,7 +147,7 @@ func UseSchema(address string, settings Settings, work func(*sql.DB) error) erro
 	return (&engine{name: a.name}).explain(err)
 }
 
-// inspect makes sure that the schema is the one which this program knows, and reads what the columns hold.
+// inspect makes sure that the schema is up to date, and reads the properties of columns.
 func (c *engine) inspect(ctx context.Context) error {
 	conn, err := c.usual.get(ctx)
 	if err != nil {
@@ -172,9 +167,8 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if len(plan.Steps) > 0 {
-		return fmt.Errorf("its tables lack %d of the %d steps that this program knows: run `ingest schema apply`, or "+
-			"let who may change tables run it",
-			len(plan.Steps), plan.Applied+len(plan.Steps))
+		return fmt.Errorf("schema is missing or out of date, it lacks %d of %d steps: run `ingest schema apply`, or let "+
+			"someone run it who may change tables", len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
 	if c.server = plan.Server; c.server.Product == "Babelfish" {
 		c.usual.resetAll()
@@ -184,13 +178,13 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	c.plain = payloadTables
-	if c.server.Filegroup != "" { // else there is no FILESTREAM column
+	if c.server.Filegroup != "" { // otherwise there is no FILESTREAM column
 		c.plain, err = readPlain(ctx, conn)
 	}
 	return err
 }
 
-// Server says what the database was found to be on.
+// Server returns the properties of the server and database.
 func (c *Catalog) Server() schema.Server { return c.engine.server }
 
 // Close implements ingest.Catalog.

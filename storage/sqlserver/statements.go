@@ -2,69 +2,83 @@ package sqlserver
 
 import "github.com/hartonomous/ingest/storage/sqlcatalog"
 
-// own are the statements of the catalogue that SQLite has others for.
+// own are the statements that differ from SQLite's.
 var own = map[string]string{
-	"fence": `UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
+	"fence": `UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken
+		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
 
-	// A lock of the application's own kind, as a lock on rows does not keep out those that are not there yet.
+	// An application lock: locks on rows do not keep others from inserting rows.
 	"lock-jobs": `DECLARE @got int;
-		EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 30000;
+		EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction',
+			@LockTimeout = 30000;
 		IF @got = -1 THROW 51002, N'another process has been opening a job for half a minute', 1;
-		IF @got < 0 THROW 51003, N'the lock of jobs could not be taken: a deadlock, or the request was cancelled', 1;`,
+		IF @got < 0 THROW 51003, N'the lock of jobs failed: a deadlock, or the request was cancelled', 1;`,
 	"requested-source": sqlcatalog.LeasedColumns +
 		` INNER JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId WHERE k.KeyHash = @p1`,
 	"start-job-key": `INSERT INTO dbo.IngestionJobKeys (KeyHash, IngestionJobId) VALUES (@p1, @p2)`,
 	"close-job-key": `DELETE FROM dbo.IngestionJobKeys WHERE IngestionJobId = @p1`,
 
-	// UPDLOCK and HOLDLOCK keep a lock on the key, whether or not it is there, until the commit. An engine
-	// without them refuses the
-	// second one's key, and it looks again. The hints on Models make it read whose the model is now: where
-	// statements read
-	// snapshots, the join would else show the state from before the wait.
+	// UPDLOCK and HOLDLOCK lock the key's range until the commit, even if the key does not exist.
+	// An engine without them refuses the second one's key, and the verb is retried. The hints on
+	// Models make the join read the current job: under snapshots, it would read the state from
+	// before the wait.
 	"unfinished": `SELECT m.ModelId, m.IngestionJobId FROM dbo.ModelKeys AS k WITH (UPDLOCK, HOLDLOCK)
-		INNER JOIN dbo.Models AS m WITH (UPDLOCK, ROWLOCK) ON m.ModelId = k.ModelId WHERE k.State = N'open' AND k.KeyHash = @p1`,
-	"open-key":     `INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'open', @p1, @p2)`,
-	"twin":         `SELECT ModelId FROM dbo.ModelKeys WITH (UPDLOCK, HOLDLOCK) WHERE State = N'complete' AND KeyHash = @p1`,
+		INNER JOIN dbo.Models AS m WITH (UPDLOCK, ROWLOCK) ON m.ModelId = k.ModelId
+		WHERE k.State = N'open' AND k.KeyHash = @p1`,
+	"open-key": `INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'open', @p1, @p2)`,
+	"twin": `SELECT ModelId FROM dbo.ModelKeys WITH (UPDLOCK, HOLDLOCK)
+		WHERE State = N'complete' AND KeyHash = @p1`,
 	"drop-keys":    `DELETE FROM dbo.ModelKeys WHERE ModelId = @p1`,
 	"complete-key": `INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`,
 
-	// The atoms of each kind of ours, in their order, out of the index on SourceType and AtomId.
+	// Our atoms of each kind, in order, from the index on SourceType and AtomId.
 	"next-atoms": `SELECT COALESCE(MAX(n.AtomId), 0) FROM (SELECT TOP (@p2) u.AtomId FROM (
-			SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms WHERE SourceType = N'ingest_segment' AND AtomId > @p1 ORDER BY AtomId) AS x
-			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms WHERE SourceType = N'model_file' AND AtomId > @p1 ORDER BY AtomId) AS x
-			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms WHERE SourceType = N'ollama_blob' AND AtomId > @p1 ORDER BY AtomId) AS x) AS u
+			SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
+				WHERE SourceType = N'ingest_segment' AND AtomId > @p1 ORDER BY AtomId) AS x
+			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
+				WHERE SourceType = N'model_file' AND AtomId > @p1 ORDER BY AtomId) AS x
+			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
+				WHERE SourceType = N'ollama_blob' AND AtomId > @p1 ORDER BY AtomId) AS x) AS u
 		ORDER BY u.AtomId) AS n`,
-	"lock-atoms": `SELECT COUNT_BIG(*) FROM dbo.Atoms WITH (UPDLOCK, ROWLOCK) WHERE AtomId > @p1 AND AtomId <= @p2
-		AND Modality = N'model' AND SourceType IN (N'ingest_segment', N'model_file', N'ollama_blob') AND ByteSize IS NOT NULL`,
+	"lock-atoms": `SELECT COUNT_BIG(*) FROM dbo.Atoms WITH (UPDLOCK, ROWLOCK)
+		WHERE AtomId > @p1 AND AtomId <= @p2 AND Modality = N'model'
+			AND SourceType IN (N'ingest_segment', N'model_file', N'ollama_blob') AND ByteSize IS NOT NULL`,
 
 	"release-tensors": release(sqlcatalog.TensorReferences),
 	"release-files":   release(sqlcatalog.FileReferences),
 
-	// The login sees the keys of tables on which it has some right (VIEW DEFINITION, which the role has, is enough).
-	"foreign-keys": `SELECT SCHEMA_NAME(o.schema_id), o.name, c.name, p.name, r.name, f.delete_referential_action_desc FROM sys.foreign_keys AS f
+	// A login sees the keys of tables on which it has any right, such as VIEW DEFINITION, which the
+	// role has.
+	"foreign-keys": `SELECT SCHEMA_NAME(o.schema_id), o.name, c.name, p.name, r.name,
+			f.delete_referential_action_desc
+		FROM sys.foreign_keys AS f
 		INNER JOIN sys.foreign_key_columns AS k ON k.constraint_object_id = f.object_id
 		INNER JOIN sys.objects AS o ON o.object_id = f.parent_object_id
 		INNER JOIN sys.objects AS p ON p.object_id = f.referenced_object_id
 		INNER JOIN sys.columns AS c ON c.object_id = k.parent_object_id AND c.column_id = k.parent_column_id
 		INNER JOIN sys.columns AS r ON r.object_id = k.referenced_object_id AND r.column_id = k.referenced_column_id
-		WHERE NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns AS other WHERE other.constraint_object_id = f.object_id AND other.constraint_column_id > 1)`,
+		WHERE NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns AS other
+			WHERE other.constraint_object_id = f.object_id AND other.constraint_column_id > 1)`,
 }
 
-// release takes back references of rows that are about to be deleted, a thousand at most. LOOP JOIN and
-// FORCESEEK: another
-// plan could go through all atoms, and lock the whole table on its way.
+// release subtracts the references of at most a thousand rows that are about to be deleted. LOOP
+// JOIN and FORCESEEK: another plan could scan all atoms and lock the whole table.
 func release(references string) string {
 	return `UPDATE a SET ReferenceCount = a.ReferenceCount - n.Pieces
 		FROM (` + references + `) AS n INNER LOOP JOIN dbo.Atoms AS a WITH (FORCESEEK, ROWLOCK) ON a.AtomId = n.AtomId`
 }
 
-// Findings implements sqlcatalog.Dialect: keys that do not go with what they stand for.
+// Findings implements sqlcatalog.Dialect. It checks the tables of keys.
 func (c *engine) Findings() []sqlcatalog.Finding {
 	return []sqlcatalog.Finding{
-		sqlcatalog.NewFinding("keys", "model whose state and keys do not go together", `SELECT m.ModelId AS Id FROM dbo.Models AS m LEFT JOIN dbo.ModelKeys AS k ON k.ModelId = m.ModelId
-		WHERE m.State = N'open' AND COALESCE(k.State, N'') <> N'open' OR m.State = N'complete' AND k.State = N'open' OR m.State = N'removing' AND k.State IS NOT NULL`),
-		sqlcatalog.NewFinding("job-keys", "open job without its key, or a closed one with it", `SELECT j.IngestionJobId AS Id FROM dbo.IngestionJobs AS j
+		sqlcatalog.NewFinding("keys", "model whose key does not match its state", `SELECT m.ModelId AS Id
+		FROM dbo.Models AS m LEFT JOIN dbo.ModelKeys AS k ON k.ModelId = m.ModelId
+		WHERE m.State = N'open' AND COALESCE(k.State, N'') <> N'open'
+			OR m.State = N'complete' AND k.State = N'open' OR m.State = N'removing' AND k.State IS NOT NULL`),
+		sqlcatalog.NewFinding("job-keys", "open job without a key, or closed job with one", `SELECT
+			j.IngestionJobId AS Id FROM dbo.IngestionJobs AS j
 		LEFT JOIN dbo.IngestionJobKeys AS k ON k.IngestionJobId = j.IngestionJobId
-		WHERE j.LeaseToken IS NOT NULL AND CASE WHEN j.Status = N'open' THEN 1 ELSE 0 END <> CASE WHEN k.KeyHash IS NULL THEN 0 ELSE 1 END`),
+		WHERE j.LeaseToken IS NOT NULL
+			AND CASE WHEN j.Status = N'open' THEN 1 ELSE 0 END <> CASE WHEN k.KeyHash IS NULL THEN 0 ELSE 1 END`),
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// storeFiles is the transaction of a batch whose payloads are written as files.
+// storeFiles executes the transaction of a batch whose payloads are written as files.
 func (c *engine) storeFiles(t *sqlcatalog.Tx, r *recording) error {
 	b := &fileBatch{fileTx: fileTx{Tx: t}, recording: r}
 	return c.refused(filestream.Store(t.Context, b, b, c.access.files, c.sharing))
 }
 
-// readFile reads the payload of a segment as a file, if it has the size that is wanted.
+// readFile reads the payload of a segment as a file, if it has the expected size.
 func (c *engine) readFile(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error) {
-	err = c.again(ctx, c.policy, func() error {
+	err = c.retry(ctx, c.policy, func() error {
 		return c.on(ctx, c.usual, func(t *sqlcatalog.Tx) error {
 			transaction := &fileTx{Tx: t}
 			locate := func(context.Context) (token []byte, path string, err error) {
@@ -37,17 +37,16 @@ func (c *engine) readFile(ctx context.Context, s ingest.StoredSegment, into []by
 	return bytes, err
 }
 
-// errOtherSize says that the file is not to be read: sqlcatalog says why.
+// errOtherSize ends the transaction before the file is opened; sqlcatalog reports the size.
 var errOtherSize = errors.New("the payload has another size")
 
-// sharing is how long a transaction waits for files that are open elsewhere. It is short, because it has
-// locks that others
-// wait for, above all on the rows of its batch. After that it is rolled back, and the whole of it tried
-// again, as often as any other.
+// sharing is how long a transaction waits for files that are in use. It is short, because others
+// wait for the transaction's locks, above all on the rows of its batch. After that, the transaction
+// is rolled back and retried.
 var sharing = storage.Policy{Attempts: 8, First: 20 * time.Millisecond, Longest: time.Second, Total: 5 * time.Second}
 
-// refused explains an error of Windows, which explain would take for one of the network, whatever it is. A file that
-// was open elsewhere until this transaction gave up may not be so for the next one.
+// refused explains a Windows error, which explain would take for a network error. A file that was
+// in use until this transaction gave up may be free for the next one.
 func (c *engine) refused(err error) error {
 	if refusal, ok := errors.AsType[*filestream.Error](err); ok {
 		return &fault{name: c.name, transient: refusal.Transient(), err: err}
@@ -55,10 +54,10 @@ func (c *engine) refused(err error) error {
 	return err
 }
 
-// fileTx is a transaction under which payloads are opened as files.
+// fileTx is a transaction in which payloads are opened as files.
 type fileTx struct {
 	*sqlcatalog.Tx
-	asking bool // the server, in the midst of a step
+	asking bool // a step is using the connection
 }
 
 var _ filestream.Transaction = (*fileTx)(nil)
@@ -69,9 +68,9 @@ func (f *fileTx) Begin(context.Context) error { return control(f.Tx, "BEGIN TRAN
 // Commit implements filestream.Transaction.
 func (f *fileTx) Commit(context.Context) error { return control(f.Tx, "COMMIT TRANSACTION") }
 
-// Rollback implements filestream.Transaction. A connection in doubt is closed by who opened it (Catalog.on).
+// Rollback implements filestream.Transaction. engine.on drops a connection in doubt.
 func (f *fileTx) Rollback(context.Context) {
-	if f.InDoubt || f.asking { // asking is left set by a panic alone
+	if f.InDoubt || f.asking { // only a panic leaves asking set
 		f.InDoubt = true
 		return
 	}
@@ -88,13 +87,13 @@ func (f *fileTx) ask(step func() error) error {
 
 var selectToken = sqlcatalog.Own("token", `SELECT GET_FILESTREAM_TRANSACTION_CONTEXT()`)
 
-// token reads what opens the files of the transaction.
+// token reads the token that opens the files of the transaction.
 func (f *fileTx) token() (token []byte, err error) {
 	err = f.Each(func(row sqlcatalog.Scanner) error { return row.Scan(&token) }, selectToken)
 	return token, err
 }
 
-// locate finds the file of a segment, and opens nothing that does not have the size that is wanted.
+// locate finds the file of a segment, if the payload has the size want.
 func (f *fileTx) locate(s ingest.StoredSegment, want int64) (token []byte, path string, bytes int64, err error) {
 	err = f.ask(func() error {
 		if path, bytes, err = f.path(s); err != nil {
@@ -112,7 +111,7 @@ func (f *fileTx) locate(s ingest.StoredSegment, want int64) (token []byte, path 
 var locateRow = sqlcatalog.OfRow("locate-payload",
 	`SELECT RawPayload.PathName(), COALESCE(DATALENGTH(RawPayload), 0) FROM `, ``)
 
-// path reads where the payload of a segment can be opened, and how long it is.
+// path reads the path and the size of a segment's payload.
 func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err error) {
 	bytes = sqlcatalog.NoRow
 	statement, args := locateRow.Of(s)
@@ -125,13 +124,13 @@ func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err err
 	return path, bytes, err
 }
 
-// ReplaceFile implements sqlcatalog.Dialect.
-func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool,
-	error) {
+// ReplaceFile implements sqlcatalog.Rows.
+func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
+	payload []byte) (bool, error) {
 	if c.access.files == nil {
 		return false, nil
 	}
-	return true, c.again(ctx, c.policy, func() error {
+	return true, c.retry(ctx, c.policy, func() error {
 		return c.on(ctx, c.usual, func(t *sqlcatalog.Tx) error {
 			r := &replacement{fileTx: fileTx{Tx: t}, lease: lease, segment: s, payload: payload}
 			return c.refused(filestream.Store(ctx, r, r, c.access.files, c.sharing))
@@ -139,7 +138,7 @@ func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.S
 	})
 }
 
-// replacement is a batch of one row, which is there already.
+// replacement is a batch of one existing row.
 type replacement struct {
 	fileTx
 	lease   ingest.Lease
@@ -149,7 +148,7 @@ type replacement struct {
 
 var _ filestream.Batch = (*replacement)(nil)
 
-// Insert implements filestream.Batch: the row has an empty payload, and no address, from here on.
+// Insert implements filestream.Batch. It clears the row's payload and address.
 func (r *replacement) Insert(context.Context) error {
 	return r.ask(func() error {
 		if err := r.Hold(r.lease); err != nil {
@@ -164,7 +163,7 @@ func (r *replacement) Slots(context.Context) (token []byte, slots []filestream.S
 	err = r.ask(func() error {
 		path, bytes, err := r.path(r.segment)
 		if err == nil && bytes == sqlcatalog.NoRow {
-			err = sqlcatalog.RaceError("the row is gone")
+			err = sqlcatalog.RaceError("the row was deleted")
 		}
 		if err != nil {
 			return err
@@ -194,12 +193,14 @@ func (b *fileBatch) Insert(context.Context) error {
 	return b.ask(func() error { return b.rows(b.Tx, false) })
 }
 
-// newPaths finds the files of the batch's new rows, by their keys, as reconcile does.
+// newPaths finds the files of the batch's new rows by their keys, like reconcile.
 var newPaths = sqlcatalog.Own("new-paths", `SELECT b.RowNo, s.RawPayload.PathName()
-	FROM #ingest_batch AS b INNER JOIN dbo.LayerTensorSegments AS s WITH (FORCESEEK) ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+	FROM #ingest_batch AS b INNER JOIN dbo.LayerTensorSegments AS s WITH (FORCESEEK)
+		ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
 	WHERE b.New = 1
 	UNION ALL SELECT b.RowNo, s.RawPayload.PathName()
-	FROM #ingest_batch AS b INNER JOIN dbo.FileSegments AS s WITH (FORCESEEK) ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+	FROM #ingest_batch AS b INNER JOIN dbo.FileSegments AS s WITH (FORCESEEK)
+		ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
 	WHERE b.New = 1 AND b.LayerId IS NULL
 	ORDER BY RowNo`)
 
@@ -223,12 +224,12 @@ func (b *fileBatch) Slots(context.Context) (token []byte, slots []filestream.Slo
 		return err
 	})
 	if err == nil && int64(len(slots)) != b.made {
-		err = sqlcatalog.RaceError(fmt.Sprintf("%d rows were made, and %d of them have a file", b.made, len(slots)))
+		err = sqlcatalog.RaceError(fmt.Sprintf("%d rows were inserted, but %d have a file", b.made, len(slots)))
 	}
 	return token, slots, err
 }
 
-// Update implements filestream.Batch. The atoms are locked only now, when the payloads are written.
+// Update implements filestream.Batch. It locks the atoms, after the payloads are written.
 func (b *fileBatch) Update(context.Context) error {
 	return b.ask(func() error { return b.finish(b.Tx) })
 }

@@ -23,9 +23,9 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// What has the test binary be a process that takes in a file, with payloads written as files, and be
-// killed at that: the
-// address of the double, its folder, the file, and after how many steps of what kind it stands still.
+// These environment variables make the test binary a process that ingests a file, with payloads
+// written as files, and is killed: the address of the double, its folder, the file, and the step at
+// which it halts.
 const (
 	streamerVariable = "INGEST_TEST_STREAMER"
 	streamerFolder   = "INGEST_TEST_STREAMER_FOLDER"
@@ -33,7 +33,7 @@ const (
 	streamerHalt     = "INGEST_TEST_STREAMER_HALT"
 )
 
-// killRows are the rows of the batches that are written at once, together.
+// killRows is the number of rows in a batch.
 const killRows = 4
 
 // streamer is that process.
@@ -66,15 +66,15 @@ func streamer(address string) (code int) {
 	return 0
 }
 
-// folderFiles stands for the driver: it opens what tdstest.Share lends.
+// folderFiles replaces the driver: it opens the files of a tdstest.Share.
 type folderFiles struct {
 	folder string
-	halt   string // the step at which to stand still for ever, and after how many such steps: "write 6"
+	halt   string // the step at which to halt forever, and its number: "write 6"
 	mu     sync.Mutex
 	steps  map[string]int
 }
 
-// step says that the process stands still, once it does.
+// step halts at the step in halt, after printing a line.
 func (f *folderFiles) step(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -113,7 +113,7 @@ type folderFile struct {
 
 func (f *folderFile) Read(buffer []byte) (int, error) { return f.file.Read(buffer) }
 
-// Write stands still in the midst of a payload.
+// Write halts in the middle of a payload.
 func (f *folderFile) Write(data []byte) (int, error) {
 	n, err := f.file.Write(data[:len(data)/2])
 	if err != nil {
@@ -132,7 +132,7 @@ func (f *folderFile) Close() error {
 	return err
 }
 
-// killTest is a double of the server, and a file that takes several batches.
+// killTest is a double of the server, and a file of several batches.
 type killTest struct {
 	*testing.T
 	*tdstest.Server
@@ -157,7 +157,7 @@ func newKillTest(t *testing.T) *killTest {
 	return k
 }
 
-// process is a streamer that has not begun yet.
+// process returns a streamer that has not started.
 func (k *killTest) process(halt string) *exec.Cmd {
 	c := exec.CommandContext(k.Context(), os.Args[0])
 	c.Env = append(os.Environ(), streamerVariable+"="+k.DSN(), streamerFolder+"="+k.folder, streamerSource+"="+k.source,
@@ -166,7 +166,7 @@ func (k *killTest) process(halt string) *exec.Cmd {
 	return c
 }
 
-// complete has a streamer take in the file to its end.
+// complete runs a streamer that ingests the file to its end.
 func (k *killTest) complete() {
 	k.Helper()
 	c := k.process("")
@@ -175,34 +175,34 @@ func (k *killTest) complete() {
 	}
 }
 
-// recorded compares the payloads that are there with the file, from its start, and returns how far they go.
+// recorded compares the stored payloads with the file, and returns how many bytes are stored.
 func (k *killTest) recorded() (bytes int64) {
 	k.Helper()
 	if !k.WaitIdle(time.Minute) {
 		k.Error("a transaction is open")
 	}
 	if left, err := os.ReadDir(filepath.Join(k.folder, "files")); err != nil || len(left) > 0 {
-		k.Errorf("files that were lent are there: %v, %v", left, err)
+		k.Errorf("files of the share are left: %v, %v", left, err)
 	}
 	c := open(k.T, k.DSN())
 	for model, err := range c.Models(k.Context()) {
 		if err != nil {
 			k.Fatal(err)
 		}
-		for piece, err := range c.Segments(k.Context(), model.Files[0].ID, 0) {
+		for s, err := range c.Segments(k.Context(), model.Files[0].ID, 0) {
 			if err != nil {
 				k.Fatal(err)
 			}
-			payload := make([]byte, piece.Bytes)
-			err = c.ReadPayload(k.Context(), piece, payload)
-			if err != nil || piece.Offset != bytes || string(payload) != string(k.content[bytes:bytes+piece.Bytes]) {
-				k.Fatalf("the segment at %d, of %d bytes, after %d: %d bytes, %v", piece.Offset, piece.Bytes, bytes,
+			payload := make([]byte, s.Bytes)
+			err = c.ReadPayload(k.Context(), s, payload)
+			if err != nil || s.Offset != bytes || string(payload) != string(k.content[bytes:bytes+s.Bytes]) {
+				k.Fatalf("the segment at %d, of %d bytes, after %d: %d bytes, %v", s.Offset, s.Bytes, bytes,
 					len(payload), err)
 			}
-			bytes += piece.Bytes
+			bytes += s.Bytes
 		}
 		if model.Files[0].Recorded != bytes {
-			k.Errorf("%d bytes are recorded, and %d are there", model.Files[0].Recorded, bytes)
+			k.Errorf("%d bytes are recorded, but %d are stored", model.Files[0].Recorded, bytes)
 		}
 	}
 	if err := c.Audit(k.Context()); err != nil {
@@ -211,35 +211,34 @@ func (k *killTest) recorded() (bytes int64) {
 	return bytes
 }
 
-// TestFilesKilled kills the process that writes payloads as files, in the midst of a batch: nothing of
-// that one is there, all
-// of those before it, and the next run completes the file.
+// A process is killed while it writes payloads as files: its last batch is not stored, all batches
+// before are, and the next run completes the file.
 func TestFilesKilled(t *testing.T) {
 	for step, number := range map[string]int{"open": 5, "write": 6, "flush": 7, "close": 8} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			k := newKillTest(t)
 			c := k.process(fmt.Sprint(step, " ", number))
-			said, err := c.StdoutPipe()
+			printed, err := c.StdoutPipe()
 			if err == nil {
 				err = c.Start()
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = io.ReadFull(said, make([]byte, len("halted")))
+			_, err = io.ReadFull(printed, make([]byte, len("halted")))
 			c.Process.Kill()
 			c.Wait()
 			if err != nil {
-				t.Fatalf("it did not come that far: %v\n%s", err, c.Stderr)
+				t.Fatalf("it did not reach the step: %v\n%s", err, c.Stderr)
 			}
 			want := int64((number-1)/killRows*killRows) * ingest.MinSegmentBytes
 			if got := k.recorded(); got != want {
-				t.Errorf("%d bytes are there, and the batches before the one that was killed have %d", got, want)
+				t.Errorf("%d bytes are stored, want the %d of the batches before", got, want)
 			}
 			k.complete()
 			if got := k.recorded(); got != int64(len(k.content)) {
-				t.Errorf("%d bytes are there, want %d", got, len(k.content))
+				t.Errorf("%d bytes are stored, want %d", got, len(k.content))
 			}
 		})
 	}

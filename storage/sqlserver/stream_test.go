@@ -16,20 +16,20 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// name is what FileStream knows a row's payload by.
+// name identifies a row's payload in the FileStream.
 func (s spot) name() string { return fmt.Sprint(s) }
 
-// streamed is a double whose payloads are FILESTREAM, and stands for the driver that opens them.
+// streamed is a double with FILESTREAM payloads. It also replaces the driver that opens them.
 type streamed struct {
 	*double
-	step func(step string) error // may be nil; is asked before each step with a file
+	step func(step string) error // called before each step with a file; may be nil
 }
 
 func newStreamed(t *testing.T) (*streamed, *Catalog) {
 	t.Helper()
 	s := &streamed{double: newDouble(t)}
 	s.streams = s.FileStream()
-	s.streams.AnyLogin = true // there is no Windows login from here
+	s.streams.AnyLogin = true // the test cannot log in with Windows authentication
 	s.Handle("/* ingest: token */", func(req *tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a varbinary(128)", []any{s.streams.Token(req)}), nil
 	})
@@ -41,7 +41,7 @@ func newStreamed(t *testing.T) (*streamed, *Catalog) {
 	return s, c
 }
 
-// newPaths takes for new what is empty.
+// newPaths takes empty payloads for new ones.
 func (s *streamed) newPaths(req *tdstest.Request) (tdstest.Result, error) {
 	rows, err := s.batch(req, false)
 	var paths [][]any
@@ -59,7 +59,7 @@ func (s *streamed) locatePayload(req *tdstest.Request) (tdstest.Result, error) {
 		at.layer, at.file = 0, tdstest.Get[int64](req, "p5")
 	}
 	var found [][]any
-	if _, there := s.segments.Get(at); there {
+	if _, exists := s.segments.Get(at); exists {
 		found = append(found, []any{s.streams.Path(at.name()), int64(len(s.streams.Payload(at.name())))})
 	}
 	return tdstest.Rows("a nvarchar(400), b bigint", found...), nil
@@ -84,7 +84,7 @@ func (s *streamed) Open(path string, access filestream.Access, token []byte) (fi
 	return &streamedFile{file, s}, err
 }
 
-// win32 is a refusal as Windows has it: its own error is a syscall.Errno, which is a net.Error as well.
+// win32 is a Windows error. Its cause is a syscall.Errno, which is also a net.Error.
 func win32(code uint32) error {
 	return &filestream.Error{Call: "OpenSqlFilestream", Path: "x", Code: code, Err: syscall.Errno(code)}
 }
@@ -105,7 +105,7 @@ func (f *streamedFile) Write(data []byte) (int, error) {
 
 func (f *streamedFile) Close() error { return errors.Join(f.Handle.Close(), f.s.before("close")) }
 
-func TestFilesFaultsThatPass(t *testing.T) {
+func TestFilesTransientFaults(t *testing.T) {
 	faults := map[string]tdstest.Fault{
 		"deadlock at the paths": {At: tdstest.BeforeEffect, Match: "/* ingest: new-paths */",
 			Do: tdstest.Fail(tdstest.Err(1205))},
@@ -121,27 +121,27 @@ func TestFilesFaultsThatPass(t *testing.T) {
 		"deadlock at the fence, two times": {At: tdstest.BeforeEffect, Match: "/* ingest: fence */", Times: 2,
 			Do: tdstest.Fail(tdstest.Err(1205))},
 	}
-	for name, fault := range passing {
+	for name, fault := range transientFaults {
 		faults[name] = fault
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, c := newStreamed(t)
-			s.outlast(t, c, fault, true)
+			s.recordDespite(t, c, fault, true)
 		})
 	}
 }
 
-// Refusals of Windows: some pass, and some do not.
+// Some Windows errors are transient, others are not.
 func TestFilesRefused(t *testing.T) {
 	for name, c := range map[string]struct {
-		code   uint32
-		passes bool
-		hint   string
+		code      uint32
+		transient bool
+		hint      string
 	}{
-		"broken network": {64, true, ""}, "open elsewhere": {32, true, ""}, "volume full": {112, false, "make room"},
-		"access denied": {5, false, "Windows logins only"},
+		"broken network": {64, true, ""}, "in use": {32, true, ""}, "volume full": {112, false, "make room"},
+		"access denied": {5, false, "only Windows logins"},
 	} {
 		for _, step := range []string{"open", "write", "flush", "close"} {
 			t.Run(name+" "+step, func(t *testing.T) {
@@ -155,11 +155,11 @@ func TestFilesRefused(t *testing.T) {
 					return nil
 				}
 				err := s.record(t.Context(), catalog, true)
-				if c.passes != (err == nil) || !c.passes && (storage.IsTransient(err) ||
+				if c.transient != (err == nil) || !c.transient && (storage.IsTransient(err) ||
 					!strings.Contains(err.Error(), c.hint)) {
 					t.Fatal(err)
 				}
-				s.check(t, true, c.passes)
+				s.check(t, true, c.transient)
 				if err := s.record(t.Context(), catalog, true); err != nil {
 					t.Fatal(err)
 				}
@@ -181,7 +181,7 @@ func TestFilesBusy(t *testing.T) {
 	}
 }
 
-// begun counts the transactions.
+// begun returns the number of transactions.
 func (s *streamed) begun() (n int) {
 	for _, entry := range s.Log() {
 		if entry.SQL == "BEGIN TRANSACTION" {
@@ -191,7 +191,7 @@ func (s *streamed) begun() (n int) {
 	return n
 }
 
-// Files that are busy for longer than a transaction should wait are another one's.
+// If a file is in use for too long, the transaction is rolled back and retried.
 func TestFilesBusyForLong(t *testing.T) {
 	s, c := newStreamed(t)
 	s.streams.Busy(10)
@@ -200,7 +200,7 @@ func TestFilesBusyForLong(t *testing.T) {
 	}
 	s.check(t, true, true)
 	if n := s.begun(); n != 3 {
-		t.Errorf("%d transactions for ten refusals, with patience for four each", n)
+		t.Errorf("%d transactions for ten refusals, with four attempts each", n)
 	}
 }
 
@@ -247,7 +247,7 @@ func TestFilesCancelled(t *testing.T) {
 	}
 }
 
-// A panic with a file open leaves neither a file nor a transaction, nor a connection that another batch would get.
+// A panic while a file is open leaves no file and no transaction open, and no connection in doubt.
 func TestFilesPanic(t *testing.T) {
 	s, c := newStreamed(t)
 	s.step = func(step string) error {
@@ -272,8 +272,8 @@ func TestFilesPanic(t *testing.T) {
 	s.check(t, true, true)
 }
 
-// A file that is no longer there when the rows are counted is missed.
-func TestFilesMissed(t *testing.T) {
+// A row without a path is noticed.
+func TestFilesMissing(t *testing.T) {
 	s, c := newStreamed(t)
 	s.Handle("/* ingest: new-paths */", func(req *tdstest.Request) (tdstest.Result, error) {
 		result, err := s.newPaths(req)
@@ -281,7 +281,7 @@ func TestFilesMissed(t *testing.T) {
 		return result, err
 	})
 	if err := s.record(t.Context(), c, true); err == nil || !strings.Contains(err.Error(),
-		"5 rows were made, and 4 of them have a file") {
+		"5 rows were inserted, but 4 have a file") {
 		t.Error(err)
 	}
 	s.check(t, true, false)
@@ -292,7 +292,7 @@ func TestFilesRead(t *testing.T) {
 	if err := s.record(t.Context(), c, true); err != nil {
 		t.Fatal(err)
 	}
-	piece := func(i int) ingest.StoredSegment {
+	stored := func(i int) ingest.StoredSegment {
 		r := theBatch(true).Segments[i]
 		return ingest.StoredSegment{RowID: 1, File: theFile, Layer: r.Layer, Ordinal: r.Ordinal, Bytes: r.Bytes,
 			Digest: r.Digest}
@@ -300,32 +300,32 @@ func TestFilesRead(t *testing.T) {
 	for i, r := range theBatch(true).Segments {
 		s.streams.Busy(i % 2)
 		got := make([]byte, r.Bytes)
-		if err := c.ReadPayload(t.Context(), piece(i), got); err != nil || string(got) != string(r.Payload) {
+		if err := c.ReadPayload(t.Context(), stored(i), got); err != nil || string(got) != string(r.Payload) {
 			t.Errorf("segment %d is %q, %v", i, got, err)
 		}
 	}
 	for _, size := range []int{0, 1, 3, 1 << 20} {
 		var wrong *ingest.SizeError
-		if err := c.ReadPayload(t.Context(), piece(1), make([]byte, size)); !errors.As(err, &wrong) ||
+		if err := c.ReadPayload(t.Context(), stored(1), make([]byte, size)); !errors.As(err, &wrong) ||
 			storage.IsTransient(err) {
 			t.Errorf("into %d bytes: %v", size, err)
 		}
 	}
-	gone := piece(1)
-	gone.Ordinal = 99
-	if err := c.ReadPayload(t.Context(), gone, make([]byte, gone.Bytes)); !errors.Is(err, ingest.ErrNotFound) ||
+	missing := stored(1)
+	missing.Ordinal = 99
+	if err := c.ReadPayload(t.Context(), missing, make([]byte, missing.Bytes)); !errors.Is(err, ingest.ErrNotFound) ||
 		storage.IsTransient(err) {
 		t.Errorf("no row: %v", err)
 	}
 	s.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: "/* ingest: token */", Do: tdstest.Reset()})
-	buffer := make([]byte, piece(1).Bytes)
-	if err := c.ReadPayload(t.Context(), piece(1), buffer); err != nil {
+	buffer := make([]byte, stored(1).Bytes)
+	if err := c.ReadPayload(t.Context(), stored(1), buffer); err != nil {
 		t.Error(err)
 	}
 	s.Handle("/* ingest: locate-payload-", func(req *tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(400), b bigint", []any{nil, int64(0)}), nil
 	})
-	if err := c.ReadPayload(t.Context(), piece(1), buffer); !errors.Is(err, ingest.ErrNoPayload) {
+	if err := c.ReadPayload(t.Context(), stored(1), buffer); !errors.Is(err, ingest.ErrNoPayload) {
 		t.Error(err)
 	}
 	if !s.WaitIdle(10*time.Second) || s.streams.OpenHandles() != 0 {

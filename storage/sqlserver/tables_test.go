@@ -11,14 +11,14 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// freshDouble makes a new, empty catalogue on the double.
+// freshDouble returns a new, empty catalogue on the double.
 func freshDouble(t *testing.T) catalogtest.Database {
 	srv := tdstest.Start(t)
 	d := tables.New(t, srv, "")
 	return func(t *testing.T) ingest.Catalog { return doubled{open(t, srv.DSN()), d, srv} }
 }
 
-// doubled is a handle on the double.
+// doubled is a catalogue on the double.
 type doubled struct {
 	*Catalog
 	tables *tables.Tables
@@ -31,8 +31,9 @@ var _ catalogtest.ByHand = doubled{}
 func (d doubled) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
 	t.Helper()
 	var one int
-	d.tables.Row(d.srv, fmt.Sprintf(`UPDATE IngestionJobs SET LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + %d, LeaseMs = nullif(%d, 0)
-		WHERE IngestionJobId = %d RETURNING 1`, ahead.Milliseconds(), given.Milliseconds(), job), &one)
+	d.tables.Row(d.srv, fmt.Sprintf(`UPDATE IngestionJobs SET LeaseMs = nullif(%d, 0),
+			LeaseExpiresMs = CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + %d
+		WHERE IngestionJobId = %d RETURNING 1`, given.Milliseconds(), ahead.Milliseconds(), job), &one)
 }
 
 // Mark implements catalogtest.ByHand.
@@ -62,10 +63,11 @@ func (d doubled) Count(t *testing.T, query string, args ...any) (n int64) {
 	return n
 }
 
-// TestContractDouble runs the contract against the double with the catalogue's tables. It keeps the double honest: what
-// other tests have the program do there is what a catalogue does.
+// TestContractDouble runs the contract against the double with the catalogue's tables, to show that
+// the double behaves like a catalogue.
 //
-// Under the race detector it is the part about payloads in rows only; scripts/test runs it once more without.
+// Under the race detector it runs only the part about payloads in rows; scripts/test runs all of it
+// without.
 func TestContractDouble(t *testing.T) {
 	catalogtest.Rows(t, freshDouble)
 	if !underRace {
@@ -73,9 +75,9 @@ func TestContractDouble(t *testing.T) {
 	}
 }
 
-// What gc says it removed is what is gone, whichever commit's answer is lost.
+// Unreferenced reports what it removed, whichever commit's answer is lost.
 func TestGCAfterALostCommit(t *testing.T) {
-	for skip := range 3 { // commits of the look for the atoms, of their removal, and of the look that finds no more
+	for skip := range 3 { // the commits of the search, of the removal, and of the search that finds no more atoms
 		srv := tdstest.Start(t)
 		d := tables.New(t, srv, "")
 		c := open(t, srv.DSN())
@@ -85,7 +87,8 @@ func TestGCAfterALostCommit(t *testing.T) {
 		}
 		for i := range 10 {
 			var one int
-			d.Row(srv, fmt.Sprintf(`INSERT INTO Atoms (ContentHash, Modality, SourceType, ByteSize) VALUES (x'%s', 'model', 'ingest_segment', 5) RETURNING 1`, ingest.Sum([]byte{byte(i)})), &one)
+			d.Row(srv, fmt.Sprintf(`INSERT INTO Atoms (ContentHash, Modality, SourceType, ByteSize)
+				VALUES (x'%s', 'model', 'ingest_segment', 5) RETURNING 1`, ingest.Sum([]byte{byte(i)})), &one)
 		}
 		lost := srv.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: tdstest.Commit, Skip: skip / 2,
 			Do: tdstest.Drop()})

@@ -10,18 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// column is what the catalogue has to know of a column that another program may have made.
+// column describes a column, which another program may have made.
 type column struct {
-	json  bool // of the type json
-	units int  // the most UTF-16 units that it holds; negative for max
+	json  bool // of type json
+	units int  // maximum length in UTF-16 units; negative for max
 }
 
-// columns are those of the database, by "Table.Column".
+// columns are the columns of the database, by "Table.Column".
 type columns map[string]column
 
-// readColumns reads what the columns of the database hold. Editions of a table differ in it.
+// readColumns reads the columns, which differ between editions of a table.
 func readColumns(ctx context.Context, db *sql.Conn) (columns, error) {
-	rows, err := db.QueryContext(ctx, `/* ingest: columns */ SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, -1)
+	rows, err := db.QueryContext(ctx, `/* ingest: columns */ SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE,
+			COALESCE(CHARACTER_MAXIMUM_LENGTH, -1)
 		FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND (DATA_TYPE IN (N'nvarchar', N'json')
 			OR TABLE_NAME = N'Atoms' AND COLUMN_NAME = N'Payload')`)
 	if err != nil {
@@ -41,8 +42,8 @@ func readColumns(ctx context.Context, db *sql.Conn) (columns, error) {
 	return all, rows.Err()
 }
 
-// json is how a parameter goes into a column of JSON. The type json has limits that nvarchar(max)
-// has not: what is beyond them is NULL there, and whole in the column's Exact one.
+// json returns the expression that stores a parameter in a JSON column. The type json has limits
+// that nvarchar(max) has not: values beyond them are NULL, and only the Exact column stores them.
 func (c columns) json(name, parameter string) string {
 	if c[name].json {
 		return `TRY_CONVERT(json, ` + parameter + `)`
@@ -50,7 +51,8 @@ func (c columns) json(name, parameter string) string {
 	return parameter
 }
 
-// fit returns a text as the column holds it, and, where that is not all, its bytes for the Exact column.
+// fit returns a text as the column can store it and, if that differs, the text's bytes for the
+// Exact column.
 func (c columns) fit(name, text string) (fitting string, exact []byte) {
 	col, known := c[name]
 	if !known {
@@ -63,7 +65,7 @@ func (c columns) fit(name, text string) (fitting string, exact []byte) {
 	return fitting, exact
 }
 
-// clean returns text as nvarchar can hold it on any engine: without what is not UTF-8, and without NUL.
+// clean replaces invalid UTF-8 and NUL, which nvarchar cannot store on every engine.
 func clean(text string) string {
 	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
 		return text
@@ -71,7 +73,8 @@ func clean(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// cut returns as much of text as fits into so many UTF-16 units; a negative number is no limit.
+// cut returns the prefix of text that fits into so many UTF-16 units; a negative number is no
+// limit.
 func cut(text string, units int) string {
 	if units < 0 || len(text) <= units { // no character takes more units than bytes
 		return text
@@ -87,14 +90,14 @@ func cut(text string, units int) string {
 	return text
 }
 
-// exact is a text that is read from a column and its Exact one.
+// exact is a text read from a column and its Exact column.
 type exact struct {
 	text  sql.NullString
 	bytes []byte
 }
 
-// String returns the text as it was written. Another program that changed the column since, and
-// knows nothing of the other one, is believed, unless what it wrote is how the text begins.
+// String returns the text that was written. If another program has changed the column since, its
+// text counts, unless it is a prefix of what was written.
 func (e *exact) String() string {
 	if e.bytes == nil || !begins(e.bytes, e.text.String) {
 		return e.text.String
@@ -102,12 +105,13 @@ func (e *exact) String() string {
 	return string(e.bytes)
 }
 
-// begins reports whether a column holds as much of what was written as fits.
+// begins reports whether the column stores a prefix of what was written.
 func begins(written []byte, column string) bool {
 	return strings.HasPrefix(clean(string(written)), column)
 }
 
-// json is String for a column of JSON, where the type json writes the same in other words.
+// json is String for a JSON column, in which the type json may write the same value in another
+// form.
 func (e *exact) json() []byte {
 	if e.bytes == nil || e.text.Valid && !sameJSON([]byte(clean(string(e.bytes))), []byte(e.text.String)) {
 		return []byte(e.text.String)
@@ -115,7 +119,7 @@ func (e *exact) json() []byte {
 	return e.bytes
 }
 
-// sameJSON reports whether two texts are the same, or say the same in JSON.
+// sameJSON reports whether two texts are equal, or equal as JSON.
 func sameJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true

@@ -10,24 +10,24 @@ import (
 	"github.com/hartonomous/ingest/schema"
 )
 
-func TestTextsComeBackWhole(t *testing.T) {
+func TestTextRoundTrip(t *testing.T) {
 	cols := columns{"T.Short": {units: 4}, "T.Max": {units: -1}, "T.JSON": {json: true, units: -1}}
 	for name, c := range map[string]struct {
 		column, text, fitting string
 		exact                 bool
 	}{
-		"fits":                     {"T.Short", "abcd", "abcd", false},
-		"empty":                    {"T.Short", "", "", false},
-		"too long":                 {"T.Short", "abcde", "abcd", true},
-		"two units each":           {"T.Short", "😀😀😀", "😀😀", true},
-		"no half of a character":   {"T.Short", "abc😀", "abc", true},
-		"bytes are no units":       {"T.Short", "ääää", "ääää", false},
-		"not UTF-8":                {"T.Max", "a\xff", "a\uFFFD", true},
-		"NUL":                      {"T.Max", "a\x00b", "a\uFFFDb", true},
-		"a surrogate's bytes":      {"T.Max", "\xed\xa0\x80", "\uFFFD", true},
-		"long":                     {"T.Max", strings.Repeat("x", 9000), strings.Repeat("x", 9000), false},
-		"the type json":            {"T.JSON", `{"b": 1,"a":2}`, `{"b": 1,"a":2}`, true},
-		"a column of no such name": {"T.Else", "abcdefgh", "abcdefgh", false},
+		"fits":                {"T.Short", "abcd", "abcd", false},
+		"empty":               {"T.Short", "", "", false},
+		"too long":            {"T.Short", "abcde", "abcd", true},
+		"two units each":      {"T.Short", "😀😀😀", "😀😀", true},
+		"no half characters":  {"T.Short", "abc😀", "abc", true},
+		"bytes are not units": {"T.Short", "ääää", "ääää", false},
+		"not UTF-8":           {"T.Max", "a\xff", "a\uFFFD", true},
+		"NUL":                 {"T.Max", "a\x00b", "a\uFFFDb", true},
+		"a surrogate's bytes": {"T.Max", "\xed\xa0\x80", "\uFFFD", true},
+		"long":                {"T.Max", strings.Repeat("x", 9000), strings.Repeat("x", 9000), false},
+		"the type json":       {"T.JSON", `{"b": 1,"a":2}`, `{"b": 1,"a":2}`, true},
+		"an unknown column":   {"T.Else", "abcdefgh", "abcdefgh", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fitting, bytes := cols.fit(c.column, c.text)
@@ -35,7 +35,7 @@ func TestTextsComeBackWhole(t *testing.T) {
 				t.Errorf("fits as %q, exact %q", fitting, bytes)
 			}
 			if got := (&exact{sql.NullString{String: fitting, Valid: true}, bytes}).String(); got != c.text {
-				t.Errorf("comes back as %q", got)
+				t.Errorf("read as %q", got)
 			}
 			if changed := (&exact{sql.NullString{String: "other", Valid: true}, bytes}).String(); changed != "other" {
 				t.Errorf("after another program's change it is %q", changed)
@@ -44,24 +44,24 @@ func TestTextsComeBackWhole(t *testing.T) {
 	}
 }
 
-func TestTextsOfJSON(t *testing.T) {
+func TestJSONRoundTrip(t *testing.T) {
 	const wrote = `{"b": 1.50, "a":"\u00e4"}`
 	for name, c := range map[string]struct {
 		column sql.NullString
 		exact  string
 		want   string
 	}{
-		"no exact one":               {sql.NullString{String: wrote, Valid: true}, "", wrote},
-		"in other words":             {sql.NullString{String: `{"a":"ä","b":1.5}`, Valid: true}, wrote, wrote},
-		"the same":                   {sql.NullString{String: wrote, Valid: true}, wrote, wrote},
-		"beyond what the type holds": {sql.NullString{}, wrote, wrote},
+		"no Exact value":           {sql.NullString{String: wrote, Valid: true}, "", wrote},
+		"in another form":          {sql.NullString{String: `{"a":"ä","b":1.5}`, Valid: true}, wrote, wrote},
+		"the same":                 {sql.NullString{String: wrote, Valid: true}, wrote, wrote},
+		"beyond the type's limits": {sql.NullString{}, wrote, wrote},
 		"a NUL": {sql.NullString{String: "{\"a\":\"\uFFFD\"}", Valid: true},
 			"{\"a\":\"\x00\"}", "{\"a\":\"\x00\"}"},
 		"changed by another program": {sql.NullString{String: `{"a":"ä","b":2}`, Valid: true}, wrote,
 			`{"a":"ä","b":2}`},
-		"emptied by another program":     {sql.NullString{String: `{}`, Valid: true}, wrote, `{}`},
-		"no longer JSON":                 {sql.NullString{String: `gone`, Valid: true}, wrote, `gone`},
-		"the beginning of what we wrote": {sql.NullString{String: wrote[:9], Valid: true}, wrote, wrote[:9]},
+		"emptied by another program": {sql.NullString{String: `{}`, Valid: true}, wrote, `{}`},
+		"no longer JSON":             {sql.NullString{String: `gone`, Valid: true}, wrote, `gone`},
+		"a prefix of what we wrote":  {sql.NullString{String: wrote[:9], Valid: true}, wrote, wrote[:9]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := exact{text: c.column}
@@ -75,7 +75,7 @@ func TestTextsOfJSON(t *testing.T) {
 	}
 }
 
-func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
+func TestAddressRoundTrip(t *testing.T) {
 	c := &engine{server: schema.Server{Product: "SQL Server"},
 		columns: columns{"LayerTensorSegments.BlobUri": {units: 10},
 			"LayerTensorSegments.BlobName": {units: 10}, "FileSegments.BlobETag": {units: 10}}}
@@ -100,7 +100,7 @@ func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
 				s.modified = sql.NullTime{Time: modified.Truncate(100 * time.Nanosecond), Valid: true}
 			}
 			if got := s.address(); got != a {
-				t.Errorf("comes back as %+v, want %+v", got, a)
+				t.Errorf("read as %+v, want %+v", got, a)
 			}
 			s.etag = sql.NullString{String: "other", Valid: true}
 			if got := s.address().ETag; got != "other" {
@@ -110,7 +110,7 @@ func TestAddressesOfPayloadsComeBackWhole(t *testing.T) {
 	}
 }
 
-// read is a text or NULL as it is read back.
+// read returns a text or NULL as the driver scans it.
 func read(value any) sql.NullString {
 	text, known := value.(string)
 	return sql.NullString{String: text, Valid: known}

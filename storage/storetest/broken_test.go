@@ -17,24 +17,25 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// Short names, for flaws.
+// Short names for the table of flaws.
 type (
 	digest    = ingest.Digest
 	address   = ingest.Address
 	confirmed = func(context.Context) error
 )
 
-// brokenStore names the store that TestBroken runs the suite on, in a process of its own.
+// brokenStore is the environment variable with the flaw of the store on which TestBroken runs the
+// suite, in a process of its own.
 const brokenStore = "INGEST_TEST_BROKEN_STORE"
 
-// broken is a handle on a store in memory that breaks one promise.
+// broken is a handle on a store in memory with one flaw.
 type broken struct {
 	ingest.Store
 	memory *storetest.Memory
 	flaw
 }
 
-// flaw has a function for each verb that is not as it should be. s is the store as it should be.
+// flaw has a function for each verb that is wrong. s.Store is the correct store.
 type flaw struct {
 	put     func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error)
 	replace func(s broken, ctx context.Context, digest digest, at address, p []byte) (address, error)
@@ -52,12 +53,7 @@ func (b broken) Put(ctx context.Context, key ingest.Key, p []byte) (address, err
 	return b.Store.Put(ctx, key, p)
 }
 
-func (b broken) Replace(
-	ctx context.Context,
-	digest digest,
-	at address,
-	p []byte,
-) (address, error) {
+func (b broken) Replace(ctx context.Context, digest digest, at address, p []byte) (address, error) {
 	if b.replace != nil {
 		return b.replace(b, ctx, digest, at, p)
 	}
@@ -85,11 +81,7 @@ func (b broken) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return b.Store.List(ctx)
 }
 
-func (b broken) Delete(
-	ctx context.Context,
-	objects []ingest.Object,
-	confirm confirmed,
-) ([]error, error) {
+func (b broken) Delete(ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
 	if b.delete != nil {
 		return b.delete(b, ctx, objects, confirm)
 	}
@@ -107,7 +99,7 @@ func (b broken) DamageAt(digest digest, at address, p []byte) {
 	b.memory.DamageAt(digest, at, p)
 }
 
-// hidden reports whether the payload of digest is out of use.
+// hidden reports whether a Delete has hidden the payload of digest.
 func (b broken) hidden(digest digest) bool {
 	for object := range b.memory.List(context.Background()) {
 		if object.Digest == digest && object.Hidden {
@@ -119,12 +111,12 @@ func (b broken) hidden(digest digest) bool {
 
 func yes(context.Context) error { return nil }
 
-// flaws break one promise each. want is the part of the suite that must notice.
+// flaws break one rule of the contract each. want is the part of the suite that must fail.
 var flaws = map[string]struct {
 	want string
 	flaw func() flaw
 }{
-	"forgets": {"round_trip", func() flaw {
+	"keeps nothing": {"round_trip", func() flaw {
 		return flaw{put: func(_ broken, _ context.Context, _ ingest.Key, p []byte) (address, error) {
 			return address{URI: "x", Bytes: int64(len(p))}, nil
 		}}
@@ -142,7 +134,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"reads what is there": {"ranges", func() flaw {
+	"reads a short payload": {"ranges", func() flaw {
 		return flaw{
 			get: func(s broken, ctx context.Context, digest digest, at address, offset int64, into []byte) error {
 				err := s.Store.Get(ctx, digest, at, offset, into)
@@ -160,8 +152,8 @@ var flaws = map[string]struct {
 			return at, err
 		}}
 	}},
-	"keeps the memory": {"buffers", func() flaw {
-		var kept sync.Map // many put at once
+	"keeps the caller's memory": {"buffers", func() flaw {
+		var kept sync.Map // Put is called by several goroutines
 		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
 			kept.Store(key.Digest, p)
 			return s.Store.Put(ctx, key, p)
@@ -177,7 +169,7 @@ var flaws = map[string]struct {
 			return nil
 		}}
 	}},
-	"calls twice an error": {"put_twice", func() flaw {
+	"refuses a second Put": {"put_twice", func() flaw {
 		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
 			before := s.memory.Counts().Written
 			at, err := s.Store.Put(ctx, key, p)
@@ -187,14 +179,14 @@ var flaws = map[string]struct {
 			return at, err
 		}}
 	}},
-	"mixes up files": {"positions", func() flaw {
+	"has one address for several files": {"positions", func() flaw {
 		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
 			at, err := s.Store.Put(ctx, key, p)
 			at.URI = fmt.Sprint(key.Digest, key.Model, key.Layer, key.Ordinal)
 			return at, err
 		}}
 	}},
-	"calls missing something else": {"missing", func() flaw {
+	"reports another error for a missing payload": {"missing", func() flaw {
 		return flaw{
 			get: func(s broken, ctx context.Context, digest digest, at address, offset int64, into []byte) error {
 				err := s.Store.Get(ctx, digest, at, offset, into)
@@ -205,7 +197,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"calls damaged missing": {"replace", func() flaw {
+	"reports a damaged payload as missing": {"replace", func() flaw {
 		return flaw{
 			get: func(s broken, ctx context.Context, digest digest, at address, offset int64, into []byte) error {
 				err := s.Store.Get(ctx, digest, at, offset, into)
@@ -216,12 +208,12 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"believes": {"stat", func() flaw {
+	"vouches for everything": {"stat", func() flaw {
 		return flaw{
 			stat: func(broken, context.Context, digest, address) (bool, error) { return true, nil },
 		}
 	}},
-	"calls the missing changed": {"stat", func() flaw {
+	"reports a missing payload as changed": {"stat", func() flaw {
 		return flaw{stat: func(s broken, ctx context.Context, digest digest, at address) (bool, error) {
 			_, err := s.Store.Stat(ctx, digest, at)
 			if errors.Is(err, ingest.ErrNoPayload) {
@@ -230,7 +222,7 @@ var flaws = map[string]struct {
 			return false, err
 		}}
 	}},
-	"asks for no size": {"stat", func() flaw {
+	"ignores a wrong size": {"stat", func() flaw {
 		return flaw{stat: func(s broken, ctx context.Context, digest digest, at address) (bool, error) {
 			_, err := s.Store.Stat(ctx, digest, at)
 			if _, ok := errors.AsType[*ingest.SizeError](err); ok {
@@ -239,7 +231,7 @@ var flaws = map[string]struct {
 			return false, err
 		}}
 	}},
-	"vouches for what it does not know": {"stat", func() flaw {
+	"vouches without a checksum": {"stat", func() flaw {
 		return flaw{stat: func(s broken, ctx context.Context, digest digest, at address) (bool, error) {
 			_, err := s.Store.Stat(ctx, digest, at)
 			return err == nil, err
@@ -252,19 +244,19 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"puts after the end": {"cancelled", func() flaw {
+	"puts after the cancellation": {"cancelled", func() flaw {
 		return flaw{put: func(s broken, _ context.Context, key ingest.Key, p []byte) (address, error) {
 			return s.Store.Put(context.Background(), key, p)
 		}}
 	}},
-	"shows parts": {"whole_payloads", func() flaw {
+	"shows incomplete payloads": {"whole_payloads", func() flaw {
 		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
 			s.memory.Damage(key.Digest, bytes.Clone(p[:len(p)/2]))
 			time.Sleep(20 * time.Millisecond)
 			return s.Store.Replace(ctx, key.Digest, address{}, p)
 		}}
 	}},
-	"is away while it replaces": {"whole_payloads", func() flaw {
+	"lacks the payload during Replace": {"whole_payloads", func() flaw {
 		return flaw{
 			replace: func(s broken, ctx context.Context, digest digest, _ address, p []byte) (address, error) {
 				s.memory.Damage(digest, nil)
@@ -278,7 +270,7 @@ var flaws = map[string]struct {
 			return func(func(ingest.Object, error) bool) {}
 		}}
 	}},
-	"deletes once": {"delete", func() flaw {
+	"fails to delete twice": {"delete", func() flaw {
 		return flaw{
 			delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
 				before := s.memory.Payloads()
@@ -292,7 +284,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"deletes what was written again": {"delete", func() flaw {
+	"deletes a payload that was rewritten": {"delete", func() flaw {
 		return flaw{
 			delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
 				now := map[string]ingest.Object{}
@@ -306,7 +298,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"reads nothing that is hidden": {"delete", func() flaw {
+	"reads no hidden payload": {"delete", func() flaw {
 		return flaw{
 			get: func(s broken, ctx context.Context, digest digest, at address, offset int64, into []byte) error {
 				if s.hidden(digest) {
@@ -316,7 +308,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"does not listen": {"put_back", func() flaw {
+	"ignores a refusal": {"put_back", func() flaw {
 		return flaw{
 			delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
 				err := confirm(ctx)
@@ -325,7 +317,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"puts nothing back": {"put_back", func() flaw {
+	"restores nothing": {"put_back", func() flaw {
 		return flaw{
 			delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
 				var refused error
@@ -336,11 +328,10 @@ var flaws = map[string]struct {
 					}
 					return nil
 				})
-				failed, err := killed.Delete(
-					ctx,
-					objects,
-					func(ctx context.Context) error { refused = confirm(ctx); return refused },
-				)
+				failed, err := killed.Delete(ctx, objects, func(ctx context.Context) error {
+					refused = confirm(ctx)
+					return refused
+				})
 				if refused != nil {
 					return make([]error, len(objects)), refused
 				}
@@ -348,7 +339,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"relies on what is hidden": {"pauses", func() flaw {
+	"relies on a hidden payload": {"pauses", func() flaw {
 		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
 			if s.hidden(key.Digest) {
 				return address{URI: "memory:" + key.Digest.String(), Bytes: int64(len(p))}, nil
@@ -356,7 +347,7 @@ var flaws = map[string]struct {
 			return s.Store.Put(ctx, key, p)
 		}}
 	}},
-	"asks before it hides": {"pauses", func() flaw {
+	"confirms before it hides": {"pauses", func() flaw {
 		return flaw{
 			delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
 				if err := confirm(ctx); err != nil {
@@ -366,7 +357,7 @@ var flaws = map[string]struct {
 			},
 		}
 	}},
-	"lists nothing that is hidden": {"kills", func() flaw {
+	"lists no hidden payload": {"kills", func() flaw {
 		return flaw{list: func(s broken, ctx context.Context) iter.Seq2[ingest.Object, error] {
 			return func(yield func(ingest.Object, error) bool) {
 				for object, err := range s.Store.List(ctx) {
@@ -377,7 +368,7 @@ var flaws = map[string]struct {
 			}
 		}}
 	}},
-	"belongs to the last one": {"owner", func() flaw {
+	"belongs to the last claim": {"owner", func() flaw {
 		owner := ""
 		return flaw{owner: func(_ broken, ctx context.Context, claim string) (string, error) {
 			if claim != "" && ctx.Err() == nil {
@@ -386,14 +377,14 @@ var flaws = map[string]struct {
 			return owner, ctx.Err()
 		}}
 	}},
-	"belongs to whom it likes": {"owner", func() flaw {
+	"belongs to every claim": {"owner", func() flaw {
 		return flaw{
 			owner: func(_ broken, ctx context.Context, claim string) (string, error) { return claim, ctx.Err() },
 		}
 	}},
 }
 
-// placeOf makes stores that break a promise.
+// placeOf creates stores with a flaw.
 func placeOf(flawed func() flaw) func(*testing.T) storetest.Open {
 	return func(*testing.T) storetest.Open {
 		memory, flaw := &storetest.Memory{}, flawed()
@@ -404,17 +395,17 @@ func placeOf(flawed func() flaw) func(*testing.T) storetest.Open {
 func TestBroken(t *testing.T) {
 	name := os.Getenv(brokenStore)
 	if name == "" {
-		t.Skip("no broken store is named for it: it is run by TestSuiteNotices")
+		t.Skip(brokenStore + " is not set: TestSuiteNotices runs this test")
 	}
 	storetest.Run(t, placeOf(flaws[name].flaw))
 }
 
-// TestNotBroken: what the broken ones are made of is not broken.
+// TestNotBroken runs the suite on the broken store without a flaw.
 func TestNotBroken(t *testing.T) {
 	storetest.Run(t, placeOf(func() flaw { return flaw{} }))
 }
 
-// runBroken runs a part of the suite on one of the stores that break a promise.
+// runBroken runs a part of the suite on the store with the named flaw.
 func runBroken(name, part string) (output string, err error) {
 	suite := exec.Command(os.Args[0], "-test.run=^TestBroken$/^"+part+"$", "-test.v")
 	suite.Env = append(os.Environ(), brokenStore+"="+name)
@@ -422,7 +413,7 @@ func runBroken(name, part string) (output string, err error) {
 	return string(out), err
 }
 
-// TestSuiteNotices: a suite that passes every store proves nothing.
+// TestSuiteNotices checks that the suite fails for each flaw.
 func TestSuiteNotices(t *testing.T) {
 	for name, test := range flaws {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// confirmed lets a Delete go on.
+// confirmed is a confirm that lets Delete continue.
 func confirmed(context.Context) error { return nil }
 
 func objectsOf(t *testing.T, s ingest.Store) []ingest.Object {
@@ -23,7 +23,7 @@ func objectsOf(t *testing.T, s ingest.Store) []ingest.Object {
 	return all
 }
 
-// removeAll deletes all that is in the store.
+// removeAll deletes everything in the store.
 func removeAll(t *testing.T, s ingest.Store) {
 	t.Helper()
 	objects := objectsOf(t, s)
@@ -66,7 +66,7 @@ func list(t *testing.T, s ingest.Store) {
 	}
 }
 
-// deletes checks that what was listed is deleted once confirm has said so, and nothing else.
+// deletes checks that Delete deletes the given objects after confirm has returned nil, and nothing else.
 func deletes(t *testing.T, s ingest.Store) {
 	p, q, kept := payload(5000, 31), payload(6000, 32), payload(7000, 33)
 	digest, address := put(t, s, p)
@@ -86,12 +86,12 @@ func deletes(t *testing.T, s ingest.Store) {
 		asked := 0
 		failed, err := s.Delete(t.Context(), objects, func(context.Context) error {
 			if asked++; state == "is there" {
-				wantPayload(t, s, digest, address, p) // hidden, and not gone: it may be put back
+				wantPayload(t, s, digest, address, p) // hidden objects can still be read
 			}
 			return nil
 		})
 		if err != nil || asked != 1 || len(failed) != len(objects) {
-			t.Fatalf("Delete of what %s: %d errors, %v, confirm was asked %d times", state, len(failed), err, asked)
+			t.Fatalf("Delete of what %s: %d errors, %v, %d calls of confirm", state, len(failed), err, asked)
 		}
 		for i, object := range objects {
 			if wrong := failed[i]; (object.Digest == rewritten) != errors.Is(wrong, ingest.ErrModified) ||
@@ -120,8 +120,8 @@ func deletes(t *testing.T, s ingest.Store) {
 	wantPayload(t, s, digest, address, p)
 }
 
-// putBack checks that nothing goes if confirm does not say so, and that a Put does not rely on what
-// is hidden.
+// putBack checks that Delete restores everything if confirm returns an error, and that Put does not
+// rely on a hidden payload.
 func putBack(t *testing.T, s ingest.Store) {
 	refused := errors.New("refused")
 	p, q := payload(100_000, 34), payload(500, 35)
@@ -158,8 +158,8 @@ func putBack(t *testing.T, s ingest.Store) {
 	}
 }
 
-// owner checks that the first catalogue that claims a store owns it, and that a look leaves no
-// trace.
+// owner checks that the first catalogue that claims a store owns it, and that reading the owner
+// claims nothing.
 func owner(t *testing.T, place func(*testing.T) Open) {
 	for _, identity := range []string{
 		"0f8fad5b-d9cb-469f-a165-70867728950e", "UPPER", "a/b\\c:d*e", "..", "100%25", "ü \n\x00",
@@ -177,7 +177,7 @@ func owner(t *testing.T, place func(*testing.T) Open) {
 		}
 		s := open(t, nil)
 		if found := objectsOf(t, s); len(found) != 0 {
-			t.Errorf("List takes the owner for a payload: %v", found)
+			t.Errorf("List yields the owner as a payload: %v", found)
 		}
 	}
 	open := place(t)
@@ -196,10 +196,10 @@ func owner(t *testing.T, place func(*testing.T) Open) {
 	first := <-owners
 	for range claims - 1 {
 		if next := <-owners; next != first {
-			t.Errorf("of several that claim at once, one is told %q and another %q", first, next)
+			t.Errorf("of several simultaneous claims, one returned %q and another %q", first, next)
 		}
 	}
-	// Each step of a claim may be its last.
+	// A claim may be killed at each of its steps.
 	everyStep(t, func(t *testing.T, step func() error) {
 		open := place(t)
 		killed, err := open(t, step).Owner(t.Context(), "killed")

@@ -10,31 +10,27 @@ import (
 
 var _ ingest.Store = Discard{}
 
-// Discard takes every payload and keeps none: for runs that only hash. It belongs to each catalogue
-// that claims it.
+// Discard accepts every payload and stores none, for runs that only hash. It returns each claim as
+// its owner.
 type Discard struct{}
 
 // Owner returns claim.
 func (Discard) Owner(ctx context.Context, claim string) (string, error) { return claim, ctx.Err() }
 
-// Put forgets payload.
+// Put drops payload.
 func (Discard) Put(ctx context.Context, _ ingest.Key, payload []byte) (ingest.Address, error) {
 	return ingest.Address{URI: "discard:", Bytes: int64(len(payload))}, ctx.Err()
 }
 
-// Replace forgets payload.
-func (d Discard) Replace(
-	ctx context.Context,
-	digest ingest.Digest,
-	_ ingest.Address,
-	payload []byte,
-) (ingest.Address, error) {
+// Replace drops payload.
+func (d Discard) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address,
+	payload []byte) (ingest.Address, error) {
 	return d.Put(ctx, ingest.Key{Digest: digest}, payload)
 }
 
 // Get finds nothing.
 func (Discard) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, _ int64, _ []byte) error {
-	return fmt.Errorf("nothing was kept of %s: %w", digest.Short(), ingest.ErrNoPayload)
+	return fmt.Errorf("%s was not stored: %w", digest.Short(), ingest.ErrNoPayload)
 }
 
 // Stat finds nothing.

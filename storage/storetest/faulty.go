@@ -9,25 +9,25 @@ import (
 
 var _ ingest.Store = (*Faulty)(nil)
 
-// Call is one moment of a call to a Faulty store.
+// Call is one call of the Hook of a Faulty store.
 type Call struct {
 	Verb   string        // "Owner", "Put", "Get", "Stat", "Replace", "List" or "Delete"
 	Digest ingest.Digest // zero for Owner, List and Delete
-	// Done is unset before the effect and set after it.
+	// Done is false before the effect and true after it.
 	Done bool
 }
 
-// Faulty passes calls on to a store, and asks Hook before the effect of each
-// verb and again after it. An error of the first kind is a call that failed; one
-// of the second a call that only looks so: its effect is there. List asks before
-// its first object and after its last.
+// Faulty passes calls on to a store, and calls Hook before the effect of each verb and again after
+// it. If the first call of Hook returns an error, the verb has no effect; if the second does, the
+// verb has had its effect and its result is lost. List calls Hook before its first object and after
+// its last.
 type Faulty struct {
 	Store ingest.Store
-	// Hook must be set, and may be called by many goroutines at once. It may wait.
+	// Hook must be set, and may be called by many goroutines at once. It may block.
 	Hook func(ctx context.Context, call Call) error
 }
 
-// around returns nothing beside an error: a caller must not use what came with it.
+// around returns a zero result with an error, because callers must not use another.
 func around[T any](ctx context.Context, f *Faulty, call Call, act func() (T, error)) (result T, err error) {
 	var nothing T
 	if err := f.Hook(ctx, call); err != nil {
@@ -50,34 +50,22 @@ func (f *Faulty) Owner(ctx context.Context, claim string) (string, error) {
 
 // Put satisfies ingest.Store.
 func (f *Faulty) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
-	return around(
-		ctx,
-		f,
-		Call{Verb: "Put", Digest: key.Digest},
-		func() (ingest.Address, error) { return f.Store.Put(ctx, key, payload) },
-	)
+	return around(ctx, f, Call{Verb: "Put", Digest: key.Digest}, func() (ingest.Address, error) {
+		return f.Store.Put(ctx, key, payload)
+	})
 }
 
 // Replace satisfies ingest.Store.
-func (f *Faulty) Replace(
-	ctx context.Context,
-	digest ingest.Digest,
-	address ingest.Address,
-	payload []byte,
-) (ingest.Address, error) {
+func (f *Faulty) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address,
+	payload []byte) (ingest.Address, error) {
 	return around(ctx, f, Call{Verb: "Replace", Digest: digest}, func() (ingest.Address, error) {
 		return f.Store.Replace(ctx, digest, address, payload)
 	})
 }
 
 // Get satisfies ingest.Store.
-func (f *Faulty) Get(
-	ctx context.Context,
-	digest ingest.Digest,
-	address ingest.Address,
-	offset int64,
-	into []byte,
-) error {
+func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
+	into []byte) error {
 	_, err := around(ctx, f, Call{Verb: "Get", Digest: digest}, func() (struct{}, error) {
 		return struct{}{}, f.Store.Get(ctx, digest, address, offset, into)
 	})
@@ -86,12 +74,9 @@ func (f *Faulty) Get(
 
 // Stat satisfies ingest.Store.
 func (f *Faulty) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
-	return around(
-		ctx,
-		f,
-		Call{Verb: "Stat", Digest: digest},
-		func() (bool, error) { return f.Store.Stat(ctx, digest, address) },
-	)
+	return around(ctx, f, Call{Verb: "Stat", Digest: digest}, func() (bool, error) {
+		return f.Store.Stat(ctx, digest, address)
+	})
 }
 
 // List satisfies ingest.Store.
@@ -114,11 +99,8 @@ func (f *Faulty) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 }
 
 // Delete satisfies ingest.Store.
-func (f *Faulty) Delete(
-	ctx context.Context,
-	objects []ingest.Object,
-	confirm func(context.Context) error,
-) ([]error, error) {
+func (f *Faulty) Delete(ctx context.Context, objects []ingest.Object,
+	confirm func(context.Context) error) ([]error, error) {
 	var failed []error
 	_, err := around(ctx, f, Call{Verb: "Delete"}, func() (_ struct{}, err error) {
 		failed, err = f.Store.Delete(ctx, objects, confirm)

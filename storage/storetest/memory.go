@@ -20,12 +20,11 @@ var (
 	_ Damager      = (*Memory)(nil)
 )
 
-// Memory is a store in memory, for tests. The zero value is an empty store. It
-// refuses a payload that does not have the digest it is put under: a caller that
-// mixes two up is found here.
+// Memory is a store in memory, for tests. The zero value is an empty store. It refuses payloads that
+// do not have the digest under which they are put, to find callers that confuse two payloads.
 type Memory struct {
 	mu     sync.Mutex
-	stored map[string]kept // by the store's own name
+	stored map[string]kept // by the name in the store
 	owner  string
 	writes int
 	counts Counts
@@ -35,12 +34,12 @@ type kept struct {
 	digest   ingest.Digest
 	payload  []byte
 	modified time.Time
-	tag      string // of this write, or of the hiding
-	hidden   string // by which Delete; empty for none
+	tag      string // changed by each write and by hiding
+	hidden   string // the Delete that hid it; empty for none
 }
 
-// Counts says how often each verb was called, and how many payloads and bytes
-// Put and Replace wrote.
+// Counts has the number of calls of each verb, and of the payloads and bytes that Put and Replace
+// wrote.
 type Counts struct {
 	Owner, Put, Get, Stat, Replace, List, Delete int
 
@@ -68,7 +67,7 @@ func (m *Memory) Payloads() int {
 	return n
 }
 
-// Damage puts these bytes under digest, whatever they are; nil removes what is there.
+// Damage stores payload under digest without a check; nil removes the stored payload.
 func (m *Memory) Damage(digest ingest.Digest, payload []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +83,7 @@ func (m *Memory) DamageAt(digest ingest.Digest, _ ingest.Address, payload []byte
 	m.Damage(digest, payload)
 }
 
-// Leave puts the remains of an interrupted write into the store.
+// Leave stores the remains of an interrupted write.
 func (m *Memory) Leave(name string, remains []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -127,12 +126,8 @@ func (m *Memory) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 }
 
 // Replace satisfies ingest.Store.
-func (m *Memory) Replace(
-	ctx context.Context,
-	digest ingest.Digest,
-	_ ingest.Address,
-	payload []byte,
-) (ingest.Address, error) {
+func (m *Memory) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address,
+	payload []byte) (ingest.Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Replace++
@@ -144,11 +139,8 @@ func (m *Memory) write(ctx context.Context, digest ingest.Digest, payload []byte
 		return ingest.Address{}, err
 	}
 	if ingest.Sum(payload) != digest {
-		return ingest.Address{}, fmt.Errorf(
-			"%d bytes were put under %s, which is not their digest",
-			len(payload),
-			digest.Short(),
-		)
+		return ingest.Address{}, fmt.Errorf("%d bytes were put under %s, which is not their digest", len(payload),
+			digest.Short())
 	}
 	m.keep(digest.String(), digest, payload)
 	m.counts.Written++
@@ -160,7 +152,7 @@ func memoryAddress(digest ingest.Digest, payload []byte) ingest.Address {
 	return ingest.Address{URI: "memory:" + digest.String(), Bytes: int64(len(payload))}
 }
 
-// find returns the payload of digest, if it has the size that the address says.
+// find returns the payload of digest if it has the size of the address.
 func (m *Memory) find(ctx context.Context, digest ingest.Digest, address ingest.Address) ([]byte, error) {
 	there, ok := m.stored[digest.String()]
 	switch size := int64(len(there.payload)); {
@@ -175,13 +167,8 @@ func (m *Memory) find(ctx context.Context, digest ingest.Digest, address ingest.
 }
 
 // Get satisfies ingest.Store.
-func (m *Memory) Get(
-	ctx context.Context,
-	digest ingest.Digest,
-	address ingest.Address,
-	offset int64,
-	into []byte,
-) error {
+func (m *Memory) Get(ctx context.Context, digest ingest.Digest, address ingest.Address, offset int64,
+	into []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Get++
@@ -232,21 +219,15 @@ func (m *Memory) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 }
 
 // Delete satisfies ingest.Store.
-func (m *Memory) Delete(
-	ctx context.Context,
-	objects []ingest.Object,
-	confirm func(context.Context) error,
-) ([]error, error) {
+func (m *Memory) Delete(ctx context.Context, objects []ingest.Object,
+	confirm func(context.Context) error) ([]error, error) {
 	return m.delete(ctx, objects, confirm, func() error { return nil })
 }
 
-// delete calls step between every two steps. An error of it ends the call there, as a kill does.
-func (m *Memory) delete(
-	ctx context.Context,
-	objects []ingest.Object,
-	confirm func(context.Context) error,
-	step func() error,
-) ([]error, error) {
+// delete calls step between every two steps. If step returns an error, the call ends there, as if it
+// was killed.
+func (m *Memory) delete(ctx context.Context, objects []ingest.Object, confirm func(context.Context) error,
+	step func() error) ([]error, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -308,7 +289,8 @@ func (m *Memory) count(n *int) {
 	*n++
 }
 
-// Handle returns another handle on the store, which calls step between every two steps of a Delete.
+// Handle returns another handle on the store that calls step between every two steps of Put and
+// Delete; nil returns m.
 func (m *Memory) Handle(step func() error) ingest.Store {
 	if step == nil {
 		return m
@@ -332,10 +314,7 @@ func (s stepped) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 	return address, err
 }
 
-func (s stepped) Delete(
-	ctx context.Context,
-	objects []ingest.Object,
-	confirm func(context.Context) error,
-) ([]error, error) {
+func (s stepped) Delete(ctx context.Context, objects []ingest.Object,
+	confirm func(context.Context) error) ([]error, error) {
 	return s.delete(ctx, objects, confirm, s.step)
 }

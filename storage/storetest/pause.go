@@ -10,11 +10,11 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// errKilled is what a step returns once its process was killed.
+// errKilled is returned by the steps of a killed process.
 var errKilled = errors.New("killed")
 
-// everyStep runs test again and again: the first time it is killed at its first step, then at its
-// second, until it gets to its end. It returns how many steps there are.
+// everyStep runs test repeatedly, killed at its first step, then at its second, until it runs to its
+// end. It returns the number of steps.
 func everyStep(t *testing.T, test func(t *testing.T, step func() error)) int {
 	t.Helper()
 	for at := 1; ; at++ {
@@ -36,15 +36,15 @@ func everyStep(t *testing.T, test func(t *testing.T, step func() error)) int {
 	}
 }
 
-// ledger stands for a catalogue: one job at a time, and rows that are written under its lease
-// alone.
+// ledger is a minimal catalogue: it has one job at a time, and only the job with the lease writes
+// rows.
 type ledger struct {
 	mu   sync.Mutex
-	job  int // whose lease is live
+	job  int // the one with the lease
 	rows map[ingest.Digest]ingest.Address
 }
 
-// begin opens a job, and so ends the lease of the one before.
+// begin opens a job and ends the lease of the job before.
 func (l *ledger) begin() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,7 +52,7 @@ func (l *ledger) begin() int {
 	return l.job
 }
 
-// record writes a row, if job still has its lease.
+// record writes a row if job still has the lease.
 func (l *ledger) record(job int, digest ingest.Digest, address ingest.Address) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ func (l *ledger) needs(digest ingest.Digest) bool {
 
 var errLost = errors.New("the lease was lost")
 
-// confirm is what gc answers to Delete.
+// confirm is the confirm function of gc.
 func (l *ledger) confirm(job int, objects []ingest.Object) error {
 	l.mu.Lock()
 	held := l.job == job
@@ -86,7 +86,7 @@ func (l *ledger) confirm(job int, objects []ingest.Object) error {
 	return nil
 }
 
-// gc is one that runs as package gc does. step is called where it could be paused.
+// gc collects garbage as package gc does. step is called where it may be paused.
 func (l *ledger) gc(ctx context.Context, s ingest.Store, step func() error) error {
 	job := l.begin()
 	var garbage, hidden []ingest.Object
@@ -139,13 +139,14 @@ func newScene(t *testing.T, open Open) *scene {
 	return s
 }
 
-func going() error { return nil }
+// unpaused is a step that does nothing.
+func unpaused() error { return nil }
 
-// run is a whole run of another process: it puts the payload and records it. step is called between
-// the steps of Put.
+// run is a complete run of another process: it puts the payload and records it. step is called
+// between the steps of Put.
 func (s *scene) run(t *testing.T, step func() error) {
 	job, store := s.begin(), s.open(t, step)
-	_, _ = store.Owner(t.Context(), "") // a store by position has to know it
+	_, _ = store.Owner(t.Context(), "") // stores by position need it before Put
 	address, err := store.Put(t.Context(), keyOf(s.digest), s.payload)
 	if err == nil {
 		s.record(job, s.digest, address)
@@ -154,10 +155,10 @@ func (s *scene) run(t *testing.T, step func() error) {
 	}
 }
 
-// collect is a whole gc of another process.
+// collect is a complete gc of another process.
 func (s *scene) collect(t *testing.T) {
-	if err := s.gc(t.Context(), s.open(t, nil), going); err != nil {
-		t.Errorf("a gc that nobody disturbs: %v", err)
+	if err := s.gc(t.Context(), s.open(t, nil), unpaused); err != nil {
+		t.Errorf("gc without interruptions: %v", err)
 	}
 }
 
@@ -169,8 +170,8 @@ func (s *scene) check(t *testing.T) {
 	}
 }
 
-// pauses stops a gc between every two of its steps, for as long as others take to run from their
-// beginning to their end. Nothing that they have recorded may be missing afterwards.
+// pauses pauses a gc between every two of its steps while others run from beginning to end. No
+// payload that they have recorded may be missing afterwards.
 func pauses(t *testing.T, place func(*testing.T) Open) {
 	for name, others := range map[string]func(*testing.T, *scene){
 		"a run":        func(t *testing.T, s *scene) { s.run(t, nil) },
@@ -205,7 +206,7 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 	t.Run("a paused run", func(t *testing.T) { bothPaused(t, place(t)) })
 }
 
-// killedAt is a step that is the last one when it is called for the n-th time.
+// killedAt returns a step that succeeds n times and then reports a kill.
 func killedAt(n int) func() error {
 	return func() error {
 		if n--; n < 0 {
@@ -215,10 +216,10 @@ func killedAt(n int) func() error {
 	}
 }
 
-// pausedAt runs a gc that is paused at the n-th of its steps while others run. It reports whether
-// gc got so far.
+// pausedAt runs a gc that is paused after n steps while others run. It reports whether gc has that
+// many steps.
 func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
-	var mu sync.Mutex // a store may take several steps at once
+	var mu sync.Mutex // a store may call step from several goroutines
 	step := func() error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -230,24 +231,24 @@ func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
 	}
 	err := s.gc(t.Context(), s.open(t, step), step)
 	if !paused && err != nil {
-		t.Errorf("a gc that nobody disturbs: %v", err)
+		t.Errorf("gc without interruptions: %v", err)
 	}
 	return paused
 }
 
-// bothPaused pauses gc at one of its steps until a Put of another run has come to one of its own,
-// which then waits until gc has run to its end.
+// bothPaused pauses gc at one of its steps until a Put of another run has reached one of its own
+// steps, where it waits until gc has finished.
 func bothPaused(t *testing.T, open Open) {
 	for atGC, moreGC := 0, true; moreGC; atGC++ {
 		for atPut, morePut := 0, true; morePut; atPut++ {
 			s := newScene(t, open)
-			gone, ended, waits := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+			collected, ended, waits := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
 			moreGC = s.pausedAt(t, atGC, func() {
 				n := atPut
 				step := func() error {
 					if n--; n == -1 {
 						waits <- true
-						<-gone
+						<-collected
 					}
 					return nil
 				}
@@ -258,7 +259,7 @@ func bothPaused(t *testing.T, open Open) {
 				}()
 				morePut = <-waits
 			})
-			close(gone)
+			close(collected)
 			if !moreGC {
 				break
 			}
@@ -273,8 +274,8 @@ func bothPaused(t *testing.T, open Open) {
 	}
 }
 
-// kills ends a gc between every two of its steps. What it has hidden is found by those who need it,
-// is put back by the next gc, or goes with that.
+// kills kills a gc between every two of its steps. The objects that it has hidden can still be read,
+// and the next gc restores or deletes them.
 func kills(t *testing.T, place func(*testing.T) Open) {
 	for name, then := range map[string]func(*testing.T, *scene){
 		"a gc": func(t *testing.T, s *scene) {
@@ -305,8 +306,7 @@ func kills(t *testing.T, place func(*testing.T) Open) {
 	t.Run("a row", func(t *testing.T) { keptByARow(t, place(t)) })
 }
 
-// keptByARow has a row come to need what a gc is about to delete, and kills that gc before it has
-// asked for rows.
+// keptByARow records a row for a payload that a gc is about to delete, and kills the gc at each step.
 func keptByARow(t *testing.T, open Open) {
 	everyStep(t, func(t *testing.T, step func() error) {
 		s := newScene(t, open)
@@ -325,7 +325,7 @@ func keptByARow(t *testing.T, open Open) {
 	})
 }
 
-// inPlace fails unless the store holds the payload alone, and in use.
+// inPlace checks that the store holds only the payload, and that it is not hidden.
 func (s *scene) inPlace(t *testing.T) {
 	t.Helper()
 	s.check(t)

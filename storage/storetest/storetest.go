@@ -1,6 +1,6 @@
-// Package storetest is the contract of ingest.Store as tests that every store
-// runs, and stores for the tests of others: Memory, which counts, Faulty, which
-// fails when it is told to, and Discard, which keeps nothing.
+// Package storetest tests implementations of ingest.Store: Run is the suite of the contract. It also
+// has stores for other tests: Memory, which counts calls, Faulty, which fails on purpose, and
+// Discard, which stores nothing.
 package storetest
 
 import (
@@ -15,13 +15,12 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Open returns another handle on one store, as each process has its own. step, if not nil, is
-// called between every two steps that the handle takes to change the store: it may wait, and its
-// error ends the handle's work there, as a kill does.
+// Open returns another handle on the same store, as another process would have. step, if not nil, is
+// called between every two steps with which the handle changes the store. It may block; if it
+// returns an error, the call ends there, as if the process was killed.
 type Open func(t *testing.T, step func() error) ingest.Store
 
-// Run checks that a store keeps every promise of ingest.Store. place makes a place that holds
-// nothing yet, a new one at each call.
+// Run tests the contract of ingest.Store. place creates an empty store at each call.
 func Run(t *testing.T, place func(t *testing.T) Open) {
 	for name, test := range map[string]func(*testing.T, ingest.Store){
 		"round trip":     roundTrip,
@@ -50,18 +49,18 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 	}
 }
 
-// Damager is what a store under test may satisfy, so that Run can check what Stat, Replace and Get
-// say of a payload that was damaged.
+// Damager may be implemented by a store under test, so that Run can test Stat, Replace and Get with
+// damaged payloads.
 type Damager interface {
-	// DamageAt puts these bytes in the place of the payload at address.
+	// DamageAt replaces the payload at address with other bytes.
 	DamageAt(digest ingest.Digest, address ingest.Address, payload []byte)
 }
 
-// sizes are those around the pages that direct writes care for, and one that is
-// larger than a segment and no whole number of pages.
+// sizes has sizes around the page size, which matters for direct writes, and one that is larger than
+// a segment and not a multiple of the page size.
 var sizes = []int{0, 1, 4095, 4096, 4097, 1 << 20, 8<<20 + 13}
 
-// payload returns bytes that no other seed gives.
+// payload returns random bytes that depend on seed.
 func payload(size int, seed uint64) []byte {
 	var key [32]byte
 	for i := range 8 {
@@ -72,7 +71,7 @@ func payload(size int, seed uint64) []byte {
 	return p
 }
 
-// keyOf is a key with a position that no other payload has.
+// keyOf returns a key with a position that no other payload has.
 func keyOf(digest ingest.Digest) ingest.Key {
 	return ingest.Key{
 		Digest:  digest,
@@ -109,7 +108,7 @@ func wantPayload(t *testing.T, s ingest.Store, digest ingest.Digest, address ing
 		t.Fatalf("Get of %d bytes: %v", len(want), err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Fatalf("Get returned %d other bytes than the %d that were put", len(got), len(want))
+		t.Fatalf("Get returned %d bytes that differ from the %d that were put", len(got), len(want))
 	}
 }
 
@@ -118,14 +117,14 @@ func roundTrip(t *testing.T, s ingest.Store) {
 		p := payload(size, uint64(i))
 		digest, address := put(t, s, p)
 		wantPayload(t, s, digest, address, p)
-		// From memory that begins at an odd address too.
+		// Memory at an odd address works too.
 		odd := payload(size+1, uint64(100+i))[1:]
 		digest, address = put(t, s, odd)
 		wantPayload(t, s, digest, address, odd)
 	}
 }
 
-// ranges checks that a part of a payload is read, and only what is there.
+// ranges checks reads of parts of a payload, and that parts outside of it are refused.
 func ranges(t *testing.T, s ingest.Store) {
 	p := payload(10_000, 30)
 	digest, address := put(t, s, p)
@@ -145,13 +144,11 @@ func ranges(t *testing.T, s ingest.Store) {
 		}
 	}
 	absent := ingest.Sum([]byte("absent"))
-	if err := s.Get(t.Context(), absent, ingest.Address{Bytes: 100}, 10, make([]byte, 10)); !errors.Is(
-		err,
-		ingest.ErrNoPayload,
-	) {
+	err := s.Get(t.Context(), absent, ingest.Address{Bytes: 100}, 10, make([]byte, 10))
+	if !errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get of a part of a missing payload: %v", err)
 	}
-	for _, size := range []int64{9_999, 10_001, 20_000} { // rows that say something else
+	for _, size := range []int64{9_999, 10_001, 20_000} { // rows with a wrong size
 		wrong := address
 		wrong.Bytes = size
 		var damaged *ingest.SizeError
@@ -163,7 +160,7 @@ func ranges(t *testing.T, s ingest.Store) {
 	}
 }
 
-// buffers checks that Put neither changes nor keeps the payload's memory.
+// buffers checks that Put neither changes nor retains the memory of the payload.
 func buffers(t *testing.T, s ingest.Store) {
 	original := payload(10_000, 1)
 	given := bytes.Clone(original)
@@ -206,9 +203,9 @@ func putAtOnce(t *testing.T, s ingest.Store) {
 	group.Wait()
 }
 
-// positions checks that the rows of one content have one address, or each its own: then another
-// payload for a row takes the place of the one that was there, as after a run that was cut off
-// before its row, and the others keep theirs.
+// positions checks that rows with the same content have either one address or one each. In the
+// second case, another payload for a row replaces the first, as after a run that ended before it
+// recorded the row, and the other rows keep theirs.
 func positions(t *testing.T, s ingest.Store) {
 	if _, err := s.Owner(t.Context(), "catalogue"); err != nil {
 		t.Fatal(err)
@@ -267,7 +264,7 @@ func missing(t *testing.T, s ingest.Store) {
 	there := payload(1000, 4)
 	_, address := put(t, s, there)
 	absent := ingest.Sum([]byte("absent"))
-	for name, address := range map[string]ingest.Address{"size alone": {Bytes: 6}, "empty": {}} {
+	for name, address := range map[string]ingest.Address{"with a size": {Bytes: 6}, "empty": {}} {
 		if _, err := get(t.Context(), s, absent, address); !errors.Is(err, ingest.ErrNoPayload) {
 			t.Errorf("Get of a missing payload, address %s: %v, want ErrNoPayload", name, err)
 		}
@@ -275,7 +272,7 @@ func missing(t *testing.T, s ingest.Store) {
 	wantPayload(t, s, ingest.Sum(there), address, there)
 }
 
-// stat checks what a store says of payloads without reading them.
+// stat checks Stat for stored, missing, rewritten and damaged payloads.
 func stat(t *testing.T, s ingest.Store) {
 	p := payload(5000, 22)
 	digest, address := put(t, s, p)
@@ -292,12 +289,7 @@ func stat(t *testing.T, s ingest.Store) {
 		t.Helper()
 		if vouched, err := s.Stat(t.Context(), digest, address); err == nil || vouched ||
 			errors.Is(err, ingest.ErrNoPayload) {
-			t.Errorf(
-				"Stat of a payload %s: %v, %v, want an error that does not say that it is missing",
-				what,
-				vouched,
-				err,
-			)
+			t.Errorf("Stat of a payload %s: %v, %v, want an error other than ErrNoPayload", what, vouched, err)
 		}
 	}
 	larger := address

@@ -63,7 +63,7 @@ func TestMemoryCounts(t *testing.T) {
 		t.Errorf("three puts of one payload: %+v", got)
 	}
 	if _, err := m.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, payload); err == nil {
-		t.Error("a payload under the digest of another was taken")
+		t.Error("a payload was stored under the digest of another")
 	}
 	m.Damage(digest, []byte("pay"))
 	if err := m.Get(t.Context(), digest, ingest.Address{Bytes: 7}, 0, make([]byte, 7)); err == nil ||
@@ -83,10 +83,8 @@ func TestDiscard(t *testing.T) {
 	if err != nil || address.Bytes != 7 || address.URI == "" {
 		t.Errorf("%+v, %v", address, err)
 	}
-	if err := (storetest.Discard{}).Get(t.Context(), key.Digest, address, 0, make([]byte, 7)); !errors.Is(
-		err,
-		ingest.ErrNoPayload,
-	) {
+	err = storetest.Discard{}.Get(t.Context(), key.Digest, address, 0, make([]byte, 7))
+	if !errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("Get: %v", err)
 	}
 }

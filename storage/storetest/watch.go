@@ -9,9 +9,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// wholePayloads reads a digest again and again while it is being written: it is
-// there whole, or it is not there. While it is replaced it is always there. It
-// goes on until a look fell into the time of a write.
+// wholePayloads reads a payload repeatedly while it is written, and checks that it is either complete
+// or missing. During Replace it is never missing. The test repeats until a read happened during a
+// write.
 func wholePayloads(t *testing.T, s ingest.Store) {
 	p := payload(4<<20+5, 8)
 	digest, address := put(t, s, p)
@@ -28,7 +28,7 @@ func wholePayloads(t *testing.T, s ingest.Store) {
 		for done := false; !done; {
 			select {
 			case <-written:
-				done = true // and look once more
+				done = true // after one more read
 			default:
 			}
 			lookOnce(t, s, digest, address, p, mayMiss && !done)
@@ -42,21 +42,21 @@ func wholePayloads(t *testing.T, s ingest.Store) {
 		looks := 0
 		for round := range 100 {
 			if looks += once(); round >= 4 && looks > 0 {
-				t.Logf("%s: looked %d times while it was written", verb, looks)
+				t.Logf("%s: %d reads during the writes", verb, looks)
 				return
 			}
 		}
-		t.Errorf("%s: no look fell into the time of a write", verb)
+		t.Errorf("%s: no read happened during a write", verb)
 	}
 	enough("Replace", func() int {
 		return watch(false, func() {
-			again(t, "Replace", func() error { _, err := s.Replace(t.Context(), digest, address, p); return err })
+			retry(t, "Replace", func() error { _, err := s.Replace(t.Context(), digest, address, p); return err })
 		})
 	})
 	enough("Put", func() int {
 		removeAll(t, s)
 		return watch(true, func() {
-			again(t, "Put", func() error { _, err := s.Put(t.Context(), keyOf(digest), p); return err })
+			retry(t, "Put", func() error { _, err := s.Put(t.Context(), keyOf(digest), p); return err })
 		})
 	})
 }
@@ -67,22 +67,22 @@ func lookOnce(t *testing.T, s ingest.Store, digest ingest.Digest, address ingest
 	case err == nil && bytes.Equal(got, want), isTransient(err):
 	case errors.Is(err, ingest.ErrNoPayload) && mayMiss:
 	case err == nil:
-		t.Errorf("a reader saw %d other bytes", len(got))
+		t.Errorf("Get during a write returned %d wrong bytes", len(got))
 	default:
-		t.Errorf("a reader of a payload that is being written: %v", err)
+		t.Errorf("Get during a write: %v", err)
 	}
 	for object, err := range s.List(t.Context()) {
 		if err != nil {
 			t.Errorf("List: %v", err)
 		} else if !object.Digest.IsZero() && object.Bytes != int64(len(want)) {
-			t.Errorf("List saw %d bytes under the digest of %d", object.Bytes, len(want))
+			t.Errorf("List yielded %d bytes for a payload of %d", object.Bytes, len(want))
 		}
 	}
 }
 
-// again calls act until it succeeds: a driver may say that an error is
-// transient, as on Windows where a file that is being read cannot be replaced.
-func again(t *testing.T, verb string, act func() error) {
+// retry calls act until it succeeds or fails with an error that is not transient. On Windows, for
+// example, a file that is being read cannot be replaced.
+func retry(t *testing.T, verb string, act func() error) {
 	for {
 		err := act()
 		if err == nil {

@@ -1,7 +1,7 @@
--- Service Broker as the graph worker listens to it. Switching it on needs the database for itself, so it is
--- tried without waiting: where others are connected it fails, and is run again at a quiet time. In a copy of a
--- database that lies on the same server it fails (error 9772): SET NEW_BROKER gives the copy an identity of
--- its own and ends the conversations that came with it, which is for its owner to decide.
+-- Service Broker for the graph worker. Enabling it needs exclusive use of the database and does not
+-- wait: if others are connected it fails; repeat it at a quiet time. It also fails in a copy of a
+-- database on the same server (error 9772). SET NEW_BROKER gives the copy an identity of its own
+-- and ends the conversations that came with it; its owner must decide that.
 IF NOT EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_broker_enabled = 1)
     ALTER DATABASE CURRENT SET ENABLE_BROKER WITH NO_WAIT;
 GO

@@ -1,6 +1,7 @@
--- The rights that ingest needs, as a role: on the tables that it writes, and on no others. ALTER ROLE ingest_writer ADD MEMBER
--- makes a user a member. VIEW DEFINITION shows which other tables refer to these, so that gc and rm respect their rows; what rm
--- --cascade is to remove of these takes a right of its own.
+-- A role with the rights that ingest needs, only on the tables that it uses. Add a user with ALTER
+-- ROLE ingest_writer ADD MEMBER. VIEW DEFINITION shows which other tables refer to these, so that
+-- gc and rm respect their rows. rm --cascade needs the right to delete from those tables in
+-- addition.
 IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ingest_writer' AND type = 'R')
     CREATE ROLE ingest_writer;
 GO
@@ -34,12 +35,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ModelNameFiles TO ingest_writer;
 GO
 GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.FileSegments TO ingest_writer;
 GO
--- Which database this is, and which steps of the schema it has, are to be read.
+-- ingest only reads the identity of the database and its schema steps.
 GRANT SELECT ON dbo.CatalogIdentity TO ingest_writer;
 GO
 GRANT SELECT ON dbo.SchemaSteps TO ingest_writer;
 GO
--- Not every engine has rights on a schema.
+-- Some engines have no rights on a schema.
 BEGIN TRY
     EXEC sys.sp_executesql N'GRANT VIEW DEFINITION ON SCHEMA::dbo TO ingest_writer';
 END TRY

@@ -18,10 +18,10 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// patience is far more than anything here takes.
+// patience is much longer than any of these tests.
 const patience = 20 * time.Second
 
-// server is the double of SQL Server, with statements for a few rows that have a payload.
+// server is the double of SQL Server, with statements for rows with a payload.
 type server struct {
 	*tdstest.Server
 	t    *testing.T
@@ -34,7 +34,7 @@ func newServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{Server: tdstest.Start(t), t: t}
 	s.fs = s.FileStream()
-	s.fs.AnyLogin = true // there is no Windows login from here
+	s.fs.AnyLogin = true // the test cannot log in with Windows authentication
 	var err error
 	if s.db, err = sql.Open("sqlserver", s.DSN()); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// payloads returns what SELECT would.
+// payloads returns the payloads that SELECT would.
 func (s *server) payloads(names ...string) (payloads []string) {
 	s.Do(func() {
 		for _, name := range names {
@@ -69,8 +69,8 @@ func (s *server) payloads(names ...string) (payloads []string) {
 	return payloads
 }
 
-// session is a batch of rows, their transaction and their files, over the real driver. It notes the
-// steps by name: open, write, flush and close with the number of the row.
+// session is a batch of rows, with its transaction and files, over the real driver. It records the
+// steps by name: open, write, flush and close have the number of the row.
 type session struct {
 	*server
 	names, contents []string
@@ -115,7 +115,7 @@ func (s *session) Commit(ctx context.Context) error {
 	return err
 }
 
-// Rollback closes a connection that is in doubt.
+// Rollback drops a connection whose state is unknown.
 func (s *session) Rollback(ctx context.Context) {
 	if s.failed || s.exec(ctx, "rollback", "ROLLBACK TRANSACTION") != nil {
 		s.conn.Raw(func(any) error { return driver.ErrBadConn })
@@ -123,7 +123,7 @@ func (s *session) Rollback(ctx context.Context) {
 	s.release()
 }
 
-// release gives the connection back. Unread rows would hold it.
+// release closes unread rows and returns the connection.
 func (s *session) release() {
 	if s.rows != nil {
 		s.rows.Close()
@@ -147,7 +147,7 @@ func (s *session) Update(ctx context.Context) error {
 	return s.exec(ctx, "update", "/* update */ UPDATE t SET progress = 1")
 }
 
-// ask begins to read paths, and finish reads them to the end.
+// ask queries the paths, and finish reads the rows.
 func (s *session) ask(ctx context.Context) (err error) {
 	s.steps = append(s.steps, "ask")
 	s.rows, err = s.conn.QueryContext(ctx,
@@ -188,7 +188,7 @@ func (s *session) Locate(ctx context.Context) ([]byte, string, error) {
 	return token, slots[0].Path, nil
 }
 
-// Open also refuses what the double does not see: rows that are unread.
+// Open also refuses to open a file while rows are unread, which the double does not notice.
 func (s *session) Open(path string, access Access, token []byte) (Handle, error) {
 	row := slices.IndexFunc(s.slots, func(slot Slot) bool { return slot.Path == path })
 	s.steps = append(s.steps, fmt.Sprint("open ", row))
@@ -203,7 +203,7 @@ func (s *session) Open(path string, access Access, token []byte) (Handle, error)
 	return &remote{s, file, row}, err
 }
 
-// remote is a file of the double.
+// remote is a file of the double that records its steps.
 type remote struct {
 	s *session
 	*tdstest.Handle
@@ -220,8 +220,8 @@ func (s *session) store() error {
 	return Store(s.t.Context(), s, s, s, storage.Policy{Attempts: 5, First: time.Millisecond})
 }
 
-// settled waits for connections that were given up, and makes sure that no file is open.
-func (s *server) settled() {
+// checkIdle waits until lost connections have ended, and makes sure that no file is open.
+func (s *server) checkIdle() {
 	s.t.Helper()
 	if !s.WaitIdle(patience) {
 		s.t.Error("a transaction is open")
@@ -248,7 +248,7 @@ func TestDouble(t *testing.T) {
 			t.Errorf("%s: %v", s.names[0], err)
 		}
 	}
-	srv.settled()
+	srv.checkIdle()
 }
 
 func TestDoubleBusy(t *testing.T) {
@@ -262,7 +262,7 @@ func TestDoubleBusy(t *testing.T) {
 	if gave, ok := errors.AsType[*storage.GaveUpError](err); !ok || gave.Attempts != 5 {
 		t.Error(err)
 	}
-	srv.settled()
+	srv.checkIdle()
 	if got := srv.payloads("a", "b"); !slices.Equal(got, []string{"one", ""}) {
 		t.Errorf("payloads %q", got)
 	}
@@ -284,19 +284,18 @@ func TestDoubleRefusals(t *testing.T) {
 	if e, ok := errors.AsType[*Error](err); !ok || e.Code != accessDenied || storage.IsTransient(err) {
 		t.Errorf("a SQL login: %v", err)
 	}
-	srv.settled()
+	srv.checkIdle()
 }
 
-// idle is a transaction that was never begun.
+// idle is a transaction that never begins.
 type idle struct{ s *session }
 
 func (idle) Begin(context.Context) error    { return nil }
 func (i idle) Commit(context.Context) error { i.s.release(); return nil }
 func (i idle) Rollback(context.Context)     { i.s.release() }
 
-// TestDoubleFaults has each statement fail, and the connection break at it, before and after its
-// effect. Nothing is there then, unless the answer to COMMIT was lost; and the batch goes in when it is
-// tried again.
+// Each statement fails, or loses the connection, before or after its effect. Nothing is stored
+// then, unless the answer to COMMIT was lost, and storing the batch again succeeds.
 func TestDoubleFaults(t *testing.T) {
 	for _, statement := range []string{tdstest.Begin, "/* insert */", "/* slots */", "/* update */", tdstest.Commit} {
 		for point, when := range map[tdstest.Point]string{tdstest.BeforeEffect: "before",
@@ -307,9 +306,9 @@ func TestDoubleFaults(t *testing.T) {
 					srv := newServer(t)
 					srv.Inject(tdstest.Fault{At: point, Match: statement, Do: action})
 					if err := srv.session("a=one", "b=two").store(); err == nil {
-						t.Error("it succeeded")
+						t.Error("Store succeeded")
 					}
-					srv.settled()
+					srv.checkIdle()
 					want := ""
 					if statement == tdstest.Commit && when == "after" {
 						want = "one,two"
@@ -327,7 +326,7 @@ func TestDoubleFaults(t *testing.T) {
 	}
 }
 
-// TestDoubleTogether has several batches in flight, each on a connection of its own.
+// Several batches are in flight, each on its own connection.
 func TestDoubleTogether(t *testing.T) {
 	srv := newServer(t)
 	var running sync.WaitGroup
@@ -339,7 +338,7 @@ func TestDoubleTogether(t *testing.T) {
 		})
 	}
 	running.Wait()
-	srv.settled()
+	srv.checkIdle()
 	for i := range 8 {
 		if got := srv.payloads(fmt.Sprint(i, "a"), fmt.Sprint(i, "b")); !slices.Equal(got, []string{"one", "two"}) {
 			t.Errorf("batch %d: %q", i, got)

@@ -2,15 +2,15 @@ package filestream
 
 import "fmt"
 
-// Error is a call that Windows refused.
+// Error is a Windows call that failed.
 type Error struct {
 	Call string // OpenSqlFilestream, ReadFile, WriteFile, FlushFileBuffers or CloseHandle
-	Path string // of the payload, as the server gave it
-	Code uint32 // what GetLastError said
-	Err  error  // the same in words
+	Path string // of the payload, from the server
+	Code uint32 // from GetLastError
+	Err  error  // the same as an error
 }
 
-// The errors that are told apart.
+// Win32 error codes.
 const (
 	fileNotFound     = 2
 	pathNotFound     = 3
@@ -28,22 +28,20 @@ const (
 	connectionReset  = 1236
 )
 
-// hints say what to do. Which number the server gives for what is documented for the sharing
-// violation alone, so the others are put as what to look at.
+// hints say what to do. Only the sharing violation is documented for the API, so the others suggest
+// what to check.
 var hints = map[uint32]string{
-	fileNotFound: "the payload's file is gone: was the row removed or changed meanwhile?",
-	pathNotFound: "the payload's file is gone: was the row removed or changed meanwhile?",
-	accessDenied: "the file is for Windows logins only: connect with integrated authentication, and let the " +
-		"instance's FILESTREAM access level be 2",
+	fileNotFound: "the payload's file is gone: has the row been deleted or changed?",
+	pathNotFound: "the payload's file is gone: has the row been deleted or changed?",
+	accessDenied: "only Windows logins may open the file: use Windows authentication, and set the " +
+		"instance's FILESTREAM access level to 2",
 	invalidHandle:    "the transaction ended while the file was open",
 	sharingViolation: "the file is open elsewhere",
-	handleDiskFull: "the volume of the FILESTREAM filegroup is full: make room, then run the same command again to " +
-		"go on",
-	diskFull: "the volume of the FILESTREAM filegroup is full: make room, then run the same command again to " +
-		"go on",
+	handleDiskFull:   "the volume of the FILESTREAM filegroup is full: make room, then run the same command again",
+	diskFull:         "the volume of the FILESTREAM filegroup is full: make room, then run the same command again",
 	badNetPath: "the server cannot be reached as a file server: open ports 139 and 445, and allow remote " +
 		"clients FILESTREAM access",
-	badNetName: "the server has no FILESTREAM share: switch FILESTREAM on for file I/O access in SQL Server " +
+	badNetName: "the server has no FILESTREAM share: enable FILESTREAM for file I/O access in SQL Server " +
 		"Configuration Manager",
 	unexpectedNet:    "the connection to the server broke",
 	netNameDeleted:   "the connection to the server broke",
@@ -60,13 +58,13 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s of %s: Win32 error %d: %v", e.Call, e.Path, e.Code, e.Err)
 }
 
-// Unwrap returns the error in words, on Windows a syscall.Errno.
+// Unwrap returns a syscall.Errno on Windows.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Busy reports whether the file is open elsewhere, which passes within the transaction.
+// Busy reports whether the file is in use. Opening it again in the same transaction may succeed.
 func (e *Error) Busy() bool { return e.Code == sharingViolation }
 
-// Transient implements storage.Transient: in a new transaction, the same may succeed.
+// Transient implements storage.Transient: the same may succeed in a new transaction.
 func (e *Error) Transient() bool {
 	switch e.Code {
 	case sharingViolation, unexpectedNet, netNameDeleted, timedOut, connectionReset:

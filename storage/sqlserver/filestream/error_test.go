@@ -16,7 +16,7 @@ func TestError(t *testing.T) {
 	}{
 		{sharingViolation, true, "open elsewhere"},
 		{netNameDeleted, true, "connection to the server broke"},
-		{accessDenied, false, "integrated authentication"},
+		{accessDenied, false, "use Windows authentication"},
 		{diskFull, false, "make room"},
 		{badNetPath, false, "139 and 445"},
 		{1234, false, "WriteFile of \\\\S\\x: Win32 error 1234: in words"},
@@ -26,7 +26,7 @@ func TestError(t *testing.T) {
 			t.Errorf("%v: transient %v, busy %v", err, err.Transient(), err.Busy())
 		}
 		if !strings.Contains(err.Error(), test.says) || !strings.HasPrefix(err.Error(), `WriteFile of \\S\x: `) {
-			t.Errorf("%q does not say %q", err, test.says)
+			t.Errorf("%q does not contain %q", err, test.says)
 		}
 	}
 }

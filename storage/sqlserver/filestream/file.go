@@ -8,30 +8,30 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Files opens payloads as files. A Driver is what does so on Windows.
+// Files opens payloads as files. A Driver implements it on Windows.
 type Files interface {
-	// Open opens the file at path under the transaction that the token is of. It does not
-	// wait: where another has the file open, it fails at once with an *Error that is Busy.
-	// A file that is opened for writing is empty then, whatever the payload was.
+	// Open opens the file at path in the transaction of the token. It does not wait: if the file is
+	// in use, it returns an *Error that is Busy. Opening a file for writing truncates it.
 	Open(path string, access Access, token []byte) (Handle, error)
 }
 
-// Handle is an open file. The documentation allows a few more calls and no others; these are enough.
+// Handle is an open file. The documentation allows few calls; these suffice.
 type Handle interface {
-	// Read and Write begin where the last one ended. At the end of the file, Read returns io.EOF.
+	// Read and Write continue where the last one ended. At the end of the file, Read returns
+	// io.EOF.
 	Read(buffer []byte) (int, error)
 	Write(data []byte) (int, error)
-	// Flush returns once what was written has left the client.
+	// Flush returns when the data has left the client.
 	Flush() error
-	// Close is called exactly once, before the transaction ends. It makes what was written
-	// the payload, within the transaction; after an error, it may not be.
+	// Close is called exactly once, before the transaction ends. It makes the data the payload,
+	// within the transaction. After an error, the payload is undefined.
 	Close() error
 }
 
-// Access is what a file is opened for, with the numbers of the API.
+// Access is the access of a file, in the API's numbers.
 type Access uint32
 
-// The kinds of access. The API has a third, to read and write, of which there is no need.
+// The API also has read-write access, which is not used.
 const (
 	Read  Access = 0
 	Write Access = 1
@@ -42,12 +42,12 @@ type opener struct {
 	files  Files
 	policy storage.Policy
 	token  []byte
-	begun  time.Time // when its rows were made
+	begun  time.Time // when its rows were inserted
 }
 
-// with opens a file, has work done with it, and closes it, also when work fails or
-// panics. That must be before the transaction ends: the server refuses COMMIT while a file is open,
-// and what is written to it afterwards is lost without an error.
+// with opens a file, calls work, and closes the file, even after an error or a panic. The
+// transaction must not end before that: the server refuses COMMIT while a file is open, and data
+// written after the end is silently lost.
 func (o opener) with(ctx context.Context, path string, access Access, work func(Handle) error) (err error) {
 	file, err := o.open(ctx, path, access)
 	if err != nil {
@@ -61,9 +61,8 @@ func (o opener) with(ctx context.Context, path string, access Access, work func(
 	return work(file)
 }
 
-// open tries again, with growing pauses and an end, where the file is open elsewhere. Any other
-// error is the caller's at once: one that may pass calls for a new transaction. So does a file that stays
-// open elsewhere.
+// open retries while the file is in use, with growing pauses, until the policy ends. It returns
+// other errors at once: they need a new transaction, as does a file that stays in use.
 func (o opener) open(ctx context.Context, path string, access Access) (file Handle, err error) {
 	switch {
 	case len(o.token) == 0:
@@ -71,7 +70,7 @@ func (o opener) open(ctx context.Context, path string, access Access) (file Hand
 	case path == "":
 		return nil, ErrNoPath
 	}
-	busy := storage.Do(ctx, o.patience(), func() error {
+	busy := storage.Do(ctx, o.remaining(), func() error {
 		file, err = o.files.Open(path, access, o.token)
 		if refused, ok := errors.AsType[*Error](err); ok && refused.Busy() {
 			return err
@@ -84,8 +83,8 @@ func (o opener) open(ctx context.Context, path string, access Access) (file Hand
 	return file, err
 }
 
-// patience is what the transaction's age leaves of the policy: at the least, one attempt.
-func (o opener) patience() storage.Policy {
+// remaining is the policy minus the age of the transaction, but at least one attempt.
+func (o opener) remaining() storage.Policy {
 	p := o.policy
 	if p.Total > 0 {
 		if p.Total -= time.Since(o.begun); p.Total <= 0 {

@@ -8,6 +8,6 @@ import (
 )
 
 func find() (*Driver, error) {
-	return nil, errors.New("FILESTREAM payloads are opened as files on Windows only, and this is " + runtime.GOOS +
-		": T-SQL reads and writes them from here")
+	return nil, errors.New("FILESTREAM payloads are opened as files on Windows only, not on " + runtime.GOOS +
+		": use --filestream tsql")
 }

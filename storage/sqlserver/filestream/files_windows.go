@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// drivers are the DLLs that have OpenSqlFilestream, the newest first: Microsoft OLE DB Driver 19
-// and 18 for SQL Server, and SQL Server Native Client, which is no longer kept up.
+// drivers are the DLLs that have OpenSqlFilestream, newest first: Microsoft OLE DB Driver 19 and 18
+// for SQL Server, and SQL Server Native Client, which is no longer maintained.
 var drivers = [...]string{"msoledbsql19.dll", "msoledbsql.dll", "sqlncli11.dll"}
 
-// The options of OpenSqlFilestream that are used.
+// Options of OpenSqlFilestream.
 const (
 	noOptions      = 0
 	sequentialScan = 8
@@ -24,22 +24,21 @@ const (
 
 func find() (*Driver, error) {
 	found := []error{fmt.Errorf("no driver in the Windows system folder opens FILESTREAM payloads (%s): install "+
-		"Microsoft OLE DB Driver 19 for SQL Server",
-		strings.Join(drivers[:], ", "))}
+		"Microsoft OLE DB Driver 19 for SQL Server", strings.Join(drivers[:], ", "))}
 	for _, name := range drivers {
 		procedure := windows.NewLazySystemDLL(name).NewProc("OpenSqlFilestream")
 		err := procedure.Find()
 		if err == nil {
 			return &Driver{DLL: name, open: opening(procedure)}, nil
 		}
-		if !errors.Is(err, windows.ERROR_MOD_NOT_FOUND) { // it is there, and of no use
+		if !errors.Is(err, windows.ERROR_MOD_NOT_FOUND) { // it exists but cannot be used
 			found = append(found, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return nil, errors.Join(found...)
 }
 
-// opening calls OpenSqlFilestream.
+// opening returns a function that calls OpenSqlFilestream.
 func opening(procedure *windows.LazyProc) func(string, Access, []byte) (Handle, error) {
 	return func(path string, access Access, token []byte) (Handle, error) {
 		name, err := windows.UTF16PtrFromString(path)
@@ -60,14 +59,14 @@ func opening(procedure *windows.LazyProc) func(string, Access, []byte) (Handle, 
 	}
 }
 
-// refused makes an Error of what a call of Windows returned.
+// refused makes an Error from the error of a Windows call.
 func refused(call, path string, err error) error {
 	number, _ := errors.AsType[syscall.Errno](err)
 	return &Error{Call: call, Path: path, Code: uint32(number), Err: err}
 }
 
-// handle is an open payload. It is not an *os.File, which asks Windows for more about a file than a
-// FILESTREAM handle may be asked: all other calls are refused.
+// handle is an open payload. It is not an *os.File, which makes calls that a FILESTREAM handle
+// refuses.
 type handle struct {
 	path string
 	file windows.Handle
@@ -103,7 +102,8 @@ func (h *handle) Flush() error {
 	return nil
 }
 
-// Close implements Handle. Closed once more, it would close whatever has its number by then.
+// Close implements Handle. Closing the Windows handle twice could close another file with the same
+// number.
 func (h *handle) Close() error {
 	file := h.file
 	if file == windows.InvalidHandle {

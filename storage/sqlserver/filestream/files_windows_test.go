@@ -19,11 +19,11 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// These tests call the double of a driver that testdata/msoledbsql.c is, in the system folder of a
-// Wine made by scripts/wine. TestWine runs them. On a real Windows they are skipped: nothing here
-// is to reach a real driver.
+// These tests call the double of a driver, testdata/msoledbsql.c, in the system folder of a Wine
+// made by scripts/wine. TestWine runs them. On real Windows they are skipped: they must not reach a
+// real driver.
 
-// share is the folder that the double takes for the server.
+// share is the folder that the double uses as the server.
 type share struct {
 	t      *testing.T
 	folder string
@@ -60,20 +60,20 @@ func (s *share) put(folder, name string, content []byte) string {
 	return pathBefore + name
 }
 
-// allow has a transaction with this token be open.
+// allow makes token that of an open transaction.
 func (s *share) allow(token []byte) {
 	s.t.Helper()
 	s.put("tokens", fmt.Sprint(len(token)), token)
 }
 
-// busy has the next so many calls meet a sharing violation.
+// busy makes the next calls fail with a sharing violation.
 func (s *share) busy(times int) {
 	for i := range times {
 		s.put("busy", fmt.Sprint(i), nil)
 	}
 }
 
-// log returns what the double saw, a line for each call.
+// log returns a line for each call of the double.
 func (s *share) log() []string {
 	s.t.Helper()
 	log, err := os.ReadFile(filepath.Join(s.folder, "log"))
@@ -88,7 +88,7 @@ func found(t *testing.T) *Driver {
 	return d
 }
 
-// openHandles asks the double.
+// openHandles returns the double's count.
 func openHandles(t *testing.T, d *Driver) int {
 	t.Helper()
 	procedure := windows.NewLazySystemDLL(d.DLL).NewProc("IngestOpenHandles")
@@ -97,7 +97,7 @@ func openHandles(t *testing.T, d *Driver) int {
 	return int(n)
 }
 
-// plain is a transaction and a batch of which only the files are real.
+// plain is a transaction and a batch without a server. Only the files are real.
 type plain struct {
 	token []byte
 	slots []Slot
@@ -115,7 +115,7 @@ func (p plain) Locate(context.Context) (t []byte, n string, err error) {
 
 var soon = storage.Policy{Attempts: 5, First: time.Millisecond}
 
-// TestFind is run with each driver in turn as the newest, and without any.
+// TestFind runs with each driver as the newest, and without any.
 func TestFind(t *testing.T) {
 	newShare(t)
 	want := cmp.Or(os.Getenv("INGEST_TEST_DRIVER"), drivers[0])
@@ -127,11 +127,11 @@ func TestFind(t *testing.T) {
 		return
 	}
 	if err == nil {
-		t.Fatalf("found %s, and there is none", d.DLL)
+		t.Fatalf("found %s, but there is none", d.DLL)
 	}
 	for _, word := range append(drivers[:], "install Microsoft OLE DB Driver 19") {
 		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
+			t.Errorf("%q does not contain %q", err, word)
 		}
 	}
 }
@@ -184,7 +184,7 @@ func TestLoadSize(t *testing.T) {
 	}
 }
 
-// TestToken: the token arrives byte for byte, and no byte more, whatever its length.
+// The token arrives byte for byte, whatever its length.
 func TestToken(t *testing.T) {
 	s, d := newShare(t), found(t)
 	path := s.put("files", "a", nil)
@@ -194,7 +194,7 @@ func TestToken(t *testing.T) {
 		file, err := d.Open(path, Write, token)
 		must(t, err)
 		must(t, file.Close())
-		// One byte off, shorter or longer is another token, of no transaction.
+		// A token that differs in one byte or in length is of no transaction.
 		for _, other := range [][]byte{append(bytes.Clone(token), 7), append(bytes.Clone(token[:size-1]), 1),
 			token[:size-1]} {
 			_, err := d.Open(path, Write, other)
@@ -203,7 +203,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// wantCode also checks that an error says which call it was, on what.
+// wantCode also checks that the error names the call and the path.
 func wantCode(t *testing.T, err error, code uint32, path string) {
 	t.Helper()
 	e, ok := errors.AsType[*Error](err)
@@ -212,7 +212,7 @@ func wantCode(t *testing.T, err error, code uint32, path string) {
 	}
 	for _, word := range []string{e.Call, path, fmt.Sprint("error ", code), hints[code]} {
 		if word == "" || !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
+			t.Errorf("%q does not contain %q", err, word)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if _, err := d.Open("a\x00b", Write, s.token); err == nil {
-		t.Error("a path that holds a zero was opened")
+		t.Error("a path with a zero byte was opened")
 	}
 	_, err := d.Open(path, 3, s.token)
 	wantCode(t, err, invalidParameter, path)
@@ -257,7 +257,7 @@ func TestBusy(t *testing.T) {
 	wantCode(t, err, sharingViolation, batch.slots[0].Path)
 }
 
-// TestSharing: a file that is open is refused, to a second writer and to a reader.
+// A file that is open is refused to a second writer and to a reader.
 func TestSharing(t *testing.T) {
 	s, d := newShare(t), found(t)
 	path := s.put("files", "a", nil)
@@ -270,13 +270,13 @@ func TestSharing(t *testing.T) {
 		_, err := d.Open(path, access, s.token)
 		wantCode(t, err, sharingViolation, path)
 		if e, _ := errors.AsType[*Error](err); !e.Busy() || !storage.IsTransient(err) {
-			t.Errorf("%v does not pass", err)
+			t.Errorf("%v is not transient", err)
 		}
 	}
 	must(t, file.Close())
 }
 
-// TestHandle: each call says what it was refused for, and a closed handle is left alone.
+// Each error names the call, and a closed handle is not used again.
 func TestHandle(t *testing.T) {
 	s, d := newShare(t), found(t)
 	path := s.put("files", "a", []byte("abc"))
@@ -297,7 +297,7 @@ func TestHandle(t *testing.T) {
 	}
 	must(t, file.Close())
 
-	// Windows gives a number out again: the second Close of a handle is not to hit the other.
+	// Windows reuses numbers of handles: the second Close must not close the other file.
 	other, err := d.Open(path, Write, s.token)
 	must(t, err)
 	if err := file.Close(); !errors.Is(err, os.ErrClosed) {

@@ -10,18 +10,18 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// ErrSize says that a payload is longer or shorter than the buffer for it.
-var ErrSize = errors.New("the payload has another size than expected")
+// ErrSize is returned if a payload is longer or shorter than the buffer.
+var ErrSize = errors.New("the payload does not have the expected size")
 
-// Locate asks the server, within a transaction, for its token and for the path of one
-// payload, and reads the rows to the end. NULL is a nil token, or an empty path.
+// Locate queries, within a transaction, its token and the path of one payload, and reads all rows.
+// NULL is a nil token, or an empty path.
 type Locate func(ctx context.Context) (token []byte, path string, err error)
 
-// Load reads a payload, all of it, into buffer, which has its size, under a transaction of its
-// own. The payload is the committed one. After an error (ErrSize and ErrNoPath are two) what
-// is in buffer means nothing. Either way no file is open, and the transaction has ended.
+// Load reads a whole payload into buffer, which has its size, in a transaction of its own. It reads
+// the committed payload. After an error, such as ErrSize or ErrNoPath, the content of buffer is
+// undefined. In any case, no file is open and the transaction has ended.
 //
-// ctx is looked at before each step and each read of a few MiB. policy is that of Store.
+// ctx is checked before each step and each read of a few MiB. policy is that of Store.
 func Load(ctx context.Context, tx Transaction, locate Locate, buffer []byte, files Files, policy storage.Policy) error {
 	var token []byte
 	var path string
@@ -39,25 +39,25 @@ func Load(ctx context.Context, tx Transaction, locate Locate, buffer []byte, fil
 	)
 }
 
-// read fills the buffer, and makes sure that there is no more.
+// read fills the buffer, and makes sure that the file ends there.
 func read(file io.Reader, buffer []byte) error {
 	n, err := io.ReadFull(file, buffer)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("%w: it ends after %d bytes of %d", ErrSize, n, len(buffer))
+		return fmt.Errorf("%w: it has %d bytes, want %d", ErrSize, n, len(buffer))
 	}
 	if err != nil {
 		return err
 	}
 	switch n, err := io.ReadFull(file, make([]byte, 1)); {
 	case n > 0:
-		return fmt.Errorf("%w: it goes on after %d bytes", ErrSize, len(buffer))
+		return fmt.Errorf("%w: it has more than %d bytes", ErrSize, len(buffer))
 	case err != io.EOF:
 		return err
 	}
 	return nil
 }
 
-// paced reads a piece at a time, as long as ctx lasts.
+// paced reads a few MiB at a time and checks ctx before each.
 type paced struct {
 	ctx  context.Context
 	file Handle

@@ -12,8 +12,8 @@ import (
 const rightOrder = "begin,insert,insert,ask,read,open 0,write 0,flush 0,close 0,open 1,write 1,flush 1,close " +
 	"1,update,commit"
 
-// follow takes steps in an order that a test writes, as Store does in its own. It holds on at nothing:
-// a step for which something is missing is left out, as by a program that does not look.
+// follow executes steps in the order given, as Store does in its own. It skips a step that cannot
+// be executed, like a program that ignores errors.
 func (s *session) follow(ctx context.Context, order []string) error {
 	files := map[string]Handle{}
 	for _, step := range order {
@@ -22,7 +22,7 @@ func (s *session) follow(ctx context.Context, order []string) error {
 		switch act {
 		case "begin":
 			err = s.Begin(ctx)
-		case "insert": // one a row
+		case "insert": // one per row
 			row := len(slices.DeleteFunc(slices.Clone(s.steps), func(step string) bool { return step != "insert" }))
 			err = s.exec(ctx, "insert", "/* insert */ INSERT INTO t VALUES (@p1, 0x)", s.names[row])
 		case "ask":
@@ -67,7 +67,8 @@ func (s *session) peek() {
 	}
 }
 
-// verdict tries an order on a new server: nil if nothing was refused and the payloads are there.
+// verdict tries an order on a new server. It returns nil if nothing was refused and the payloads
+// are stored.
 func verdict(t *testing.T, null bool, order string) error {
 	t.Helper()
 	srv := newServer(t)
@@ -86,7 +87,7 @@ func verdict(t *testing.T, null bool, order string) error {
 	return nil
 }
 
-// TestOrder: the order is the one that Store follows, and the double accepts it.
+// Store follows the right order, and the double accepts it.
 func TestOrder(t *testing.T) {
 	s := newServer(t).session("a=one", "b=two")
 	if err := s.store(); err != nil {
@@ -100,7 +101,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestBrokenOrder shows that the tests can fail: copies of the order, each broken in one place.
+// Each copy of the order is broken in one place, and fails.
 func TestBrokenOrder(t *testing.T) {
 	for _, test := range []struct{ name, from, to, says string }{
 		{"COMMIT before the last file is closed", "close 1,update,commit", "update,commit,close 1",
@@ -138,6 +139,6 @@ func TestBrokenOrder(t *testing.T) {
 		})
 	}
 	if err := verdict(t, true, rightOrder); err == nil {
-		t.Error("rows with NULL for a payload went through")
+		t.Error("rows with NULL payloads were accepted")
 	}
 }

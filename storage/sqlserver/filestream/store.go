@@ -12,42 +12,38 @@ import (
 
 // Batch is the T-SQL of a batch, within its transaction.
 type Batch interface {
-	// Insert makes the rows, each with an empty payload (0x): while the column is NULL
-	// there is no file.
+	// Insert inserts the rows, each with an empty payload (0x): a NULL has no file.
 	Insert(ctx context.Context) error
-	// Slots asks the server for the transaction's token, GET_FILESTREAM_TRANSACTION_CONTEXT(),
-	// and for the path of each row's payload, PathName(). It reads all rows to the end: while a
-	// cursor is open, no file can be. NULL is a nil token, or an empty path.
+	// Slots queries the transaction's token, GET_FILESTREAM_TRANSACTION_CONTEXT(), and the path of
+	// each row's payload, PathName(). It reads all rows: no file can be opened while a cursor is
+	// open. NULL is a nil token, or an empty path.
 	Slots(ctx context.Context) (token []byte, slots []Slot, err error)
-	// Update changes data once the payloads are written: digests, progress. It may not be
-	// sooner: while a file is open for writing, the server refuses it.
+	// Update changes other data, such as digests and progress, after the payloads are written. The
+	// server refuses it while a file is open for writing.
 	Update(ctx context.Context) error
 }
 
-// Slot is a payload and where it goes.
+// Slot is a payload and its path.
 type Slot struct {
 	Name    string // for messages
-	Path    string // as the server's PathName() gave it
+	Path    string // from PathName()
 	Payload []byte
 }
 
-// What the server's NULLs mean.
+// The server's NULLs.
 var (
-	ErrNoToken = errors.New("GET_FILESTREAM_TRANSACTION_CONTEXT() is NULL: the connection that was asked is not " +
-		"within the transaction")
-	ErrNoPath = errors.New("PathName() is NULL: the row's payload is NULL, where 0x would make an empty file")
+	ErrNoToken = errors.New("GET_FILESTREAM_TRANSACTION_CONTEXT() is NULL: the connection is not in a transaction")
+	ErrNoPath  = errors.New("PathName() is NULL: the payload is NULL, but must be 0x for an empty file")
 )
 
-// Store makes the rows of a batch and writes their payloads as files, in the one order that
-// the server allows. After nil, rows and payloads have been committed together. After an error
-// there is neither, unless the error is Commit's. Either way no file is open. An error
-// that is storage.Transient is worth trying the whole batch again: a payload that
-// was written in part is written again from its start.
+// Store inserts the rows of a batch and writes their payloads as files, in the order that the
+// server requires. If it returns nil, rows and payloads are committed. After an error neither is
+// stored, unless the error is Commit's. In any case, no file is open. If the error is
+// storage.Transient, try the whole batch again.
 //
-// ctx is looked at before each step and each write of a few MiB; COMMIT is not cut short. policy
-// says how often an open that meets a sharing violation is tried again; the transaction
-// stays open meanwhile, with all its locks. Its Total is counted from when the rows are made, for all
-// files together.
+// ctx is checked before each step and each write of a few MiB, but COMMIT is not interrupted.
+// policy is for opening a file that is in use; the transaction keeps its locks during the pauses.
+// policy.Total counts from when the rows are inserted, for all files together.
 func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy storage.Policy) error {
 	var token []byte
 	var slots []Slot
@@ -55,7 +51,7 @@ func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy
 	return within(ctx, tx,
 		func() error { return batch.Insert(ctx) },
 		func() (err error) {
-			begun = time.Now() // for its rows it may have waited, and nobody for it
+			begun = time.Now() // not before Insert, which may wait for others' locks while nobody waits for its own
 			token, slots, err = batch.Slots(ctx)
 			return err
 		},
@@ -75,18 +71,18 @@ func fill(ctx context.Context, files opener, slots []Slot) error {
 	return nil
 }
 
-// piece is how many bytes are written at least, and read at most, at a time. A remote
-// file is not cached by the client: each write goes over the network, so 1 MiB would do.
+// piece is the minimum size of a write and the maximum of a read, in bytes. Clients do not cache
+// remote files, so each write goes over the network; 1 MiB would be enough.
 const piece = 2 << 20
 
-// write writes a payload into a file that is empty, as it is when it has been opened.
+// write writes a payload into an empty file.
 func write(ctx context.Context, file Handle, payload []byte) error {
 	for len(payload) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := piece
-		if len(payload) < 2*piece { // no small rest
+		if len(payload) < 2*piece { // avoid a small remainder
 			n = len(payload)
 		}
 		written, err := file.Write(payload[:n])
@@ -96,7 +92,7 @@ func write(ctx context.Context, file Handle, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		payload = payload[written:] // after a part only, the next call says why: a volume is full
+		payload = payload[written:] // after a short write, the next call returns the error, such as a full volume
 	}
 	return file.Flush()
 }

@@ -19,7 +19,7 @@ var errFault = errors.New("fault")
 // big takes two writes.
 var big = strings.Repeat("0123456789abcdef", 5<<20/16)
 
-// The works that are tried with each fault.
+// works are the operations that are tested with each fault.
 var works = map[string]func(context.Context, *world) error{
 	"store": func(ctx context.Context, w *world) error { return Store(ctx, w, w, w, storage.Policy{}) },
 	"load": func(ctx context.Context, w *world) error {
@@ -54,7 +54,7 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// everyStep runs test once for each work and each step that it takes.
+// everyStep runs test for each step of each operation.
 func everyStep(t *testing.T, test func(t *testing.T, work func(context.Context, *world) error, at int, step string)) {
 	for name, work := range works {
 		for at, step := range strings.Fields(fullSteps[name]) {
@@ -75,8 +75,8 @@ func at(number int, fault func() error) func(string, int) error {
 
 func fails() error { return errFault }
 
-// TestFaults fails each step, before and after it had its effect: nothing is committed, unless
-// the answer to COMMIT alone was lost, and no step follows but close and rollback.
+// Each step fails before or after its effect: nothing is committed, unless only the answer to
+// COMMIT was lost, and only close and rollback follow.
 func TestFaults(t *testing.T) {
 	everyStep(t, func(t *testing.T, work func(context.Context, *world) error, number int, step string) {
 		before, after := newWorld(big, "x"), newWorld(big, "x")
@@ -98,7 +98,7 @@ func checkFault(t *testing.T, w *world, work func(context.Context, *world) error
 	onlyAfter(t, w, number, "close", "rollback")
 }
 
-// onlyAfter checks which steps followed one.
+// onlyAfter checks which steps followed step number.
 func onlyAfter(t *testing.T, w *world, number int, allowed ...string) {
 	t.Helper()
 	for _, step := range w.steps[number+1:] {
@@ -111,7 +111,7 @@ func onlyAfter(t *testing.T, w *world, number int, allowed ...string) {
 	}
 }
 
-// TestPanic panics in each step.
+// Each step panics.
 func TestPanic(t *testing.T) {
 	everyStep(t, func(t *testing.T, work func(context.Context, *world) error, number int, step string) {
 		for _, late := range []bool{false, true} {
@@ -135,8 +135,8 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-// TestCancel ends the context within each step, which succeeds nevertheless: a COMMIT that was
-// asked for is one, and before that nothing new is begun.
+// The context ends within each step, which still succeeds: a COMMIT that was sent takes effect, and
+// before that no further step begins.
 func TestCancel(t *testing.T) {
 	everyStep(t, func(t *testing.T, work func(context.Context, *world) error, number int, step string) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -160,12 +160,12 @@ func TestCancel(t *testing.T) {
 		cancel()
 		w := newWorld("x")
 		if err := work(ctx, w); !errors.Is(err, context.Canceled) || len(w.steps) != 0 {
-			t.Errorf("%s under a context that had ended: %v, steps %v", name, err, w.steps)
+			t.Errorf("%s with a context that has ended: %v, steps %v", name, err, w.steps)
 		}
 	}
 }
 
-// TestWrites: a write is of 2 MiB at least, unless it is the whole payload.
+// A write has at least 2 MiB, unless it is the whole payload.
 func TestWrites(t *testing.T) {
 	for _, size := range []int{0, 1, piece, 2*piece - 1, 2 * piece, 3*piece + 1, 64 << 20} {
 		w := newWorld(strings.Repeat("x", size))
@@ -185,13 +185,13 @@ func TestWrites(t *testing.T) {
 	}
 }
 
-// curt writes less than it is asked to.
-type curt struct{ Handle }
+// short writes less than it is asked to.
+type short struct{ Handle }
 
-func (curt) Write(data []byte) (int, error) { return len(data) - 1, nil }
+func (short) Write(data []byte) (int, error) { return len(data) - 1, nil }
 
 func TestShortWrite(t *testing.T) {
-	if err := write(t.Context(), curt{&worldFile{w: newWorld()}}, []byte("x")); err != io.ErrShortWrite {
+	if err := write(t.Context(), short{&worldFile{w: newWorld()}}, []byte("x")); err != io.ErrShortWrite {
 		t.Error(err)
 	}
 }
@@ -220,7 +220,7 @@ func TestNoSlots(t *testing.T) {
 	}
 }
 
-// TestBusyOpen: an open is tried again, with pauses that grow and an end.
+// Opening a file is retried, with growing pauses, until the policy ends.
 func TestBusyOpen(t *testing.T) {
 	policy := storage.Policy{Attempts: 4, First: time.Second, Longest: time.Hour}
 	for _, test := range []struct {
@@ -232,7 +232,7 @@ func TestBusyOpen(t *testing.T) {
 		{3, 4, sharingViolation, false},
 		{4, 4, sharingViolation, true},
 		{1, 1, accessDenied, true},
-		{1, 1, netNameDeleted, true}, // it calls for a new transaction
+		{1, 1, netNameDeleted, true}, // needs a new transaction
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w, opens := newWorld("x"), []time.Time{}
@@ -259,7 +259,7 @@ func TestBusyOpen(t *testing.T) {
 	}
 }
 
-// TestBusyCancel: a context that ends during a pause ends the pause.
+// The end of the context ends a pause.
 func TestBusyCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -291,17 +291,17 @@ func TestLoadSizes(t *testing.T) {
 	}
 }
 
-// A transaction that has waited for long for one file does not begin anew with the next.
-func TestPatience(t *testing.T) {
+// The policy limits the waits for all files of a transaction together.
+func TestRemaining(t *testing.T) {
 	policy := storage.Policy{Attempts: 5, Total: time.Minute}
-	if p := (opener{policy: policy, begun: time.Now()}).patience(); p.Attempts != 5 || p.Total <= 0 ||
+	if p := (opener{policy: policy, begun: time.Now()}).remaining(); p.Attempts != 5 || p.Total <= 0 ||
 		p.Total > time.Minute {
 		t.Errorf("at first: %+v", p)
 	}
-	if p := (opener{policy: policy, begun: time.Now().Add(-time.Hour)}).patience(); p.Attempts != 1 {
+	if p := (opener{policy: policy, begun: time.Now().Add(-time.Hour)}).remaining(); p.Attempts != 1 {
 		t.Errorf("after an hour: %+v", p)
 	}
-	if p := (opener{policy: storage.Policy{Attempts: 5}}).patience(); p.Attempts != 5 {
+	if p := (opener{policy: storage.Policy{Attempts: 5}}).remaining(); p.Attempts != 5 {
 		t.Errorf("without a Total: %+v", p)
 	}
 }

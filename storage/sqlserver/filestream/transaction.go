@@ -2,25 +2,23 @@ package filestream
 
 import "context"
 
-// Transaction is one transaction on one connection, which nothing else uses meanwhile. Its
-// methods are called with a context that does not end: an answer to COMMIT is worth
-// more than the time, and a cancelled BEGIN leaves a connection in doubt.
+// Transaction is one transaction on one connection, which nothing else uses. Its methods get a
+// context that does not end: the outcome of COMMIT must be known, and a cancelled BEGIN leaves the
+// connection in doubt.
 type Transaction interface {
 	// Begin begins the transaction.
 	Begin(ctx context.Context) error
-	// Commit commits. Nil means that rows and payloads are there, both. After an error
-	// they may be there as well, when only the answer was lost: work that is repeated
-	// looks first.
+	// Commit commits. If it returns nil, rows and payloads are stored. After an error they may be,
+	// too, if only the answer was lost: a retry checks first.
 	Commit(ctx context.Context) error
-	// Rollback ends what is left of the transaction, after anything failed or panicked:
-	// Begin and Commit too, so that perhaps there is none. No file is open any more. It
-	// has nothing to report: where it fails, it closes the connection, and the server
-	// does the rest.
+	// Rollback ends the transaction, if there is one, after any error or panic, including those of
+	// Begin and Commit. No file is open then. If it fails, it drops the connection, and the server
+	// rolls back.
 	Rollback(ctx context.Context)
 }
 
-// within begins a transaction, takes the steps in turn, and commits. If anything fails,
-// a step panics, or ctx ends before the commit, it rolls back. A step leaves no file open.
+// within begins a transaction, executes the steps, and commits. It rolls back after an error or a
+// panic, or if ctx ends before the commit. A step leaves no file open.
 func within(ctx context.Context, tx Transaction, steps ...func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err

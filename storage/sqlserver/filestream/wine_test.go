@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestWine runs the tests of files_windows_test.go, which is the real program for Windows calling a DLL
-// that is held against Microsoft's header. That verifies the calls and their order, under Wine; it
-// says nothing of a real driver or a real server.
+// TestWine runs the tests of files_windows_test.go: the real Windows code calls a DLL that is
+// compiled against Microsoft's header. That verifies the calls and their order under Wine, but not
+// a real driver or server.
 func TestWine(t *testing.T) {
 	for _, program := range []string{"wine", "wineserver", "x86_64-w64-mingw32-gcc"} {
 		if _, err := exec.LookPath(program); err == nil {
@@ -38,8 +38,7 @@ func TestWine(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out := run(t, t.TempDir(), program, []string{"WINEDLLOVERRIDES=" + test.hide,
-				"INGEST_TEST_DRIVER=" + test.driver},
-				"-test.v", "-test.run", test.run)
+				"INGEST_TEST_DRIVER=" + test.driver}, "-test.v", "-test.run", test.run)
 			if !strings.Contains(out, "--- PASS: TestFind") || strings.Contains(out, "--- SKIP: TestFind") {
 				t.Errorf("not run:\n%s", out)
 			}
@@ -47,8 +46,8 @@ func TestWine(t *testing.T) {
 	}
 }
 
-// run runs a Windows program, with a folder for the double of the driver, and returns what it printed. Its
-// output is a file: what Wine starts by itself would hold a pipe open.
+// run runs a Windows program, with a folder for the double of the driver, and returns its output.
+// The output is a file, because background processes of Wine would keep a pipe open.
 func run(t *testing.T, folder, program string, env []string, args ...string) string {
 	t.Helper()
 	output, err := os.Create(filepath.Join(folder, "output"))

@@ -9,20 +9,20 @@ import (
 	"testing"
 )
 
-// world is a transaction, its statements and its files, in memory. Each call is a step with a name; one
-// of them can be made to fail. It notes whatever may never happen.
+// world is a transaction, its statements and its files, in memory. Each call is a named step; one
+// of them can be made to fail. It records violations of the API's rules.
 type world struct {
 	slots     []Slot
-	content   map[string][]byte // what files hold
+	content   map[string][]byte // of files
 	begun     bool
 	committed bool
 	open      int      // files
-	steps     []string // taken so far
+	steps     []string // executed so far
 	writes    []int    // bytes of each
-	wrong     []string // what was done and may not be
+	wrong     []string // violations
 
-	fault func(step string, n int) error // asked before each step, and with the step's number
-	after func(step string, n int) error // asked after it had its effect
+	fault func(step string, n int) error // called before step number n
+	after func(step string, n int) error // called after its effect
 }
 
 func newWorld(payloads ...string) *world {
@@ -40,7 +40,7 @@ func (w *world) wrongIf(is bool, what string) {
 	}
 }
 
-// step takes a step, and fails where the test wants it to.
+// step executes a step, or fails if the test says so.
 func (w *world) step(name string, effect func()) error {
 	w.steps = append(w.steps, name)
 	n := len(w.steps) - 1
@@ -56,7 +56,7 @@ func (w *world) step(name string, effect func()) error {
 	return nil
 }
 
-// statement is a step of the server's. Only those of a batch may be cut short.
+// statement is a step on the server. Only those of a batch may be cancelled.
 func (w *world) statement(ctx context.Context, name string, effect func()) error {
 	control := name == "begin" || name == "commit" || name == "rollback"
 	w.wrongIf(control && ctx.Err() != nil, name+" under a context that has ended")
@@ -91,7 +91,7 @@ func (w *world) Locate(ctx context.Context) ([]byte, string, error) {
 func (w *world) Open(path string, access Access, token []byte) (Handle, error) {
 	w.wrongIf(string(token) != "token" || !w.begun, "open without the transaction")
 	file := &worldFile{w: w, path: path, at: bytes.NewReader(w.content[path])}
-	// There is no call that both opens a file and fails, so what comes after is asked before.
+	// A failed open returns no file, so after is called before the file counts as open.
 	after := w.after
 	w.after = nil
 	defer func() { w.after = after }()
@@ -118,7 +118,7 @@ type worldFile struct {
 
 func (f *worldFile) use(name string, effect func()) error {
 	f.w.wrongIf(f.closed, name+" of a closed file")
-	f.w.wrongIf(!f.w.begun, name+" when the transaction is over")
+	f.w.wrongIf(!f.w.begun, name+" after the end of the transaction")
 	return f.w.step(name, effect)
 }
 
@@ -140,14 +140,14 @@ func (f *worldFile) Write(data []byte) (n int, err error) {
 
 func (f *worldFile) Flush() error { return f.use("flush", func() {}) }
 
-// Close closes the file even if it fails.
+// Close closes the file even if it returns an error.
 func (f *worldFile) Close() error {
 	defer func() { f.closed = true }()
 	f.w.open--
 	return f.use("close", func() {})
 }
 
-// check looks at the world when all is over.
+// check reports violations and anything that was left open.
 func (w *world) check(t *testing.T) {
 	t.Helper()
 	for _, wrong := range w.wrong {

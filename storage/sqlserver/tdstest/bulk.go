@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// bulkTarget is where the rows go that a client has announced.
+// bulkTarget is the table and the columns that a client has announced with INSERT BULK.
 type bulkTarget struct {
 	table   *Table
 	columns []Column
@@ -19,8 +19,8 @@ var (
 	insertBulk = regexp.MustCompile(`(?is)^\s*insert\s+bulk\s+(\S+)\s*\(`)
 )
 
-// driverStatement answers the statements with which the driver prepares a bulk
-// copy: it asks for the columns of the table, and then announces the rows.
+// driverStatement answers the statements with which the driver prepares a bulk copy: it queries the
+// columns of the table, and then announces the rows.
 func (s *Session) driverStatement(req *Request, plain string) (Result, error, bool) {
 	switch {
 	case fmtOnlyOn.MatchString(plain):
@@ -42,7 +42,7 @@ func (s *Session) driverStatement(req *Request, plain string) (Result, error, bo
 	return Result{}, nil, false
 }
 
-// announce notes what rows will come next.
+// announce reads INSERT BULK and sets the target of the rows that follow.
 func (s *Session) announce(req *Request, plain string) error {
 	at := insertBulk.FindStringSubmatchIndex(plain)
 	table, err := req.Table(plain[at[2]:at[3]])
@@ -75,7 +75,7 @@ func find(columns []Column, name string) int {
 	return -1
 }
 
-// bulkLoad takes the rows in.
+// bulkLoad reads the rows of a bulk copy and stores them.
 func (s *Session) bulkLoad(ctx context.Context, m *message) error {
 	s.srv.mu.Lock()
 	target := s.bulk
@@ -121,8 +121,8 @@ func (s *Session) readRows(m *message, req *Request, target *bulkTarget) ([][]an
 		case token == tokenDone:
 			return rows, m.discard()
 		case token != tokenRow:
-			return nil, Errorf("row %d of the bulk data begins with %#02x: does a NULL stand in a column that is not "+
-				"null?", len(rows)+1, token)
+			return nil, Errorf("row %d of the bulk data begins with %#02x; a cause may be a NULL in a column that is "+
+				"not null", len(rows)+1, token)
 		}
 		row := make([]any, len(wires))
 		for i, w := range wires {
@@ -141,8 +141,7 @@ func aboutRow(err error, row int, column Column) error {
 	return asError(err).with("Row %d, column %s.", row, column.Name)
 }
 
-// sufferBulk lets the faults strike whose rows and bytes have gone by, and
-// returns those that still wait.
+// sufferBulk triggers the faults whose number of rows and bytes is reached, and returns the others.
 func (s *Session) sufferBulk(due []*Injected, req *Request, rows, bytes int64) (waiting []*Injected, err error) {
 	for _, injected := range due {
 		if rows < injected.fault.Rows || bytes < injected.fault.Bytes {
@@ -158,8 +157,7 @@ func (s *Session) sufferBulk(due []*Injected, req *Request, rows, bytes int64) (
 	return waiting, nil
 }
 
-// readBulkColumns reads the columns as the client sends them, which must be the
-// ones that it has announced.
+// readBulkColumns reads the columns that the client sends, which must be the announced ones.
 func readBulkColumns(in *input, target *bulkTarget) ([]wire, error) {
 	if token := in.u8(); token != tokenColumns {
 		return nil, errProtocol
@@ -181,13 +179,14 @@ func readBulkColumns(in *input, target *bulkTarget) ([]wire, error) {
 			return nil, in.err
 		}
 		if want := target.columns[i]; !strings.EqualFold(name, want.Name) {
-			return nil, Err(4816).with("Column %s came where %s was due.", name, want.Name)
+			return nil, Err(4816).with("The client sent column %s in place of %s.", name, want.Name)
 		}
 	}
 	return wires, nil
 }
 
-// store puts the rows where they belong. Columns that did not come are NULL.
+// store inserts the rows into their table, or passes them to its handler. Columns that were not sent
+// are NULL.
 func (s *Session) store(req *Request, target *bulkTarget, rows [][]any) error {
 	for _, rule := range s.srv.rules {
 		if err := rule.statement(req); err != nil {

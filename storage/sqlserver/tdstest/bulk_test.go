@@ -22,8 +22,7 @@ var bulkTable = tdstest.Columns(bulkColumns)
 var bulkNames = []string{"LayerId", "Ordinal", "Hash", "Name", "Small", "Tiny", "Flag", "Maybe", "Scale", "Rate",
 	"Price", "Guid", "At", "Zoned", "Day", "Text", "Plain", "Payload", "Extra"}
 
-// bulkRow is a row, as sent and as it should arrive; every third value that can
-// be NULL is.
+// bulkRow returns a row as it is sent and as it must arrive. Every third nullable value is NULL.
 func bulkRow(i int) (sent, want []any) {
 	guid := mssql.UniqueIdentifier{byte(i), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, byte(i >> 8)}
 	wireGUID, _ := guid.Value()
@@ -48,7 +47,7 @@ func bulkRow(i int) (sent, want []any) {
 	return sent, want
 }
 
-// copyIn sends rows and says how many arrived.
+// copyIn sends rows in a bulk copy and returns how many arrived.
 func copyIn(tx *sql.Tx, table string, names []string, rows int, row func(int) []any) (int64, error) {
 	stmt, err := tx.Prepare(mssql.CopyIn(table, mssql.BulkOptions{}, names...))
 	if err != nil {
@@ -143,7 +142,7 @@ func TestBulkHandler(t *testing.T) {
 	}
 }
 
-// TestBulkRefused sends what the server does not take.
+// TestBulkRefused sends rows that the server refuses.
 func TestBulkRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		table  string
@@ -172,9 +171,8 @@ func TestBulkRefused(t *testing.T) {
 	}
 }
 
-// TestBulkAbandoned shows what becomes of a bulk copy that is not brought to
-// its end: where nothing was sent yet, the next request is refused; else it is
-// a breach of the protocol. Nothing is kept either way.
+// TestBulkAbandoned checks that nothing is stored by a bulk copy that is not finished. If no row was
+// sent, the next request is refused; otherwise it violates the protocol.
 func TestBulkAbandoned(t *testing.T) {
 	for name, rows := range map[string]int{"announced": 1, "under way": 5000} {
 		t.Run(name, func(t *testing.T) {

@@ -11,12 +11,12 @@ type Column struct {
 	Name     string
 	Type     Type
 	Nullable bool
-	Filled   bool // by the server where no value comes: identity, default, computed
+	Filled   bool // by the server if no value is sent: identity or default
 }
 
-// Columns reads columns as CREATE TABLE has them: "AtomId bigint not null, Hash
-// binary(32)". Constraints are passed over, except that a primary key's column
-// is not null. It panics if it cannot read them.
+// Columns parses columns in the syntax of CREATE TABLE: "AtomId bigint not null, Hash binary(32)". It
+// ignores constraints, except that the columns of a primary key are not null. It panics if the text
+// is invalid.
 func Columns(text string) []Column {
 	columns, err := parseColumns(text)
 	if err != nil {
@@ -26,11 +26,13 @@ func Columns(text string) []Column {
 }
 
 var (
-	columnShape = regexp.MustCompile(`(?is)^\s*(\[(?:[^\]]|\]\])*\]|"[^"]*"|[\w@#$]+)\s*((?:\[\w+\]|\w+)\s*(?:\([^)]*\))?)(.*)$`)
-	constraint  = regexp.MustCompile(`(?is)^\s*(primary|unique|constraint|foreign|check|index)\b`)
-	keyColumns  = regexp.MustCompile(`(?is)\bprimary\s+key\b[^(]*\(([^)]*)\)`)
-	notNull     = regexp.MustCompile(`(?is)\bnot\s+null\b|\bprimary\s+key\b|\bidentity\b`)
-	filled      = regexp.MustCompile(`(?is)\bidentity\b|\bdefault\b`)
+	columnShape = regexp.MustCompile(`(?is)^\s*(\[(?:[^\]]|\]\])*\]|"[^"]*"|[\w@#$]+)` + // name
+		`\s*((?:\[\w+\]|\w+)\s*(?:\([^)]*\))?)` + // type
+		`(.*)$`)
+	constraint = regexp.MustCompile(`(?is)^\s*(primary|unique|constraint|foreign|check|index)\b`)
+	keyColumns = regexp.MustCompile(`(?is)\bprimary\s+key\b[^(]*\(([^)]*)\)`)
+	notNull    = regexp.MustCompile(`(?is)\bnot\s+null\b|\bprimary\s+key\b|\bidentity\b`)
+	filled     = regexp.MustCompile(`(?is)\bidentity\b|\bdefault\b`)
 )
 
 func parseColumns(text string) ([]Column, error) {
@@ -80,7 +82,7 @@ func parseColumn(text string) (Column, error) {
 	}, nil
 }
 
-// unquote takes a name out of its brackets or quotes.
+// unquote removes the brackets or quotes around a name.
 func unquote(name string) string {
 	name = strings.TrimSpace(name)
 	if len(name) >= 2 && name[0] == '[' && name[len(name)-1] == ']' {
@@ -89,7 +91,7 @@ func unquote(name string) string {
 	return strings.Trim(name, `"`)
 }
 
-// splitTop splits at the commas that no parenthesis, bracket or quote holds.
+// splitTop splits at the commas outside of parentheses, brackets and quotes.
 func splitTop(text string) []string {
 	var parts []string
 	depth, start := 0, 0
@@ -110,8 +112,8 @@ func splitTop(text string) []string {
 	return append(parts, text[start:])
 }
 
-// scan visits the bytes of a statement that stand outside of quotes and
-// brackets. The visitor returns how many bytes it takes.
+// scan visits the bytes of a statement outside of quotes and brackets. visit returns the number of
+// bytes to skip.
 func scan(text string, visit func(at int) int) {
 	closing := map[byte]byte{'\'': '\'', '"': '"', '[': ']'}
 	for i := 0; i < len(text); {
@@ -128,7 +130,7 @@ func scan(text string, visit func(at int) int) {
 	}
 }
 
-// stripComments puts a space in the place of each comment.
+// stripComments replaces each comment by a space.
 func stripComments(text string) string {
 	var plain strings.Builder
 	kept := 0

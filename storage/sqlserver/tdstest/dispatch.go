@@ -32,8 +32,7 @@ func (s *Session) dispatch(ctx context.Context, m *message) error {
 	return s.execute(req, effect)
 }
 
-// readHeaders reads what stands before each request, of which only the
-// transaction's descriptor matters.
+// readHeaders reads the headers of a request and returns the descriptor of its transaction.
 func readHeaders(in *input) (descriptor uint64) {
 	left := int(in.u32()) - 4
 	for left > 0 && in.err == nil {
@@ -56,8 +55,7 @@ func readHeaders(in *input) (descriptor uint64) {
 // headerTransaction is the kind of header that carries the descriptor.
 const headerTransaction = 2
 
-// parse fills in the request and returns what it asks for; nil if that cannot
-// be read.
+// parse fills in the request and returns its effect, or nil if the message is invalid.
 func (s *Session) parse(kind byte, in *input, req *Request) (effect func() (Result, error)) {
 	switch kind {
 	case packetBatch:
@@ -81,7 +79,7 @@ func (s *Session) parse(kind byte, in *input, req *Request) (effect func() (Resu
 	return nil
 }
 
-// resetSession makes a connection from a pool as good as new.
+// resetSession returns a pooled connection to its initial state.
 func (s *Session) resetSession(req *Request, keepTran bool) {
 	if !keepTran {
 		s.rollback(req)
@@ -90,7 +88,7 @@ func (s *Session) resetSession(req *Request, keepTran bool) {
 	req.tell(func(out output) { writeEnv(out, envResetDone, []byte{0}, []byte{0}) })
 }
 
-// refuse says why a request may not even begin.
+// refuse returns the error of a request that may not begin.
 func (s *Session) refuse(descriptor uint64) error {
 	if s.bulk != nil {
 		s.bulk = nil
@@ -102,7 +100,7 @@ func (s *Session) refuse(descriptor uint64) error {
 	return nil
 }
 
-// execute carries out a request, with the faults that are due, and answers it.
+// execute performs a request, with the faults that are due, and answers it.
 func (s *Session) execute(req *Request, effect func() (Result, error)) error {
 	result, err := s.perform(req, effect)
 	if fatal(err) {
@@ -125,7 +123,7 @@ func (s *Session) perform(req *Request, effect func() (Result, error)) (Result, 
 	return result, err
 }
 
-// spoil ends the transaction if an error that came after the effect is of that kind.
+// spoil ends the transaction if an error after the effect is one that does so.
 func (s *Session) spoil(req *Request, err error) {
 	if err == nil || fatal(err) {
 		return
@@ -135,8 +133,7 @@ func (s *Session) spoil(req *Request, err error) {
 	s.doom(req, err)
 }
 
-// take runs the effect as one statement: all of it, or none, unless it failed
-// before it began.
+// take runs the effect as one atomic statement, unless err says that it failed before it began.
 func (s *Session) take(req *Request, effect func() (Result, error), err error) (result Result, _ error) {
 	s.srv.mu.Lock()
 	defer s.srv.mu.Unlock()
@@ -145,8 +142,8 @@ func (s *Session) take(req *Request, effect func() (Result, error), err error) (
 	if err == nil {
 		result, err = effect()
 	}
-	// Rows may come ahead of an error, too.
-	if misfit := result.settle(); misfit != nil {
+	// A result may have rows even if err is set.
+	if misfit := result.fit(); misfit != nil {
 		result, err = Result{}, misfit
 	}
 	err = req.finish(err)
@@ -159,13 +156,13 @@ func (s *Session) take(req *Request, effect func() (Result, error), err error) (
 // Entry is one request in the server's log.
 type Entry struct {
 	Session       int
-	SQL           string // of a transaction's requests: [Begin], [Commit], [Rollback]
+	SQL           string // that of a transaction manager request matches [Begin], [Commit] or [Rollback]
 	InTransaction bool   // when it began
 	Isolation     Isolation
-	Err           error // what it was answered with
+	Err           error // of the answer
 }
 
-// Log returns all requests that were carried out, in their order.
+// Log returns all requests so far, in their order.
 func (s *Server) Log() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

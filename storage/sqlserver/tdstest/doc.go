@@ -1,6 +1,6 @@
-// Package tdstest is a test double of SQL Server. It listens on a loopback port
-// and speaks TDS 7.4 to the real driver, so that code which uses SQL Server is
-// tested through every layer down to the socket, with faults where they hurt.
+// Package tdstest is a test double of SQL Server. It listens on a loopback port and speaks TDS 7.4 to
+// the real driver, so that tests of code which uses SQL Server cover every layer down to the socket,
+// and faults in each of them.
 //
 //	srv := tdstest.Start(t)
 //	db, err := sql.Open("sqlserver", srv.DSN())
@@ -9,39 +9,35 @@
 //		return tdstest.Affected(1), nil
 //	})
 //
-// It does not understand T-SQL. A handler stands for each statement, found by
-// the comment that the statement begins with, or by a regular expression. What
-// the server itself would see to is built in:
+// It does not interpret T-SQL. A test registers a handler for each statement, which is found by the
+// comment at the beginning of the statement or by a regular expression. Built in are:
 //
-//   - login, sessions, and their reset when a pooled connection is used again;
-//   - transactions with descriptors and isolation levels, XACT_ABORT, and the
-//     end that a deadlock, a lost connection or a severe error puts to them;
-//   - temporary tables (CREATE, DROP and TRUNCATE TABLE #name anywhere in a
-//     statement) and tables that the test made with [Server.CreateTable], as
-//     targets of a bulk copy, whose rows are checked and kept as they arrived;
-//   - attention, which is how the driver cancels a statement;
-//   - locks that a handler takes by name, with deadlocks found as they arise.
+//   - login, sessions, and their reset when a pooled connection is reused;
+//   - transactions with descriptors and isolation levels, XACT_ABORT, and the rollback after a
+//     deadlock, a lost connection or a severe error;
+//   - temporary tables (CREATE, DROP and TRUNCATE TABLE #name anywhere in a statement) and tables
+//     that the test creates with [Server.CreateTable], as targets of a bulk copy, whose rows are
+//     checked and stored as they arrived;
+//   - attention, with which the driver cancels a statement;
+//   - locks that a handler takes by name, with detection of deadlocks.
 //
-// Handlers run one at a time, so they may change what they share without
-// further care. What a handler does takes effect at once and is visible to all
-// sessions; a change is taken back with its transaction if it was made through
-// a [State] or announced with [Request.OnRollback]. A handler that must not see
-// or be seen by another open transaction takes a lock ([Request.Lock]).
+// Handlers run one at a time, so they may share data without locks. The effects of a handler are
+// visible to all sessions at once. A change is undone with its transaction if it was made through a
+// [State] or registered with [Request.OnRollback]. A handler that needs isolation from other open
+// transactions takes a lock ([Request.Lock]).
 //
-// A [Fault] makes the server fail on purpose: an error of the server's, a lost
-// connection, a stall or a delay, at login, before or after a request takes
-// effect, or in the midst of a bulk copy or of an answer. COMMIT is a request
-// like any other here, so the commit whose answer gets lost is
+// A [Fault] makes the server fail on purpose: an error, a lost connection, a stall or a delay, at
+// login, before or after a request takes effect, or within a bulk copy or a result. COMMIT is a
+// request like any other, so a commit with a lost answer is
 //
 //	srv.Inject(tdstest.Fault{At: tdstest.AfterEffect, Match: tdstest.Commit, Do: tdstest.Reset()})
 //
-// It refuses what the server refuses, as far as it knows: a request under a
-// transaction that has ended, rows that do not fit their table, another request
-// where bulk rows are due. [FileStream] adds the rules of FILESTREAM, for
-// code in the test's own process, and [Share] for programs of their own. Package tables has it carry out the statements
-// of the catalogue.
+// It refuses some of the requests that SQL Server refuses: a request under a transaction that has
+// ended, rows that do not fit their table, another request in place of announced bulk rows.
+// [FileStream] adds the rules of FILESTREAM for code in the test's own process, and [Share] for
+// separate programs. Package tables adds handlers for the statements of the catalogue.
 //
-// Not there: TLS, Microsoft Entra logins, more than one request at a time on a
-// connection (MARS), table-valued parameters, prepared handles and cursors
-// (the driver uses none), isolation between sessions beyond the named locks.
+// Not supported: TLS, Microsoft Entra logins, several requests at a time on a connection (MARS),
+// table-valued parameters, prepared handles and cursors (the driver uses none), and isolation between
+// sessions beyond the named locks.
 package tdstest

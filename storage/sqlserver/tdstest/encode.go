@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// decode turns the bytes of a value into what a handler sees.
+// decode converts the bytes of a value to the value that a handler gets.
 func (w wire) decode(raw []byte) (any, error) {
 	switch {
 	case w.id == wireBit || w.id == wireBitN:
@@ -57,7 +57,7 @@ func decodeFloat(raw []byte) (any, error) {
 	return nil, errProtocol
 }
 
-// encode turns a value that fit has let through into bytes.
+// encode converts a value that fit has returned to bytes.
 func (w wire) encode(value any) []byte {
 	switch v := value.(type) {
 	case bool:
@@ -87,10 +87,10 @@ func (w wire) encode(value any) []byte {
 		}
 		return encodeLatin(v)
 	}
-	panic("a value that fits no type") // fit lets none through
+	panic("a value that fits no type") // fit returns none
 }
 
-// The day 1 of January of the year 1, and the one from which datetime counts.
+// The first day of the types with dates, 1 January of the year 1, and that of datetime.
 var (
 	firstDay    = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 	datetimeDay = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -98,7 +98,7 @@ var (
 
 const day = 24 * time.Hour
 
-// days counts the days since the first; a Duration cannot hold that many.
+// days returns the days since firstDay. A Duration cannot hold that many.
 func days(t time.Time) int64 { return (t.Unix() - firstDay.Unix()) / int64(day/time.Second) }
 
 func (w wire) decodeTime(raw []byte) (any, error) {
@@ -146,7 +146,7 @@ func (w wire) encodeTime(t time.Time) []byte {
 	return append(w.clockBytes(wall(t)), intBytes(days(wall(t)), 3)...)
 }
 
-// wall is what the clock on the wall shows, for types that know no zone.
+// wall returns the local date and time of t in UTC, for types without a time zone.
 func wall(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
@@ -160,10 +160,10 @@ func clockOf(t time.Time) time.Duration {
 		time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 }
 
-// clockBytes is how long the time of day is at a scale.
+// clockBytes returns the length of the time of day at a scale.
 func clockBytes(scale byte) int { return []int{3, 3, 3, 4, 4, 5, 5, 5}[scale] }
 
-// tick is the unit in which a scale counts.
+// tick returns the unit of a scale.
 func (w wire) tick() time.Duration {
 	unit := time.Second
 	for range w.scale {

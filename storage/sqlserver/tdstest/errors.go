@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Error is what the server answers instead of, or after, a result.
+// Error is an error of the server, which it sends in place of a result or after one.
 type Error struct {
 	Number    int32
 	State     byte
@@ -13,7 +13,7 @@ type Error struct {
 	Message   string
 	Procedure string
 	Line      int32
-	// EndsTransaction says that the server has rolled the transaction back.
+	// EndsTransaction is set if the server has rolled the transaction back.
 	EndsTransaction bool
 }
 
@@ -21,13 +21,13 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%d, state %d, class %d)", e.Message, e.Number, e.State, e.Class)
 }
 
-// fatalClass is the severity from which on an error ends the connection.
+// fatalClass is the lowest severity that ends the connection.
 const fatalClass = 20
 
-// errUnknown is the number of errors that the double makes up itself.
+// errUnknown is the number of the test double's own errors.
 const errUnknown = 50000
 
-// known holds the errors that Err can make, worded for this double.
+// known has errors of SQL Server, with texts of this package.
 var known = map[int32]Error{
 	207:  {Class: 16, Message: "Invalid column name."},
 	208:  {Class: 16, Message: "Invalid object name."},
@@ -37,9 +37,9 @@ var known = map[int32]Error{
 	1105: {Class: 17, State: 2, Message: "There is no space left in the filegroup."},
 	1205: {Class: 13, State: 51, Message: "The transaction is the victim of a deadlock; run it again.",
 		EndsTransaction: true},
-	1222:  {Class: 16, State: 51, Message: "The lock was not to be had in time."},
-	2601:  {Class: 14, Message: "The key is in the unique index already."},
-	2627:  {Class: 14, Message: "The key is in the table already."},
+	1222:  {Class: 16, State: 51, Message: "Lock request time out period exceeded."},
+	2601:  {Class: 14, Message: "The key already exists in the unique index."},
+	2627:  {Class: 14, Message: "The key already exists in the table."},
 	2714:  {Class: 16, State: 6, Message: "There is already an object of that name."},
 	2812:  {Class: 16, State: 62, Message: "There is no such procedure."},
 	3701:  {Class: 11, State: 5, Message: "Cannot drop the table: it does not exist."},
@@ -47,11 +47,11 @@ var known = map[int32]Error{
 	3903:  {Class: 16, Message: "ROLLBACK without a transaction."},
 	3960:  {Class: 16, State: 2, Message: "The snapshot was overtaken by another update.", EndsTransaction: true},
 	3989:  {Class: 16, Message: "The request names a transaction that is not the session's."},
-	4022:  {Class: 16, Message: "Bulk rows were due, and another request came."},
-	4060:  {Class: 11, Message: "The database that the login asks for cannot be opened."},
+	4022:  {Class: 16, Message: "The client sent another request in place of bulk rows."},
+	4060:  {Class: 11, Message: "The database of the login cannot be opened."},
 	4701:  {Class: 16, Message: "Cannot find the table to truncate."},
 	4815:  {Class: 16, Message: "A bulk value is longer than its column."},
-	4816:  {Class: 16, Message: "A bulk column is not what the table has."},
+	4816:  {Class: 16, Message: "A bulk column does not match the table."},
 	4895:  {Class: 16, Message: "Unicode data of an odd number of bytes."},
 	8009:  {Class: 16, Message: "The call cannot be read."},
 	9002:  {Class: 17, State: 4, Message: "The transaction log is full."},
@@ -64,8 +64,7 @@ var known = map[int32]Error{
 	49918: {Class: 20, Message: "There are not enough resources for the request."},
 }
 
-// Err makes an error of the server by its number, with the severity that it
-// has there. A number that is not known gets class 16.
+// Err returns the error of SQL Server with that number and its severity. Unknown numbers get class 16.
 func Err(number int32) *Error {
 	e, ok := known[number]
 	if !ok {
@@ -77,13 +76,12 @@ func Err(number int32) *Error {
 	return &e
 }
 
-// Errorf makes an error that no server has, for handlers that are asked for
-// something they do not know.
+// Errorf returns an error with number 50000, for handlers that do not support a request.
 func Errorf(format string, args ...any) *Error {
 	return &Error{Number: errUnknown, State: 1, Class: 16, Line: 1, Message: fmt.Sprintf(format, args...)}
 }
 
-// with adds what the error is about.
+// with appends details to the message.
 func (e *Error) with(format string, args ...any) *Error {
 	e.Message += " " + fmt.Sprintf(format, args...)
 	return e

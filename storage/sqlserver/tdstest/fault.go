@@ -6,37 +6,36 @@ import (
 	"time"
 )
 
-// Point is where a fault strikes.
+// Point is a point at which a fault occurs.
 type Point int
 
 // The points.
 const (
-	// AtLogin is when a client asks to be let in. The text to match is LOGIN and
-	// the database.
+	// AtLogin is before the answer to a login. The text to match is LOGIN and the database.
 	AtLogin Point = iota + 1
-	// BeforeEffect is when a request has arrived whole and nothing has come of it.
+	// BeforeEffect is after a request has arrived and before it has any effect.
 	BeforeEffect
-	// AfterEffect is when a request has taken effect and the answer is not sent.
+	// AfterEffect is after a request has taken effect and before its answer is sent.
 	AfterEffect
-	// InBulk is in the midst of a bulk copy's data, once so many rows and so many
-	// bytes have been read. The text to match is BULK LOAD and the table.
+	// InBulk is within the data of a bulk copy, after Rows rows and Bytes bytes. The text to match
+	// is BULK LOAD and the table.
 	InBulk
-	// InRows is in the midst of an answer, after so many rows of a result set.
+	// InRows is within a result set, after Rows rows.
 	InRows
 )
 
-// Fault is a failure that is planned.
+// Fault is a failure to inject.
 type Fault struct {
 	At    Point
-	Match string // a pattern as in [Server.Handle]; empty matches every request, the driver's own too
-	Skip  int    // how many that match pass unharmed
-	Times int    // how often it strikes; 0 is once, less is each time
+	Match string // a pattern as in [Server.Handle]; empty matches every request, also those of the driver
+	Skip  int    // matching requests to let pass
+	Times int    // how often it occurs: 0 means once, a negative number always
 	Rows  int64  // for InBulk and InRows
 	Bytes int64  // for InBulk
 	Do    Action
 }
 
-// Action is what a fault does.
+// Action is the effect of a fault.
 type Action struct {
 	kind  actionKind
 	err   error
@@ -53,40 +52,38 @@ const (
 	actSlow
 )
 
-// Fail answers with an error of the server's. At COMMIT it ends the
-// transaction: before its effect by rolling it back, after it only in word. In
-// mid-bulk the rest of the data is read first.
+// Fail answers with an error of the server. At COMMIT the error reports that the transaction ended:
+// before the effect it is rolled back, after it the commit stays. Within a bulk copy the rest of the
+// data is read first.
 func Fail(err *Error) Action { return Action{kind: actFail, err: err} }
 
-// Drop ends the session and the connection with it in good order (FIN).
+// Drop ends the session and closes the connection (FIN).
 func Drop() Action { return Action{kind: actDrop} }
 
 // Reset ends the session and resets the connection (RST).
 func Reset() Action { return Action{kind: actReset} }
 
-// Stall reads nothing and writes nothing until the fault is released, or the
-// session killed. A request that was stalled before its effect takes effect
-// then, a COMMIT even if nobody waits for it any longer; a statement that was
-// cancelled meanwhile does not.
+// Stall reads nothing and writes nothing until the fault is released or the session killed. A request
+// that was stalled before its effect takes effect after the release, unless the client has cancelled
+// it meanwhile; a COMMIT takes effect in any case.
 func Stall() Action { return Action{kind: actStall} }
 
-// Slow waits and then goes on. A cancelled request waits no longer.
+// Slow waits and then continues. Cancelling the request ends the wait.
 func Slow(delay time.Duration) Action { return Action{kind: actSlow, delay: delay} }
 
-// Injected is a fault in place.
+// Injected is a fault of a server.
 type Injected struct {
 	fault    Fault
 	matches  func(string) bool
 	mu       sync.Mutex
 	seen     int
 	fired    int
-	struck   chan struct{} // closed at the first strike
+	struck   chan struct{} // closed when the fault first occurs
 	released chan struct{}
 	release  sync.Once
 }
 
-// Inject puts a fault in place. Several may wait at one point; they strike in
-// the order in which they were put there.
+// Inject adds a fault. Several faults at one point occur in the order in which they were added.
 func (s *Server) Inject(fault Fault) *Injected {
 	injected := &Injected{
 		fault:    fault,
@@ -100,20 +97,20 @@ func (s *Server) Inject(fault Fault) *Injected {
 	return injected
 }
 
-// Fired returns how often the fault has struck.
+// Fired returns how often the fault has occurred.
 func (i *Injected) Fired() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.fired
 }
 
-// Struck is closed when the fault has struck for the first time.
+// Struck is closed when the fault has occurred for the first time.
 func (i *Injected) Struck() <-chan struct{} { return i.struck }
 
-// Release ends a stall, and all that would follow.
+// Release ends a stall, and those that would follow.
 func (i *Injected) Release() { i.release.Do(func() { close(i.released) }) }
 
-// strikes counts an occasion, and reports whether the fault takes it.
+// strikes counts a matching request, and reports whether the fault occurs at it.
 func (i *Injected) strikes() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -128,13 +125,13 @@ func (i *Injected) strikes() bool {
 	return true
 }
 
-// plan is all faults of a server.
+// plan has the faults of a server.
 type plan struct {
 	mu  sync.Mutex
 	all []*Injected
 }
 
-// due returns the faults that wait for such a request at that point.
+// due returns the faults that match a request at a point.
 func (p *plan) due(at Point, req *Request) []*Injected {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,8 +144,8 @@ func (p *plan) due(at Point, req *Request) []*Injected {
 	return due
 }
 
-// strike lets the faults strike that are due, and returns what the request
-// fails with. It is called without the server's lock.
+// strike triggers the faults that are due and returns the error of the request. It is called without
+// the server's lock.
 func (s *Session) strike(at Point, req *Request) error {
 	for _, injected := range s.srv.faults.due(at, req) {
 		if !injected.strikes() {

@@ -17,21 +17,21 @@ import (
 
 func fail(number int32) tdstest.Action { return tdstest.Fail(tdstest.Err(number)) }
 
-// lost reports whether err says that the connection is gone.
+// lost reports whether err is that of a lost connection.
 func lost(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, driver.ErrBadConn) ||
 		errors.As(err, new(mssql.StreamError))
 }
 
-// TestFaultsAtStatement shows what the client sees, and what is left of two
-// rows put in a transaction, where the fault strikes at the second.
+// TestFaultsAtStatement puts two rows in a transaction with a fault at the second, and checks the
+// client's errors and the rows that are left.
 func TestFaultsAtStatement(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		at     tdstest.Point
 		do     tdstest.Action
-		number int32 // 0: the connection is lost
+		number int32 // 0 for a lost connection
 		rows   int   // after COMMIT
 		broken bool  // COMMIT fails
 	}{
@@ -63,12 +63,12 @@ func TestFaultsAtStatement(t *testing.T) {
 			if n := count(); n != test.rows || fault.Fired() != 1 {
 				t.Errorf("%d rows, want %d; fired %d times", n, test.rows, fault.Fired())
 			}
-			exec(t, db, "/* put */") // the pool is as good as new
+			exec(t, db, "/* put */") // the pool still works
 		})
 	}
 }
 
-// TestFaultsAtCommit shows that an error at COMMIT says nothing of its effect.
+// TestFaultsAtCommit checks that the effect of a COMMIT does not depend on an error after it.
 func TestFaultsAtCommit(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -105,7 +105,7 @@ func TestFaultsAtCommit(t *testing.T) {
 	}
 }
 
-// TestFaultsInBulk strikes in the midst of the data.
+// TestFaultsInBulk injects faults within the data of a bulk copy.
 func TestFaultsInBulk(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -147,8 +147,7 @@ func TestFaultsInBulk(t *testing.T) {
 	}
 }
 
-// TestStallInBulk stops reading; the client's writes come to a stand, and only
-// its own timeout ends that.
+// TestStallInBulk stops reading. The client's writes block until its own timeout.
 func TestStallInBulk(t *testing.T) {
 	srv, db := start(t, "connection timeout", "1")
 	srv.CreateTable("T", "Payload varbinary(max)")
@@ -161,7 +160,7 @@ func TestStallInBulk(t *testing.T) {
 	}
 	tx.Rollback()
 	if srv.WaitIdle(10 * time.Millisecond) {
-		t.Error("the stalled session noticed that its client is gone")
+		t.Error("the stalled session ended before its release")
 	}
 	stall.Release()
 	if !srv.WaitIdle(patience) || len(srv.TableRows("T")) != 0 {
@@ -169,8 +168,8 @@ func TestStallInBulk(t *testing.T) {
 	}
 }
 
-// TestStallAtCommit shows a COMMIT that takes effect when its client has long
-// given up, and one whose session is killed instead.
+// TestStallAtCommit checks that a COMMIT takes effect after its client has given up, unless the
+// session is killed.
 func TestStallAtCommit(t *testing.T) {
 	for name, want := range map[string]int{"released": 1, "killed": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -237,8 +236,7 @@ func TestFaultInRows(t *testing.T) {
 	}
 }
 
-// TestEveryRequest strikes at the first request of a job, then at the second,
-// and so on: the way to find the step that is not safe.
+// TestEveryRequest injects a fault at the first request of a job, then at the second, and so on.
 func TestEveryRequest(t *testing.T) {
 	for step := 0; ; step++ {
 		srv, db := start(t)

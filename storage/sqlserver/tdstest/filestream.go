@@ -10,26 +10,24 @@ import (
 	"slices"
 )
 
-// FileStream is the part of the server that lets payloads be read and written
-// as files, under the transaction of a session, with the rules that the
-// documentation gives for OpenSqlFilestream. Handlers use Token, Path and Put to
-// answer; what stands for the client's half of the API uses Open.
+// FileStream is the part of the server that lets clients read and write payloads as files, in the
+// transaction of a session, with the documented rules of OpenSqlFilestream. Handlers use Token, Path
+// and Put for their answers; the test double of the client API uses Open.
 //
-// Its refusals of a statement carry the number 50000: the documentation does
-// not say which ones the server has.
+// It refuses statements with error 50000, because the documentation does not give the numbers.
 type FileStream struct {
-	// AnyLogin lets the files of a SQL login be opened, which the server does not.
+	// AnyLogin allows SQL logins to open files, which the server does not.
 	AnyLogin bool
 
 	srv     *Server
 	tokens  map[string]grant
 	files   map[string][]byte       // by path; nil is NULL
-	changed map[string]*transaction // whose value it is, as long as that is not committed
-	handles []*Handle               // open ones, of transactions that are not over
+	changed map[string]*transaction // the open transaction that has changed a file
+	handles []*Handle               // open handles of open transactions
 	busy    int
 }
 
-// grant is what a token stands for.
+// grant is the transaction of a token.
 type grant struct {
 	tran       *transaction
 	integrated bool
@@ -37,7 +35,7 @@ type grant struct {
 
 var _ rules = (*FileStream)(nil)
 
-// FileStream turns FILESTREAM on.
+// FileStream enables FILESTREAM.
 func (s *Server) FileStream() *FileStream {
 	fs := &FileStream{srv: s, tokens: make(map[string]grant), files: make(map[string][]byte),
 		changed: make(map[string]*transaction)}
@@ -47,7 +45,7 @@ func (s *Server) FileStream() *FileStream {
 	return fs
 }
 
-// Win32Error is what GetLastError says.
+// Win32Error is an error code of GetLastError.
 type Win32Error uint32
 
 // The errors of Open.
@@ -60,7 +58,7 @@ const (
 
 func (e Win32Error) Error() string { return fmt.Sprintf("Win32 error %d", uint32(e)) }
 
-// Access is what a file is opened for, numbered as in the API.
+// Access is the kind of access to a file, with the numbers of the API.
 type Access uint32
 
 // The kinds of access.
@@ -70,7 +68,7 @@ const (
 	ReadWrite
 )
 
-// Token is GET_FILESTREAM_TRANSACTION_CONTEXT: NULL outside of a transaction.
+// Token returns GET_FILESTREAM_TRANSACTION_CONTEXT(), which is NULL outside of a transaction.
 func (f *FileStream) Token(req *Request) any {
 	tran := req.Session.tran
 	if tran == nil {
@@ -87,8 +85,7 @@ func (f *FileStream) Token(req *Request) any {
 	return token
 }
 
-// Path is PathName() of a value, which is known by any name that no other has:
-// NULL while the value is NULL.
+// Path returns PathName() of a value, which is NULL while the value is. name must be unique.
 func (f *FileStream) Path(name string) any {
 	path := filePath(name)
 	if f.files[path] == nil {
@@ -101,13 +98,13 @@ func filePath(name string) string {
 	return `\\TDSTEST\MSSQLSERVER\v02-A60EC2F8-2B24-11DF-9CC3-AF2E56D89593\` + hex.EncodeToString([]byte(name))
 }
 
-// Put sets a value, as INSERT and UPDATE do; nil is NULL.
+// Put sets a value as INSERT and UPDATE do; nil is NULL.
 func (f *FileStream) Put(req *Request, name string, payload []byte) {
 	f.set(req.transaction(), filePath(name), payload)
 }
 
-// Payload returns a value as SELECT sees it: what is being written to an open
-// handle is not in it. Call it within a handler or [Server.Do].
+// Payload returns a value as SELECT would, without the data written to open handles. Call it in a
+// handler or in [Server.Do].
 func (f *FileStream) Payload(name string) []byte { return f.files[filePath(name)] }
 
 func (f *FileStream) set(tran *transaction, path string, payload []byte) {
@@ -116,10 +113,10 @@ func (f *FileStream) set(tran *transaction, path string, payload []byte) {
 	tran.undo = append(tran.undo, func() { f.files[path] = before })
 }
 
-// Busy makes the next so many calls of Open fail with a sharing violation.
+// Busy makes the next calls of Open fail with a sharing violation.
 func (f *FileStream) Busy(times int) { f.srv.Do(func() { f.busy = times }) }
 
-// OpenHandles counts the handles that are open in transactions that are, too.
+// OpenHandles returns the number of open handles of open transactions.
 func (f *FileStream) OpenHandles() (n int) {
 	f.srv.Do(func() { n = len(f.handles) })
 	return n
@@ -136,8 +133,8 @@ type Handle struct {
 	closed  bool
 }
 
-// Open opens a file under the transaction that the token is of. It never
-// waits. A file that is opened for writing starts empty.
+// Open opens a file in the transaction of the token. It never blocks. A file that is opened for
+// writing starts empty.
 func (f *FileStream) Open(path string, access Access, token []byte) (handle *Handle, err error) {
 	f.srv.Do(func() { handle, err = f.open(path, access, token) })
 	return handle, err
@@ -153,7 +150,7 @@ func (f *FileStream) open(path string, access Access, token []byte) (*Handle, er
 		return nil, ErrAccessDenied
 	case payload == nil:
 		return nil, ErrFileNotFound
-	// a row that another transaction has, and nobody else sees
+	// The row belongs to another open transaction.
 	case f.changed[path] != nil && f.changed[path] != grant.tran:
 		return nil, ErrFileNotFound
 	case f.busy > 0:
@@ -173,8 +170,7 @@ func (f *FileStream) open(path string, access Access, token []byte) (*Handle, er
 	return handle, nil
 }
 
-// Write appends to the file. After the transaction has ended it succeeds, and
-// reaches nothing.
+// Write appends to the file. After the end of the transaction it succeeds without effect.
 func (h *Handle) Write(data []byte) (int, error) {
 	if h.closed || h.access == Read {
 		return 0, ErrAccessDenied
@@ -183,7 +179,7 @@ func (h *Handle) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// Read reads what is in the file.
+// Read reads the content of the file.
 func (h *Handle) Read(buffer []byte) (int, error) {
 	if h.closed || h.access == Write {
 		return 0, ErrAccessDenied
@@ -196,7 +192,7 @@ func (h *Handle) Read(buffer []byte) (int, error) {
 	return n, nil
 }
 
-// Close makes what was written the value, within the transaction.
+// Close sets the value to the written data, in the transaction.
 func (h *Handle) Close() error {
 	h.fs.srv.Do(func() {
 		alive := slices.Contains(h.fs.handles, h)
@@ -215,7 +211,7 @@ var (
 	savepoint  = regexp.MustCompile(`(?is)\bsave\s+tran`)
 )
 
-// statement refuses what may not be done while files are open.
+// statement refuses statements that are not allowed while files are open.
 func (f *FileStream) statement(req *Request) error {
 	tran := req.Session.tran
 	writing := slices.ContainsFunc(f.handles, func(h *Handle) bool { return h.tran == tran && h.access != Read })
@@ -225,7 +221,7 @@ func (f *FileStream) statement(req *Request) error {
 	case writing && dataChange.MatchString(plain):
 		return Errorf("FILESTREAM: data cannot be changed while a file is open for writing")
 	case writing && metaChange.MatchString(plain):
-		return Err(1222) // it would wait for the file, in vain
+		return Err(1222) // it would wait for the file until a timeout
 	case open && savepoint.MatchString(plain):
 		refusal := Errorf("FILESTREAM: SAVE TRANSACTION while a file is open")
 		refusal.EndsTransaction = true
@@ -241,8 +237,7 @@ func (f *FileStream) commit(tran *transaction) error {
 	return nil
 }
 
-// ended makes tokens and handles of a transaction worthless, without the
-// handles' owners being told.
+// ended invalidates the tokens and handles of a transaction. The owners of the handles get no error.
 func (f *FileStream) ended(tran *transaction) {
 	for token, grant := range f.tokens {
 		if grant.tran == tran {

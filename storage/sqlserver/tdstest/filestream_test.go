@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// payloads is a server with one table of files.
+// payloads starts a server with one file, and returns it with a function that reads the payload.
 func payloads(t *testing.T) (*sql.DB, *tdstest.FileStream, func() string) {
 	srv, db := start(t)
 	fs := srv.FileStream()
@@ -28,14 +28,14 @@ func payloads(t *testing.T) (*sql.DB, *tdstest.FileStream, func() string) {
 	}
 }
 
-// look returns what the server says of the file.
+// look returns the path of the file and the token of the transaction.
 func look(t *testing.T, on interface {
 	QueryRow(string, ...any) *sql.Row
 }) (path string, token []byte) {
 	t.Helper()
 	var name sql.NullString
-	must(t, on.QueryRow("/* look */ SELECT RawPayload.PathName(), GET_FILESTREAM_TRANSACTION_CONTEXT()").Scan(&name,
-		&token))
+	row := on.QueryRow("/* look */ SELECT RawPayload.PathName(), GET_FILESTREAM_TRANSACTION_CONTEXT()")
+	must(t, row.Scan(&name, &token))
 	return name.String, token
 }
 
@@ -73,11 +73,11 @@ func TestFileStream(t *testing.T) {
 		t.Errorf("%q after COMMIT", payload())
 	}
 	if _, err := fs.Open(path, tdstest.Read, token); err != tdstest.ErrInvalidParameter {
-		t.Errorf("a token that is over: %v", err)
+		t.Errorf("the token of an ended transaction: %v", err)
 	}
 }
 
-// TestFileStreamOrder breaks the order on purpose.
+// TestFileStreamOrder runs statements that are not allowed while a file is open.
 func TestFileStreamOrder(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -85,12 +85,13 @@ func TestFileStreamOrder(t *testing.T) {
 		survives bool // the transaction
 	}{
 		{"INSERT while writing", func(t *testing.T, tx *sql.Tx) error {
-			_,
-				err := tx.Exec("/* insert */ INSERT")
+			_, err := tx.Exec("/* insert */ INSERT")
 			return err
 		}, true},
-		{"DDL while writing", func(t *testing.T, tx *sql.Tx) error { _, err := tx.Exec("ALTER TABLE x"); return err },
-			true},
+		{"DDL while writing", func(t *testing.T, tx *sql.Tx) error {
+			_, err := tx.Exec("ALTER TABLE x")
+			return err
+		}, true},
 		{"SAVE", func(t *testing.T, tx *sql.Tx) error { _, err := tx.Exec("SAVE TRAN x"); return err }, false},
 		{"COMMIT", func(t *testing.T, tx *sql.Tx) error { return tx.Commit() }, false},
 	} {
@@ -103,12 +104,12 @@ func TestFileStreamOrder(t *testing.T) {
 			must(t, err)
 			look(t, tx) // SELECT works
 			if err := test.act(t, tx); err == nil {
-				t.Error("it was let through")
+				t.Error("it was not refused")
 			}
 			if alive := fs.OpenHandles() == 1; alive != test.survives {
 				t.Errorf("the handle is alive: %v", alive)
 			}
-			// A left-over handle takes what is written, and loses it.
+			// A handle that is left over accepts data and loses it.
 			if _, err := handle.Write(bytes.Repeat([]byte("x"), 9)); err != nil {
 				t.Error(err)
 			}
@@ -150,7 +151,7 @@ func TestFileStreamRefusals(t *testing.T) {
 	}
 }
 
-// A row that is not committed is nobody's but its transaction's.
+// TestFileOfAnotherTransaction checks that only its own transaction can open an uncommitted file.
 func TestFileOfAnotherTransaction(t *testing.T) {
 	db, fs, payload := payloads(t)
 	writer, stranger := begin(t, db), begin(t, db)

@@ -13,15 +13,15 @@ import (
 	"unicode/utf16"
 )
 
-// GUID is a uniqueidentifier, in the order in which it is written; it converts
-// to the driver's type.
+// GUID is a uniqueidentifier with its bytes in the order of the text. It converts to the driver's
+// type.
 type GUID [16]byte
 
 func (g GUID) String() string {
 	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", g[:4], g[4:6], g[6:8], g[8:10], g[10:]))
 }
 
-// bytes is the order on the wire: the first three groups are turned round.
+// bytes returns the bytes in the order of the protocol: the first three groups are little-endian.
 func (g GUID) bytes() []byte {
 	raw := append([]byte{}, g[:]...)
 	binary.LittleEndian.PutUint32(raw, binary.BigEndian.Uint32(g[:]))
@@ -34,11 +34,11 @@ func decodeGUID(raw []byte) (any, error) {
 	if len(raw) != len(GUID{}) {
 		return nil, errProtocol
 	}
-	return GUID(GUID(raw).bytes()), nil // turning round twice is the identity
+	return GUID(GUID(raw).bytes()), nil // bytes is its own inverse
 }
 
-// fit makes a handler's value one of the few that are sent, or says why it
-// cannot be of this type. Any integer, string, array of bytes or pointer will do.
+// fit converts a value of a handler to the Go type that is encoded as t, or returns an error if it
+// does not fit. The value may be of any integer or string type, an array of bytes, or a pointer.
 func (t Type) fit(value any) (any, error) {
 	v := reflect.ValueOf(value)
 	if v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -110,7 +110,7 @@ func toGUID(v reflect.Value) (GUID, bool) {
 	return GUID(append(data, make([]byte, 16)...)), ok && len(data) == 16
 }
 
-// check refuses what is too long or too large; binary(n) need not be filled.
+// check refuses values that are too long or too large. A binary(n) may be shorter.
 func (t Type) check(value any) error {
 	size, limit := 0, t.Length
 	switch v := value.(type) {
@@ -125,7 +125,7 @@ func (t Type) check(value any) error {
 		size = len(v)
 	}
 	if t.sized() && limit != Max && size > limit {
-		return fmt.Errorf("%d are too many for %s", size, t)
+		return fmt.Errorf("a length of %d is too large for %s", size, t)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (t Type) checkInt(v int64) error {
 	return nil
 }
 
-// unscaled is a decimal's number without its point.
+// unscaled returns the digits of a decimal as an integer.
 func unscaled(text string, scale int) (*big.Int, bool) {
 	value, ok := new(big.Rat).SetString(text)
 	if !ok {
@@ -158,7 +158,7 @@ func unscaled(text string, scale int) (*big.Int, bool) {
 
 func checkDecimal(text string, scale int) error {
 	if _, ok := unscaled(text, scale); !ok {
-		return errors.New(text + " is no decimal of that scale")
+		return errors.New(text + " is not a decimal of that scale")
 	}
 	return nil
 }

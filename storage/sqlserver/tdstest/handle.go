@@ -5,12 +5,11 @@ import (
 	"strings"
 )
 
-// HandlerFunc answers a statement. Its error undoes what the statement did; an
-// [*Error] is sent as it is, any other becomes number 50000.
+// HandlerFunc answers a statement. If it returns an error, the effects of the statement are undone.
+// An [*Error] is sent unchanged; any other gets number 50000.
 type HandlerFunc func(*Request) (Result, error)
 
-// BulkFunc takes the rows of a bulk copy, with the columns that were sent. The
-// rows are its own.
+// BulkFunc handles the rows of a bulk copy, with the columns that were sent. It may keep the rows.
 type BulkFunc func(req *Request, columns []Column, rows [][]any) error
 
 type handler struct {
@@ -18,18 +17,17 @@ type handler struct {
 	serve   HandlerFunc
 }
 
-// Handle has statements answered that match a pattern: one that begins with /*
-// is the marker with which the statement begins; any other is a regular
-// expression, in which case does not matter and a dot is any character. The
-// handler that was added last comes first.
+// Handle registers a handler for the statements that match a pattern. A pattern that begins with /* is
+// the comment with which the statement begins; any other is a regular expression with the flags i and
+// s. The handlers that were added last are tried first.
 func (s *Server) Handle(pattern string, serve HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handlers = append(s.handlers, handler{matcher(pattern), serve})
 }
 
-// HandleBulk has the rows of bulk copies into a table go to a function instead
-// of into the table. The table must exist all the same.
+// HandleBulk passes the rows of bulk copies into a table to a function instead of the table, which
+// must exist nevertheless.
 func (s *Server) HandleBulk(table string, take BulkFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,8 +41,8 @@ func matcher(pattern string) func(string) bool {
 	return regexp.MustCompile("(?is)" + pattern).MatchString
 }
 
-// statement carries out a statement: what it says of temporary tables, the
-// settings in it, and then the handler that stands for the rest.
+// statement performs a statement: the changes of temporary tables and settings in it, and its
+// handler.
 func (s *Session) statement(req *Request) (Result, error) {
 	for _, rule := range s.srv.rules {
 		if err := rule.statement(req); err != nil {
@@ -71,8 +69,8 @@ func (s *Session) statement(req *Request) (Result, error) {
 	return result, s.change(req, after)
 }
 
-// handle finds who answers. A statement with nothing to answer but temporary
-// tables and settings needs no handler.
+// handle calls the handler of a statement. A statement with only temporary tables and settings needs
+// none.
 func (s *Session) handle(req *Request, plain string, done bool) (Result, error) {
 	for i := len(s.srv.handlers) - 1; i >= 0; i-- {
 		if h := s.srv.handlers[i]; h.matches(req.SQL) {
@@ -98,11 +96,13 @@ func (s *Session) handle(req *Request, plain string, done bool) (Result, error) 
 	case rollbackStatement.MatchString(plain):
 		return Result{}, req.Rollback()
 	}
-	s.srv.t.Logf("tdstest: nobody handles %.300q", req.SQL)
-	return Result{}, Errorf("nobody handles %.300q", req.SQL)
+	s.srv.t.Logf("tdstest: no handler for %.300q", req.SQL)
+	return Result{}, Errorf("no handler for %.300q", req.SQL)
 }
 
-const setting = `set\s+(?:transaction\s+isolation\s+level\s+(read\s+uncommitted|read\s+committed|repeatable\s+read|serializable|snapshot)|lock_timeout\s+-?\d+|(\w+)\s+(on|off))\b`
+const setting = `set\s+(?:transaction\s+isolation\s+level\s+` +
+	`(read\s+uncommitted|read\s+committed|repeatable\s+read|serializable|snapshot)` +
+	`|lock_timeout\s+-?\d+|(\w+)\s+(on|off))\b`
 
 var (
 	oneSetting        = regexp.MustCompile(`(?is)\b` + setting)
@@ -118,7 +118,7 @@ var levels = map[string]Isolation{
 	"serializable": Serializable, "snapshot": Snapshot,
 }
 
-// settings notes the options of the session that matter here.
+// settings applies the supported SET statements to the session.
 func (s *Session) settings(plain string) {
 	for _, found := range oneSetting.FindAllStringSubmatch(plain, -1) {
 		if level, ok := levels[strings.ToLower(strings.Join(strings.Fields(found[1]), ""))]; ok {

@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// patience is far more than anything here takes.
+// patience is the timeout of waits, far longer than any of them takes.
 const patience = 20 * time.Second
 
 // start runs a server with a client.
@@ -64,7 +64,7 @@ func exec(t *testing.T, on interface {
 	}
 }
 
-// number is the server's error in err, 0 if there is none.
+// number returns the number of the server's error in err, 0 if there is none.
 func number(err error) int32 {
 	var e mssql.Error
 	if errors.As(err, &e) {
@@ -80,8 +80,8 @@ func wantNumber(t *testing.T, err error, want int32) {
 	}
 }
 
-// counter has "/* put */" add one to a state, under the lock of it, and gives
-// the rows that are there.
+// counter registers "/* put */", which adds a row to a state, and returns a function that counts the
+// rows.
 func counter(srv *tdstest.Server) func() int {
 	var rows tdstest.State[int, int]
 	var last int

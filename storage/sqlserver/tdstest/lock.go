@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// Forever is the patience of one who waits as long as it takes.
+// Forever is a timeout without limit.
 const Forever = time.Duration(-1)
 
-// Lock takes a lock by its name, which the transaction, or the statement if
-// there is none, holds to its end. It waits while another holds it; others run
-// meanwhile. It returns error 1205 where the wait would never end (a deadlock),
-// 1222 when patience runs out, and an error too when the client cancels or
-// hangs up. The handler returns with the error.
-func (r *Request) Lock(name string, patience time.Duration) error {
+// Lock takes a lock by its name, which the transaction, or the statement if there is none, holds to
+// its end. It waits while another transaction holds it; other requests run meanwhile. It returns
+// error 1205 for a deadlock, 1222 after the timeout, and an error if the client cancels or
+// disconnects. The handler must return the error.
+func (r *Request) Lock(name string, timeout time.Duration) error {
 	srv, tran := r.Session.srv, r.transaction()
 	if srv.locks[name] == tran {
 		return nil
@@ -22,7 +21,7 @@ func (r *Request) Lock(name string, patience time.Duration) error {
 		return Err(1205)
 	}
 	tran.waits = name
-	err := r.Wait(func() bool { return srv.locks[name] == nil }, patience)
+	err := r.Wait(func() bool { return srv.locks[name] == nil }, timeout)
 	tran.waits = ""
 	if err != nil {
 		return err
@@ -32,24 +31,24 @@ func (r *Request) Lock(name string, patience time.Duration) error {
 	return nil
 }
 
-// deadlock reports whether the lock's holder waits, by however many others,
-// for the transaction that asks.
-func deadlock(srv *Server, name string, asker *transaction) bool {
+// deadlock reports whether the holder of the lock waits, directly or through others, for a lock of
+// the transaction that requests it.
+func deadlock(srv *Server, name string, requester *transaction) bool {
 	for holder := srv.locks[name]; holder != nil; holder = srv.locks[holder.waits] {
-		if holder == asker {
+		if holder == requester {
 			return true
 		}
 	}
 	return false
 }
 
-// Wait waits until something is so, and looks whenever a request or a
-// transaction has ended. Others run meanwhile. Its errors are those of Lock.
-func (r *Request) Wait(ready func() bool, patience time.Duration) error {
+// Wait waits until ready returns true, and calls it whenever a request or a transaction has ended.
+// Other requests run meanwhile. Its errors are those of Lock, except for 1205.
+func (r *Request) Wait(ready func() bool, timeout time.Duration) error {
 	ctx := r.ctx
-	if patience >= 0 {
+	if timeout >= 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
+		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	if r.Session.srv.wait(ctx, ready) == nil {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Login is how a client introduced itself.
+// Login has the fields of a client's login.
 type Login struct {
 	User       string
 	Password   string
@@ -15,13 +15,13 @@ type Login struct {
 	App        string
 	Host       string // the client's
 	Server     string // as the client calls it
-	Integrated bool   // Windows authentication was asked for; it is taken at its word
-	Token      string // with which Windows authentication begins; empty for a SQL login
+	Integrated bool   // Windows authentication, which always succeeds
+	Token      string // the first token of Windows authentication; empty for a SQL login
 	ReadOnly   bool   // application intent
 	PacketSize int
 }
 
-// The parts of PRELOGIN that are answered, and the answer to the question of encryption.
+// The options of PRELOGIN that are answered, and the value for no support of encryption.
 const (
 	preloginVersion    = 0
 	preloginEncryption = 1
@@ -30,7 +30,7 @@ const (
 	encryptionMissing  = 2
 )
 
-// greet does what comes before the first request.
+// greet handles the prelogin and the login.
 func (s *Session) greet() error {
 	if err := s.prelogin(); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *Session) prelogin() error {
 	return r.finish()
 }
 
-// admit answers a login. A fault can refuse it; a refused client is sent away.
+// admit answers a login. A fault can refuse it, which ends the connection.
 func (s *Session) admit(login Login) error {
 	req := &Request{SQL: "LOGIN " + login.Database, Session: s, ctx: s.ctx}
 	err := s.strike(AtLogin, req)
@@ -117,7 +117,7 @@ func writeLoginAck(out output) {
 	out.bytes(body.Bytes())           //
 }
 
-// The offsets of LOGIN7's fixed part that matter here.
+// Offsets in the fixed part of LOGIN7.
 const (
 	loginPacketSize = 8
 	loginFlags2     = 25
@@ -145,7 +145,7 @@ func parseLogin(body []byte) (Login, bool) {
 		return body[start:end]
 	}
 	token := int(binary.LittleEndian.Uint16(body[loginToken:]))
-	// in bytes, where the others are in characters
+	// Its length is in bytes, those of the other fields are in characters.
 	tokenEnd := token + int(binary.LittleEndian.Uint16(body[loginToken+2:]))
 	if token > len(body) || tokenEnd > len(body) {
 		return Login{}, false
@@ -164,8 +164,7 @@ func parseLogin(body []byte) (Login, bool) {
 	}, true
 }
 
-// unveil undoes what the protocol does to a password: halves of each byte
-// swapped after all bits of 0xa5 are flipped.
+// unveil decodes a password: the protocol swaps the halves of each byte and then applies XOR 0xa5.
 func unveil(data []byte) []byte {
 	plain := make([]byte, len(data))
 	for i, b := range data {

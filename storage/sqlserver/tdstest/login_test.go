@@ -52,8 +52,7 @@ func TestLoginRefused(t *testing.T) {
 	must(t, db.PingContext(t.Context()))
 }
 
-// TestEncryptionAsked shows that a client which insists on encryption is not
-// talked out of it.
+// TestEncryptionAsked checks that a client which requires encryption does not connect without it.
 func TestEncryptionAsked(t *testing.T) {
 	_, db := start(t, "encrypt", "true")
 	if err := db.PingContext(t.Context()); err == nil || !strings.Contains(err.Error(), "encrypt") {

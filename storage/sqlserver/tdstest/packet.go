@@ -29,11 +29,11 @@ const (
 const headerBytes = 8
 
 var (
-	// errProtocol ends a connection on which the client broke the protocol.
-	errProtocol = errors.New("the client broke the protocol")
-	// errGone says that there is nobody left to answer.
+	// errProtocol ends a connection on which the client violated the protocol.
+	errProtocol = errors.New("the client violated the protocol")
+	// errGone is returned after the connection has ended.
 	errGone = errors.New("the connection is gone")
-	// errCancelled says that the client does not want this answer any longer.
+	// errCancelled is returned after the client has cancelled the request.
 	errCancelled = errors.New("the request was cancelled")
 )
 
@@ -60,14 +60,14 @@ func readPacket(conn io.Reader) (packet, error) {
 	return packet{header[0], header[1], body}, nil
 }
 
-// message reads the body of one message, packet after packet, as they come.
+// message reads the body of one message from its packets as they arrive.
 type message struct {
 	packets <-chan packet
 	kind    byte
 	status  byte
 	rest    []byte
 	last    bool
-	err     error // stays
+	err     error // of all further reads
 	bytes   int64 // read so far
 }
 
@@ -81,8 +81,7 @@ func newMessage(packets <-chan packet, first packet) *message {
 	}
 }
 
-// Read fails when the client begins another message before this one ends:
-// neither side could say then what belongs to what.
+// Read fails if the client begins another message before the end of this one.
 func (m *message) Read(buffer []byte) (int, error) {
 	for len(m.rest) == 0 {
 		if m.last {
@@ -108,14 +107,14 @@ func (m *message) Read(buffer []byte) (int, error) {
 	return n, nil
 }
 
-// discard reads what is left of the message.
+// discard reads the rest of the message.
 func (m *message) discard() error {
 	_, err := io.Copy(io.Discard, m)
 	return err
 }
 
-// reply writes one message in packets of the size that was agreed on. The first
-// error stays; what is written after it goes nowhere.
+// reply writes one message in packets of the negotiated size. After an error it writes nothing more
+// and returns that error.
 type reply struct {
 	conn   net.Conn
 	size   int
@@ -129,7 +128,7 @@ func newReply(conn net.Conn, size int) *reply {
 	return r
 }
 
-// Write never sends the packet that it fills last: only finish knows the end.
+// Write does not send the last packet that it fills, because only finish can mark it as the last.
 func (r *reply) Write(data []byte) (int, error) {
 	written := len(data)
 	for len(data) > 0 {
@@ -153,8 +152,7 @@ func (r *reply) send(status byte) {
 	r.buffer = r.buffer[:headerBytes]
 }
 
-// flush sends what has been written so far, so that a fault which follows hits
-// a client that has seen it.
+// flush sends the data written so far, so that the client gets it before a fault.
 func (r *reply) flush() {
 	if len(r.buffer) > headerBytes {
 		r.send(0)

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// Request is one statement on its way through the server. It is the handler's
-// until the handler returns.
+// Request is one request of a client. A handler must not use it after it has returned.
 type Request struct {
 	SQL     string // the statement; for a procedure called by name, the name
 	Params  []Param
@@ -16,14 +15,14 @@ type Request struct {
 	proc  bool // called by RPC: with parameters, or a procedure by its name
 	abort bool // XACT_ABORT was on while it ran
 	ctx   context.Context
-	mark  int          // effects of the transaction when this request began
-	tran  *transaction // the session's then, or the statement's own
+	mark  int          // length of the transaction's undo list when this request began
+	tran  *transaction // the session's when this request began, or the statement's own
 	own   bool         // tran is the statement's own
 	told  []func(output)
 }
 
-// Param is a parameter as it came. Values are nil (NULL), bool, int64, float64,
-// string (decimals too), []byte, time.Time and [GUID].
+// Param is a parameter. Values are nil (NULL), bool, int64, float64, string (also for decimals),
+// []byte, time.Time and [GUID].
 type Param struct {
 	Name   string // without @
 	Type   Type
@@ -34,8 +33,8 @@ type Param struct {
 // Context ends when the client cancels the request or hangs up.
 func (r *Request) Context() context.Context { return r.ctx }
 
-// Param returns the value of a parameter by its name, without @. A parameter
-// that did not come fails the test: NULL, in contrast, is nil.
+// Param returns the value of the parameter with that name, without @; nil is NULL. A missing
+// parameter fails the test.
 func (r *Request) Param(name string) any {
 	for _, param := range r.Params {
 		if strings.EqualFold(param.Name, name) {
@@ -46,8 +45,7 @@ func (r *Request) Param(name string) any {
 	return nil
 }
 
-// Get returns the value of a parameter as what it should be. NULL is the zero
-// value; any other type than T fails the test.
+// Get returns the value of a parameter as a T. NULL is the zero value; another type fails the test.
 func Get[T any](r *Request, name string) T {
 	value := r.Param(name)
 	typed, ok := value.(T)
@@ -57,21 +55,21 @@ func Get[T any](r *Request, name string) T {
 	return typed
 }
 
-// OnRollback has act done when the transaction, or this statement alone, is
-// taken back; the last one said is done first.
+// OnRollback registers act to be called when the transaction, or this statement alone, is rolled
+// back. The last one registered is called first.
 func (r *Request) OnRollback(act func()) {
 	tran := r.transaction()
 	tran.undo = append(tran.undo, act)
 }
 
-// OnCommit has act done when the transaction is committed.
+// OnCommit registers act to be called when the transaction is committed.
 func (r *Request) OnCommit(act func()) {
 	tran := r.transaction()
 	tran.done = append(tran.done, act)
 }
 
-// transaction is where effects belong: the session's transaction, also one
-// that this very request has begun, or else the statement's own.
+// transaction returns the session's transaction, which this request may have begun, or else the
+// statement's own.
 func (r *Request) transaction() *transaction {
 	if r.Session.tran != nil {
 		return r.Session.tran
@@ -79,7 +77,7 @@ func (r *Request) transaction() *transaction {
 	return r.tran
 }
 
-// begin marks the point to which a failure takes this statement back.
+// begin sets the point to which a failure rolls this statement back.
 func (r *Request) begin() {
 	r.tran = r.Session.tran
 	if r.tran == nil {
@@ -89,7 +87,7 @@ func (r *Request) begin() {
 	r.mark = len(r.tran.undo)
 }
 
-// finish settles what the statement did, and returns its error.
+// finish commits or rolls back the effects of the statement, and returns its error.
 func (r *Request) finish(err error) error {
 	s := r.Session
 	switch {
@@ -106,15 +104,14 @@ func (r *Request) finish(err error) error {
 	return err
 }
 
-// tell adds something for the client to the answer, ahead of results.
+// tell adds a message to the client to the answer, before the results.
 func (r *Request) tell(what func(output)) { r.told = append(r.told, what) }
 
 // Result is the answer to a statement.
 type Result struct {
-	Sets []Set
-	// rows, by statements that return none; @@ROWCOUNT, for a SELECT at the end that asks for it
-	Affected int64
-	Triggers int64          // rows that triggers changed on the way: they are counted, too
+	Sets     []Set
+	Affected int64          // number of rows; @@ROWCOUNT if the statement ends with SELECT @@ROWCOUNT
+	Triggers int64          // rows changed by triggers, which the server counts as well
 	Status   int32          // a procedure's
 	Output   map[string]any // output parameters, by name without @
 }
@@ -128,8 +125,8 @@ type Set struct {
 // Affected answers a statement that returns no rows.
 func Affected(rows int64) Result { return Result{Affected: rows} }
 
-// Rows answers with one result set. Columns are written as in CREATE TABLE:
-// "AtomId bigint not null, Hash binary(32)".
+// Rows answers with one result set. Columns have the syntax of CREATE TABLE: "AtomId bigint not null,
+// Hash binary(32)".
 func Rows(columns string, rows ...[]any) Result {
 	return Result{Sets: []Set{{Columns: Columns(columns), Rows: rows}}}
 }
@@ -140,8 +137,8 @@ func (r Result) And(columns string, rows ...[]any) Result {
 	return r
 }
 
-// settle checks that each value fits its column, before any of it is sent.
-func (r *Result) settle() error {
+// fit converts each value to the type of its column, before any of them is sent.
+func (r *Result) fit() error {
 	for i, set := range r.Sets {
 		fitted := make([][]any, len(set.Rows))
 		for n, row := range set.Rows {

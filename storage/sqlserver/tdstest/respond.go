@@ -2,8 +2,7 @@ package tdstest
 
 import "errors"
 
-// respond sends the answer to a request: what changed in the session, result
-// sets, the error if there is one, and the end.
+// respond sends the answer to a request: changes of the session, result sets, and the error or the end.
 func (s *Session) respond(req *Request, result Result, err error) error {
 	a := &answer{Session: s, req: req, reply: newReply(s.conn, s.size)}
 	out := output{a.reply}
@@ -19,8 +18,8 @@ func (s *Session) respond(req *Request, result Result, err error) error {
 		a.reply.flush()
 		return err
 	}
-	// Seen now, an attention is answered by the end of this answer; seen later,
-	// by a message of its own.
+	// The end of this answer also answers an attention that has arrived; a later one gets a message
+	// of its own.
 	if s.cancelled() {
 		s.answered++
 		writeDone(out, tokenDone, doneAttention, 0, 0)
@@ -33,14 +32,14 @@ func (s *Session) respond(req *Request, result Result, err error) error {
 	return a.reply.finish()
 }
 
-// answer is one answer on its way.
+// answer is the answer to a request while it is written.
 type answer struct {
 	*Session
 	req   *Request
 	reply *reply
 }
 
-// tell passes on what has changed in the session.
+// tell writes the changes of the session.
 func (a *answer) tell() {
 	for _, tell := range a.req.told {
 		tell(output{a.reply})
@@ -48,7 +47,7 @@ func (a *answer) tell() {
 	a.req.told = nil
 }
 
-// sets writes the result sets, until the client has had enough.
+// sets writes the result sets, until the client cancels.
 func (a *answer) sets(sets []Set) error {
 	out := output{a.reply}
 	due := a.srv.faults.due(InRows, a.req)
@@ -78,7 +77,7 @@ func (a *answer) sets(sets []Set) error {
 	return nil
 }
 
-// status adds to the bits of DONE whether a transaction is open.
+// status adds the bit of an open transaction to the bits of DONE.
 func (a *answer) status(bits uint16) uint16 {
 	if a.tran != nil {
 		bits |= doneTransaction
@@ -86,8 +85,8 @@ func (a *answer) status(bits uint16) uint16 {
 	return bits
 }
 
-// end says how it went. Rows that a statement changed are counted where no rows
-// came back: the driver adds up all counts.
+// end writes the end of a successful answer. The number of changed rows is marked as a count only if
+// there are any or no result sets, because the driver adds up all counts.
 func (a *answer) end(result Result) {
 	out := output{a.reply}
 	bits, changed := uint16(doneFinal), result.Affected+result.Triggers
@@ -109,7 +108,7 @@ func (a *answer) end(result Result) {
 	writeDone(out, tokenDoneProc, a.status(doneFinal), 0, 0)
 }
 
-// fail sends an error, and ends the connection if it is that severe.
+// fail sends an error, and ends the connection from class 20 on.
 func (a *answer) fail(e *Error) error {
 	out := output{a.reply}
 	e.write(out)

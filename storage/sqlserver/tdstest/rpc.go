@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// The bits of a parameter's status, and the number of the one procedure that is
-// called by number.
+// A bit of a parameter's status, and the number of sp_executesql, the only procedure that is called
+// by number.
 const (
 	paramOutput   = 0x01
 	procByNumber  = 0xffff
 	procExecuteID = 10
 )
 
-// readRPC reads a call: sp_executesql, whose statement becomes the request's
-// text, or a procedure by its name.
+// readRPC reads a call of sp_executesql, whose statement becomes the text of the request, or of a
+// procedure by its name.
 func readRPC(in *input, req *Request) error {
 	req.proc = true
 	execute := false
@@ -61,8 +61,8 @@ func readParam(in *input) (Param, error) {
 	return param, err
 }
 
-// unwrap takes the statement out of a call to sp_executesql. Its second
-// parameter declares the others, whose types came with them.
+// unwrap extracts the statement from a call of sp_executesql. The second parameter declares the
+// others and is not needed, because they are sent with their types.
 func unwrap(req *Request) error {
 	if len(req.Params) == 0 {
 		return Err(8009).with("There is no statement.")
@@ -76,8 +76,8 @@ func unwrap(req *Request) error {
 	return nil
 }
 
-// procedure carries out a call. Temporary tables and settings made in it are
-// gone when it ends, as on the server: they belong to its scope.
+// procedure performs a call. As on the server, temporary tables and settings made in the call end
+// with it.
 func (s *Session) procedure(req *Request) (Result, error) {
 	tables, xactAbort, isolation := maps.Clone(s.tables), s.xactAbort, s.isolation
 	result, err := s.statement(req)

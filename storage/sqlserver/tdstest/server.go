@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// Server is one running double. All its methods may be called from any
-// goroutine, but not from within a handler, which holds the lock they need;
-// a handler has its [Request] for that.
+// Server is a running test double. Its methods may be called from any goroutine, but not from a
+// handler, which holds the lock that they need; handlers use their [Request].
 type Server struct {
 	t        testing.TB
 	listener net.Listener
@@ -54,7 +53,7 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Close ends all sessions, stalled ones too, and waits until they are gone.
+// Close ends all sessions, also stalled ones, and waits for their ends.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -69,8 +68,8 @@ func (s *Server) Close() {
 // Addr returns the host and port on which the server listens.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// DSN returns an address of the server for the driver: a SQL login, database
-// Hartonomous, no encryption. Further settings follow as name and value in turn.
+// DSN returns an address of the server for the driver, with a SQL login, database Hartonomous and no
+// encryption. settings has further names and values in turn.
 func (s *Server) DSN(settings ...string) string {
 	query := url.Values{"database": {"Hartonomous"}, "encrypt": {"disable"}}
 	for i := 0; i+1 < len(settings); i += 2 {
@@ -85,22 +84,21 @@ func (s *Server) DSN(settings ...string) string {
 	return address.String()
 }
 
-// Do runs a function while no handler runs, so that a test can look at, or
-// prepare, what handlers share.
+// Do runs a function while no handler runs, so that a test can use the data of handlers.
 func (s *Server) Do(work func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	work()
 }
 
-// Logins returns the logins asked for so far, refused ones too.
+// Logins returns all logins so far, also refused ones.
 func (s *Server) Logins() []Login {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Login(nil), s.logins...)
 }
 
-// SessionInfo is what a test sees of a session.
+// SessionInfo describes a session.
 type SessionInfo struct {
 	ID            int
 	Login         Login
@@ -122,8 +120,8 @@ func (s *Server) Sessions() []SessionInfo {
 	return alive
 }
 
-// Kill ends a session as an administrator would: its transaction is rolled
-// back and its connection reset. It also ends a stall.
+// Kill ends a session as KILL does: its transaction is rolled back and its connection reset. It also
+// ends a stall.
 func (s *Server) Kill(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,11 +130,10 @@ func (s *Server) Kill(id int) {
 	}
 }
 
-// WaitIdle waits until no session is in a transaction, so that a test can look
-// at the outcome of connections that were given up; it reports whether that
-// came about in time.
-func (s *Server) WaitIdle(patience time.Duration) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// WaitIdle waits until no session is in a transaction, so that a test can check the outcome of
+// abandoned connections. It returns false after the timeout.
+func (s *Server) WaitIdle(timeout time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +164,7 @@ func (s *Server) welcome(conn *net.TCPConn) {
 		conn.Close()
 		return
 	}
-	// Small, so that a client notices soon that nobody reads.
+	// With a small buffer a client soon blocks if the server stops reading.
 	conn.SetReadBuffer(256 << 10)
 	s.lastID++
 	session := newSession(s, s.lastID, conn)
@@ -176,8 +173,8 @@ func (s *Server) welcome(conn *net.TCPConn) {
 	s.running.Go(session.serve)
 }
 
-// wait returns once ready does, looking again whenever something ended, or with
-// the context's error. The caller holds mu; others run meanwhile.
+// wait waits until ready returns true, which it calls whenever a request or transaction has ended, or
+// returns the error of ctx. The caller holds mu; other requests run meanwhile.
 func (s *Server) wait(ctx context.Context, ready func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()

@@ -15,19 +15,19 @@ type Session struct {
 	id      int
 	conn    *net.TCPConn
 	packets chan packet
-	size    int // of a packet, as agreed
+	size    int // negotiated, of a packet
 
-	ctx      context.Context // ends when the client hangs up
+	ctx      context.Context // ends when the client disconnects
 	hangUp   context.CancelFunc
 	dead     chan struct{} // closed by kill
 	killing  sync.Once
 	reset    bool // the connection ends with RST
 	current  atomic.Pointer[context.CancelFunc]
-	asked    atomic.Int64 // attentions that have arrived
-	answered int64        // attentions that were answered
-	popped   int64        // attention packets taken from the queue
+	asked    atomic.Int64 // number of attentions that have arrived
+	answered int64        // number of attentions answered
+	popped   int64        // number of attention packets taken from the queue
 
-	// What follows is guarded by the server's lock.
+	// The following fields are guarded by the server's lock.
 	login     Login
 	isolation Isolation
 	xactAbort bool
@@ -44,8 +44,8 @@ func newSession(srv *Server, id int, conn *net.TCPConn) *Session {
 		srv:  srv,
 		id:   id,
 		conn: conn,
-		// A few packets ahead, so that an attention behind a request is seen,
-		// and no more, so that a stalled session stops reading.
+		// Room for a few packets, so that an attention after a request is read. More would let a
+		// stalled session read too much.
 		packets: make(chan packet, 4),
 		size:    4096,
 		dead:    make(chan struct{}),
@@ -55,10 +55,10 @@ func newSession(srv *Server, id int, conn *net.TCPConn) *Session {
 	return s
 }
 
-// ID tells sessions of one server apart; they count from 1.
+// ID returns the number of the session, from 1.
 func (s *Session) ID() int { return s.id }
 
-// Login returns how the client introduced itself.
+// Login returns the login of the client.
 func (s *Session) Login() Login { return s.login }
 
 // InTransaction reports whether the client has a transaction open.
@@ -75,10 +75,10 @@ func (s *Session) Descriptor() uint64 {
 // Isolation returns the isolation level in effect.
 func (s *Session) Isolation() Isolation { return s.isolation }
 
-// Value and Set keep values until the session ends or is reset.
+// Value returns the value that Set has stored under key, or nil.
 func (s *Session) Value(key string) any { return s.values[key] }
 
-// Set keeps a value under a key until the session ends or is reset.
+// Set stores a value under a key until the session ends or is reset.
 func (s *Session) Set(key string, value any) { s.values[key] = value }
 
 func (s *Session) info() SessionInfo {
@@ -90,7 +90,7 @@ func (s *Session) info() SessionInfo {
 	return info
 }
 
-// clear makes the session as it is right after login.
+// clear sets the session to its state after the login.
 func (s *Session) clear() {
 	s.isolation = ReadCommitted
 	s.xactAbort = false
@@ -109,8 +109,7 @@ func (s *Session) kill() {
 	})
 }
 
-// receive queues packets as they come in, and notes attentions on the way: they
-// overtake the request that they cancel.
+// receive reads packets into the queue. An attention cancels the current request at once.
 func (s *Session) receive() {
 	defer s.hangUp()
 	defer close(s.packets)
@@ -160,11 +159,10 @@ func (s *Session) answer(first packet) error {
 	return s.dispatch(ctx, newMessage(s.packets, first))
 }
 
-// cancelled reports whether an attention awaits its answer.
+// cancelled reports whether an attention is not answered yet.
 func (s *Session) cancelled() bool { return s.asked.Load() > s.answered }
 
-// acknowledge answers an attention that came too late for the answer to the
-// request itself to say so.
+// acknowledge answers an attention that arrived after the answer to its request.
 func (s *Session) acknowledge() error {
 	s.popped++
 	if s.popped <= s.answered {
@@ -176,9 +174,9 @@ func (s *Session) acknowledge() error {
 	return r.finish()
 }
 
-// end rolls back what is open, and closes the connection. Without a reset the
-// client reads an orderly end, and what it still sends is swallowed until it
-// closes its side: to close with bytes unread would reset the connection.
+// end rolls back the open transaction and closes the connection. Without a reset it closes its own
+// side and reads until the client closes the other, because closing a connection with unread bytes
+// would reset it.
 func (s *Session) end() {
 	s.srv.mu.Lock()
 	s.rollback(nil)
@@ -198,13 +196,13 @@ func (s *Session) end() {
 	s.srv.mu.Unlock()
 }
 
-// drop makes the session end; it is what a handler or a fault returns with.
+// drop returns the error that ends the session.
 func (s *Session) drop(reset bool) error {
 	s.reset = reset
 	return errGone
 }
 
-// fatal tells errors that end the connection from those that are answered.
+// fatal reports whether err ends the connection instead of being sent.
 func fatal(err error) bool {
 	return errors.Is(err, errGone) || errors.Is(err, errProtocol)
 }

@@ -84,7 +84,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestReset shows what is left of a session when the pool hands it on.
+// TestReset checks the state of a session after its connection is reused.
 func TestReset(t *testing.T) {
 	srv, db := start(t)
 	db.SetMaxOpenConns(1)
@@ -133,7 +133,7 @@ func TestTemporaryTables(t *testing.T) {
 	if seen != 0 {
 		t.Errorf("%d rows in a new table", seen)
 	}
-	// The table belonged to the call, and is gone with it.
+	// The table was dropped at the end of the call.
 	_, err = conn.ExecContext(t.Context(), "TRUNCATE TABLE #t")
 	wantNumber(t, err, 4701)
 }
@@ -157,7 +157,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestCancelAnswer breaks off in the midst of many rows.
+// TestCancelAnswer cancels a query within many rows.
 func TestCancelAnswer(t *testing.T) {
 	srv, db := start(t)
 	srv.Handle("/* many */", func(*tdstest.Request) (tdstest.Result, error) {
@@ -177,7 +177,7 @@ func TestCancelAnswer(t *testing.T) {
 	}
 }
 
-// TestNothingStays counts goroutines after a server with a stalled session.
+// TestNothingStays checks that a server with a stalled session leaves no goroutines.
 func TestNothingStays(t *testing.T) {
 	before := runtime.NumGoroutine()
 	t.Run("server", func(t *testing.T) {

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// Share is FILESTREAM for clients that are programs of their own: the values that a transaction has asked the paths
-// of are files in a folder, for as long as it lasts. The double of Microsoft's driver
-// (filestream/testdata/msoledbsql.c)
-// takes that folder for the server. The rules are those of FileStream, as far as they are the server's:
+// Share is FILESTREAM for clients in separate programs. While a transaction lasts, the values whose
+// paths it has requested are files in a folder. The test double of Microsoft's driver
+// (filestream/testdata/msoledbsql.c) reads and writes that folder. The rules are those of FileStream,
+// as far as the server enforces them:
 //
-//   - the token is NULL outside of a transaction, and means nothing once that has ended;
+//   - the token is NULL outside of a transaction, and invalid after its end;
 //   - data cannot be changed, nor the transaction committed, while one of its files is open;
-//   - what is in a file when the transaction is committed becomes the value; what is
-//     written later, or before a rollback, is nobody's.
+//   - the content of a file at the commit becomes the value; data written later or before a rollback
+//     is lost.
 //
-// Which files are open is read from /proc: of Linux, where Wine has all files of its programs.
+// Open files are found in /proc of Linux, which also lists those of programs under Wine.
 type Share struct {
-	// AnyLogin lets the files of a SQL login be opened, which the server does not.
+	// AnyLogin allows SQL logins to open files, which the server does not.
 	AnyLogin bool
 
 	folder string
@@ -31,7 +31,7 @@ type Share struct {
 	srv    *Server
 }
 
-// lent is a value that can be opened as a file.
+// lent is a value with a file in the folder.
 type lent struct {
 	file   string
 	before []byte
@@ -40,7 +40,7 @@ type lent struct {
 
 var _ rules = (*Share)(nil)
 
-// Share turns FILESTREAM on, with the files in folder.
+// Share enables FILESTREAM, with the files in folder.
 func (s *Server) Share(folder string) *Share {
 	share := &Share{srv: s, folder: folder, tokens: make(map[*transaction]string), lent: make(map[*transaction][]lent)}
 	for _, name := range []string{"files", "tokens", "busy"} {
@@ -54,7 +54,8 @@ func (s *Server) Share(folder string) *Share {
 	return share
 }
 
-// Token is GET_FILESTREAM_TRANSACTION_CONTEXT(). That of a SQL login opens nothing.
+// Token returns GET_FILESTREAM_TRANSACTION_CONTEXT(). That of a SQL login opens no file, unless
+// AnyLogin is set.
 func (s *Share) Token(req *Request) any {
 	tran := req.Session.tran
 	if tran == nil {
@@ -75,9 +76,9 @@ func (s *Share) Token(req *Request) any {
 	return token
 }
 
-// Lend is PathName() of a value, known by a name of letters and digits that no other has: NULL while the value
-// is, which is nil. If the transaction is committed and the file holds something else, save makes that the value,
-// within the transaction. Outside of one, there is a path and no file.
+// Lend returns PathName() of a value. name consists of letters and digits and is unique; nil as value
+// and as path is NULL. If the file has another content when the transaction commits, save sets the
+// value, in the transaction. Outside of a transaction there is a path and no file.
 func (s *Share) Lend(req *Request, name string, value []byte, save func(value []byte) error) any {
 	if value == nil {
 		return nil
@@ -101,7 +102,7 @@ func (s *Share) has(tran *transaction, file string) bool {
 	return false
 }
 
-// check has what is wrong with the folder fail the test.
+// check fails the test on an error of the folder.
 func (s *Share) check(err error) {
 	if err != nil {
 		s.srv.t.Errorf("the share: %v", err)
@@ -124,7 +125,7 @@ func (s *Share) open(tran *transaction) bool {
 	return false
 }
 
-// anyChange is a statement that makes the transaction's data, or their tables, other ones, or a savepoint.
+// anyChange matches statements that change data or tables, or set a savepoint.
 var anyChange = regexp.MustCompile(dataChange.String() + "|" + metaChange.String() + "|" + savepoint.String())
 
 func (s *Share) statement(req *Request) error {
@@ -135,11 +136,11 @@ func (s *Share) statement(req *Request) error {
 	if s.open(tran) {
 		return Errorf("FILESTREAM: data cannot be changed while a file is open")
 	}
-	return s.settle(tran) // the change comes after what was written, and may undo it
+	return s.saveFiles(tran) // before the statement, which may change the same values
 }
 
-// settle makes what was written to files the values, as closing them does on the server.
-func (s *Share) settle(tran *transaction) error {
+// saveFiles sets the values to the contents of their files, as closing the files does on the server.
+func (s *Share) saveFiles(tran *transaction) error {
 	for i := range s.lent[tran] {
 		l := &s.lent[tran][i]
 		value, err := os.ReadFile(l.file)
@@ -158,12 +159,12 @@ func (s *Share) commit(tran *transaction) error {
 	if s.open(tran) {
 		return Errorf("FILESTREAM: COMMIT while a file is open; the transaction is rolled back")
 	}
-	return s.settle(tran)
+	return s.saveFiles(tran)
 }
 
 func (s *Share) ended(tran *transaction) {
 	if token := s.tokens[tran]; token != "" {
-		if err := os.Remove(token); !os.IsNotExist(err) { // as is that of a SQL login
+		if err := os.Remove(token); !os.IsNotExist(err) { // that of a SQL login has no file
 			s.check(err)
 		}
 	}

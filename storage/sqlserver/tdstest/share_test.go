@@ -14,7 +14,7 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// lender is a server with one value, and the folder where a client finds it.
+// lender is a server with one value, and the folder of its share.
 type lender struct {
 	*sql.DB
 	folder string
@@ -38,14 +38,14 @@ func newLender(t *testing.T, anyLogin bool) *lender {
 	return l
 }
 
-// file is where the client finds the value under a path, and whether the token opens it.
+// file returns the file of a path, and whether the token opens it.
 func (l *lender) file(t *testing.T, path string, token []byte) (file string, opens bool) {
 	t.Helper()
 	_, err := os.Stat(filepath.Join(l.folder, "tokens", hex.EncodeToString(token)))
 	return filepath.Join(l.folder, "files", path[strings.LastIndexByte(path, '\\')+1:]), err == nil
 }
 
-// empty makes sure that nothing is lent.
+// empty checks that the folder has no files and no tokens.
 func (l *lender) empty(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"files", "tokens"} {
@@ -89,7 +89,8 @@ func TestShare(t *testing.T) {
 	l.empty(t)
 }
 
-// What may not be while a file is open, and what becomes of a handle that outlives its transaction.
+// TestShareOpenFile checks that statements are refused while a file is open, and that writes to a
+// handle have no effect after the end of the transaction.
 func TestShareOpenFile(t *testing.T) {
 	for _, statement := range []string{"/* insert */ INSERT", "COMMIT"} {
 		l := newLender(t, true)
@@ -131,7 +132,7 @@ func TestShareLogin(t *testing.T) {
 	l.empty(t)
 }
 
-// What a statement makes of a value that was written as a file before is what stays.
+// TestShareChangedAfterwards checks that a statement overrides data written to a file before it.
 func TestShareChangedAfterwards(t *testing.T) {
 	srv, db := start(t)
 	folder, value := t.TempDir(), []byte{}

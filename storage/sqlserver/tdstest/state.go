@@ -2,9 +2,8 @@ package tdstest
 
 import "maps"
 
-// State is what handlers keep of the server's data: rows by key, changed within
-// the transaction of the request that changes them. The zero value is empty.
-// It belongs to the handlers; a test looks at it within [Server.Do].
+// State is data of handlers: rows by key, which are changed in the transaction of the request. The
+// zero value is empty. Only handlers may use it, and tests within [Server.Do].
 type State[K comparable, V any] struct {
 	rows map[K]V
 }
@@ -15,7 +14,7 @@ func (s *State[K, V]) Get(key K) (V, bool) {
 	return row, ok
 }
 
-// Put sets a row, until the transaction is rolled back.
+// Put sets a row. A rollback undoes it.
 func (s *State[K, V]) Put(req *Request, key K, row V) {
 	s.restore(req, key)
 	if s.rows == nil {
@@ -24,7 +23,7 @@ func (s *State[K, V]) Put(req *Request, key K, row V) {
 	s.rows[key] = row
 }
 
-// Delete removes a row, until the transaction is rolled back.
+// Delete removes a row. A rollback undoes it.
 func (s *State[K, V]) Delete(req *Request, key K) {
 	s.restore(req, key)
 	delete(s.rows, key)
@@ -33,7 +32,7 @@ func (s *State[K, V]) Delete(req *Request, key K) {
 // All returns a copy of all rows.
 func (s *State[K, V]) All() map[K]V { return maps.Clone(s.rows) }
 
-// Len returns how many rows there are.
+// Len returns the number of rows.
 func (s *State[K, V]) Len() int { return len(s.rows) }
 
 func (s *State[K, V]) restore(req *Request, key K) {

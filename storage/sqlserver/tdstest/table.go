@@ -6,16 +6,14 @@ import (
 	"strings"
 )
 
-// Table is a table that the server keeps: a temporary one of a session, or one
-// that the test has made.
+// Table is a table of the server: a temporary one of a session, or one that the test has created.
 type Table struct {
 	Name    string
 	Columns []Column
 	Rows    [][]any
 }
 
-// CreateTable makes a table that all sessions see. Columns are written as in
-// CREATE TABLE.
+// CreateTable creates a table that all sessions see. Columns have the syntax of CREATE TABLE.
 func (s *Server) CreateTable(name, columns string) {
 	table := &Table{Name: name, Columns: Columns(columns)}
 	s.mu.Lock()
@@ -23,7 +21,7 @@ func (s *Server) CreateTable(name, columns string) {
 	s.tables[tableKey(name)] = table
 }
 
-// TableRows returns the rows of a table that the test has made.
+// TableRows returns the rows of a table that the test has created.
 func (s *Server) TableRows(name string) [][]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,8 +31,8 @@ func (s *Server) TableRows(name string) [][]any {
 	return nil
 }
 
-// Table returns a table by its name, the session's own ones first; error 208 if
-// there is none. Its rows are for reading.
+// Table returns a table by its name, a temporary one first, or error 208 if there is none. The caller
+// must not change its rows.
 func (r *Request) Table(name string) (*Table, error) {
 	key := tableKey(name)
 	if table, ok := r.Session.tables[key]; ok {
@@ -46,7 +44,7 @@ func (r *Request) Table(name string) (*Table, error) {
 	return nil, Err(208).with("%s", name)
 }
 
-// Insert adds rows to a table within the transaction, after it has checked them.
+// Insert checks rows and adds them to a table, in the transaction.
 func (r *Request) Insert(table *Table, rows ...[]any) error {
 	mine := make(map[*any]bool, len(rows))
 	fitted := make([][]any, len(rows))
@@ -66,34 +64,35 @@ func (r *Request) Insert(table *Table, rows ...[]any) error {
 	return nil
 }
 
-// Truncate removes all rows of a table within the transaction.
+// Truncate removes all rows of a table, in the transaction.
 func (r *Request) Truncate(table *Table) {
 	before := table.Rows
 	table.Rows = nil
 	r.OnRollback(func() { table.Rows = before })
 }
 
-// tableKey is the same for all ways to write a table's name.
+// tableKey returns the key of a table, which is the same for all forms of its name.
 func tableKey(name string) string {
 	parts := strings.Split(strings.ToLower(name), ".")
 	return unquote(parts[len(parts)-1])
 }
 
 var (
-	tableChange = regexp.MustCompile(`(?is)\b(create|drop|truncate)\s+table\s+(if\s+exists\s+)?((?:tempdb\s*\.\s*\w*\s*\.\s*)?(?:\[#[^\]]+\]|#[\w@#$]+))\s*(\()?`)
-	onlyIfNone  = regexp.MustCompile(`(?is)\bobject_id\s*\([^)]*\)\s+is\s+null\s*(begin\s*)?$`)
-	onlyIfSome  = regexp.MustCompile(`(?is)\bobject_id\s*\([^)]*\)\s+is\s+not\s+null\s*(begin\s*)?$`)
+	tableChange = regexp.MustCompile(`(?is)\b(create|drop|truncate)\s+table\s+(if\s+exists\s+)?` +
+		`((?:tempdb\s*\.\s*\w*\s*\.\s*)?(?:\[#[^\]]+\]|#[\w@#$]+))\s*(\()?`)
+	onlyIfNone = regexp.MustCompile(`(?is)\bobject_id\s*\([^)]*\)\s+is\s+null\s*(begin\s*)?$`)
+	onlyIfSome = regexp.MustCompile(`(?is)\bobject_id\s*\([^)]*\)\s+is\s+not\s+null\s*(begin\s*)?$`)
 )
 
 // tableAct is one change of a temporary table in a statement.
 type tableAct struct {
 	verb, name string
 	columns    string
-	lenient    bool // nothing to do is no error
+	lenient    bool // it is no error if there is nothing to do
 }
 
-// temporary finds the changes of temporary tables: those to make before the
-// rest of the statement, which go as far as the last CREATE, and those after.
+// temporary finds the changes of temporary tables in a statement. Those up to the last CREATE are made
+// before the rest of the statement, the others after it.
 func temporary(plain string) (before, after []tableAct) {
 	var acts []tableAct
 	last := 0
@@ -111,7 +110,7 @@ func temporary(plain string) (before, after []tableAct) {
 	return acts[:last], acts[last:]
 }
 
-// parenthesis returns what stands before the one that closes.
+// parenthesis returns the text before the closing parenthesis.
 func parenthesis(text string) string {
 	depth, end := 1, len(text)
 	scan(text, func(at int) int {

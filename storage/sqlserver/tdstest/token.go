@@ -46,8 +46,8 @@ func writeDone(out output, token byte, status, command uint16, rows int64) {
 	out.u64(uint64(rows))
 }
 
-// writeEnv writes a change of environment: bytes after their count, except
-// that the names and numbers that are text come with a count of characters.
+// writeEnv writes a change of environment. Each value is preceded by its length in bytes, except that
+// text and the values of envResetDone already begin with a length.
 func writeEnv(out output, kind byte, now, before []byte) {
 	var body bytes.Buffer
 	env := output{&body}
@@ -97,8 +97,7 @@ func writeRow(out output, columns []Column, row []any) {
 	}
 }
 
-// writeOutput writes an output parameter, of the type in which it came, except
-// that its length has no bound.
+// writeOutput writes an output parameter with the type of the parameter in the request.
 func writeOutput(out output, ordinal int, param Param, value any) {
 	out.u8(tokenValue)
 	out.u16(uint16(ordinal))

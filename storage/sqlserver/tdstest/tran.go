@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Isolation is the level of a transaction, with the protocol's numbers.
+// Isolation is the isolation level of a transaction, with the numbers of the protocol.
 type Isolation byte
 
 // The isolation levels.
@@ -25,8 +25,7 @@ func (i Isolation) String() string {
 	return names[i]
 }
 
-// The requests of the transaction manager, as they appear in the log, and
-// patterns that match them and nothing else.
+// Patterns that match only the requests to the transaction manager.
 const (
 	Begin    = "^BEGIN TRANSACTION$"
 	Commit   = "^COMMIT TRANSACTION$"
@@ -46,8 +45,8 @@ const (
 	tranRollback = 8
 )
 
-// transaction is what must be done when it ends, either way. A statement
-// outside of any is a transaction of its own.
+// transaction has the functions to call at its end, and its locks. A statement outside of a
+// transaction has one of its own.
 type transaction struct {
 	id    uint64
 	undo  []func() // done last to first
@@ -103,12 +102,12 @@ func (s *Session) parseTran(in *input, req *Request) func() (Result, error) {
 	return nil
 }
 
-// Begin opens a transaction, for a handler whose statement does so. Level 0
-// keeps the session's. One transaction holds all; there is no count of nested ones.
+// Begin opens a transaction, for handlers of statements that do so. Level 0 keeps the session's level.
+// Transactions cannot be nested.
 func (r *Request) Begin(level Isolation) error {
 	s := r.Session
 	if s.tran != nil {
-		return Errorf("a transaction is open already; this server does not nest them")
+		return Errorf("a transaction is already open; this server does not nest them")
 	}
 	if level != 0 {
 		s.isolation = level
@@ -120,8 +119,8 @@ func (r *Request) Begin(level Isolation) error {
 	return nil
 }
 
-// Commit makes the session's transaction last, unless a rule forbids it; then
-// it is rolled back.
+// Commit commits the session's transaction, or returns the error of a rule that forbids it, which
+// ends the transaction.
 func (r *Request) Commit() error {
 	s := r.Session
 	if s.tran == nil {
@@ -140,7 +139,7 @@ func (r *Request) Commit() error {
 	return nil
 }
 
-// Rollback takes the session's transaction back.
+// Rollback rolls the session's transaction back.
 func (r *Request) Rollback() error {
 	if r.Session.tran == nil {
 		return Err(3903)
@@ -149,8 +148,8 @@ func (r *Request) Rollback() error {
 	return nil
 }
 
-// rollback ends a transaction if there is one, and has the client told in the
-// answer to the request, if that is to be.
+// rollback rolls an open transaction back. If req is not nil, its answer reports the end of the
+// transaction.
 func (s *Session) rollback(req *Request) {
 	tran := s.tran
 	if tran == nil {
@@ -164,9 +163,9 @@ func (s *Session) rollback(req *Request) {
 	}
 }
 
-// doom rolls the transaction back if an error is of the kind that ends it.
+// doom rolls the transaction back if err is an error that ends it.
 func (s *Session) doom(req *Request, err error) {
-	e := asError(err) // one that is not the server's has the class of an ordinary one
+	e := asError(err) // an error that is not an *Error has class 16
 	if e.EndsTransaction || e.Class >= fatalClass || req.abort || req.SQL == commitText {
 		s.rollback(req)
 	}

@@ -65,7 +65,7 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
-// failing has "/* fail */" put a row and then fail.
+// failing registers "/* fail */", which puts a row and then fails.
 func failing(srv *tdstest.Server, err error) func() int {
 	var rows tdstest.State[string, bool]
 	put := func(key string, err error) tdstest.HandlerFunc {
@@ -137,7 +137,7 @@ func TestTransactionInText(t *testing.T) {
 	}
 }
 
-// wire is a dialer that can cut what it has connected.
+// wire is a dialer that keeps its connections, so that a test can close them.
 type wire struct{ conns []net.Conn }
 
 func (w *wire) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -146,7 +146,7 @@ func (w *wire) DialContext(ctx context.Context, network, address string) (net.Co
 	return conn, err
 }
 
-// TestLostClient rolls back what a client leaves behind.
+// TestLostClient checks that the transaction of a lost client is rolled back.
 func TestLostClient(t *testing.T) {
 	srv := tdstest.Start(t)
 	count := counter(srv)
@@ -179,8 +179,8 @@ func TestLocks(t *testing.T) {
 	_, err := second.ExecContext(t.Context(), lock, "a", time.Millisecond)
 	wantNumber(t, err, 1222)
 
-	// A statement that waits can be cancelled. (At a deadline instead, the driver
-	// gives up the connection.)
+	// A statement that waits can be cancelled. (After a deadline the driver would close the
+	// connection.)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
 	if _, err := second.ExecContext(ctx, lock, "a", tdstest.Forever); err != context.Canceled {
@@ -192,7 +192,7 @@ func TestLocks(t *testing.T) {
 		_, err := first.ExecContext(t.Context(), lock, "b", tdstest.Forever)
 		waiting <- err
 	}()
-	// Whichever asks last closes the circle, so the outcome is seen on either side.
+	// The one that waits last gets the deadlock, so either side may be the victim.
 	_, err = second.ExecContext(t.Context(), lock, "a", tdstest.Forever)
 	other := <-waiting
 	if victims := []int32{number(err), number(other)}; !reflect.DeepEqual(victims, []int32{1205, 0}) &&

@@ -9,9 +9,9 @@ import (
 // Type is a type of T-SQL.
 type Type struct {
 	Name      string // lower case
-	Length    int    // of text in characters, of binary in bytes; Max, or 0 where the type has none
+	Length    int    // of text in characters, of binary in bytes; Max, or 0 if the type has no length
 	Precision int    // of decimal and numeric
-	Scale     int    // of these, and of times
+	Scale     int    // of decimal, numeric and types with a time of day
 }
 
 // Max is the length of the types that are written with (max).
@@ -47,8 +47,7 @@ const (
 	wireNChar          = 0xef
 )
 
-// kind says how a type travels: as the type n where NULL is possible, as the
-// fixed one, if there is one, where it is not.
+// kind has the protocol's types for a type: n if NULL is possible, and fixed, if not 0, if it is not.
 type kind struct {
 	n, fixed byte
 	size     int // in bytes, of types of one size
@@ -78,14 +77,14 @@ var kinds = map[string]kind{
 	"nchar":            {n: wireNChar},
 }
 
-// aliases are types that reach this driver as another one.
+// aliases are types that the driver receives as another type.
 var aliases = map[string]string{
 	"json": "nvarchar(max)", "xml": "nvarchar(max)", "sysname": "nvarchar(128)",
 	"rowversion": "binary(8)", "timestamp": "binary(8)", "integer": "int", "dec": "decimal",
 }
 
-// ParseType reads a type as T-SQL writes it. What is left out is as the server
-// takes it in the declaration of a column.
+// ParseType parses a type in the syntax of T-SQL. Missing lengths and scales have the defaults of
+// column declarations.
 func ParseType(text string) (Type, error) {
 	name, arguments, _ := strings.Cut(strings.ToLower(strings.TrimSpace(text)), "(")
 	name = strings.Trim(strings.TrimSpace(name), "[]")
@@ -96,7 +95,7 @@ func ParseType(text string) (Type, error) {
 		name = other
 	}
 	if _, ok := kinds[name]; !ok {
-		return Type{}, fmt.Errorf("type %q is not known", text)
+		return Type{}, fmt.Errorf("unknown type %q", text)
 	}
 	var numbers []int
 	for _, argument := range strings.Split(strings.TrimSuffix(strings.TrimSpace(arguments), ")"), ",") {
@@ -157,7 +156,7 @@ func (t Type) String() string {
 	return t.Name
 }
 
-// wire is the type as it travels.
+// wire returns the protocol's form of the type.
 func (t Type) wire(nullable bool) wire {
 	k := kinds[t.Name]
 	w := wire{id: k.n, size: k.size, precision: byte(t.Precision), scale: byte(t.Scale)}

@@ -91,8 +91,7 @@ func same(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// TestResults reads each type back through the driver, where NULL is allowed
-// and where it is not.
+// TestResults reads each type through the driver, nullable and not null.
 func TestResults(t *testing.T) {
 	srv, db := start(t)
 	var column string
@@ -186,11 +185,11 @@ func TestLargeValue(t *testing.T) {
 	var got []byte
 	must(t, db.QueryRowContext(t.Context(), "/* echo */ select @p1", sent).Scan(&got))
 	if !bytes.Equal(got, sent) {
-		t.Error("what came back is not what was sent")
+		t.Error("the returned value differs from the sent one")
 	}
 }
 
-// TestMisfits says what a handler may not answer.
+// TestMisfits checks that results which do not fit their columns are refused.
 func TestMisfits(t *testing.T) {
 	srv, db := start(t)
 	var result tdstest.Result
@@ -213,8 +212,8 @@ func TestMisfits(t *testing.T) {
 	}
 }
 
-// TestBrokenCall has the driver send what no server can read: it puts 16 bytes
-// after a uniqueidentifier that is NULL. (An untyped nil travels well.)
+// TestBrokenCall makes the driver send an invalid request: it adds 16 bytes to a uniqueidentifier that
+// is NULL. (An untyped nil works.)
 func TestBrokenCall(t *testing.T) {
 	srv, db := start(t)
 	srv.Handle("/* take */", func(*tdstest.Request) (tdstest.Result, error) { return tdstest.Result{}, nil })

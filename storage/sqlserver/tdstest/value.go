@@ -7,17 +7,17 @@ import (
 	"math"
 )
 
-// wire is a type as it travels; size is in bytes.
+// wire is a type in the protocol (TYPE_INFO). size is in bytes.
 type wire struct {
 	id               byte
 	size             int
 	precision, scale byte
 }
 
-// sizeMax is the size of the types without bound, whose values come in chunks.
+// sizeMax is the size of the types with (max), whose values are sent in chunks.
 const sizeMax = 0xffff
 
-// What stands in the place of a length.
+// Special lengths and limits.
 const (
 	shortNull    = 0xffff
 	chunksNull   = math.MaxUint64
@@ -33,7 +33,7 @@ var fixedSizes = map[byte]int{
 	wireDateTime: 8, wireFloat: 8, wireBigInt: 8,
 }
 
-// The ways in which a value says how long it is.
+// fixed and the following methods classify types by the encoding of their lengths and values.
 func (w wire) fixed() bool   { _, ok := fixedSizes[w.id]; return ok }
 func (w wire) text() bool    { return w.wide() || w.id == wireVarChar || w.id == wireChar }
 func (w wire) wide() bool    { return w.id == wireNVarChar || w.id == wireNChar }
@@ -94,8 +94,7 @@ func (w wire) write(out output) {
 	}
 }
 
-// read reads one value. An error that is not an *Error says that the rest of
-// the message cannot be read either.
+// read reads one value. After an error that is not an *Error the rest of the message cannot be read.
 func (w wire) read(in *input) (any, error) {
 	raw, err := w.readRaw(in)
 	if err != nil {
@@ -136,7 +135,7 @@ func (w wire) readRaw(in *input) ([]byte, error) {
 	return in.bytes(int(size)), nil
 }
 
-// readChunks reads a value that comes in chunks, whose total is often not said.
+// readChunks reads a value in chunks, whose total length is often not given.
 func readChunks(in *input) ([]byte, error) {
 	if in.u64() == chunksNull {
 		return nil, nil
@@ -194,7 +193,7 @@ func writeChunks(out output, raw []byte, null bool) {
 	out.u32(0)
 }
 
-// name is the type as T-SQL has it.
+// name returns the T-SQL type.
 func (w wire) name() Type {
 	for name, k := range kinds {
 		if w.id != k.n && (k.fixed == 0 || w.id != k.fixed) || k.size != 0 && !w.decimal() && k.size != w.size {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// input reads the scalars of the protocol, little-endian. The first error
-// stays, and everything read after it is zero.
+// input reads the scalars of the protocol, little-endian. After the first error, which stays in err,
+// all reads return zero.
 type input struct {
 	r   io.Reader
 	err error
@@ -32,7 +32,7 @@ func (in *input) u64() uint64 { return binary.LittleEndian.Uint64(in.bytes(8)) }
 // text8 reads UTF-16 after a count of characters in 8 bits.
 func (in *input) text8() string { return decodeUTF16(in.bytes(2 * int(in.u8()))) }
 
-// output writes the scalars of the protocol. Errors are the writer's business.
+// output writes the scalars of the protocol. The writer must keep errors.
 type output struct{ w io.Writer }
 
 func (out output) bytes(data []byte) { out.w.Write(data) }
@@ -41,7 +41,7 @@ func (out output) u16(v uint16)      { out.w.Write(binary.LittleEndian.AppendUin
 func (out output) u32(v uint32)      { out.w.Write(binary.LittleEndian.AppendUint32(nil, v)) }
 func (out output) u64(v uint64)      { out.w.Write(binary.LittleEndian.AppendUint64(nil, v)) }
 
-// text8 writes UTF-16 after a count of characters, and cuts what that cannot say.
+// text8 writes UTF-16 after a count of characters, cut at 255 characters.
 func (out output) text8(s string) {
 	units := encodeUTF16(s)
 	units = units[:min(len(units), 2*255)]
@@ -66,11 +66,11 @@ func decodeUTF16(data []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// upperLatin is what the code page 1252 has at 0x80 to 0x9f, where it is not Latin-1.
+// upperLatin has the characters of code page 1252 from 0x80 to 0x9f, where it differs from Latin-1.
 var upperLatin = []rune("€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ")
 
-// encodeLatin turns text into code page 1252, the one that belongs to the
-// collation the server announces; what it lacks becomes a question mark.
+// encodeLatin converts text to code page 1252, that of the server's collation. Other characters become
+// question marks.
 func encodeLatin(s string) []byte {
 	data := make([]byte, 0, len(s))
 	for _, r := range s {

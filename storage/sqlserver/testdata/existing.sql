@@ -1,5 +1,5 @@
--- The database as the other application made it, in the edition that existing_test.go fills in. What the contract gives no name
--- has another one here than in schema/, or one of the server's own.
+-- The database of the other application, in the edition that existing_test.go fills in. Names that
+-- the contract does not define differ from those in schema/.
 CREATE TABLE dbo.Atoms (
     AtomId bigint IDENTITY(1,1) NOT NULL CONSTRAINT PK_Atoms PRIMARY KEY,
     ContentHash binary(32) NOT NULL,
@@ -124,6 +124,7 @@ CREATE TABLE dbo.IngestionJobAtoms (
     AtomId bigint NOT NULL,
     WasDuplicate bit NOT NULL DEFAULT (0),
     Notes nvarchar(1024) NULL,
-    CONSTRAINT FK_JobAtoms_Jobs FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE,
+    CONSTRAINT FK_JobAtoms_Jobs
+        FOREIGN KEY (IngestionJobId) REFERENCES dbo.IngestionJobs (IngestionJobId) ON DELETE CASCADE,
     FOREIGN KEY (AtomId) REFERENCES dbo.Atoms (AtomId)
 );

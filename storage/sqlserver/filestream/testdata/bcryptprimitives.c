@@ -1,6 +1,5 @@
-// bcryptprimitives.dll for Wine before 9, which has none: programs in Go take their random
-// bytes from its ProcessPrng. The same bytes come out of advapi32, whose SystemFunction036 is
-// what RtlGenRandom is called in the DLL.
+// bcryptprimitives.dll for Wine before 9, which lacks it: Go programs get random bytes from its
+// ProcessPrng. advapi32 has the same: SystemFunction036 is the exported name of RtlGenRandom.
 
 #include <windows.h>
 

@@ -1,17 +1,17 @@
-// A stand-in for NTLM, which Wine has only where a part of Samba is installed: without it, no program under Wine can
-// log in as its user. (Where that part is installed, Wine takes it, and it asks for a domain.) Wine finds this one as
-// a security package of another vendor's, which scripts/wine registers, under Negotiate, so that a program takes the
-// same way as on Windows. It sends one message that says nothing: the double of SQL Server takes a login that is
-// integrated at its word.
+// A stand-in for NTLM, which Wine has only if a part of Samba is installed. (With Samba, NTLM needs a domain.)
+// Wine loads this as a third-party security package, which scripts/wine registers under Negotiate, so that a
+// program logs in as on Windows. It sends one empty message: the double of SQL Server accepts any Windows
+// login.
 
 #define SECURITY_WIN32
 #include <windows.h>
-#define InitSecurityInterfaceW imported // the header takes it for a function of Windows
+#define InitSecurityInterfaceW imported // the header declares it as imported
 #include <security.h>
 #undef InitSecurityInterfaceW
 #include <wchar.h>
 
-static const BYTE message[] = {'N', 'T', 'L', 'M', 'S', 'S', 'P', 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+static const BYTE message[] = {'N', 'T', 'L', 'M', 'S', 'S', 'P', 0, 1, 0, 0, 0, 0, 0, 0, 0,
+                               0,   0,   0,   0,   0,   0,   0,   0, 0, 0, 0, 0, 0, 0, 0, 0};
 
 static WCHAR name[] = L"NTLM", comment[] = L"A double for tests";
 static SecPkgInfoW package = {SECPKG_FLAG_CONNECTION, 1, 10, sizeof message, name, comment};
@@ -22,8 +22,9 @@ static SECURITY_STATUS SEC_ENTRY enumerate(PULONG count, PSecPkgInfoW *list) {
 	return SEC_E_OK;
 }
 
-static SECURITY_STATUS SEC_ENTRY acquire(SEC_WCHAR *principal, SEC_WCHAR *which, ULONG use, void *logon, void *identity, SEC_GET_KEY_FN get, void *key,
-                                         PCredHandle credentials, PTimeStamp expiry) {
+static SECURITY_STATUS SEC_ENTRY acquire(SEC_WCHAR *principal, SEC_WCHAR *which, ULONG use, void *logon,
+                                         void *identity, SEC_GET_KEY_FN get, void *key, PCredHandle credentials,
+                                         PTimeStamp expiry) {
 	(void)principal, (void)which, (void)logon, (void)get, (void)key;
 	if (!(use & SECPKG_CRED_OUTBOUND) || identity != NULL) // the user's own login, as a client
 		return SEC_E_NO_CREDENTIALS;
@@ -33,12 +34,15 @@ static SECURITY_STATUS SEC_ENTRY acquire(SEC_WCHAR *principal, SEC_WCHAR *which,
 	return SEC_E_OK;
 }
 
-static SECURITY_STATUS SEC_ENTRY initialize(PCredHandle credentials, PCtxtHandle context, SEC_WCHAR *target, ULONG wanted, ULONG reserved, ULONG layout,
-                                            PSecBufferDesc input, ULONG reserved2, PCtxtHandle made, PSecBufferDesc output, PULONG got, PTimeStamp expiry) {
+static SECURITY_STATUS SEC_ENTRY initialize(PCredHandle credentials, PCtxtHandle context, SEC_WCHAR *target,
+                                            ULONG wanted, ULONG reserved, ULONG layout, PSecBufferDesc input,
+                                            ULONG reserved2, PCtxtHandle made, PSecBufferDesc output, PULONG got,
+                                            PTimeStamp expiry) {
 	(void)credentials, (void)context, (void)wanted, (void)reserved, (void)layout, (void)input, (void)reserved2;
 	if (target == NULL || wcsncmp(target, L"MSSQLSvc/", 9) != 0)
 		return SEC_E_TARGET_UNKNOWN;
-	if (output == NULL || output->cBuffers != 1 || output->pBuffers[0].BufferType != SECBUFFER_TOKEN || output->pBuffers[0].cbBuffer < sizeof message)
+	if (output == NULL || output->cBuffers != 1 || output->pBuffers[0].BufferType != SECBUFFER_TOKEN ||
+	    output->pBuffers[0].cbBuffer < sizeof message)
 		return SEC_E_BUFFER_TOO_SMALL;
 	memcpy(output->pBuffers[0].pvBuffer, message, sizeof message);
 	output->pBuffers[0].cbBuffer = sizeof message;
@@ -55,7 +59,7 @@ static SECURITY_STATUS SEC_ENTRY forget(PSecHandle handle) {
 	return SEC_E_OK;
 }
 
-// release has nothing to free: the package is a variable.
+// release has nothing to free: the package is static.
 static SECURITY_STATUS SEC_ENTRY release(PVOID buffer) {
 	(void)buffer;
 	return SEC_E_OK;

@@ -10,7 +10,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// query answers with rows. SQLite's columns have no types: a column of an answer has that of its first value.
+// query runs a statement that returns rows. SQLite's columns have no types, so each column of the
+// result gets the type of its first value.
 func (d *Tables) query(req *tdstest.Request, text string, args []any) (result tdstest.Result, err error) {
 	rows, err := d.conn.QueryContext(context.Background(), text, args...)
 	if err != nil {
@@ -51,7 +52,7 @@ func (d *Tables) query(req *tdstest.Request, text string, args []any) (result td
 	return tdstest.Result{Sets: []tdstest.Set{set}}, nil
 }
 
-// parseTime makes a time of a value that is marked as one.
+// parseTime converts a value that is marked with timeOf to a time.
 func parseTime(value any) any {
 	if text, ok := value.(string); ok {
 		if text, marked := strings.CutPrefix(text, "time "); marked {
@@ -63,7 +64,8 @@ func parseTime(value any) any {
 	return value
 }
 
-// lend makes a path of a value that is marked as one: of T and the number of a tensor's segment, or of F and another's.
+// lend converts a value that is marked with pathOf to a path of the share. The value is T or F, for
+// the table of segments, and the ID of the row.
 func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 	text, _ := value.(string)
 	row, isPath := strings.CutPrefix(text, "path ")
@@ -75,7 +77,8 @@ func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 		place = "LayerTensorSegments WHERE LayerTensorSegmentId = " + row[1:]
 	}
 	var payload []byte
-	if err := d.conn.QueryRowContext(context.Background(), `SELECT RawPayload FROM `+place).Scan(&payload); err != nil {
+	err := d.conn.QueryRowContext(context.Background(), `SELECT RawPayload FROM `+place).Scan(&payload)
+	if err != nil {
 		return nil, err
 	}
 	return d.Share.Lend(req, row, append([]byte{}, payload...), func(payload []byte) error {
@@ -92,10 +95,10 @@ func (d *Tables) inspect(*tdstest.Request) (tdstest.Result, error) {
 	if d.Share != nil {
 		filegroup = "HartonomousFileStream"
 	}
-	return tdstest.Rows("a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), "+
-			"g int, h int, i int",
-			[]any{"Microsoft SQL Server 2022", 3, "16.0.4135.4", "Developer Edition", "Hartonomous", filegroup, 0, 0, 0}),
-		nil
+	columns := "a nvarchar(4000), b int, c nvarchar(128), d nvarchar(128), e nvarchar(128), f nvarchar(128), " +
+		"g int, h int, i int"
+	row := []any{"Microsoft SQL Server 2022", 3, "16.0.4135.4", "Developer Edition", "Hartonomous", filegroup, 0, 0, 0}
+	return tdstest.Rows(columns, row), nil
 }
 
 func (d *Tables) stepsThere(*tdstest.Request) (tdstest.Result, error) {
@@ -107,13 +110,14 @@ func (d *Tables) lastStep(*tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Rows("a int", []any{len(steps)}), err
 }
 
-// columns are some of those of text, with the lengths that the schema of the server gives them.
+// columns returns some of the text columns with their lengths in the schema of SQL Server.
 func (d *Tables) columns(*tdstest.Request) (tdstest.Result, error) {
 	result := tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int")
-	for column, length := range map[string]int{"Models.ModelName": 200, "Models.ModelType": 100,
-		"Models.Architecture": 100, "ModelLayers.LayerName": 100,
+	for column, length := range map[string]int{
+		"Models.ModelName": 200, "Models.ModelType": 100, "Models.Architecture": 100, "ModelLayers.LayerName": 100,
 		"ModelLayers.TensorShape": 200, "ModelFiles.Role": 64, "LayerTensorSegments.BlobUri": 2048,
-		"Atoms.PayloadLocator": 1024} {
+		"Atoms.PayloadLocator": 1024,
+	} {
 		table, name, _ := strings.Cut(column, ".")
 		result.Sets[0].Rows = append(result.Sets[0].Rows, []any{table, name, "nvarchar", length})
 	}
@@ -129,7 +133,7 @@ func (d *Tables) payloadColumns(*tdstest.Request) (tdstest.Result, error) {
 
 func (d *Tables) token(req *tdstest.Request) (tdstest.Result, error) {
 	if d.Share == nil {
-		return tdstest.Result{}, tdstest.Errorf("the server has FILESTREAM switched off")
+		return tdstest.Result{}, tdstest.Errorf("FILESTREAM is disabled")
 	}
 	return tdstest.Rows("a varbinary(128)", []any{d.Share.Token(req)}), nil
 }

@@ -1,14 +1,13 @@
-// Package tables gives the double of SQL Server the tables of the catalogue, so that the whole program can be
-// run against it, in tests and without a server.
+// Package tables adds the tables of the catalogue to the test double of SQL Server, so that tests can
+// run the whole program without a server.
 //
-// The tables are those of the embedded catalogue, with the columns for what a column of text cannot hold.
-// A statement of package
-// sqlserver begins with its name, and is answered by the embedded catalogue's statement of that name, and
-// by one of this package's where that has none: for temporary tables, and for payloads as files.
+// The tables are those of the embedded catalogue, with additional columns for the exact bytes of
+// texts. Each statement of package sqlserver begins with a comment that has its name. The test double
+// runs the statement of the embedded catalogue with that name, or one of this package where there is
+// none: for temporary tables, and for payloads as files.
 //
-// So it says nothing of the words of T-SQL, and nothing of locks, collations, plans or types: a
-// transaction has the whole
-// database for itself, from its first statement on. For these there is no way around a real server.
+// So tests with these tables cover neither the T-SQL itself nor locks, collations, plans and types,
+// and a transaction locks the whole database from its first statement on. These need a real server.
 package tables
 
 import (
@@ -26,20 +25,20 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// Tables are those of one double.
+// Tables is the database of one test double.
 type Tables struct {
-	Share *tdstest.Share // nil: payloads are plain varbinary(max)
-	// PlainAtoms has Atoms be of the edition without a column Payload.
+	Share *tdstest.Share // nil if payloads are plain varbinary(max)
+	// PlainAtoms makes Atoms the edition without a column Payload.
 	PlainAtoms bool
 
 	t      testing.TB
 	conn   *sql.Conn
-	within bool // a transaction
+	within bool // in a transaction
 	known  map[string][]string
 }
 
-// New makes the tables, empty. With a folder, RawPayload is FILESTREAM, and the payloads that a
-// transaction asks for are files in it (see tdstest.Share).
+// New creates empty tables. With a folder, RawPayload is a FILESTREAM column, and the payloads whose
+// paths a transaction requests are files in the folder (see tdstest.Share).
 func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	t.Helper()
 	db, err := sql.Open("sqlite", ":memory:")
@@ -47,7 +46,7 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	t.Cleanup(srv.Close) // which comes first, and rolls back what is open
+	t.Cleanup(srv.Close) // runs before db.Close and rolls back open transactions
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +59,7 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	srv.Handle(`^\s*/\* ingest: `, d.statement)
 	for marker, answer := range map[string]tdstest.HandlerFunc{
 		"session": nothing, "lock-jobs": nothing, "inspect": d.inspect, "find-steps": d.stepsThere,
-		"last-step": d.lastStep,
-		"columns":   d.columns, "payload-columns": d.payloadColumns, "token": d.token,
+		"last-step": d.lastStep, "columns": d.columns, "payload-columns": d.payloadColumns, "token": d.token,
 	} {
 		srv.Handle("/* ingest: "+marker+" */", answer)
 	}
@@ -111,7 +109,7 @@ func (d *Tables) statement(req *tdstest.Request) (tdstest.Result, error) {
 		}
 	}
 	text := d.in(req, list[len(list)-1])
-	if text == "" { // a lock, or a key that is a column here
+	if text == "" { // a lock, or a key, which is a column in these tables
 		return tdstest.Affected(0), nil
 	}
 	if strings.HasPrefix(text, "SELECT") {
@@ -129,7 +127,7 @@ func (d *Tables) statement(req *tdstest.Request) (tdstest.Result, error) {
 	return tdstest.Affected(n), err
 }
 
-// texts are the statements that answer one that begins with its name.
+// texts returns the SQLite statements for a statement of package sqlserver.
 func (d *Tables) texts(statement string) ([]string, error) {
 	_, rest, _ := strings.Cut(statement, "/* ingest: ")
 	name, _, _ := strings.Cut(rest, " */")
@@ -149,12 +147,12 @@ func (d *Tables) texts(statement string) ([]string, error) {
 	return list, nil
 }
 
-// in is a statement with the temporary tables of the request's session.
+// in makes the names of temporary tables in a statement those of the request's session.
 func (d *Tables) in(req *tdstest.Request, text string) string {
 	return strings.ReplaceAll(text, "[#", fmt.Sprintf("[%d#", req.Session.ID()))
 }
 
-// enter has the transaction of a request be SQLite's, which has one at a time.
+// enter begins a transaction of SQLite for that of the request. SQLite has one at a time.
 func (d *Tables) enter(req *tdstest.Request) error {
 	if err := req.Lock("database", tdstest.Forever); err != nil {
 		return err
@@ -179,7 +177,7 @@ func (d *Tables) enter(req *tdstest.Request) error {
 	return nil
 }
 
-// bulk takes the rows of a bulk copy into a temporary table.
+// bulk inserts the rows of a bulk copy into a temporary table.
 func (d *Tables) bulk(req *tdstest.Request, table string, columns []tdstest.Column, rows [][]any) error {
 	if err := d.enter(req); err != nil {
 		return err
@@ -201,7 +199,7 @@ func (d *Tables) bulk(req *tdstest.Request, table string, columns []tdstest.Colu
 	return nil
 }
 
-// refusal is an error of SQLite's as the server would have it.
+// refusal converts an error of SQLite to the error of SQL Server.
 func refusal(err error, text string) error {
 	if refused, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch refused.Code() {
@@ -214,7 +212,7 @@ func refusal(err error, text string) error {
 	return fmt.Errorf("%w: %s", err, text)
 }
 
-// Row reads one row of the tables, in SQLite's words, while no statement runs.
+// Row reads one row of the tables with an SQLite query, while no statement runs.
 func (d *Tables) Row(srv *tdstest.Server, query string, into ...any) {
 	d.t.Helper()
 	d.RowOf(srv, query, nil, into...)

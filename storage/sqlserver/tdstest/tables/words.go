@@ -15,12 +15,11 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// word is what stands for a word of a statement: the embedded catalogue's, but for texts, which come with
-// their bytes beside
-// them, as package sqlserver sends them.
+// word returns the SQL for a word of a statement: that of the embedded catalogue, except for texts,
+// which package sqlserver sends with their exact bytes in a second parameter.
 func word(name string, args sqlcatalog.Args) (string, bool) {
 	if text, known := sqlcatalog.ExactWord(name, args); known {
-		if (name == "address" || name == "addressonly") && len(args) > 0 { // to be read
+		if (name == "address" || name == "addressonly") && len(args) > 0 { // in a query
 			at := args[0] + ".BlobLastModified"
 			text = strings.Replace(text, at, timeOf+at, 1)
 		}
@@ -41,88 +40,131 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 	return embedded.Word(name, args)
 }
 
-// timeOf stands before a column of a time, and pathOf before what PathName() is made of: answers have no types.
+// timeOf marks the value of a column as a time, and pathOf marks the argument of PathName(), because
+// the results of SQLite have no types.
 const (
 	timeOf = "'time ' || "
 	pathOf = "'path ' || "
 )
 
-// exactColumns are those beside columns of text in the server's tables, which the embedded ones lack.
+// exactColumns lists the columns of the server's tables that the embedded tables lack: the exact
+// bytes of texts, and hashes of them.
 var exactColumns = map[string][]string{
-	"Atoms": {"SourceUriExact", "PayloadLocatorExact"}, "Models": {"ModelNameExact", "ModelTypeExact",
-		"ArchitectureExact", "ConfigExact"},
-	"ModelMetadata": {"LicenseExact", "SourceUrlExact"}, "ModelFiles": {"RoleExact", "FormatExact", "FileNameExact",
-		"SourcePathExact"},
-	"FilePaths": {"SourcePathExact", "PathHash"}, "ModelNames": {"NameHash", "NameExact", "SourceUriExact"},
-	"ModelLayers":   {"LayerNameExact", "TensorShapeExact"},
-	"IngestionJobs": {"SourceUriExact", "MetadataExact"}, "LayerTensorSegments": {"AddressExact"},
-	"FileSegments": {"AddressExact"},
+	"Atoms":               {"SourceUriExact", "PayloadLocatorExact"},
+	"Models":              {"ModelNameExact", "ModelTypeExact", "ArchitectureExact", "ConfigExact"},
+	"ModelMetadata":       {"LicenseExact", "SourceUrlExact"},
+	"ModelFiles":          {"RoleExact", "FormatExact", "FileNameExact", "SourcePathExact"},
+	"FilePaths":           {"SourcePathExact", "PathHash"},
+	"ModelNames":          {"NameHash", "NameExact", "SourceUriExact"},
+	"ModelLayers":         {"LayerNameExact", "TensorShapeExact"},
+	"IngestionJobs":       {"SourceUriExact", "MetadataExact"},
+	"LayerTensorSegments": {"AddressExact"},
+	"FileSegments":        {"AddressExact"},
 }
 
 const newInBatch = ` FROM [#ingest_batch] AS b WHERE b.New = 1 AND `
 
-// own are the statements of package sqlserver that the embedded catalogue has none for: those with
-// temporary tables, and those
-// about what it does not have. Of several, the last one answers.
+// own has the statements of package sqlserver that the embedded catalogue lacks: those with temporary
+// tables, and those about features that SQLite does not have. Of several statements, the last one
+// gives the answer.
 var own = map[string][]string{
-	"clear-batch": {`DROP TABLE IF EXISTS temp.[#ingest_batch]`, `CREATE TEMP TABLE [#ingest_batch] (RowNo INTEGER PRIMARY KEY, LayerId, SegmentOrdinal, PointOffset, PointCount,
-		QuantizationType, ByteOffset, ByteSize, ContentHash, BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, New, AtomId)`},
-	"mark-present": {`UPDATE [#ingest_batch] AS b SET New = 0 WHERE EXISTS (SELECT 1 FROM LayerTensorSegments AS s WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal)
-		OR b.LayerId IS NULL AND EXISTS (SELECT 1 FROM FileSegments AS s WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal)`},
+	"clear-batch": {`DROP TABLE IF EXISTS temp.[#ingest_batch]`,
+		`CREATE TEMP TABLE [#ingest_batch] (RowNo INTEGER PRIMARY KEY, LayerId, SegmentOrdinal, PointOffset,
+			PointCount, QuantizationType, ByteOffset, ByteSize, ContentHash, BlobUri, BlobContainer, BlobName,
+			BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, New, AtomId)`},
+	"mark-present": {`UPDATE [#ingest_batch] AS b SET New = 0
+		WHERE EXISTS (SELECT 1 FROM LayerTensorSegments AS s
+				WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal)
+			OR b.LayerId IS NULL AND EXISTS (SELECT 1 FROM FileSegments AS s
+				WHERE s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal)`},
 	"add-atoms": {`INSERT INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize)
-		SELECT ContentHash, 'model', 'ingest_segment', 0, min(ByteSize) FROM [#ingest_batch] WHERE New = 1 AND ContentHash NOT IN (SELECT ContentHash FROM Atoms) GROUP BY ContentHash`,
-		`UPDATE [#ingest_batch] SET AtomId = (SELECT a.AtomId FROM Atoms AS a WHERE a.ContentHash = [#ingest_batch].ContentHash)`},
-	"count-atoms": {`UPDATE Atoms SET ReferenceCount = ReferenceCount + n.Pieces FROM (SELECT AtomId, count(*) AS Pieces FROM [#ingest_batch] WHERE New = 1 GROUP BY AtomId) AS n
-			WHERE n.AtomId = Atoms.AtomId`,
-		`SELECT coalesce(sum(n.Pieces), 0), coalesce(sum(n.Bytes), 0), coalesce(sum(iif(a.ReferenceCount <= n.Pieces, n.ByteSize, 0)), 0)
-			FROM (SELECT AtomId, count(*) AS Pieces, sum(ByteSize) AS Bytes, min(ByteSize) AS ByteSize FROM [#ingest_batch] WHERE New = 1 GROUP BY AtomId) AS n
-			JOIN Atoms AS a ON a.AtomId = n.AtomId`},
+		SELECT ContentHash, 'model', 'ingest_segment', 0, min(ByteSize)
+		FROM [#ingest_batch]
+		WHERE New = 1 AND ContentHash NOT IN (SELECT ContentHash FROM Atoms)
+		GROUP BY ContentHash`,
+		`UPDATE [#ingest_batch]
+		SET AtomId = (SELECT a.AtomId FROM Atoms AS a WHERE a.ContentHash = [#ingest_batch].ContentHash)`},
+	"count-atoms": {`UPDATE Atoms SET ReferenceCount = ReferenceCount + n.Segments
+		FROM (SELECT AtomId, count(*) AS Segments FROM [#ingest_batch] WHERE New = 1 GROUP BY AtomId) AS n
+		WHERE n.AtomId = Atoms.AtomId`,
+		`SELECT coalesce(sum(n.Segments), 0), coalesce(sum(n.Bytes), 0),
+			coalesce(sum(iif(a.ReferenceCount <= n.Segments, n.ByteSize, 0)), 0)
+		FROM (SELECT AtomId, count(*) AS Segments, sum(ByteSize) AS Bytes, min(ByteSize) AS ByteSize
+			FROM [#ingest_batch] WHERE New = 1 GROUP BY AtomId) AS n
+		JOIN Atoms AS a ON a.AtomId = n.AtomId`},
 	"add-tensor-segments": {insertTensors + `x''` + newInBatch + `b.LayerId IS NOT NULL ORDER BY b.RowNo`},
 	"add-tensor-payload":  {insertTensors + `@p3` + newInBatch + `b.LayerId IS NOT NULL AND b.RowNo = @p2`},
 	"add-file-segments":   {insertOthers + `x''` + newInBatch + `b.LayerId IS NULL ORDER BY b.RowNo`},
 	"add-file-payload":    {insertOthers + `@p3` + newInBatch + `b.LayerId IS NULL AND b.RowNo = @p2`},
 	"new-segments":        {`SELECT RowNo FROM [#ingest_batch] WHERE New = 1 ORDER BY RowNo`},
-	"reconcile": {`SELECT count(*), coalesce(sum(r.AtomId = r.Want), 0), coalesce(min(iif(r.AtomId = r.Want, NULL, r.ByteOffset)), -1) FROM (
-		SELECT b.AtomId AS Want, b.ByteOffset, s.AtomId FROM [#ingest_batch] AS b JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
-		UNION ALL SELECT b.AtomId, b.ByteOffset, s.AtomId FROM [#ingest_batch] AS b JOIN FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+	"reconcile": {`SELECT count(*), coalesce(sum(r.AtomId = r.Want), 0),
+			coalesce(min(iif(r.AtomId = r.Want, NULL, r.ByteOffset)), -1)
+		FROM (SELECT b.AtomId AS Want, b.ByteOffset, s.AtomId
+			FROM [#ingest_batch] AS b
+			JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+			UNION ALL
+			SELECT b.AtomId, b.ByteOffset, s.AtomId
+			FROM [#ingest_batch] AS b
+			JOIN FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
 			WHERE b.LayerId IS NULL) AS r`},
-	"create-layers": {`DROP TABLE IF EXISTS temp.[#ingest_layers]`, `CREATE TEMP TABLE [#ingest_layers] (ModelFileId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact,
-		TensorDtype, QuantizationType, Parameters, ParameterCount, ByteOffset, ByteSize)`},
-	"add-layers": {`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact, TensorDtype, QuantizationType, Parameters, ParameterCount,
-		ModelFileId, ByteOffset, ByteSize) SELECT @p1, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact, TensorDtype, QuantizationType, Parameters, ParameterCount,
-		ModelFileId, ByteOffset, ByteSize FROM [#ingest_layers] ORDER BY LayerIdx`},
-	"new-paths": {`SELECT b.RowNo, ` + pathOf + `'T' || s.LayerTensorSegmentId FROM [#ingest_batch] AS b JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
-		WHERE b.New = 1 UNION ALL SELECT b.RowNo, ` + pathOf + `'F' || s.FileSegmentId FROM [#ingest_batch] AS b JOIN FileSegments AS s ON s.ModelFileId = @p1
-		AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.New = 1 AND b.LayerId IS NULL ORDER BY RowNo`},
-	"read-atom": {`SELECT iif(Payload IS NULL, -2, length(Payload)), iif(length(Payload) >= @p3 + @p4, substr(Payload, @p3 + 1, @p4), NULL)
+	"create-layers": {`DROP TABLE IF EXISTS temp.[#ingest_layers]`,
+		`CREATE TEMP TABLE [#ingest_layers] (ModelFileId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape,
+			TensorShapeExact, TensorDtype, QuantizationType, Parameters, ParameterCount, ByteOffset, ByteSize)`},
+	"add-layers": {`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape,
+			TensorShapeExact, TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset,
+			ByteSize)
+		SELECT @p1, LayerIdx, LayerName, LayerNameExact, LayerType, TensorShape, TensorShapeExact, TensorDtype,
+			QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize
+		FROM [#ingest_layers]
+		ORDER BY LayerIdx`},
+	"new-paths": {`SELECT b.RowNo, ` + pathOf + `'T' || s.LayerTensorSegmentId
+		FROM [#ingest_batch] AS b
+		JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
+		WHERE b.New = 1
+		UNION ALL
+		SELECT b.RowNo, ` + pathOf + `'F' || s.FileSegmentId
+		FROM [#ingest_batch] AS b
+		JOIN FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
+		WHERE b.New = 1 AND b.LayerId IS NULL
+		ORDER BY RowNo`},
+	"read-atom": {`SELECT iif(Payload IS NULL, -2, length(Payload)),
+			iif(length(Payload) >= @p3 + @p4, substr(Payload, @p3 + 1, @p4), NULL)
 		FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`},
-	"fence":      {`UPDATE IngestionJobs SET LeaseToken = LeaseToken WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpiresMs IS NOT NULL`},
-	"audit-keys": {`SELECT 0, NULL`}, "audit-job-keys": {`SELECT 0, NULL`}, // keys are columns here
-	"requested-source": {`SELECT j.IngestionJobId, j.Status, j.LeaseHolder, j.LeaseToken, {left j}, j.LeaseAlone FROM IngestionJobs AS j
-		WHERE j.Status = 'open' AND key_of(j.PipelineName, coalesce(CAST(j.SourceUriExact AS TEXT), j.SourceUri)) = @p1`},
+	"fence": {`UPDATE IngestionJobs SET LeaseToken = LeaseToken
+		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpiresMs IS NOT NULL`},
+	// The keys are columns in these tables and need no check.
+	"audit-keys":     {`SELECT 0, NULL`},
+	"audit-job-keys": {`SELECT 0, NULL`},
+	"requested-source": {`SELECT j.IngestionJobId, j.Status, j.LeaseHolder, j.LeaseToken, {left j}, j.LeaseAlone
+		FROM IngestionJobs AS j
+		WHERE j.Status = 'open'
+			AND key_of(j.PipelineName, coalesce(CAST(j.SourceUriExact AS TEXT), j.SourceUri)) = @p1`},
 }
 
-// completed are statements whose ends name tables of the database. They are in words that SQLite takes as well.
+// completed are statements whose ends name tables of the database, in words that SQLite takes.
 var completed = map[string]bool{"count-references-of-atom": true, "move-references-of-atom": true}
 
-// ownRows are those about one row, of either table, behind what selects: the table's name is before the rest.
+// ownRows has the beginnings of the statements for one row of either segment table.
 var ownRows = map[string]string{
 	"read-payload":   `SELECT length(RawPayload), iif(length(RawPayload) = @p6, RawPayload, NULL) FROM `,
 	"locate-payload": `SELECT ` + pathOf + `%s, length(RawPayload) FROM `,
 }
 
 const (
-	insertTensors = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
-		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
-		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset, b.ByteSize, b.AtomId,
-		b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
+	insertTensors = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount,
+			QuantizationType, ByteOffset, ByteSize, AtomId, BlobUri, BlobContainer, BlobName, BlobETag,
+			BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset,
+			b.ByteSize, b.AtomId, b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes,
+			b.BlobLastModified, b.AddressExact, `
 	insertOthers = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
-		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
 		SELECT @p1, b.SegmentOrdinal, b.ByteOffset, b.ByteSize, b.AtomId,
-		b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified, b.AddressExact, `
+			b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified,
+			b.AddressExact, `
 )
 
-// texts are the statements that answer one of package sqlserver, by its name.
+// texts returns the SQLite statements for the statement of package sqlserver with that name.
 func texts(name string) ([]string, error) {
 	if list, known := own[name]; known {
 		filled := make([]string, len(list))
@@ -140,7 +182,7 @@ func texts(name string) ([]string, error) {
 	}
 	text, known := sqlcatalog.Statements()[name]
 	if !known {
-		return nil, fmt.Errorf("the double has no statement %q", name)
+		return nil, fmt.Errorf("the test double has no statement %q", name)
 	}
 	return []string{embedded.Statement(name, text, word)}, nil
 }
@@ -153,7 +195,7 @@ func arguments(params []tdstest.Param) []any {
 	return args
 }
 
-// argument is a parameter as the embedded tables have it.
+// argument converts the value of a parameter to the type of the embedded tables.
 func argument(value any) any {
 	if at, ok := value.(time.Time); ok {
 		return at.UTC().Format(time.RFC3339Nano)
@@ -161,7 +203,7 @@ func argument(value any) any {
 	return value
 }
 
-// kindOf is the type of a column of an answer.
+// kindOf returns the SQL Server type of a column of a result: that of its first value.
 func kindOf(rows [][]any, i int) string {
 	for _, row := range rows {
 		switch row[i].(type) {
@@ -180,7 +222,7 @@ func kindOf(rows [][]any, i int) string {
 	return "int"
 }
 
-// Functions that the statements use: that of the embedded catalogue, and HASHBYTES of the server.
+// The functions of the statements above: the hash of a key, and HASHBYTES of SQL Server.
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction("key_of", 2, func(_ *sqlite.FunctionContext,
 		args []driver.Value) (driver.Value, error) {
