@@ -132,9 +132,6 @@ func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
 		return nil, usage("--split: segments go to --store, and the path stays; leave out --to and --clear-locators")
 	case f.to == "" && !f.split:
 		return nil, usage("--to is missing: want row, dir:PATH or azblob://ACCOUNT")
-	case f.to != "" && f.to != inRows && p.store != "" && p.store != f.to:
-		return nil, usage("--to %s --store %s: files go to one of them; leave out --store", redact(f.to),
-			redact(p.store))
 	}
 	return l, checkStore(f.to)
 }
@@ -147,43 +144,46 @@ type homes struct {
 	reads  []ingest.Store
 }
 
-// openHomes opens the stores that files go to, or have gone to: models and other files have containers of their own
-// where the address names none.
+// openHomes opens the store that files go to, and --store, where copies of others may be.
 func (p *program) openHomes(ctx context.Context, f *locatorFlags) (*homes, error) {
 	h := &homes{name: inRows, stores: map[string]migrate.Target{}, rows: f.to == inRows}
-	address := f.to
-	if h.rows {
-		address = p.store // for copies that rows have there already
-	}
-	if f.split {
-		name, err := p.storeName()
-		h.name = name
-		return h, err
-	}
-	if address == "" || address == inRows {
-		return h, nil
-	}
-	p.store = address
-	if err := p.blobs.rejectUnused(address); err != nil {
-		return nil, err
-	}
-	if p.blobs.byPosition() {
+	if p.blobs.byPosition() && !f.split {
 		return nil, usage("--blob-layout position is for segments: files are named like themselves")
 	}
+	if p.store != "" && p.store != inRows && p.store != f.to && !f.split {
+		if err := p.openContainers(ctx, h, p.store); err != nil {
+			return nil, err
+		}
+	}
+	if !h.rows && !f.split {
+		if err := p.blobs.rejectUnused(f.to); err != nil {
+			return nil, err
+		}
+		if err := p.openContainers(ctx, h, f.to); err != nil {
+			return nil, err
+		}
+		p.store = f.to
+	}
+	if !h.rows {
+		var err error
+		if h.name, err = p.storeName(); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// openContainers opens the store at an address: models and other files have containers of their own where it names none.
+func (p *program) openContainers(ctx context.Context, h *homes, address string) error {
 	for modality, container := range map[string]string{"model": "models", "": "atoms"} {
 		t, err := p.openHome(ctx, address, container)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		h.stores[modality] = t
 		h.reads = append(h.reads, t.Store)
 	}
-	if !h.rows {
-		name, err := p.storeName()
-		h.name = name
-		return h, err
-	}
-	return h, nil
+	return nil
 }
 
 func (p *program) openHome(ctx context.Context, address, container string) (t migrate.Target, err error) {
@@ -215,18 +215,21 @@ func (h *homes) to(atom ingest.FileAtom) migrate.Target {
 }
 
 // at is the store that has the copy of an atom, by the address in its row.
-func (h *homes) at(atom ingest.FileAtom) (ingest.Store, error) {
+func (h *homes) at(atom ingest.FileAtom) (found ingest.Store, err error) {
 	for _, store := range h.reads {
 		prefix := "dir:"
 		if blobs, ok := store.(*azureblob.Store); ok {
 			prefix = blobs.String() + "/"
 		}
 		if strings.HasPrefix(atom.Address.URI, prefix) {
-			return store, nil
+			found = store // the last one, which is --to
 		}
 	}
-	return nil, fmt.Errorf("its copy is at %s, and the store that was named is another one",
-		ingest.Printable(atom.Address.URI))
+	if found == nil {
+		return nil, fmt.Errorf("its copy is at %s, and the store that was named is another one",
+			ingest.Printable(atom.Address.URI))
+	}
+	return found, nil
 }
 
 // splitter ingests files one after the other, as `ingest models` does.
