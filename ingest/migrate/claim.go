@@ -53,7 +53,8 @@ func claimOf(atom ingest.FileAtom) (claim, error) {
 // refuse explains that the file is not what a row claims.
 func (c claim) refuse(err error) error {
 	var other *ingest.MismatchError
-	if !errors.As(err, &other) || other.Want != c.digest {
+	var fatal *fatalError // about the copy
+	if !errors.As(err, &other) || other.Want != c.digest || errors.As(err, &fatal) {
 		return err
 	}
 	return fmt.Errorf("the file has SHA-256 %s, and %s says %s: it is not the file that was registered", other.Got, c.by,
