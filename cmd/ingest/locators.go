@@ -84,6 +84,8 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	}
 	defer catalog.Close()
 	l.Catalog = catalog
+	// A file goes to a store of blobs in blocks of 8 MiB, for which there is the memory that copies are not read into.
+	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
 	homes, err := p.openHomes(ctx, f)
 	if err != nil {
 		return err
