@@ -24,13 +24,14 @@ var digestName = regexp.MustCompile(`^sha256[:-][0-9a-f]{64}$`)
 
 // claimOf reads the claims of a row. An error says which of them contradict each other.
 func claimOf(atom ingest.FileAtom) (claim, error) {
-	c := claim{lies: atom.Digest == pathHash(atom.Locator)}
+	var c claim
 	if name := baseName(atom.Locator); digestName.MatchString(name) {
 		c.digest, _ = ingest.ParseDigest(name) // the pattern is a digest
 		c.by = "its name"
 	}
-	said, note := metadataDigest(atom.Metadata)
+	said, path, note := readMetadata(atom.Metadata)
 	c.note = note
+	c.lies = atom.Digest == pathHash(atom.Locator) || path != "" && atom.Digest == pathHash(path)
 	switch {
 	case said.IsZero():
 	case c.digest.IsZero():
@@ -52,7 +53,8 @@ func claimOf(atom ingest.FileAtom) (claim, error) {
 // refuse explains that the file is not what a row claims.
 func (c claim) refuse(err error) error {
 	var other *ingest.MismatchError
-	if !errors.As(err, &other) || other.Want != c.digest {
+	var fatal *fatalError // about the copy
+	if !errors.As(err, &other) || other.Want != c.digest || errors.As(err, &fatal) {
 		return err
 	}
 	return fmt.Errorf("the file has SHA-256 %s, and %s says %s: it is not the file that was registered", other.Got, c.by,
@@ -68,26 +70,28 @@ func pathHash(path string) ingest.Digest {
 	return ingest.Sum(text)
 }
 
-// metadataDigest reads ollama_digest. Another program wrote the metadata, which may be anything.
-func metadataDigest(metadata json.RawMessage) (digest ingest.Digest, note string) {
+// readMetadata reads ollama_digest, and file_path, where the file was when it was registered. Another program wrote the
+// metadata, which may be anything.
+func readMetadata(metadata json.RawMessage) (digest ingest.Digest, path, note string) {
 	if len(metadata) == 0 {
-		return digest, ""
+		return digest, "", ""
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(metadata, &keys); err != nil {
-		return digest, fmt.Sprintf("Metadata is not a JSON object: %v", err)
+		return digest, "", fmt.Sprintf("Metadata is not a JSON object: %v", err)
 	}
+	_ = json.Unmarshal(keys["file_path"], &path) // what is no text is no path
 	value, there := keys["ollama_digest"]
-	var text string
 	if !there || string(value) == "null" {
-		return digest, ""
+		return digest, path, ""
 	}
+	var text string
 	err := json.Unmarshal(value, &text)
 	if err == nil {
 		digest, err = ingest.ParseDigest(text)
 	}
 	if err != nil {
-		return ingest.Digest{}, fmt.Sprintf("Metadata.ollama_digest is not a digest: %v", err)
+		return ingest.Digest{}, path, fmt.Sprintf("Metadata.ollama_digest is not a digest: %v", err)
 	}
-	return digest, ""
+	return digest, path, ""
 }

@@ -33,7 +33,7 @@ func (r *Reader) HashAtom(ctx context.Context, atom ingest.FileAtom) (ingest.Dig
 	}
 	lease := r.Pool.Lease()
 	defer lease.Close()
-	buffer, err := lease.Get(ctx, max(1, min(size, r.Pool.Limit()/2, maxPart)))
+	buffer, err := lease.Get(ctx, max(1, min(size, r.Pool.Limit()/4, maxPart)))
 	if err != nil {
 		return ingest.Digest{}, err
 	}
