@@ -80,12 +80,15 @@ const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_fil
 const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ours
 
 // isUnreferenced is true of an atom of a segment to which no row refers of the tables that this program knows.
-const isUnreferenced = ` AND SourceType = 'ingest_segment'
+const isUnreferenced = ` AND SourceType = 'ingest_segment'` + nothingRefers + `
+	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
+
+// nothingRefers is true of an atom to which no row of these tables refers, but for those of jobs.
+const nothingRefers = `
 	AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.ModelFiles AS f WHERE f.FileAtomId = Atoms.AtomId)
-	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)
-	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
+	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)`
 
 // noLayer leaves alone the counts of atoms that another program's layers refer to: whether these were
 // counted is not known.
@@ -152,32 +155,38 @@ func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove b
 
 // unreferenced counts the unreferenced of the atoms behind one and up to another, and removes them if it is told to.
 func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, err error) {
-	keys, err := t.foreignKeys("Atoms")
+	others, err := t.noForeignAtom()
 	if err != nil {
 		return 0, 0, err
-	}
-	var others strings.Builder
-	for _, k := range keys {
-		fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column, k.key)
 	}
 	if remove {
 		if err := t.Exec(lockAtoms, after, last); err != nil {
 			return 0, 0, err
 		}
 	}
-	err = t.One(unreferencedAtoms.and(others.String()), after, last).Scan(&atoms, &bytes)
+	err = t.One(unreferencedAtoms.and(others), after, last).Scan(&atoms, &bytes)
 	if err != nil || !remove {
 		return atoms, bytes, err
 	}
-	err = t.Exec(removeUnreferenced.and(others.String()), after, last)
+	err = t.Exec(removeUnreferenced.and(others), after, last)
 	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
 		err = RaceError(fmt.Sprintf("another table refers to an atom, perhaps one that this login may not see: %v",
 			err))
 	}
 	if err == nil {
-		err = t.Exec(correctCounts.and(others.String()), after, last)
+		err = t.Exec(correctCounts.and(others), after, last)
 	}
 	return atoms, bytes, err
+}
+
+// noForeignAtom is a further condition: no row of another program's tables refers to the atom.
+func (t *Tx) noForeignAtom() (string, error) {
+	keys, err := t.foreignKeys("Atoms")
+	var others strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column, k.key)
+	}
+	return others.String(), err
 }
 
 // finishRemovals removes what is left of models that are marked for it.
