@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 )
@@ -40,15 +41,26 @@ type Atoms interface {
 	FileAtoms(ctx context.Context) iter.Seq2[FileAtom, error]
 	// FileAtom returns one; ErrNotFound, wrapped, if there is none.
 	FileAtom(ctx context.Context, id int64) (FileAtom, error)
+	// FileAtomWithDigest returns the atom with this ContentHash, which may be one of a segment; ErrNotFound, wrapped,
+	// if there is none.
+	FileAtomWithDigest(ctx context.Context, digest Digest) (FileAtom, error)
+	// MaxAtomPayload is the size in bytes of the largest payload that a row of Atoms takes; 0 if the table has no
+	// column for one.
+	MaxAtomPayload() int64
 	// ReadAtom fills into with the bytes of the atom's payload in its row from offset on. A payload that is shorter is
 	// a *SizeError, and a row without one is ErrNoPayload, wrapped.
 	ReadAtom(ctx context.Context, atom FileAtom, offset int64, into []byte) error
 	// PlaceAtom notes where the bytes of a file atom are now. It changes the row only if Digest, Locator, payload and
-	// address are still those of atom, and returns false otherwise. If digest is not atom.Digest, it corrects
-	// ContentHash in the same transaction; if another atom has digest, the two become one, which every foreign key to
-	// Atoms then refers to, and which is returned.
+	// address are still those of atom, and returns false otherwise. A payload or an address that the row has is never
+	// replaced.
+	//
+	// If place.Digest is not atom.Digest, it corrects ContentHash in the same transaction. If another atom has
+	// place.Digest, the two become one, which is returned: the one that more rows refer to, with what only the other
+	// one knew. Every foreign key to Atoms then refers to it. A *AtomClashError says why they cannot, and nothing has
+	// changed.
 	PlaceAtom(ctx context.Context, lease Lease, atom FileAtom, place AtomPlace) (FileAtom, bool, error)
-	// ClearLocator sets PayloadLocator to NULL where the row has a payload or an address and is still as atom says.
+	// ClearLocator sets PayloadLocator to NULL where the row has a payload or an address and is still as atom says. A
+	// payload in the row is hashed once more by the server, and must have the digest.
 	ClearLocator(ctx context.Context, lease Lease, atom FileAtom) (bool, error)
 }
 
@@ -58,7 +70,19 @@ type AtomPlace struct {
 	Digest  Digest // of the bytes, computed from them
 	Bytes   int64
 	Address Address
-	Payload io.Reader // Bytes bytes, for the row
+	// Payload is Bytes bytes for the row. PlaceAtom reads them once, before the transaction, and refuses with a
+	// *MismatchError what does not have Digest.
+	Payload io.ReaderAt
+}
+
+// AtomClashError says why two atoms of the same content cannot become one.
+type AtomClashError struct {
+	Atom, Other int64
+	Reason      string
+}
+
+func (e *AtomClashError) Error() string {
+	return fmt.Sprintf("atoms %d and %d have the same content, and cannot become one: %s", e.Atom, e.Other, e.Reason)
 }
 
 // FileStore is a store that keeps whole files beside the payloads of segments.

@@ -15,6 +15,7 @@ type Catalog interface {
 	Maintenance
 	RowPayloads
 	Migration
+	Atoms
 	// Identity names this database among all others, for as long as it exists.
 	Identity(ctx context.Context) (string, error)
 	Close() error

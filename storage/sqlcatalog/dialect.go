@@ -36,8 +36,9 @@ type Sessions interface {
 	Change(t *Tx, text string, args []any) (int64, error)
 	// Insert executes a statement that makes a row, and returns the row's number.
 	Insert(t *Tx, text string, args []any) (int64, error)
-	// Refused reports whether a foreign key refused a change.
+	// Refused reports whether a foreign key refused a change, and Duplicate whether a unique key did.
 	Refused(err error) bool
+	Duplicate(err error) bool
 }
 
 // Encoding says how columns hold what is more than a number or bytes.
@@ -67,6 +68,12 @@ type Rows interface {
 	// ReadPayload fills into with the payload that the row of a segment holds, and returns how many bytes it has.
 	// It copies nothing where that is not len(into). 0 means that the row holds none, NoRow that there is no row.
 	ReadPayload(ctx context.Context, s ingest.StoredSegment, into []byte) (bytes int64, err error)
+	// ReadAtom fills into with the payload of an atom from offset on, and returns how many bytes the payload has. It
+	// copies nothing where that is less than offset+len(into). NoPayload means that the row holds none, NoRow that
+	// there is no row.
+	ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) (bytes int64, err error)
+	// MaxAtomPayload is that of ingest.Atoms.
+	MaxAtomPayload() int64
 	// ReplaceFile puts a payload into the row of a segment where that is done as a file, in one
 	// transaction under the lease. It
 	// reports false, and does nothing, where a parameter of a statement will do.

@@ -43,6 +43,12 @@ func ExactWord(name string, args Args) (string, bool) {
 		return Join(AddressNames(), func(name string) string { return Qualified(args.At(0), name) }), true
 	case "setaddress":
 		return Join(AddressNames(), func(name string) string { return name + " = @p" + args.At(0) + name }), true
+	case "notnull":
+		return "(" + args.At(0) + " IS NOT NULL OR " + args.At(0) + "Exact IS NOT NULL)", true
+	case "addressonly":
+		return AddressOnly(args.At(0)) + ", NULL", true
+	case "setaddressonly":
+		return SetAddressOnly(args), true
 	case "ifwhole":
 		return " AND @p" + args.At(0) + "AddressExact IS NULL", true
 	case "blobname":
@@ -50,6 +56,23 @@ func ExactWord(name string, args Args) (string, bool) {
 			Qualified(args.At(0), "BlobName") + ", '') ELSE '' END", true
 	}
 	return "", false
+}
+
+// AddressOnly are the columns of an address, to be read from a table that has no AddressExact, and where the size may
+// be NULL.
+func AddressOnly(table string) string {
+	return Join(addressNames, func(name string) string {
+		column := Qualified(table, name)
+		if name == "BlobSizeBytes" {
+			return "COALESCE(" + column + ", 0)"
+		}
+		return column
+	})
+}
+
+// SetAddressOnly is {setaddressonly}, in every engine.
+func SetAddressOnly(args Args) string {
+	return Join(addressNames, func(name string) string { return name + " = @p" + args.At(0) + name })
 }
 
 // Qualified is a column of a table that goes by a name in the statement, or by none.

@@ -155,10 +155,11 @@ func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove b
 
 // unreferenced counts the unreferenced of the atoms behind one and up to another, and removes them if it is told to.
 func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, err error) {
-	others, err := t.noForeignAtom()
+	keys, err := t.foreignKeys("Atoms")
 	if err != nil {
 		return 0, 0, err
 	}
+	others := unreferencedBy(keys)
 	if remove {
 		if err := t.Exec(lockAtoms, after, last); err != nil {
 			return 0, 0, err
@@ -179,14 +180,16 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 	return atoms, bytes, err
 }
 
-// noForeignAtom is a further condition: no row of another program's tables refers to the atom.
-func (t *Tx) noForeignAtom() (string, error) {
-	keys, err := t.foreignKeys("Atoms")
+// unreferencedBy is a condition for atoms to which no other program's table refers.
+func unreferencedBy(keys []foreignKey) string {
 	var others strings.Builder
 	for _, k := range keys {
-		fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column, k.key)
+		if !isOwn(k.name) {
+			fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column,
+				k.key)
+		}
 	}
-	return others.String(), err
+	return others.String()
 }
 
 // finishRemovals removes what is left of models that are marked for it.

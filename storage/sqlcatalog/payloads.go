@@ -73,8 +73,11 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	return nil
 }
 
-// NoRow is how many bytes a payload has whose row is not there.
-const NoRow = -1
+// NoRow is how many bytes a payload has whose row is not there, and NoPayload the payload of an atom that has none.
+const (
+	NoRow     = -1
+	NoPayload = -2
+)
 
 var hashPayload = sharedOfRow("hash-payload", `SELECT {bytes RawPayload}, {sha256 RawPayload} FROM `, ``, ``)
 

@@ -197,9 +197,9 @@ var (
 		`SELECT DISTINCT FileAtomId FROM dbo.ModelFiles WHERE ModelId = @p1 AND FileAtomId IS NOT NULL ORDER BY FileAtomId`)
 	forgetAtoms = shared("forget-atoms", `UPDATE dbo.ModelFiles SET FileAtomId = NULL WHERE ModelId = @p1`)
 	// unneededAtom locks an atom of ours to which no row refers but those of jobs.
-	unneededAtom = shared("unneeded-atom", `SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1 AND `+ours+nothingRefers)
-	removeNotes  = shared("remove-notes", `DELETE FROM dbo.IngestionJobAtoms WHERE AtomId = @p1`)
-	removeAtom   = shared("remove-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`)
+	unneededAtom   = shared("unneeded-atom", `SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1 AND `+ours+nothingRefers)
+	removeNotes    = shared("remove-notes", `DELETE FROM dbo.IngestionJobAtoms WHERE AtomId = @p1`)
+	removeUnneeded = shared("remove-unneeded-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`)
 )
 
 // releaseAtoms removes the atoms of a registered model that nothing else refers to: a row that says where a file is, and
@@ -220,12 +220,12 @@ func (t *Tx) releaseAtoms(model ingest.ModelID) error {
 	if err != nil {
 		return err
 	}
-	others, err := t.noForeignAtom()
+	keys, err := t.foreignKeys("Atoms")
 	if err != nil {
 		return err
 	}
 	for _, id := range atoms {
-		if err := t.removeAtom(id, others); err != nil {
+		if err := t.removeAtom(id, unreferencedBy(keys)); err != nil {
 			return err
 		}
 	}
@@ -242,7 +242,7 @@ func (t *Tx) removeAtom(id int64, others string) error {
 	if err := t.Exec(removeNotes, id); err != nil {
 		return err
 	}
-	err = t.Exec(removeAtom, id)
+	err = t.Exec(removeUnneeded, id)
 	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
 		err = RaceError(fmt.Sprintf("another table refers to atom %d, perhaps one that this login may not see: %v", id,
 			err))

@@ -54,12 +54,18 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{vals 2 3}            parameters that are a [Text], in the values of an INSERT
 //	{json Table.Col 4}    a parameter that is a [Text], as the value of a column of JSON
 //	{jsononly Table.Col 4} the same without the column that holds what does not fit
+//	{readjsononly x.Col}  {readjson} of a column without one for what does not fit
+//	{notnull x.Col}       whether a column of text has one
 //	{set Col 3}           the assignment of a [Text] to a column
 //	{setjson Table.Col 4} the same for a column of JSON
 //	{key Col} {keyed 2}   the column that texts are found by, and its value, in an INSERT; with a comma after it, or nothing
 //	{same x.Col 2}        whether a column of text is what parameter 2, a [Key], stands for
 //	{address x}           the columns of an address, to be read; without x, for the list of an INSERT
 //	{setaddress 6}        the assignment of parameter 6, an [ingest.Address], to these columns
+//	{addressonly x}       {address} of a table without a column for what does not fit
+//	{setaddressonly 6}    the assignment of parameter 6 to these columns
+//	{haspayload a}        1 if an atom has a payload in its row, else 0
+//	{payloadbytes a}      how long it is
 //	{ifwhole 6}           a further condition: the columns hold all of the address
 //	{setkey Col 3}        the assignment of a [Key] to the column that texts are found by, with a comma after it, or nothing
 //	{blobname s}          the name of a blob; empty where the columns do not hold all of it

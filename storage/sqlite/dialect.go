@@ -42,7 +42,7 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 	switch name {
 	case "now":
 		return nowText, true
-	case "read", "readjson", "time":
+	case "read", "readjson", "readjsononly", "time":
 		return args.At(0), true
 	case "notext":
 		return "NULL", true
@@ -63,6 +63,16 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 			true
 	case "setaddress":
 		return sqlcatalog.Join(address, func(name string) string { return name + " = @p" + args.At(0) + name }), true
+	case "notnull":
+		return args.At(0) + " IS NOT NULL", true
+	case "addressonly":
+		return sqlcatalog.AddressOnly(args.At(0)), true
+	case "setaddressonly":
+		return sqlcatalog.SetAddressOnly(args), true
+	case "haspayload":
+		return "(" + sqlcatalog.Qualified(args.At(0), "Payload") + " IS NOT NULL)", true
+	case "payloadbytes":
+		return "ifnull(length(" + sqlcatalog.Qualified(args.At(0), "Payload") + "), 0)", true
 	case "blobname":
 		return "ifnull(" + sqlcatalog.Qualified(args.At(0), "BlobName") + ", '')", true
 	case "bytes":

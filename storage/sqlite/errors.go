@@ -47,3 +47,10 @@ func (c *connections) Refused(err error) bool {
 	var e *driver.Error
 	return errors.As(err, &e) && e.Code() == codes.SQLITE_CONSTRAINT_FOREIGNKEY
 }
+
+// Duplicate knows those of unique indexes and primary keys.
+func (c *connections) Duplicate(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) &&
+		(e.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || e.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY)
+}

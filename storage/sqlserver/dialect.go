@@ -29,6 +29,18 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	switch name {
 	case "readjson":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
+	case "readjsononly":
+		return "CONVERT(nvarchar(max), " + args.At(0) + "), NULL", true
+	case "haspayload": // of a table that may have no such column
+		if !c.atomPayloads() {
+			return "0", true
+		}
+		return "CASE WHEN " + sqlcatalog.Qualified(args.At(0), "Payload") + " IS NULL THEN 0 ELSE 1 END", true
+	case "payloadbytes":
+		if !c.atomPayloads() {
+			return "CONVERT(bigint, 0)", true
+		}
+		return "COALESCE(DATALENGTH(" + sqlcatalog.Qualified(args.At(0), "Payload") + "), 0)", true
 	case "json":
 		return c.columns.json(args.At(0), parameter) + ", " + parameter + "x", true
 	case "jsononly":

@@ -200,3 +200,6 @@ func has(err error, numbers ...int32) bool {
 
 // Refused implements sqlcatalog.Dialect.
 func (c *engine) Refused(err error) bool { return has(err, keyConflict) }
+
+// Duplicate implements sqlcatalog.Dialect.
+func (c *engine) Duplicate(err error) bool { return duplicate(err) }

@@ -22,7 +22,8 @@ type columns map[string]column
 // readColumns reads what the columns of the database hold. Editions of a table differ in it.
 func readColumns(ctx context.Context, db *sql.Conn) (columns, error) {
 	rows, err := db.QueryContext(ctx, `/* ingest: columns */ SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, -1)
-		FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND DATA_TYPE IN (N'nvarchar', N'json')`)
+		FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND (DATA_TYPE IN (N'nvarchar', N'json')
+			OR TABLE_NAME = N'Atoms' AND COLUMN_NAME = N'Payload')`)
 	if err != nil {
 		return nil, err
 	}

@@ -117,6 +117,9 @@ func (d *Tables) columns(*tdstest.Request) (tdstest.Result, error) {
 		table, name, _ := strings.Cut(column, ".")
 		result.Sets[0].Rows = append(result.Sets[0].Rows, []any{table, name, "nvarchar", length})
 	}
+	if !d.PlainAtoms {
+		result.Sets[0].Rows = append(result.Sets[0].Rows, []any{"Atoms", "Payload", "varbinary", -1})
+	}
 	return result, nil
 }
 

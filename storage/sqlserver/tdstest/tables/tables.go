@@ -29,6 +29,8 @@ import (
 // Tables are those of one double.
 type Tables struct {
 	Share *tdstest.Share // nil: payloads are plain varbinary(max)
+	// PlainAtoms has Atoms be of the edition without a column Payload.
+	PlainAtoms bool
 
 	t      testing.TB
 	conn   *sql.Conn

@@ -20,7 +20,7 @@ import (
 // them, as package sqlserver sends them.
 func word(name string, args sqlcatalog.Args) (string, bool) {
 	if text, known := sqlcatalog.ExactWord(name, args); known {
-		if name == "address" && len(args) > 0 { // to be read
+		if (name == "address" || name == "addressonly") && len(args) > 0 { // to be read
 			at := args[0] + ".BlobLastModified"
 			text = strings.Replace(text, at, timeOf+at, 1)
 		}
@@ -29,6 +29,8 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 	switch name {
 	case "readjson":
 		return args[0] + ", " + args[0] + "Exact", true
+	case "readjsononly":
+		return args[0] + ", NULL", true
 	case "json":
 		return "@p" + args[1] + ", @p" + args[1] + "x", true
 	case "setjson":
@@ -92,6 +94,8 @@ var own = map[string][]string{
 	"new-paths": {`SELECT b.RowNo, ` + pathOf + `'T' || s.LayerTensorSegmentId FROM [#ingest_batch] AS b JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
 		WHERE b.New = 1 UNION ALL SELECT b.RowNo, ` + pathOf + `'F' || s.FileSegmentId FROM [#ingest_batch] AS b JOIN FileSegments AS s ON s.ModelFileId = @p1
 		AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.New = 1 AND b.LayerId IS NULL ORDER BY RowNo`},
+	"read-atom": {`SELECT iif(Payload IS NULL, -2, length(Payload)), iif(length(Payload) >= @p3 + @p4, substr(Payload, @p3 + 1, @p4), NULL)
+		FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`},
 	"fence":      {`UPDATE IngestionJobs SET LeaseToken = LeaseToken WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpiresMs IS NOT NULL`},
 	"audit-keys": {`SELECT 0, NULL`}, "audit-job-keys": {`SELECT 0, NULL`}, // keys are columns here
 	"requested-source": {`SELECT j.IngestionJobId, j.Status, j.LeaseHolder, j.LeaseToken, {left j}, j.LeaseAlone FROM IngestionJobs AS j

@@ -1,0 +1,124 @@
+package sqlcatalog
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+var (
+	// countOfAtom and moveToAtom are completed with a foreign key.
+	countOfAtom = Own("count-references-of-atom", `SELECT {count} FROM `)
+	moveToAtom  = Own("move-references-of-atom", `UPDATE `)
+	// absorbAtom gives an atom what only the other one knew.
+	absorbAtom = shared("absorb-atom", `UPDATE dbo.Atoms SET Subtype = @p3, {set SourceUri 5}, {set PayloadLocator 6}, {setaddressonly 7},
+			Metadata = COALESCE(Metadata, (SELECT o.Metadata FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
+			CanonicalText = COALESCE(CanonicalText, (SELECT o.CanonicalText FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
+			ReferenceCount = ReferenceCount + (SELECT o.ReferenceCount FROM dbo.Atoms AS o WHERE o.AtomId = @p2),
+			SourceType = @p4, UpdatedAt = {now}
+		WHERE AtomId = @p1`)
+	removeAtom = shared("remove-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
+)
+
+// mergeAtoms makes one of two atoms of the same content, both of which are locked, and returns it. It keeps the one
+// that has a payload in its row, or else the one to which more rows refer: fewer references move.
+func (t *Tx) mergeAtoms(liar, twin ingest.FileAtom) (*ingest.FileAtom, error) {
+	if hasCopy(liar) && hasCopy(twin) {
+		return nil, &ingest.AtomClashError{Atom: liar.ID, Other: twin.ID, Reason: "each has a copy of the content: " +
+			"take the payload or the address of one away once you know that the other is right"}
+	}
+	all, err := t.keysOfDatabase()
+	if err != nil {
+		return nil, err
+	}
+	keys := all["atoms"]
+	keep, lose := twin, liar
+	if !twin.InRow {
+		more, err := t.moreReferences(keys, liar.ID, twin.ID)
+		if err != nil {
+			return nil, err
+		}
+		if more || liar.InRow {
+			keep, lose = liar, twin
+		}
+	}
+	if err := t.moveReferences(keys, keep.ID, lose.ID); err != nil {
+		return nil, err
+	}
+	if err := t.absorb(&keep, lose); err != nil {
+		return nil, err
+	}
+	return &keep, t.recount(keys, keep.ID)
+}
+
+// moreReferences reports whether more rows refer to one atom than to another.
+func (t *Tx) moreReferences(keys []foreignKey, one, other int64) (bool, error) {
+	var sum int64
+	for _, k := range keys {
+		for id, sign := range map[int64]int64{one: 1, other: -1} {
+			var rows int64
+			if err := t.One(countOfAtom.and(k.table+` WHERE `+k.ofAtom(1)), id).Scan(&rows); err != nil {
+				return false, fmt.Errorf("rows of %s that refer to atom %d: %w", k.name, id, err)
+			}
+			sum += sign * rows
+		}
+	}
+	return sum > 0, nil
+}
+
+// ofAtom is a condition for the rows that refer to the atom whose number is a parameter.
+func (k foreignKey) ofAtom(parameter int) string {
+	return fmt.Sprintf(`%s = (SELECT o.%s FROM dbo.Atoms AS o WHERE o.AtomId = @p%d)`, k.column, k.key, parameter)
+}
+
+// moveReferences has every row that refers to lose refer to keep.
+func (t *Tx) moveReferences(keys []foreignKey, keep, lose int64) error {
+	for _, k := range keys {
+		err := t.Exec(moveToAtom.and(k.table+` SET `+k.ofAtom(1)+` WHERE `+k.ofAtom(2)), keep, lose)
+		if err != nil && (t.c.dialect.Duplicate(err) || t.c.dialect.Refused(err)) {
+			return &ingest.AtomClashError{Atom: keep, Other: lose, Reason: fmt.Sprintf(
+				"the key of a row of %s, which refers to atom %d by %s, refuses to refer to atom %d: %v", k.name, lose,
+				k.column, keep, err)}
+		}
+		if err != nil {
+			return fmt.Errorf("rows of %s that refer to atom %d: %w", k.name, lose, err)
+		}
+	}
+	return nil
+}
+
+// absorb gives keep what only lose knew, and removes lose.
+func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
+	keep.Locator = cmp.Or(keep.Locator, lose.Locator)
+	keep.SourceURI = cmp.Or(keep.SourceURI, lose.SourceURI)
+	keep.Subtype = cmp.Or(keep.Subtype, lose.Subtype)
+	keep.InSegments = keep.InSegments || lose.InSegments
+	if !hasCopy(*keep) {
+		keep.Address = lose.Address // lose has no payload in its row: mergeAtoms would have kept it
+	}
+	if keep.SourceType == "" || keep.SourceType == segmentSource { // which gc removes when no segment is left
+		keep.SourceType = cmp.Or(lose.SourceType, fileSource)
+	}
+	err := t.Exec(absorbAtom, keep.ID, lose.ID, Text{Column: "Atoms.Subtype", Value: keep.Subtype, Null: true},
+		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true},
+		Text{Column: "Atoms.PayloadLocator", Value: keep.Locator, Null: true, Whole: true},
+		keep.Address)
+	if err != nil {
+		return err
+	}
+	n, err := t.Change(removeAtom, lose.ID, lose.Digest[:])
+	switch {
+	case err != nil && t.c.dialect.Refused(err):
+		return &ingest.AtomClashError{Atom: keep.ID, Other: lose.ID, Reason: fmt.Sprintf(
+			"a row of a table that this login may not see refers to atom %d: %v", lose.ID, err)}
+	case err == nil && n == 0:
+		return RaceError(fmt.Sprintf("atom %d changed", lose.ID))
+	}
+	return err
+}
+
+// recount corrects the ReferenceCount of an atom that this program counts.
+func (t *Tx) recount(keys []foreignKey, id int64) error {
+	return t.Exec(correctCounts.and(unreferencedBy(keys)), id-1, id)
+}

@@ -1,0 +1,39 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
+)
+
+// maxAtomPayload is SQLite's limit for a row, a billion bytes, less 1 MiB for the row's other columns.
+const maxAtomPayload = 1_000_000_000 - 1<<20
+
+// MaxAtomPayload implements sqlcatalog.Dialect.
+func (d *dialect) MaxAtomPayload() int64 { return maxAtomPayload }
+
+// readAtom copies nothing where the payload ends before the bytes that are wanted.
+var readAtom = sqlcatalog.Own("read-atom", `SELECT CASE WHEN Payload IS NULL THEN -2 ELSE length(Payload) END,
+		CASE WHEN length(Payload) >= @p3 + @p4 THEN payload_into(@p5, substr(Payload, @p3 + 1, @p4)) END
+	FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
+
+// ReadAtom implements sqlcatalog.Dialect. SQLite has the whole payload in memory for a part of it.
+func (d *dialect) ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) (bytes int64,
+	err error) {
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	number := lent.add(into)
+	defer lent.remove(number)
+	err = d.Read(ctx, false, func(t *sqlcatalog.Tx) error {
+		var copied sql.NullInt64
+		err := t.One(readAtom, atom.ID, atom.Digest[:], offset, len(into), number).Scan(&bytes, &copied)
+		if errors.Is(err, sql.ErrNoRows) {
+			bytes, err = sqlcatalog.NoRow, nil
+		}
+		return err
+	})
+	return bytes, err
+}
