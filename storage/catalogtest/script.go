@@ -15,7 +15,7 @@ type scripted struct {
 	lease ingest.Lease
 }
 
-// script takes in two models with the same weights, joins a template to them,
+// script registers two models, of which it takes in one; takes in two models with the same weights, joins a template to them,
 // abandons a third, and collects garbage: each verb that writes, at least once.
 // process is who runs it: another one finds the first gone.
 func script(t *testing.T, c ingest.Catalog, process int) error {
@@ -26,12 +26,21 @@ func script(t *testing.T, c ingest.Catalog, process int) error {
 		return err
 	}
 	s := &scripted{t, c, lease}
-	for _, step := range []func() error{s.takeIn, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
+	for _, step := range []func() error{s.register, s.takeIn, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete})
+}
+
+func (s *scripted) register() error {
+	for _, w := range []work{newWork("one", gguf("/1.gguf", "m")), newWork("kept", gguf("/kept.gguf", "kept"))} {
+		if _, err := s.Register(s.Context(), s.lease, w.model, w.content()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scripted) takeIn() error {

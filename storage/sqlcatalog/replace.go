@@ -59,18 +59,30 @@ func (t *Tx) lockRegistered(id ingest.ModelID) (m registeredModel, err error) {
 	return m, err
 }
 
-var overtakenBy = shared("overtaken", `SELECT f.ModelId FROM dbo.FilePaths AS p INNER JOIN dbo.ModelFiles AS f ON f.ModelFileId = p.ModelFileId
-		INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId WHERE {same p.SourcePath 1} AND m.State = 'registered' AND f.ContentHash <> @p2`)
+// overtakenBy finds a registered file with other content at a path, unless it was seen at another path as well.
+var overtakenBy = shared("overtaken", `SELECT f.ModelId, f.FileAtomId FROM dbo.FilePaths AS p
+		INNER JOIN dbo.ModelFiles AS f ON f.ModelFileId = p.ModelFileId INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+		WHERE {same p.SourcePath 1} AND m.State = 'registered' AND f.ContentHash <> @p2
+			AND NOT EXISTS (SELECT 1 FROM dbo.FilePaths AS o WHERE o.ModelFileId = f.ModelFileId AND o.FilePathId <> p.FilePathId)`)
 
-// overtaken returns the registered models with other content at the path of one of files.
+// overtaken returns the registered models that have lost a file: at its path is one of files, with other content, and
+// no payload was stored.
 func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
 	for i := range files {
 		var id ingest.ModelID
-		there, err := t.found(t.One(overtakenBy, Key{files[i].Path}, files[i].Digest[:]), &id)
+		var atom int64
+		there, err := t.found(t.One(overtakenBy, Key{files[i].Path}, files[i].Digest[:]), &id, &atom)
 		if err != nil {
 			return nil, err
 		}
-		if there && !slices.Contains(models, id) {
+		if !there || slices.Contains(models, id) {
+			continue
+		}
+		a, err := scanFileAtom(t.One(fileAtom, atom))
+		if err != nil {
+			return nil, err
+		}
+		if isNowhere(a) {
 			models = append(models, id)
 		}
 	}
