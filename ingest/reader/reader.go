@@ -28,6 +28,7 @@ type Catalog interface {
 	// Segments is that of ingest.Reader.
 	Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment, error]
 	ingest.RowPayloads
+	Whole
 }
 
 // Reader reads payloads from where their rows say that they are.

@@ -50,6 +50,9 @@ type Damage struct {
 // Missing reports whether there is no payload at all.
 func (d Damage) Missing() bool { return errors.Is(d.Reason, ingest.ErrNoPayload) }
 
+// Replaced reports whether there is another file where the one that was registered should be.
+func (d Damage) Replaced() bool { return errors.Is(d.Reason, ErrReplaced) }
+
 // verification is one call of Verify.
 type verification struct {
 	*Verifier
@@ -67,6 +70,9 @@ type verification struct {
 // and was written again since its row was, the rows get the new ETag. An error means that verifying itself
 // could not go on.
 func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found func(Damage)) error {
+	if file.Whole {
+		return v.verifyWhole(ctx, file, found)
+	}
 	p, err := v.pass(file, 0, math.MaxInt64)
 	if err != nil {
 		return err
