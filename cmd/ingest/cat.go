@@ -21,6 +21,10 @@ func newCat(p *program) *cobra.Command {
 		Long: `Write the bytes of a model's file, or of one of its tensors, to stdout. Only the segments that the bytes
 touch are read, and each is compared with its SHA-256 before any of it is written.
 
+A registered model has no segments: a tensor or a range is read from its file as it is, and not compared with
+anything, if the size and the time of the file are those that were registered. If only its time is another, the
+whole file is hashed first. A whole file is compared with its SHA-256 at its end.
+
 --range FROM-TO counts bytes from the start of the file, or of the tensor; TO is not included, and may be left
 out. --segment N is the tensor's segment N, from 0. --out writes a file instead, under its name only once it is whole.
 A model of several files needs a TENSOR.

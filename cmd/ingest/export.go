@@ -23,7 +23,8 @@ func newExport(p *program) *cobra.Command {
 		Short: "Write a model's files, checked against their SHA-256",
 		Long: `Write a model's files, each checked against its SHA-256 while it is written. A model of several
 files is written to a folder, each file under its own name. An Ollama model has a template,
-licences and a manifest as well; --weights leaves them out.
+licences and a manifest as well; --weights leaves them out. The files of a registered model are copied
+from their paths.
 
 ` + modelArgument,
 		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",

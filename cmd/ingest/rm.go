@@ -23,7 +23,7 @@ func newRm(p *program) *cobra.Command {
 
 rm lists what goes and what stays, and asks before it removes anything; without a terminal it needs
 --yes. Payloads that no other model needs stay in the store until ` + "`ingest gc --yes`" + ` deletes them. Payloads
-in rows go at once. rm runs alone: not while a job is running. If it is interrupted, ` + "`ingest rm ID`" + ` or
+in rows go at once. Of a registered model, the rows go and the files stay. rm runs alone: not while a job is running. If it is interrupted, ` + "`ingest rm ID`" + ` or
 gc finishes the removal.
 
 Rows of other programs that refer to a model refuse its removal, unless --cascade removes them as well.

@@ -30,6 +30,9 @@ the right size and digest, and not overwritten. That does not find bytes that th
 that was overwritten is read. With --server, SQL Server hashes the payloads in its rows, and none of
 them is transferred; that they add up to the file is then known from their rows only.
 
+Of a registered model, verify reads the files at their paths, and reports those that are missing, changed or
+damaged. It repairs none of them.
+
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
@@ -75,6 +78,10 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	if err != nil {
 		return err
 	}
+	if copied != nil && models[0].State == ingest.ModelRegistered {
+		return fmt.Errorf("--repair: model %d is registered, and its files are not ours to write: put them back where "+
+			"they were, or register them where they are", models[0].ID)
+	}
 	v := &verification{program: p, progress: &ingest.Progress{}}
 	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) &&
 		h.store != nil && !read}
@@ -93,7 +100,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
 			"ingest its file again")
 	}
-	if v.damaged > v.rowsGone && repair == "" {
+	if v.atPaths > 0 {
+		fmt.Fprintln(p.stderr, "ingest: hint: verify repairs no registered file: put it back where it was, or register "+
+			"what is there now")
+	}
+	if v.damaged > v.rowsGone+v.atPaths && repair == "" {
 		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` writes what is damaged or missing "+
 			"again, from the file it came from")
 	}
@@ -109,7 +120,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, library, args[0])
-		if err == nil && m.State != ingest.ModelComplete {
+		if err == nil && m.State != ingest.ModelComplete && m.State != ingest.ModelRegistered {
 			err = fmt.Errorf("model %d is not complete: `ingest resume` goes on with it", m.ID)
 		}
 		if err == nil && len(m.Files) == 0 {
@@ -123,7 +134,7 @@ func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) (
 		if err != nil {
 			return nil, err
 		}
-		if m.State == ingest.ModelComplete {
+		if m.State == ingest.ModelComplete || m.State == ingest.ModelRegistered {
 			models = append(models, m)
 		}
 	}
@@ -140,6 +151,7 @@ type verification struct {
 	damaged, repaired int
 	missing           int // of damaged
 	rowsGone          int // of damaged, those of which rows are gone
+	atPaths           int // of damaged, registered files
 }
 
 // run verifies the models. Where it may write, it does so as a job: gc does not run beside it.
@@ -199,6 +211,14 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	case d.Repaired:
 		state = "repaired"
 		v.repaired++
+	case d.File.Whole:
+		v.damaged++
+		v.atPaths++
+		if d.Missing() {
+			state = "missing"
+		} else if d.Replaced() {
+			state = "changed"
+		}
 	case d.Missing():
 		state = "missing"
 		v.damaged++
