@@ -214,6 +214,7 @@ func (r *run) known(ctx context.Context, f ingest.SourceFile) (k knownFile, err 
 			return k, nil
 		}
 		k.StoredFile = stored
+		k.Modified = info.ModTime() // stored may have the time of a copy at another path
 		if stored.Whole {
 			err = r.look(ctx, f, &k)
 		}
