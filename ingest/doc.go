@@ -26,6 +26,7 @@
 //	pipeline.Run     reads once, hashes file and segments, puts      -> Store.Put
 //	                 records batches, payload before row             -> Catalog.Record
 //	                 closes the model when every byte has a row      -> Catalog.Complete
+//	register         catalogues files where they are, uncopied       -> Catalog.Register
 //	reader.Reader    gives the bytes back, each segment checked      <- Catalog.Segments, Store.Get
 //	gc, remove       delete what no row needs                        -> Store.Delete
 //

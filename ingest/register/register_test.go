@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -292,4 +293,17 @@ func TestCopies(t *testing.T) {
 		t.Errorf("%d bytes read, %s", h.read, h.atom(h.models()[0].Files[0]).Locator)
 	}
 	h.registers(0, 1, 0, a)
+	// what is known of a file does not hold once the file changes, between the look at it and its header
+	h.registers(1, 0, 0, h.write("b.bin", "content"))
+	os.Remove(b)
+	h.parse = func(ctx context.Context, s ingest.Source) (*ingest.Model, error) {
+		h.write("a.bin", "CONTENT")
+		return format.Parser{}.Parse(ctx, s)
+	}
+	h.registers(1, 0, 0, a)
+	if h.read != 7 || !slices.ContainsFunc(h.models(), func(m ingest.Summary) bool {
+		return m.Files[0].Digest == ingest.Sum([]byte("CONTENT"))
+	}) {
+		t.Errorf("%d bytes read; models are %+v", h.read, h.models())
+	}
 }
