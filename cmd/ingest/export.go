@@ -55,8 +55,10 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	if err != nil {
 		return err
 	}
-	if err := p.requireStore(ctx, h); err != nil {
-		return err
+	if m.State != ingest.ModelRegistered {
+		if err := p.requireStore(ctx, h); err != nil {
+			return err
+		}
 	}
 	if weights {
 		m.Files = slices.DeleteFunc(m.Files, func(f ingest.StoredFile) bool { return f.Role != ingest.Weights })

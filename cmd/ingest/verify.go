@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,8 +60,15 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.requireStore(ctx, h); err != nil {
+	models, err := modelsToVerify(ctx, h.catalog, args)
+	if err != nil {
 		return err
+	}
+	registered := func(m ingest.Summary) bool { return m.State == ingest.ModelRegistered }
+	if len(models) == 0 || slices.ContainsFunc(models, func(m ingest.Summary) bool { return !registered(m) }) {
+		if err := p.requireStore(ctx, h); err != nil {
+			return err
+		}
 	}
 	if server && !sqlserver.IsAddress(p.catalog) {
 		return errors.New("--server: this catalogue is a file, and has no server that could hash what is in its rows: " +
@@ -74,11 +82,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		}
 		defer copied.Close()
 	}
-	models, err := modelsToVerify(ctx, h.catalog, args)
-	if err != nil {
-		return err
-	}
-	if copied != nil && models[0].State == ingest.ModelRegistered {
+	if copied != nil && registered(models[0]) {
 		return fmt.Errorf("--repair: model %d is registered, and its files are not ours to write: put them back where "+
 			"they were, or register them where they are", models[0].ID)
 	}
