@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 )
 
 // FileAtom is a row of Atoms that stands for a whole file, with where the file's bytes are: at a path (Locator), in the
@@ -24,6 +25,7 @@ type FileAtom struct {
 	Address    Address
 	// InSegments says that a file of a complete model refers to the atom, and its segments have the bytes.
 	InSegments bool
+	Created    time.Time // CreatedAt
 }
 
 // Trusted reports whether the digest is what a name claims, by the row's Metadata: the file was registered unread.

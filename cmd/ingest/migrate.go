@@ -25,7 +25,7 @@ func newMigrate(p *program) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newMigrateSegments(p))
+	c.AddCommand(newMigrateSegments(p), newMigrateLocators(p))
 	return c
 }
 
@@ -135,10 +135,8 @@ func (p *program) migrationTarget(f *migrateFlags) (string, error) {
 
 func modelsToMigrate(ctx context.Context, catalog ingest.Reader, f *migrateFlags) (models []ingest.Summary, err error) {
 	var since time.Time
-	if f.since != "" {
-		if since, err = time.Parse(time.DateOnly, f.since); err != nil {
-			return nil, usage("--since %q: want a date, such as 2026-01-31", f.since)
-		}
+	if since, err = parseSince(f.since); err != nil {
+		return nil, err
 	}
 	if len(f.models) == 0 {
 		for m, err := range catalog.Models(ctx) {
@@ -164,6 +162,17 @@ func modelsToMigrate(ctx context.Context, catalog ingest.Reader, f *migrateFlags
 		models = append(models, m)
 	}
 	return models, nil
+}
+
+// parseSince reads --since; the zero time if it is not given.
+func parseSince(text string) (since time.Time, err error) {
+	if text == "" {
+		return since, nil
+	}
+	if since, err = time.Parse(time.DateOnly, text); err != nil {
+		return since, usage("--since %q: want a date, such as 2026-01-31", text)
+	}
+	return since, nil
 }
 
 func (p *program) printMigrationProblem(b migrate.Problem) {

@@ -104,7 +104,7 @@ func checkStore(address string) error {
 }
 
 // openStore opens the store at an address.
-func (p *program) openStore(ctx context.Context, address string) (ingest.Store, error) {
+func (p *program) openStore(ctx context.Context, address string) (ingest.FileStore, error) {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok {
 		store, err := dir.Open(path)
 		if err != nil {

@@ -24,7 +24,8 @@ func newVerify(p *program) *cobra.Command {
 		Use:   "verify [MODEL]",
 		Short: "Check stored payloads, and repair damaged ones",
 		Long: `Verify reads every stored segment of a model, or of all complete models, compares its SHA-256, and
-reports damaged or missing segments by tensor. --repair writes them again from a copy of the file.
+reports damaged or missing segments by tensor. Without MODEL, it also checks files that are stored whole
+(rows of Atoms with a payload or an address in the store). --repair writes them again from a copy of the file.
 
 Of a store of blobs, verify reads metadata only, unless you give --read: each blob must be there, with
 the right size and digest, and not overwritten. That does not find bytes that the service lost. A blob
@@ -86,7 +87,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return fmt.Errorf("--repair: model %d is registered, and its files are not ours to write: put them back where "+
 			"they were, or register them where they are", models[0].ID)
 	}
-	v := &verification{program: p, progress: &ingest.Progress{}}
+	v := &verification{program: p, progress: &ingest.Progress{}, seen: map[int64]bool{}}
 	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) &&
 		h.store != nil && !read}
 	if copied != nil {
@@ -98,6 +99,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	stop := p.showProgress(v.progress)
 	err = v.run(ctx, h.catalog, args, models)
+	if len(args) == 0 {
+		err = errors.Join(err, v.atoms(ctx, h))
+	}
 	stop()
 	verdict := v.finish(len(models))
 	if v.rowsGone > 0 {
@@ -156,6 +160,9 @@ type verification struct {
 	missing           int // of damaged
 	rowsGone          int // of damaged, those of which rows are gone
 	atPaths           int // of damaged, registered files
+	files             int // that are stored whole, and were verified
+	// seen are the atoms of files of registered models, which were verified with them.
+	seen map[int64]bool
 }
 
 // run verifies the models. Where it may write, it does so as a job: gc does not run beside it.
@@ -196,6 +203,9 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 	var failed error
 	for _, file := range m.Files {
+		if file.Whole {
+			v.seen[file.Atom] = true
+		}
 		err := v.verifier.Verify(ctx, file, func(d reader.Damage) { v.found(m, d) })
 		if ctx.Err() != nil {
 			return err
@@ -270,13 +280,16 @@ func (v *verification) how() string {
 
 func (v *verification) finish(models int) error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "not_verified": models - v.verified,
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "files": v.files, "not_verified": models - v.verified,
 			"read":  !v.verifier.Attested && !v.verifier.Server,
 			"bytes": v.progress.BytesRecorded.Load(), "bytes_hashed_by_server": v.verifier.Hashed.Load(),
 			"damaged": v.damaged, "repaired": v.repaired})
 	} else {
 		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified to the end\n", plural(unfinished, "model"))
+		}
+		if v.files > 0 {
+			v.printf("%s verified that are stored whole\n", plural(v.files, "file"))
 		}
 		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"),
 			human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)

@@ -56,21 +56,16 @@ func (r *Reader) locate(ctx context.Context, file ingest.StoredFile) (ingest.Sto
 // openWhole opens a file where its atom says that it is. What is not there is ingest.ErrNoPayload, and what is
 // there instead ErrReplaced, wrapped.
 func (r *Reader) openWhole(ctx context.Context, file ingest.StoredFile, atom ingest.FileAtom) (*whole, error) {
-	w := &whole{stored: file, atom: atom}
-	size := atom.Bytes
-	switch {
-	case atom.InRow:
-		w.place = fmt.Sprintf("row of atom %d", atom.ID)
-		w.ReaderAt = rowAt{ctx, r.Catalog, atom}
-	case atom.Address.URI != "":
-		w.place = atom.Address.URI
-		if r.Store == nil {
-			return nil, fmt.Errorf("%w: it is in a store (%s): name it with --store", ingest.ErrNoPayload, w.place)
+	w, size, err := r.copyOf(ctx, atom)
+	if err != nil && !errors.Is(err, errNoCopy) {
+		return nil, err
+	}
+	w.stored = file
+	if err != nil {
+		if atom.Locator == "" {
+			return nil, fmt.Errorf("%w: atom %d has neither a payload nor an address nor a path", ingest.ErrNoPayload,
+				atom.ID)
 		}
-		w.ReaderAt = storeAt{ctx, r.Store, atom}
-	case atom.Locator == "":
-		return nil, fmt.Errorf("%w: atom %d has neither a payload nor an address nor a path", ingest.ErrNoPayload, atom.ID)
-	default:
 		w.place = atom.Locator
 		info, err := w.openPath()
 		if err != nil {
@@ -86,6 +81,52 @@ func (r *Reader) openWhole(ctx context.Context, file ingest.StoredFile, atom ing
 		return nil, errors.Join(w.at(-1, err), w.close())
 	}
 	return w, nil
+}
+
+// copyOf is the copy of a file in the row of its atom, or else in the store, and its size. A file that is only at a
+// path is errNoCopy.
+func (r *Reader) copyOf(ctx context.Context, atom ingest.FileAtom) (w *whole, size int64, err error) {
+	w = &whole{atom: atom}
+	switch {
+	case atom.InRow:
+		w.place, size = fmt.Sprintf("row of atom %d", atom.ID), atom.Bytes
+		w.ReaderAt = rowAt{ctx, r.Catalog, atom}
+	case atom.Address.URI == "":
+		return w, 0, errNoCopy
+	case r.Store == nil:
+		return w, 0, fmt.Errorf("%w: it is in a store (%s): name it with --store", ingest.ErrNoPayload,
+			ingest.Printable(atom.Address.URI))
+	default:
+		w.place, size = atom.Address.URI, atom.Address.Bytes
+		w.ReaderAt = storeAt{ctx, r.Store, atom}
+	}
+	if size < 0 {
+		return w, 0, fmt.Errorf("the catalogue gives it %d bytes", size)
+	}
+	return w, size, nil
+}
+
+var errNoCopy = fmt.Errorf("%w: it is only at a path", ingest.ErrNoPayload)
+
+// HashAtom reads the copy of a file in the row of its atom, or else in the store, and returns its SHA-256.
+func (r *Reader) HashAtom(ctx context.Context, atom ingest.FileAtom) (ingest.Digest, error) {
+	w, size, err := r.copyOf(ctx, atom)
+	if err != nil {
+		return ingest.Digest{}, err
+	}
+	if size == 0 { // it must be there, too
+		if _, err := w.ReadAt(nil, 0); err != nil {
+			return ingest.Digest{}, err
+		}
+	}
+	w.stored.Bytes = size
+	hash := sha256x2.New()
+	err = r.eachPart(ctx, w, 0, size, func(part []byte) error {
+		hash.Write(part)
+		r.count(int64(len(part)))
+		return nil
+	})
+	return ingest.Digest(hash.Sum()), err
 }
 
 // openPath opens the regular file at the path, which has no links.
@@ -160,24 +201,31 @@ func (s storeAt) ReadAt(p []byte, offset int64) (int, error) {
 	return len(p), nil
 }
 
-// wholeBytes is the most that is read at once of a whole file.
-const wholeBytes = 4 << 20
+// wholeBytes is the most that is read at once of a whole file, and storeBytes of one in a store, where each read is a
+// request.
+const (
+	wholeBytes = 4 << 20
+	storeBytes = 64 << 20
+)
 
 // wholeBuffer borrows a buffer. Beside one for a row there is room for the copies of the driver.
-func (r *Reader) wholeBuffer(ctx context.Context, lease *buffer.Lease, inRow bool) ([]byte, error) {
-	most := min(wholeBytes, r.Pool.Limit())
-	if inRow {
-		most /= 1 + rowCopies
+func (r *Reader) wholeBuffer(ctx context.Context, lease *buffer.Lease, w *whole) ([]byte, error) {
+	size := max(1, w.stored.Bytes)
+	switch {
+	case w.atom.InRow:
+		most := min(size, wholeBytes, r.Pool.Limit()/(1+rowCopies))
 		return lease.GetBeside(ctx, most, rowCopies*most)
+	case w.file == nil:
+		return lease.Get(ctx, min(size, storeBytes, r.Pool.Limit()/2))
 	}
-	return lease.Get(ctx, most)
+	return lease.Get(ctx, min(size, wholeBytes, r.Pool.Limit()))
 }
 
 // eachPart reads the bytes from from to to, and calls do with one part after the other.
 func (r *Reader) eachPart(ctx context.Context, w *whole, from, to int64, do func(part []byte) error) error {
 	lease := r.Pool.Lease()
 	defer lease.Close()
-	buffer, err := r.wholeBuffer(ctx, lease, w.atom.InRow)
+	buffer, err := r.wholeBuffer(ctx, lease, w)
 	for at := from; at < to && err == nil; {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -31,6 +31,7 @@ type place struct {
 	host      string // with its port
 	account   string
 	container string
+	unnamed   bool   // the container is the default one
 	sas       string // the address's own
 	short     bool   // azblob://: a connection string may say that the endpoint is elsewhere
 	loopback  bool
@@ -70,6 +71,20 @@ func parseAddress(address string) (*place, error) {
 	return p, p.finish(path)
 }
 
+// InContainer returns an address with a container where it names none, and as it is otherwise.
+func InContainer(address, container string) (string, error) {
+	p, err := parseAddress(address)
+	if err != nil || !p.unnamed {
+		return address, err
+	}
+	before, query, isQuery := strings.Cut(address, "?")
+	address = strings.TrimRight(before, "/") + "/" + container
+	if isQuery {
+		address += "?" + query
+	}
+	return address, nil
+}
+
 // fromAccount reads azblob://ACCOUNT/CONTAINER.
 func (p *place) fromAccount(u *url.URL) error {
 	p.account, p.short = u.Host, true
@@ -106,7 +121,7 @@ func (p *place) fromURL(u *url.URL, path string) (string, error) {
 
 func (p *place) finish(path string) error {
 	if p.container = path; path == "" {
-		p.container = defaultContainer
+		p.container, p.unnamed = defaultContainer, true
 	}
 	if n := len(p.container); n < 3 || n > 63 || !containerName.MatchString(p.container) {
 		return fmt.Errorf(

@@ -1,8 +1,9 @@
 // Package azureblob keeps payloads in a container of Azure Blob Storage, one blob each:
 //
-//	sha256/ab/<64 hexadecimal digits>         payloads by digest: the content layout, and whole files
+//	sha256/ab/<64 hexadecimal digits>         payloads by digest: the content layout
 //	<model>/<layer>/<ordinal>.bin             payloads by row: the position layout
 //	<model>/files/<file>/<ordinal>.bin        the same, for bytes that belong to no tensor
+//	<file name>                               whole files that are named like the file
 //	owner                                     the identity of the catalogue that the store belongs to
 //	catalogs/<identity>                       of stores from before there was an owner: who used it
 //
@@ -32,7 +33,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-var _ ingest.Store = (*Store)(nil)
+var _ ingest.FileStore = (*Store)(nil)
 
 // Layout says how blobs are named.
 type Layout string

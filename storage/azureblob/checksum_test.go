@@ -131,7 +131,7 @@ func TestServiceChecksEachUpload(t *testing.T) {
 		}
 	}
 	p := randomBytes(1<<20, 9)
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
+	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
 		t.Error(err)
 	}
 	if len(service.accepted) != 5+16 || service.n != 2*5+16 {
@@ -197,7 +197,7 @@ func TestDamageOnTheWay(t *testing.T) {
 	if _, err := s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
 		t.Errorf("with another try: %v", err)
 	}
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
+	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), strings.NewReader(string(p)), int64(len(p))); err != nil {
 		t.Errorf("in blocks: %v", err)
 	}
 	service.wantAccepted(t, payloadName(ingest.Sum(p)), p)
@@ -279,11 +279,11 @@ func TestOtherBytesReceived(t *testing.T) {
 	}
 	p = randomBytes(200_000, 16)
 	lies = 1
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err != nil || blocks != 3 {
+	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err != nil || blocks != 3 {
 		t.Errorf("PutFile: %v, %d blocks sent, want two and one of them again", err, blocks)
 	}
 	lies = 1 << 30
-	if _, err := s.PutFile(t.Context(), ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err == nil ||
+	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err == nil ||
 		!strings.Contains(err.Error(), "other bytes") {
 		t.Errorf("PutFile, lied to each time: %v", err)
 	}

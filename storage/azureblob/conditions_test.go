@@ -133,7 +133,7 @@ func TestNeverPublic(t *testing.T) {
 		func(s *Store) error { _, err := s.Owner(t.Context(), "catalog"); return err },
 		func(s *Store) error {
 			content := randomBytes(9, 1)
-			_, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), 9)
+			_, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), 9)
 			return err
 		},
 	} {
@@ -262,7 +262,7 @@ func TestGetKnowsSizes(t *testing.T) {
 			t.Errorf("a row of %d bytes: %d bytes, %v", want, len(got), err)
 		}
 	}
-	for _, name := range []string{"../x", "sha256/ab/cd", "other", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/"} {
+	for _, name := range []string{"../x", "sha256/ab/cd", "owner", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/"} {
 		if _, err := get(t, s, ingest.Sum(p), ingest.Address{Name: name}); !errors.Is(err, errNoName) {
 			t.Errorf("a row with the name %s: %v", name, err)
 		}

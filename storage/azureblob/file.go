@@ -3,6 +3,7 @@ package azureblob
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,16 +15,18 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// PutFile stores the first size bytes of file, whose digest it is, as one blob, by its digest. It
-// tries its requests again by itself. The file is read once, in order, and sent in blocks, several
-// at once. Blocks that an interrupted attempt has sent are not sent again. A file that turns out to
-// have another digest is refused before anybody can see it.
+// PutFile stores the first size bytes of file, whose digest it is, as one blob, under name; see
+// ingest.FileStore. Where another content has the name, the digest is added to it. Without a name, the
+// blob is named by its digest. PutFile tries its requests again by itself. The file is read once, in
+// order, and sent in blocks, several at once. Blocks that an interrupted attempt has sent are not sent
+// again. A file that turns out to have another digest is refused before anybody can see it.
 //
 // Memory is nine blocks of 8 MiB, with the settings' defaults. The service takes 50,000 blocks, so
 // beyond 390 GiB blocks grow, and fewer of them are held; beyond 1.7 TiB it is two of them, the
 // 50,000th part of the file each.
 func (s *Store) PutFile(
 	ctx context.Context,
+	name string,
 	digest ingest.Digest,
 	file io.ReaderAt,
 	size int64,
@@ -36,7 +39,23 @@ func (s *Store) PutFile(
 		return ingest.Address{}, err
 	}
 	f := &sending{Store: s, name: payloadName(digest), digest: digest, file: file, size: size, block: block}
-	if size <= block {
+	if name == "" {
+		return f.send(ctx)
+	}
+	f.named = true
+	f.name = fileName(name)
+	address, err := f.send(ctx)
+	var other *otherContentError
+	if errors.As(err, &other) || isTaken(err) {
+		f.name = fileName(name + "-" + digest.String())
+		address, err = f.send(ctx)
+	}
+	return address, err
+}
+
+// send stores the file under its name.
+func (f *sending) send(ctx context.Context) (ingest.Address, error) {
+	if f.size <= f.block {
 		return f.whole(ctx)
 	}
 	address, err := f.inBlocks(ctx)
@@ -52,10 +71,26 @@ func (s *Store) PutFile(
 	return address, err
 }
 
+// otherContentError says that a blob which is not to be written over is not the file, as far as it says itself.
+type otherContentError struct{ url string }
+
+func (e *otherContentError) Error() string {
+	return e.url + " holds something else, by its size or its metadata, and is not written over"
+}
+
+// mayReplace refuses a blob that is there and is not the file, if the name is not made of its digest.
+func (f *sending) mayReplace(there *present) error {
+	if !f.named || there == nil || there.holds(f.digest, f.size) {
+		return nil
+	}
+	return &otherContentError{there.URI}
+}
+
 // sending is one call of PutFile.
 type sending struct {
 	*Store
 	name   string
+	named  bool // like the file, and not by the digest
 	digest ingest.Digest
 	file   io.ReaderAt
 	size   int64
@@ -80,11 +115,11 @@ func (f *sending) whole(ctx context.Context) (ingest.Address, error) {
 	if got := ingest.Sum(payload); got != f.digest {
 		return ingest.Address{}, &ingest.MismatchError{Want: f.digest, Got: got}
 	}
-	return tried(
-		ctx,
-		f.Store,
-		func() (ingest.Address, error) { return f.put(ctx, newUpload(f.name, f.digest, payload, metadata{})) },
-	)
+	u := newUpload(f.name, f.digest, payload, metadata{})
+	if f.named {
+		u.mayRely = f.mayReplace
+	}
+	return tried(ctx, f.Store, func() (ingest.Address, error) { return f.put(ctx, u) })
 }
 
 func (f *sending) read(buffer []byte, offset int64) error {
@@ -100,6 +135,9 @@ func (f *sending) read(buffer []byte, offset int64) error {
 
 func (f *sending) inBlocks(ctx context.Context) (ingest.Address, error) {
 	there, err := tried(ctx, f.Store, func() (*present, error) { return f.look(ctx, f.name) })
+	if err == nil {
+		err = f.mayReplace(there)
+	}
 	if err != nil || there.holds(f.digest, f.size) {
 		return there.at(), err
 	}
@@ -130,6 +168,9 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 		}
 		if there.holds(f.digest, f.size) {
 			return there.at(), nil
+		}
+		if err := f.mayReplace(there); err != nil {
+			return ingest.Address{}, err
 		}
 		if contest == maxContests || !isTaken(lost) {
 			return ingest.Address{}, lost

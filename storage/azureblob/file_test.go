@@ -66,7 +66,7 @@ func TestPutFile(t *testing.T) {
 		content := randomBytes(size, uint64(size))
 		for _, n := range []int64{want, 0} { // the second time nothing is sent
 			blocks.Store(0)
-			address, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), int64(size))
+			address, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), int64(size))
 			if err != nil {
 				t.Fatalf("%d bytes: %v", size, err)
 			}
@@ -90,7 +90,7 @@ func TestPutFileFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := fileStore(t, newProxy(t, choose))
 			content := randomBytes(1<<20+5, 3)
-			address, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), int64(len(content)))
+			address, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), int64(len(content)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestPutFileResumes(t *testing.T) {
 	s := fileStore(t, p)
 	content := randomBytes(2<<20, 4)
 	digest := ingest.Sum(content)
-	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil {
+	if _, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content))); err == nil {
 		t.Fatal("the upload was not broken off")
 	}
 	sent := blocks.Load()
@@ -121,7 +121,7 @@ func TestPutFileResumes(t *testing.T) {
 		t.Errorf("an unfinished file is seen: %v", err)
 	}
 	broken = false
-	address, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
+	address, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 		if size == 1000 {
 			other = wrong[1:1001]
 		}
-		_, err := s.PutFile(t.Context(), digest, bytes.NewReader(other), int64(size))
+		_, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(other), int64(size))
 		if !errors.As(err, &mismatch) || mismatch.Want != digest {
 			t.Errorf("another file of %d bytes: %v", size, err)
 		}
@@ -156,7 +156,7 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 		}
 	}
 	blocks.Store(0)
-	address, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), 1<<20)
+	address, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 		t.Errorf("%d blocks were sent, and one was wrong", n)
 	}
 	wantStored(t, s, address, content)
-	_, err = s.PutFile(t.Context(), ingest.Sum(nil), strings.NewReader("short"), 1<<20)
+	_, err = s.PutFile(t.Context(), "", ingest.Sum(nil), strings.NewReader("short"), 1<<20)
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a file that is too short: %v", err)
 	}
@@ -183,13 +183,13 @@ func TestPutFileAmongForeignBlocks(t *testing.T) {
 	wrong := bytes.Clone(content)
 	wrong[5]++
 	var mismatch *ingest.MismatchError
-	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(wrong), int64(len(wrong))); !errors.As(err, &mismatch) {
+	if _, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(wrong), int64(len(wrong))); !errors.As(err, &mismatch) {
 		t.Errorf("another file: %v", err)
 	}
 	if left, err := s.staged(t.Context(), payloadName(digest)); err != nil || len(left) != 1 {
 		t.Errorf("for the sake of a wrong file, the blocks of another program were discarded: %v, %v", left, err)
 	}
-	address, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
+	address, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content))); err == nil ||
+	if _, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content))); err == nil ||
 		!strings.Contains(err.Error(), "blocks of another program") {
 		t.Errorf("%v", err)
 	}
@@ -243,7 +243,7 @@ func TestPutFileMeanwhile(t *testing.T) {
 				return nil
 			}))
 			direct = openStore(t, azurite(t)+"/"+s.containerName(), Settings{})
-			address, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
+			address, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content)))
 			if err != nil || commits.Load() < 2 {
 				t.Fatalf("%v after %d commits", err, commits.Load())
 			}
@@ -265,7 +265,7 @@ func TestPutFileOverDamage(t *testing.T) {
 	results := make(chan error, 2)
 	for range 2 {
 		go func() {
-			_, err := s.PutFile(t.Context(), digest, bytes.NewReader(content), int64(len(content)))
+			_, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content)))
 			results <- err
 		}()
 	}
@@ -290,7 +290,7 @@ func TestBlockBytes(t *testing.T) {
 			t.Errorf("%d bytes make too many blocks of %d", test.size, got)
 		}
 	}
-	if _, err := (&Store{}).PutFile(t.Context(), ingest.Digest{}, nil, maxFileBytes+1); err == nil ||
+	if _, err := (&Store{}).PutFile(t.Context(), "", ingest.Digest{}, nil, maxFileBytes+1); err == nil ||
 		!strings.Contains(err.Error(), "50,000 blocks of 4,000 MiB") {
 		t.Errorf("a file beyond the limits: %v", err)
 	}

@@ -35,7 +35,7 @@ func TestKilledChild(t *testing.T) {
 	}
 	s := uploader(t, address)
 	file := bytes.NewReader(content)
-	if _, err := s.PutFile(t.Context(), ingest.Sum(content), file, int64(len(content))); err != nil {
+	if _, err := s.PutFile(t.Context(), "", ingest.Sum(content), file, int64(len(content))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -85,7 +85,7 @@ func TestKill(t *testing.T) {
 	killAt.Store(1 << 40)
 	before := blocks.Load()
 	s := uploader(t, address)
-	stored, err := s.PutFile(t.Context(), ingest.Sum(content), bytes.NewReader(content), killedSize)
+	stored, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), killedSize)
 	if err != nil {
 		t.Fatal(err)
 	}

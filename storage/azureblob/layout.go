@@ -84,6 +84,26 @@ func positionName(p ingest.Key) string {
 	return fmt.Sprintf("%d/%d/%d.bin", p.Model, p.Layer, p.Ordinal)
 }
 
+// fileNames are the names of blobs that are named like a file. They have no folder, as all others but the owner's
+// record have.
+var fileNames = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,299}$`)
+
+// fileName is the blob of a file of this name: what a URL would escape is an underscore, and of a long name it is the
+// end.
+func fileName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < 0x80 && fileNames.MatchString("x"+string(r)) {
+			return r
+		}
+		return '_'
+	}, name)
+	name = strings.TrimLeft(strings.TrimRight(name[max(0, len(name)-300):], "."), ".")
+	if name == "" || name == ownerRecord {
+		name = "_" + name
+	}
+	return name
+}
+
 // parsePosition reads a name that positionName has made. The type is not in it.
 func parsePosition(name string) (ingest.Key, bool) {
 	var p ingest.Key
@@ -161,7 +181,7 @@ func nameAt(digest ingest.Digest, address ingest.Address) (string, error) {
 	if _, ok := payloadDigest(address.Name); ok {
 		return address.Name, nil
 	}
-	if _, ok := parsePosition(address.Name); ok {
+	if _, ok := parsePosition(address.Name); ok || fileNames.MatchString(address.Name) && address.Name != ownerRecord {
 		return address.Name, nil
 	}
 	return "", fmt.Errorf("blob %s: %w", ingest.Printable(address.Name), errNoName)

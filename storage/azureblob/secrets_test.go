@@ -132,7 +132,7 @@ func everyCall(t *testing.T, s *Store) map[string]error {
 	_, said["Get"] = get(t, s, digest, ingest.Address{Bytes: 7})
 	said["Get a part"] = s.Get(t.Context(), digest, ingest.Address{Bytes: 7}, 2, make([]byte, 3))
 	_, said["Owner"] = s.Owner(t.Context(), "catalog")
-	_, said["PutFile"] = s.PutFile(t.Context(), digest, strings.NewReader("payload"), 7)
+	_, said["PutFile"] = s.PutFile(t.Context(), "", digest, strings.NewReader("payload"), 7)
 	_, said["Stat"] = s.Stat(t.Context(), digest, ingest.Address{Bytes: 7})
 	said["Delete"] = remove(t, s, ingest.Object{Name: payloadName(digest), Modified: time.Now(), Tag: "0x1"})
 	for _, err := range s.List(t.Context()) {

@@ -79,7 +79,7 @@ func TestPutFileIsFrugal(t *testing.T) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := s.PutFile(t.Context(), digest, endless{}, size); err != nil {
+	if _, err := s.PutFile(t.Context(), "", digest, endless{}, size); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)

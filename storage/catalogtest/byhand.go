@@ -20,6 +20,10 @@ type ByHand interface {
 	Mark(t *testing.T, model ingest.ModelID)
 	// Overwrite puts bytes into the row of a segment that belongs to no tensor.
 	Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte)
+	// Exec executes a statement in words that all engines share, with the arguments p1, p2, ... (sql.Named).
+	Exec(t *testing.T, statement string, args ...any)
+	// Count returns the number that a query has as its answer.
+	Count(t *testing.T, query string, args ...any) int64
 }
 
 func byHand(t *testing.T, c ingest.Catalog) ByHand {

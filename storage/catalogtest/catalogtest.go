@@ -39,16 +39,18 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Keeper", keeperTests},
 		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
-		{"Property", propertyTests},
+		{"Property", propertyTests}, {"Atoms", atomTests},
 	} {
 		t.Run(group.name, func(t *testing.T) { runAll(t, group.tests, fresh) })
 	}
 }
 
-// Rows runs the contracts of ingest.RowPayloads and ingest.Migration, and that of Record for payloads in rows.
+// Rows runs the contracts of ingest.RowPayloads and ingest.Migration, and those of Record and ingest.Atoms for payloads
+// in rows. The table Atoms must have the column Payload.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, rowTests, fresh)
 	runAll(t, migrationTests, fresh)
+	runAll(t, atomRowTests, fresh)
 }
 
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {

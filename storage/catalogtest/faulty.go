@@ -241,3 +241,22 @@ func (f *faulty) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []
 func (f *faulty) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return act(f.hook, "ClearAddresses", func() ([]bool, error) { return f.Catalog.ClearAddresses(ctx, lease, moves) })
 }
+
+// placed is the answer of PlaceAtom.
+type placed struct {
+	atom    ingest.FileAtom
+	changed bool
+}
+
+func (f *faulty) PlaceAtom(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom,
+	place ingest.AtomPlace) (ingest.FileAtom, bool, error) {
+	p, err := act(f.hook, "PlaceAtom", func() (p placed, err error) {
+		p.atom, p.changed, err = f.Catalog.PlaceAtom(ctx, lease, atom, place)
+		return p, err
+	})
+	return p.atom, p.changed, err
+}
+
+func (f *faulty) ClearLocator(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom) (bool, error) {
+	return act(f.hook, "ClearLocator", func() (bool, error) { return f.Catalog.ClearLocator(ctx, lease, atom) })
+}

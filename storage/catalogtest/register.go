@@ -31,8 +31,8 @@ func (r *run) register(w work) ingest.ModelID {
 	return first
 }
 
-// atom returns the atom of a file of a model.
-func (r *run) atom(id ingest.ModelID, file int) ingest.FileAtom {
+// atomOf returns the atom of a file of a model.
+func (r *run) atomOf(id ingest.ModelID, file int) ingest.FileAtom {
 	r.Helper()
 	a, err := r.FileAtom(r.Context(), r.summary(id).Files[file].Atom)
 	must(r.T, err)
@@ -112,7 +112,7 @@ var registerTests = []test{
 		id, err := r.Register(t.Context(), r.lease, w.model, content)
 		must(t, err)
 		for i, s := range w.sources {
-			a := r.atom(id, i)
+			a := r.atomOf(id, i)
 			var said struct {
 				Digest   string `json:"ollama_digest"`
 				Path     string `json:"file_path"`
@@ -134,7 +134,7 @@ var registerTests = []test{
 			want(t, "said to be trusted", said.Computed != nil && !*said.Computed, i == 0)
 		}
 		want(t, "model", r.register(w), id)
-		want(t, "trusted once it is read", r.atom(id, 0).Trusted(), false)
+		want(t, "trusted once it is read", r.atomOf(id, 0).Trusted(), false)
 		r.check()
 	}},
 	{name: "no lookup for stored files finds it, and gc leaves it alone", run: func(t *testing.T, db Database) {
@@ -162,17 +162,17 @@ var registerTests = []test{
 		_, _, err = r.Unreferenced(t.Context(), r.lease, true)
 		must(t, err)
 		want(t, "catalogue", result(t, r.Catalog), before)
-		want(t, "locator", r.atom(id, 0).Locator, in("real", "/m.gguf"))
+		want(t, "locator", r.atomOf(id, 0).Locator, in("real", "/m.gguf"))
 		r.check()
 	}},
 	{name: "what is complete is not registered, and gets the name", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		stored := r.take(newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
-		before := r.atom(stored, 0)
+		before := r.atomOf(stored, 0)
 		same := newWork("n", gguf("/n.gguf", "m"), small("/t", "template", ingest.Template))
 		want(t, "model", r.register(same), stored)
 		wantEqual(t, "names", r.names(stored), "m", "n")
-		want(t, "metadata", string(r.atom(stored, 0).Metadata), string(before.Metadata))
+		want(t, "metadata", string(r.atomOf(stored, 0).Metadata), string(before.Metadata))
 		_, err := r.Unchanged(t.Context(), "/n.gguf", same.sources[0].Bytes, changed.UnixNano())
 		must(t, err)
 		// what is only claimed to be the same is not remembered as stored
@@ -187,8 +187,8 @@ var registerTests = []test{
 		// with one more file, which is not stored, it is a model of its own
 		other := r.register(newWork("p", gguf("/p.gguf", "m"), small("/l", "license", ingest.License)))
 		want(t, "state", r.summary(other).State, ingest.ModelRegistered)
-		want(t, "in segments", r.atom(other, 0).InSegments, true)
-		want(t, "in segments", r.atom(other, 1).InSegments, false)
+		want(t, "in segments", r.atomOf(other, 0).InSegments, true)
+		want(t, "in segments", r.atomOf(other, 1).InSegments, false)
 		r.check()
 	}},
 	{name: "the same weights are one registered model", run: func(t *testing.T, db Database) {
@@ -221,7 +221,7 @@ var registerTests = []test{
 		want(t, "path", f.Path, "/new/n.gguf")
 		want(t, "name", f.Name, "n.gguf")
 		want(t, "time", f.Modified, moved.Modified)
-		want(t, "locator", r.atom(id, 0).Locator, in("real", "/new/n.gguf"))
+		want(t, "locator", r.atomOf(id, 0).Locator, in("real", "/new/n.gguf"))
 		r.check()
 	}},
 	{name: "a file that changed takes the place of the one before", run: func(t *testing.T, db Database) {
@@ -258,7 +258,7 @@ var registerTests = []test{
 		r := start(t, db(t), "/a")
 		s := gguf("/m.gguf", "m")
 		id := r.register(newWork("m", s))
-		_, placed, err := r.PlaceAtom(t.Context(), r.lease, r.atom(id, 0),
+		_, placed, err := r.PlaceAtom(t.Context(), r.lease, r.atomOf(id, 0),
 			ingest.AtomPlace{Digest: s.digest(), Bytes: s.Bytes, Address: address(s.digest(), s.Bytes)})
 		must(t, err)
 		want(t, "placed", placed, true)
@@ -267,7 +267,7 @@ var registerTests = []test{
 		want(t, "payload that gc keeps", len(needed), 1)
 		other := r.register(newWork("m", gguf("/m.gguf", "other")))
 		wantEqual(t, "models of the name", r.named("m"), id, other)
-		want(t, "address", r.atom(id, 0).Address.URI, address(s.digest(), s.Bytes).URI)
+		want(t, "address", r.atomOf(id, 0).Address.URI, address(s.digest(), s.Bytes).URI)
 		must(t, r.Remove(t.Context(), r.lease, id, false))
 		needed, err = r.Referenced(t.Context(), []ingest.Digest{s.digest()})
 		must(t, err)
@@ -279,14 +279,14 @@ var registerTests = []test{
 		template, license := small("/t", "template", ingest.Template), small("/l", "license", ingest.License)
 		old := r.register(newWork("m", gguf("/m.gguf", "m"), template))
 		r.register(newWork("n", gguf("/m.gguf", "m"), template, license))
-		before := r.atom(old, 0)
+		before := r.atomOf(old, 0)
 		w := newWork("m", gguf("/m.gguf", "m"), template)
 		id := r.take(w)
 		want(t, "state", r.summary(id).State, ingest.ModelComplete)
 		wantEqual(t, "names", r.names(id), "m")
 		wantEqual(t, "names that lack a file", r.names(old), "n")
 		want(t, "name", r.summary(old).Name, "n")
-		a := r.atom(id, 0)
+		a := r.atomOf(id, 0)
 		want(t, "atom", a.ID, before.ID)
 		want(t, "in segments", a.InSegments, true)
 		var said struct {
@@ -325,7 +325,7 @@ var registerTests = []test{
 		r.isGone(id)
 		_, err = r.FileAtom(t.Context(), weights)
 		wantIs(t, err, ingest.ErrNotFound)
-		want(t, "atom that another model needs", r.atom(other, 1).ID, shared)
+		want(t, "atom that another model needs", r.atomOf(other, 1).ID, shared)
 		r.check()
 		want(t, "registered again", r.register(newWork("m", gguf("/m.gguf", "m"), template)) > other, true)
 		r.check()

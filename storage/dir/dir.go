@@ -28,7 +28,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-var _ ingest.Store = (*Store)(nil)
+var _ ingest.FileStore = (*Store)(nil)
 
 // Store is a folder of payloads. Any number of processes may use one folder at once.
 type Store struct {

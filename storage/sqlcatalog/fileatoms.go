@@ -14,7 +14,7 @@ const fileAtomColumns = ` a.AtomId, a.ContentHash, a.Modality, COALESCE(a.Subtyp
 	{read a.SourceUri}, {readjsononly a.Metadata}, {read a.PayloadLocator}, {haspayload a}, {payloadbytes a},
 	COALESCE(a.ByteSize, 0), {addressonly a}, CASE WHEN EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
 		INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId WHERE f.FileAtomId = a.AtomId AND f.RecordedBytes = f.ByteSize
-		AND ` + isComplete + `) THEN 1 ELSE 0 END FROM dbo.Atoms AS a `
+		AND ` + isComplete + `) THEN 1 ELSE 0 END, {time a.CreatedAt} FROM dbo.Atoms AS a `
 
 var (
 	// fileAtomPage reads the table in its order: few of its rows may be file atoms, and no index says which.
@@ -28,7 +28,7 @@ func scanFileAtom(row Scanner) (a ingest.FileAtom, err error) {
 	var digest, metadata []byte
 	var payload, bytes int64
 	err = row.Scan(&a.ID, &digest, &a.Modality, &a.Subtype, &a.SourceType, readText(&a.SourceURI), readJSON(&metadata),
-		readText(&a.Locator), &a.InRow, &payload, &bytes, &a.Address, &a.InSegments)
+		readText(&a.Locator), &a.InRow, &payload, &bytes, &a.Address, &a.InSegments, &a.Created)
 	if len(metadata) > 0 {
 		a.Metadata = metadata
 	}

@@ -70,7 +70,7 @@ func (t *Tx) placeAtom(atom ingest.FileAtom, place ingest.AtomPlace, payload []b
 		return ingest.FileAtom{}, false, err
 	}
 	switch {
-	case now == nil && twin != nil && !isNowhere(*twin): // an attempt whose answer was lost made them one
+	case now == nil && twin != nil && (isAt(*twin, place) || hasCopy(*twin)): // an attempt made them one
 		return *twin, true, nil
 	case now == nil:
 		return ingest.FileAtom{}, false, nil
@@ -122,9 +122,7 @@ func sameFileAtom(now, was ingest.FileAtom) bool {
 		(!now.InRow || now.Bytes == was.Bytes) && now.Address.URI == was.Address.URI
 }
 
-// isNowhere reports whether neither the row nor a store nor segments have the bytes.
-func isNowhere(a ingest.FileAtom) bool { return !hasCopy(a) && !a.InSegments }
-
+// hasCopy reports whether the row or a store has the bytes, by the row.
 func hasCopy(a ingest.FileAtom) bool { return a.InRow || a.Address.URI != "" }
 
 // isAt reports whether the bytes of the atom are where place says.
@@ -136,12 +134,10 @@ func isAt(a ingest.FileAtom, place ingest.AtomPlace) bool {
 // setPlace changes one row. What an atom that became one with another has already stays.
 func (t *Tx) setPlace(now ingest.FileAtom, place ingest.AtomPlace, payload []byte) (ingest.FileAtom, error) {
 	address := now.Address
-	fill := place.Payload != nil && !hasCopy(now)
-	if !hasCopy(now) || now.InRow && address.URI == "" {
-		if place.Address.URI != "" {
-			address = place.Address
-		}
+	if address.URI == "" {
+		address = place.Address
 	}
+	fill := place.Payload != nil && !hasCopy(now)
 	changed, err := t.Change(placeAtom, now.ID, now.Digest[:], place.Digest[:], address, now.Address.URI)
 	if err == nil && changed > 0 && fill {
 		changed, err = t.Change(fillAtom, now.ID, place.Digest[:], payload)

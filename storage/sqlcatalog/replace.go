@@ -82,7 +82,7 @@ func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if isNowhere(a) {
+		if !hasCopy(a) && !a.InSegments {
 			models = append(models, id)
 		}
 	}

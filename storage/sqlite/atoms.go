@@ -17,7 +17,7 @@ func (d *dialect) MaxAtomPayload() int64 { return maxAtomPayload }
 
 // readAtom copies nothing where the payload ends before the bytes that are wanted.
 var readAtom = sqlcatalog.Own("read-atom", `SELECT CASE WHEN Payload IS NULL THEN -2 ELSE length(Payload) END,
-		CASE WHEN length(Payload) >= @p3 + @p4 THEN payload_into(@p5, substr(Payload, @p3 + 1, @p4)) END
+		CASE WHEN @p4 > 0 AND length(Payload) >= @p3 + @p4 THEN payload_into(@p5, substr(Payload, @p3 + 1, @p4)) END
 	FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 
 // ReadAtom implements sqlcatalog.Dialect. SQLite has the whole payload in memory for a part of it.

@@ -71,3 +71,21 @@ func open(t *testing.T, path string) *sqlite.Catalog {
 	})
 	return c
 }
+
+func (h hand) Exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	h.exec(t, statement, args...)
+}
+
+func (h hand) Count(t *testing.T, query string, args ...any) (n int64) {
+	t.Helper()
+	db, err := sql.Open("sqlite", h.path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow(query, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

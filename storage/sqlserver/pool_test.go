@@ -72,6 +72,7 @@ func take(t testing.TB) *pooled {
 	if p.schema, err = OpenSchema(p.address, Settings{}); err != nil {
 		t.Fatal(err)
 	}
+	p.exec(t, `ALTER TABLE dbo.Atoms ADD Payload varbinary(max) NULL`) // as the FILESTREAM edition has it
 	every = append(every, p)
 	return p
 }
@@ -125,7 +126,22 @@ func (h handle) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []
 	h.p.exec(t, `UPDATE dbo.FileSegments SET RawPayload = @p1 WHERE FileSegmentId = @p2`, payload, segment.RowID)
 }
 
-func (p *pooled) exec(t *testing.T, query string, args ...any) {
+// Exec implements catalogtest.ByHand.
+func (h handle) Exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	h.p.exec(t, statement, args...)
+}
+
+// Count implements catalogtest.ByHand.
+func (h handle) Count(t *testing.T, query string, args ...any) (n int64) {
+	t.Helper()
+	if err := h.p.schema.QueryRow(query, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (p *pooled) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	if _, err := p.schema.Exec(query, args...); err != nil {
 		t.Fatal(err)

@@ -49,6 +49,19 @@ func (d doubled) Overwrite(t *testing.T, segment ingest.StoredSegment, payload [
 		payload, segment.RowID), &one)
 }
 
+// Exec implements catalogtest.ByHand.
+func (d doubled) Exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	d.tables.Exec(d.srv, statement, args...)
+}
+
+// Count implements catalogtest.ByHand.
+func (d doubled) Count(t *testing.T, query string, args ...any) (n int64) {
+	t.Helper()
+	d.tables.RowOf(d.srv, query, args, &n)
+	return n
+}
+
 // TestContractDouble runs the contract against the double with the catalogue's tables. It keeps the double honest: what
 // other tests have the program do there is what a catalogue does.
 //

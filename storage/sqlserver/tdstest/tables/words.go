@@ -102,6 +102,9 @@ var own = map[string][]string{
 		WHERE j.Status = 'open' AND key_of(j.PipelineName, coalesce(CAST(j.SourceUriExact AS TEXT), j.SourceUri)) = @p1`},
 }
 
+// completed are statements whose ends name tables of the database. They are in words that SQLite takes as well.
+var completed = map[string]bool{"count-references-of-atom": true, "move-references-of-atom": true}
+
 // ownRows are those about one row, of either table, behind what selects: the table's name is before the rest.
 var ownRows = map[string]string{
 	"read-payload":   `SELECT length(RawPayload), iif(length(RawPayload) = @p6, RawPayload, NULL) FROM `,

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// atoms verifies the files that are stored whole, in rows of Atoms or at addresses in the store.
+func (v *verification) atoms(ctx context.Context, h *env) error {
+	stored := &homes{reads: []ingest.Store{h.store}}
+	if h.store == nil {
+		stored.reads = nil
+	}
+	var failed error
+	for a, err := range h.catalog.FileAtoms(ctx) {
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		if !a.InRow && a.Address.URI == "" || v.seen[a.ID] {
+			continue
+		}
+		if !a.InRow {
+			if _, err := stored.at(a); err != nil {
+				v.emit(map[string]any{"event": "not_verified", "atom": a.ID, "reason": err.Error()},
+					"not verified  atom %d: %v\n", a.ID, err)
+				continue
+			}
+		}
+		err = v.atom(ctx, h, a)
+		switch {
+		case err == nil:
+			v.files++
+		case ctx.Err() != nil:
+			return errors.Join(failed, err)
+		case errors.Is(err, ingest.ErrUnreachable):
+			failed = errors.Join(failed, fmt.Errorf("atom %d: %w", a.ID, err))
+		default:
+			v.foundAtom(a, err)
+		}
+	}
+	return failed
+}
+
+// atom checks one. A store that vouches for its files is asked only, if the segments are.
+func (v *verification) atom(ctx context.Context, h *env, a ingest.FileAtom) error {
+	if v.verifier.Attested && !a.InRow {
+		attested, err := h.store.Stat(ctx, a.Digest, a.Address)
+		var again *ingest.RewrittenError
+		if err == nil && attested {
+			v.progress.BytesRecorded.Add(a.Address.Bytes)
+			return nil
+		}
+		if err != nil && !errors.As(err, &again) {
+			return err
+		}
+	}
+	got, err := v.verifier.HashAtom(ctx, a)
+	if err == nil && got != a.Digest {
+		err = fmt.Errorf("payload is damaged: it has SHA-256 %s, and should have %s", got, a.Digest)
+	}
+	return err
+}
+
+func (v *verification) foundAtom(a ingest.FileAtom, reason error) {
+	state := "damaged"
+	if v.damaged++; errors.Is(reason, ingest.ErrNoPayload) {
+		state = "missing"
+		v.missing++
+	}
+	v.emit(map[string]any{"event": state, "atom": a.ID, "path": a.Locator, "sha256": a.Digest, "reason": reason.Error()},
+		"%s  atom %d  %s: %v\n", state, a.ID, ingest.Printable(a.Locator), reason)
+}

@@ -1,0 +1,134 @@
+package migrate
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// The hash of the path is that which T-SQL's HASHBYTES computes of the text as nvarchar.
+func TestPathHash(t *testing.T) {
+	for path, want := range map[string]string{
+		"":   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"ab": ingest.Sum([]byte("a\x00b\x00")).String(),
+		"😀":  ingest.Sum([]byte("\x3d\xd8\x00\xde")).String(),
+	} {
+		if got := pathHash(path).String(); got != want {
+			t.Errorf("%q: %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestClaims(t *testing.T) {
+	file, other := ingest.Sum([]byte("file")), ingest.Sum([]byte("other"))
+	named := `D:\Models\blobs\sha256-` + file.String()
+	const plain = "/models/m.gguf"
+	says := func(d ingest.Digest) string { return `{"ollama_digest":"sha256:` + d.String() + `"}` }
+	for name, c := range map[string]struct {
+		hash            ingest.Digest
+		path, metadata  string
+		want            ingest.Digest
+		lies, odd, fail bool
+	}{
+		"right":                         {hash: file, path: plain, want: file},
+		"right by its name":             {hash: file, path: named, want: file},
+		"right by its name, with colon": {hash: file, path: "/x/sha256:" + file.String(), want: file},
+		"right by its metadata":         {hash: file, path: plain, metadata: says(file), want: file},
+		"a lie, known by its name":      {hash: pathHash(named), path: named, want: file, lies: true},
+		"a lie, known by metadata":      {hash: pathHash(plain), path: plain, metadata: says(file), want: file, lies: true},
+		"a lie, and nothing else":       {hash: pathHash(plain), path: plain, lies: true},
+		"a lie of the path before": {hash: pathHash(plain), path: "/moved", want: file, lies: true,
+			metadata: `{"file_path":"` + plain + `","ollama_digest":"sha256-` + file.String() + `"}`},
+		"a lie of no path":               {hash: pathHash(""), path: plain, metadata: `{"file_path":""}`, want: pathHash("")},
+		"name and metadata differ":       {hash: file, path: named, metadata: says(other), fail: true},
+		"name and hash differ":           {hash: other, path: named, fail: true},
+		"metadata and hash differ":       {hash: other, path: plain, metadata: says(file), fail: true},
+		"metadata is no JSON":            {hash: file, path: plain, metadata: `{`, want: file, odd: true},
+		"metadata is no object":          {hash: file, path: plain, metadata: `[1]`, want: file, odd: true},
+		"metadata is null":               {hash: file, path: plain, metadata: `null`, want: file},
+		"the digest is null":             {hash: file, path: plain, metadata: `{"ollama_digest":null}`, want: file},
+		"the digest is a number":         {hash: file, path: plain, metadata: `{"ollama_digest":1}`, want: file, odd: true},
+		"the digest is none":             {hash: file, path: plain, metadata: `{"ollama_digest":"sha256:xy"}`, want: file, odd: true},
+		"another key":                    {hash: file, path: plain, metadata: `{"size_gb":1.5,"file_path":7}`, want: file},
+		"a name that is longer":          {hash: file, path: named + ".bak", want: file},
+		"a name in upper case":           {hash: file, path: "/x/sha256-" + strings.ToUpper(other.String()), want: file},
+		"a folder that is named like it": {hash: file, path: "/sha256-" + other.String() + "/m", want: file},
+	} {
+		got, err := claimOf(ingest.FileAtom{Digest: c.hash, Locator: c.path, Metadata: json.RawMessage(c.metadata)})
+		if (err != nil) != c.fail || err == nil && (got.digest != c.want || got.lies != c.lies || (got.note != "") != c.odd) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	c := claim{digest: file, by: "its name"}
+	if err := c.refuse(&ingest.MismatchError{Want: file, Got: other}); !strings.Contains(err.Error(), "its name says") {
+		t.Error(err)
+	}
+	if err := errors.New("x"); c.refuse(err) != err {
+		t.Error("another error was changed")
+	}
+}
+
+func TestPaths(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the paths are those of another system")
+	}
+	maps := Paths{}
+	for _, text := range []string{`D:\Models\=/mnt/models/`, `d:\models\blobs=/blobs`, `\\server\share=/share`, "/old=/new",
+		"/old/deep/=/deep"} {
+		m, err := ParseMapping(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Maps = append(maps.Maps, m)
+	}
+	for locator, want := range map[string]string{
+		`D:\Models\a.gguf`:      "/mnt/models/a.gguf",
+		`d:/MODELS\x/y\z`:       "/mnt/models/x/y/z",
+		`D:\Models\blobs\s`:     "/blobs/s",
+		`D:\Models\BLOBS`:       "/blobs",
+		`D:\Models\blobsy`:      "/mnt/models/blobsy",
+		`\\SERVER\share\a`:      "/share/a",
+		`//server/share/a`:      "/share/a",
+		"/old/a":                "/new/a",
+		"/old/deep/a":           "/deep/a",
+		"/old/deeper":           "/new/deeper",
+		"/OLD/a":                "/OLD/a",
+		"/older/a":              "/older/a",
+		`/old/a\b`:              `/new/a\b`,
+		"/other/a":              "/other/a",
+		`D:\Models`:             "",
+		`E:\a`:                  "",
+		`D:\Models\..\..\etc\p`: "",
+		"/old/../etc/passwd":    "",
+		`D:\Models\a\..\b`:      "",
+		"relative":              "",
+		"":                      "",
+		"/a\x00b":               "",
+	} {
+		got, err := maps.Local(locator)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is at %q, want %q: %v", locator, got, want, err)
+		}
+	}
+	for _, text := range []string{"", "x", "=/x", "x=", "x=relative"} {
+		if m, err := ParseMapping(text); err == nil {
+			t.Errorf("%q is %+v", text, m)
+		}
+	}
+}
+
+func TestBaseName(t *testing.T) {
+	for path, want := range map[string]string{`D:\a\b`: "b", "/a/b": "b", `/a\b`: "b", "b": "b", "a/": "", "": ""} {
+		if got := baseName(path); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+	if filepath.Base("/a/b") != baseName("/a/b") {
+		t.Error("another name than this system's")
+	}
+}

@@ -1,0 +1,362 @@
+package migrate_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/migrate"
+	"github.com/hartonomous/ingest/ingest/reader"
+	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/dir"
+	"github.com/hartonomous/ingest/storage/sqlite"
+)
+
+// world is a catalogue, a store, and files that rows name.
+type world struct {
+	*testing.T
+	ingest.Catalog
+	path     string // of the catalogue
+	folder   string // of the files
+	store    *dir.Store
+	root     string           // of the store
+	to       ingest.FileStore // nil for rows
+	change   func(*migrate.Locators)
+	problems []migrate.LocatorProblem
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, path: filepath.Join(t.TempDir(), "c.db"), folder: t.TempDir()}
+	c, err := sqlite.Open(t.Context(), w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	w.root = filepath.Join(t.TempDir(), "store")
+	if w.store, err = dir.Open(w.root); err != nil {
+		t.Fatal(err)
+	}
+	w.Catalog, w.to = c, w.store
+	return w
+}
+
+func (w *world) exec(statement string, args ...any) {
+	w.Helper()
+	db, err := sql.Open("sqlite", "file:"+w.path+"?_pragma=busy_timeout(60000)")
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement, args...); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// file registers a file of this content under the right hash.
+func (w *world) file(name string, content []byte) ingest.FileAtom {
+	w.Helper()
+	path := filepath.Join(w.folder, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		w.Fatal(err)
+	}
+	return w.row(ingest.Sum(content), path)
+}
+
+func (w *world) row(hash ingest.Digest, path string) ingest.FileAtom {
+	w.Helper()
+	w.exec(`INSERT INTO Atoms (ContentHash, Modality, PayloadLocator) VALUES (?, 'model', ?)`, hash[:], path)
+	a, err := w.FileAtomWithDigest(w.Context(), hash)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) locators() *migrate.Locators {
+	l := &migrate.Locators{Catalog: w.Catalog, Pool: buffer.New(64 << 20), Progress: &ingest.Progress{},
+		To:    func(ingest.FileAtom) migrate.Target { return migrate.Target{Store: w.to, Address: "x"} },
+		At:    func(ingest.FileAtom) (ingest.Store, error) { return w.store, nil },
+		Found: func(p migrate.LocatorProblem) { w.problems = append(w.problems, p) }}
+	if w.to == nil {
+		l.To = func(ingest.FileAtom) migrate.Target { return migrate.Target{Address: ingest.StoreRows} }
+	}
+	if w.change != nil {
+		w.change(l)
+	}
+	return l
+}
+
+// run migrates, without an error, and returns what was done.
+func (w *world) run(clear bool) *migrate.LocatorReport {
+	w.Helper()
+	w.problems = nil
+	l := w.locators()
+	l.Clear = clear
+	report, err := l.Run(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return report
+}
+
+func (w *world) atom(id int64) ingest.FileAtom {
+	w.Helper()
+	a, err := w.FileAtom(w.Context(), id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return a
+}
+
+// stored wants the copy of an atom to be right.
+func (w *world) stored(id int64) {
+	w.Helper()
+	a := w.atom(id)
+	r := reader.Reader{Catalog: w.Catalog, Store: w.store, Pool: buffer.New(64 << 20)}
+	if got, err := r.HashAtom(w.Context(), a); err != nil || got != a.Digest {
+		w.Errorf("atom %d: %s, want %s: %v", id, got, a.Digest, err)
+	}
+}
+
+// refused wants the only problem to say so.
+func (w *world) refused(r *migrate.LocatorReport, why string) {
+	w.Helper()
+	if r.Failed != 1 || len(w.problems) != 1 || !strings.Contains(w.problems[0].Reason.Error(), why) {
+		w.Errorf("%+v, %v: want %q", r, w.problems, why)
+	}
+}
+
+// meddler is a store of files that calls back when a file was put.
+type meddler struct {
+	*dir.Store
+	put func()
+}
+
+func (m meddler) PutFile(ctx context.Context, name string, digest ingest.Digest, file io.ReaderAt,
+	size int64) (ingest.Address, error) {
+	a, err := m.Store.PutFile(ctx, name, digest, file, size)
+	m.put()
+	return a, err
+}
+
+// A row that another program changes while its file is copied is left as that program wrote it.
+func TestRowChangesDuringTheCopy(t *testing.T) {
+	for name, change := range map[string]string{
+		"path":    `UPDATE Atoms SET PayloadLocator = '/elsewhere' WHERE AtomId = ?`,
+		"hash":    `UPDATE Atoms SET ContentHash = randomblob(32) WHERE AtomId = ?`,
+		"payload": `UPDATE Atoms SET Payload = x'00' WHERE AtomId = ?`,
+		"address": `UPDATE Atoms SET BlobUri = 'https://elsewhere' WHERE AtomId = ?`,
+		"gone":    `DELETE FROM Atoms WHERE AtomId = ?`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.file("a", []byte("content"))
+			w.to = meddler{w.store, func() { w.exec(change, a.ID) }}
+			r := w.run(false)
+			w.refused(r, "another program changed the row")
+			now, err := w.FileAtom(t.Context(), a.ID)
+			if name == "gone" {
+				if !errors.Is(err, ingest.ErrNotFound) {
+					t.Errorf("%+v, %v", now, err)
+				}
+				return
+			}
+			if strings.HasPrefix(now.Address.URI, "dir:") || r.Moved.Rows != 0 {
+				t.Errorf("%+v has an address all the same", now)
+			}
+		})
+	}
+}
+
+// Each answer of the catalogue is lost once, before and after its effect: the next run ends as one without faults.
+func TestLostAnswersOfLocators(t *testing.T) {
+	for _, rows := range []bool{false, true} {
+		for _, verb := range []string{"Open", "PlaceAtom", "ClearLocator", "CloseJob", "FileAtom"} {
+			for _, at := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
+				t.Run(fmt.Sprint(rows, verb, at), func(t *testing.T) {
+					w := newWorld(t)
+					if rows {
+						w.to = nil
+					}
+					a := w.file("a", []byte("content"))
+					path := filepath.Join(w.folder, "b")
+					if err := os.WriteFile(path, []byte("b"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					w.row(lie(path), path)
+					faults := 0
+					l := w.locators()
+					l.Clear = true
+					l.Catalog = catalogtest.Faulty(w.Catalog, func(v string, when catalogtest.Moment) error {
+						if v == verb && when == at {
+							faults++
+							return errors.New("injected")
+						}
+						return nil
+					})
+					if _, err := l.Run(t.Context()); faults == 0 && verb != "FileAtom" || err == nil && faults > 0 {
+						t.Errorf("%d faults, and the run ended with %v", faults, err)
+					}
+					for atom, err := range w.FileAtoms(t.Context()) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						if atom.InRow || atom.Address.URI != "" {
+							w.stored(atom.ID)
+						} else if atom.Locator == "" {
+							t.Errorf("%+v is nowhere", atom)
+						}
+					}
+					w.run(true)
+					w.stored(a.ID)
+					if now := w.atom(a.ID); now.Locator != "" {
+						t.Errorf("%+v still has its path", now)
+					}
+				})
+			}
+		}
+	}
+}
+
+func lie(path string) ingest.Digest {
+	var text []byte
+	for _, c := range []byte(path) {
+		text = append(text, c, 0)
+	}
+	return ingest.Sum(text)
+}
+
+// A path is not cleared where the copy is damaged or missing, whatever its size and name.
+func TestDamagedCopyKeepsThePath(t *testing.T) {
+	for name, damage := range map[string]func(*world, ingest.FileAtom, string){
+		"changed": func(w *world, _ ingest.FileAtom, path string) { os.WriteFile(path, []byte("CONTENT"), 0o600) },
+		"missing": func(w *world, _ ingest.FileAtom, path string) { os.Remove(path) },
+		"cut":     func(w *world, _ ingest.FileAtom, path string) { os.Truncate(path, 3) },
+		"in the row": func(w *world, a ingest.FileAtom, _ string) {
+			w.exec(`UPDATE Atoms SET Payload = x'00000000000000', BlobUri = NULL WHERE AtomId = ?`, a.ID)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.file("a", []byte("content"))
+			if r := w.run(false); r.Moved.Rows != 1 {
+				t.Fatalf("%+v %v", r, w.problems)
+			}
+			text := a.Digest.String()
+			damage(w, a, filepath.Join(w.root, "sha256", text[:2], text))
+			w.refused(w.run(true), "the path was not cleared")
+			if now := w.atom(a.ID); now.Locator == "" {
+				t.Error("the path was cleared")
+			}
+		})
+	}
+}
+
+// A copy that is read back wrong does not get into the row.
+func TestCopyIsReadBack(t *testing.T) {
+	w := newWorld(t)
+	a := w.file("a", []byte("content"))
+	text := a.Digest.String()
+	w.to = meddler{w.store, func() {
+		path := filepath.Join(w.root, "sha256", text[:2], text)
+		if err := os.WriteFile(path, []byte("CONTENT"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}}
+	if _, err := w.locators().Run(t.Context()); err == nil {
+		t.Error("a copy that is damaged was relied on")
+	}
+	if now := w.atom(a.ID); now.Address.URI != "" {
+		t.Errorf("the row is at %s", now.Address.URI)
+	}
+	w.to = w.store
+	w.run(false)
+	w.stored(a.ID)
+}
+
+// A file that a row does not take is refused before it is read.
+func TestRowLimits(t *testing.T) {
+	w := newWorld(t)
+	w.to = nil
+	w.file("large", bytes.Repeat([]byte("x"), 1<<20))
+	progress := &ingest.Progress{}
+	w.change = func(l *migrate.Locators) { l.Pool, l.Progress = buffer.New(2<<20), progress }
+	w.refused(w.run(false), "raise --memory")
+	hollow := filepath.Join(w.folder, "hollow")
+	if err := os.WriteFile(hollow, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(hollow, 3<<30); err != nil { // a sparse file
+		t.Fatal(err)
+	}
+	w.exec(`UPDATE Atoms SET PayloadLocator = ?`, hollow)
+	w.refused(w.run(false), "a row takes at most")
+	if read := progress.BytesRecorded.Load(); read != 0 {
+		t.Errorf("%d bytes of files that were refused have been read", read)
+	}
+}
+
+// Rows are selected by modality and age, and no more than so many.
+func TestSelection(t *testing.T) {
+	w := newWorld(t)
+	old := w.file("old", []byte("old"))
+	w.exec(`UPDATE Atoms SET CreatedAt = '2001-01-01T00:00:00.000Z'`)
+	text := w.file("text", []byte("text"))
+	w.exec(`UPDATE Atoms SET Modality = 'text' WHERE AtomId = ?`, text.ID)
+	first, second := w.file("a", []byte("a")), w.file("b", []byte("b"))
+	w.change = func(l *migrate.Locators) {
+		l.Since, l.Modality, l.Limit = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), "model", 1
+	}
+	for i, a := range []ingest.FileAtom{first, second} {
+		if r := w.run(false); r.Moved.Rows != 1 || r.There.Rows != int64(i) {
+			t.Errorf("run %d: %+v", i, r)
+		}
+		w.stored(a.ID)
+	}
+	if r := w.run(false); r.Moved.Rows != 0 || w.atom(old.ID).Address.URI != "" || w.atom(text.ID).Address.URI != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A row whose lease was taken over is left to who has it now, and is no failure.
+func TestLeaseOfRowIsLost(t *testing.T) {
+	w := newWorld(t)
+	a := w.file("a", []byte("content"))
+	taken := false
+	w.to = meddler{w.store, func() {
+		if taken {
+			return
+		}
+		taken = true
+		other := newHandle(t, w) // of this process, so that it need not wait
+		if r, err := other.locators().Run(t.Context()); err != nil || r.Moved.Rows != 1 {
+			t.Errorf("%+v %v", r, err)
+		}
+	}}
+	if r := w.run(false); r.Moved.Rows != 0 || r.Failed != 0 || !taken {
+		t.Errorf("%+v %v", r, w.problems)
+	}
+	w.stored(a.ID)
+}
+
+// newHandle is the same world for another process.
+func newHandle(t *testing.T, w *world) *world {
+	t.Helper()
+	c, err := sqlite.Open(t.Context(), w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &world{T: t, Catalog: c, path: w.path, folder: w.folder, store: w.store, to: w.store}
+}

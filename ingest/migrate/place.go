@@ -1,0 +1,234 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// copy copies the file of a row to where it should go, or finds that its content is stored already, and switches the
+// row. It returns the row as it is then.
+func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.FileAtom) (ingest.FileAtom, error) {
+	target := r.To(atom)
+	o, err := r.open(atom, target)
+	if err != nil {
+		return atom, err
+	}
+	defer o.file.Close() // it was not written
+	if r.Progress != nil {
+		r.Progress.BytesTotal.Add(o.size)
+		r.Progress.Begin(o.path)
+		defer r.Progress.End(o.path)
+	}
+	place, linked, err := r.place(ctx, o, atom, target)
+	if err != nil {
+		return atom, o.refuse(err)
+	}
+	placed, changed, err := r.switchRow(ctx, job, atom, place)
+	if err != nil {
+		return atom, o.refuse(err)
+	}
+	if !changed {
+		return atom, errRowChanged
+	}
+	r.placed(atom, placed, o, linked)
+	return placed, nil
+}
+
+// place stores the content of a file, and says where it is.
+func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom, target Target) (place ingest.AtomPlace,
+	linked bool, err error) {
+	if r.Split != nil {
+		if place, err = r.split(ctx, o); err == nil {
+			_, err = r.isStored(ctx, o, atom, place.Digest)
+		}
+		return place, false, err
+	}
+	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
+	if place.Digest.IsZero() { // nothing but the file says what it is: it is read twice
+		if place.Digest, err = o.hash(ctx); err != nil {
+			return place, false, err
+		}
+	}
+	there, err := r.isStored(ctx, o, atom, place.Digest)
+	switch {
+	case err != nil:
+		return place, false, &fatalError{err}
+	case there:
+		return place, true, o.check(ctx, place.Digest)
+	case target.Store == nil:
+		place.Payload = o.file
+		return place, false, nil
+	}
+	if err := r.claim(ctx, target); err != nil {
+		return place, false, &fatalError{err}
+	}
+	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
+	var other *ingest.MismatchError
+	switch {
+	case err == nil:
+	case o.file.err != nil:
+		return place, false, o.file.err
+	case errors.As(err, &other):
+		return place, false, err
+	default:
+		return place, false, &fatalError{fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)}
+	}
+	return place, false, r.readBack(ctx, target.Store, place)
+}
+
+// check makes sure that a file is the content that is stored already. One whose digest is known by reading it is.
+func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
+	if o.digest.IsZero() {
+		return nil
+	}
+	got, err := o.hash(ctx)
+	if err == nil && got != digest {
+		err = &ingest.MismatchError{Want: digest, Got: got}
+	}
+	return err
+}
+
+// isStored reports whether another atom has the content, in a place that a reader finds.
+func (r *locatorRun) isStored(ctx context.Context, o *opened, atom ingest.FileAtom, digest ingest.Digest) (bool,
+	error) {
+	twin, err := r.Catalog.FileAtomWithDigest(ctx, digest)
+	if errors.Is(err, ingest.ErrNotFound) || twin.ID == atom.ID {
+		return false, nil
+	}
+	o.hasTwin = err == nil
+	return err == nil && (twin.InRow || twin.Address.URI != "" || twin.InSegments), err
+}
+
+// claim makes sure that the store belongs to this catalogue.
+func (r *locatorRun) claim(ctx context.Context, target Target) error {
+	if r.claimed[target.Address] {
+		return nil
+	}
+	if err := ingest.ClaimStore(ctx, r.Catalog, target.Store); err != nil {
+		return fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)
+	}
+	r.claimed[target.Address] = true
+	return nil
+}
+
+// readBack makes sure that what was put is the file: the store vouches for it, or it is read.
+func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ingest.AtomPlace) error {
+	if !r.ReadBack {
+		attested, err := store.Stat(ctx, place.Digest, place.Address)
+		if err != nil {
+			return &fatalError{fmt.Errorf("the copy at %s: %w", ingest.Printable(place.Address.URI), err)}
+		}
+		if attested {
+			return nil
+		}
+	}
+	copied := r.reader
+	copied.Store = store
+	got, err := copied.HashAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
+	if err == nil && got != place.Digest {
+		err = &ingest.MismatchError{Want: place.Digest, Got: got}
+	}
+	if err != nil {
+		return &fatalError{fmt.Errorf("the copy at %s: %w", ingest.Printable(place.Address.URI), err)}
+	}
+	return nil
+}
+
+// switchRow notes the place in the row, within the memory limit where that is the payload's way into it.
+func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom ingest.FileAtom,
+	place ingest.AtomPlace) (ingest.FileAtom, bool, error) {
+	if place.Payload != nil {
+		room := r.Pool.Lease()
+		defer room.Close()
+		if err := room.Reserve(ctx, (1+rowCopies)*place.Bytes); err != nil {
+			return atom, false, err
+		}
+	}
+	placed, changed, err := r.Catalog.PlaceAtom(ctx, job, atom, place)
+	var clash *ingest.AtomClashError
+	var other *ingest.MismatchError
+	file, _ := place.Payload.(*file)
+	switch {
+	case err == nil || errors.As(err, &clash) || errors.As(err, &other):
+		return placed, changed, err
+	case file != nil && file.err != nil:
+		return placed, changed, file.err
+	}
+	return placed, changed, &fatalError{err}
+}
+
+// placed counts a row, and tells what changed beside its place.
+func (r *locatorRun) placed(was, now ingest.FileAtom, o *opened, linked bool) {
+	count := &r.report.Moved
+	if linked {
+		count = &r.report.Linked
+	}
+	count.add(o.size)
+	if o.note != "" {
+		r.notice(was, "%s", o.note)
+	}
+	if was.Digest != now.Digest {
+		r.report.Corrected++
+		r.notice(was, "ContentHash was the hash of the path; it is %s now, that of the file", now.Digest)
+	}
+	if o.hasTwin {
+		r.report.Merged++
+		r.notice(was, "another atom had the same content; the two are atom %d now", now.ID)
+	}
+	if r.Progress != nil {
+		r.Progress.FilesDone.Add(1)
+	}
+}
+
+// split ingests the file as a model of its own, in segments.
+func (r *locatorRun) split(ctx context.Context, o *opened) (ingest.AtomPlace, error) {
+	if err := r.Split(ctx, o.path); err != nil {
+		return ingest.AtomPlace{}, err
+	}
+	info, err := o.file.Stat()
+	if err != nil {
+		return ingest.AtomPlace{}, err
+	}
+	stored, err := r.Catalog.Unchanged(ctx, o.path, info.Size(), info.ModTime().UnixNano())
+	if errors.Is(err, ingest.ErrNotFound) {
+		err = ingest.ErrChanged
+	}
+	if err != nil {
+		return ingest.AtomPlace{}, err
+	}
+	if !o.digest.IsZero() && stored.Digest != o.digest {
+		return ingest.AtomPlace{}, &ingest.MismatchError{Want: o.digest, Got: stored.Digest}
+	}
+	return ingest.AtomPlace{Digest: stored.Digest, Bytes: stored.Bytes}, nil
+}
+
+// clear reads the copy of a file, and clears the row's path where the copy is right.
+func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.FileAtom) error {
+	copied := r.reader
+	if !atom.InRow {
+		store, err := r.At(atom)
+		if err != nil {
+			return err
+		}
+		copied.Store = store
+	}
+	got, err := copied.HashAtom(ctx, atom)
+	if err == nil && got != atom.Digest {
+		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
+	}
+	if err != nil {
+		return fmt.Errorf("the copy is not right, and the path was not cleared: %w", err)
+	}
+	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
+	switch {
+	case err != nil:
+		return &fatalError{err}
+	case !cleared:
+		return errRowChanged
+	}
+	r.report.Cleared.add(atom.Bytes)
+	return nil
+}

@@ -1,0 +1,434 @@
+package catalogtest
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// atom makes a row of Atoms as another program does, and returns it as the catalogue reads it.
+func (r *run) atom(digest ingest.Digest, locator, metadata string, references int) ingest.FileAtom {
+	r.Helper()
+	var path any
+	if locator != "" {
+		path = locator
+	}
+	r.exec(`INSERT INTO Atoms (ContentHash, Modality, SourceType, SourceUri, PayloadLocator, Metadata, ReferenceCount)
+		VALUES (@p1, 'model', 'ollama_blob', 'ollama://x', @p2, @p3, @p4)`, digest[:], path, metadata, references)
+	a, err := r.FileAtomWithDigest(r.Context(), digest)
+	must(r.T, err)
+	return a
+}
+
+// exec and count are those of ByHand, which want arguments with names.
+func (r *run) exec(statement string, args ...any) {
+	r.Helper()
+	byHand(r.T, r.Catalog).Exec(r.T, statement, named(args)...)
+}
+
+func (r *run) count(query string, args ...any) int64 {
+	r.Helper()
+	return byHand(r.T, r.Catalog).Count(r.T, query, named(args)...)
+}
+
+func named(args []any) []any {
+	for i := range args {
+		args[i] = sql.Named(fmt.Sprint("p", i+1), args[i])
+	}
+	return args
+}
+
+// refer has n rows of jobs refer to an atom, and makes them.
+func (r *run) refer(a ingest.FileAtom, n int) {
+	r.Helper()
+	for i := range n {
+		lease, err := r.Open(r.Context(), claim(fmt.Sprintf("/job %d of %d", i, a.ID), 9))
+		must(r.T, err)
+		r.exec(`INSERT INTO IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate)
+			VALUES (@p1, @p2, 0)`, lease.Job, a.ID)
+	}
+}
+
+// references are the rows of jobs that refer to an atom.
+func (r *run) references(id int64) int64 {
+	r.Helper()
+	return r.count(`SELECT COUNT(*) FROM IngestionJobAtoms WHERE AtomId = @p1`, id)
+}
+
+// place wants an atom to be placed, and the same answer when it is placed once more.
+func (r *run) place(a ingest.FileAtom, place ingest.AtomPlace) ingest.FileAtom {
+	r.Helper()
+	first, changed, err := r.PlaceAtom(r.Context(), r.lease, a, place)
+	must(r.T, err)
+	want(r.T, "placed", changed, true)
+	again, changed, err := r.PlaceAtom(r.Context(), r.lease, a, place)
+	must(r.T, err)
+	want(r.T, "placed again", changed, true)
+	for _, got := range []ingest.FileAtom{again, r.fileAtom(first.ID)} {
+		want(r.T, "atom", show(got), show(first))
+	}
+	r.check()
+	return first
+}
+
+// show is an atom as a text that tells it from others.
+func show(a ingest.FileAtom) string {
+	a.Address.Modified = a.Address.Modified.UTC()
+	return fmt.Sprintf("%+v", a)
+}
+
+func (r *run) fileAtom(id int64) ingest.FileAtom {
+	r.Helper()
+	a, err := r.FileAtom(r.Context(), id)
+	must(r.T, err)
+	return a
+}
+
+// unplaced wants an atom not to be placed, and its row to be as it was.
+func (r *run) unplaced(what string, a ingest.FileAtom, place ingest.AtomPlace) {
+	r.Helper()
+	before := r.fileAtom(a.ID)
+	_, changed, err := r.PlaceAtom(r.Context(), r.lease, a, place)
+	must(r.T, err)
+	want(r.T, what+" placed", changed, false)
+	want(r.T, what, show(r.fileAtom(a.ID)), show(before))
+}
+
+// refused wants two atoms not to become one, and both to be as they were.
+func (r *run) refused(liar, twin ingest.FileAtom, place ingest.AtomPlace) {
+	r.Helper()
+	liar, twin = r.fileAtom(liar.ID), r.fileAtom(twin.ID)
+	_, changed, err := r.PlaceAtom(r.Context(), r.lease, liar, place)
+	var clash *ingest.AtomClashError
+	if changed || !errors.As(err, &clash) {
+		r.Fatalf("error is %v, want one about a clash", err)
+	}
+	want(r.T, "one atom", show(r.fileAtom(liar.ID)), show(liar))
+	want(r.T, "the other", show(r.fileAtom(twin.ID)), show(twin))
+}
+
+// clear wants to clear an atom's locator, or not.
+func (r *run) clear(what string, a ingest.FileAtom, wanted bool) {
+	r.Helper()
+	for range 2 {
+		cleared, err := r.ClearLocator(r.Context(), r.lease, a)
+		must(r.T, err)
+		want(r.T, what+": cleared", cleared, wanted)
+		want(r.T, what+": locator", r.fileAtom(a.ID).Locator == "", wanted)
+	}
+}
+
+// stored is a place in a store for the content of a text.
+func stored(content string) ingest.AtomPlace {
+	d := ingest.Sum([]byte(content))
+	a := address(d, int64(len(content)))
+	a.Modified = a.Modified.UTC()
+	return ingest.AtomPlace{Digest: d, Bytes: int64(len(content)), Address: a}
+}
+
+// rowed is a place in the row.
+func rowed(content string) ingest.AtomPlace {
+	return ingest.AtomPlace{Digest: ingest.Sum([]byte(content)), Bytes: int64(len(content)),
+		Payload: bytes.NewReader([]byte(content))}
+}
+
+const path = `D:\Models\blobs\x`
+
+var atomTests = []test{
+	{name: "an atom that has a path gets an address", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := stored("x")
+		a := r.atom(p.Digest, path, `{"model_name": "x"}`, 0)
+		want(t, "locator", a.Locator, path)
+		want(t, "metadata", string(a.Metadata), `{"model_name": "x"}`)
+		want(t, "source", a.SourceURI+" "+a.SourceType+" "+a.Modality, "ollama://x ollama_blob model")
+		want(t, "in its row", a.InRow, false)
+		want(t, "created", a.Created.IsZero(), false)
+		got := r.place(a, p)
+		want(t, "address", got.Address.URI+got.Address.Name+got.Address.ETag+got.Address.Container,
+			p.Address.URI+p.Address.Name+p.Address.ETag+p.Address.Container)
+		want(t, "bytes", got.Bytes, p.Bytes)
+		want(t, "locator", got.Locator, path)
+		needed, err := r.Referenced(t.Context(), []ingest.Digest{p.Digest})
+		must(t, err)
+		want(t, "names that gc keeps", len(needed[p.Digest]), 1)
+		r.clear("a row with its address", got, true)
+	}},
+	{name: "file atoms are all that have a path or a copy", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		for i := range 1200 { // more than a page
+			d := ingest.Sum([]byte{byte(i), byte(i >> 8)})
+			var path any = "p"
+			if i%10 == 0 {
+				path = nil
+			}
+			r.exec(`INSERT INTO Atoms (ContentHash, Modality, PayloadLocator) VALUES (@p1, 'text', @p2)`, d[:], path)
+		}
+		p := stored("x")
+		placed := r.place(r.atom(p.Digest, path, `{}`, 0), p)
+		r.clear("a row with its address", placed, true)
+		all := list(t, r.FileAtoms(t.Context()))
+		want(t, "file atoms", len(all), 1081)
+		last := int64(0)
+		for _, a := range all {
+			want(t, "order", a.ID > last, true)
+			last = a.ID
+			want(t, "in segments", a.InSegments, false)
+		}
+		want(t, "last", last, placed.ID)
+	}},
+	{name: "the atoms of a complete model's files are in segments", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		r.begin(newWork("open", gguf("/o.gguf", "o")))
+		id := r.take(newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
+		all := list(t, r.FileAtoms(t.Context()))
+		want(t, "file atoms", len(all), 2)
+		for _, a := range all {
+			want(t, "in segments", a.InSegments, true)
+			want(t, "path", a.Locator != "", true)
+		}
+		r.exec(`UPDATE ModelFiles SET RecordedBytes = 0 WHERE ModelId = @p1`, int64(id))
+		for _, a := range list(t, r.FileAtoms(t.Context())) { // as of a file that was registered
+			want(t, "in segments", a.InSegments, false)
+		}
+	}},
+	{name: "an atom that is not there", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		_, err := r.FileAtom(t.Context(), 4711)
+		wantIs(t, err, ingest.ErrNotFound)
+		_, err = r.FileAtomWithDigest(t.Context(), ingest.Sum(nil))
+		wantIs(t, err, ingest.ErrNotFound)
+		gone := ingest.FileAtom{ID: 4711, Digest: ingest.Sum(nil), Locator: path}
+		_, changed, err := r.PlaceAtom(t.Context(), r.lease, gone, stored("x"))
+		must(t, err)
+		want(t, "placed", changed, false)
+		cleared, err := r.ClearLocator(t.Context(), r.lease, gone)
+		must(t, err)
+		want(t, "cleared", cleared, false)
+	}},
+	{name: "a row that another program changes is left alone", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		for what, change := range map[string]string{
+			"path":    `UPDATE Atoms SET PayloadLocator = 'elsewhere' WHERE AtomId = @p1`,
+			"case":    `UPDATE Atoms SET PayloadLocator = 'd:\models\BLOBS\x' WHERE AtomId = @p1`,
+			"no path": `UPDATE Atoms SET PayloadLocator = NULL WHERE AtomId = @p1`,
+			"address": `UPDATE Atoms SET BlobUri = 'https://elsewhere' WHERE AtomId = @p1`,
+		} {
+			p := stored(what)
+			a := r.atom(p.Digest, path, `{}`, 0)
+			r.exec(change, a.ID)
+			r.unplaced("a row with another "+what, a, p)
+			cleared, err := r.ClearLocator(t.Context(), r.lease, a)
+			must(t, err)
+			want(t, "cleared", cleared, false)
+		}
+		a := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 0)
+		other := ingest.Sum([]byte("other"))
+		r.exec(`UPDATE Atoms SET ContentHash = @p1 WHERE AtomId = @p2`, other[:], a.ID)
+		r.unplaced("a row with another hash", a, stored("truth"))
+		_, _, err := r.PlaceAtom(t.Context(), r.lease, r.place(r.fileAtom(a.ID), stored("truth")), stored("truth"))
+		wantError(t, err, "a second address")
+	}},
+	{name: "nothing changes under a lease that was lost", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := stored("x")
+		a := r.atom(p.Digest, path, `{}`, 0)
+		lost := r.lease
+		lost.Token--
+		_, _, err := r.PlaceAtom(t.Context(), lost, a, p)
+		wantIs(t, err, ingest.ErrLeaseLost)
+		want(t, "atom", show(r.fileAtom(a.ID)), show(a))
+		a = r.place(a, p)
+		_, err = r.ClearLocator(t.Context(), lost, a)
+		wantIs(t, err, ingest.ErrLeaseLost)
+		want(t, "locator", r.fileAtom(a.ID).Locator, path)
+	}},
+	{name: "a path is cleared where there is a copy only", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := stored("x")
+		a := r.atom(p.Digest, path, `{}`, 0)
+		r.clear("a row without a copy", a, false)
+		placed := r.place(a, p)
+		r.clear("a row that was read before", a, false)
+		r.clear("a row with its address", placed, true)
+	}},
+	{name: "a hash that is not of the content is corrected", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := stored("truth")
+		a := r.atom(ingest.Sum([]byte(path)), path, `{"a":1}`, 0)
+		r.refer(a, 1)
+		got := r.place(a, p)
+		want(t, "number", got.ID, a.ID)
+		want(t, "digest", got.Digest, p.Digest)
+		want(t, "metadata", string(got.Metadata), string(a.Metadata))
+		want(t, "references", r.references(a.ID), 1)
+	}},
+	{name: "two atoms of the same content become one", run: func(t *testing.T, db Database) {
+		for _, c := range []struct{ liar, twin int }{{1, 0}, {0, 1}, {2, 1}, {1, 2}, {1, 1}, {0, 0}} {
+			r := start(t, db(t), "/a")
+			p := stored(fmt.Sprint("truth ", c))
+			liar := r.atom(ingest.Sum(fmt.Append(nil, path, c)), path, `{"liar":1}`, c.liar)
+			twin := r.atom(p.Digest, "", `{"twin":1}`, c.twin)
+			r.refer(liar, c.liar)
+			r.refer(twin, c.twin)
+			got := r.place(liar, p)
+			kept, lost := twin, liar
+			if c.liar > c.twin {
+				kept, lost = liar, twin
+			}
+			want(t, "number", got.ID, kept.ID)
+			want(t, "digest", got.Digest, p.Digest)
+			want(t, "address", got.Address.URI, p.Address.URI)
+			want(t, "metadata", string(got.Metadata), string(kept.Metadata))
+			want(t, "locator", got.Locator, path)
+			want(t, "references", r.references(kept.ID), int64(c.liar+c.twin))
+			_, err := r.FileAtom(t.Context(), lost.ID)
+			wantIs(t, err, ingest.ErrNotFound)
+		}
+	}},
+	{name: "the copy of either stays with the one", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := stored("truth")
+		twin := r.place(r.atom(p.Digest, "", `{}`, 0), p)
+		liar := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 2)
+		r.refer(liar, 2)
+		got := r.place(liar, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
+		want(t, "number", got.ID, liar.ID)
+		want(t, "address", got.Address.URI, twin.Address.URI)
+		want(t, "name", got.Address.Name, twin.Address.Name)
+		second := r.place(r.atom(ingest.Sum([]byte("second")), path, `{}`, 0), stored("second"))
+		lie := ingest.Sum([]byte("second lie"))
+		r.exec(`UPDATE Atoms SET ContentHash = @p1 WHERE AtomId = @p2`, lie[:], second.ID)
+		r.refused(second, got, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
+	}},
+	{name: "the atom of a segment becomes that of the file", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", small("/t", "template", ingest.Template))
+		e := r.fill(w) // not complete: no file has the atom yet
+		p := ingest.AtomPlace{Digest: w.sources[0].digest(), Bytes: 8}
+		liar := r.atom(ingest.Sum([]byte("lie")), path, `{"liar":1}`, 0)
+		got := r.place(liar, p)
+		want(t, "locator", got.Locator, path)
+		want(t, "source", got.SourceType, "ollama_blob")
+		want(t, "metadata", string(got.Metadata), `{"liar":1}`)
+		id, err := r.Complete(t.Context(), r.lease, e.ID, 0)
+		must(t, err)
+		r.check()
+		want(t, "in segments", r.fileAtom(got.ID).InSegments, true)
+		must(t, r.Remove(t.Context(), r.lease, id, false))
+		_, _, err = r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		want(t, "locator after gc", r.fileAtom(got.ID).Locator, path)
+	}},
+	{name: "rows of other programs' tables move along", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		r.exec(`CREATE TABLE OtherAtoms (OtherId int NOT NULL PRIMARY KEY, AtomId bigint NOT NULL UNIQUE REFERENCES Atoms (AtomId))`)
+		defer r.exec(`DROP TABLE OtherAtoms`)
+		p := stored("truth")
+		liar := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 0)
+		twin := r.atom(p.Digest, "", `{}`, 0)
+		other := func(of int64) int64 {
+			return r.count(`SELECT COUNT(*) FROM OtherAtoms WHERE AtomId = @p1`, of)
+		}
+		for _, id := range []int64{liar.ID, twin.ID} {
+			r.exec(`INSERT INTO OtherAtoms (OtherId, AtomId) VALUES (@p1, @p1)`, id)
+		}
+		r.refer(liar, 1)
+		r.refused(liar, twin, p) // the table has one row for each atom
+		want(t, "rows", other(liar.ID)+other(twin.ID), 2)
+		want(t, "references", r.references(liar.ID), 1)
+		r.exec(`DELETE FROM OtherAtoms WHERE AtomId = @p1`, twin.ID)
+		r.refer(twin, 3)
+		want(t, "number", r.place(liar, p).ID, twin.ID)
+		want(t, "rows", other(twin.ID), 1)
+		want(t, "references", r.references(twin.ID), 4)
+		r.exec(`DELETE FROM OtherAtoms`)
+	}},
+}
+
+var atomRowTests = []test{
+	{name: "an atom gets its payload in its row", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		const content = "0123456789"
+		p := rowed(content)
+		a := r.atom(ingest.Sum([]byte(path)), path, `{}`, 0)
+		wantIs(t, r.ReadAtom(t.Context(), a, 0, make([]byte, 1)), ingest.ErrNoPayload)
+		got := r.place(a, p)
+		want(t, "in its row", got.InRow, true)
+		want(t, "bytes", got.Bytes, p.Bytes)
+		want(t, "digest", got.Digest, p.Digest)
+		for from := range len(content) + 1 {
+			for to := from; to <= len(content); to++ {
+				into := make([]byte, to-from)
+				must(t, r.ReadAtom(t.Context(), got, int64(from), into))
+				want(t, "bytes", string(into), content[from:to])
+			}
+			var size *ingest.SizeError
+			if err := r.ReadAtom(t.Context(), got, int64(from), make([]byte, 11-from)); !errors.As(err, &size) ||
+				size.Got != 10 || size.Want != 11 {
+				t.Fatalf("beyond the end: %v", err)
+			}
+		}
+		wantIs(t, r.ReadAtom(t.Context(), a, 0, nil), ingest.ErrNotFound) // its hash was corrected
+		needed, err := r.Referenced(t.Context(), []ingest.Digest{p.Digest})
+		must(t, err)
+		want(t, "names that gc keeps", len(needed), 0)
+		all := list(t, r.FileAtoms(t.Context()))
+		want(t, "file atoms", len(all), 1)
+		_, _, err = r.PlaceAtom(t.Context(), r.lease, got, p)
+		wantError(t, err, "a second payload")
+	}},
+	{name: "a payload that is not the atom's is refused", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := rowed("right")
+		a := r.atom(p.Digest, path, `{}`, 0)
+		p.Payload = bytes.NewReader([]byte("wrong"))
+		_, changed, err := r.PlaceAtom(t.Context(), r.lease, a, p)
+		var mismatch *ingest.MismatchError
+		if changed || !errors.As(err, &mismatch) {
+			t.Fatalf("error is %v", err)
+		}
+		p.Bytes = 6
+		_, _, err = r.PlaceAtom(t.Context(), r.lease, a, p)
+		wantError(t, err, "a payload that is too short")
+		p.Bytes = r.MaxAtomPayload() + 1
+		_, _, err = r.PlaceAtom(t.Context(), r.lease, a, p)
+		wantError(t, err, "a payload beyond the limit")
+		want(t, "atom", show(r.fileAtom(a.ID)), show(a))
+	}},
+	{name: "an empty payload", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := rowed("")
+		got := r.place(r.atom(p.Digest, path, `{}`, 0), p)
+		want(t, "in its row", got.InRow, true)
+		must(t, r.ReadAtom(t.Context(), got, 0, nil))
+		r.clear("an empty payload", got, true)
+	}},
+	{name: "a path is not cleared beside a payload that is damaged", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := rowed("right")
+		got := r.place(r.atom(p.Digest, path, `{}`, 0), p)
+		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("wrong"), got.ID)
+		r.clear("a damaged payload", got, false)
+		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("right"), got.ID)
+		r.clear("a payload", got, true)
+	}},
+	{name: "the one of two that has a payload in its row is kept", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := rowed("truth")
+		twin := r.place(r.atom(p.Digest, "", `{}`, 0), p)
+		liar := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 2)
+		r.refer(liar, 2)
+		got := r.place(liar, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
+		want(t, "number", got.ID, twin.ID)
+		want(t, "references", r.references(got.ID), 2)
+		into := make([]byte, 5)
+		must(t, r.ReadAtom(t.Context(), got, 0, into))
+		want(t, "payload", string(into), "truth")
+		want(t, "locator", got.Locator, path)
+	}},
+}

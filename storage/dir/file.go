@@ -1,0 +1,137 @@
+package dir
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// copyBytes is how many bytes of a file are in memory while it is copied.
+const copyBytes = 1 << 20
+
+// PutFile stores the first size bytes of file under their digest; see ingest.FileStore. The file's own name is not
+// used. A payload that is there is read, and written over if it is damaged.
+func (s *Store) PutFile(ctx context.Context, _ string, digest ingest.Digest, file io.ReaderAt,
+	size int64) (ingest.Address, error) {
+	err := s.try(ctx, func() error {
+		if err := s.prepare(); err != nil {
+			return err
+		}
+		if s.holds(digest, size) || s.takeBack(digest, size) {
+			if right, err := s.isRight(ctx, digest, size); err != nil || right {
+				return errors.Join(err, s.syncFolder(s.fanOut(digest)))
+			}
+		}
+		return s.writeFile(ctx, digest, io.NewSectionReader(file, 0, size), size)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		s.preparing.Lock()
+		s.prepared = false
+		s.preparing.Unlock()
+	}
+	if err != nil {
+		return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
+	}
+	a := address(digest, 0)
+	a.Bytes = size
+	return a, nil
+}
+
+// isRight reads the payload of digest and compares it.
+func (s *Store) isRight(ctx context.Context, digest ingest.Digest, size int64) (bool, error) {
+	f, err := s.open(digest)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := copyTo(ctx, h, f)
+	return n == size && ingest.Digest(h.Sum(nil)) == digest, err
+}
+
+// writeFile is write for a file: its bytes have their digest before they have its name.
+func (s *Store) writeFile(ctx context.Context, digest ingest.Digest, file io.Reader, size int64) error {
+	temporary := filepath.Join(s.folder(temporaries), temporaryName())
+	final := s.payload(digest)
+	err := s.copyTemporary(ctx, temporary, digest, file, size)
+	if err == nil {
+		err = s.do("rename", final, func() error { return rename(temporary, final) })
+	}
+	if err != nil {
+		// Gone already if the rename took place all the same: then nothing is left to remove.
+		_ = s.do("remove", temporary, func() error { return os.Remove(temporary) })
+		return err
+	}
+	return s.syncFolder(filepath.Dir(final))
+}
+
+// copyTemporary copies file to a new one at path and syncs it. It refuses what does not have digest and size.
+func (s *Store) copyTemporary(ctx context.Context, path string, digest ingest.Digest, file io.Reader,
+	size int64) (err error) {
+	var f *os.File
+	err = s.do("create", path, func() (err error) {
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		return err
+	})
+	if f != nil {
+		defer func() {
+			if closed := f.Close(); err == nil {
+				err = closed
+			}
+		}()
+	}
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	err = s.do("write", path, func() error { return copyWhole(ctx, f, h, file, size) })
+	if err != nil {
+		return err
+	}
+	if got := ingest.Digest(h.Sum(nil)); got != digest {
+		return &ingest.MismatchError{Want: digest, Got: got}
+	}
+	return s.do("sync", path, f.Sync)
+}
+
+// copyWhole copies file, which must have size bytes, to f and h.
+func copyWhole(ctx context.Context, f io.Writer, h hash.Hash, file io.Reader, size int64) error {
+	n, err := copyTo(ctx, io.MultiWriter(f, h), file)
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("at byte %d of %d: %w", n, size, err)
+	}
+	return nil
+}
+
+// copyTo copies until the end, as long as ctx lasts.
+func copyTo(ctx context.Context, to io.Writer, from io.Reader) (n int64, err error) {
+	buffer := make([]byte, copyBytes)
+	for {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		read, err := io.ReadFull(from, buffer)
+		if _, failed := to.Write(buffer[:read]); failed != nil {
+			return n, failed
+		}
+		n += int64(read)
+		switch err {
+		case nil:
+		case io.EOF, io.ErrUnexpectedEOF:
+			return n, nil
+		default:
+			return n, err
+		}
+	}
+}
