@@ -28,6 +28,15 @@ type FileAtom struct {
 	Created    time.Time // CreatedAt
 }
 
+// Trusted reports whether the digest is what a name claims, by the row's Metadata: the file was registered unread.
+func (a FileAtom) Trusted() bool {
+	var said struct {
+		Computed *bool `json:"digest_computed"`
+	}
+	err := json.Unmarshal(a.Metadata, &said) // another program's may be anything
+	return err == nil && said.Computed != nil && !*said.Computed
+}
+
 // Atoms is what a catalogue knows of files that are stored whole.
 type Atoms interface {
 	// FileAtoms yields the atoms with a locator, a payload or an address, by ID.

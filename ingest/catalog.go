@@ -53,6 +53,26 @@ type Writer interface {
 	// weights that are stored. Each file must be complete in this or another model; files that the
 	// model lacks are copied, and files with tensors of another model are refused.
 	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
+
+	// Register makes the rows of a model whose files stay where they are: the model, in state ModelRegistered, its
+	// files and tensors, no segments, and for each file an atom that says where the file is. content is parallel to
+	// the model's files. It returns the model that has the name then:
+	//
+	//   - A complete model that has all of the files gets the name, and nothing is registered.
+	//   - Else a registered model with the same weights gets the name, and the files that it lacks.
+	//   - Else a new model is made.
+	//
+	// The files of a registered model can change at any time. If the file at one of the paths has other content than
+	// a registered model of the same name says, that model loses the name, and is removed with its last one. Complete
+	// does the same, and takes over the names of registered models all of whose files are complete then.
+	Register(ctx context.Context, lease Lease, model *Model, content []FileContent) (ModelID, error)
+}
+
+// FileContent is what is known of the content of a file that is registered.
+type FileContent struct {
+	Digest  Digest
+	Trusted bool   // the digest is what the file's name claims; nothing was read
+	Locator string // absolute path of the file, without links
 }
 
 // RowPayloads are the payloads that a catalogue keeps in its own rows: FILESTREAM, varbinary(max),
@@ -113,6 +133,8 @@ type Reader interface {
 	// Unchanged returns the complete file that was read from path when it had this size and
 	// modification time (in nanoseconds since 1970); ErrNotFound, wrapped, if there is none.
 	Unchanged(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
+	// Registered is Unchanged for a file of a registered model.
+	Registered(ctx context.Context, path string, bytes int64, modified int64) (StoredFile, error)
 	// ModelsNamed returns the models with a name, by ID. Like ModelsWithDigest and FileWithDigest,
 	// it leaves out models in state ModelRemoving.
 	ModelsNamed(ctx context.Context, name string) ([]ModelID, error)

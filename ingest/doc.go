@@ -24,6 +24,7 @@
 //	pipeline.Run     reads once, hashes file and segments, puts      -> Store.Put
 //	                 records batches, payload before row             -> Catalog.Record
 //	                 closes the model when every byte has a row      -> Catalog.Complete
+//	register         catalogues files where they are, without a copy -> Catalog.Register
 //	reader.Reader    returns the bytes, checks each segment          <- Catalog.Segments, Store.Get
 //	gc, remove       delete what no row needs                        -> Store.Delete
 //

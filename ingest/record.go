@@ -22,6 +22,8 @@ type ModelState string
 const (
 	ModelOpen     ModelState = "open"
 	ModelComplete ModelState = "complete"
+	// ModelRegistered is a model whose files are stored whole, where their atoms say, without segments.
+	ModelRegistered ModelState = "registered"
 	// ModelRemoving is a model whose rows are being deleted. Only list, show, rm and gc handle it.
 	ModelRemoving ModelState = "removing"
 )
@@ -131,11 +133,15 @@ type StoredFile struct {
 	Bytes    int64
 	Modified time.Time
 	Expected Digest
-	Digest   Digest // zero until the file is complete
+	Digest   Digest // zero until the file is complete, or registered
 	Recorded int64  // bytes that have rows
 	Tensors  int64
-	// SegmentBytes is the maximum segment size of the file's plan.
+	// SegmentBytes is the maximum segment size of the file's plan; 0 if Whole is set.
 	SegmentBytes int64
+	// Atom is the file's row of Atoms; 0 until its model is complete.
+	Atom int64
+	// Whole says that the file has no segments: it is in a registered model, and the FileAtom says where its bytes are.
+	Whole bool
 }
 
 // Layer is a tensor of a recorded model.

@@ -23,7 +23,8 @@ func newExport(p *program) *cobra.Command {
 		Short: "Write a model's files, checked against their SHA-256",
 		Long: `Write a model's files, and check each against its SHA-256. A file gets its name when it is complete
 and correct. A model of several files is written to a folder, each file under its own name. An Ollama
-model also has a template, licences and a manifest; --weights omits them.
+model also has a template, licences and a manifest; --weights omits them. The files of a registered model
+are copied from their paths.
 
 ` + modelArgument,
 		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",
@@ -54,8 +55,10 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	if err != nil {
 		return err
 	}
-	if err := p.requireStore(ctx, h); err != nil {
-		return err
+	if m.State != ingest.ModelRegistered {
+		if err := p.requireStore(ctx, h); err != nil {
+			return err
+		}
 	}
 	if weights {
 		m.Files = slices.DeleteFunc(m.Files, func(f ingest.StoredFile) bool { return f.Role != ingest.Weights })

@@ -18,7 +18,7 @@ import (
 // TestKillLocators kills migrations of locators at random moments, beside a second process that migrates and a writer
 // that changes rows. INGEST_TEST_KILLS says how many, for each place that files go to.
 func TestKillLocators(t *testing.T) {
-	if outsideRace(t) {
+	if rerunWithoutRace(t) {
 		return
 	}
 	kills := 14

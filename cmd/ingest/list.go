@@ -11,8 +11,10 @@ import (
 
 func newList(p *program) *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Short:   "List models with their size, tensors, segments and shared bytes",
+		Use:   "list",
+		Short: "List models with their size, tensors, segments and shared bytes",
+		Long: `List models with their size, tensors, segments and shared bytes. The bytes of a registered model are not stored,
+but at the paths that show prints, until they are migrated.`,
 		Example: "  ingest list\n  ingest list --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context()) },
@@ -39,8 +41,12 @@ func (p *program) list(ctx context.Context) error {
 			digest = m.Files[0].Digest.Short()
 		}
 		names := strings.Join(append([]string{m.Name}, otherNames(m)...), ", ")
+		stored, err := storedBytes(ctx, catalog, m)
+		if err != nil {
+			return err
+		}
 		rows = p.flush(append(rows, []any{m.ID, names, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors,
-			m.Segments, human(m.BytesStored), human(m.BytesShared), digest}))
+			m.Segments, stored, human(m.BytesShared), digest}))
 	}
 	if !p.json {
 		p.table(rows)

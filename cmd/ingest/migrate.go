@@ -165,7 +165,9 @@ func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []st
 	}
 	for _, reference := range references {
 		m, err := ingest.FindModel(ctx, catalog, reference)
-		if err == nil && m.State != ingest.ModelComplete {
+		if err == nil && m.State == ingest.ModelRegistered {
+			err = fmt.Errorf("model %d is registered, and has no segments: `ingest migrate locators` moves its files", m.ID)
+		} else if err == nil && m.State != ingest.ModelComplete {
 			err = fmt.Errorf("model %d is not complete: `ingest resume` continues it", m.ID)
 		}
 		if err != nil {

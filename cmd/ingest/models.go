@@ -64,18 +64,9 @@ a file that you name is ingested.
 }
 
 func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) error {
-	for i, path := range paths {
-		if path == "" {
-			return usage("PATH is empty: is a variable unset?")
-		}
-		if strings.Contains(path, "://") {
-			return usage("PATH %s: want a file or a folder, not a URL", redact(path))
-		}
-		absolute, err := filepath.Abs(path)
-		if err != nil {
-			return err
-		}
-		paths[i] = absolute
+	paths, err := absolute(paths)
+	if err != nil {
+		return err
 	}
 	if f.dryRun {
 		return p.dryRun(ctx, f, paths)
@@ -86,6 +77,24 @@ func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) er
 	}
 	request := ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options}
 	return p.runModels(ctx, f, request)
+}
+
+// absolute returns paths of files and folders that do not depend on the current folder.
+func absolute(paths []string) ([]string, error) {
+	all := make([]string, len(paths))
+	for i, path := range paths {
+		if path == "" {
+			return nil, usage("PATH is empty: is a variable unset?")
+		}
+		if strings.Contains(path, "://") {
+			return nil, usage("PATH %s: want a file or a folder, not a URL", redact(path))
+		}
+		var err error
+		if all[i], err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // jobOptions returns the settings that resume restores.

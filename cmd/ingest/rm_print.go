@@ -53,8 +53,12 @@ func (p *program) printRmModel(m ingest.Removal) {
 		rows = append(rows, []any{"  file", f.Name, string(f.Role), human(f.Bytes)})
 	}
 	p.table(rows)
-	fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
-		human(m.Freed), human(m.Shared))
+	if m.Model.State == ingest.ModelRegistered {
+		fmt.Fprintf(p.stdout, "  its files stay where they are\n")
+	} else {
+		fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
+			human(m.Freed), human(m.Shared))
+	}
 	for _, r := range m.Foreign {
 		fmt.Fprintf(p.stdout, "  %s of another program: %s.%s refers to %s\n", plural(int(r.Rows), "row"),
 			ingest.Printable(r.Table), ingest.Printable(r.Column), ingest.Printable(r.Refers))

@@ -78,8 +78,9 @@ Interrupted runs resume when you run the same command again.
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
 		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
-	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
-		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
+	root.AddCommand(newModels(p), newRegister(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
+		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRename(p), newRm(p), newGC(p), newSchema(p),
+		newVersion(p))
 	asUsage(root)
 	return root
 }

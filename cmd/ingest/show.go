@@ -21,7 +21,8 @@ func newShow(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show MODEL",
 		Short: "Show a model's files, names, metadata, tensors and segments",
-		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments.
+		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments. Of a registered model,
+show says where its files are.
 
 ` + modelArgument,
 		Example: "  ingest show llama3:latest\n  ingest show 7 --segments",
@@ -43,6 +44,9 @@ func (p *program) show(ctx context.Context, reference string, segments bool) err
 		return err
 	}
 	p.showModel(m)
+	if err := p.showPlaces(ctx, catalog, m); err != nil {
+		return err
+	}
 	if err := p.showLayers(ctx, catalog, m); err != nil || !segments {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,9 @@ and must not have been overwritten. Overwritten blobs are read. This does not de
 service lost; --read reads all blobs. With --server, SQL Server hashes the payloads in its rows and
 transfers none of them. Verify then relies on the rows for the SHA-256 of whole files.
 
+Of a registered model, verify reads the files at their paths, and reports those that are missing, changed or
+damaged. It repairs none of them.
+
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
 		Args:    cobra.MaximumNArgs(1),
@@ -56,8 +60,15 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		return err
 	}
 	defer h.catalog.Close()
-	if err := p.requireStore(ctx, h); err != nil {
+	models, err := modelsToVerify(ctx, h.catalog, args)
+	if err != nil {
 		return err
+	}
+	registered := func(m ingest.Summary) bool { return m.State == ingest.ModelRegistered }
+	if len(models) == 0 || slices.ContainsFunc(models, func(m ingest.Summary) bool { return !registered(m) }) {
+		if err := p.requireStore(ctx, h); err != nil {
+			return err
+		}
 	}
 	if server && !sqlserver.IsAddress(p.catalog) {
 		return errors.New("--server needs a catalogue on SQL Server: omit it to read the payloads")
@@ -70,11 +81,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		}
 		defer copied.Close()
 	}
-	models, err := modelsToVerify(ctx, h.catalog, args)
-	if err != nil {
-		return err
+	if copied != nil && registered(models[0]) {
+		return fmt.Errorf("--repair: model %d is registered, and its files are not ours to write: put them back where "+
+			"they were, or register them where they are", models[0].ID)
 	}
-	v := &verification{program: p, progress: &ingest.Progress{}}
+	v := &verification{program: p, progress: &ingest.Progress{}, seen: map[int64]bool{}}
 	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) &&
 		h.store != nil && !read}
 	if copied != nil {
@@ -95,7 +106,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
 			"ingest its file again")
 	}
-	if v.damaged > v.missingRows && repair == "" {
+	if v.atPaths > 0 {
+		fmt.Fprintln(p.stderr, "ingest: hint: verify does not repair registered files: restore them at their paths, or "+
+			"register what is there now")
+	}
+	if v.damaged > v.missingRows+v.atPaths && repair == "" {
 		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
 	}
 	if v.missing > 0 {
@@ -110,7 +125,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, library, args[0])
-		if err == nil && m.State != ingest.ModelComplete {
+		if err == nil && m.State != ingest.ModelComplete && m.State != ingest.ModelRegistered {
 			err = fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
 		}
 		if err == nil && len(m.Files) == 0 {
@@ -123,7 +138,7 @@ func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) (
 		if err != nil {
 			return nil, err
 		}
-		if m.State == ingest.ModelComplete {
+		if m.State == ingest.ModelComplete || m.State == ingest.ModelRegistered {
 			models = append(models, m)
 		}
 	}
@@ -140,7 +155,10 @@ type verification struct {
 	damaged, repaired int
 	missing           int // of damaged
 	missingRows       int // of damaged
+	atPaths           int // of damaged, registered files
 	files             int // that are stored whole, and were verified
+	// seen are the atoms of files of registered models, which were verified with them.
+	seen map[int64]bool
 }
 
 // run verifies the models. If it may write, it runs as a job, which excludes gc.
@@ -181,6 +199,9 @@ func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 	var failed error
 	for _, file := range m.Files {
+		if file.Whole {
+			v.seen[file.Atom] = true
+		}
 		err := v.verifier.Verify(ctx, file, func(d reader.Damage) { v.found(m, d) })
 		if ctx.Err() != nil {
 			return err
@@ -200,6 +221,14 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	case d.Repaired:
 		state = "repaired"
 		v.repaired++
+	case d.File.Whole:
+		v.damaged++
+		v.atPaths++
+		if d.Missing() {
+			state = "missing"
+		} else if d.Replaced() {
+			state = "changed"
+		}
 	case d.Missing():
 		state = "missing"
 		v.damaged++

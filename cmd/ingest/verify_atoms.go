@@ -19,7 +19,7 @@ func (v *verification) atoms(ctx context.Context, h *env) error {
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		if !a.InRow && a.Address.URI == "" {
+		if !a.InRow && a.Address.URI == "" || v.seen[a.ID] {
 			continue
 		}
 		if !a.InRow {

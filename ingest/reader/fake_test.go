@@ -26,6 +26,8 @@ type fake struct {
 	stat     map[int64]error // by offset
 	get      func(ingest.Digest) error
 
+	atom ingest.FileAtom // of w.file, if it is stored whole
+
 	mu       sync.Mutex
 	got      int // calls of Get and ReadPayload
 	replaced map[int64]ingest.Address
@@ -107,6 +109,31 @@ func (w *fake) ReadPayload(_ context.Context, s ingest.StoredSegment, into []byt
 	return fill(into, payload, ok)
 }
 
+func (w *fake) FileAtom(_ context.Context, id int64) (ingest.FileAtom, error) {
+	if id != w.atom.ID {
+		return ingest.FileAtom{}, ingest.ErrNotFound
+	}
+	return w.atom, nil
+}
+
+// ReadAtom reads the row of the atom, which has the file's content.
+func (w *fake) ReadAtom(_ context.Context, _ ingest.FileAtom, offset int64, into []byte) error {
+	defer w.lock(1)()
+	if offset+int64(len(into)) > int64(len(w.content)) {
+		return &ingest.SizeError{Want: offset + int64(len(into)), Got: int64(len(w.content))}
+	}
+	copy(into, w.content[offset:])
+	return nil
+}
+
+// FileWithDigest returns the file in segments.
+func (w *fake) FileWithDigest(_ context.Context, digest ingest.Digest) (ingest.StoredFile, error) {
+	if digest != w.file.Digest {
+		return ingest.StoredFile{}, ingest.ErrNotFound
+	}
+	return w.file, nil
+}
+
 func (w *fake) HashPayload(_ context.Context, s ingest.StoredSegment) (ingest.Digest, error) {
 	defer w.lock(0)()
 	payload, ok := w.inRow[s.RowID]
@@ -134,10 +161,13 @@ func (w *fake) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, of
 			return err
 		}
 	}
-	if offset != 0 {
+	if offset != 0 && digest != w.atom.Digest {
 		return errors.New("a partial read")
 	}
 	payload, ok := w.inStore[digest]
+	if ok && digest == w.atom.Digest {
+		payload = payload[offset : offset+int64(len(into))]
+	}
 	return fill(into, payload, ok)
 }
 
@@ -178,8 +208,4 @@ func (w *fake) corrupt(i int, change func([]byte) []byte) {
 	} else {
 		delete(w.inRow, s.RowID)
 	}
-}
-
-func (w *fake) ReadAtom(context.Context, ingest.FileAtom, int64, []byte) error {
-	return ingest.ErrNoPayload
 }

@@ -42,6 +42,9 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again to resume it",
 			ingest.Printable(f.stored.Name))
 	}
+	if f.stored.Whole {
+		return f.writeWhole(w, 0, f.stored.Bytes)
+	}
 	whole := sha256x2.New()
 	n, err := f.write(w, 0, f.stored.Bytes, whole)
 	if err == nil {
@@ -53,11 +56,14 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 }
 
 // WriteRange writes the bytes [from, to) to w. It checks the SHA-256 of each segment before it
-// writes any of it.
+// writes any of it. It cannot check a part of a file that is stored whole.
 func (f *File) WriteRange(w io.Writer, from, to int64) (int64, error) {
 	if from < 0 || to < from || to > f.stored.Bytes {
 		return 0, fmt.Errorf("bytes %d to %d of %s, which has %d: %w", from, to, ingest.Printable(f.stored.Name),
 			f.stored.Bytes, io.EOF)
+	}
+	if f.stored.Whole {
+		return f.writeWhole(w, from, to)
 	}
 	return f.write(w, from, to, nil)
 }
@@ -98,6 +104,9 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 func (f *File) ReadAt(p []byte, offset int64) (n int, err error) {
 	if offset < 0 {
 		return 0, fmt.Errorf("read %s at byte %d", ingest.Printable(f.stored.Name), offset)
+	}
+	if f.stored.Whole {
+		return f.readWhole(p, offset)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -26,8 +26,7 @@ import (
 type Catalog interface {
 	Segments
 	ingest.RowPayloads
-	// ReadAtom is that of ingest.Atoms.
-	ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) error
+	Whole
 }
 
 // Store is the part of ingest.Store that a Reader needs.

@@ -46,6 +46,9 @@ type Damage struct {
 // Missing reports whether the payload is missing.
 func (d Damage) Missing() bool { return errors.Is(d.Reason, ingest.ErrNoPayload) }
 
+// Replaced reports whether there is another file where the one that was registered should be.
+func (d Damage) Replaced() bool { return errors.Is(d.Reason, ErrReplaced) }
+
 // verification is one call of Verify.
 type verification struct {
 	*Verifier
@@ -62,6 +65,9 @@ type verification struct {
 // If an intact payload was overwritten since its row was recorded, the rows get the new ETag. An
 // error means that Verify could not finish.
 func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found func(Damage)) error {
+	if file.Whole {
+		return v.verifyWhole(ctx, file, found)
+	}
 	p, err := v.pass(file, 0, math.MaxInt64)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Complete", completeTests},
 		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Library", libraryTests},
 		{"Keeper", keeperTests},
-		{"Clock", clockTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
+		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
 		{"Property", propertyTests}, {"Atoms", atomTests},
 	} {

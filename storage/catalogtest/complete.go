@@ -24,7 +24,7 @@ var completeTests = []test{
 				Path: src.Path, Format: src.Format,
 				Bytes: src.Bytes, Modified: changed, Expected: w.model.Files[i].Expected, Digest: src.digest(),
 				Recorded: src.Bytes,
-				Tensors:  int64(len(src.Tensors)), SegmentBytes: ingest.MinSegmentBytes})
+				Tensors:  int64(len(src.Tensors)), SegmentBytes: ingest.MinSegmentBytes, Atom: f.Atom})
 		}
 		want(t, "names", len(s.Names), 1)
 		want(t, "files of the name", len(s.Names[0].Files), 2)

@@ -115,6 +115,13 @@ func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.Mo
 	return effect(f.hook, "Attach", func() error { return f.Catalog.Attach(ctx, lease, model, name, files) })
 }
 
+func (f *faulty) Register(ctx context.Context, lease ingest.Lease, model *ingest.Model,
+	content []ingest.FileContent) (ingest.ModelID, error) {
+	return act(f.hook, "Register", func() (ingest.ModelID, error) {
+		return f.Catalog.Register(ctx, lease, model, content)
+	})
+}
+
 func (f *faulty) Models(ctx context.Context) iter.Seq2[ingest.Summary, error] {
 	return sequence(f.hook, "Models", f.Catalog.Models(ctx))
 }
@@ -133,6 +140,12 @@ func (f *faulty) Segments(ctx context.Context, file ingest.FileID, from int64) i
 
 func (f *faulty) LastSegment(ctx context.Context, file ingest.FileID) (ingest.StoredSegment, error) {
 	return act(f.hook, "LastSegment", func() (ingest.StoredSegment, error) { return f.Catalog.LastSegment(ctx, file) })
+}
+
+func (f *faulty) Registered(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {
+	return act(f.hook, "Registered", func() (ingest.StoredFile, error) {
+		return f.Catalog.Registered(ctx, path, bytes, modified)
+	})
 }
 
 func (f *faulty) Unchanged(ctx context.Context, path string, bytes, modified int64) (ingest.StoredFile, error) {

@@ -36,6 +36,7 @@ var fencingTests = []test{
 		refused["RemoveName"] = old.RemoveName(t.Context(), r.lease, complete, "c")
 		refused["Rename"] = old.Rename(t.Context(), r.lease, complete, "c", "d")
 		_, _, refused["Unreferenced"] = old.Unreferenced(t.Context(), r.lease, true)
+		_, refused["Register"] = old.Register(t.Context(), r.lease, w.model, w.content())
 		_, refused["Begin"] = old.Begin(t.Context(), r.lease, w.model, w.plans)
 		_, refused["Complete"] = old.Complete(t.Context(), r.lease, e.ID, 0)
 		refused["Record in rows"] = old.Record(t.Context(), r.lease, withPayloads(batches[1]))

@@ -74,6 +74,9 @@ func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f inges
 		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, but %d bytes are recorded", f.ID,
 			m.ID, at, f.Recorded)
 	}
+	if m.State == ingest.ModelRegistered && (f.Digest.IsZero() || !f.Whole || f.Recorded != 0) {
+		return segments, fmt.Errorf("file %d of registered model %d: %+v", f.ID, m.ID, f)
+	}
 	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Expected.IsZero() &&
 		f.Expected != f.Digest) {
 		return segments, fmt.Errorf("file %d of complete model %d is incomplete: %+v", f.ID, m.ID, f)

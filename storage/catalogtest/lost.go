@@ -15,7 +15,7 @@ var errInjected = errors.New("injected")
 var writes = map[string]bool{
 	"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true, "Complete": true,
 	"Abandon": true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true,
-	"Remove": true, "RemoveName": true, "Rename": true,
+	"Remove": true, "RemoveName": true, "Rename": true, "Register": true,
 }
 
 var lostTests = []test{
@@ -149,6 +149,11 @@ func (p patient) Abandon(ctx context.Context, lease ingest.Lease, model ingest.M
 func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
 	files []ingest.FileID) error {
 	return retryEffect(func() error { return p.Catalog.Attach(ctx, lease, model, name, files) })
+}
+
+func (p patient) Register(ctx context.Context, lease ingest.Lease, model *ingest.Model,
+	content []ingest.FileContent) (ingest.ModelID, error) {
+	return retry(func() (ingest.ModelID, error) { return p.Catalog.Register(ctx, lease, model, content) })
 }
 
 func (p patient) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {

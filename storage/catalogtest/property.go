@@ -22,7 +22,7 @@ var propertyTests = []test{
 			m.reopen(rt)
 			rt.Repeat(map[string]func(*rapid.T){
 				"begin": m.begin, "record": m.record, "repeat": m.repeat, "complete": m.finish,
-				"abandon": m.abandon, "remove": m.remove, "collect": m.collect, "reopen": m.reopen, "": m.check,
+				"register": m.register, "abandon": m.abandon, "remove": m.remove, "collect": m.collect, "reopen": m.reopen, "": m.check,
 			})
 			m.must(rt, Check(t.Context(), c, nil))
 			m.must(rt, c.Close())
@@ -106,6 +106,18 @@ func (m *machine) begin(rt *rapid.T) {
 		return
 	}
 	m.open[w.model.Name] = &attempt{w, e, make([]int64, len(w.sources))}
+}
+
+// register registers a model, which may be complete, and which may be registered already.
+func (m *machine) register(rt *rapid.T) {
+	w := rapid.SampledFrom(pool).Draw(rt, "work")()
+	id, err := m.c.Register(m.t.Context(), m.lease, w.model, w.content())
+	m.must(rt, err)
+	s, err := m.c.Model(m.t.Context(), id)
+	m.must(rt, err)
+	if s.State != ingest.ModelRegistered && !m.complete[id] {
+		rt.Fatalf("model %d was registered, and is %s", id, s.State)
+	}
 }
 
 func (m *machine) record(rt *rapid.T) {
@@ -211,6 +223,9 @@ func (m *machine) check(rt *rapid.T) {
 	models := 0
 	for s, err := range m.c.Models(m.t.Context()) {
 		m.must(rt, err)
+		if s.State == ingest.ModelRegistered {
+			continue
+		}
 		models++
 		if (s.State == ingest.ModelComplete) != m.complete[s.ID] {
 			rt.Fatalf("model %d is %s", s.ID, s.State)

@@ -15,7 +15,7 @@ type scripted struct {
 	lease ingest.Lease
 }
 
-// script ingests two models with the same weights, attaches a template to them, abandons a third,
+// script registers two models and ingests one of them, ingests two models with the same weights, attaches a template to them, abandons a third,
 // and collects garbage: it calls each writing verb at least once. process identifies the holder;
 // holders with another number count as dead.
 func script(t *testing.T, c ingest.Catalog, process int) error {
@@ -26,12 +26,21 @@ func script(t *testing.T, c ingest.Catalog, process int) error {
 		return err
 	}
 	s := &scripted{t, c, lease}
-	for _, step := range []func() error{s.ingest, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
+	for _, step := range []func() error{s.register, s.ingest, s.join, s.rename, s.remove, s.giveUp, s.collect, s.move} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return c.CloseJob(t.Context(), lease, ingest.Outcome{State: ingest.JobComplete})
+}
+
+func (s *scripted) register() error {
+	for _, w := range []work{newWork("one", gguf("/1.gguf", "m")), newWork("kept", gguf("/kept.gguf", "kept"))} {
+		if _, err := s.Register(s.Context(), s.lease, w.model, w.content()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scripted) ingest() error {

@@ -26,6 +26,25 @@ type fileAtomRow struct {
 
 // newFileAtom describes a file of the model called name.
 func newFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) fileAtomRow {
+	atom, meta := describeFile(name, file, now)
+	atom.Metadata = mustJSON(meta)
+	return atom
+}
+
+// newRegisteredAtom describes a file that is registered, as content says.
+func newRegisteredAtom(name ingest.Alias, file ingest.StoredFile, content ingest.FileContent, now time.Time) fileAtomRow {
+	file.Path, file.Digest = content.Locator, content.Digest
+	atom, meta := describeFile(name, &file, now)
+	meta.OnDemand = true
+	if content.Trusted {
+		meta.Computed = new(bool)
+	}
+	atom.Metadata = mustJSON(meta)
+	return atom
+}
+
+// describeFile is newFileAtom without the text of the metadata.
+func describeFile(name ingest.Alias, file *ingest.StoredFile, now time.Time) (fileAtomRow, fileMetadata) {
 	atom := fileAtomRow{SourceURI: name.URI, SourceType: fileSource, PayloadLocator: file.Path}
 	meta := fileMetadata{
 		Name: name.Name, Bytes: file.Bytes, Path: file.Path, Registered: now.UTC().Format(time.RFC3339),
@@ -38,8 +57,7 @@ func newFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) file
 	if file.Role == ingest.Weights && file.Tensors > 0 {
 		atom.Subtype = "llm"
 	}
-	atom.Metadata = mustJSON(meta)
-	return atom
+	return atom, meta
 }
 
 // fileMetadata is the JSON in Atoms.Metadata. Other programs read these keys.
@@ -50,4 +68,6 @@ type fileMetadata struct {
 	Path       string  `json:"file_path"`
 	Ollama     string  `json:"ollama_digest,omitempty"`
 	Registered string  `json:"registered_at"`
+	OnDemand   bool    `json:"load_on_demand,omitempty"`
+	Computed   *bool   `json:"digest_computed,omitempty"` // nil where it was
 }

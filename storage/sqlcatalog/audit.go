@@ -54,6 +54,8 @@ var findings = []Finding{
 			OR f.FileAtomId IS NULL OR f.ClaimedHash <> f.ContentHash)`),
 	finding("open", "file of an open model that has an atom",
 		filesOfModels+`m.State = 'open' AND f.FileAtomId IS NOT NULL`),
+	finding("registered", "file of a registered model with segments, or without digest or atom", filesOfModels+`
+		m.State = 'registered' AND (f.RecordedBytes <> 0 OR f.ContentHash IS NULL OR f.FileAtomId IS NULL)`),
 	finding("content", "file whose atom has other content", `SELECT f.ModelFileId AS Id FROM dbo.ModelFiles AS f
 		INNER JOIN dbo.Atoms AS a ON a.AtomId = f.FileAtomId WHERE a.ContentHash <> f.ContentHash`),
 	finding("layer-model", "layer in a file of another model", `SELECT l.LayerId AS Id FROM dbo.ModelLayers AS l

@@ -141,21 +141,34 @@ func (t *Tx) ReadLayers(entry *ingest.Entry, model *ingest.Model) error {
 var (
 	addModel = shared("add-model", `INSERT INTO dbo.Models
 			({cols ModelName ModelType Architecture Config}, ParameterCount, State, IngestionJobId)
-		VALUES ({vals 1 2 3}, {json Models.Config 4}, @p5, 'open', @p6)`)
+		VALUES ({vals 1 2 3}, {json Models.Config 4}, @p5, @p7, @p6)`)
 	// openKey adds the key of an open model's source. It is unique among open models.
 	openKey = differs("open-key")
 )
 
 func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan, key ingest.Digest) (*ingest.Entry,
 	error) {
-	id, err := t.insert(addModel, Text{Column: "Models.ModelName", Value: model.Name},
-		Text{Column: "Models.ModelType", Value: model.Type},
-		Text{Column: "Models.Architecture", Value: model.Architecture, Null: true},
-		Text{Column: "Models.Config", Value: string(model.Metadata), Null: true}, model.Parameters(), lease.Job)
+	segmentBytes := make([]int64, len(plans))
+	for i, plan := range plans {
+		segmentBytes[i] = plan.SegmentBytes()
+	}
+	entry, err := t.addModel(lease, model, ingest.ModelOpen, segmentBytes)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.Exec(openKey, key[:], id); err != nil {
+	return entry, t.Exec(openKey, key[:], entry.ID)
+}
+
+// addModel makes the rows of a model, its files, its name and its tensors. segmentBytes has the size of segments that
+// each file is planned with.
+func (t *Tx) addModel(lease ingest.Lease, model *ingest.Model, state ingest.ModelState, segmentBytes []int64) (
+	*ingest.Entry, error) {
+	id, err := t.insert(addModel, Text{Column: "Models.ModelName", Value: model.Name},
+		Text{Column: "Models.ModelType", Value: model.Type},
+		Text{Column: "Models.Architecture", Value: model.Architecture, Null: true},
+		Text{Column: "Models.Config", Value: string(model.Metadata), Null: true}, model.Parameters(), lease.Job,
+		string(state))
+	if err != nil {
 		return nil, err
 	}
 	entry := &ingest.Entry{ID: ingest.ModelID(id), Files: make([]ingest.FileEntry, len(model.Files))}
@@ -164,7 +177,7 @@ func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.P
 	}
 	files := make([]ingest.FileID, len(model.Files))
 	for i := range model.Files {
-		if files[i], err = t.newFile(entry.ID, i, &model.Files[i], plans[i]); err != nil {
+		if files[i], err = t.newFile(entry.ID, i, &model.Files[i], segmentBytes[i]); err != nil {
 			return nil, err
 		}
 		entry.Files[i].ID = files[i]
@@ -195,14 +208,20 @@ var addFile = shared("add-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx,
 		{cols Role Format FileName SourcePath}, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
 	VALUES (@p1, @p2, {vals 3 4 5 6}, @p7, @p8, @p9, @p10, @p11)`)
 
-func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, plan *ingest.Plan) (ingest.FileID, error) {
+func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, segmentBytes int64) (ingest.FileID, error) {
 	id, err := t.insert(addFile, model, index, Text{Column: "ModelFiles.Role", Value: string(f.Role)},
 		Text{Column: "ModelFiles.Format", Value: f.Format},
-		Text{Column: "ModelFiles.FileName", Value: filepath.Base(f.Path)},
-		Text{Column: "ModelFiles.SourcePath", Value: f.Path},
-		f.Bytes, f.Modified.UnixNano(), digestColumn(f.Expected), plan.SegmentBytes(), len(f.Tensors))
+		fileName(f.Path), sourcePath(f.Path),
+		f.Bytes, f.Modified.UnixNano(), digestColumn(f.Expected), segmentBytes, len(f.Tensors))
 	return ingest.FileID(id), err
 }
+
+// fileName and sourcePath are columns of ModelFiles.
+func fileName(path string) Text {
+	return Text{Column: "ModelFiles.FileName", Value: filepath.Base(path)}
+}
+
+func sourcePath(path string) Text { return Text{Column: "ModelFiles.SourcePath", Value: path} }
 
 var (
 	// findName locks the name's range until the commit, so that the second of two transactions that

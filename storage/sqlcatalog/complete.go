@@ -13,17 +13,21 @@ import (
 func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID,
 	error) {
 	var id ingest.ModelID
+	var replaced []ingest.ModelID
 	err := c.writeLong(ctx, lease, func(t *Tx) error {
 		merged, err := t.mergedInto(model)
 		if err != nil || merged != 0 {
 			id = merged
 			return err
 		}
-		id, err = t.complete(lease, model, into)
+		id, replaced, err = t.complete(lease, model, into)
 		return err
 	})
 	if err == nil && id != model {
 		err = c.clear(ctx, lease, model)
+	}
+	if err == nil {
+		err = c.clearAll(ctx, lease, replaced)
 	}
 	if err != nil {
 		return 0, err
@@ -39,35 +43,47 @@ func (t *Tx) mergedInto(model ingest.ModelID) (id ingest.ModelID, err error) {
 	return id, err
 }
 
-func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (ingest.ModelID, error) {
+// complete returns the model that this one is complete as, and the registered models that gave way to it, which are to
+// be cleared.
+func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (id ingest.ModelID, replaced []ingest.ModelID,
+	err error) {
 	state, job, err := t.state(model)
 	if err != nil || state == ingest.ModelComplete {
-		return model, err
+		return model, nil, err
 	}
 	if state != ingest.ModelOpen {
-		return 0, fmt.Errorf("model %d is %s: it cannot be completed", model, state)
+		return 0, nil, fmt.Errorf("model %d is %s: it cannot be completed", model, state)
 	}
 	if job != lease.Job {
-		return 0, fmt.Errorf("model %d belongs to job %d: %w", model, job, ingest.ErrLeaseLost)
+		return 0, nil, fmt.Errorf("model %d belongs to job %d: %w", model, job, ingest.ErrLeaseLost)
 	}
 	files, err := t.files(model)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	for i := range files {
 		if err := t.whole(&files[i]); err != nil {
-			return 0, fmt.Errorf("model %d: %s: %w", model, files[i].Path, err)
+			return 0, nil, fmt.Errorf("model %d: %s: %w", model, files[i].Path, err)
 		}
+	}
+	overtaken, err := t.overtaken(files)
+	if err != nil {
+		return 0, nil, err
 	}
 	key := contentKey(files.stored())
 	target, err := t.twin(key, files, model, into)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if target == 0 {
-		return model, t.finish(lease, model, files, key)
+		target, err = model, t.finish(lease, model, files, key)
+	} else {
+		err = t.merge(lease, model, target, files)
 	}
-	return target, t.merge(lease, model, target, files)
+	if err == nil {
+		replaced, err = t.replaceRegistered(target, overtaken)
+	}
+	return target, replaced, err
 }
 
 // stateOf locks the row until the commit, so that verbs on the same model run one after the other.
@@ -218,12 +234,14 @@ var (
 	describeAtom = shared("describe-atom", `UPDATE dbo.Atoms
 		SET Subtype = @p2, {set SourceUri 3}, SourceType = @p4, {set PayloadLocator 5},
 			Metadata = {jsononly Atoms.Metadata 6}, UpdatedAt = CASE WHEN @p7 = 1 THEN NULL ELSE {now} END
-		WHERE ContentHash = @p1 AND SourceType = 'ingest_segment'`)
+		WHERE ContentHash = @p1 AND (SourceType = 'ingest_segment' OR `+ours+` AND EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
+			INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId WHERE f.FileAtomId = Atoms.AtomId AND m.State = 'registered'))`)
 	findAtom = shared("find-atom", `SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1`)
 )
 
 // fileAtom finds or adds the atom of a whole file. If the file is a single segment, the segment's
-// atom exists already and becomes the file's as well, unless another file has described it.
+// atom exists already and becomes the file's as well, unless another file has described it. That of a
+// registered file says from then on that the file is stored.
 func (t *Tx) fileAtom(lease ingest.Lease, name ingest.Alias, f *modelFile) (int64, error) {
 	digest := f.Digest[:]
 	added, err := t.Change(addFileAtom, digest, f.Bytes)

@@ -82,12 +82,15 @@ const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_fil
 const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ours
 
 // isUnreferenced selects segment atoms without a reference in the tables that this program knows.
-const isUnreferenced = ` AND SourceType = 'ingest_segment'
+const isUnreferenced = ` AND SourceType = 'ingest_segment'` + nothingRefers + `
+	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
+
+// nothingRefers selects atoms without a reference in these tables, those of jobs aside.
+const nothingRefers = `
 	AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.ModelFiles AS f WHERE f.FileAtomId = Atoms.AtomId)
-	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)
-	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
+	AND NOT EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerAtomId = Atoms.AtomId)`
 
 // noLayer excludes atoms that another program's layers refer to: it is unknown whether their counts
 // include those references.

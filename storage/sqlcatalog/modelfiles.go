@@ -2,6 +2,7 @@ package sqlcatalog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -11,7 +12,6 @@ import (
 type modelFile struct {
 	ingest.StoredFile
 	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
-	Atom                     int64 // 0 until the model is complete
 	State                    ingest.ModelState
 }
 
@@ -21,7 +21,8 @@ type modelFile struct {
 func (f *modelFile) setColumns(modified int64, claim, digest []byte) {
 	f.Modified = time.Unix(0, modified).UTC()
 	copy(f.Expected[:], claim)
-	if f.State == ingest.ModelComplete || f.Recorded == f.Bytes {
+	f.Whole = f.State == ingest.ModelRegistered
+	if f.State == ingest.ModelComplete || f.Whole || f.Recorded == f.Bytes {
 		copy(f.Digest[:], digest)
 	}
 }
@@ -32,11 +33,18 @@ func (f *modelFile) checkWhole(rows, bytes int64) error {
 	switch {
 	case f.Recorded != f.Bytes:
 		return fmt.Errorf("%d of %d bytes are recorded: %w", f.Recorded, f.Bytes, ingest.ErrIncomplete)
-	case f.Digest.IsZero():
-		return fmt.Errorf("its digest is not recorded: %w", ingest.ErrIncomplete)
 	case rows != f.Segments || bytes != f.Bytes:
 		return fmt.Errorf("it has %d rows of %d, with %d bytes of %d: %w", rows, f.Segments, bytes, f.Bytes,
 			ingest.ErrIncomplete)
+	}
+	return f.checkClaim()
+}
+
+// checkClaim makes sure that the digest is known, and is the one that the file claims.
+func (f *modelFile) checkClaim() error {
+	switch {
+	case f.Digest.IsZero():
+		return fmt.Errorf("its digest is not recorded: %w", ingest.ErrIncomplete)
 	case !f.Expected.IsZero() && f.Expected != f.Digest:
 		return fmt.Errorf("digest is %s, but its name or manifest says %s: %w", f.Digest, f.Expected,
 			ingest.ErrIncomplete)
@@ -87,6 +95,21 @@ func (files modelFiles) same(f *modelFile) *modelFile {
 		}
 	}
 	return nil
+}
+
+// have reports whether all of others are among the files, by content and role.
+func (files modelFiles) have(others modelFiles) bool {
+	return !slices.ContainsFunc(others, func(f modelFile) bool { return files.same(&f) == nil })
+}
+
+// withIDs returns the files with these IDs.
+func (files modelFiles) withIDs(ids []ingest.FileID) (chosen modelFiles) {
+	for i := range files {
+		if slices.Contains(ids, files[i].ID) {
+			chosen = append(chosen, files[i])
+		}
+	}
+	return chosen
 }
 
 // weights returns the files that every name of the model covers.

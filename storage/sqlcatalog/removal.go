@@ -115,8 +115,8 @@ func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.
 		switch {
 		case err != nil || state == ingest.ModelRemoving:
 			return err
-		case state == ingest.ModelComplete:
-			return fmt.Errorf("model %d is complete: it cannot be abandoned", model)
+		case state != ingest.ModelOpen:
+			return fmt.Errorf("model %d is %s: it cannot be abandoned", model, state)
 		}
 		if err := t.idle(lease, job); err != nil {
 			return err
@@ -155,6 +155,9 @@ func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.M
 		}
 		if len(rows) > 0 && !cascade {
 			return &ingest.ForeignRowsError{Model: model, Rows: rows}
+		}
+		if state == ingest.ModelRegistered {
+			return t.retire(model)
 		}
 		return t.mark(model)
 	})

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/register"
+)
+
+func newRegister(p *program) *cobra.Command {
+	trust := false
+	c := &cobra.Command{
+		Use:   "register PATH...",
+		Short: "Catalogue model files where they are, without copying them",
+		Long: `Register model files and folders: the catalogue gets rows of their names, files and tensors, and the path of
+each file. Nothing is copied, and each file is read once, for its SHA-256. It finds what ` + "`ingest models`" + ` finds.
+
+list and show present a registered model, and verify, export and cat read its files at their paths. rm removes its
+rows, and no file. If you ingest the same files later, with ` + "`ingest models`" + `, the stored model takes over the
+names of the registered one. If a file has changed, register it again: that replaces what was registered.
+
+--trust-names does not read a file whose name claims its SHA-256, as blobs of Ollama do (sha256-...). Its row then
+says that the digest was not computed. verify reads it; register without --trust-names computes it.
+
+` + exitCodes,
+		Example: "  ingest register /mnt/models\n  ingest register ~/.ollama/models --trust-names",
+		Args:    requireArg("PATH", cobra.MinimumNArgs(1)),
+		RunE:    func(c *cobra.Command, paths []string) error { return p.register(c.Context(), paths, trust) },
+	}
+	c.Flags().BoolVar(&trust, "trust-names", false, "take the SHA-256 from names that claim it, without reading the files")
+	return c
+}
+
+func (p *program) register(ctx context.Context, paths []string, trust bool) error {
+	paths, err := absolute(paths)
+	if err != nil {
+		return err
+	}
+	path, err := p.catalogPath()
+	if err != nil {
+		return err
+	}
+	catalog, err := p.openCatalog(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer catalog.Close()
+	found, err := p.find(ctx, paths)
+	if err != nil {
+		return err
+	}
+	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
+		fmt.Fprintf(p.stderr, "ingest: no files under %s\n", ingest.Printable(strings.Join(paths, ", ")))
+	}
+	progress := &ingest.Progress{}
+	registrar := register.Registrar{Catalog: catalog, TrustNames: trust, Progress: progress, Log: p.log,
+		Parse: format.Parser{HeaderBytes: int64(p.memory) / headerShare}.Parse}
+	request := ingest.JobRequest{Pipeline: "register", Source: strings.Join(paths, "\n"), Paths: paths}
+	stop := p.showProgress(progress)
+	report, err := registrar.Run(ctx, request, found)
+	stop()
+	if report == nil {
+		return err
+	}
+	p.printRegistered(report)
+	switch {
+	case errors.Is(err, ingest.ErrInterrupted):
+		return &codeError{exitInterrupted, errors.New("interrupted; what was registered stays: the same command continues")}
+	case err == nil && len(report.Refused) > 0:
+		return &codeError{code: exitSomeRefused}
+	}
+	return err
+}
+
+// printRegistered prints what a run did.
+func (p *program) printRegistered(r *register.Report) {
+	for _, m := range r.Registered {
+		if !p.json && p.quiet {
+			break
+		}
+		verb, read := "registered", ""
+		if m.Stored {
+			verb = "present"
+		}
+		if m.Trusted > 0 {
+			read = fmt.Sprintf(", %d not read", m.Trusted)
+		}
+		p.emit(map[string]any{"event": verb, "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
+			"files_not_read": m.Trusted}, "%s  model %d  %s  (%s in %s%s)\n", verb, m.Model, ingest.Printable(m.Name),
+			human(m.Bytes), plural(m.Files, "file"), read)
+	}
+	p.printNotes("skipped", r.Skipped)
+	p.printNotes("warning", r.Warnings)
+	p.printNotes("refused", r.Refused)
+	if p.json {
+		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "registered": len(r.Registered),
+			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
+			"seconds": r.Elapsed.Seconds()})
+		return
+	}
+	p.printf("job %d: %s registered, %d skipped, %d refused; %s read, nothing copied; %s\n", r.Job,
+		plural(len(r.Registered), "model"), len(r.Skipped), len(r.Refused), human(r.BytesRead),
+		r.Elapsed.Round(10*time.Millisecond))
+}

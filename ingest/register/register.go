@@ -1,0 +1,271 @@
+// Package register catalogues model files where they are, without copying them.
+//
+// A registered model has the rows of an ingested one, except for segments: the atom of each file says where the file
+// is. The digest is that of the content: every file is read once. With TrustNames it is what the file's name claims, if
+// the name claims a digest, and the file's row says so.
+//
+// Each model is registered in one transaction. After a kill it is registered or it is not, and the next run registers
+// what is missing.
+package register
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/lease"
+	"github.com/hartonomous/ingest/ingest/source"
+)
+
+// Registrar registers models. Its fields are set once, before Run.
+type Registrar struct {
+	Catalog ingest.Catalog
+	// Parse opens a source's files and reads their headers. Trouble with one file is a *SourceError.
+	Parse func(context.Context, ingest.Source) (*ingest.Model, error)
+	// TrustNames takes the digest of a file from its name, where that claims one, and does not read the file.
+	TrustNames bool
+	Progress   *ingest.Progress
+	Log        *slog.Logger // may be nil
+}
+
+// Report is what a run did.
+type Report struct {
+	Job        int64
+	Registered []Outline
+	Skipped    []ingest.Note // models that are registered or stored and did not change, and files left out on purpose
+	Refused    []ingest.Note // files that were refused or failed
+	Warnings   []ingest.Note
+	BytesRead  int64
+	Elapsed    time.Duration
+}
+
+// Outline is a model that was registered.
+type Outline struct {
+	Model ingest.ModelID
+	Name  string
+	Files int
+	Bytes int64
+	// Stored says that a complete model has all of the files: it has one more name.
+	Stored bool
+	// Trusted is how many files were not read.
+	Trusted int
+}
+
+// run is one call of Run.
+type run struct {
+	*Registrar
+	job    ingest.Lease
+	report Report
+}
+
+// Run registers all sources that were found, one after the other, as the job that request asks for. Trouble with single
+// files is in the report, which is nil if the job could not be opened. An error means that the run could not go on, or
+// that ctx ended; what was registered stays so.
+func (g *Registrar) Run(ctx context.Context, request ingest.JobRequest, found ingest.Found) (*Report, error) {
+	begun := time.Now()
+	r := &run{Registrar: g, report: Report{Skipped: found.Skipped, Refused: found.Refused}}
+	err := lease.Run(ctx, g.Catalog, request, g.Log, func(ctx context.Context, job ingest.Lease) error {
+		r.job, r.report.Job = job, job.Job
+		return r.all(ctx, found.Sources)
+	}, r.outcome)
+	if r.job.Job == 0 {
+		return nil, err
+	}
+	r.report.BytesRead = g.Progress.BytesRead.Load()
+	r.report.Elapsed = time.Since(begun)
+	byPath := func(a, b ingest.Note) int { return strings.Compare(a.Path, b.Path) }
+	slices.SortStableFunc(r.report.Refused, byPath)
+	slices.SortStableFunc(r.report.Skipped, byPath)
+	slices.SortStableFunc(r.report.Registered, func(a, b Outline) int { return cmp.Compare(a.Model, b.Model) })
+	return &r.report, err
+}
+
+// outcome is how the job ended.
+func (r *run) outcome(failure error) ingest.Outcome {
+	if failure != nil || len(r.report.Refused) == 0 {
+		return lease.Outcome(failure)
+	}
+	outcome := ingest.Outcome{State: ingest.JobFailed}
+	for _, note := range r.report.Refused {
+		outcome.Problems = append(outcome.Problems, ingest.Problem{Path: note.Path, Reason: note.Reason.Error()})
+	}
+	return outcome
+}
+
+// all registers the sources. One that is refused does not stop the others.
+func (r *run) all(ctx context.Context, sources []ingest.Source) error {
+	sizes := make([]int64, len(sources))
+	for i, s := range sources {
+		for _, f := range s.Files {
+			if info, err := source.Stat(f.Path, f.Root); err == nil {
+				sizes[i] += info.Size()
+			}
+		}
+		r.Progress.BytesTotal.Add(sizes[i])
+		r.Progress.FilesTotal.Add(int64(len(s.Files)))
+	}
+	done := int64(0)
+	for i, s := range sources {
+		err := r.source(ctx, s)
+		var trouble *ingest.SourceError
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.As(err, &trouble):
+			r.report.Refused = append(r.report.Refused, ingest.Note{Path: trouble.Path, Reason: trouble})
+		case err != nil:
+			return err
+		}
+		done += sizes[i]
+		r.Progress.BytesRecorded.Store(done)
+		r.Progress.FilesDone.Add(int64(len(s.Files)))
+	}
+	return nil
+}
+
+// source registers one model, unless it is registered or stored already.
+func (r *run) source(ctx context.Context, s ingest.Source) error {
+	files := make([]knownFile, len(s.Files))
+	for i, f := range s.Files {
+		var err error
+		if files[i], err = r.known(ctx, f); err != nil {
+			return err
+		}
+	}
+	if reason, err := r.skip(ctx, s, files); err != nil || reason != nil {
+		if reason != nil {
+			r.report.Skipped = append(r.report.Skipped, ingest.Note{Path: s.Files[0].Path, Reason: reason})
+		}
+		return err
+	}
+	model, err := r.Parse(ctx, s)
+	if err != nil {
+		return err
+	}
+	r.warn(model)
+	content := make([]ingest.FileContent, len(model.Files))
+	for i := range model.Files {
+		if content[i], err = r.content(ctx, &model.Files[i], files[i]); err != nil {
+			return err
+		}
+	}
+	return r.register(ctx, model, content)
+}
+
+func (r *run) register(ctx context.Context, model *ingest.Model, content []ingest.FileContent) error {
+	id, err := r.Catalog.Register(ctx, r.job, model, content)
+	if err != nil {
+		return fmt.Errorf("register model %q: %w", model.Name, err)
+	}
+	now, err := r.Catalog.Model(ctx, id)
+	if err != nil {
+		return err
+	}
+	o := Outline{Model: id, Name: model.Name, Files: len(model.Files), Stored: now.State == ingest.ModelComplete}
+	for i := range model.Files {
+		o.Bytes += model.Files[i].Bytes
+		if content[i].Trusted {
+			o.Trusted++
+		}
+	}
+	r.report.Registered = append(r.report.Registered, o)
+	return nil
+}
+
+func (r *run) warn(model *ingest.Model) {
+	for i := range model.Files {
+		for _, text := range model.Files[i].Warnings {
+			r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: model.Files[i].Path,
+				Reason: errors.New(text)})
+		}
+	}
+}
+
+// knownFile is what the catalogue knows of a file at a path, with the size and the time that it has now.
+type knownFile struct {
+	ingest.StoredFile // without an ID if it knows nothing
+	trusted           bool
+	lost              bool // its atom says that it is at another path, and it is not there
+}
+
+// known asks the catalogue about a file.
+func (r *run) known(ctx context.Context, f ingest.SourceFile) (k knownFile, err error) {
+	info, err := source.Stat(f.Path, f.Root)
+	if err != nil {
+		return k, &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}
+	}
+	for _, ask := range []func(context.Context, string, int64, int64) (ingest.StoredFile, error){r.Catalog.Unchanged,
+		r.Catalog.Registered} {
+		stored, err := ask(ctx, f.Path, info.Size(), info.ModTime().UnixNano())
+		if errors.Is(err, ingest.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return k, err
+		}
+		if !f.Expected.IsZero() && f.Expected != stored.Digest {
+			return k, nil
+		}
+		k.StoredFile = stored
+		k.Modified = info.ModTime() // stored may have the time of a copy at another path
+		if stored.Whole {
+			err = r.look(ctx, f, &k)
+		}
+		return k, err
+	}
+	return k, nil
+}
+
+// look finds out about a registered file from its atom.
+func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error {
+	atom, err := r.Catalog.FileAtom(ctx, k.Atom)
+	if err != nil {
+		return err
+	}
+	if k.trusted = atom.Trusted(); k.trusted && !r.TrustNames { // it is to be read now
+		*k = knownFile{}
+		return nil
+	}
+	if atom.InRow || atom.InSegments || atom.Address.URI != "" || atom.Locator == source.Real(f.Path) {
+		return nil
+	}
+	info, err := source.Stat(atom.Locator, filepath.Dir(atom.Locator))
+	k.lost = err != nil || info.Size() != k.Bytes
+	return nil
+}
+
+// skip says why there is nothing to do for a source: a model has its name, if it has one, and all of its files. nil
+// means that there is.
+func (r *run) skip(ctx context.Context, s ingest.Source, files []knownFile) (reason error, err error) {
+	for i := range files {
+		if files[i].ID == 0 || files[i].lost {
+			return nil, nil
+		}
+	}
+	m, err := r.Catalog.Model(ctx, files[0].Model)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range s.Files {
+		if !slices.ContainsFunc(m.Files, func(o ingest.StoredFile) bool {
+			return o.Digest == files[i].Digest && o.Role == f.Role
+		}) {
+			return nil, nil
+		}
+	}
+	if s.Name != "" && !slices.ContainsFunc(m.Names, func(n ingest.Name) bool { return n.Name == s.Name }) {
+		return nil, nil
+	}
+	how := "registered"
+	if m.State == ingest.ModelComplete {
+		how = "stored"
+	}
+	return fmt.Errorf("%s already as model %d, and unchanged", how, m.ID), nil
+}

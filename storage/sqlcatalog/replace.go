@@ -1,0 +1,273 @@
+package sqlcatalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// A registered model gives way in two cases. When its files are stored, the complete model takes over its names. When
+// one of its files has been replaced by another at the same path, the model of the new file takes over the names that
+// both have: the registered content is no longer there. A model that is left without a name is marked for removal. One
+// that rows of other programs refer to stays as it is.
+
+// registeredModel is a registered model with its files.
+type registeredModel struct {
+	id    ingest.ModelID
+	files modelFiles
+}
+
+var registeredWith = shared("registered-with", `SELECT DISTINCT f.ModelId FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+		WHERE f.ContentHash = @p1 AND m.State = 'registered' ORDER BY f.ModelId`)
+
+// registeredTwins returns the registered models with the same weights as files, or, if these have no weights, with all
+// of files. They are locked. There is more than one only after two processes registered them at the same time.
+func (t *Tx) registeredTwins(files modelFiles) (twins []registeredModel, err error) {
+	var ids []ingest.ModelID
+	err = t.Each(func(row Scanner) error {
+		var id ingest.ModelID
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, registeredWith, files[0].Digest[:])
+	key := contentKey(files.stored())
+	for _, id := range ids {
+		if err != nil {
+			return nil, err
+		}
+		var m registeredModel
+		if m, err = t.lockRegistered(id); err != nil || m.id == 0 {
+			continue
+		}
+		if contentKey(m.files.stored()) == key && (!key.IsZero() || m.files.have(files)) {
+			twins = append(twins, m)
+		}
+	}
+	return twins, err
+}
+
+// lockRegistered locks a registered model and reads its files. It returns no ID if the model is not registered any more.
+func (t *Tx) lockRegistered(id ingest.ModelID) (m registeredModel, err error) {
+	state, _, err := t.state(id)
+	if err != nil || state != ingest.ModelRegistered {
+		return m, err
+	}
+	m.files, err = t.files(id)
+	m.id = id
+	return m, err
+}
+
+// overtakenBy finds a registered file with other content at a path, unless it was seen at another path as well.
+var overtakenBy = shared("overtaken", `SELECT f.ModelId, f.FileAtomId FROM dbo.FilePaths AS p
+		INNER JOIN dbo.ModelFiles AS f ON f.ModelFileId = p.ModelFileId INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+		WHERE {same p.SourcePath 1} AND m.State = 'registered' AND f.ContentHash <> @p2
+			AND NOT EXISTS (SELECT 1 FROM dbo.FilePaths AS o WHERE o.ModelFileId = f.ModelFileId AND o.FilePathId <> p.FilePathId)`)
+
+// overtaken returns the registered models that have lost a file: at its path is one of files, with other content, and
+// no payload was stored.
+func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
+	for i := range files {
+		var id ingest.ModelID
+		var atom int64
+		there, err := t.found(t.One(overtakenBy, Key{files[i].Path}, files[i].Digest[:]), &id, &atom)
+		if err != nil {
+			return nil, err
+		}
+		if !there || slices.Contains(models, id) {
+			continue
+		}
+		a, err := scanFileAtom(t.One(fileAtom, atom))
+		if err != nil {
+			return nil, err
+		}
+		if !hasCopy(a) && !a.InSegments {
+			models = append(models, id)
+		}
+	}
+	return models, nil
+}
+
+// replaceRegistered has registered models give way to model, and returns those that are marked for removal. overtaken
+// are those whose content at a path of model is replaced.
+func (t *Tx) replaceRegistered(model ingest.ModelID, overtaken []ingest.ModelID) (marked []ingest.ModelID, err error) {
+	present, err := t.files(model)
+	if err != nil {
+		return nil, err
+	}
+	if present[0].State == ingest.ModelComplete {
+		if marked, err = t.takeNames(model, present); err != nil {
+			return nil, err
+		}
+	}
+	names, err := t.names(model)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range overtaken {
+		old, err := t.lockRegistered(id)
+		if err != nil {
+			return nil, err
+		}
+		if old.id == 0 || old.id == model {
+			continue
+		}
+		_, gone, err := t.dropNames(old, func(n ingest.Name) bool { return named(names, n.Name) })
+		if err != nil {
+			return nil, err
+		}
+		if gone {
+			marked = append(marked, id)
+		}
+	}
+	return marked, nil
+}
+
+func named(names []ingest.Name, name string) bool {
+	return slices.ContainsFunc(names, func(n ingest.Name) bool { return n.Name == name })
+}
+
+// takeNames gives model, which is complete, the names of registered models all of whose files it has.
+func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []ingest.ModelID, err error) {
+	twins, err := t.registeredTwins(present)
+	if err != nil {
+		return nil, err
+	}
+	own, err := t.names(model)
+	if err != nil {
+		return nil, err
+	}
+	for _, old := range twins {
+		has := func(n ingest.Name) bool { return present.have(old.files.withIDs(n.Files)) }
+		names, gone, err := t.dropNames(old, has)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range names {
+			if named(own, n.Name) {
+				continue
+			}
+			files := present.weights()
+			for _, f := range old.files.withIDs(n.Files) {
+				files = append(files, present.same(&f).ID)
+			}
+			if err := t.name(model, n.Alias, files); err != nil {
+				return nil, err
+			}
+		}
+		if gone {
+			marked = append(marked, old.id)
+		}
+	}
+	return marked, nil
+}
+
+// dropNames takes from a registered model the names that drop chooses, and returns them. If none is left, it marks the
+// model for removal.
+func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (dropped []ingest.Name, marked bool, err error) {
+	rows, err := t.foreignRows(old.id)
+	if err != nil || len(rows) > 0 {
+		return nil, false, err
+	}
+	names, err := t.names(old.id)
+	if err != nil {
+		return nil, false, err
+	}
+	var left []ingest.Name
+	for _, n := range names {
+		if drop(n) {
+			dropped = append(dropped, n)
+		} else {
+			left = append(left, n)
+		}
+	}
+	switch {
+	case len(dropped) == 0:
+		return nil, false, nil
+	case len(left) == 0:
+		return dropped, true, t.retire(old.id)
+	}
+	for _, n := range dropped {
+		if err := t.Exec(removeName, old.id, Key{n.Name}); err != nil {
+			return nil, false, err
+		}
+	}
+	return dropped, false, t.renameMain(old.id, left[0].Name)
+}
+
+// retire marks a registered model, which is locked, for removal, and removes the atoms that only it needs.
+func (t *Tx) retire(model ingest.ModelID) error {
+	if err := t.releaseAtoms(model); err != nil {
+		return err
+	}
+	return t.mark(model)
+}
+
+var (
+	atomsOfModel = shared("atoms-of-model",
+		`SELECT DISTINCT FileAtomId FROM dbo.ModelFiles WHERE ModelId = @p1 AND FileAtomId IS NOT NULL ORDER BY FileAtomId`)
+	forgetAtoms = shared("forget-atoms", `UPDATE dbo.ModelFiles SET FileAtomId = NULL WHERE ModelId = @p1`)
+	// unneededAtom locks an atom of ours to which no row refers but those of jobs.
+	unneededAtom   = shared("unneeded-atom", `SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1 AND `+ours+nothingRefers)
+	removeNotes    = shared("remove-notes", `DELETE FROM dbo.IngestionJobAtoms WHERE AtomId = @p1`)
+	removeUnneeded = shared("remove-unneeded-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`)
+)
+
+// releaseAtoms removes the atoms of a registered model that nothing else refers to: a row that says where a file is, and
+// that no model has, would be loaded and migrated for nothing.
+func (t *Tx) releaseAtoms(model ingest.ModelID) error {
+	var atoms []int64
+	err := t.Each(func(row Scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		atoms = append(atoms, id)
+		return err
+	}, atomsOfModel, model)
+	for _, s := range []*Statement{releaseFileAtoms, forgetAtoms} {
+		if err == nil {
+			err = t.Exec(s, model)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := t.foreignKeys("Atoms")
+	if err != nil {
+		return err
+	}
+	for _, id := range atoms {
+		if err := t.removeAtom(id, unreferencedBy(keys)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeAtom removes an atom that nothing refers to. others is a condition on rows of other programs.
+func (t *Tx) removeAtom(id int64, others string) error {
+	var one int
+	there, err := t.found(t.One(unneededAtom.and(others), id), &one)
+	if err != nil || !there {
+		return err
+	}
+	if err := t.Exec(removeNotes, id); err != nil {
+		return err
+	}
+	err = t.Exec(removeUnneeded, id)
+	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
+		err = RaceError(fmt.Sprintf("another table refers to atom %d, perhaps one that this login may not see: %v", id,
+			err))
+	}
+	return err
+}
+
+// clearAll deletes the rows of models that are marked.
+func (c *Catalog) clearAll(ctx context.Context, lease ingest.Lease, models []ingest.ModelID) error {
+	for _, id := range models {
+		if err := c.clear(ctx, lease, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
