@@ -135,8 +135,8 @@ func (w *fileRun) flush(ctx context.Context,
 	}
 }
 
-var errRowChanged = errors.New("the row was left as it is: another program has changed it, or its payload is damaged " +
-	"(`ingest verify` tells)")
+var errRowChanged = errors.New("another program changed the row, or its payload is damaged; it was left as it is " +
+	"(`ingest verify` tells which)")
 
 // storeError is trouble with the store that payloads go to, which ends a migration.
 type storeError struct{ error }
