@@ -12,7 +12,7 @@ var (
 	countOfAtom = Own("count-references-of-atom", `SELECT {count} FROM `)
 	moveToAtom  = Own("move-references-of-atom", `UPDATE `)
 	// absorbAtom gives an atom what only the other one knew.
-	absorbAtom = shared("absorb-atom", `UPDATE dbo.Atoms SET Subtype = @p3, {set SourceUri 5}, {set PayloadLocator 6}, {setaddressonly 7},
+	absorbAtom = shared("absorb-atom", `UPDATE dbo.Atoms SET Subtype = @p3, {set SourceUri 5}, {set PayloadLocator 6},
 			Metadata = COALESCE(Metadata, (SELECT o.Metadata FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
 			CanonicalText = COALESCE(CanonicalText, (SELECT o.CanonicalText FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
 			ReferenceCount = ReferenceCount + (SELECT o.ReferenceCount FROM dbo.Atoms AS o WHERE o.AtomId = @p2),
@@ -94,16 +94,16 @@ func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
 	keep.SourceURI = cmp.Or(keep.SourceURI, lose.SourceURI)
 	keep.Subtype = cmp.Or(keep.Subtype, lose.Subtype)
 	keep.InSegments = keep.InSegments || lose.InSegments
-	if !hasCopy(*keep) {
-		keep.Address = lose.Address // lose has no payload in its row: mergeAtoms would have kept it
-	}
 	if keep.SourceType == "" || keep.SourceType == segmentSource { // which gc removes when no segment is left
 		keep.SourceType = cmp.Or(lose.SourceType, fileSource)
 	}
 	err := t.Exec(absorbAtom, keep.ID, lose.ID, Text{Column: "Atoms.Subtype", Value: keep.Subtype, Null: true},
 		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true},
-		Text{Column: "Atoms.PayloadLocator", Value: keep.Locator, Null: true, Whole: true},
-		keep.Address)
+		Text{Column: "Atoms.PayloadLocator", Value: keep.Locator, Null: true, Whole: true})
+	if err == nil && !hasCopy(*keep) && lose.Address.URI != "" { // if it had a payload in its row, it would be kept
+		keep.Address = lose.Address
+		err = t.Exec(addressAtom, keep.ID, keep.Digest[:], keep.Address)
+	}
 	if err != nil {
 		return err
 	}

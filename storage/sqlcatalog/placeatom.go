@@ -13,8 +13,10 @@ var (
 	// lockFileAtom reads a row, and keeps it as it is until the commit. Where an engine has no such lock, the hash, the
 	// payload and the address in the conditions of the statements below refuse a row that changed since.
 	lockFileAtom = shared("lock-file-atom", `SELECT`+fileAtomColumns+`{update lock} WHERE a.AtomId = @p1`)
-	placeAtom    = shared("place-atom", `UPDATE dbo.Atoms SET ContentHash = @p3, {setaddressonly 4}, UpdatedAt = {now}
-		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p5`)
+	touchAtom    = shared("touch-atom", `UPDATE dbo.Atoms SET ContentHash = @p3, UpdatedAt = {now}
+		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p4`)
+	addressAtom = shared("address-atom",
+		`UPDATE dbo.Atoms SET {setaddressonly 3} WHERE AtomId = @p1 AND ContentHash = @p2 AND BlobUri IS NULL`)
 	fillAtom = shared("fill-atom",
 		`UPDATE dbo.Atoms SET Payload = @p3 WHERE AtomId = @p1 AND ContentHash = @p2 AND Payload IS NULL`)
 	hashAtom     = shared("hash-atom", `SELECT {bytes Payload}, {sha256 Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
@@ -138,7 +140,10 @@ func (t *Tx) setPlace(now ingest.FileAtom, place ingest.AtomPlace, payload []byt
 		address = place.Address
 	}
 	fill := place.Payload != nil && !hasCopy(now)
-	changed, err := t.Change(placeAtom, now.ID, now.Digest[:], place.Digest[:], address, now.Address.URI)
+	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], place.Digest[:], now.Address.URI)
+	if err == nil && changed > 0 && address.URI != now.Address.URI {
+		changed, err = t.Change(addressAtom, now.ID, place.Digest[:], address)
+	}
 	if err == nil && changed > 0 && fill {
 		changed, err = t.Change(fillAtom, now.ID, place.Digest[:], payload)
 	}
