@@ -54,7 +54,8 @@ func (p *program) printRmModel(m ingest.Removal) {
 	}
 	p.table(rows)
 	if m.Model.State == ingest.ModelRegistered {
-		fmt.Fprintf(p.stdout, "  its rows go; its files at their paths stay\n")
+		fmt.Fprintln(p.stdout, "  its rows go, with what is in them; its files at their paths stay, and gc frees "+
+			"copies in a store")
 	} else {
 		fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s stay, as other models need them\n",
 			human(m.Freed), human(m.Shared))
