@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"ingest/gc":       {"ingest", "ingest/lease"},
 	"ingest/reader":   {"ingest", "ingest/buffer", "ingest/durable", "ingest/sha256x2", "ingest/source"},
 	"ingest/register": {"ingest", "ingest/lease", "ingest/sha256x2", "ingest/source"},
-	"ingest/migrate":  {"ingest", "ingest/buffer", "ingest/lease", "ingest/reader"},
+	"ingest/migrate":  {"ingest", "ingest/buffer", "ingest/lease", "ingest/reader", "ingest/source"},
 	"ingest/pipeline": {"ingest", "ingest/buffer", "ingest/lease", "ingest/reader", "ingest/sha256x2",
 		"ingest/source"},
 	"ingest/format":               {"ingest", "ingest/format/", "ingest/source"},

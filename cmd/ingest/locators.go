@@ -12,6 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/migrate"
 	"github.com/hartonomous/ingest/ingest/pipeline"
+	"github.com/hartonomous/ingest/ingest/source"
 	"github.com/hartonomous/ingest/storage/azureblob"
 )
 
@@ -46,13 +47,13 @@ Run the same command again after an interruption or an error. Several processes 
 		Example: "  ingest migrate locators --to azblob://account --dry-run\n" +
 			`  ingest migrate locators --to azblob://account --map 'D:\Models\=/mnt/models/' --root /mnt/models` + "\n" +
 			"  ingest migrate locators --to azblob://account --clear-locators\n" +
-			"  ingest migrate locators --split --store dir:/mnt/payloads",
+			"  ingest migrate locators --to dir:/mnt/payloads --split",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.migrateLocators(c.Context(), f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "where files go: row, dir:PATH, azblob://ACCOUNT or azblob://ACCOUNT/CONTAINER")
-	flags.BoolVar(&f.split, "split", false, "ingest each file as a model, in segments, into --store")
+	flags.BoolVar(&f.split, "split", false, "ingest each file as a model, in segments, in place of a copy")
 	flags.StringArrayVar(&f.maps, "map", nil, `where a path is on this machine: FROM=TO, such as `+
 		`'D:\Models\=/mnt/models/'; repeatable, the longest FROM wins`)
 	flags.StringVar(&f.root, "root", "", "refuse files outside of this folder")
@@ -83,6 +84,8 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	}
 	defer catalog.Close()
 	l.Catalog = catalog
+	// A file goes to a store of blobs in blocks of 8 MiB, for which there is the memory that copies are not read into.
+	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
 	homes, err := p.openHomes(ctx, f)
 	if err != nil {
 		return err
@@ -121,17 +124,20 @@ func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
 		l.Paths.Maps = append(l.Paths.Maps, m)
 	}
 	if f.root != "" {
-		if l.Paths.Root, err = filepath.Abs(f.root); err != nil {
+		if f.root, err = filepath.Abs(f.root); err != nil {
 			return nil, err
 		}
+		l.Paths.Root = f.root
 	}
 	switch {
 	case f.limit < 0:
 		return nil, usage("--limit %d: want 0 or more", f.limit)
-	case f.split && (f.to != "" || f.clear):
-		return nil, usage("--split: segments go to --store, and the path stays; leave out --to and --clear-locators")
-	case f.to == "" && !f.split:
+	case f.split && f.clear:
+		return nil, usage("--split --clear-locators: the path stays where a file was read from")
+	case f.to == "":
 		return nil, usage("--to is missing: want row, dir:PATH or azblob://ACCOUNT")
+	case p.blobs.byPosition() && !f.split:
+		return nil, usage("--blob-layout position is for segments: files are named like themselves")
 	}
 	return l, checkStore(f.to)
 }
@@ -147,8 +153,8 @@ type homes struct {
 // openHomes opens the store that files go to, and --store, where copies of others may be.
 func (p *program) openHomes(ctx context.Context, f *locatorFlags) (*homes, error) {
 	h := &homes{name: inRows, stores: map[string]migrate.Target{}, rows: f.to == inRows}
-	if p.blobs.byPosition() && !f.split {
-		return nil, usage("--blob-layout position is for segments: files are named like themselves")
+	if f.split {
+		p.store = f.to
 	}
 	if p.store != "" && p.store != inRows && p.store != f.to && !f.split {
 		if err := p.openContainers(ctx, h, p.store); err != nil {
@@ -238,6 +244,7 @@ type splitter struct {
 	f       *ingestFlags
 	run     pipeline.Ingester
 	options map[string]string
+	root    string // that files are within; empty for any
 }
 
 func (p *program) splitter(ctx context.Context, f *locatorFlags, catalog ingest.Catalog,
@@ -251,6 +258,9 @@ func (p *program) splitter(ctx context.Context, f *locatorFlags, catalog ingest.
 		return nil, err
 	}
 	s := &splitter{p: p, f: &f.ingestion}
+	if f.root != "" {
+		s.root = source.Real(f.root)
+	}
 	if s.options, err = p.jobOptions(s.f); err != nil {
 		return nil, err
 	}
@@ -268,10 +278,19 @@ func (p *program) splitter(ctx context.Context, f *locatorFlags, catalog ingest.
 }
 
 // ingest ingests one file. It is an error if the file is refused.
-func (s *splitter) ingest(ctx context.Context, path string) error {
+func (s *splitter) ingest(ctx context.Context, path string, expected ingest.Digest) error {
 	found, err := s.p.find(ctx, []string{path})
 	if err != nil {
 		return err
+	}
+	for i := range found.Sources {
+		files := found.Sources[i].Files
+		for j := range files {
+			if files[j].Path == path {
+				files[j].Root = s.root
+				files[j].Expected = expected
+			}
+		}
 	}
 	request := ingest.JobRequest{Pipeline: "models", Source: path, Paths: []string{path}, Options: s.options}
 	result, err := s.run.Run(ctx, request, found)
@@ -315,8 +334,10 @@ func (p *program) printLocators(r *migrate.LocatorReport, f *locatorFlags, targe
 		p.printf("%s stored already, and not copied again\n", filesOf(r.Linked))
 	}
 	if r.Corrected > 0 {
-		p.printf("%s the ContentHash of %s; %d of them became one with another row of the same content\n", corrected,
-			plural(int(r.Corrected), "row"), r.Merged)
+		p.printf("%s the ContentHash of %s\n", corrected, plural(int(r.Corrected), "row"))
+	}
+	if r.Merged > 0 {
+		p.printf("%s became one with another row of the same content\n", plural(int(r.Merged), "row"))
 	}
 	if f.clear {
 		p.printf("%s %s\n", cleared, filesOf(r.Cleared))

@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			"ollama":    cmdOllama,
 			"payload":   cmdPayload,
 			"printable": cmdPrintable,
+			"register":  cmdRegister,
 			"same":      cmdSame,
 			"split":     cmdSplit,
 			"stray":     cmdStray,

@@ -69,3 +69,38 @@ func highWater(pid int) (bytes int64) {
 	}
 	return 0
 }
+
+// TestPeakMemoryOfLocators does so for a file of more than 2 GiB that a row has the path of, on its way to a folder, and
+// for one on its way to blobs and to a row.
+func TestPeakMemoryOfLocators(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short was asked for, and it writes 3 GiB")
+	}
+	for to, bytes := range map[string]int64{"dir": 2300 << 20, inRows: 13 << 20,
+		os.Getenv("INGEST_TEST_AZURITE"): 150 << 20} {
+		if to == "" {
+			continue // said aloud by others
+		}
+		r := newRegistry(t, to)
+		name, _ := r.file("sparse", 100)
+		path := filepath.Join(r.folder, name)
+		if err := os.Truncate(path, bytes); err != nil {
+			t.Fatal(err)
+		}
+		digest, _, err := digestOf(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.good[digest] = true
+		r.row(lie(path), "model", path, nil)
+		for _, more := range []string{"--read-back", "--clear-locators"} {
+			args := r.migrate(more)
+			peak := r.peak(args...)
+			t.Logf("%d MiB: %v", peak>>20, args)
+			if peak >= 100<<20 {
+				t.Errorf("%v: %d MiB at its peak", args, peak>>20)
+			}
+		}
+		r.final(true)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -141,4 +142,31 @@ func cmdAppend(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = f.WriteString(args[1])
 	ts.Check(err)
 	ts.Check(f.Close())
+}
+
+// cmdRegister adds a row of Atoms that names a file, as another program does: register FILE [hash=DIGEST|lie|zero]
+// [path=P] [metadata=JSON] [modality=M]. Without hash, it is that of the file.
+func cmdRegister(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: register FILE [hash=lie|zero] [path=P] [metadata=JSON] [modality=M]")
+	}
+	row := map[string]string{"path": ts.MkAbs(args[0]), "modality": "model"}
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		row[key] = value
+	}
+	var hash ingest.Digest
+	switch row["hash"] {
+	case "lie":
+		hash = lie(row["path"])
+	case "zero":
+	default:
+		hash = ingest.Sum([]byte(ts.ReadFile(args[0])))
+	}
+	db, err := sql.Open("sqlite", strings.TrimPrefix(ts.Getenv("INGEST_CATALOG"), "sqlite:"))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(`INSERT INTO Atoms (ContentHash, Modality, SourceType, PayloadLocator, Metadata) VALUES (?, ?, 'ollama_blob', ?, nullif(?, ''))`,
+		hash[:], row["modality"], row["path"], row["metadata"])
+	ts.Check(err)
 }

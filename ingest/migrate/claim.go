@@ -54,8 +54,11 @@ func claimOf(atom ingest.FileAtom) (claim, error) {
 func (c claim) refuse(err error) error {
 	var other *ingest.MismatchError
 	var fatal *fatalError // about the copy
-	if !errors.As(err, &other) || other.Want != c.digest || errors.As(err, &fatal) {
+	if !errors.As(err, &other) || errors.As(err, &fatal) {
 		return err
+	}
+	if c.digest.IsZero() { // it was hashed first, and had another digest then
+		return ingest.ErrChanged
 	}
 	return fmt.Errorf("the file has SHA-256 %s, and %s says %s: it is not the file that was registered", other.Got, c.by,
 		c.digest)

@@ -68,6 +68,9 @@ func TestClaims(t *testing.T) {
 	if err := c.refuse(&ingest.MismatchError{Want: file, Got: other}); !strings.Contains(err.Error(), "its name says") {
 		t.Error(err)
 	}
+	if err := (claim{}).refuse(&ingest.MismatchError{Want: file, Got: other}); err != ingest.ErrChanged {
+		t.Error(err)
+	}
 	if err := errors.New("x"); c.refuse(err) != err {
 		t.Error("another error was changed")
 	}

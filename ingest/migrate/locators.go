@@ -23,8 +23,9 @@ type Locators struct {
 	To func(ingest.FileAtom) Target
 	// At returns the store that has the file of an atom by its row. Copies that it does not know cannot be cleared.
 	At func(ingest.FileAtom) (ingest.Store, error)
-	// Split, if not nil, ingests the file at path as a model, in segments, in place of a copy.
-	Split func(ctx context.Context, path string) error
+	// Split, if not nil, ingests the file at path as a model, in segments, in place of a copy. It refuses a file that
+	// does not have the expected digest, if that is not zero.
+	Split func(ctx context.Context, path string, expected ingest.Digest) error
 	Paths Paths
 
 	Modality string    // empty for all

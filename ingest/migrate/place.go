@@ -40,14 +40,8 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 // place stores the content of a file, and says where it is.
 func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom, target Target) (place ingest.AtomPlace,
 	linked bool, err error) {
-	if r.Split != nil {
-		if place, err = r.split(ctx, o); err == nil {
-			_, err = r.isStored(ctx, o, atom, place.Digest)
-		}
-		return place, false, err
-	}
 	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
-	if place.Digest.IsZero() { // nothing but the file says what it is: it is read twice
+	if place.Digest.IsZero() && r.Split == nil { // nothing but the file says what it is: it is read twice
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
@@ -58,6 +52,11 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		return place, false, &fatalError{err}
 	case there:
 		return place, true, o.check(ctx, place.Digest)
+	case r.Split != nil:
+		if place, err = r.split(ctx, o); err == nil {
+			_, err = r.isStored(ctx, o, atom, place.Digest)
+		}
+		return place, false, err
 	case target.Store == nil:
 		place.Payload = o.file
 		return place, false, nil
@@ -185,7 +184,7 @@ func (r *locatorRun) placed(was, now ingest.FileAtom, o *opened, linked bool) {
 
 // split ingests the file as a model of its own, in segments.
 func (r *locatorRun) split(ctx context.Context, o *opened) (ingest.AtomPlace, error) {
-	if err := r.Split(ctx, o.path); err != nil {
+	if err := r.Split(ctx, o.path, o.digest); err != nil {
 		return ingest.AtomPlace{}, err
 	}
 	info, err := o.file.Stat()
