@@ -19,12 +19,14 @@ func newRegister(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "register PATH...",
 		Short: "Catalogue model files where they are, without copying them",
-		Long: `Register model files and folders: the catalogue gets rows of their names, files and tensors, and the path of
-each file. Nothing is copied, and each file is read once, for its SHA-256. It finds what ` + "`ingest models`" + ` finds.
+		Long: `Register model files and folders: the catalogue gets rows of their names, files and tensors, and the
+path of each file. Nothing is copied, and each file is read once, for its SHA-256. It finds what
+` + "`ingest models`" + ` finds.
 
-list and show present a registered model, and verify, export and cat read its files at their paths. rm removes its
-rows, and no file. If you ingest the same files later, with ` + "`ingest models`" + `, the stored model takes over the
-names of the registered one. If a file has changed, register it again: that replaces what was registered.
+list and show present a registered model, and verify, export and cat read its files at their paths. rm
+removes its rows, and no file. If you ingest the same files later, with ` + "`ingest models`" + `, the stored
+model takes over the names of the registered one. If a file has changed, register it again: that replaces
+what was registered.
 
 --trust-names does not read a file whose name claims its SHA-256, as blobs of Ollama do (sha256-...). Its row then
 says that the digest was not computed. verify reads it; register without --trust-names computes it.
@@ -34,7 +36,8 @@ says that the digest was not computed. verify reads it; register without --trust
 		Args:    requireArg("PATH", cobra.MinimumNArgs(1)),
 		RunE:    func(c *cobra.Command, paths []string) error { return p.register(c.Context(), paths, trust) },
 	}
-	c.Flags().BoolVar(&trust, "trust-names", false, "take the SHA-256 from names that claim it, without reading the files")
+	c.Flags().BoolVar(&trust, "trust-names", false,
+		"take the SHA-256 from names that claim it, without reading the files")
 	return c
 }
 
@@ -72,7 +75,8 @@ func (p *program) register(ctx context.Context, paths []string, trust bool) erro
 	p.printRegistered(report)
 	switch {
 	case errors.Is(err, ingest.ErrInterrupted):
-		return &codeError{exitInterrupted, errors.New("interrupted; what was registered stays: the same command continues")}
+		return &codeError{exitInterrupted,
+			errors.New("interrupted; what was registered stays: the same command continues")}
 	case err == nil && len(report.Refused) > 0:
 		return &codeError{code: exitSomeRefused}
 	}

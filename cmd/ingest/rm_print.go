@@ -54,7 +54,8 @@ func (p *program) printRmModel(m ingest.Removal) {
 	}
 	p.table(rows)
 	if m.Model.State == ingest.ModelRegistered {
-		fmt.Fprintf(p.stdout, "  its files stay where they are\n")
+		fmt.Fprintln(p.stdout, "  removes the rows and the payloads in them; files at their paths stay, and gc frees copies "+
+			"in a store")
 	} else {
 		fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
 			human(m.Freed), human(m.Shared))

@@ -216,7 +216,7 @@ func (r *Reader) wholeBuffer(ctx context.Context, lease *buffer.Lease, w *whole)
 		most := min(size, wholeBytes, r.Pool.Limit()/(1+rowCopies))
 		return lease.GetBeside(ctx, most, rowCopies*most)
 	case w.file == nil:
-		return lease.Get(ctx, min(size, storeBytes, r.Pool.Limit()/2))
+		return lease.Get(ctx, min(size, storeBytes, r.Pool.Limit()/4))
 	}
 	return lease.Get(ctx, min(size, wholeBytes, r.Pool.Limit()))
 }
