@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"io"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -73,11 +74,23 @@ type Rows interface {
 	// there is no row.
 	ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) (bytes int64, err error)
 	// MaxAtomPayload is that of ingest.Atoms.
-	MaxAtomPayload() int64
+	MaxAtomPayload() (bytes int64, streamed bool)
+	// FillFile puts the payload of an atom into its row where that is done as a file, in one transaction. It reports
+	// false, and does nothing, where a parameter of a statement will do.
+	FillFile(ctx context.Context, fill FileFill) (bool, error)
 	// ReplaceFile puts a payload into the row of a segment where that is done as a file, in one
 	// transaction under the lease. It
 	// reports false, and does nothing, where a parameter of a statement will do.
 	ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error)
+}
+
+// FileFill are the steps of a transaction that writes the payload of an atom as a file.
+type FileFill struct {
+	// Begin returns the number of an atom whose payload is empty, and is to be filled; 0 for none.
+	Begin func(*Tx) (atom int64, err error)
+	// Payload is read to its end between the two. A new one is made for each attempt.
+	Payload func() io.Reader
+	Finish  func(*Tx) error
 }
 
 // Text is an argument for a column of text, which another program may have made too short for it.

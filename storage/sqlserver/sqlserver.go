@@ -76,8 +76,10 @@ type engine struct {
 	server  schema.Server
 	columns columns
 	plain   []string // tables that keep payloads in the row itself
-	way     way
-	ready   bool // the database was there when it was opened
+	// atomFiles says that the payloads of Atoms are FILESTREAM.
+	atomFiles bool
+	way       way
+	ready     bool // the database was there when it was opened
 }
 
 // defaultConnections is enough for files that are taken in one transaction at a time.
@@ -185,7 +187,7 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 	}
 	c.plain = payloadTables
 	if c.server.Filegroup != "" { // else there is no FILESTREAM column
-		c.plain, err = readPlain(ctx, conn)
+		c.plain, c.atomFiles, err = readPlain(ctx, conn)
 	}
 	return err
 }

@@ -129,13 +129,16 @@ var anyChange = regexp.MustCompile(dataChange.String() + "|" + metaChange.String
 
 func (s *Share) statement(req *Request) error {
 	tran := req.Session.tran
-	if tran == nil || !anyChange.MatchString(stripComments(req.SQL)) {
+	if tran == nil || len(s.lent[tran]) == 0 {
 		return nil
 	}
-	if s.open(tran) {
+	switch changes := anyChange.MatchString(stripComments(req.SQL)); {
+	case !s.open(tran):
+		return s.settle(tran) // a statement reads what was written; a change comes after it, and may undo it
+	case changes:
 		return Errorf("FILESTREAM: data cannot be changed while a file is open")
 	}
-	return s.settle(tran) // the change comes after what was written, and may undo it
+	return nil
 }
 
 // settle makes what was written to files the values, as closing them does on the server.

@@ -94,6 +94,7 @@ var own = map[string][]string{
 	"new-paths": {`SELECT b.RowNo, ` + pathOf + `'T' || s.LayerTensorSegmentId FROM [#ingest_batch] AS b JOIN LayerTensorSegments AS s ON s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal
 		WHERE b.New = 1 UNION ALL SELECT b.RowNo, ` + pathOf + `'F' || s.FileSegmentId FROM [#ingest_batch] AS b JOIN FileSegments AS s ON s.ModelFileId = @p1
 		AND s.SegmentOrdinal = b.SegmentOrdinal WHERE b.New = 1 AND b.LayerId IS NULL ORDER BY RowNo`},
+	"locate-atom": {`SELECT ` + pathOf + `'A' || AtomId FROM Atoms WHERE AtomId = @p1`},
 	"read-atom": {`SELECT iif(Payload IS NULL, -2, length(Payload)), iif(length(Payload) >= @p3 + @p4, substr(Payload, @p3 + 1, @p4), NULL)
 		FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`},
 	"fence":      {`UPDATE IngestionJobs SET LeaseToken = LeaseToken WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpiresMs IS NOT NULL`},
