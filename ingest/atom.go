@@ -47,8 +47,8 @@ type Atoms interface {
 	// if there is none.
 	FileAtomWithDigest(ctx context.Context, digest Digest) (FileAtom, error)
 	// MaxAtomPayload is the size in bytes of the largest payload that a row of Atoms takes; 0 if the table has no
-	// column for one.
-	MaxAtomPayload() int64
+	// column for one. streamed says that PlaceAtom writes a payload as a file; else it is in memory meanwhile.
+	MaxAtomPayload() (bytes int64, streamed bool)
 	// ReadAtom fills into with the bytes of the atom's payload in its row from offset on. A payload that is shorter is
 	// a *SizeError, and a row without one is ErrNoPayload, wrapped.
 	ReadAtom(ctx context.Context, atom FileAtom, offset int64, into []byte) error
@@ -72,8 +72,8 @@ type AtomPlace struct {
 	Digest  Digest // of the bytes, computed from them
 	Bytes   int64
 	Address Address
-	// Payload is Bytes bytes for the row. PlaceAtom reads them once, before the transaction, and refuses with a
-	// *MismatchError what does not have Digest.
+	// Payload is Bytes bytes for the row. PlaceAtom reads them once, or once for each attempt where it streams them, and
+	// refuses with a *MismatchError what does not have Digest.
 	Payload io.ReaderAt
 }
 

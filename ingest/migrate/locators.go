@@ -288,13 +288,13 @@ func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) 
 // fits refuses a file that a row does not take, before anything of it is read.
 func (r *locatorRun) fits(size int64) error {
 	const other = "; --to dir:PATH or --to azblob://ACCOUNT/CONTAINER takes it"
-	most := r.Catalog.MaxAtomPayload()
+	most, streamed := r.Catalog.MaxAtomPayload()
 	switch room := r.Pool.Limit() / (1 + rowCopies); {
 	case most == 0:
 		return errors.New("the table Atoms has no column Payload (`ingest schema apply --with filestream` adds it)" + other)
 	case size > most:
 		return fmt.Errorf("it has %d bytes, and a row takes at most %d%s", size, most, other)
-	case size > room:
+	case size > room && !streamed:
 		return fmt.Errorf("it has %d bytes, and within the memory limit a row gets at most %d: raise --memory%s", size,
 			room, other)
 	}

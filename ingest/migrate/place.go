@@ -139,7 +139,7 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 // switchRow notes the place in the row, within the memory limit where that is the payload's way into it.
 func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom ingest.FileAtom,
 	place ingest.AtomPlace) (ingest.FileAtom, bool, error) {
-	if place.Payload != nil {
+	if _, streamed := r.Catalog.MaxAtomPayload(); place.Payload != nil && !streamed {
 		room := r.Pool.Lease()
 		defer room.Close()
 		if err := room.Reserve(ctx, (1+rowCopies)*place.Bytes); err != nil {

@@ -53,6 +53,9 @@ func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, atomRowTests, fresh)
 }
 
+// AtomRows runs the contract of ingest.Atoms for payloads in rows alone.
+func AtomRows(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, atomRowTests, fresh) }
+
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

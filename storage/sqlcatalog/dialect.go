@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"io"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -76,11 +77,23 @@ type Rows interface {
 	// if the row holds none, and NoRow if there is no row.
 	ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) (bytes int64, err error)
 	// MaxAtomPayload is that of ingest.Atoms.
-	MaxAtomPayload() int64
+	MaxAtomPayload() (bytes int64, streamed bool)
+	// FillFile writes the payload of an atom into its row through a file handle, in one transaction.
+	// It returns false and does nothing if the engine takes payloads as parameters.
+	FillFile(ctx context.Context, fill FileFill) (bool, error)
 	// ReplaceFile writes a payload into the row of a segment through a file handle, in one
 	// transaction under the lease. It returns false and does nothing if the engine takes payloads
 	// as parameters.
 	ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error)
+}
+
+// FileFill has the steps of a transaction that writes the payload of an atom as a file.
+type FileFill struct {
+	// Begin returns the ID of an atom whose payload is empty and is to be filled, or 0 for none.
+	Begin func(*Tx) (atom int64, err error)
+	// Payload returns a new reader for each attempt. It is read to its end before Finish.
+	Payload func() io.Reader
+	Finish  func(*Tx) error
 }
 
 // Text is an argument for a text column, which may be too short in a table that another program

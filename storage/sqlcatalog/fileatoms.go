@@ -98,4 +98,4 @@ func (c *Catalog) ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int
 }
 
 // MaxAtomPayload implements ingest.Atoms.
-func (c *Catalog) MaxAtomPayload() int64 { return c.dialect.MaxAtomPayload() }
+func (c *Catalog) MaxAtomPayload() (bytes int64, streamed bool) { return c.dialect.MaxAtomPayload() }

@@ -2,7 +2,9 @@ package sqlcatalog
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -19,6 +21,7 @@ var (
 		`UPDATE dbo.Atoms SET {setaddressonly 3} WHERE AtomId = @p1 AND ContentHash = @p2 AND BlobUri IS NULL`)
 	fillAtom = shared("fill-atom",
 		`UPDATE dbo.Atoms SET Payload = @p3 WHERE AtomId = @p1 AND ContentHash = @p2 AND Payload IS NULL`)
+	sizeAtom     = shared("size-atom", `SELECT {bytes Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
 	hashAtom     = shared("hash-atom", `SELECT {bytes Payload}, {sha256 Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
 	clearLocator = shared("clear-locator", `UPDATE dbo.Atoms SET {set PayloadLocator 4}, UpdatedAt = {now}
 		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p3`)
@@ -28,66 +31,126 @@ var (
 // PlaceAtom implements ingest.Atoms. A payload is hashed by the server, before the commit, where the row has it.
 func (c *Catalog) PlaceAtom(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom,
 	place ingest.AtomPlace) (placed ingest.FileAtom, changed bool, err error) {
-	payload, err := c.atomPayload(atom, place)
-	if err != nil {
+	if err := c.checkPlace(atom, place); err != nil {
 		return placed, false, err
+	}
+	p := &placing{AtomPlace: place, atom: atom}
+	if place.Payload != nil {
+		if done, err := c.fillFile(ctx, lease, p); done || err != nil {
+			return p.placed, p.changed && err == nil, err
+		}
+		if err := p.read(); err != nil {
+			return placed, false, err
+		}
 	}
 	write := c.writeUnder
 	if place.Payload != nil {
 		write = c.writeLong // the server is silent while it hashes
 	}
 	err = write(ctx, lease, func(t *Tx) error {
-		placed, changed, err = t.placeAtom(atom, place, payload)
-		return err
+		if err := p.begin(t); err != nil {
+			return err
+		}
+		return p.finish(t)
 	})
-	return placed, changed && err == nil, err
+	return p.placed, p.changed && err == nil, err
 }
 
-// atomPayload reads the payload for a row, and makes sure that it is the right one.
-func (c *Catalog) atomPayload(atom ingest.FileAtom, place ingest.AtomPlace) ([]byte, error) {
-	switch most := c.MaxAtomPayload(); {
+// placing is one call of PlaceAtom.
+type placing struct {
+	ingest.AtomPlace
+	atom    ingest.FileAtom // as the caller read it
+	payload []byte          // for a parameter
+	// What the last attempt did.
+	placed  ingest.FileAtom
+	changed bool
+	set     bool // the row was changed by it
+	fill    bool // the row's payload as well
+	address ingest.Address
+}
+
+// checkPlace refuses what no row takes, before anything is read.
+func (c *Catalog) checkPlace(atom ingest.FileAtom, place ingest.AtomPlace) error {
+	switch most, _ := c.MaxAtomPayload(); {
 	case place.Payload != nil && atom.InRow, place.Address.URI != "" && atom.Address.URI != "":
-		return nil, fmt.Errorf("atom %d has its payload already, and it is not replaced", atom.ID)
+		return fmt.Errorf("atom %d has its payload already, and it is not replaced", atom.ID)
 	case place.Payload == nil:
-		return nil, nil
 	case most == 0:
-		return nil, fmt.Errorf("atom %d: the table Atoms has no column Payload", atom.ID)
+		return fmt.Errorf("atom %d: the table Atoms has no column Payload", atom.ID)
 	case place.Bytes > most:
-		return nil, fmt.Errorf("atom %d: a row takes at most %d bytes, and the payload has %d", atom.ID, most,
-			place.Bytes)
+		return fmt.Errorf("atom %d: a row takes at most %d bytes, and the payload has %d", atom.ID, most, place.Bytes)
 	}
-	payload := make([]byte, place.Bytes)
-	if n, err := place.Payload.ReadAt(payload, 0); int64(n) < place.Bytes {
-		return nil, fmt.Errorf("atom %d: read the payload at byte %d of %d: %w", atom.ID, n, place.Bytes, err)
-	}
-	if got := ingest.Sum(payload); got != place.Digest {
-		return nil, &ingest.MismatchError{Want: place.Digest, Got: got}
-	}
-	return payload, nil
+	return nil
 }
 
-func (t *Tx) placeAtom(atom ingest.FileAtom, place ingest.AtomPlace, payload []byte) (ingest.FileAtom, bool, error) {
-	now, twin, err := t.lockFileAtoms(atom.ID, place.Digest)
+// read reads the payload, and makes sure that it is the right one.
+func (p *placing) read() error {
+	p.payload = make([]byte, p.Bytes)
+	if n, err := p.Payload.ReadAt(p.payload, 0); int64(n) < p.Bytes {
+		return fmt.Errorf("atom %d: read the payload at byte %d of %d: %w", p.atom.ID, n, p.Bytes, err)
+	}
+	if got := ingest.Sum(p.payload); got != p.Digest {
+		return &ingest.MismatchError{Want: p.Digest, Got: got}
+	}
+	return nil
+}
+
+// fillFile is PlaceAtom where a payload is written as a file: it is hashed on its way.
+func (c *Catalog) fillFile(ctx context.Context, lease ingest.Lease, p *placing) (bool, error) {
+	whole := sha256.New()
+	p.payload = []byte{}
+	return c.dialect.FillFile(ctx, FileFill{
+		Begin: func(t *Tx) (int64, error) {
+			if err := t.Hold(lease); err != nil {
+				return 0, err
+			}
+			err := p.begin(t)
+			if err != nil || !p.fill {
+				return 0, err
+			}
+			return p.placed.ID, nil
+		},
+		Payload: func() io.Reader {
+			whole.Reset()
+			return io.TeeReader(io.NewSectionReader(p.Payload, 0, p.Bytes), whole)
+		},
+		Finish: func(t *Tx) error {
+			if got := ingest.Digest(whole.Sum(nil)); p.fill && got != p.Digest {
+				return &ingest.MismatchError{Want: p.Digest, Got: got}
+			}
+			if err := p.finish(t); err != nil {
+				return err
+			}
+			return t.Fence(lease)
+		},
+	})
+}
+
+// begin finds out what is to be done, and does it, apart from the payload of a file.
+func (p *placing) begin(t *Tx) error {
+	p.placed, p.changed, p.set, p.fill = ingest.FileAtom{}, false, false, false
+	now, twin, err := t.lockFileAtoms(p.atom.ID, p.Digest)
 	if err != nil {
-		return ingest.FileAtom{}, false, err
+		return err
 	}
 	switch {
-	case now == nil && twin != nil && (isAt(*twin, place) || hasCopy(*twin)): // an attempt made them one
-		return *twin, true, nil
+	case now == nil && twin != nil && (isAt(*twin, p.AtomPlace) || hasCopy(*twin)): // an attempt made them one
+		p.placed, p.changed = *twin, true
+		return nil
 	case now == nil:
-		return ingest.FileAtom{}, false, nil
-	case now.Digest == place.Digest && now.Locator == atom.Locator && isAt(*now, place): // it placed the atom
-		return *now, true, nil
-	case !sameFileAtom(*now, atom):
-		return *now, false, nil
+		return nil
+	case now.Digest == p.Digest && now.Locator == p.atom.Locator && isAt(*now, p.AtomPlace): // it placed the atom
+		p.placed, p.changed = *now, true
+		return nil
+	case !sameFileAtom(*now, p.atom):
+		p.placed = *now
+		return nil
 	case twin != nil:
-		now, err = t.mergeAtoms(*now, *twin)
-		if err != nil {
-			return ingest.FileAtom{}, false, err
+		if now, err = t.mergeAtoms(*now, *twin); err != nil {
+			return err
 		}
 	}
-	placed, err := t.setPlace(*now, place, payload)
-	return placed, err == nil, err
+	return p.change(t, *now)
 }
 
 // lockFileAtoms locks an atom and the other one with digest, in the order of their numbers. Each is nil if it is not
@@ -133,43 +196,57 @@ func isAt(a ingest.FileAtom, place ingest.AtomPlace) bool {
 		(place.Address.URI == "" || a.Address.URI == place.Address.URI)
 }
 
-// setPlace changes one row. What an atom that became one with another has already stays.
-func (t *Tx) setPlace(now ingest.FileAtom, place ingest.AtomPlace, payload []byte) (ingest.FileAtom, error) {
-	address := now.Address
-	if address.URI == "" {
-		address = place.Address
+// change changes one row. What an atom that became one with another has already stays.
+func (p *placing) change(t *Tx, now ingest.FileAtom) error {
+	p.fill = p.Payload != nil && !hasCopy(now)
+	if p.address = now.Address; p.address.URI == "" {
+		p.address = p.Address
 	}
-	fill := place.Payload != nil && !hasCopy(now)
-	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], place.Digest[:], now.Address.URI)
-	if err == nil && changed > 0 && address.URI != now.Address.URI {
-		changed, err = t.Change(addressAtom, now.ID, place.Digest[:], address)
+	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], p.Digest[:], now.Address.URI)
+	if err == nil && changed > 0 && p.address.URI != now.Address.URI {
+		changed, err = t.Change(addressAtom, now.ID, p.Digest[:], p.address)
 	}
-	if err == nil && changed > 0 && fill {
-		changed, err = t.Change(fillAtom, now.ID, place.Digest[:], payload)
+	if err == nil && changed > 0 && p.fill {
+		changed, err = t.Change(fillAtom, now.ID, p.Digest[:], p.payload)
 	}
 	if err == nil && changed == 0 {
 		err = RaceError(fmt.Sprintf("atom %d changed", now.ID))
 	}
-	if err != nil {
-		return ingest.FileAtom{}, err
-	}
-	if fill {
-		if err := t.checkAtom(now.ID, place); err != nil {
-			return ingest.FileAtom{}, err
-		}
-	}
-	placed, err := scanFileAtom(t.One(fileAtom, now.ID))
-	if got := placed.Address; err == nil && (got.URI != address.URI || got.Container != address.Container ||
-		got.Name != address.Name || got.ETag != address.ETag) {
-		err = fmt.Errorf("atom %d: its columns do not hold all of the address %s", now.ID,
-			ingest.Printable(address.URI))
-	}
-	return placed, err
+	p.placed, p.changed, p.set = now, true, true
+	return err
 }
 
-// checkAtom makes sure that the payload of a row is what was sent.
+// finish makes sure that the row is as it should be, and reads it.
+func (p *placing) finish(t *Tx) error {
+	if !p.set {
+		return nil
+	}
+	if p.fill {
+		if err := t.checkAtom(p.placed.ID, p.AtomPlace); err != nil {
+			return err
+		}
+	}
+	placed, err := scanFileAtom(t.One(fileAtom, p.placed.ID))
+	if got := placed.Address; err == nil && (got.URI != p.address.URI || got.Container != p.address.Container ||
+		got.Name != p.address.Name || got.ETag != p.address.ETag) {
+		err = fmt.Errorf("atom %d: its columns do not hold all of the address %s", p.placed.ID,
+			ingest.Printable(p.address.URI))
+	}
+	p.placed = placed
+	return err
+}
+
+// checkAtom makes sure that the payload of a row is what was sent. T-SQL hashes no more than 2 GB: of a larger one the
+// size is compared.
 func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) error {
 	var bytes int64
+	if place.Bytes > math.MaxInt32 {
+		err := t.One(sizeAtom, id).Scan(&bytes)
+		if err == nil && bytes != place.Bytes {
+			err = fmt.Errorf("atom %d: the server has %d bytes, and was sent %d", id, bytes, place.Bytes)
+		}
+		return err
+	}
 	var sum []byte
 	if err := t.One(hashAtom, id).Scan(&bytes, &sum); err != nil {
 		return err

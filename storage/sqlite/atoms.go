@@ -13,7 +13,10 @@ import (
 const maxAtomPayload = 1_000_000_000 - 1<<20
 
 // MaxAtomPayload implements sqlcatalog.Dialect.
-func (d *dialect) MaxAtomPayload() int64 { return maxAtomPayload }
+func (d *dialect) MaxAtomPayload() (bytes int64, streamed bool) { return maxAtomPayload, false }
+
+// FillFile leaves it to a parameter.
+func (d *dialect) FillFile(context.Context, sqlcatalog.FileFill) (bool, error) { return false, nil }
 
 // readAtom copies nothing where the payload ends before the bytes that are wanted.
 var readAtom = sqlcatalog.Own("read-atom", `SELECT CASE WHEN Payload IS NULL THEN -2 ELSE length(Payload) END,

@@ -3,10 +3,12 @@ package sqlserver
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"math"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
+	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
 // atomPayloads reports whether Atoms has the column Payload: the FILESTREAM edition has it, the plain one does not.
@@ -15,12 +17,69 @@ func (c *engine) atomPayloads() bool {
 	return known
 }
 
-// MaxAtomPayload implements sqlcatalog.Dialect: what a parameter of a statement takes.
-func (c *engine) MaxAtomPayload() int64 {
-	if !c.atomPayloads() {
-		return 0
+// MaxAtomPayload implements sqlcatalog.Dialect: what a parameter of a statement takes, or what a volume does.
+func (c *engine) MaxAtomPayload() (bytes int64, streamed bool) {
+	switch {
+	case !c.atomPayloads():
+		return 0, false
+	case c.atomFiles && c.access.files != nil:
+		return math.MaxInt64, true
 	}
-	return math.MaxInt32
+	return math.MaxInt32, false
+}
+
+// FillFile implements sqlcatalog.Dialect.
+func (c *engine) FillFile(ctx context.Context, fill sqlcatalog.FileFill) (bool, error) {
+	if _, streamed := c.MaxAtomPayload(); !streamed {
+		return false, nil
+	}
+	return true, c.retry(ctx, c.policy, func() error {
+		return c.on(ctx, c.patient, func(t *sqlcatalog.Tx) error {
+			f := &atomFill{fileTx: fileTx{Tx: t}, steps: fill}
+			return c.refused(filestream.Store(ctx, f, f, c.access.files, c.sharing))
+		})
+	})
+}
+
+// atomFill is a batch of one row of Atoms, which is there already.
+type atomFill struct {
+	fileTx
+	steps sqlcatalog.FileFill
+	atom  int64
+}
+
+var _ filestream.Batch = (*atomFill)(nil)
+
+// Insert implements filestream.Batch: the row has an empty payload from here on.
+func (f *atomFill) Insert(context.Context) error {
+	return f.ask(func() (err error) {
+		f.atom, err = f.steps.Begin(f.Tx)
+		return err
+	})
+}
+
+var locateAtom = sqlcatalog.Own("locate-atom", `SELECT Payload.PathName() FROM dbo.Atoms WHERE AtomId = @p1`)
+
+// Slots implements filestream.Batch.
+func (f *atomFill) Slots(context.Context) (token []byte, slots []filestream.Slot, err error) {
+	if f.atom == 0 {
+		return nil, nil, nil
+	}
+	err = f.ask(func() error {
+		var path sql.NullString
+		if err := f.Each(func(row sqlcatalog.Scanner) error { return row.Scan(&path) }, locateAtom, f.atom); err != nil {
+			return err
+		}
+		slots = []filestream.Slot{{Name: fmt.Sprintf("atom %d", f.atom), Path: path.String, Stream: f.steps.Payload()}}
+		token, err = f.token()
+		return err
+	})
+	return token, slots, err
+}
+
+// Update implements filestream.Batch.
+func (f *atomFill) Update(context.Context) error {
+	return f.ask(func() error { return f.steps.Finish(f.Tx) })
 }
 
 // readAtom reads nothing where the payload ends before the bytes that are wanted. SUBSTRING of a FILESTREAM column

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
@@ -33,8 +34,8 @@ func TestAtomsWithoutPayloadColumn(t *testing.T) {
 	d.Row(srv, `INSERT INTO Atoms (ContentHash, Modality, PayloadLocator) VALUES (x'`+digest.String()+
 		`', 'model', 'p') RETURNING AtomId`, &id)
 	atom, err := c.FileAtom(t.Context(), id)
-	if err != nil || atom.InRow || c.MaxAtomPayload() != 0 {
-		t.Fatalf("atom is %+v, the limit is %d: %v", atom, c.MaxAtomPayload(), err)
+	if most, _ := c.MaxAtomPayload(); err != nil || atom.InRow || most != 0 {
+		t.Fatalf("atom is %+v, the limit is %d: %v", atom, most, err)
 	}
 	if err := c.ReadAtom(t.Context(), atom, 0, make([]byte, 1)); !errors.Is(err, ingest.ErrNoPayload) {
 		t.Errorf("read: %v", err)
@@ -55,5 +56,70 @@ func TestAtomsWithoutPayloadColumn(t *testing.T) {
 	}
 	if _, changed, err := c.PlaceAtom(t.Context(), lease, atom, place); err == nil || changed {
 		t.Error("an address that the columns do not hold was noted")
+	}
+}
+
+// freshFiles makes a new catalogue on the double, where payloads are written as files.
+func freshFiles(t *testing.T) (catalogtest.Database, *folderFiles) {
+	folder := t.TempDir()
+	srv := tdstest.Start(t)
+	d := tables.New(t, srv, folder)
+	d.Share.AnyLogin = true
+	files := &folderFiles{folder: folder}
+	return func(t *testing.T) ingest.Catalog {
+		c := open(t, srv.DSN())
+		c.engine.access.files = files
+		return doubled{c, d, srv}
+	}, files
+}
+
+// TestContractFiles runs the contract of payloads of atoms where they are written as files.
+func TestContractFiles(t *testing.T) {
+	opened := 0
+	catalogtest.AtomRows(t, func(t *testing.T) catalogtest.Database {
+		db, files := freshFiles(t)
+		t.Cleanup(func() { opened += files.steps["open"] })
+		return db
+	})
+	if opened == 0 {
+		t.Error("no payload was written as a file")
+	}
+}
+
+// TestAtomFileFaults has each step of writing a payload as a file fail: then the row is as it was, or the payload is
+// there, and it gets there when the call is repeated.
+func TestAtomFileFaults(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16+1) // several pieces
+	place := ingest.AtomPlace{Digest: ingest.Sum(content), Bytes: int64(len(content)),
+		Payload: bytes.NewReader(content)}
+	for _, statement := range []string{"/* ingest: lock-file-atom */", "/* ingest: fill-atom */", "/* ingest: locate-atom */",
+		"/* ingest: token */", "/* ingest: hash-atom */", "/* ingest: fence */", tdstest.Commit} {
+		for _, at := range []tdstest.Point{tdstest.BeforeEffect, tdstest.AfterEffect} {
+			db, files := freshFiles(t)
+			c := db(t).(doubled)
+			lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "migrate", Source: "x", TTL: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var id int64
+			c.tables.Row(c.srv, `INSERT INTO Atoms (ContentHash, Modality, PayloadLocator) VALUES (x'`+
+				place.Digest.String()+`', 'model', 'p') RETURNING AtomId`, &id)
+			atom, err := c.FileAtom(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fault := c.srv.Inject(tdstest.Fault{At: at, Match: statement, Do: tdstest.Reset()})
+			placed, changed, err := c.PlaceAtom(t.Context(), lease, atom, place)
+			if err != nil || !changed || !placed.InRow || fault.Fired() != 1 || files.steps["write"] < 2 {
+				t.Errorf("%s: placed %t %+v, %d faults, %v", statement, changed, placed, fault.Fired(), err)
+			}
+			into := make([]byte, len(content))
+			if err := c.ReadAtom(t.Context(), placed, 0, into); err != nil || !bytes.Equal(into, content) {
+				t.Errorf("%s: the payload is not right: %v", statement, err)
+			}
+			if !c.srv.WaitIdle(time.Minute) {
+				t.Errorf("%s: a transaction is open", statement)
+			}
+		}
 	}
 }

@@ -45,24 +45,27 @@ type conditions struct {
 // payloadTables are the tables that have a RawPayload.
 var payloadTables = []string{"LayerTensorSegments", "FileSegments"}
 
-// readPlain returns the payloadTables whose RawPayload is not a FILESTREAM column.
-func readPlain(ctx context.Context, db *sql.Conn) ([]string, error) {
-	plain := slices.Clone(payloadTables)
+// readPlain returns the payloadTables whose RawPayload is not a FILESTREAM column, and whether
+// Atoms.Payload is one.
+func readPlain(ctx context.Context, db *sql.Conn) (plain []string, atomFiles bool, err error) {
+	plain = slices.Clone(payloadTables)
 	rows, err := db.QueryContext(ctx, `/* ingest: payload-columns */ SELECT t.name
 		FROM sys.tables AS t INNER JOIN sys.columns AS c ON c.object_id = t.object_id
-		WHERE t.schema_id = SCHEMA_ID(N'dbo') AND c.name = N'RawPayload' AND c.is_filestream = 1`)
+		WHERE t.schema_id = SCHEMA_ID(N'dbo') AND c.is_filestream = 1
+			AND (c.name = N'RawPayload' OR t.name = N'Atoms' AND c.name = N'Payload')`)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close() // its error is in rows.Err
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		atomFiles = atomFiles || strings.EqualFold(name, "Atoms")
 		plain = slices.DeleteFunc(plain, func(table string) bool { return strings.EqualFold(table, name) })
 	}
-	return plain, rows.Err()
+	return plain, atomFiles, rows.Err()
 }
 
 // conditions checks the prerequisites of Win32.

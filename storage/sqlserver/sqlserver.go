@@ -71,8 +71,10 @@ type engine struct {
 	server  schema.Server
 	columns columns
 	plain   []string // tables whose payloads are not FILESTREAM
-	access  payloadAccess
-	ready   bool // Open has succeeded
+	// atomFiles reports whether Atoms.Payload is a FILESTREAM column.
+	atomFiles bool
+	access    payloadAccess
+	ready     bool // Open has succeeded
 }
 
 // defaultConnections suffices for files with one transaction in flight each.
@@ -179,7 +181,7 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 	}
 	c.plain = payloadTables
 	if c.server.Filegroup != "" { // otherwise there is no FILESTREAM column
-		c.plain, err = readPlain(ctx, conn)
+		c.plain, c.atomFiles, err = readPlain(ctx, conn)
 	}
 	return err
 }

@@ -28,6 +28,7 @@ type Slot struct {
 	Name    string // for messages
 	Path    string // from PathName()
 	Payload []byte
+	Stream  io.Reader // in place of Payload, read to its end; nil for Payload
 }
 
 // The server's NULLs.
@@ -63,7 +64,16 @@ func Store(ctx context.Context, tx Transaction, batch Batch, files Files, policy
 // fill writes the payloads, one file at a time.
 func fill(ctx context.Context, files opener, slots []Slot) error {
 	for _, slot := range slots {
-		err := files.with(ctx, slot.Path, Write, func(file Handle) error { return write(ctx, file, slot.Payload) })
+		err := files.with(ctx, slot.Path, Write, func(file Handle) error {
+			if slot.Stream != nil {
+				return copyTo(ctx, file, slot.Stream)
+			}
+			err := write(ctx, file, slot.Payload)
+			if err == nil {
+				err = file.Flush()
+			}
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", slot.Name, err)
 		}
@@ -94,5 +104,23 @@ func write(ctx context.Context, file Handle, payload []byte) error {
 		}
 		payload = payload[written:] // after a short write, the next call returns the error, such as a full volume
 	}
-	return file.Flush()
+	return nil
+}
+
+// copyTo is write for what is too large to be in memory.
+func copyTo(ctx context.Context, file Handle, from io.Reader) error {
+	buffer := make([]byte, piece)
+	for {
+		n, err := io.ReadFull(from, buffer)
+		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !end {
+			return err
+		}
+		if err := write(ctx, file, buffer[:n]); err != nil {
+			return err
+		}
+		if end {
+			return file.Flush()
+		}
+	}
 }

@@ -130,13 +130,16 @@ var anyChange = regexp.MustCompile(dataChange.String() + "|" + metaChange.String
 
 func (s *Share) statement(req *Request) error {
 	tran := req.Session.tran
-	if tran == nil || !anyChange.MatchString(stripComments(req.SQL)) {
+	if tran == nil || len(s.lent[tran]) == 0 {
 		return nil
 	}
-	if s.open(tran) {
+	switch changes := anyChange.MatchString(stripComments(req.SQL)); {
+	case !s.open(tran):
+		return s.saveFiles(tran) // before the statement, which may read or change the same values
+	case changes:
 		return Errorf("FILESTREAM: data cannot be changed while a file is open")
 	}
-	return s.saveFiles(tran) // before the statement, which may change the same values
+	return nil
 }
 
 // saveFiles sets the values to the contents of their files, as closing the files does on the server.

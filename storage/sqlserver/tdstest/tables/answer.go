@@ -64,26 +64,29 @@ func parseTime(value any) any {
 	return value
 }
 
-// lend converts a value that is marked with pathOf to a path of the share. The value is T or F, for
-// the table of segments, and the ID of the row.
+// lend converts a value that is marked with pathOf to a path of the share. The value is a letter for
+// the table (T for LayerTensorSegments, F for FileSegments, A for Atoms) and the ID of the row.
 func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 	text, _ := value.(string)
 	row, isPath := strings.CutPrefix(text, "path ")
 	if !isPath || d.Share == nil {
 		return value, nil
 	}
-	place := "FileSegments WHERE FileSegmentId = " + row[1:]
-	if row[0] == 'T' {
+	column, place := "RawPayload", "FileSegments WHERE FileSegmentId = "+row[1:]
+	switch row[0] {
+	case 'T':
 		place = "LayerTensorSegments WHERE LayerTensorSegmentId = " + row[1:]
+	case 'A':
+		column, place = "Payload", "Atoms WHERE AtomId = "+row[1:]
 	}
 	var payload []byte
-	err := d.conn.QueryRowContext(context.Background(), `SELECT RawPayload FROM `+place).Scan(&payload)
+	err := d.conn.QueryRowContext(context.Background(), `SELECT `+column+` FROM `+place).Scan(&payload)
 	if err != nil {
 		return nil, err
 	}
 	return d.Share.Lend(req, row, append([]byte{}, payload...), func(payload []byte) error {
 		_, err := d.conn.ExecContext(context.Background(), "UPDATE "+strings.Replace(place, " WHERE",
-			" SET RawPayload = ?1 WHERE", 1), append([]byte{}, payload...))
+			" SET "+column+" = ?1 WHERE", 1), append([]byte{}, payload...))
 		return err
 	}), nil
 }
@@ -128,7 +131,8 @@ func (d *Tables) columns(*tdstest.Request) (tdstest.Result, error) {
 }
 
 func (d *Tables) payloadColumns(*tdstest.Request) (tdstest.Result, error) {
-	return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"FileSegments"}), nil
+	return tdstest.Rows("a nvarchar(128)", []any{"LayerTensorSegments"}, []any{"FileSegments"},
+		[]any{"Atoms"}), nil
 }
 
 func (d *Tables) token(req *tdstest.Request) (tdstest.Result, error) {

@@ -127,6 +127,7 @@ var own = map[string][]string{
 		JOIN FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
 		WHERE b.New = 1 AND b.LayerId IS NULL
 		ORDER BY RowNo`},
+	"locate-atom": {`SELECT ` + pathOf + `'A' || AtomId FROM Atoms WHERE AtomId = @p1`},
 	"read-atom": {`SELECT iif(Payload IS NULL, -2, length(Payload)),
 			iif(length(Payload) >= @p3 + @p4, substr(Payload, @p3 + 1, @p4), NULL)
 		FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`},
