@@ -107,7 +107,7 @@ func (r *registration) stored() (id ingest.ModelID, err error) {
 	if there, err := r.found(r.One(twinOf, key[:]), &id); err != nil || !there {
 		return 0, err
 	}
-	if state, _, err := r.state(id); err != nil || state != ingest.ModelComplete {
+	if still, err := r.lockIn(ingest.ModelComplete, id); err != nil || !still {
 		return 0, err
 	}
 	present, err := r.Tx.files(id)

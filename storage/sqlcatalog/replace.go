@@ -2,6 +2,7 @@ package sqlcatalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -50,13 +51,21 @@ func (t *Tx) registeredTwins(files modelFiles) (twins []registeredModel, err err
 
 // lockRegistered locks a registered model and reads its files. It returns no ID if the model is not registered any more.
 func (t *Tx) lockRegistered(id ingest.ModelID) (m registeredModel, err error) {
-	state, _, err := t.state(id)
-	if err != nil || state != ingest.ModelRegistered {
+	if still, err := t.lockIn(ingest.ModelRegistered, id); err != nil || !still {
 		return m, err
 	}
 	m.files, err = t.files(id)
 	m.id = id
 	return m, err
+}
+
+// lockIn locks a model, and reports whether it is still there and in that state.
+func (t *Tx) lockIn(want ingest.ModelState, id ingest.ModelID) (bool, error) {
+	state, _, err := t.state(id)
+	if errors.Is(err, ingest.ErrNotFound) { // it was removed since it was found
+		return false, nil
+	}
+	return state == want, err
 }
 
 // overtakenBy finds a registered file with other content at a path, unless it was seen at another path as well.
