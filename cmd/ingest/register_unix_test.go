@@ -38,8 +38,8 @@ func TestRegisterInterrupted(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	c.Wait() // its code is in ended
-	e := b.ended(c)
+	c.Wait() // result has the exit code
+	e := b.result(c)
 	if e.code != exitInterrupted || !strings.Contains(e.stderr, "the same command continues") ||
 		number(e.event("summary"), "registered") != 1 || number(e.event("summary"), "refused") != 0 {
 		t.Fatalf("exit code %d, summary %v\n%s", e.code, e.event("summary"), e.stderr)
