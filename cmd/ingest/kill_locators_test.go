@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// TestKillLocators kills migrations of locators at random moments, beside a second process that migrates and a writer
-// that changes rows. INGEST_TEST_KILLS says how many, for each place that files go to.
+// TestKillLocators kills migrations of locators at random moments, beside a second process that
+// migrates and a writer that changes rows. INGEST_TEST_KILLS says how many, for each place that
+// files go to.
 func TestKillLocators(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
@@ -52,7 +53,8 @@ type locatorKiller struct {
 	added  int
 }
 
-// run kills until there were enough. A migration that is done begins again with rows that have no copy.
+// run kills until there were enough. A migration that is done begins again with rows that have no
+// copy.
 func (k *locatorKiller) run(enough int) {
 	var second *exec.Cmd
 	secondEnded := make(chan struct{})
@@ -105,8 +107,8 @@ func (k *locatorKiller) run(enough int) {
 	k.Logf("%d kills, %d of them amid the work", k.kills, k.amid)
 }
 
-// kill starts a migration and a writer beside it, and kills the migration after a while. It reports false if the
-// migration was faster.
+// kill starts a migration and a writer beside it, and kills the migration after a while. It reports
+// false if the migration was faster.
 func (k *locatorKiller) kill() (killed bool) {
 	k.Helper()
 	c := k.command(k.migrate("--clear-locators")...)

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// TestKillMigration kills `migrate segments` in both directions, with and without --clear-source, beside a second
-// process that migrates, and lets gc, rm and models run in between. Whatever the moment, every row's payload is in the
-// row or in the store, and in the end all of them are where they should go.
+// TestKillMigration kills `migrate segments` in both directions, with and without --clear-source,
+// beside a second process that migrates, and lets gc, rm and models run in between. Whatever the
+// moment, every row's payload is in the row or in the store, and in the end all of them are where
+// they should go.
 func TestKillMigration(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return

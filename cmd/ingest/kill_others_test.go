@@ -62,7 +62,8 @@ func TestKillOthers(t *testing.T) {
 	}
 }
 
-// killsOf is how many processes a test kills: so many, fewer in a short run, or what INGEST_TEST_KILLS says.
+// killsOf is how many processes a test kills: so many, fewer in a short run, or what
+// INGEST_TEST_KILLS says.
 func killsOf(t *testing.T, kills, short int) int {
 	t.Helper()
 	text := os.Getenv(killsVariable)

@@ -84,7 +84,8 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	}
 	defer catalog.Close()
 	l.Catalog = catalog
-	// A file goes to a store of blobs in blocks of 8 MiB, for which there is the memory that copies are not read into.
+	// A file goes to a store of blobs in blocks of 8 MiB, for which there is the memory that copies
+	// are not read into.
 	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
 	homes, err := p.openHomes(ctx, f)
 	if err != nil {
@@ -179,7 +180,8 @@ func (p *program) openHomes(ctx context.Context, f *locatorFlags) (*homes, error
 	return h, nil
 }
 
-// openContainers opens the store at an address: models and other files have containers of their own where it names none.
+// openContainers opens the store at an address: models and other files have containers of their own
+// where it names none.
 func (p *program) openContainers(ctx context.Context, h *homes, address string) error {
 	for modality, container := range map[string]string{"model": "models", "": "atoms"} {
 		t, err := p.openHome(ctx, address, container)

@@ -20,7 +20,8 @@ import (
 	"github.com/hartonomous/ingest/storage/dir"
 )
 
-// registry is a catalogue with rows of Atoms that name files, as other programs have registered them.
+// registry is a catalogue with rows of Atoms that name files, as other programs have registered
+// them.
 type registry struct {
 	box
 	folder string       // of the files
@@ -87,7 +88,8 @@ func (r *registry) file(name string, bytes int) (string, ingest.Digest) {
 	return name, digest
 }
 
-// exec changes the catalogue as another program does, and returns the number of the row that it made.
+// exec changes the catalogue as another program does, and returns the number of the row that it
+// made.
 func (r *registry) exec(statement string, args ...any) int64 {
 	r.Helper()
 	db, err := sql.Open("sqlite", "file:"+r.catalog+"?_pragma=busy_timeout(60000)&_pragma=foreign_keys(1)")
@@ -182,7 +184,8 @@ func (r *registry) fill(times, bytes int) {
 // state is a row, as a test reads it.
 type state struct{ stored, cleared bool }
 
-// check looks at every row: what it says of a copy must be true. It returns the rows of good content by digest.
+// check looks at every row: what it says of a copy must be true. It returns the rows of good
+// content by digest.
 func (r *registry) check() map[ingest.Digest]state {
 	r.Helper()
 	c := r.open()

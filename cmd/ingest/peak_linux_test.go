@@ -70,8 +70,8 @@ func highWater(pid int) (bytes int64) {
 	return 0
 }
 
-// TestPeakMemoryOfLocators does so for a file of more than 2 GiB that a row has the path of, on its way to a folder, and
-// for one on its way to blobs and to a row.
+// TestPeakMemoryOfLocators does so for a file of more than 2 GiB that a row has the path of, on its
+// way to a folder, and for one on its way to blobs and to a row.
 func TestPeakMemoryOfLocators(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short was asked for, and it writes 3 GiB")

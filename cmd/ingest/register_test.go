@@ -14,7 +14,8 @@ import (
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
-// TestRealFilesRegistered registers real files where they are, verifies and exports them, and ingests one of them later.
+// TestRealFilesRegistered registers real files where they are, verifies and exports them, and
+// ingests one of them later.
 func TestRealFilesRegistered(t *testing.T) {
 	files := realFiles(t)
 	b := newBox(t, t.TempDir(), true)
@@ -72,8 +73,8 @@ func truthOf(files map[string]realFile) map[string]ingest.Digest {
 	return truth
 }
 
-// TestRegisterKilled kills the program at random moments. Each model is registered as a whole or not at all, and the run
-// that ends registers what is missing.
+// TestRegisterKilled kills the program at random moments. Each model is registered as a whole or
+// not at all, and the run that ends registers what is missing.
 func TestRegisterKilled(t *testing.T) {
 	const models, kills = 30, 12
 	b := newBox(t, filepath.Join(t.TempDir(), "home"), true)

@@ -14,8 +14,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestRegisterInterrupted asks a run to stop in the middle of a file: what was registered stays, and the same command
-// continues the job.
+// TestRegisterInterrupted asks a run to stop in the middle of a file: what was registered stays,
+// and the same command continues the job.
 func TestRegisterInterrupted(t *testing.T) {
 	b := newBox(t, t.TempDir(), true)
 	folder := t.TempDir()

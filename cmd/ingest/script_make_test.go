@@ -144,8 +144,9 @@ func cmdAppend(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(f.Close())
 }
 
-// cmdRegister adds a row of Atoms that names a file, as another program does: register FILE [hash=DIGEST|lie|zero]
-// [path=P] [metadata=JSON] [modality=M]. Without hash, it is that of the file.
+// cmdRegister adds a row of Atoms that names a file, as another program does: register FILE
+// [hash=DIGEST|lie|zero] [path=P] [metadata=JSON] [modality=M]. Without hash, it is that of the
+// file.
 func cmdRegister(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: register FILE [hash=lie|zero] [path=P] [metadata=JSON] [modality=M]")

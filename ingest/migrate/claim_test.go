@@ -60,7 +60,7 @@ func TestClaims(t *testing.T) {
 		"a folder that is named like it": {hash: file, path: "/sha256-" + other.String() + "/m", want: file},
 	} {
 		got, err := claimOf(ingest.FileAtom{Digest: c.hash, Locator: c.path, Metadata: json.RawMessage(c.metadata)})
-		if (err != nil) != c.fail || err == nil && (got.digest != c.want || got.lies != c.lies || (got.note != "") != c.odd) {
+		if (err != nil) != c.fail || err == nil && (got.digest != c.want || got.hashesPath != c.lies || (got.note != "") != c.odd) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}

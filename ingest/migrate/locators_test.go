@@ -179,7 +179,8 @@ func TestRowChangesDuringTheCopy(t *testing.T) {
 	}
 }
 
-// Each answer of the catalogue is lost once, before and after its effect: the next run ends as one without faults.
+// Each answer of the catalogue is lost once, before and after its effect: the next run ends as one
+// without faults.
 func TestLostAnswersOfLocators(t *testing.T) {
 	for _, rows := range []bool{false, true} {
 		for _, verb := range []string{"Open", "PlaceAtom", "ClearLocator", "CloseJob", "FileAtom"} {

@@ -179,8 +179,8 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestDamagedCopy: a copy that the store holds already and that is damaged is written again, and one that is damaged
-// after it was copied is withdrawn before its source is cleared.
+// TestDamagedCopy: a copy that the store holds already and that is damaged is written again, and
+// one that is damaged after it was copied is withdrawn before its source is cleared.
 func TestDamagedCopy(t *testing.T) {
 	s := newSetting(t)
 	_, _, all := s.rows()
@@ -237,8 +237,9 @@ func (c shortLeases) Open(ctx context.Context, request ingest.JobRequest) (inges
 
 var errFault = errors.New("fault")
 
-// TestEachCallFailsOnce fails each call of the store and the catalogue once, before its effect or with its answer lost.
-// After each the file is readable, and the next run ends where one without faults does.
+// TestEachCallFailsOnce fails each call of the store and the catalogue once, before its effect or
+// with its answer lost. After each the file is readable, and the next run ends where one without
+// faults does.
 func TestEachCallFailsOnce(t *testing.T) {
 	s := newSetting(t)
 	verbs, step := map[string]int{}, int64(1)
@@ -276,7 +277,8 @@ func TestEachCallFailsOnce(t *testing.T) {
 	}
 }
 
-// failOnce runs a migration with one call that fails, and returns which it was; empty if there were fewer calls.
+// failOnce runs a migration with one call that fails, and returns which it was; empty if there were
+// fewer calls.
 func (s *setting) failOnce(toRows bool, when catalogtest.Moment, index int64) string {
 	s.Helper()
 	var calls atomic.Int64

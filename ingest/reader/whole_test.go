@@ -107,7 +107,8 @@ func verified(t *testing.T, r *Reader, file ingest.StoredFile, attested bool) (f
 	return found
 }
 
-// TestWholeDamage: what is wrong with a file at a path is found and named by every way to read it, and none hangs.
+// TestWholeDamage: what is wrong with a file at a path is found and named by every way to read it,
+// and none hangs.
 func TestWholeDamage(t *testing.T) {
 	later := func(t *testing.T, path string) {
 		if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
@@ -204,7 +205,8 @@ func TestWholeDamage(t *testing.T) {
 	}
 }
 
-// TestWholeTouched: a file whose time alone changed is right, and a part of it is given after all of it was hashed.
+// TestWholeTouched: a file whose time alone changed is right, and a part of it is given after all
+// of it was hashed.
 func TestWholeTouched(t *testing.T) {
 	w, file := wholeFake(t)
 	path := w.atPath(t, &file)
@@ -240,7 +242,8 @@ func TestWholeAttested(t *testing.T) {
 	}
 }
 
-// TestWholeUnreadable: what this user may not read, or what cannot be asked, says nothing of a file.
+// TestWholeUnreadable: what this user may not read, or what cannot be asked, says nothing of a
+// file.
 func TestWholeUnreadable(t *testing.T) {
 	w, file := wholeFake(t)
 	places(t)["store"](w, &file)

@@ -271,7 +271,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestCopies: of two copies of a file, the row says where one of them is; when that one goes, where the other is.
+// TestCopies: of two copies of a file, the row says where one of them is; when that one goes, where
+// the other is.
 func TestCopies(t *testing.T) {
 	h := newHome(t)
 	a, b := h.write("a.bin", "content"), h.write("b.bin", "content")
@@ -293,7 +294,8 @@ func TestCopies(t *testing.T) {
 		t.Errorf("%d bytes read, %s", h.read, h.atom(h.models()[0].Files[0]).Locator)
 	}
 	h.registers(0, 1, 0, a)
-	// what is known of a file does not hold once the file changes, between the look at it and its header
+	// what is known of a file does not hold once the file changes, between the look at it and its
+	// header
 	h.registers(1, 0, 0, h.write("b.bin", "content"))
 	os.Remove(b)
 	h.parse = func(ctx context.Context, s ingest.Source) (*ingest.Model, error) {

@@ -16,8 +16,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Database opens another handle on the same database, as another process would, and closes it at the
-// end of the test.
+// Database opens another handle on the same database, as another process would, and closes it at
+// the end of the test.
 type Database func(t *testing.T) ingest.Catalog
 
 // test is a test of the suite: run gets a new database, many creates its own.
@@ -45,8 +45,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
-// Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads of
-// atoms. The table Atoms must have the column Payload.
+// Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads
+// of atoms. The table Atoms must have the column Payload.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, rowTests, fresh)
 	runAll(t, migrationTests, fresh)

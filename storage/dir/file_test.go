@@ -18,7 +18,8 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// A file has its digest for a name only after its bytes are durable, and the name is durable before PutFile returns.
+// A file has its digest for a name only after its bytes are durable, and the name is durable before
+// PutFile returns.
 func TestPutFileSteps(t *testing.T) {
 	s := open(t, t.TempDir())
 	p := payload(3 << 20)

@@ -13,7 +13,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// The plain edition of Atoms has no column for a payload: its atoms have addresses, and no statement names the column.
+// The plain edition of Atoms has no column for a payload: its atoms have addresses, and no
+// statement names the column.
 func TestAtomsWithoutPayloadColumn(t *testing.T) {
 	srv := tdstest.Start(t)
 	d := tables.New(t, srv, "")
@@ -86,8 +87,8 @@ func TestContractFiles(t *testing.T) {
 	}
 }
 
-// TestAtomFileFaults has each step of writing a payload as a file fail: then the row is as it was, or the payload is
-// there, and it gets there when the call is repeated.
+// TestAtomFileFaults has each step of writing a payload as a file fail: then the row is as it was,
+// or the payload is there, and it gets there when the call is repeated.
 func TestAtomFileFaults(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16+1) // several pieces
 	place := ingest.AtomPlace{Digest: ingest.Sum(content), Bytes: int64(len(content)),

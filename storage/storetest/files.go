@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Files checks that a store keeps every promise of ingest.FileStore beyond those of ingest.Store. place makes a place
-// that holds nothing yet, a new one at each call.
+// Files checks that a store keeps every promise of ingest.FileStore beyond those of ingest.Store.
+// place makes a place that holds nothing yet, a new one at each call.
 func Files(t *testing.T, place func(t *testing.T) ingest.FileStore) {
 	for name, test := range map[string]func(*testing.T, ingest.FileStore){
 		"round trip":    filesRoundTrip,
@@ -144,7 +144,8 @@ func otherContent(t *testing.T, s ingest.FileStore) {
 	}
 }
 
-// damagedFile wants a file not to be relied on that is there and says itself that it is another one.
+// damagedFile wants a file not to be relied on that is there and says itself that it is another
+// one.
 func damagedFile(t *testing.T, s ingest.FileStore) {
 	damager, ok := s.(Damager)
 	if !ok {
