@@ -62,8 +62,7 @@ func TestKillOthers(t *testing.T) {
 	}
 }
 
-// killsOf is how many processes a test kills: so many, fewer in a short run, or what
-// INGEST_TEST_KILLS says.
+// killsOf returns the number of processes that a test kills. INGEST_TEST_KILLS overrides it.
 func killsOf(t *testing.T, kills, short int) int {
 	t.Helper()
 	text := os.Getenv(killsVariable)

@@ -87,7 +87,7 @@ func isFolder(address string) bool {
 	return drive || filepath.IsAbs(address) || err == nil && info.IsDir()
 }
 
-// checkStore rejects an address, that of flag, that openStore cannot open.
+// checkStore rejects an address that openStore cannot open. Messages name the flag.
 func checkStore(flag, address string) error {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows ||
 		isBlobs(address) {

@@ -65,7 +65,7 @@ func TestClaims(t *testing.T) {
 		}
 	}
 	c := claim{digest: file, by: "its name"}
-	if err := c.refuse(&ingest.MismatchError{Want: file, Got: other}); !strings.Contains(err.Error(), "its name says") {
+	if err := c.refuse(&ingest.MismatchError{Want: file, Got: other}); !strings.Contains(err.Error(), "its name claims") {
 		t.Error(err)
 	}
 	if err := (claim{}).refuse(&ingest.MismatchError{Want: file, Got: other}); err != ingest.ErrChanged {

@@ -130,7 +130,7 @@ func TestWholeDamage(t *testing.T) {
 		"removed": {change: func(t *testing.T, _ *fake, _ *ingest.StoredFile, path string) { os.Remove(path) },
 			missing: true, says: "there is no such file"},
 		"cut": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) { write(t, path, w.content[:9]) },
-			replaced: true, says: "it has 9 bytes, and had 100000"},
+			replaced: true, says: "it has 9 bytes and had 100000"},
 		"written again": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
 			write(t, path, flipped(w.content))
 			later(t, path)
@@ -147,7 +147,7 @@ func TestWholeDamage(t *testing.T) {
 			if err := os.Chtimes(path, time.Time{}, file.Modified); err != nil {
 				t.Fatal(err)
 			}
-		}, says: "its name says", parts: true},
+		}, says: "its name claims", parts: true},
 		"a folder": {change: func(t *testing.T, _ *fake, _ *ingest.StoredFile, path string) {
 			os.Remove(path)
 			os.Mkdir(path, 0o700)
