@@ -11,8 +11,8 @@ import (
 // ByHand changes rows directly, to the state that a wrong clock or a kill between two transactions
 // leaves behind. The catalogues that each driver's test passes to Run must implement it.
 type ByHand interface {
-	// SetLease sets a job's lease to expire after ahead, by the clock of the database. given is the
-	// TTL that it was granted; 0 is unknown, as in rows of versions that did not record it.
+	// SetLease sets a job's lease to expire after ahead, by the clock of the database. given is the TTL
+	// that it was granted; 0 is unknown, as in rows of versions that did not record it.
 	SetLease(t *testing.T, job int64, ahead, given time.Duration)
 	// Mark marks a model for removal and does nothing else.
 	Mark(t *testing.T, model ingest.ModelID)

@@ -16,8 +16,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Database opens another handle on the same database, as another process would, and closes it at
-// the end of the test.
+// Database opens another handle on the same database, as another process would, and closes it at the
+// end of the test.
 type Database func(t *testing.T) ingest.Catalog
 
 // test is a test of the suite: run gets a new database, many creates its own.
@@ -37,7 +37,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Complete", completeTests},
 		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Library", libraryTests},
 		{"Keeper", keeperTests},
-		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
+		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests},
+		{"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
 		{"Property", propertyTests}, {"Atoms", atomTests},
 	} {
