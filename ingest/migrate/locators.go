@@ -38,7 +38,7 @@ type Locators struct {
 	// DryRun looks at rows and files, reads none, and changes nothing.
 	DryRun bool
 	Pool   *buffer.Pool
-	// Progress may be nil; BytesRecorded counts the bytes that were read from files or read back.
+	// Progress may be nil; BytesRecorded counts the bytes that were read from files, or to clear their paths.
 	Progress *ingest.Progress
 	Log      *slog.Logger // may be nil
 	// Found is called with each problem, from one goroutine.

@@ -107,6 +107,9 @@ func (w *world) run(clear bool) *migrate.LocatorReport {
 	if err != nil {
 		w.Fatal(err)
 	}
+	if done, all := l.Progress.BytesRecorded.Load(), l.Progress.BytesTotal.Load(); done != all && report.Failed == 0 {
+		w.Errorf("the progress ends at %d of %d bytes", done, all)
+	}
 	return report
 }
 

@@ -19,6 +19,7 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	defer o.file.Close() // it was not written
 	if r.Progress != nil {
 		r.Progress.BytesTotal.Add(o.size)
+		r.Progress.FilesTotal.Add(1)
 		r.Progress.Begin(o.path)
 		defer r.Progress.End(o.path)
 	}
@@ -42,6 +43,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	linked bool, err error) {
 	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
 	if place.Digest.IsZero() && r.Split == nil { // nothing but the file says what it is: it is read twice
+		if r.Progress != nil {
+			r.Progress.BytesTotal.Add(o.size)
+		}
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
@@ -125,7 +129,7 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 		}
 	}
 	copied := r.reader
-	copied.Store = store
+	copied.Store, copied.Progress = store, nil
 	got, err := copied.HashAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
 	if err == nil && got != place.Digest {
 		err = &ingest.MismatchError{Want: place.Digest, Got: got}
@@ -213,6 +217,9 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 			return err
 		}
 		copied.Store = store
+	}
+	if r.Progress != nil {
+		r.Progress.BytesTotal.Add(atom.Bytes)
 	}
 	got, err := copied.HashAtom(ctx, atom)
 	if err == nil && got != atom.Digest {
