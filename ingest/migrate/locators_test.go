@@ -288,6 +288,33 @@ func TestCopyIsReadBack(t *testing.T) {
 	w.stored(a.ID)
 }
 
+// A file is read although the store has the content that its row claims: it may be another one.
+func TestStoredContentIsNotTheFile(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		w := newWorld(t)
+		content := []byte("content")
+		digest := ingest.Sum(content)
+		if _, err := w.store.Put(t.Context(), ingest.Key{Digest: digest}, content); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(w.folder, "sha256-"+digest.String())
+		if !same {
+			content = []byte("CONTENT")
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.row(lie(path), path)
+		r := w.run(false)
+		if same && r.Moved.Rows != 1 {
+			t.Errorf("%+v %v", r, w.problems)
+		}
+		if !same {
+			w.refused(r, "its name says")
+		}
+	}
+}
+
 // A file that a row does not take is refused before it is read.
 func TestRowLimits(t *testing.T) {
 	w := newWorld(t)

@@ -71,6 +71,8 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
 	var other *ingest.MismatchError
 	switch {
+	case err == nil && o.file.read < o.size: // the store had the content, and nobody has read the file
+		err = o.check(ctx, place.Digest)
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -78,6 +80,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		return place, false, err
 	default:
 		return place, false, &fatalError{fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)}
+	}
+	if err != nil {
+		return place, false, err
 	}
 	return place, false, r.readBack(ctx, target.Store, place)
 }
