@@ -331,3 +331,38 @@ func count(summary map[string]any, field string) int64 {
 	counts, _ := summary[field].(map[string]any)
 	return number(counts, "rows")
 }
+
+// TestHomes: models and other files have containers of their own, where the address names none.
+func TestHomes(t *testing.T) {
+	t.Setenv("AZURE_STORAGE_KEY", "a2V5")
+	const account = "https://account.blob.core.windows.net"
+	for to, want := range map[string][2]string{
+		account:          {account + "/models", account + "/atoms"},
+		account + "/own": {account + "/own", account + "/own"},
+		inRows:           {inRows, inRows},
+	} {
+		p := &program{catalog: "sqlite:x"}
+		h, err := p.openHomes(t.Context(), &locatorFlags{to: to})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, modality := range []string{"model", "text"} {
+			if got := h.to(ingest.FileAtom{Modality: modality}); got.Address != want[i] {
+				t.Errorf("%s: a %s goes to %s, want %s", to, modality, got.Address, want[i])
+			}
+		}
+		if to == inRows {
+			continue
+		}
+		for i, uri := range want {
+			if _, err := h.at(ingest.FileAtom{Address: ingest.Address{URI: uri + "/sha256-x"}}); err != nil {
+				t.Errorf("%s: %d: %v", uri, i, err)
+			}
+		}
+		for _, uri := range []string{"dir:sha256/x", account + "/other/x", want[0] + "2/x"} {
+			if store, err := h.at(ingest.FileAtom{Address: ingest.Address{URI: uri}}); err == nil {
+				t.Errorf("%s is in %v", uri, store)
+			}
+		}
+	}
+}
