@@ -38,7 +38,8 @@ type Locators struct {
 	// DryRun opens files without reading them, and changes nothing.
 	DryRun bool
 	Pool   *buffer.Pool
-	// Progress may be nil; BytesRecorded counts the bytes read from files and from copies.
+	// Progress may be nil; BytesRecorded counts the bytes read from files, and from copies before
+	// clearing.
 	Progress *ingest.Progress
 	Log      *slog.Logger // may be nil
 	// Found is called with each problem, from one goroutine.
@@ -305,6 +306,7 @@ func (r *locatorRun) fits(size int64) error {
 type file struct {
 	*os.File
 	progress *ingest.Progress
+	read     int64 // bytes from its start on, in one pass
 	err      error
 }
 
@@ -313,6 +315,12 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := f.File.ReadAt(p, offset)
 	if err != nil && (err != io.EOF || n < len(p)) {
 		f.err = fmt.Errorf("read %s at byte %d: %w", ingest.Printable(f.Name()), offset+int64(n), err)
+	}
+	if offset == 0 {
+		f.read = 0
+	}
+	if offset == f.read {
+		f.read += int64(n)
 	}
 	if f.progress != nil {
 		f.progress.BytesRecorded.Add(int64(n))

@@ -107,6 +107,9 @@ func (w *fixture) run(clear bool) *migrate.LocatorReport {
 	if err != nil {
 		w.Fatal(err)
 	}
+	if done, all := l.Progress.BytesRecorded.Load(), l.Progress.BytesTotal.Load(); done != all && report.Failed == 0 {
+		w.Errorf("the progress ends at %d of %d bytes", done, all)
+	}
 	return report
 }
 
@@ -285,6 +288,34 @@ func TestCopyIsReadBack(t *testing.T) {
 	w.to = w.store
 	w.run(false)
 	w.stored(a.ID)
+}
+
+// TestStoredContentIsNotTheFile checks that a file is read even if the store has the content that
+// its row claims.
+func TestStoredContentIsNotTheFile(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		w := newFixture(t)
+		content := []byte("content")
+		digest := ingest.Sum(content)
+		if _, err := w.store.Put(t.Context(), ingest.Key{Digest: digest}, content); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(w.folder, "sha256-"+digest.String())
+		if !same {
+			content = []byte("CONTENT")
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.row(pathHash(path), path)
+		r := w.run(false)
+		if same && r.Moved.Rows != 1 {
+			t.Errorf("%+v %v", r, w.problems)
+		}
+		if !same {
+			w.refused(r, "its name claims")
+		}
+	}
 }
 
 // TestRowLimits checks that a file too large for a row is refused before it is read.

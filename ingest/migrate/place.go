@@ -19,6 +19,7 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	defer o.file.Close() // it was only read
 	if r.Progress != nil {
 		r.Progress.BytesTotal.Add(o.size)
+		r.Progress.FilesTotal.Add(1)
 		r.Progress.Begin(o.path)
 		defer r.Progress.End(o.path)
 	}
@@ -43,6 +44,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	linked bool, err error) {
 	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
 	if place.Digest.IsZero() && r.Split == nil { // the row claims no digest: read the file twice
+		if r.Progress != nil {
+			r.Progress.BytesTotal.Add(o.size)
+		}
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
@@ -68,6 +72,8 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
 	var other *ingest.MismatchError
 	switch {
+	case err == nil && o.file.read < o.size: // the store had the content, and nobody has read the file
+		err = o.check(ctx, place.Digest)
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -75,6 +81,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		return place, false, err
 	default:
 		return place, false, &fatalError{fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)}
+	}
+	if err != nil {
+		return place, false, err
 	}
 	return place, false, r.readBack(ctx, target.Store, place)
 }
@@ -127,7 +136,7 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 		}
 	}
 	copied := r.reader
-	copied.Store = store
+	copied.Store, copied.Progress = store, nil
 	got, err := copied.HashAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
 	if err == nil && got != place.Digest {
 		err = &ingest.MismatchError{Want: place.Digest, Got: got}
@@ -216,6 +225,9 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 			return err
 		}
 		copied.Store = store
+	}
+	if r.Progress != nil {
+		r.Progress.BytesTotal.Add(atom.Bytes)
 	}
 	got, err := copied.HashAtom(ctx, atom)
 	if err == nil && got != atom.Digest {

@@ -215,7 +215,7 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 func TestPutFileConcurrently(t *testing.T) {
 	content := randomBytes(1<<20, 13)
 	digest := ingest.Sum(content)
-	for name, meanwhile := range map[string]func(s *Store) error{
+	for name, change := range map[string]func(s *Store) error{
 		"written": func(s *Store) error {
 			_, err := s.send(t.Context(), plainUpload(digest, []byte("of another program"), metadata{}), nil)
 			return err
@@ -227,7 +227,7 @@ func TestPutFileConcurrently(t *testing.T) {
 			var commits atomic.Int64
 			s := fileStore(t, newProxy(t, func(r *http.Request) deed {
 				if isCommit(r) && commits.Add(1) == 1 {
-					if err := meanwhile(direct); err != nil {
+					if err := change(direct); err != nil {
 						t.Error(err)
 					}
 				}
