@@ -384,7 +384,7 @@ var atomRowTests = []test{
 		_, _, err = r.PlaceAtom(t.Context(), r.lease, got, p)
 		wantError(t, err, "a second payload")
 	}},
-	{name: "a payload that is not the atom's is refused", run: func(t *testing.T, db Database) {
+	{name: "a payload with another digest is refused", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := inRow("right")
 		a := r.atom(p.Digest, path, `{}`, 0)
@@ -412,7 +412,7 @@ var atomRowTests = []test{
 		must(t, r.ReadAtom(t.Context(), got, 0, nil))
 		r.clear("an empty payload", got, true)
 	}},
-	{name: "a path is not cleared beside a payload that is damaged", run: func(t *testing.T, db Database) {
+	{name: "the path of a damaged payload is not cleared", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := inRow("right")
 		got := r.place(r.atom(p.Digest, path, `{}`, 0), p)
@@ -421,7 +421,7 @@ var atomRowTests = []test{
 		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("right"), got.ID)
 		r.clear("a payload", got, true)
 	}},
-	{name: "the one of two that has a payload in its row is kept", run: func(t *testing.T, db Database) {
+	{name: "an atom with a payload in its row is kept", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := inRow("content")
 		right := r.place(r.atom(p.Digest, "", `{}`, 0), p)
@@ -430,7 +430,7 @@ var atomRowTests = []test{
 		got := r.place(wrong, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
 		want(t, "number", got.ID, right.ID)
 		want(t, "references", r.references(got.ID), 2)
-		into := make([]byte, 5)
+		into := make([]byte, p.Bytes)
 		must(t, r.ReadAtom(t.Context(), got, 0, into))
 		want(t, "payload", string(into), "content")
 		want(t, "locator", got.Locator, path)

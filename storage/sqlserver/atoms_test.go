@@ -93,7 +93,8 @@ func TestAtomFileFaults(t *testing.T) {
 	place := ingest.AtomPlace{Digest: ingest.Sum(content), Bytes: int64(len(content)),
 		Payload: bytes.NewReader(content)}
 	for _, statement := range []string{"/* ingest: lock-file-atom */", "/* ingest: fill-atom */",
-		"/* ingest: locate-atom */", "/* ingest: token */", "/* ingest: hash-atom */", "/* ingest: fence */", tdstest.Commit} {
+		"/* ingest: locate-atom */", "/* ingest: token */", "/* ingest: hash-atom */", "/* ingest: fence */",
+		tdstest.Commit} {
 		for _, at := range []tdstest.Point{tdstest.BeforeEffect, tdstest.AfterEffect} {
 			db, files := freshFiles(t)
 			c := db(t).(doubled)
