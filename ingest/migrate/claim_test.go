@@ -3,7 +3,6 @@ package migrate
 import (
 	"encoding/json"
 	"errors"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -133,8 +132,5 @@ func TestBaseName(t *testing.T) {
 		if got := baseName(path); got != want {
 			t.Errorf("%q: %q, want %q", path, got, want)
 		}
-	}
-	if filepath.Base("/a/b") != baseName("/a/b") {
-		t.Error("not the name that filepath.Base returns")
 	}
 }

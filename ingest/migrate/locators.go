@@ -86,8 +86,10 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 		if !r.selected(a) {
 			continue
 		}
-		if !r.todo(a) {
-			r.skip(a)
+		if !r.toCopy(a) && !r.toClear(a) {
+			if a.Locator != "" {
+				r.report.There.add(a.Bytes)
+			}
 			continue
 		}
 		if l.Limit > 0 && seen == l.Limit {
@@ -165,14 +167,6 @@ func (r *locatorRun) toCopy(a ingest.FileAtom) bool {
 // toClear reports whether there is a copy of the file and its path is to be cleared.
 func (r *locatorRun) toClear(a ingest.FileAtom) bool {
 	return r.Clear && a.Locator != "" && (a.InRow || a.Address.URI != "")
-}
-
-func (r *locatorRun) todo(a ingest.FileAtom) bool { return r.toCopy(a) || r.toClear(a) }
-
-func (r *locatorRun) skip(a ingest.FileAtom) {
-	if a.Locator != "" {
-		r.report.There.add(a.Bytes)
-	}
 }
 
 // try migrates a group of rows, or adds it to busy if another process has the lease.
@@ -306,7 +300,7 @@ func (r *locatorRun) fits(size int64) error {
 type file struct {
 	*os.File
 	progress *ingest.Progress
-	read     int64 // bytes from its start on, in one pass
+	read     int64 // bytes read from the start in one pass
 	err      error
 }
 

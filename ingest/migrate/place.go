@@ -72,7 +72,7 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
 	var other *ingest.MismatchError
 	switch {
-	case err == nil && o.file.read < o.size: // the store had the content, and nobody has read the file
+	case err == nil && o.file.read < o.size: // the store had the content, and did not read the file
 		err = o.check(ctx, place.Digest)
 	case err == nil:
 	case o.file.err != nil:
@@ -88,8 +88,7 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	return place, false, r.readBack(ctx, target.Store, place)
 }
 
-// check compares a file with the digest of the stored content, unless the digest was computed from
-// it.
+// check compares a file with a digest, unless the digest was computed from the file.
 func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
 	if o.digest.IsZero() {
 		return nil

@@ -143,8 +143,7 @@ func otherContent(t *testing.T, s ingest.FileStore) {
 	}
 }
 
-// damagedFile wants a file not to be relied on that is there and says itself that it is another
-// one.
+// damagedFile checks that a damaged file is replaced.
 func damagedFile(t *testing.T, s ingest.FileStore) {
 	damager, ok := s.(Damager)
 	if !ok {
