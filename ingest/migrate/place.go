@@ -233,7 +233,7 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
 	}
 	if err != nil {
-		return fmt.Errorf("the copy is damaged; the path was not cleared: %w", err)
+		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
 	}
 	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
 	switch {
