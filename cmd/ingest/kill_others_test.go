@@ -48,10 +48,10 @@ func TestKillOthers(t *testing.T) {
 	}
 }
 
-// minDelay is the least that maxDelay becomes.
+// minDelay is the minimum of maxDelay.
 const minDelay = 50 * time.Millisecond
 
-// killsOf is how many processes a test kills: so many, fewer in a short run, or what INGEST_TEST_KILLS says.
+// killsOf returns the number of processes that a test kills. INGEST_TEST_KILLS overrides it.
 func killsOf(t *testing.T, kills, short int) int {
 	t.Helper()
 	text := os.Getenv(killsVariable)

@@ -334,7 +334,8 @@ func count(summary map[string]any, field string) int64 {
 	return number(counts, "rows")
 }
 
-// TestFileStores checks that models and other files have separate containers if the address has none.
+// TestFileStores checks that an address without a container means one for models and one for
+// others.
 func TestFileStores(t *testing.T) {
 	t.Setenv("AZURE_STORAGE_KEY", "a2V5")
 	const account = "https://account.blob.core.windows.net"
