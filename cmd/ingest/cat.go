@@ -65,6 +65,11 @@ func (p *program) cat(ctx context.Context, args []string, f catFlags) error {
 	if err != nil {
 		return err
 	}
+	if from == 0 && to == file.Bytes {
+		if err := requireComplete(ctx, e.catalog, model); err != nil {
+			return err
+		}
+	}
 	stored := p.reader(e, nil).Open(ctx, file)
 	write := func(w io.Writer) error {
 		var err error

@@ -162,6 +162,25 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 		"--store row for payloads in rows", ingest.Printable(store), storeNames(used))
 }
 
+// requireComplete returns an error for an unfinished model, which says how to complete or remove it.
+func requireComplete(ctx context.Context, jobs ingest.Jobs, m ingest.Summary) error {
+	switch m.State {
+	case ingest.ModelComplete:
+		return nil
+	case ingest.ModelRemoving:
+		return fmt.Errorf("model %d is being removed: `ingest rm %d` finishes it", m.ID, m.ID)
+	}
+	job, err := jobs.Job(ctx, m.Job)
+	if err != nil && !errors.Is(err, ingest.ErrNotFound) {
+		return err
+	}
+	if job.State == ingest.JobOpen {
+		return fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
+	}
+	return fmt.Errorf("model %d is not complete, and no job resumes it: ingest its unchanged files again, or remove it "+
+		"with `ingest rm %d`", m.ID, m.ID)
+}
+
 // usedStores returns the stores that the catalogue's jobs have used, except its own rows.
 func usedStores(ctx context.Context, jobs ingest.Jobs) ([]ingest.UsedStore, error) {
 	used, err := ingest.UsedStores(ctx, jobs)

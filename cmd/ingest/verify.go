@@ -103,11 +103,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	return errors.Join(verdict, err)
 }
 
-func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) ([]ingest.Summary, error) {
+func modelsToVerify(ctx context.Context, library ingest.Catalog, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, library, args[0])
-		if err == nil && m.State != ingest.ModelComplete {
-			err = fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
+		if err == nil {
+			err = requireComplete(ctx, library, m)
 		}
 		if err == nil && len(m.Files) == 0 {
 			err = fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)

@@ -82,6 +82,7 @@ type run struct {
 
 	mu     sync.Mutex
 	report Report
+	begun  map[ingest.ModelID]bool // models that this run began or continued
 }
 
 // Run ingests all sources of found as the job that request asks for. When ctx ends, it stops
@@ -107,7 +108,10 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	defer end()
 	err = lease.Run(graceful, in.Catalog, request, r.Log, func(work context.Context, job ingest.Lease) error {
 		r.begin(job, found, others)
-		return r.ingestAll(work, found.Sources)
+		if err := r.ingestAll(work, found.Sources); err != nil {
+			return err
+		}
+		return r.warnUnfinished(work)
 	}, r.outcome)
 	if r.job.Job == 0 { // the job was not opened
 		return nil, err
@@ -156,7 +160,7 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		return nil, err
 	}
 	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
-		in.Progress, in.Log}, stop: ctx}
+		in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
 	if r.Progress == nil {
 		r.Progress = &ingest.Progress{}
 	}

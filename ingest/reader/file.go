@@ -39,8 +39,7 @@ func (f *File) Size() int64 { return f.stored.Bytes }
 // and that of the file at the end: if it differs, the error is an *ingest.MismatchError.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if f.stored.Digest.IsZero() {
-		return 0, fmt.Errorf("file %s is not complete: run the same `ingest models` again to resume it",
-			ingest.Printable(f.stored.Name))
+		return 0, fmt.Errorf("file %s is not complete: %w", ingest.Printable(f.stored.Name), ingest.ErrIncomplete)
 	}
 	whole := sha256x2.New()
 	n, err := f.write(w, 0, f.stored.Bytes, whole)
