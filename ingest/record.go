@@ -115,8 +115,8 @@ type Summary struct {
 	Files        []StoredFile
 	Tensors      int64
 	Segments     int64 // of tensors and of bytes outside all tensors
-	BytesStored  int64 // of segments that this model stored first
-	BytesShared  int64 // of segments that were already present
+	BytesStored  int64 // of segments whose content had no row before
+	BytesShared  int64 // of segments whose content had a row
 }
 
 // StoredFile is a file of a recorded model.

@@ -88,12 +88,12 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 	return catalog, nil
 }
 
-// requireCatalog returns an error if --catalog names a file that does not exist.
+// requireCatalog returns an error if the file of the catalogue does not exist.
 func (p *program) requireCatalog() (path string, err error) {
 	if path, err = p.catalogPath(); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("no catalogue at %s: create one with `ingest models`, or name another with --catalog",
 			ingest.Printable(path))
 	}

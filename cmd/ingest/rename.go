@@ -15,7 +15,8 @@ func newRename(p *program) *cobra.Command {
 		Short: "Rename a model",
 		Long: `Rename a model. If the model has several names, MODEL must be the name to change.
 
-The new name must be unused, and must not look like an id or a SHA-256.
+The new name must be unused, and must not be a number, 64 hexadecimal digits, or sha256: with six to
+64 digits.
 
 ` + modelArgument,
 		Example: "  ingest rename model-Q4_K_M.gguf llama3:8b-q4\n  ingest rename 7 tiny",

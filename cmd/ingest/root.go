@@ -30,7 +30,8 @@ type program struct {
 }
 
 const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
-failed, and each is named; 4 damage found; 130 interrupted, can be resumed.`
+failed, and each is named; 4 verify found damage; 130 interrupted (models and resume continue where
+they stopped).`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{stdout: stdout, stderr: stderr, memory: buffer.DefaultMemory}
@@ -72,7 +73,7 @@ Interrupted runs resume when you run the same command again.
 	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the "+
 		"catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object per line")
-	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print errors only: no progress and no summary")
+	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print only lists, damage and errors: no progress and no summary")
 	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.Var(&p.memory, "memory", "memory limit")
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
@@ -80,6 +81,18 @@ Interrupted runs resume when you run the same command again.
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
 		newExport(p), newCat(p), newVerify(p), newRename(p), newRm(p), newGC(p), newSchema(p), newVersion(p))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = knownTopic
+		// For an unknown shell, cobra prints the help and exits with 0.
+		case "completion":
+			c.Args = requireArg("SHELL", knownCommand)
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	asUsage(root)
 	return root
 }
@@ -94,6 +107,15 @@ func knownCommand(c *cobra.Command, args []string) error {
 		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
 	}
 	return fmt.Errorf("unknown command %q%s", args[0], hint)
+}
+
+// knownTopic refuses help on a command that does not exist.
+func knownTopic(c *cobra.Command, args []string) error {
+	found, rest, err := c.Root().Find(args)
+	if err != nil || !found.HasSubCommands() {
+		return err
+	}
+	return knownCommand(found, rest)
 }
 
 // requireArg is check, with a message that names the argument if it is missing.
