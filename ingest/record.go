@@ -148,8 +148,8 @@ type Layer struct {
 	Type     string
 	Shape    []uint64
 	Elements int64
-	Offset   int64
-	Bytes    int64
+	Offset   int64 // in the file, in bytes
+	Bytes    int64 // 0 if the size of the type is unknown
 	Segments int64
 }
 

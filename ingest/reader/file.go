@@ -4,36 +4,24 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
-var (
-	_ io.ReaderAt = (*File)(nil)
-	_ io.WriterTo = (*File)(nil)
-)
+var _ io.WriterTo = (*File)(nil)
 
 // File is an open stored file. Its methods are safe for concurrent use.
 type File struct {
-	ctx    context.Context // of Open: io.ReaderAt and io.WriterTo do not take one
+	ctx    context.Context // of Open: io.WriterTo does not take one
 	reader *Reader
 	stored ingest.StoredFile
-
-	mu      sync.Mutex
-	segment ingest.StoredSegment // that ReadAt read last
-	payload []byte               // of segment, checked
 }
 
-// Open opens a file. A File need not be closed. ReadAt keeps the segment that it read last, outside
-// of the pool.
+// Open opens a file. A File need not be closed.
 func (r *Reader) Open(ctx context.Context, file ingest.StoredFile) *File {
 	return &File{ctx: ctx, reader: r, stored: file}
 }
-
-// Size returns the file's size in bytes.
-func (f *File) Size() int64 { return f.stored.Bytes }
 
 // WriteTo writes the whole file to w. It checks the SHA-256 of each segment before it writes it,
 // and that of the file at the end: if it differs, the error is an *ingest.MismatchError.
@@ -90,55 +78,4 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 		err = fmt.Errorf("rows cover %d of its %d bytes: %w", at, f.stored.Bytes, ingest.ErrIncomplete)
 	}
 	return written, err
-}
-
-// ReadAt implements io.ReaderAt. It reads and checks the segments that contain the bytes, and keeps
-// the last one, so that sequential reads read each segment once.
-func (f *File) ReadAt(p []byte, offset int64) (n int, err error) {
-	if offset < 0 {
-		return 0, fmt.Errorf("read %s at byte %d", ingest.Printable(f.stored.Name), offset)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for n < len(p) {
-		at := offset + int64(n)
-		if at >= f.stored.Bytes {
-			return n, io.EOF
-		}
-		if err := f.load(at); err != nil {
-			return n, err
-		}
-		n += copy(p[n:], f.payload[at-f.segment.Offset:])
-	}
-	return n, nil
-}
-
-// load reads the segment with byte at, unless it is the one that was read last.
-func (f *File) load(at int64) error {
-	if f.payload != nil && f.segment.Offset <= at && at < f.segment.Offset+f.segment.Bytes {
-		return nil
-	}
-	p, err := f.reader.pass(f.stored, at, at+1)
-	if err != nil {
-		return err
-	}
-	found := false
-	err = p.each(f.ctx, func(s fetched) error {
-		if s.Offset > at || s.Offset+s.Bytes <= at {
-			return gap(at, s.Offset)
-		}
-		s.hash(nil)
-		if reason := s.damage(); reason != nil {
-			return fmt.Errorf("%s: %w", s.Place(), reason)
-		}
-		f.segment, f.payload, found = s.StoredSegment, append(f.payload[:0], s.payload...), true
-		return nil
-	})
-	if err == nil && !found {
-		err = gap(at, f.stored.Bytes)
-	}
-	if err != nil {
-		f.payload = nil
-	}
-	return err
 }

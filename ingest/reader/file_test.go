@@ -117,41 +117,6 @@ func TestWriteRange(t *testing.T) {
 	}
 }
 
-func TestReadAt(t *testing.T) {
-	w := newFake(t, 60*kib)
-	f := w.reader(t).Open(t.Context(), w.file)
-	for range 300 {
-		offset := rand.Int64N(w.file.Bytes)
-		p := make([]byte, rand.IntN(9*kib))
-		n, err := f.ReadAt(p, offset)
-		want := w.content[offset:min(int(offset)+len(p), len(w.content))]
-		if !bytes.Equal(p[:n], want) || (n < len(p)) != (err == io.EOF) || err != nil && err != io.EOF {
-			t.Fatalf("%d bytes at %d: %d, %v", len(p), offset, n, err)
-		}
-	}
-	all := make([]byte, w.file.Bytes)
-	if err := iotest.TestReader(io.NewSectionReader(f, 0, f.Size()), w.content); err != nil {
-		t.Error(err)
-	}
-	before := w.got
-	for i := range all {
-		if _, err := f.ReadAt(all[i:i+1], int64(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(all, w.content) || w.got-before > len(w.rows) {
-		t.Errorf("%d of %d segments were read byte by byte", w.got-before, len(w.rows))
-	}
-	w.corrupt(3, corruptions["damaged"])
-	if n, err := f.ReadAt(make([]byte, 10), w.rows[3].Offset-5); n != 5 || err == nil ||
-		!strings.Contains(err.Error(), w.rows[3].Place()) {
-		t.Errorf("across damage: %d, %v", n, err)
-	}
-	if _, err := f.ReadAt(make([]byte, 1), -1); err == nil {
-		t.Error("a byte before the start was read")
-	}
-}
-
 // Rows can claim anything. They never make the reader exceed its pool, and inconsistent rows are
 // errors.
 func TestHostileRows(t *testing.T) {

@@ -3,8 +3,8 @@
 //
 //	r := &reader.Reader{Catalog: catalog, Store: store, Pool: buffer.New(64 << 20)}
 //	f := r.Open(ctx, file)
-//	_, err := f.WriteTo(w)         // the whole file; checks its SHA-256 at the end
-//	_, err = f.ReadAt(p, offset)   // any bytes; checks the segments that contain them
+//	_, err := f.WriteTo(w)                // the whole file; checks its SHA-256 at the end
+//	_, err = f.WriteRange(w, from, to)    // any bytes; checks the segments that contain them
 //
 // The pool bounds the memory, whatever sizes the rows of a catalogue claim.
 package reader
