@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -49,7 +50,13 @@ type Holder struct {
 	Started int64  `json:"started"` // when the process started, in a unit of the operating system
 }
 
-func (h Holder) String() string { return fmt.Sprintf("process %d on %s", h.Process, h.Host) }
+func (h Holder) String() string {
+	machine, _, _ := strings.Cut(h.Host, bootMark)
+	return fmt.Sprintf("process %d on %s", h.Process, machine)
+}
+
+// bootMark separates the host name in Holder.Host from the boot and the container.
+const bootMark = " boot "
 
 // Lease is the right to work on a job.
 type Lease struct {

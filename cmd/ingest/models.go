@@ -31,8 +31,8 @@ type ingestFlags struct {
 func (f *ingestFlags) register(c *cobra.Command) {
 	f.segment = ingest.DefaultSegmentBytes
 	flags := c.Flags()
-	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel (0: as many as processors allow)")
-	flags.IntVar(&f.workers, "workers", 0, "segments in parallel per file (0: as many as processors allow)")
+	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel; 0 is 1, or 2 with four or more processors")
+	flags.IntVar(&f.workers, "workers", 0, "segments in parallel per file; 0 is four per processor, at most 16")
 }
 
 func newModels(p *program) *cobra.Command {
@@ -65,9 +65,6 @@ a file that you name is ingested.
 
 func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) error {
 	for i, path := range paths {
-		if path == "" {
-			return usage("PATH is empty: is a variable unset?")
-		}
 		if strings.Contains(path, "://") {
 			return usage("PATH %s: want a file or a folder, not a URL", redact(path))
 		}

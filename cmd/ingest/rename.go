@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -40,8 +41,11 @@ func (p *program) rename(ctx context.Context, reference, name string) error {
 		return err
 	}
 	if p.json || !p.quiet {
-		p.emit(map[string]any{"event": "renamed", "id": m.ID, "from": from, "name": name},
-			"renamed  model %d  %s to %s\n", m.ID, ingest.Printable(from), ingest.Printable(name))
+		text := fmt.Sprintf("renamed  model %d  %s to %s", m.ID, ingest.Printable(from), ingest.Printable(name))
+		if from == name {
+			text = fmt.Sprintf("unchanged  model %d  %s", m.ID, ingest.Printable(name))
+		}
+		p.emit(map[string]any{"event": "renamed", "id": m.ID, "from": from, "name": name}, "%s\n", text)
 	}
 	return nil
 }

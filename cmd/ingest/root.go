@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/storage/sqlserver"
@@ -64,6 +66,10 @@ Interrupted runs resume when you run the same command again.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var invalid *pflag.InvalidValueError
+		if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
+			err = fmt.Errorf("--%s %s: want a duration such as 30m or 24h", invalid.GetFlag().Name, invalid.GetValue())
+		}
 		return usage("%w\n`%s --help` lists the flags", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
@@ -132,7 +138,11 @@ func requireArg(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 func asUsage(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+			err := checkNames(c, args)
+			if err == nil {
+				err = check(c, args)
+			}
+			if err != nil {
 				return usage("%w\n`%s --help` shows the arguments", err, c.CommandPath())
 			}
 			return nil
@@ -141,6 +151,32 @@ func asUsage(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		asUsage(child)
 	}
+}
+
+// checkNames compares the arguments with the names in c.Use, and names the first that is wrong.
+func checkNames(c *cobra.Command, args []string) error {
+	if c.HasSubCommands() || c.Name() == "help" {
+		return nil
+	}
+	names := strings.Fields(c.Use)[1:]
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, "-") }); i >= 0 {
+		names = names[:i] // the rest are flags
+	}
+	repeated := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+	for i, arg := range args {
+		switch {
+		case len(names) == 0:
+			return fmt.Errorf("%s takes no arguments", c.Name())
+		case i >= len(names) && !repeated:
+			return fmt.Errorf("unexpected argument %q", arg)
+		case arg == "":
+			return fmt.Errorf("%s is empty: is a variable unset?", strings.Trim(names[min(i, len(names)-1)], "[]."))
+		}
+	}
+	if len(args) < len(names) && !strings.HasPrefix(names[len(args)], "[") {
+		return fmt.Errorf("%s is missing", strings.TrimSuffix(names[len(args)], "..."))
+	}
+	return nil
 }
 
 func (p *program) setUp() error {

@@ -91,11 +91,18 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
 			"ingest its file again")
 	}
-	if v.damaged > v.missingRows && repair == "" {
-		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
-	}
+	elsewhere := false
 	if v.missing > 0 {
-		err = errors.Join(err, p.hintStores(ctx, h.catalog))
+		var hintErr error
+		elsewhere, hintErr = p.hintStores(ctx, h.catalog)
+		err = errors.Join(err, hintErr)
+	}
+	repairable := v.damaged - v.missingRows
+	if elsewhere {
+		repairable -= v.missing
+	}
+	if repairable > 0 && repair == "" {
+		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
 	}
 	if err != nil && verdict != nil {
 		return &codeError{exitDamage, err}
@@ -215,18 +222,20 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
 
-// hintStores names the stores that may contain missing payloads, if there are others than --store.
-func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
+// hintStores names the stores that may contain missing payloads, and reports whether any of them is
+// not --store.
+func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) (bool, error) {
 	used, err := usedStores(ctx, jobs)
 	if err != nil {
-		return err
+		return false, err
 	}
 	store, err := p.storeName()
-	if len(used) > 1 || len(used) == 1 && used[0].Address != store {
+	elsewhere := len(used) > 1 || len(used) == 1 && used[0].Address != store
+	if elsewhere {
 		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has payloads in %s: name the right store with --store\n",
 			storeNames(used))
 	}
-	return err
+	return elsewhere, err
 }
 
 // how describes how payloads were verified, for the summary.
