@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -52,6 +53,9 @@ type SourceError struct {
 }
 
 func (e *SourceError) Error() string {
+	if inner, ok := e.Err.(*fs.PathError); ok && inner.Path == e.Path && e.Offset < 0 { // names the path, too
+		return fmt.Sprintf("%s: %s: %v", Printable(e.Path), inner.Op, inner.Err)
+	}
 	if e.Offset < 0 {
 		return fmt.Sprintf("%s: %v", Printable(e.Path), e.Err)
 	}

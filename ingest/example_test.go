@@ -30,10 +30,12 @@ func Example() {
 	check(err)
 	pool := buffer.New(64 << 20)
 
-	found, err := format.Find(ctx, []string{"../scripts/sample/models/tiny.gguf"})
+	path, err := filepath.Abs("../scripts/sample/models/tiny.gguf")
+	check(err)
+	found, err := format.Find(ctx, []string{path})
 	check(err)
 	in := &pipeline.Ingester{Catalog: catalog, Store: store, Pool: pool, Parse: format.Parser{}.Parse}
-	report, err := in.Run(ctx, ingest.JobRequest{Pipeline: "models", Source: "example"}, found)
+	report, err := in.Run(ctx, ingest.JobRequest{Pipeline: "models", Source: path}, found)
 	check(err)
 
 	model, err := catalog.Model(ctx, report.Ingested[0].Model)

@@ -6,7 +6,9 @@ import (
 )
 
 // ThisProcess returns the running process as a holder of leases.
-var ThisProcess = sync.OnceValue(func() Holder {
+func ThisProcess() Holder { return thisProcess() }
+
+var thisProcess = sync.OnceValue(func() Holder {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

@@ -16,7 +16,7 @@ import (
 func bootIdentity() string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	space, _ := os.Readlink("/proc/self/ns/pid")
-	return fmt.Sprintf(" boot %.8s %s", boot, strings.Trim(space, "pid:[]"))
+	return fmt.Sprintf("%s%.8s %s", bootMark, boot, strings.Trim(space, "pid:[]"))
 }
 
 // processStarted returns when the process started, in clock ticks since boot; 0 if it does not

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -56,6 +57,10 @@ func TestHolderDead(t *testing.T) {
 	_ = child.Wait() // it was killed
 	if !holder.Dead() || elsewhere.Dead() {
 		t.Errorf("after its end: dead %v, on another host %v", holder.Dead(), elsewhere.Dead())
+	}
+	host, err := os.Hostname()
+	if want := fmt.Sprintf("process %d on %s", os.Getpid(), host); err != nil || ThisProcess().String() != want {
+		t.Errorf("%q, want %q; %v", ThisProcess(), want, err)
 	}
 	if (Holder{}).Dead() {
 		t.Error("the zero holder is dead")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -11,7 +12,8 @@ import (
 // database's clock counts, so the clocks of the machines do not matter.
 type Jobs interface {
 	// Open starts a job over a source, or resumes the open one over the same source, and leases it
-	// for request.TTL. If a live process holds it, the error is a *BusyError.
+	// for request.TTL. If a live process holds it, the error is a *BusyError. Without request.Job,
+	// it refuses an empty Pipeline or Source.
 	Open(ctx context.Context, request JobRequest) (Lease, error)
 	// Renew extends the lease to TTL from now; ErrLeaseLost if another process took over the job.
 	Renew(ctx context.Context, lease Lease) error
@@ -26,12 +28,15 @@ type Jobs interface {
 // JobRequest asks for a job.
 type JobRequest struct {
 	Job      int64  // 0, or the job to resume
-	Pipeline string // "models", "gc", ...
-	Source   string // the absolute paths, joined; each Source has at most one open job
-	Paths    []string
-	Options  map[string]string // what a later run needs to resume
-	Holder   Holder
-	TTL      time.Duration
+	Pipeline string // "models", "gc", ...; not empty
+	// Source identifies the work. A request with the Pipeline and Source of an open job resumes
+	// that job, so Source must differ for different files: models joins the absolute paths. It
+	// must not be empty.
+	Source  string
+	Paths   []string
+	Options map[string]string // what a later run needs to resume
+	Holder  Holder
+	TTL     time.Duration
 	// Exclusive requests that no other job is live, and none starts, during this one.
 	Exclusive bool
 	// HolderDead reports whether a holder is known to have ended. Its lease then counts as expired.
@@ -45,7 +50,13 @@ type Holder struct {
 	Started int64  `json:"started"` // when the process started, in a unit of the operating system
 }
 
-func (h Holder) String() string { return fmt.Sprintf("process %d on %s", h.Process, h.Host) }
+func (h Holder) String() string {
+	machine, _, _ := strings.Cut(h.Host, bootMark)
+	return fmt.Sprintf("process %d on %s", h.Process, machine)
+}
+
+// bootMark separates the host name in Holder.Host from the boot and the container.
+const bootMark = " boot "
 
 // Lease is the right to work on a job.
 type Lease struct {

@@ -59,7 +59,8 @@ func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
 type LostStoreError struct{ UsedStore }
 
 func (e *LostStoreError) Error() string {
-	return fmt.Sprintf("%s does not contain this catalogue's store, which job %d used: is the disk mounted?",
+	return fmt.Sprintf("%s does not contain this catalogue's store, which job %d used: is the disk mounted? If the "+
+		"store was moved, name its new place with --store",
 		Printable(e.Address), e.Job)
 }
 

@@ -117,8 +117,8 @@ type Summary struct {
 	Files        []StoredFile
 	Tensors      int64
 	Segments     int64 // of tensors and of bytes outside all tensors
-	BytesStored  int64 // of segments that this model stored first
-	BytesShared  int64 // of segments that were already present
+	BytesStored  int64 // of segments whose content had no row before
+	BytesShared  int64 // of segments whose content had a row
 }
 
 // StoredFile is a file of a recorded model.
@@ -155,8 +155,8 @@ type Layer struct {
 	Type     string
 	Shape    []uint64
 	Elements int64
-	Offset   int64
-	Bytes    int64
+	Offset   int64 // in the file, in bytes
+	Bytes    int64 // 0 if the size of the type is unknown
 	Segments int64
 }
 

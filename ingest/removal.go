@@ -9,6 +9,7 @@ import (
 type Removal struct {
 	Model   Summary
 	Freed   int64         // bytes of payloads that only this model needs
+	InRows  int64         // of Freed, the bytes in rows, which are deleted with the model
 	Shared  int64         // bytes of payloads that other models also need
 	Foreign []ForeignRows // in tables of other programs
 }

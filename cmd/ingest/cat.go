@@ -33,10 +33,17 @@ name when it is complete. A model of several files needs a TENSOR.
 		Example: "  ingest cat llama3:latest token_embd.weight --out embd.bin\n  ingest cat tiny --range 0-4 | od -c\n" +
 			"  ingest cat tiny blk.0.attn_q.weight --segment 0 | sha256sum",
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(c *cobra.Command, args []string) error { return p.cat(c.Context(), args, f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if !c.Flags().Changed("segment") {
+				f.segment = -1
+			} else if f.segment < 0 {
+				return usage("--segment %d: want 0 or more", f.segment)
+			}
+			return p.cat(c.Context(), args, f)
+		},
 	}
 	c.Flags().StringVar(&f.span, "range", "", "bytes FROM-TO of the file or tensor; TO is exclusive")
-	c.Flags().IntVar(&f.segment, "segment", -1, "segment N of the tensor, from 0")
+	c.Flags().IntVar(&f.segment, "segment", 0, "segment N of the tensor, from 0")
 	c.Flags().StringVarP(&f.out, "out", "o", "", "write to this file instead of stdout")
 	c.Flags().BoolVar(&f.force, "force", false, "replace the file that --out names")
 	return c
@@ -44,7 +51,7 @@ name when it is complete. A model of several files needs a TENSOR.
 
 type catFlags struct {
 	span    string
-	segment int
+	segment int // -1: not given
 	out     string
 	force   bool
 }
@@ -68,6 +75,11 @@ func (p *program) cat(ctx context.Context, args []string, f catFlags) error {
 	file, from, to, err := e.extent(ctx, model, args[1:], f)
 	if err != nil {
 		return err
+	}
+	if from == 0 && to == file.Bytes {
+		if err := requireComplete(ctx, e.catalog, model); err != nil {
+			return err
+		}
 	}
 	stored := p.reader(e, nil).Open(ctx, file)
 	write := func(w io.Writer) error {

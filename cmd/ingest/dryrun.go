@@ -50,9 +50,9 @@ func (p *program) printPlan(model *ingest.Model, segmentBytes int64) error {
 		}
 		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role,
 			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count()},
-			"would ingest  %s  %s  %s (%d tensors, %d segments)\n",
-			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path), len(file.Tensors),
-			plan.Count())
+			"would ingest  %s  %s  %s (%s, %s)\n",
+			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path),
+			plural(len(file.Tensors), "tensor"), plural(int(plan.Count()), "segment"))
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func (p *program) export(ctx context.Context, reference, to string, force, weigh
 	if err != nil {
 		return err
 	}
+	if err := requireComplete(ctx, h.catalog, m); err != nil {
+		return err
+	}
 	if m.State != ingest.ModelRegistered {
 		if err := p.requireStore(ctx, h); err != nil {
 			return err

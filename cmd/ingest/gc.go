@@ -18,7 +18,7 @@ func newGC(p *program) *cobra.Command {
 		Short: "Delete payloads that no row refers to (lists them; deletes with --yes)",
 		Long: `List the payloads in the store that no row refers to, and delete them with --yes. Removed models leave
 such payloads, and so do runs that were killed after storing a payload and before recording it. gc
-also deletes the remains of interrupted writes. With --unfinished, it removes unfinished models too.
+also deletes the leftovers of interrupted writes. With --unfinished, it removes unfinished models too.
 Payloads in rows (--store row) are removed with their models.
 
 gc does not start while a job is running, and no job starts while gc is running. If gc cannot delete
@@ -110,9 +110,9 @@ func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 			"spared_bytes": sum.YoungBytes, "refused": sum.Refused, "removed": g.yes})
 		return
 	}
-	p.printf("%s: %s without a row, %d remains of interrupted writes, %s; %s without a reference, %s\n",
-		g.verb(), plural(int(sum.Payloads), "payload"), sum.Remains, human(sum.Bytes), plural(int(sum.Atoms), "atom"),
-		human(sum.AtomBytes))
+	p.printf("%s: %s without a row, %s of interrupted writes, %s; %s that no model uses, %s\n",
+		g.verb(), plural(int(sum.Payloads), "payload"), plural(int(sum.Remains), "leftover"), human(sum.Bytes),
+		plural(int(sum.Atoms), "content"), human(sum.AtomBytes))
 	if sum.Young > 0 {
 		p.printf("kept as too recent: %s without a row, %s (--older-than)\n", plural(int(sum.Young), "object"),
 			human(sum.YoungBytes))

@@ -70,18 +70,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 			signal.Notify(signals, s)
 		}
 	}
-	go func() {
-		<-signals
-		fmt.Fprintln(stderr, "\ningest: stopping after the pending batches (interrupt again to stop at once)")
-		cancel(ingest.ErrInterrupted)
-		<-signals
-		fmt.Fprintln(stderr,
-			"ingest: stopped; recorded batches are kept: `ingest resume` or the same command continues")
-		os.Exit(exitInterrupted)
-	}()
 	out := &checkedWriter{Writer: stdout}
 	root := newRoot(out, stderr)
 	root.SetArgs(args)
+	stopping, stopped := "stopping", "stopped"
+	if c, _, err := root.Find(args); err == nil && (c.Name() == "models" || c.Name() == "resume") {
+		stopping += " after the pending batches"
+		stopped += "; recorded batches are kept: `ingest resume` or the same command continues"
+	}
+	go func() {
+		<-signals
+		fmt.Fprintf(stderr, "\ningest: %s (interrupt again to stop at once)\n", stopping)
+		cancel(ingest.ErrInterrupted)
+		<-signals
+		fmt.Fprintf(stderr, "ingest: %s\n", stopped)
+		os.Exit(exitInterrupted)
+	}()
 	err := root.ExecuteContext(ctx)
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("stdout: %w", out.err)

@@ -31,8 +31,8 @@ type ingestFlags struct {
 func (f *ingestFlags) register(c *cobra.Command) {
 	f.segment = ingest.DefaultSegmentBytes
 	flags := c.Flags()
-	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel (0: as many as processors allow)")
-	flags.IntVar(&f.workers, "workers", 0, "segments in parallel per file (0: as many as processors allow)")
+	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel; 0 is 1, or 2 with four or more processors")
+	flags.IntVar(&f.workers, "workers", 0, "segments in parallel per file; 0 is four per processor, at most 16")
 }
 
 func newModels(p *program) *cobra.Command {

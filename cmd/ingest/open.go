@@ -88,12 +88,12 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 	return catalog, nil
 }
 
-// requireCatalog returns an error if --catalog names a file that does not exist.
+// requireCatalog returns an error if the file of the catalogue does not exist.
 func (p *program) requireCatalog() (path string, err error) {
 	if path, err = p.catalogPath(); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); p.catalog != "" && !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("no catalogue at %s: create one with `ingest models`, or name another with --catalog",
 			ingest.Printable(path))
 	}
@@ -160,6 +160,25 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 	}
 	return fmt.Errorf("this catalogue has no payloads in %s; they are in %s: name that store with --store, or use "+
 		"--store row for payloads in rows", ingest.Printable(store), storeNames(used))
+}
+
+// requireComplete returns an error for an unfinished model, which says how to complete or remove it.
+func requireComplete(ctx context.Context, jobs ingest.Jobs, m ingest.Summary) error {
+	switch m.State {
+	case ingest.ModelComplete, ingest.ModelRegistered:
+		return nil
+	case ingest.ModelRemoving:
+		return fmt.Errorf("model %d is being removed: `ingest rm %d` finishes it", m.ID, m.ID)
+	}
+	job, err := jobs.Job(ctx, m.Job)
+	if err != nil && !errors.Is(err, ingest.ErrNotFound) {
+		return err
+	}
+	if job.State == ingest.JobOpen {
+		return fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
+	}
+	return fmt.Errorf("model %d is not complete, and no job resumes it: ingest its unchanged files again, or remove it "+
+		"with `ingest rm %d`", m.ID, m.ID)
 }
 
 // usedStores returns the stores that the catalogue's jobs have used, except its own rows.

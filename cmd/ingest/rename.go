@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,8 @@ func newRename(p *program) *cobra.Command {
 		Short: "Rename a model",
 		Long: `Rename a model. If the model has several names, MODEL must be the name to change.
 
-The new name must be unused, and must not look like an id or a SHA-256.
+The new name must be unused, and must not be a number, 64 hexadecimal digits, or sha256: with six to
+64 digits.
 
 ` + modelArgument,
 		Example: "  ingest rename model-Q4_K_M.gguf llama3:8b-q4\n  ingest rename 7 tiny",
@@ -39,8 +41,11 @@ func (p *program) rename(ctx context.Context, reference, name string) error {
 		return err
 	}
 	if p.json || !p.quiet {
-		p.emit(map[string]any{"event": "renamed", "id": m.ID, "from": from, "name": name},
-			"renamed  model %d  %s to %s\n", m.ID, ingest.Printable(from), ingest.Printable(name))
+		text := fmt.Sprintf("renamed  model %d  %s to %s", m.ID, ingest.Printable(from), ingest.Printable(name))
+		if from == name {
+			text = fmt.Sprintf("unchanged  model %d  %s", m.ID, ingest.Printable(name))
+		}
+		p.emit(map[string]any{"event": "renamed", "id": m.ID, "from": from, "name": name}, "%s\n", text)
 	}
 	return nil
 }

@@ -53,12 +53,15 @@ func (p *program) printRmModel(m ingest.Removal) {
 		rows = append(rows, []any{"  file", f.Name, string(f.Role), human(f.Bytes)})
 	}
 	p.table(rows)
+	if m.InRows > 0 {
+		fmt.Fprintf(p.stdout, "  rm frees %s in rows\n", human(m.InRows))
+	}
 	if m.Model.State == ingest.ModelRegistered {
 		fmt.Fprintln(p.stdout, "  removes the rows and the payloads in them; files at their paths stay, and gc frees copies "+
 			"in a store")
-	} else {
+	} else if inStore := m.Freed - m.InRows; inStore+m.Shared > 0 || m.InRows == 0 {
 		fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
-			human(m.Freed), human(m.Shared))
+			human(inStore), human(m.Shared))
 	}
 	for _, r := range m.Foreign {
 		fmt.Fprintf(p.stdout, "  %s of another program: %s.%s refers to %s\n", plural(int(r.Rows), "row"),
@@ -72,11 +75,12 @@ func (p *program) printRemoved(m ingest.Removal) {
 	}
 }
 
-// printRmSummary prints how much was or would be removed, and how much gc frees.
+// printRmSummary prints how much is or would be removed, and how much gc frees.
 func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
+	freed, inRows := plan.Freed()
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "models": len(plan.Models), "names": len(plan.Names),
-			"bytes_freed": plan.Freed(), "removed": removed})
+			"bytes_freed": freed, "removed": removed})
 		return
 	}
 	verb := "would remove"
@@ -84,8 +88,11 @@ func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
 		verb = "removed"
 	}
 	p.printf("%s: %s, %s", verb, plural(len(plan.Models), "model"), plural(len(plan.Names), "name"))
-	if len(plan.Models) > 0 {
-		p.printf("; `ingest gc --yes` frees %s", human(plan.Freed()))
+	if inRows > 0 {
+		p.printf("; %s in rows", human(inRows))
+	}
+	if len(plan.Models) > 0 && (freed > inRows || inRows == 0) {
+		p.printf("; `ingest gc --yes` frees %s", human(freed-inRows))
 	}
 	p.printf("\n")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/storage/sqlserver"
@@ -30,7 +32,8 @@ type program struct {
 }
 
 const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
-failed, and each is named; 4 damage found; 130 interrupted, can be resumed.`
+failed, and each is named; 4 verify found damage; 130 interrupted (models and resume continue where
+they stopped).`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{stdout: stdout, stderr: stderr, memory: buffer.DefaultMemory}
@@ -63,6 +66,10 @@ Interrupted runs resume when you run the same command again.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var invalid *pflag.InvalidValueError
+		if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
+			err = fmt.Errorf("--%s %s: want a duration such as 30m or 24h", invalid.GetFlag().Name, invalid.GetValue())
+		}
 		return usage("%w\n`%s --help` lists the flags", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
@@ -72,7 +79,7 @@ Interrupted runs resume when you run the same command again.
 	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the "+
 		"catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object per line")
-	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print errors only: no progress and no summary")
+	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print only lists, damage and errors: no progress and no summary")
 	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.Var(&p.memory, "memory", "memory limit")
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
@@ -81,6 +88,18 @@ Interrupted runs resume when you run the same command again.
 	root.AddCommand(newModels(p), newRegister(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
 		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRename(p), newRm(p), newGC(p), newSchema(p),
 		newVersion(p))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = knownTopic
+		// For an unknown shell, cobra prints the help and exits with 0.
+		case "completion":
+			c.Args = requireArg("SHELL", knownCommand)
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	asUsage(root)
 	return root
 }
@@ -97,6 +116,15 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q%s", args[0], hint)
 }
 
+// knownTopic refuses help on a command that does not exist.
+func knownTopic(c *cobra.Command, args []string) error {
+	found, rest, err := c.Root().Find(args)
+	if err != nil || !found.HasSubCommands() {
+		return err
+	}
+	return knownCommand(found, rest)
+}
+
 // requireArg is check, with a message that names the argument if it is missing.
 func requireArg(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
@@ -111,7 +139,11 @@ func requireArg(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 func asUsage(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+			err := checkNames(c, args)
+			if err == nil {
+				err = check(c, args)
+			}
+			if err != nil {
 				return usage("%w\n`%s --help` shows the arguments", err, c.CommandPath())
 			}
 			return nil
@@ -120,6 +152,32 @@ func asUsage(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		asUsage(child)
 	}
+}
+
+// checkNames compares the arguments with the names in c.Use, and names the first that is wrong.
+func checkNames(c *cobra.Command, args []string) error {
+	if c.HasSubCommands() || c.Name() == "help" {
+		return nil
+	}
+	names := strings.Fields(c.Use)[1:]
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, "-") }); i >= 0 {
+		names = names[:i] // the rest are flags
+	}
+	repeated := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+	for i, arg := range args {
+		switch {
+		case len(names) == 0:
+			return fmt.Errorf("%s takes no arguments", c.Name())
+		case i >= len(names) && !repeated:
+			return fmt.Errorf("unexpected argument %q", arg)
+		case arg == "":
+			return fmt.Errorf("%s is empty: is a variable unset?", strings.Trim(names[min(i, len(names)-1)], "[]."))
+		}
+	}
+	if len(args) < len(names) && !strings.HasPrefix(names[len(args)], "[") {
+		return fmt.Errorf("%s is missing", strings.TrimSuffix(names[len(args)], "..."))
+	}
+	return nil
 }
 
 func (p *program) setUp() error {

@@ -93,7 +93,7 @@ func TestInterruptExport(t *testing.T) {
 		return len(found) > 0
 	})
 	c.Process.Signal(syscall.SIGINT)
-	if e := b.wait(c); e.code != exitInterrupted {
+	if e := b.wait(c); e.code != exitInterrupted || !strings.Contains(e.stderr, "stopping (interrupt again") {
 		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 	if found, _ := filepath.Glob(filepath.Join(folder, "*")); len(found) > 0 {

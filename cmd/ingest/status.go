@@ -36,7 +36,7 @@ func (p *program) status(ctx context.Context) error {
 			continue
 		}
 		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline,
-			strings.Join(job.Paths, " ")})
+			joinPaths(job.Paths)})
 		for _, problem := range job.Problems {
 			rows = append(rows, []any{"", "", "", "", "  " + problemText(problem)})
 		}
@@ -45,6 +45,18 @@ func (p *program) status(ctx context.Context) error {
 		p.table(rows)
 	}
 	return nil
+}
+
+// joinPaths puts quotes around paths with spaces.
+func joinPaths(paths []string) string {
+	var all []string
+	for _, path := range paths {
+		if strings.Contains(path, " ") {
+			path = `"` + path + `"`
+		}
+		all = append(all, path)
+	}
+	return strings.Join(all, " ")
 }
 
 // problemText names the path once: some reasons start with it.

@@ -110,11 +110,18 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		fmt.Fprintln(p.stderr, "ingest: hint: verify does not repair registered files: restore them at their paths, or "+
 			"register them again")
 	}
-	if v.damaged > v.missingRows+v.atPaths && repair == "" {
-		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
-	}
+	elsewhere := false
 	if v.missing > 0 {
-		err = errors.Join(err, p.hintStores(ctx, h.catalog))
+		var hintErr error
+		elsewhere, hintErr = p.hintStores(ctx, h.catalog)
+		err = errors.Join(err, hintErr)
+	}
+	repairable := v.damaged - v.missingRows - v.atPaths
+	if elsewhere {
+		repairable -= v.missing
+	}
+	if repairable > 0 && repair == "" {
+		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
 	}
 	if err != nil && verdict != nil {
 		return &codeError{exitDamage, err}
@@ -122,11 +129,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	return errors.Join(verdict, err)
 }
 
-func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) ([]ingest.Summary, error) {
+func modelsToVerify(ctx context.Context, library ingest.Catalog, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, library, args[0])
-		if err == nil && m.State != ingest.ModelComplete && m.State != ingest.ModelRegistered {
-			err = fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
+		if err == nil {
+			err = requireComplete(ctx, library, m)
 		}
 		if err == nil && len(m.Files) == 0 {
 			err = fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)
@@ -249,18 +256,20 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
 }
 
-// hintStores names the stores that may contain missing payloads, if there are others than --store.
-func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) error {
+// hintStores names the stores that may contain missing payloads, and reports whether any of them is
+// not --store.
+func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) (bool, error) {
 	used, err := usedStores(ctx, jobs)
 	if err != nil {
-		return err
+		return false, err
 	}
 	store, err := p.storeName()
-	if len(used) > 1 || len(used) == 1 && used[0].Address != store {
+	elsewhere := len(used) > 1 || len(used) == 1 && used[0].Address != store
+	if elsewhere {
 		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has payloads in %s: name the right store with --store\n",
 			storeNames(used))
 	}
-	return err
+	return elsewhere, err
 }
 
 // how describes how payloads were verified, for the summary.

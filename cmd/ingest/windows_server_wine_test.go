@@ -205,7 +205,7 @@ func (w *windows) asFilesImpossible(t *testing.T) {
 	h.flags = s.home(t, w, "auto").flags
 	e := h.run(exitDone, "models", windowsPath(w.sample))
 	h.wantSummary(e, map[string]int64{"taken": 2})
-	if !strings.Contains(e.stderr, "by T-SQL parameters") || !strings.Contains(e.stderr,
+	if !strings.Contains(e.stderr, "as T-SQL parameters") || !strings.Contains(e.stderr,
 		"install Microsoft OLE DB Driver 19") {
 		t.Errorf("the log lacks the payload mode or the reason:\n%s", e.stderr)
 	}

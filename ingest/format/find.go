@@ -1,3 +1,5 @@
+// Package format finds models in files and folders (Find) and reads their headers (Parser). A file of
+// an unknown format is a model without tensors.
 package format
 
 import (

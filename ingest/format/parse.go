@@ -124,7 +124,7 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 func headerBytes(file *ingest.File) int64 {
 	n := int64(0)
 	for i := range file.Tensors {
-		n += 224 + int64(len(file.Tensors[i].Name)) // costOfTensor of package gguf
+		n += gguf.TensorBytes + int64(len(file.Tensors[i].Name))
 	}
 	return n
 }

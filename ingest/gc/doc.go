@@ -14,30 +14,30 @@
 //  1. gc opens an exclusive job.
 //  2. It lists the store, a thousand objects at a time, and asks the catalogue which of them rows
 //     need.
-//  3. Store.Delete hides the others. A later Put does not rely on a hidden payload: it restores it,
-//     or writes it again.
-//  4. Store.Delete calls confirm, which checks first that gc still has its lease, then that still
-//     no row needs the payloads.
-//  5. If so, Store.Delete deletes the payloads that are still hidden. Otherwise it restores them.
+//  3. Store.Delete hides the other payloads. A later Put does not rely on a hidden payload: it
+//     restores it, or writes it again. No row needs a temporary file, so these are not hidden.
+//  4. Store.Delete calls confirm, which renews gc's lease, and then asks again for rows.
+//  5. If gc has its lease and no row needs the payloads, Store.Delete deletes those that are still
+//     hidden, and the temporary files. Otherwise it restores the payloads.
 //
 // # Why nothing is lost
 //
-// The proof uses four facts. The catalogue guarantees the first two, the store the others.
-//
-//   - Only a transaction that checks its job's lease makes a row refer to a payload.
-//   - gc's job has the only lease. It cannot be opened while another lease is live, and opening it
+//   - A row is recorded under a lease, which holds at the commit: opening gc's job waits for that
+//     commit, or comes first and makes it fail (sqlcatalog.Tx.Fence).
+//   - gc's lease is the only one. gc's job cannot be opened while another is live, and opening it
 //     ends expired leases. Another job cannot be opened while gc's lease is live, and opening one
 //     ends gc's lease if it has expired. A lease that has ended never becomes live again.
-//   - A Put that returns nil found the payload visible at some moment of the call, or wrote it.
-//   - Only what is still hidden is deleted. A payload that was put or restored since is another
-//     write, or has another name, and is kept.
+//   - A row is recorded after a Put or Replace of its payload under the same lease. Attach copies
+//     the reference of a row of a complete model, which only rm removes, and rm runs alone.
+//   - A Put that returns nil found the payload visible, restored it, or wrote it. Replace wrote it.
+//   - Only what is still hidden is deleted, not what was restored or written again.
 //
-// Suppose that gc deletes a payload that a row needs afterwards. A job recorded the row after its
-// Put. The payload was hidden from step 3 until it was deleted, or it would not have been deleted.
-// So Put found it before it was hidden, and the job was opened before that, and hence before gc
-// checked its lease in step 4. gc had the only lease at that time: the job's lease had ended, and
-// the job recorded nothing from then on. So its row existed when gc asked for rows after that. But
-// then gc restored the payload: a contradiction.
+// Suppose that gc deletes a payload that a row needs afterwards. That row, or the one it was copied
+// from, was recorded under some lease after a Put under the same lease. The payload was hidden from
+// step 3 until it was deleted, so Put found or wrote it before it was hidden, and its lease was
+// opened before that. gc held the only lease in step 4: the other had ended, and nothing was
+// recorded under it from then on. So the row existed when gc asked again, and gc restored the
+// payload: a contradiction. A job that is resumed gets a new lease, and puts again.
 //
 // No clock is part of this proof, so a pause of any length between any two steps does not matter.
 // For the same reason it does not matter if a process that lost its lease still puts, hides or

@@ -92,6 +92,26 @@ func (r *run) warn(model *ingest.Model) {
 	}
 }
 
+// warnUnfinished warns of models that an earlier run of the job left open and this run, which is
+// complete, did not continue: the job is closed now, and nothing else mentions them.
+func (r *run) warnUnfinished(ctx context.Context) error {
+	if !r.job.Continued || r.interrupted.Load() {
+		return nil
+	}
+	for m, err := range r.Catalog.Models(ctx) {
+		if err != nil {
+			return err
+		}
+		if m.State != ingest.ModelOpen || m.Job != r.job.Job || r.begun[m.ID] || len(m.Files) == 0 {
+			continue
+		}
+		r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: m.Files[0].Path, Reason: fmt.Errorf("model %d "+
+			"stays unfinished: the file changed or is missing, or its payloads are in another store; `ingest rm %d` "+
+			"removes it", m.ID, m.ID)})
+	}
+	return nil
+}
+
 // ingestModel records a parsed model and ingests its files. It adds the bytes that have rows to
 // recorded.
 func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.ModelID, recorded *atomic.Int64) error {
@@ -113,6 +133,9 @@ func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
+	r.begun[entry.ID] = true
+	r.mu.Unlock()
 	before, err := r.Catalog.Model(ctx, entry.ID)
 	if err != nil {
 		return err

@@ -69,7 +69,11 @@ func (o Options) buffers(limit, copies int64) (int, error) {
 func (o Options) Check() error {
 	o = o.WithDefaults()
 	if o.SegmentBytes < ingest.MinSegmentBytes || o.SegmentBytes > ingest.MaxSegmentBytes {
-		return fmt.Errorf("segment size of %d bytes: want %d to %d MiB", o.SegmentBytes, ingest.MinSegmentBytes>>20,
+		size := fmt.Sprintf("%d bytes", o.SegmentBytes)
+		if o.SegmentBytes%(1<<20) == 0 {
+			size = fmt.Sprintf("%d MiB", o.SegmentBytes>>20)
+		}
+		return fmt.Errorf("segment size of %s: want %d to %d MiB", size, ingest.MinSegmentBytes>>20,
 			ingest.MaxSegmentBytes>>20)
 	}
 	_, err := o.buffers(o.MemoryBytes-buffer.Reserved, 0)

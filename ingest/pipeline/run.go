@@ -1,3 +1,5 @@
+// Package pipeline ingests models: it reads each file once, hashes it and its segments, stores the
+// payloads, and then records their rows. README.md describes crashes and memory.
 package pipeline
 
 import (
@@ -24,15 +26,16 @@ type Ingester struct {
 	Catalog ingest.Catalog
 	// Store keeps the payloads. If it is nil, the catalogue's rows do.
 	Store ingest.Store
-	// StoreAddress names the store, like OptionStore of the job. A model resumes only in the same
-	// store.
+	// StoreAddress identifies Store among the stores of the catalogue, as in the job's Options
+	// (ingest.OptionStore): the same text for the same store in each run, without secrets. A model
+	// resumes only with the same StoreAddress.
 	StoreAddress string
 	// Unshared is set for a store that keeps a payload for each row, by its position.
 	Unshared bool
 	// Pool supplies the buffers; by default one for Options.MemoryBytes.
 	Pool *buffer.Pool
-	// Parse opens a source's files and reads their headers. The error of a single file is a
-	// *SourceError.
+	// Parse opens a source's files and reads their headers, like format.Parser.Parse. The error of a
+	// single file is a *SourceError.
 	Parse    func(context.Context, ingest.Source) (*ingest.Model, error)
 	Options  Options
 	Progress *ingest.Progress // may be nil
@@ -82,9 +85,12 @@ type run struct {
 
 	mu     sync.Mutex
 	report Report
+	begun  map[ingest.ModelID]bool // models that this run began or continued
 }
 
-// Run ingests all sources of found as the job that request asks for. When ctx ends, it stops
+// Run ingests all sources of found (see format.Find) as the job that request asks for. It makes the
+// catalogue the owner of Store. Pipeline and Source of request must be set; Holder and TTL default to
+// this process and lease.DefaultTTL. When ctx ends, it stops
 // reading, finishes the pending batches within a minute, and reports Interrupted; the job stays
 // open. Errors of single files are in the report. An error means that the store, the catalogue or
 // the lease failed: recorded segments are kept, and the job stays open.
@@ -107,7 +113,10 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	defer end()
 	err = lease.Run(graceful, in.Catalog, request, r.Log, func(work context.Context, job ingest.Lease) error {
 		r.begin(job, found, others)
-		return r.ingestAll(work, found.Sources)
+		if err := r.ingestAll(work, found.Sources); err != nil {
+			return err
+		}
+		return r.warnUnfinished(work)
 	}, r.outcome)
 	if r.job.Job == 0 { // the job was not opened
 		return nil, err
@@ -156,7 +165,7 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 		return nil, err
 	}
 	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
-		in.Progress, in.Log}, stop: ctx}
+		in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
 	if r.Progress == nil {
 		r.Progress = &ingest.Progress{}
 	}

@@ -14,7 +14,9 @@ type Layers interface {
 }
 
 // Tensor returns the model's tensor with this name, and its file; ingest.ErrNotFound, wrapped, if
-// there is none.
+// there is none. To read the tensor:
+//
+//	r.Open(ctx, file).WriteRange(w, layer.Offset, layer.Offset+layer.Bytes)
 func Tensor(ctx context.Context, rows Layers, model ingest.Summary, name string) (ingest.Layer, ingest.StoredFile,
 	error) {
 	for layer, err := range rows.Layers(ctx, model.ID) {

@@ -99,13 +99,14 @@ func (p *Plan) Refusal() error {
 	return all
 }
 
-// Freed returns a lower bound of the bytes of payloads that no row needs after the removal. It does
-// not count payloads that only models of the plan share.
-func (p *Plan) Freed() (bytes int64) {
+// Freed returns a lower bound of the bytes of payloads that no row needs after the removal, and how
+// many of them are in rows. It does not count payloads that only models of the plan share.
+func (p *Plan) Freed() (bytes, inRows int64) {
 	for _, m := range p.Models {
 		bytes += m.Freed
+		inRows += m.InRows
 	}
-	return bytes
+	return bytes, inRows
 }
 
 // covers reports whether other removes nothing that p does not remove.

@@ -47,7 +47,7 @@ func TestFaultyFailsBeforeOrAfterTheEffect(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := faulty.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour})
+		_, err := faulty.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "x", TTL: time.Hour})
 		if !errors.Is(err, errHook) {
 			t.Fatalf("error is %v", err)
 		}

@@ -214,6 +214,15 @@ var jobTests = []test{
 		_, err := c.Begin(t.Context(), a.lease, w.model, w.plans)
 		wantIs(t, err, ingest.ErrLeaseLost)
 	}},
+	{name: "a request without a pipeline or a source is refused", run: func(t *testing.T, db Database) {
+		c := db(t)
+		for _, request := range []ingest.JobRequest{{Pipeline: "models"}, {Source: "/a"}} {
+			request.Holder, request.TTL = holder(1), long
+			if lease, err := c.Open(t.Context(), request); err == nil {
+				t.Errorf("%+v got the lease %+v", request, lease)
+			}
+		}
+	}},
 	{name: "an unknown job is not found", run: func(t *testing.T, db Database) {
 		c := db(t)
 		_, err := c.Job(t.Context(), 99)

@@ -180,6 +180,7 @@ var removalTests = []test{
 		removal, err = r.Removal(t.Context(), a)
 		must(t, err)
 		want(t, "freed", removal.Freed, double.Bytes-6*mib)
+		want(t, "in rows", removal.InRows, 0)
 		want(t, "shared", removal.Shared, 3*mib+int64(len("template")))
 		want(t, "model", removal.Model.Name, "a")
 		want(t, "files", len(removal.Model.Files), 2)
@@ -198,6 +199,7 @@ var removalTests = []test{
 		removal, err := r.Removal(t.Context(), first.ID)
 		must(t, err)
 		want(t, "freed", removal.Freed, gguf("", "").Bytes)
+		want(t, "in rows", removal.InRows, removal.Freed)
 		want(t, "shared", removal.Shared, 0)
 	}},
 }

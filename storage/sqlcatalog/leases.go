@@ -2,14 +2,19 @@ package sqlcatalog
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// checkRequest returns an error for a lease shorter than a millisecond, the catalogues' resolution.
+// checkRequest returns an error for a request that does not say which job, and for a lease shorter
+// than a millisecond, the catalogues' resolution.
 func checkRequest(request ingest.JobRequest) error {
+	if request.Job == 0 && (request.Pipeline == "" || request.Source == "") {
+		return errors.New("job request without a pipeline or a source")
+	}
 	if request.TTL < time.Millisecond {
 		return fmt.Errorf("a lease of %s is too short", request.TTL)
 	}

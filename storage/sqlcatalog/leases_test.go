@@ -123,7 +123,7 @@ func TestCheckOpen(t *testing.T) {
 func TestCheckRequest(t *testing.T) {
 	for ttl, ok := range map[time.Duration]bool{time.Millisecond: true, time.Millisecond - 1: false, 0: false,
 		-time.Hour: false} {
-		if err := checkRequest(ingest.JobRequest{TTL: ttl}); (err == nil) != ok {
+		if err := checkRequest(ingest.JobRequest{Pipeline: "models", Source: "/a", TTL: ttl}); (err == nil) != ok {
 			t.Errorf("%s: error is %v", ttl, err)
 		}
 	}

@@ -202,14 +202,13 @@ func (c *Catalog) Removal(ctx context.Context, model ingest.ModelID) (r ingest.R
 		if r.Model, err = t.summary(model); err != nil {
 			return err
 		}
-		var rows int64
-		if err := t.One(weighRows, model).Scan(&rows); err != nil {
+		if err := t.One(weighRows, model).Scan(&r.InRows); err != nil {
 			return err
 		}
 		if err := t.One(weighStored, model).Scan(&r.Freed, &r.Shared); err != nil {
 			return err
 		}
-		r.Freed += rows
+		r.Freed += r.InRows
 		r.Foreign, err = t.foreignRows(model)
 		return err
 	})

@@ -119,7 +119,7 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 func TestSmallFileIsOneAtom(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/t", TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/t", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestSmallFileIsOneAtom(t *testing.T) {
 func TestCompleteCountsTheRows(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/m", TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestCompleteCountsTheRows(t *testing.T) {
 func TestUnreferencedCorrectsCounts(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
-	lease, err := c.Open(ctx, ingest.JobRequest{Source: "/m", TTL: time.Hour})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func refuses(t *testing.T, path, what string) {
 func TestOpenMakesWhatIsMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "one", "two", "catalogue.db")
 	c := openAt(t, path)
-	if _, err := c.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour}); err != nil {
+	if _, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "x", TTL: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "windows" {
@@ -207,7 +207,7 @@ func TestFullDiskIsReported(t *testing.T) {
 		}
 	}
 	limit("1") // as many as there are
-	request := ingest.JobRequest{Source: strings.Repeat("x", 100_000), TTL: time.Hour}
+	request := ingest.JobRequest{Pipeline: "models", Source: strings.Repeat("x", 100_000), TTL: time.Hour}
 	_, err := c.Open(t.Context(), request)
 	if err == nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), c.conns.path) {
 		t.Fatalf("error is %v", err)
@@ -234,7 +234,7 @@ func TestReadOnlyFileIsReported(t *testing.T) {
 	}
 	c, err := Open(t.Context(), path)
 	if err == nil {
-		_, err = c.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour})
+		_, err = c.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "x", TTL: time.Hour})
 		_ = c.Close()
 	}
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "read-only") {
@@ -297,7 +297,7 @@ func TestCancelWhileWaitingForWriter(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		started := time.Now()
-		_, err := b.Open(ctx, ingest.JobRequest{Source: "x", TTL: time.Hour})
+		_, err := b.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "x", TTL: time.Hour})
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) > 10*time.Second {
 			t.Errorf("after %s error is %v", time.Since(started), err)
 		}
@@ -306,7 +306,7 @@ func TestCancelWhileWaitingForWriter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Open(t.Context(), ingest.JobRequest{Source: "x", TTL: time.Hour}); err != nil {
+	if _, err := b.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "x", TTL: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func withPayload(t *testing.T) (*Catalog, ingest.StoredSegment) {
 	t.Helper()
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
-	lease, err := c.Open(t.Context(), ingest.JobRequest{Source: "/m", TTL: time.Hour})
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,8 +36,9 @@ func recordAndPrint(path, name string) error {
 	if err != nil {
 		return err
 	}
-	lease, err := c.Open(ctx, ingest.JobRequest{Source: name, Holder: ingest.Holder{Host: name, Process: os.Getpid()},
-		TTL: time.Hour, HolderDead: func(h ingest.Holder) bool { return h.Host == name }})
+	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: name,
+		Holder: ingest.Holder{Host: name, Process: os.Getpid()},
+		TTL:    time.Hour, HolderDead: func(h ingest.Holder) bool { return h.Host == name }})
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-// tensorBytes is the memory of a Tensor and its shape in bytes, including growth of the slice and
+// TensorBytes is the memory of a Tensor and its shape in bytes, including growth of the slice and
 // sorting.
-const tensorBytes = 224
+const TensorBytes = 224
 
 // Tensor is one tensor of the file.
 type Tensor struct {
@@ -67,7 +67,7 @@ func (r *reader) tensor(f *File) error {
 	if err != nil {
 		return err
 	}
-	if err := r.charge(tensorBytes); err != nil {
+	if err := r.charge(TensorBytes); err != nil {
 		return err
 	}
 	if t.Name, err = r.text(n, maxName, "the name"); err != nil {
