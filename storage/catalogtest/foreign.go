@@ -81,29 +81,35 @@ var referring = []struct{ table, keys, types, of string }{
 		"FileSegments WHERE ModelFileId IN (SELECT ModelFileId FROM ModelFiles WHERE ModelId = %d)"},
 }
 
+// refers removes a model that rows of another program refer to by referring[i].
+func (r *run) refers(i int, action string) {
+	r.Helper()
+	to := referring[i]
+	path := fmt.Sprintf("/m%d%s.gguf", i, action)
+	id := r.take(newWork("m", gguf(path, path)))
+	want(r.T, "merged", r.take(newWork("again", gguf(path+"2", path))), id)
+	columns, types := strings.Split(to.keys, ", "), strings.Split(to.types, ", ")
+	var defined []string
+	for j := range columns {
+		defined = append(defined, columns[j]+" "+types[j]+" NOT NULL")
+	}
+	defer r.other("Others", strings.Join(defined, ", ")+", FOREIGN KEY ("+to.keys+") REFERENCES "+to.table+" ("+
+		to.keys+")"+action)()
+	r.exec(`INSERT INTO Others (` + to.keys + `) SELECT ` + to.keys + ` FROM ` + fmt.Sprintf(to.of, id))
+	n := r.count(`SELECT COUNT(*) FROM Others`)
+	want(r.T, "there are rows of "+to.table, n > 0, true)
+	r.wantRefused(id, false, map[string]int64{"Others." + columns[0] + " " + to.table: n})
+	must(r.T, r.Remove(r.Context(), r.lease, id, true))
+	want(r.T, "rows left", r.count(`SELECT COUNT(*) FROM Others`), 0)
+	want(r.T, "models", len(list(r.T, r.Models(r.Context()))), 0)
+}
+
 var foreignTests = []test{
 	{name: "rows of other programs that refer to any row of a model", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		for i, to := range referring {
+		for i := range referring {
 			for _, action := range []string{"", " ON DELETE CASCADE"} {
-				path := fmt.Sprintf("/m%d%s.gguf", i, action)
-				id := r.take(newWork("m", gguf(path, path)))
-				want(t, "merged", r.take(newWork("again", gguf(path+"2", path))), id)
-				columns, types := strings.Split(to.keys, ", "), strings.Split(to.types, ", ")
-				var defined []string
-				for j := range columns {
-					defined = append(defined, columns[j]+" "+types[j]+" NOT NULL")
-				}
-				drop := r.other("Others", strings.Join(defined, ", ")+", FOREIGN KEY ("+to.keys+") REFERENCES "+
-					to.table+" ("+to.keys+")"+action)
-				r.exec(`INSERT INTO Others (` + to.keys + `) SELECT ` + to.keys + ` FROM ` + fmt.Sprintf(to.of, id))
-				n := r.count(`SELECT COUNT(*) FROM Others`)
-				want(t, "there are rows of "+to.table, n > 0, true)
-				r.wantRefused(id, false, map[string]int64{"Others." + columns[0] + " " + to.table: n})
-				must(t, r.Remove(t.Context(), r.lease, id, true))
-				want(t, "rows left", r.count(`SELECT COUNT(*) FROM Others`), 0)
-				want(t, "models", len(list(t, r.Models(t.Context()))), 0)
-				drop()
+				r.refers(i, action)
 			}
 		}
 		r.check()
@@ -166,8 +172,8 @@ var foreignTests = []test{
 	{name: "rows that refer to each other are not removed", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.take(newWork("m", gguf("/m.gguf", "m")))
-		drop := r.other("Notes", `NoteId int NOT NULL PRIMARY KEY, ModelId int NULL REFERENCES Models (ModelId),
-			AnswerTo int NULL REFERENCES Notes (NoteId)`)
+		defer r.other("Notes", `NoteId int NOT NULL PRIMARY KEY, ModelId int NULL REFERENCES Models (ModelId),
+			AnswerTo int NULL REFERENCES Notes (NoteId)`)()
 		r.exec(`INSERT INTO Notes (NoteId, ModelId) VALUES (1, @p1)`, int64(id))
 		r.exec(`INSERT INTO Notes (NoteId, AnswerTo) VALUES (2, 1)`)
 		r.exec(`INSERT INTO Notes (NoteId, AnswerTo) VALUES (3, 2)`)
@@ -177,22 +183,6 @@ var foreignTests = []test{
 		r.exec(`DELETE FROM Notes WHERE NoteId = 3`)
 		r.exec(`DELETE FROM Notes WHERE NoteId = 2`)
 		must(t, r.Remove(t.Context(), r.lease, id, true))
-		drop()
-
-		id = r.take(newWork("m", gguf("/m.gguf", "m")))
-		r.other("Plans", `PlanId int NOT NULL PRIMARY KEY, ModelId int NULL REFERENCES Models (ModelId)`)
-		r.other("Tasks", `TaskId int NOT NULL PRIMARY KEY, PlanId int NOT NULL REFERENCES Plans (PlanId)`)
-		r.exec(`ALTER TABLE Plans ADD TaskId int NULL REFERENCES Tasks (TaskId)`)
-		r.exec(`INSERT INTO Plans (PlanId, ModelId) VALUES (1, @p1)`, int64(id))
-		r.exec(`INSERT INTO Tasks (TaskId, PlanId) VALUES (1, 1)`)
-		r.exec(`UPDATE Plans SET TaskId = 1`)
-		for _, cascade := range []bool{false, true} {
-			r.wantRefused(id, cascade, map[string]int64{"Plans.ModelId Models": 1, "Tasks.PlanId Plans": 1,
-				"Plans.TaskId Tasks": 1})
-		}
-		r.exec(`UPDATE Plans SET TaskId = NULL`)
-		must(t, r.Remove(t.Context(), r.lease, id, true))
-		want(t, "rows", r.count(`SELECT COUNT(*) FROM Plans`)+r.count(`SELECT COUNT(*) FROM Tasks`), 0)
 	}},
 	{name: "the payload of an atom that a row of another program refers to is needed", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")

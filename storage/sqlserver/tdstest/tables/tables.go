@@ -143,7 +143,7 @@ func (d *Tables) texts(statement string) ([]string, error) {
 		d.known[name] = list
 	}
 	if _, end, found := strings.Cut(rest, sqlcatalog.EndMark); found {
-		end = strings.ReplaceAll(strings.ReplaceAll(end, sqlcatalog.EndMark, ""), "dbo.", "")
+		end = strings.NewReplacer(sqlcatalog.EndMark, "", "dbo.", "", "; SELECT CONVERT(bigint, @@ROWCOUNT)", "").Replace(end)
 		list = slices.Clone(list)
 		list[len(list)-1] += end
 	}
