@@ -3,6 +3,7 @@ package sqlcatalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -21,17 +22,20 @@ func neededOf(table string) string {
 // on hashes, then in those on AtomId.
 var referenced = shared("referenced", neededOf("dbo.LayerTensorSegments")+` UNION `+neededOf("dbo.FileSegments")+`
 	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a
-		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL
-	UNION SELECT a.ContentHash, '' FROM dbo.Atoms AS a
-		INNER JOIN dbo.ModelLayers AS l ON l.LayerAtomId = a.AtomId WHERE a.ContentHash IN ({digests})`)
+		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
 
-// referencedBy completes referenced with the atoms that rows of other programs refer to: gc keeps
-// such an atom, and so its payload. With an index on the key's columns it seeks for each atom;
+// referencedByOthers finds the atoms that layers refer to, which other programs make do so, and is
+// completed with referencedBy.
+var referencedByOthers = shared("referenced-by-others", `SELECT a.ContentHash FROM dbo.Atoms AS a
+	INNER JOIN dbo.ModelLayers AS l ON l.LayerAtomId = a.AtomId WHERE a.ContentHash IN ({digests})`)
+
+// referencedBy finds the atoms that rows of other programs refer to: gc keeps such an atom, and so
+// its payload. With an index on the key's columns it seeks for each atom;
 // without one, it scans that table once for all digests.
 func referencedBy(keys []foreignKey) string {
 	var others strings.Builder
 	for _, k := range keys {
-		fmt.Fprintf(&others, ` UNION SELECT a.ContentHash, '' FROM dbo.Atoms AS a WHERE a.ContentHash IN (%s) AND %s`,
+		fmt.Fprintf(&others, ` UNION ALL SELECT a.ContentHash FROM dbo.Atoms AS a WHERE a.ContentHash IN (%s) AND %s`,
 			digestParameters(), k.referredTo("a"))
 	}
 	return others.String()
@@ -71,15 +75,27 @@ func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]stri
 	for i := range args {
 		args[i] = digests[min(i, len(digests)-1)][:]
 	}
-	return t.Each(func(row Scanner) error {
+	add := func(hash []byte, name string) {
+		if len(hash) == len(ingest.Digest{}) && !slices.Contains(needed[ingest.Digest(hash)], name) {
+			needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
+		}
+	}
+	err = t.Each(func(row Scanner) error {
 		var hash []byte
 		var name string
 		err := row.Scan(&hash, &name)
-		if len(hash) == len(ingest.Digest{}) {
-			needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
-		}
+		add(hash, name)
 		return err
-	}, referenced.and(referencedBy(keys.others("Atoms"))), args...)
+	}, referenced, args...)
+	if err != nil {
+		return err
+	}
+	return t.Each(func(row Scanner) error {
+		var hash []byte
+		err := row.Scan(&hash)
+		add(hash, "")
+		return err
+	}, referencedByOthers.and(referencedBy(keys.others("Atoms"))), args...)
 }
 
 // digestParameters returns the text for {digests}.
