@@ -6,9 +6,9 @@ import (
 )
 
 // Catalog is everything that the program needs from a database. A verb is a read or one
-// transaction; Remove and Unreferenced use several, and resume when they are called again. After an
-// error, every verb may be called again, whether or not the first call took effect: the answer to a
-// commit can be lost.
+// transaction; Abandon, Remove and Unreferenced use several, and resume when they are called again.
+// After an error, every verb may be called again, whether or not the first call took effect: the
+// answer to a commit can be lost.
 type Catalog interface {
 	Jobs
 	Writer
@@ -46,7 +46,8 @@ type Writer interface {
 	Complete(ctx context.Context, lease Lease, model, into ModelID) (ModelID, error)
 
 	// Abandon deletes the rows of a model that is not complete. Its payloads stay in the store
-	// until gc.
+	// until gc. If rows of other programs refer to it, and their key is not set to NULL with it, the
+	// error is a *ForeignRowsError, and nothing changes.
 	Abandon(ctx context.Context, lease Lease, model ModelID) error
 
 	// Attach gives a complete model one more name, with files. This is how a manifest is joined to
@@ -153,12 +154,11 @@ type Reader interface {
 type Maintenance interface {
 	// Referenced returns those of at most 1,000 digests that a row needs from a store. Each has the
 	// names of its payloads in the store according to the rows, once each, in no order; "" stands
-	// for rows without a name.
+	// for rows without a name, and for rows of other programs that refer to the atom.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
 	// Unreferenced counts the atoms of segments that no row refers to, and their bytes. With
-	// remove, it first finishes interrupted removals, then deletes these atoms and corrects the
-	// reference counts of the others, because another program may have deleted models. Only remove
-	// needs a lease.
+	// remove, it deletes these atoms and corrects the reference counts of the others, because
+	// another program may have deleted models. Only remove needs a lease.
 	Unreferenced(ctx context.Context, lease Lease, remove bool) (atoms, bytes int64, err error)
 	// Relocate records that the payload of a segment is now at address. If address has a name, all
 	// rows with this digest and URI get its ETag, size and time, because they share the payload.
@@ -167,10 +167,11 @@ type Maintenance interface {
 	Removal(ctx context.Context, model ModelID) (Removal, error)
 	// Remove deletes a model. It first sets the state ModelRemoving, in which lookups by name or
 	// content do not find the model and nothing is resumed or merged into it. Then it deletes the
-	// rows in bounded transactions. The next Remove or Unreferenced finishes an interrupted one. A
-	// missing model is not an error. If a live job works on the model, the error is a *BusyError.
-	// If rows of other programs refer to it, the error is a *ForeignRowsError and nothing changes;
-	// with cascade, Remove deletes those rows first.
+	// rows in bounded transactions. The next Remove finishes an interrupted one. A missing model is
+	// not an error. If a live job works on the model, the error is a *BusyError. If rows of other
+	// programs refer to it, the error is a *ForeignRowsError and nothing changes; with cascade,
+	// Remove deletes those rows after it has set the state, unless they refer to each other. If the
+	// model has the state already, rows whose key is set to NULL do not count.
 	Remove(ctx context.Context, lease Lease, model ModelID, cascade bool) error
 	// RemoveName removes a name of a model, unless it is the only one. A missing name is not an
 	// error.

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,9 @@ type ForeignRows struct {
 	Table, Column string
 	Refers        string // the table that the column refers to
 	Rows          int64
+	// Circular: these rows refer to others of their own table, or two tables refer to each other.
+	// Remove cannot delete them, not even with cascade.
+	Circular bool
 }
 
 // ForeignRowsError says that a model cannot be removed because rows of other programs refer to it.
@@ -28,11 +32,30 @@ type ForeignRowsError struct {
 	Rows  []ForeignRows
 }
 
+// Refuses reports whether the rows prevent a removal, with or without cascade.
+func (e *ForeignRowsError) Refuses(cascade bool) bool {
+	return len(e.Rows) > 0 && !cascade || e.circular() != nil
+}
+
+// circular returns the tables with rows that refer to each other.
+func (e *ForeignRowsError) circular() (tables []string) {
+	for _, r := range e.Rows {
+		if r.Circular && !slices.Contains(tables, r.Table) {
+			tables = append(tables, r.Table)
+		}
+	}
+	return tables
+}
+
 func (e *ForeignRowsError) Error() string {
 	var list []string
 	for _, r := range e.Rows {
 		list = append(list, fmt.Sprintf("%d of %s (by %s, to %s)", r.Rows, r.Table, r.Column, r.Refers))
 	}
-	return fmt.Sprintf("rows of other programs refer to model %d: %s; --cascade removes them as well", e.Model,
-		strings.Join(list, ", "))
+	text := fmt.Sprintf("rows of other programs refer to model %d: %s; ", e.Model, strings.Join(list, ", "))
+	if tables := e.circular(); tables != nil {
+		return text + "--cascade cannot remove rows that refer to each other: delete those of " +
+			strings.Join(tables, " and ") + " first"
+	}
+	return text + fmt.Sprintf("`ingest rm %d --cascade` removes them as well", e.Model)
 }

@@ -22,7 +22,8 @@ also deletes the leftovers of interrupted writes. With --unfinished, it removes 
 Payloads in rows (--store row) are removed with their models.
 
 gc does not start while a job is running, and no job starts while gc is running. If gc cannot delete
-an object, such as a blob under a lease, it names the object and continues; the exit code is then 3.`,
+an object, such as a blob under a lease, or a model to which rows of other programs refer, it names it
+and continues; the exit code is then 3.`,
 		Example: "  ingest gc\n  ingest gc --yes\n  ingest gc --unfinished --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -69,7 +70,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 			ingest.Printable(store))
 	}
 	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes,
-		Unfinished: g.unfinished, Refused: p.printRefusal}
+		Unfinished: g.unfinished, Refused: p.printRefusal, RefusedModel: p.printRefusedModel}
 	request := ingest.JobRequest{Pipeline: "gc", Source: "gc"}
 	sum, err := collector.Collect(ctx, request, func(s ingest.Object) {
 		if p.json || !p.quiet {
@@ -94,6 +95,15 @@ func (p *program) printRefusal(s ingest.Object, err error) {
 		return
 	}
 	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", ingest.Printable(s.Name), err)
+}
+
+// printRefusedModel names a model that could not be removed.
+func (p *program) printRefusedModel(m ingest.Summary, err error) {
+	if p.json {
+		p.printJSON(map[string]any{"event": "refused", "id": m.ID, "name": m.Name, "reason": err.Error()})
+		return
+	}
+	fmt.Fprintf(p.stderr, "ingest: not removed: model %d  %s: %v\n", m.ID, ingest.Printable(m.Name), err)
 }
 
 func (p *program) printCollection(sum gc.Collection, g gcFlags) {

@@ -27,7 +27,8 @@ Payloads in the store remain until ` + "`ingest gc --yes`" + ` deletes those tha
 rows are deleted at once. The files of a registered model stay at their paths. rm does not start while a
 job is running. If rm is interrupted, ` + "`ingest rm ID`" + ` or gc finishes the removal.
 
-rm refuses to remove a model that rows of other programs refer to. With --cascade it removes them too.
+rm refuses to remove a model that rows of other programs refer to. With --cascade it removes them too,
+except rows that refer to each other. Only ` + "`ingest rm ID --cascade`" + ` finishes such a removal.
 
 ` + modelArgument + "\n\n" + exitCodes,
 		Example: "  ingest rm llama3:8b\n  ingest rm 7 12 --dry-run\n  ingest rm tiny --yes",
@@ -57,7 +58,7 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	}
 	ask := !f.yes && !f.dryRun && !p.json && isTerminal(os.Stdin)
 	p.printRmPlan(plan, ask)
-	if err := plan.Refusal(); err != nil && !f.cascade {
+	if err := plan.Refusal(f.cascade); err != nil {
 		return fmt.Errorf("%w\nNothing was removed", err)
 	}
 	switch {

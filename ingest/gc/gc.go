@@ -2,6 +2,7 @@ package gc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +21,10 @@ type Collector struct {
 	Remove bool
 	// Unfinished also deletes the rows of unfinished models, so that gc deletes their payloads.
 	Unfinished bool
-	// Refused, if not nil, is called for each object that could not be deleted. Collect continues.
-	Refused func(ingest.Object, error)
+	// Refused, if not nil, is called for each object that could not be deleted, and RefusedModel for
+	// each model that could not be removed. Collect continues.
+	Refused      func(ingest.Object, error)
+	RefusedModel func(ingest.Summary, error)
 }
 
 // Collection is what a Collector found, and deleted if Remove is set.
@@ -34,7 +37,7 @@ type Collection struct {
 	Unfinished []ingest.Summary // models that are not complete
 	Young      int64            // without a row, but kept: written recently, or overwritten during gc
 	YoungBytes int64
-	Refused    int64 // could not be deleted
+	Refused    int64 // objects and models that could not be deleted
 }
 
 // Collect looks for garbage, calls found for each object in the store that no row needs, and
@@ -54,7 +57,7 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 
 func (sum *Collection) outcome(err error) ingest.Outcome {
 	if err == nil && sum.Refused > 0 {
-		err = fmt.Errorf("%d payloads or remains could not be deleted", sum.Refused)
+		err = fmt.Errorf("%d payloads, remains or models could not be deleted", sum.Refused)
 	}
 	return lease.Outcome(err)
 }
@@ -82,7 +85,7 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 
 func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection,
 	found func(ingest.Object)) (err error) {
-	if err := c.abandonUnfinished(ctx, job, sum); err != nil {
+	if err := c.removeModels(ctx, job, sum); err != nil {
 		return err
 	}
 	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, job, c.Remove); err != nil || c.Store == nil {
@@ -92,22 +95,46 @@ func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collecti
 	return s.all(ctx)
 }
 
-func (c *Collector) abandonUnfinished(ctx context.Context, job ingest.Lease, sum *Collection) error {
+// removeModels finishes interrupted removals and, with Unfinished, removes unfinished models.
+func (c *Collector) removeModels(ctx context.Context, job ingest.Lease, sum *Collection) error {
+	var removing []ingest.Summary
 	for model, err := range c.Catalog.Models(ctx) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if model.State == ingest.ModelOpen {
+		case model.State == ingest.ModelOpen:
 			sum.Unfinished = append(sum.Unfinished, model)
+		case model.State == ingest.ModelRemoving:
+			removing = append(removing, model)
 		}
 	}
-	if !c.Unfinished || !c.Remove {
+	if !c.Remove {
+		return nil
+	}
+	for _, model := range removing {
+		if err := c.refuseModel(ctx, sum, model, c.Catalog.Remove(ctx, job, model.ID, false)); err != nil {
+			return err
+		}
+	}
+	if !c.Unfinished {
 		return nil
 	}
 	for _, model := range sum.Unfinished {
-		if err := c.Catalog.Abandon(ctx, job, model.ID); err != nil {
+		if err := c.refuseModel(ctx, sum, model, c.Catalog.Abandon(ctx, job, model.ID)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// refuseModel counts a model that could not be removed. It returns an error that ends gc.
+func (c *Collector) refuseModel(ctx context.Context, sum *Collection, model ingest.Summary, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ingest.ErrLeaseLost) || errors.Is(err, ingest.ErrUnreachable) {
+		return err
+	}
+	sum.Refused++
+	if c.RefusedModel != nil {
+		c.RefusedModel(model, err)
 	}
 	return nil
 }

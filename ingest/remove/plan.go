@@ -7,6 +7,7 @@ package remove
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -87,13 +88,14 @@ func namesOf(m *ingest.Summary) []string {
 	return names
 }
 
-// Refusal returns the error of running the plan without Cascade: rows of other programs refer to
-// the models; nil if there are none.
-func (p *Plan) Refusal() error {
+// Refusal returns the error of running the plan, with or without Cascade, if rows of other programs
+// that refer to the models prevent it; otherwise nil.
+func (p *Plan) Refusal(cascade bool) error {
 	var all error
 	for _, m := range p.Models {
-		if len(m.Foreign) > 0 {
-			all = errors.Join(all, &ingest.ForeignRowsError{Model: m.Model.ID, Rows: m.Foreign})
+		refused := &ingest.ForeignRowsError{Model: m.Model.ID, Rows: m.Foreign}
+		if refused.Refuses(cascade) {
+			all = errors.Join(all, refused)
 		}
 	}
 	return all
@@ -103,8 +105,8 @@ func (p *Plan) Refusal() error {
 // many of them are in rows. It does not count payloads that only models of the plan share.
 func (p *Plan) Freed() (bytes, inRows int64) {
 	for _, m := range p.Models {
-		bytes += m.Freed
-		inRows += m.InRows
+		bytes += min(m.Freed, math.MaxInt64-bytes)
+		inRows += min(m.InRows, math.MaxInt64-inRows)
 	}
 	return bytes, inRows
 }

@@ -27,9 +27,9 @@ type Remover struct {
 // Run does what plan says, as the job that request asks for. It runs alone: while another job is
 // live, the error is an *ingest.BusyError, and no other job starts until Run returns. It keeps a
 // model that has gained rows of other programs, and continues with the others. The next rm of a
-// model, or gc, finishes an interrupted removal.
+// model finishes an interrupted removal. So does gc, unless rows of other programs are left.
 func (r *Remover) Run(ctx context.Context, request ingest.JobRequest, plan *Plan) error {
-	if err := plan.Refusal(); err != nil && !r.Cascade {
+	if err := plan.Refusal(r.Cascade); err != nil {
 		return err
 	}
 	request.Exclusive = true
@@ -57,6 +57,10 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 		r.RemovedName(n)
 	}
 	var refused error
+	option := ""
+	if r.Cascade {
+		option = " --cascade"
+	}
 	for _, m := range plan.Models {
 		var foreign *ingest.ForeignRowsError
 		switch err := r.Catalog.Remove(ctx, lease, m.Model.ID, r.Cascade); {
@@ -64,8 +68,8 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 			refused = errors.Join(refused, err)
 		case err != nil:
 			return errors.Join(refused,
-				fmt.Errorf("model %d is only partly removed: `ingest rm %d` or `ingest gc --yes` finishes it: %w",
-					m.Model.ID, m.Model.ID, err))
+				fmt.Errorf("model %d may be partly removed: `ingest rm %d%s` finishes it: %w", m.Model.ID, m.Model.ID,
+					option, err))
 		default:
 			r.Removed(m)
 		}

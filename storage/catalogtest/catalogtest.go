@@ -11,6 +11,7 @@
 package catalogtest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -37,8 +38,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Complete", completeTests},
 		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Library", libraryTests},
 		{"Keeper", keeperTests},
-		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests},
-		{"Places", placeTests},
+		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", slices.Concat(removalTests, foreignTests)},
+		{"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
 		{"Property", propertyTests}, {"Atoms", atomTests},
 	} {

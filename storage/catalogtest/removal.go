@@ -141,7 +141,7 @@ var removalTests = []test{
 		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
 		r.check()
 	}},
-	{name: "gc finishes an interrupted removal", run: func(t *testing.T, db Database) {
+	{name: "an interrupted removal is finished", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		id := r.take(w)
@@ -149,6 +149,7 @@ var removalTests = []test{
 		_, _, err := r.Unreferenced(t.Context(), ingest.Lease{}, false)
 		must(t, err)
 		want(t, "state after counting", r.summary(id).State, ingest.ModelRemoving)
+		r.remove(id)
 		atoms, _, err := r.Unreferenced(t.Context(), r.lease, true)
 		must(t, err)
 		// The template's segment is the same atom as its file.

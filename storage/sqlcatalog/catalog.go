@@ -35,7 +35,7 @@ func (c *Catalog) compile(s *Statement) string {
 	if text == "" {
 		return ""
 	}
-	return c.dialect.Finish(s.name, text)
+	return c.dialect.Finish(s.name, text+s.added)
 }
 
 // read runs do on one connection.

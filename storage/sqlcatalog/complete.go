@@ -24,7 +24,7 @@ func (c *Catalog) Complete(ctx context.Context, lease ingest.Lease, model, into 
 		return err
 	})
 	if err == nil && id != model {
-		err = c.clear(ctx, lease, model)
+		err = c.clearIfFree(ctx, lease, model)
 	}
 	if err == nil {
 		err = c.clearAll(ctx, lease, replaced)

@@ -2,8 +2,8 @@ package sqlcatalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -24,6 +24,31 @@ var referenced = shared("referenced", neededOf("dbo.LayerTensorSegments")+` UNIO
 	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a
 		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
 
+// referencedByOthers finds the atoms that layers refer to, which other programs make do so, and is
+// completed with referencedBy.
+var referencedByOthers = shared("referenced-by-others", `SELECT a.ContentHash FROM dbo.Atoms AS a
+	INNER JOIN dbo.ModelLayers AS l ON l.LayerAtomId = a.AtomId WHERE a.ContentHash IN ({digests})`)
+
+// referencedBy finds the atoms that rows of other programs refer to: gc keeps such an atom, and so
+// its payload. With an index on the key's columns it seeks for each atom;
+// without one, it scans that table once for all digests.
+func referencedBy(keys []foreignKey) string {
+	var others strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&others, ` UNION ALL SELECT a.ContentHash FROM dbo.Atoms AS a WHERE a.ContentHash IN (%s) AND %s`,
+			digestParameters(), k.referredTo("a"))
+	}
+	return others.String()
+}
+
+// referredTo is the condition that a row refers to the one under an alias.
+func (k foreignKey) referredTo(alias string) string {
+	if len(k.columns) == 1 {
+		return fmt.Sprintf("%s.%s IN (SELECT o.%s FROM %s AS o)", alias, k.keys[0], k.columns[0], k.table)
+	}
+	return fmt.Sprintf("EXISTS (SELECT 1 FROM %s AS o WHERE %s)", k.table, k.equal("o", alias))
+}
+
 // Referenced implements ingest.Maintenance. It reads the rows, not the reference counts.
 func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	if err := checkDigests(digests); err != nil {
@@ -42,19 +67,35 @@ func (c *Catalog) Referenced(ctx context.Context, digests []ingest.Digest) (map[
 
 func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]string) error {
 	clear(needed)
+	keys, err := t.keysOfDatabase()
+	if err != nil {
+		return err
+	}
 	args := make([]any, maxDigests)
 	for i := range args {
 		args[i] = digests[min(i, len(digests)-1)][:]
 	}
-	return t.Each(func(row Scanner) error {
+	add := func(hash []byte, name string) {
+		if len(hash) == len(ingest.Digest{}) && !slices.Contains(needed[ingest.Digest(hash)], name) {
+			needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
+		}
+	}
+	err = t.Each(func(row Scanner) error {
 		var hash []byte
 		var name string
 		err := row.Scan(&hash, &name)
-		if len(hash) == len(ingest.Digest{}) {
-			needed[ingest.Digest(hash)] = append(needed[ingest.Digest(hash)], name)
-		}
+		add(hash, name)
 		return err
 	}, referenced, args...)
+	if err != nil {
+		return err
+	}
+	return t.Each(func(row Scanner) error {
+		var hash []byte
+		err := row.Scan(&hash)
+		add(hash, "")
+		return err
+	}, referencedByOthers.and(referencedBy(keys.others("Atoms"))), args...)
 }
 
 // digestParameters returns the text for {digests}.
@@ -109,7 +150,7 @@ var (
 	// It is a separate statement so that under snapshots the next statements start after the wait
 	// and see what the others committed. An engine with a single writer needs no lock.
 	lockAtoms          = differs("lock-atoms")
-	unreferencedAtoms  = shared("unreferenced", `SELECT {count}, COALESCE(SUM(ByteSize), 0)`+inRange+isUnreferenced)
+	unreferencedAtoms  = shared("unreferenced", `SELECT {count}, {sum ByteSize}`+inRange+isUnreferenced)
 	removeUnreferenced = shared("remove-unreferenced", `DELETE`+inRange+isUnreferenced)
 	correctCounts      = shared("correct-counts", `UPDATE dbo.Atoms SET ReferenceCount = `+references+`
 		WHERE AtomId > @p1 AND AtomId <= @p2 AND `+ours+noLayer+` AND ReferenceCount <> `+references)
@@ -125,11 +166,6 @@ func (c *Catalog) Unreferenced(ctx context.Context, lease ingest.Lease, remove b
 
 func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove bool, atOnce int) (atoms, bytes int64,
 	err error) {
-	if remove {
-		if err := c.finishRemovals(ctx, lease); err != nil {
-			return 0, 0, err
-		}
-	}
 	for after := int64(0); ; {
 		var last int64
 		err := c.readLong(ctx, func(t *Tx) error { return t.One(nextAtoms, after, atOnce).Scan(&last) })
@@ -150,17 +186,17 @@ func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove b
 		if err != nil {
 			return 0, 0, err
 		}
-		atoms, bytes, after = atoms+a, bytes+b, last
+		atoms, bytes, after = atoms+a, addBytes(bytes, b), last
 	}
 }
 
 // unreferenced counts the unreferenced atoms in (after, last], and deletes them with remove.
 func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, err error) {
-	keys, err := t.foreignKeys("Atoms")
+	keys, err := t.keysOfDatabase()
 	if err != nil {
 		return 0, 0, err
 	}
-	others := unreferencedBy(keys)
+	others := unreferencedBy(keys.to("Atoms"))
 	if remove {
 		if err := t.Exec(lockAtoms, after, last); err != nil {
 			return 0, 0, err
@@ -185,24 +221,9 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 func unreferencedBy(keys []foreignKey) string {
 	var others strings.Builder
 	for _, k := range keys {
-		if !isOwn(k.name) {
-			fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.%s = Atoms.%s)", k.table, k.column,
-				k.key)
+		if !k.ours {
+			fmt.Fprintf(&others, " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE %s)", k.table, k.equal("o", "Atoms"))
 		}
 	}
 	return others.String()
-}
-
-// finishRemovals deletes the remaining rows of models that are marked for removal.
-func (c *Catalog) finishRemovals(ctx context.Context, lease ingest.Lease) error {
-	var failed []error
-	for model, err := range c.Models(ctx) {
-		if err != nil {
-			return err
-		}
-		if model.State == ingest.ModelRemoving {
-			failed = append(failed, c.clear(ctx, lease, model.ID))
-		}
-	}
-	return errors.Join(failed...)
 }

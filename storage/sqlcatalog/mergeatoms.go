@@ -3,6 +3,7 @@ package sqlcatalog
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -32,7 +33,7 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := all["atoms"]
+	keys := all.to("Atoms")
 	keep, lose := other, one
 	if !other.InRow {
 		more, err := t.moreReferences(keys, one.ID, other.ID)
@@ -58,7 +59,7 @@ func (t *Tx) moreReferences(keys []foreignKey, one, other int64) (bool, error) {
 	for _, k := range keys {
 		for id, sign := range map[int64]int64{one: 1, other: -1} {
 			var rows int64
-			if err := t.One(countOfAtom.and(k.table+` WHERE `+k.ofAtom(1)), id).Scan(&rows); err != nil {
+			if err := t.One(countOfAtom.and(k.table+` WHERE `+k.ofAtom(1, ` AND `)), id).Scan(&rows); err != nil {
 				return false, fmt.Errorf("rows of %s that refer to atom %d: %w", k.name, id, err)
 			}
 			sum += sign * rows
@@ -67,19 +68,24 @@ func (t *Tx) moreReferences(keys []foreignKey, one, other int64) (bool, error) {
 	return sum > 0, nil
 }
 
-// ofAtom is a condition for rows that refer to the atom whose ID is a parameter.
-func (k foreignKey) ofAtom(parameter int) string {
-	return fmt.Sprintf(`%s = (SELECT o.%s FROM dbo.Atoms AS o WHERE o.AtomId = @p%d)`, k.column, k.key, parameter)
+// ofAtom returns conditions for rows that refer to the atom whose ID is a parameter.
+func (k foreignKey) ofAtom(parameter int, separator string) string {
+	all := make([]string, len(k.columns))
+	for i := range k.columns {
+		all[i] = fmt.Sprintf(`%s = (SELECT o.%s FROM dbo.Atoms AS o WHERE o.AtomId = @p%d)`, k.columns[i], k.keys[i],
+			parameter)
+	}
+	return strings.Join(all, separator)
 }
 
 // moveReferences changes all references to lose into references to keep.
 func (t *Tx) moveReferences(keys []foreignKey, keep, lose int64) error {
 	for _, k := range keys {
-		err := t.Exec(moveToAtom.and(k.table+` SET `+k.ofAtom(1)+` WHERE `+k.ofAtom(2)), keep, lose)
+		err := t.Exec(moveToAtom.and(k.table+` SET `+k.ofAtom(1, `, `)+` WHERE `+k.ofAtom(2, ` AND `)), keep, lose)
 		if err != nil && (t.c.dialect.Duplicate(err) || t.c.dialect.Refused(err)) {
 			return &ingest.AtomClashError{Atom: keep, Other: lose, Reason: fmt.Sprintf(
-				"a key of %s does not allow to change %s from atom %d to atom %d: %v", k.name, k.column, lose,
-				keep, err)}
+				"a key of %s does not allow to change %s from atom %d to atom %d: %v", k.name,
+				strings.Join(k.columns, ", "), lose, keep, err)}
 		}
 		if err != nil {
 			return fmt.Errorf("rows of %s that refer to atom %d: %w", k.name, lose, err)

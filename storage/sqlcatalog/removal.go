@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -103,22 +104,38 @@ func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err err
 		}
 	}
 	if err != nil && t.c.dialect.Refused(err) {
-		err = fmt.Errorf("rows of other programs refer to it (ingest rm --cascade deletes them): %w", err)
+		err = fmt.Errorf("rows of other programs refer to it: `ingest rm %d --cascade` deletes those that this login can "+
+			"see: %w", model, err)
 	}
 	return n > 0, err
 }
 
-// Abandon implements ingest.Writer. It refuses a model that another live job works on.
+// clearIfFree is clear for a model that is not being removed with the rows of other programs. It
+// deletes nothing, and returns a *ForeignRowsError, if such rows refer to it.
+func (c *Catalog) clearIfFree(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
+	if err := c.read(ctx, func(t *Tx) error { return t.blocked(model) }); err != nil {
+		return err
+	}
+	return c.clear(ctx, lease, model)
+}
+
+// Abandon implements ingest.Writer. It refuses a model that another live job works on, or that rows
+// of other programs refer to.
 func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	err := c.writeUnder(ctx, lease, func(t *Tx) error {
 		state, job, err := t.state(model)
 		switch {
-		case err != nil || state == ingest.ModelRemoving:
+		case err != nil:
 			return err
+		case state == ingest.ModelRemoving:
+			return t.blocked(model)
 		case state != ingest.ModelOpen:
 			return fmt.Errorf("model %d is %s: it cannot be abandoned", model, state)
 		}
 		if err := t.idle(lease, job); err != nil {
+			return err
+		}
+		if err := t.blocked(model); err != nil {
 			return err
 		}
 		return t.mark(model)
@@ -134,14 +151,9 @@ func (c *Catalog) Abandon(ctx context.Context, lease ingest.Lease, model ingest.
 
 // Remove implements ingest.Maintenance.
 func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.ModelID, cascade bool) error {
-	if cascade {
-		if err := c.removeForeign(ctx, lease, model); err != nil {
-			return err
-		}
-	}
 	err := c.writeLong(ctx, lease, func(t *Tx) error {
 		state, job, err := t.state(model)
-		if err != nil || state == ingest.ModelRemoving {
+		if err != nil {
 			return err
 		}
 		if state == ingest.ModelOpen {
@@ -149,14 +161,18 @@ func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.M
 				return err
 			}
 		}
-		rows, err := t.foreignRows(model)
+		// Marked models are removed even if rows lose their key.
+		rows, err := t.foreignRows(model, state == ingest.ModelRemoving)
 		if err != nil {
 			return err
 		}
-		if len(rows) > 0 && !cascade {
-			return &ingest.ForeignRowsError{Model: model, Rows: rows}
+		if refused := (&ingest.ForeignRowsError{Model: model, Rows: rows}); refused.Refuses(cascade) {
+			return refused
 		}
-		if state == ingest.ModelRegistered {
+		switch state {
+		case ingest.ModelRemoving:
+			return nil
+		case ingest.ModelRegistered:
 			return t.retire(model)
 		}
 		return t.mark(model)
@@ -166,6 +182,11 @@ func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.M
 	}
 	if err != nil {
 		return err
+	}
+	if cascade {
+		if err := c.removeForeign(ctx, lease, model); err != nil {
+			return err
+		}
 	}
 	return c.clear(ctx, lease, model)
 }
@@ -180,13 +201,13 @@ const (
 
 var (
 	// weighRows adds up the payloads in rows.
-	weighRows = shared("weigh-rows", `SELECT COALESCE(SUM(r.ByteSize), 0) FROM (
+	weighRows = shared("weigh-rows", `SELECT {sum r.ByteSize} FROM (
 			SELECT s.ByteSize FROM `+tensorsOf+` = @p1 AND {bytes s.RawPayload} > 0
 			UNION ALL SELECT s.ByteSize FROM `+filesIn+` = @p1 AND {bytes s.RawPayload} > 0) AS r`)
 	// weighStored adds up, each once, the payloads in a store that no other model needs, and those
 	// that others need, too. It seeks in the indexes on AtomId for each.
-	weighStored = shared("weigh-stored", `SELECT COALESCE(SUM(CASE WHEN w.Others = 0 THEN w.Bytes ELSE 0 END), 0),
-			COALESCE(SUM(CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END), 0)
+	weighStored = shared("weigh-stored", `SELECT {sum CASE WHEN w.Others = 0 THEN w.Bytes ELSE 0 END},
+			{sum CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END}
 		FROM (SELECT g.Bytes, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+`
 				OR EXISTS (SELECT 1 FROM `+filesIn+samePlace+` THEN 1 ELSE 0 END AS Others
 			FROM (SELECT r.AtomId, r.Place, MAX(r.Bytes) AS Bytes FROM (
@@ -208,9 +229,17 @@ func (c *Catalog) Removal(ctx context.Context, model ingest.ModelID) (r ingest.R
 		if err := t.One(weighStored, model).Scan(&r.Freed, &r.Shared); err != nil {
 			return err
 		}
-		r.Freed += r.InRows
-		r.Foreign, err = t.foreignRows(model)
+		r.Freed = addBytes(r.Freed, r.InRows)
+		r.Foreign, err = t.foreignRows(model, r.Model.State == ingest.ModelRemoving)
 		return err
 	})
 	return r, err
+}
+
+// addBytes adds sizes; the sum is at most the largest integer.
+func addBytes(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -181,7 +182,7 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 // is left, it marks the model for removal.
 func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (dropped []ingest.Name, marked bool,
 	err error) {
-	rows, err := t.foreignRows(old.id)
+	rows, err := t.foreignRows(old.id, false)
 	if err != nil || len(rows) > 0 {
 		return nil, false, err
 	}
@@ -248,16 +249,27 @@ func (t *Tx) releaseAtoms(model ingest.ModelID) error {
 	if err != nil {
 		return err
 	}
-	keys, err := t.foreignKeys("Atoms")
+	keys, err := t.keysOfDatabase()
 	if err != nil {
 		return err
 	}
+	others := unreferencedBy(keys.to("Atoms")) + notesUnreferencedBy(keys.others("IngestionJobAtoms"))
 	for _, id := range atoms {
-		if err := t.removeAtom(id, unreferencedBy(keys)); err != nil {
+		if err := t.removeAtom(id, others); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// notesUnreferencedBy returns a condition for atoms whose notes no other program refers to.
+func notesUnreferencedBy(keys []foreignKey) string {
+	var others strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&others, ` AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j INNER JOIN %s AS o ON %s
+			WHERE j.AtomId = Atoms.AtomId)`, k.table, k.equal("o", "j"))
+	}
+	return others.String()
 }
 
 // removeAtom removes an atom that nothing refers to. others is a condition on the tables of other

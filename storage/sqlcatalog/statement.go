@@ -7,8 +7,9 @@ import (
 
 // Statement is a statement of the catalogue, with a name.
 type Statement struct {
-	name string
-	text string // with words in braces; empty if each dialect has its own
+	name  string
+	text  string // with words in braces; empty if each dialect has its own
+	added string // as it is
 }
 
 // all are the statements of this package.
@@ -16,7 +17,7 @@ var all []*Statement
 
 // shared is a statement that every engine takes once its words are rendered.
 func shared(name, text string) *Statement {
-	s := &Statement{name, text}
+	s := &Statement{name: name, text: text}
 	all = append(all, s)
 	return s
 }
@@ -25,11 +26,15 @@ func shared(name, text string) *Statement {
 func differs(name string) *Statement { return shared(name, "") }
 
 // Own is a statement of a single dialect.
-func Own(name, text string) *Statement { return &Statement{name, text} }
+func Own(name, text string) *Statement { return &Statement{name: name, text: text} }
 
-// and returns the statement with text appended that is known only when it runs.
-func (s *Statement) and(condition string) *Statement {
-	return &Statement{s.name, s.text + condition}
+// EndMark begins the end of a statement that is known only when it runs. The test double of a server
+// knows the rest by the statement's name.
+const EndMark = "/* and */ "
+
+// and returns the statement with such an end, which names tables and columns of other programs.
+func (s *Statement) and(end string) *Statement {
+	return &Statement{s.name, s.text, s.added + EndMark + end}
 }
 
 // Statements returns the texts of the statements by name; empty for those that differ.
@@ -73,6 +78,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{empty}                the empty payload
 //	{sha256 x.Col}         the SHA-256 of a payload
 //	{count}                the number of rows, as a 64-bit integer
+//	{sum x.Col}            the sum of an expression, 0 for no rows, and at most the largest 64-bit integer
 //	{top @p2} {limit @p2}  the maximum number of rows, after SELECT and at the end
 //	{then} join            an inner join that reads the tables in the order written
 //	{update lock}          locks the row that is read until the transaction ends
@@ -108,6 +114,9 @@ func (a Args) At(i int) string {
 	}
 	return ""
 }
+
+// All returns the arguments as one expression.
+func (a Args) All() string { return strings.Join(a, " ") }
 
 // Column returns the first argument without its table.
 func (a Args) Column() string { return a.At(0)[strings.LastIndexByte(a.At(0), '.')+1:] }

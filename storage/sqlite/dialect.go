@@ -82,6 +82,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "sha256_of(" + args.At(0) + ")", true
 	case "count":
 		return "count(*)", true
+	case "sum": // total() cannot overflow, and a cast clamps
+		return "CAST(total(" + args.All() + ") AS INTEGER)", true
 	case "limit":
 		return "LIMIT " + args.At(0), true
 	case "then":
@@ -185,10 +187,14 @@ var own = map[string]string{
 	"release-files": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` +
 		sqlcatalog.FileReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
 
-	// A key that names no column refers to the primary key.
-	"foreign-keys": `SELECT '', t.name, k."from", k."table", coalesce(k."to", 'rowid'), k.on_delete
-		FROM sqlite_schema AS t JOIN pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table' AND k.seq = 0
-		AND NOT EXISTS (SELECT 1 FROM pragma_foreign_key_list(t.name) AS other WHERE other.id = k.id AND other.seq > 0)`,
+	// A key that names no columns refers to the primary key. Those of primary keys, and generated
+	// columns, cannot be set to NULL.
+	"foreign-keys": `SELECT 'dbo', t.name, k.seq, k."from", coalesce((SELECT c."notnull" = 0 AND c.pk = 0 AND c.hidden = 0
+				FROM pragma_table_xinfo(t.name) AS c WHERE c.name = k."from" COLLATE NOCASE), 0),
+			'dbo', k."table", coalesce(k."to",
+				(SELECT c.name FROM pragma_table_xinfo(k."table") AS c WHERE c.pk = k.seq + 1), 'rowid'), k.on_delete
+		FROM sqlite_schema AS t JOIN pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'
+		ORDER BY t.name, k.id, k.seq`,
 }
 
 // Findings implements sqlcatalog.Dialect with SQLite's own checks.

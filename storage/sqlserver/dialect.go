@@ -55,6 +55,10 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "COALESCE(DATALENGTH(" + args.At(0) + "), 0)", true
 	case "sha256": // of values of any size since SQL Server 2016, the oldest version supported
 		return "HASHBYTES('SHA2_256', " + args.At(0) + ")", true
+	case "sum":
+		sum := "SUM(CONVERT(decimal(38, 0), " + args.All() + "))"
+		return "CONVERT(bigint, CASE WHEN " + sum + " > 9223372036854775807 THEN 9223372036854775807 ELSE COALESCE(" +
+			sum + ", 0) END)", true
 	case "top":
 		return "TOP (" + args.At(0) + ")", true
 	case "left":

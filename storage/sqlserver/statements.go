@@ -49,16 +49,15 @@ var own = map[string]string{
 
 	// A login sees the keys of tables on which it has any right, such as VIEW DEFINITION, which the
 	// role has.
-	"foreign-keys": `SELECT SCHEMA_NAME(o.schema_id), o.name, c.name, p.name, r.name,
-			f.delete_referential_action_desc
+	"foreign-keys": `SELECT SCHEMA_NAME(o.schema_id), o.name, k.constraint_column_id - 1, c.name,
+			CONVERT(int, c.is_nullable), SCHEMA_NAME(p.schema_id), p.name, r.name, f.delete_referential_action_desc
 		FROM sys.foreign_keys AS f
 		INNER JOIN sys.foreign_key_columns AS k ON k.constraint_object_id = f.object_id
 		INNER JOIN sys.objects AS o ON o.object_id = f.parent_object_id
 		INNER JOIN sys.objects AS p ON p.object_id = f.referenced_object_id
 		INNER JOIN sys.columns AS c ON c.object_id = k.parent_object_id AND c.column_id = k.parent_column_id
 		INNER JOIN sys.columns AS r ON r.object_id = k.referenced_object_id AND r.column_id = k.referenced_column_id
-		WHERE NOT EXISTS (SELECT 1 FROM sys.foreign_key_columns AS other
-			WHERE other.constraint_object_id = f.object_id AND other.constraint_column_id > 1)`,
+		ORDER BY f.object_id, k.constraint_column_id`,
 }
 
 // release subtracts the references of at most a thousand rows that are about to be deleted. LOOP

@@ -15,6 +15,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/hartonomous/ingest/schema"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
@@ -131,10 +133,6 @@ func (d *Tables) statement(req *tdstest.Request) (tdstest.Result, error) {
 func (d *Tables) texts(statement string) ([]string, error) {
 	_, rest, _ := strings.Cut(statement, "/* ingest: ")
 	name, _, _ := strings.Cut(rest, " */")
-	if completed[name] {
-		_, text, _ := strings.Cut(rest, " */ ")
-		return []string{strings.NewReplacer("dbo.", "", "COUNT_BIG(", "count(").Replace(text)}, nil
-	}
 	list, known := d.known[name]
 	if !known {
 		var err error
@@ -143,6 +141,11 @@ func (d *Tables) texts(statement string) ([]string, error) {
 			return nil, err
 		}
 		d.known[name] = list
+	}
+	if _, end, found := strings.Cut(rest, sqlcatalog.EndMark); found {
+		end = strings.NewReplacer(sqlcatalog.EndMark, "", "dbo.", "", "; SELECT CONVERT(bigint, @@ROWCOUNT)", "").Replace(end)
+		list = slices.Clone(list)
+		list[len(list)-1] += end
 	}
 	return list, nil
 }

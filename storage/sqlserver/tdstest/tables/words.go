@@ -127,7 +127,12 @@ var own = map[string][]string{
 		JOIN FileSegments AS s ON s.ModelFileId = @p1 AND s.SegmentOrdinal = b.SegmentOrdinal
 		WHERE b.New = 1 AND b.LayerId IS NULL
 		ORDER BY RowNo`},
-	"locate-atom": {`SELECT ` + pathOf + `'A' || AtomId FROM Atoms WHERE AtomId = @p1`},
+	// The ends of these name tables of other programs.
+	"count-references-of-atom": {`SELECT count(*) FROM `},
+	"move-references-of-atom":  {`UPDATE `},
+	"foreign-rows":             {`SELECT count(*) FROM `},
+	"remove-foreign-rows":      {`DELETE FROM `},
+	"locate-atom":              {`SELECT ` + pathOf + `'A' || AtomId FROM Atoms WHERE AtomId = @p1`},
 	"read-atom": {`SELECT iif(Payload IS NULL, -2, length(Payload)),
 			iif(length(Payload) >= @p3 + @p4, substr(Payload, @p3 + 1, @p4), NULL)
 		FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`},
@@ -141,9 +146,6 @@ var own = map[string][]string{
 		WHERE j.Status = 'open'
 			AND key_of(j.PipelineName, coalesce(CAST(j.SourceUriExact AS TEXT), j.SourceUri)) = @p1`},
 }
-
-// completed are statements whose ends name tables of the database, in words that SQLite takes.
-var completed = map[string]bool{"count-references-of-atom": true, "move-references-of-atom": true}
 
 // ownRows has the beginnings of the statements for one row of either segment table.
 var ownRows = map[string]string{
