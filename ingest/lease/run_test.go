@@ -104,8 +104,8 @@ func TestRunEnds(t *testing.T) {
 	cancel(ingest.ErrInterrupted)
 	j := &jobs{}
 	err := lease.Run(ctx, j, ingest.JobRequest{}, nil, wait, nil)
-	if !errors.Is(err, ingest.ErrInterrupted) || len(j.outcomes) != 1 || j.outcomes[0].State != ingest.JobOpen ||
-		len(j.outcomes[0].Problems) != 1 {
+	if !errors.Is(err, ingest.ErrInterrupted) || errors.Is(err, context.Canceled) || len(j.outcomes) != 1 ||
+		j.outcomes[0].State != ingest.JobOpen || len(j.outcomes[0].Problems) != 1 {
 		t.Errorf("error is %v, outcomes %+v", err, j.outcomes)
 	}
 }

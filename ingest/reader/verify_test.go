@@ -56,6 +56,8 @@ func checkDamage(t *testing.T, all []Damage, s ingest.StoredSegment, missing, re
 	t.Helper()
 	if len(all) != 1 || all[0].Segment != s || all[0].Missing() != missing || all[0].Repaired != repaired {
 		t.Errorf("damage %+v, want segment %+v, missing %v, repaired %v", all, s, missing, repaired)
+	} else if text := all[0].Reason.Error(); strings.Count(text, "is damaged") > 1 {
+		t.Errorf("the reason says it twice: %s", text)
 	}
 }
 
