@@ -77,13 +77,13 @@ func TestRunBusy(t *testing.T) {
 // TestRunClosing: Run returns an error of CloseJob, but not ErrLeaseLost: the work is done, and the
 // process that took over the job closes it.
 func TestRunClosing(t *testing.T) {
-	none := func(context.Context, ingest.Lease) error { return nil }
-	if err := lease.Run(t.Context(), &jobs{closing: ingest.ErrLeaseLost}, ingest.JobRequest{}, nil, none, nil); err != nil {
-		t.Errorf("after the lease was lost: %v", err)
-	}
 	broken := errors.New("broken")
-	if err := lease.Run(t.Context(), &jobs{closing: broken}, ingest.JobRequest{}, nil, none, nil); !errors.Is(err, broken) {
-		t.Errorf("error is %v", err)
+	for closing, want := range map[error]error{ingest.ErrLeaseLost: nil, broken: broken} {
+		err := lease.Run(t.Context(), &jobs{closing: closing}, ingest.JobRequest{}, nil,
+			func(context.Context, ingest.Lease) error { return nil }, nil)
+		if !errors.Is(err, want) {
+			t.Errorf("%v: error is %v", closing, err)
+		}
 	}
 }
 
