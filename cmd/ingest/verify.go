@@ -122,9 +122,9 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	return errors.Join(verdict, err)
 }
 
-func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) ([]ingest.Summary, error) {
+func modelsToVerify(ctx context.Context, catalog ingest.Reader, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
-		m, err := ingest.FindModel(ctx, library, args[0])
+		m, err := ingest.FindModel(ctx, catalog, args[0])
 		if err == nil && m.State != ingest.ModelComplete && m.State != ingest.ModelRegistered {
 			err = fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
 		}
@@ -134,7 +134,7 @@ func modelsToVerify(ctx context.Context, library ingest.Reader, args []string) (
 		return []ingest.Summary{m}, err
 	}
 	var models []ingest.Summary
-	for m, err := range library.Models(ctx) {
+	for m, err := range catalog.Models(ctx) {
 		if err != nil {
 			return nil, err
 		}
