@@ -34,10 +34,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		tests []test
 	}{
 		{"Jobs", jobTests}, {"Exclusive", exclusiveTests}, {"Begin", beginTests}, {"Record", recordTests},
-		{"Complete", completeTests},
-		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Reader", readerTests},
-		{"Maintenance", maintenanceTests},
-		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
+		{"Complete", completeTests}, {"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests},
+		{"Reader", readerTests}, {"Maintenance", maintenanceTests}, {"Clock", clockTests},
+		{"Register", registerTests}, {"Removal", removalTests}, {"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
 		{"Property", propertyTests}, {"Atoms", atomTests},
 	} {
