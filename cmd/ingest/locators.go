@@ -233,7 +233,7 @@ func (s *fileStores) at(atom ingest.FileAtom) (found ingest.Store, err error) {
 		}
 	}
 	if found == nil {
-		return nil, fmt.Errorf("its copy is at %s, in another store than the named one",
+		return nil, fmt.Errorf("its copy is at %s, which is not in the named store",
 			ingest.Printable(atom.Address.URI))
 	}
 	return found, nil

@@ -152,7 +152,7 @@ func (r *registry) fill(times, bytes int) {
 		r.row(pathHash(windows(name)), "model", windows(name), ollama(d)) // with the hash of the path
 		name, d = good("plain")
 		r.row(d, "text", local(name), nil)
-		name, d = good("badhash")
+		name, _ = good("badhash")
 		r.row(pathHash(local(name)), "image", local(name), "{bad json")
 		name, d = good("meta")
 		r.row(pathHash(local(name)), "model", local(name), // recognised even if the path changes
@@ -172,7 +172,7 @@ func (r *registry) fill(times, bytes int) {
 		r.row(other(i, "folder"), "text", r.folder, nil)
 		r.row(other(i, "device"), "text", "/dev/null", nil)
 		r.row(other(i, "dots"), "text", windows("../../etc/passwd"), nil)
-		name, d = r.file(fmt.Sprint("other", i), bytes)
+		name, _ = r.file(fmt.Sprint("other", i), bytes)
 		r.row(other(i, "content"), "model", local(name), nil) // the hash of other content
 		r.row(pathHash(local(name)), "model", local(name), ollama(other(i, "meta")))
 		name = "blobs/sha256-" + other(i, "name").String()
@@ -332,4 +332,40 @@ func (r *registry) rows() string {
 func count(summary map[string]any, field string) int64 {
 	counts, _ := summary[field].(map[string]any)
 	return number(counts, "rows")
+}
+
+// TestFileStores checks that an address without a container means one for models and one for
+// others.
+func TestFileStores(t *testing.T) {
+	t.Setenv("AZURE_STORAGE_KEY", "a2V5")
+	const account = "https://account.blob.core.windows.net"
+	for to, want := range map[string][2]string{
+		account:          {account + "/models", account + "/atoms"},
+		account + "/own": {account + "/own", account + "/own"},
+		inRows:           {inRows, inRows},
+	} {
+		p := &program{catalog: "sqlite:x"}
+		s, err := p.openFileStores(t.Context(), &locatorFlags{to: to})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, modality := range []string{"model", "text"} {
+			if got := s.to(ingest.FileAtom{Modality: modality}); got.Address != want[i] {
+				t.Errorf("%s: a %s goes to %s, want %s", to, modality, got.Address, want[i])
+			}
+		}
+		if to == inRows {
+			continue
+		}
+		for i, uri := range want {
+			if _, err := s.at(ingest.FileAtom{Address: ingest.Address{URI: uri + "/sha256-x"}}); err != nil {
+				t.Errorf("%s: %d: %v", uri, i, err)
+			}
+		}
+		for _, uri := range []string{"dir:sha256/x", account + "/other/x", want[0] + "2/x"} {
+			if store, err := s.at(ingest.FileAtom{Address: ingest.Address{URI: uri}}); err == nil {
+				t.Errorf("%s is in %v", uri, store)
+			}
+		}
+	}
 }

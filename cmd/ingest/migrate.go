@@ -84,9 +84,11 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 		return err
 	}
 	defer e.catalog.Close()
-	target, err := p.migrationTarget(f)
-	if err != nil {
-		return err
+	target := inRows
+	if f.to != inRows {
+		if target, err = p.storeName(); err != nil {
+			return err
+		}
 	}
 	models, err := modelsToMigrate(ctx, e.catalog, f.models, since)
 	if err != nil {
@@ -139,14 +141,6 @@ func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, err
 	}
 	p.store = f.to
 	return p.openNew(ctx)
-}
-
-// migrationTarget returns the address of the target for jobs.
-func (p *program) migrationTarget(f *migrateFlags) (string, error) {
-	if f.to == inRows {
-		return inRows, nil
-	}
-	return p.storeName()
 }
 
 // modelsToMigrate returns the models of references, or all complete models since a time.

@@ -93,7 +93,7 @@ func checkStore(flag, address string) error {
 		isBlobs(address) {
 		return nil
 	}
-	if isFolder(address) {
+	if isFolder(address) && !strings.Contains(address, "?") { // what follows can be a signature
 		return usage("%s %s: not a URL: use dir:%s", flag, ingest.Printable(address), ingest.Printable(address))
 	}
 	return usage("%s %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, "+

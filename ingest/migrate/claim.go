@@ -16,7 +16,7 @@ type claim struct {
 	digest     ingest.Digest // zero if the row claims none
 	by         string        // what claims it
 	hashesPath bool          // ContentHash is the hash of the path
-	note       string        // a fault of the row that does not matter
+	note       string        // a fault of the row that does not prevent its migration
 }
 
 // digestName matches names of files that are digests.

@@ -74,7 +74,7 @@ func (w *fileRun) clear(ctx context.Context) error {
 // changes nothing if the row does not have the payload either. It returns an error in every case.
 func (w *fileRun) withdraw(ctx context.Context, m ingest.Move, wrong error) error {
 	if w.ToRows {
-		return fmt.Errorf("the copy in the row is damaged; the source was not cleared: %w", wrong)
+		return fmt.Errorf("the copy in the row is damaged or missing; the source was not cleared: %w", wrong)
 	}
 	moved, err := w.Catalog.ClearAddresses(ctx, w.job, []ingest.Move{m})
 	switch {
@@ -83,7 +83,8 @@ func (w *fileRun) withdraw(ctx context.Context, m ingest.Move, wrong error) erro
 	case !moved[0]:
 		return fmt.Errorf("neither the row nor the store has an intact payload: %w", wrong)
 	}
-	return fmt.Errorf("the copy is damaged; its address was removed, and the next run copies the payload again: %w", wrong)
+	return fmt.Errorf("the copy is damaged or missing; its address was removed, and the next run copies it again: %w",
+		wrong)
 }
 
 func (w *fileRun) each(ctx context.Context, do reader.Selection, flush func() error) error {

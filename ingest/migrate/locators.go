@@ -38,7 +38,8 @@ type Locators struct {
 	// DryRun opens files without reading them, and changes nothing.
 	DryRun bool
 	Pool   *buffer.Pool
-	// Progress may be nil; BytesRecorded counts the bytes read from files and from copies.
+	// Progress may be nil; BytesRecorded counts the bytes read from files, and from copies before
+	// clearing.
 	Progress *ingest.Progress
 	Log      *slog.Logger // may be nil
 	// Found is called with each problem, from one goroutine.
@@ -85,8 +86,10 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 		if !r.selected(a) {
 			continue
 		}
-		if !r.todo(a) {
-			r.skip(a)
+		if !r.toCopy(a) && !r.toClear(a) {
+			if a.Locator != "" {
+				r.report.There.add(a.Bytes)
+			}
 			continue
 		}
 		if l.Limit > 0 && seen == l.Limit {
@@ -164,14 +167,6 @@ func (r *locatorRun) toCopy(a ingest.FileAtom) bool {
 // toClear reports whether there is a copy of the file and its path is to be cleared.
 func (r *locatorRun) toClear(a ingest.FileAtom) bool {
 	return r.Clear && a.Locator != "" && (a.InRow || a.Address.URI != "")
-}
-
-func (r *locatorRun) todo(a ingest.FileAtom) bool { return r.toCopy(a) || r.toClear(a) }
-
-func (r *locatorRun) skip(a ingest.FileAtom) {
-	if a.Locator != "" {
-		r.report.There.add(a.Bytes)
-	}
 }
 
 // try migrates a group of rows, or adds it to busy if another process has the lease.
@@ -305,6 +300,7 @@ func (r *locatorRun) fits(size int64) error {
 type file struct {
 	*os.File
 	progress *ingest.Progress
+	read     int64 // bytes read from the start in one pass
 	err      error
 }
 
@@ -313,6 +309,12 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := f.File.ReadAt(p, offset)
 	if err != nil && (err != io.EOF || n < len(p)) {
 		f.err = fmt.Errorf("read %s at byte %d: %w", ingest.Printable(f.Name()), offset+int64(n), err)
+	}
+	if offset == 0 {
+		f.read = 0
+	}
+	if offset == f.read {
+		f.read += int64(n)
 	}
 	if f.progress != nil {
 		f.progress.BytesRecorded.Add(int64(n))

@@ -54,7 +54,7 @@ func (p Paths) Local(locator string) (string, error) {
 			rest = strings.ReplaceAll(rest, `\`, "/")
 		}
 		if slices.Contains(strings.Split(rest, "/"), "..") {
-			return "", fmt.Errorf("the path %s leaves %s by ..", ingest.Printable(locator),
+			return "", fmt.Errorf("the path %s contains .. and may leave %s", ingest.Printable(locator),
 				ingest.Printable(best.From))
 		}
 		path = filepath.Join(best.To, filepath.FromSlash(rest))

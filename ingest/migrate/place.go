@@ -19,6 +19,7 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	defer o.file.Close() // it was only read
 	if r.Progress != nil {
 		r.Progress.BytesTotal.Add(o.size)
+		r.Progress.FilesTotal.Add(1)
 		r.Progress.Begin(o.path)
 		defer r.Progress.End(o.path)
 	}
@@ -43,6 +44,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	linked bool, err error) {
 	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
 	if place.Digest.IsZero() && r.Split == nil { // the row claims no digest: read the file twice
+		if r.Progress != nil {
+			r.Progress.BytesTotal.Add(o.size)
+		}
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
@@ -68,6 +72,8 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
 	var other *ingest.MismatchError
 	switch {
+	case err == nil && o.file.read < o.size: // the store had the content, and did not read the file
+		err = o.check(ctx, place.Digest)
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -76,11 +82,13 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	default:
 		return place, false, &fatalError{fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)}
 	}
+	if err != nil {
+		return place, false, err
+	}
 	return place, false, r.readBack(ctx, target.Store, place)
 }
 
-// check compares a file with the digest of the stored content, unless the digest was computed from
-// it.
+// check compares a file with a digest, unless the digest was computed from the file.
 func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
 	if o.digest.IsZero() {
 		return nil
@@ -127,7 +135,7 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 		}
 	}
 	copied := r.reader
-	copied.Store = store
+	copied.Store, copied.Progress = store, nil
 	got, err := copied.HashAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
 	if err == nil && got != place.Digest {
 		err = &ingest.MismatchError{Want: place.Digest, Got: got}
@@ -217,12 +225,15 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 		}
 		copied.Store = store
 	}
+	if r.Progress != nil {
+		r.Progress.BytesTotal.Add(atom.Bytes)
+	}
 	got, err := copied.HashAtom(ctx, atom)
 	if err == nil && got != atom.Digest {
 		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
 	}
 	if err != nil {
-		return fmt.Errorf("the copy is damaged; the path was not cleared: %w", err)
+		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
 	}
 	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
 	switch {

@@ -224,13 +224,13 @@ func (r *run) known(ctx context.Context, f ingest.SourceFile) (k knownFile, err 
 	return k, nil
 }
 
-// look finds out about a registered file from its atom.
+// look completes k, a registered file, from its atom.
 func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error {
 	atom, err := r.Catalog.FileAtom(ctx, k.Atom)
 	if err != nil {
 		return err
 	}
-	if k.trusted = atom.Trusted(); k.trusted && !r.TrustNames { // it is to be read now
+	if k.trusted = atom.Trusted(); k.trusted && !r.TrustNames { // read it now
 		*k = knownFile{}
 		return nil
 	}
@@ -242,8 +242,8 @@ func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error
 	return nil
 }
 
-// skip says why there is nothing to do for a source: a model has its name, if it has one, and all
-// of its files. nil means that there is.
+// skip returns the reason to skip a source: a model has its name, if any, and all of its unchanged
+// files. It returns nil to register the source.
 func (r *run) skip(ctx context.Context, s ingest.Source, files []knownFile) (reason error, err error) {
 	for i := range files {
 		if files[i].ID == 0 || files[i].lost {

@@ -16,8 +16,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Database opens another handle on the same database, as another process would, and closes it at
-// the end of the test.
+// Database opens another handle on the same database, as another process would, and closes it at the
+// end of the test.
 type Database func(t *testing.T) ingest.Catalog
 
 // test is a test of the suite: run gets a new database, many creates its own.

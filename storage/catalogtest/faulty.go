@@ -18,8 +18,8 @@ const (
 )
 
 // Hook is called before and after each verb, and its error becomes the verb's. verb is the name of
-// the method. A sequence calls it before its first item and after its last. It may be called by
-// many goroutines at once.
+// the method. A sequence calls it before its first item and after its last. It may be called by many
+// goroutines at once.
 type Hook func(verb string, when Moment) error
 
 // Faulty returns inner with hook around each of its verbs except Close and Identity.

@@ -12,8 +12,8 @@ import (
 
 // Share is FILESTREAM for clients in separate programs. While a transaction lasts, the values whose
 // paths it has requested are files in a folder. The test double of Microsoft's driver
-// (filestream/testdata/msoledbsql.c) reads and writes that folder. The rules are those of
-// FileStream, as far as the server enforces them:
+// (filestream/testdata/msoledbsql.c) reads and writes that folder. The rules are those of FileStream,
+// as far as the server enforces them:
 //
 //   - the token is NULL outside of a transaction, and invalid after its end;
 //   - data cannot be changed, nor the transaction committed, while one of its files is open;
@@ -76,9 +76,9 @@ func (s *Share) Token(req *Request) any {
 	return token
 }
 
-// Lend returns PathName() of a value. name consists of letters and digits and is unique; nil as
-// value and as path is NULL. If the file has another content when the transaction commits, save
-// sets the value, in the transaction. Outside of a transaction there is a path and no file.
+// Lend returns PathName() of a value. name consists of letters and digits and is unique; nil as value
+// and as path is NULL. If the file has another content when the transaction commits, save sets the
+// value, in the transaction. Outside of a transaction there is a path and no file.
 func (s *Share) Lend(req *Request, name string, value []byte, save func(value []byte) error) any {
 	if value == nil {
 		return nil
@@ -142,8 +142,7 @@ func (s *Share) statement(req *Request) error {
 	return nil
 }
 
-// saveFiles sets the values to the contents of their files, as closing the files does on the
-// server.
+// saveFiles sets the values to the contents of their files, as closing the files does on the server.
 func (s *Share) saveFiles(tran *transaction) error {
 	for i := range s.lent[tran] {
 		l := &s.lent[tran][i]

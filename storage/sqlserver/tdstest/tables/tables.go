@@ -1,10 +1,10 @@
-// Package tables adds the tables of the catalogue to the test double of SQL Server, so that tests
-// can run the whole program without a server.
+// Package tables adds the tables of the catalogue to the test double of SQL Server, so that tests can
+// run the whole program without a server.
 //
 // The tables are those of the embedded catalogue, with additional columns for the exact bytes of
-// texts. Each statement of package sqlserver begins with a comment that has its name. The test
-// double runs the statement of the embedded catalogue with that name, or one of this package where
-// there is none: for temporary tables, and for payloads as files.
+// texts. Each statement of package sqlserver begins with a comment that has its name. The test double
+// runs the statement of the embedded catalogue with that name, or one of this package where there is
+// none: for temporary tables, and for payloads as files.
 //
 // So tests with these tables cover neither the T-SQL itself nor locks, collations, plans and types,
 // and a transaction locks the whole database from its first statement on. These need a real server.
@@ -37,8 +37,8 @@ type Tables struct {
 	known  map[string][]string
 }
 
-// New creates empty tables. With a folder, RawPayload is a FILESTREAM column, and the payloads
-// whose paths a transaction requests are files in the folder (see tdstest.Share).
+// New creates empty tables. With a folder, RawPayload is a FILESTREAM column, and the payloads whose
+// paths a transaction requests are files in the folder (see tdstest.Share).
 func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	t.Helper()
 	db, err := sql.Open("sqlite", ":memory:")

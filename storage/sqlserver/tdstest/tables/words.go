@@ -40,8 +40,8 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 	return embedded.Word(name, args)
 }
 
-// timeOf marks the value of a column as a time, and pathOf marks the argument of PathName(),
-// because the results of SQLite have no types.
+// timeOf marks the value of a column as a time, and pathOf marks the argument of PathName(), because
+// the results of SQLite have no types.
 const (
 	timeOf = "'time ' || "
 	pathOf = "'path ' || "
@@ -64,9 +64,9 @@ var exactColumns = map[string][]string{
 
 const newInBatch = ` FROM [#ingest_batch] AS b WHERE b.New = 1 AND `
 
-// own has the statements of package sqlserver that the embedded catalogue lacks: those with
-// temporary tables, and those about features that SQLite does not have. Of several statements, the
-// last one gives the answer.
+// own has the statements of package sqlserver that the embedded catalogue lacks: those with temporary
+// tables, and those about features that SQLite does not have. Of several statements, the last one
+// gives the answer.
 var own = map[string][]string{
 	"clear-batch": {`DROP TABLE IF EXISTS temp.[#ingest_batch]`,
 		`CREATE TEMP TABLE [#ingest_batch] (RowNo INTEGER PRIMARY KEY, LayerId, SegmentOrdinal, PointOffset,
