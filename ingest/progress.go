@@ -11,7 +11,6 @@ type Progress struct {
 	BytesRecorded atomic.Int64 // that have rows, also from earlier runs
 	BytesResumed  atomic.Int64 // the part of BytesRecorded from earlier runs
 	BytesRead     atomic.Int64 // from the sources, in this run
-	BytesAttested atomic.Int64 // verified without reading them, because the store attests them
 	FilesTotal    atomic.Int64
 	FilesDone     atomic.Int64
 

@@ -81,7 +81,7 @@ type Object struct {
 
 // SizeError says that a payload exists but has the wrong size: it is damaged, not missing.
 type SizeError struct {
-	Where     string // path or URL
+	Where     string // path, URL or row
 	Want, Got int64
 }
 

@@ -179,12 +179,12 @@ const (
 	deadlock    = 1205
 )
 
-// retries bounds the attempts of a change that did not get its lock. Others use the table during
+// attempts bounds the attempts of a change that did not get its lock. Others use the table during
 // the pauses.
-var retries = struct {
-	attempts int
-	pause    time.Duration
-}{20, 3 * time.Second}
+const (
+	attempts = 20
+	pause    = 3 * time.Second
+)
 
 // withRetry runs do in a transaction under lockSchema, and again if a table was locked.
 func withRetry(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
@@ -192,11 +192,11 @@ func withRetry(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
 		err := once(ctx, db, do)
 		var refused interface{ SQLErrorNumber() int32 }
 		if !errors.As(err, &refused) || refused.SQLErrorNumber() != lockTimeout &&
-			refused.SQLErrorNumber() != deadlock || attempt == retries.attempts {
+			refused.SQLErrorNumber() != deadlock || attempt == attempts {
 			return err
 		}
 		select {
-		case <-time.After(retries.pause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		}

@@ -144,8 +144,8 @@ func (f *findings) findKeys(ctx context.Context, db querier) error {
 		ORDER BY f.object_id, k.constraint_column_id`)
 }
 
-func each(ctx context.Context, db querier, row func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := db.QueryContext(ctx, query, args...)
+func each(ctx context.Context, db querier, row func(*sql.Rows) error, query string) error {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}

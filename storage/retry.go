@@ -79,8 +79,8 @@ func (e *GaveUpError) Unwrap() error { return e.Err }
 func (e *GaveUpError) Transient() bool { return false }
 
 // Do runs op until it succeeds, fails with an error that is not transient, or policy or ctx ends.
-// It is the project's only retry loop: drivers turn the retries of their SDKs off. The error is
-// op's; if ctx ended during a pause, it wraps the context's as well.
+// Drivers retry with it only, and turn the retries of their SDKs off. The error is op's; if ctx
+// ended during a pause, it wraps the context's as well.
 func Do(ctx context.Context, policy Policy, op func() error) error {
 	policy = policy.withDefaults()
 	start, failed := time.Now(), time.Time{}

@@ -129,11 +129,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	return errors.Join(verdict, err)
 }
 
-func modelsToVerify(ctx context.Context, library ingest.Catalog, args []string) ([]ingest.Summary, error) {
+func modelsToVerify(ctx context.Context, catalog ingest.Catalog, args []string) ([]ingest.Summary, error) {
 	if len(args) == 1 {
-		m, err := ingest.FindModel(ctx, library, args[0])
+		m, err := ingest.FindModel(ctx, catalog, args[0])
 		if err == nil {
-			err = requireComplete(ctx, library, m)
+			err = requireComplete(ctx, catalog, m)
 		}
 		if err == nil && len(m.Files) == 0 {
 			err = fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)
@@ -141,7 +141,7 @@ func modelsToVerify(ctx context.Context, library ingest.Catalog, args []string) 
 		return []ingest.Summary{m}, err
 	}
 	var models []ingest.Summary
-	for m, err := range library.Models(ctx) {
+	for m, err := range catalog.Models(ctx) {
 		if err != nil {
 			return nil, err
 		}

@@ -116,6 +116,22 @@ func TestPoolWaits(t *testing.T) {
 	})
 }
 
+// Close ends reservations, too.
+func TestCloseEndsReservations(t *testing.T) {
+	p := New(10)
+	l := p.Lease()
+	if _, err := l.GetBeside(t.Context(), 3, 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reserve(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if p.lent != 0 || p.Lease().Try(10) == nil {
+		t.Errorf("%d bytes are still lent", p.lent)
+	}
+}
+
 // A request that is larger than the pool fails with the required memory limit.
 func TestPoolTooSmall(t *testing.T) {
 	var small *TooSmallError

@@ -99,7 +99,7 @@ func (f *finder) find(path string) error {
 		at.root = filepath.Dir(at.real) // the file may be a link that the user named
 	}
 	if part, ok := partOf(at); ok {
-		return f.ollamaPart(at, part)
+		return f.ollamaPart(part)
 	}
 	if info.IsDir() {
 		return f.walkAll(at)

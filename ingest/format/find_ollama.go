@@ -72,7 +72,7 @@ func partOf(at place) (ollamaPart, bool) {
 }
 
 // ollamaPart searches a part of a models folder that is a given path.
-func (f *finder) ollamaPart(at place, part ollamaPart) error {
+func (f *finder) ollamaPart(part ollamaPart) error {
 	models := folderAt(part.models)
 	w := &walk{finder: f, tree: append(tree{models.real}, f.given...), visited: map[string]bool{}}
 	return w.all(func() error { return w.ollama(models, part) })

@@ -28,25 +28,25 @@ const mib = 1 << 20
 
 var errFault = errors.New("fault")
 
-// home is a SQLite catalogue and a store in memory.
-type home struct {
+// fixture is a SQLite catalogue and a store in memory.
+type fixture struct {
 	*testing.T
 	catalog ingest.Catalog
 	memory  *storetest.Memory
 	folder  string // of source files
 }
 
-func newHome(t *testing.T) *home {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	catalog, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalogue.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { catalog.Close() })
-	return &home{t, catalog, &storetest.Memory{}, t.TempDir()}
+	return &fixture{t, catalog, &storetest.Memory{}, t.TempDir()}
 }
 
-func (h *home) must(err error) {
+func (h *fixture) must(err error) {
 	h.Helper()
 	if err != nil {
 		h.Fatal(err)
@@ -68,7 +68,7 @@ func request(pipeline string) ingest.JobRequest {
 }
 
 // run ingests a file with this name and content into catalog.
-func (h *home) run(catalog ingest.Catalog, request ingest.JobRequest, name string, content []byte) error {
+func (h *fixture) run(catalog ingest.Catalog, request ingest.JobRequest, name string, content []byte) error {
 	h.Helper()
 	path := filepath.Join(h.folder, name)
 	if _, err := os.Stat(path); err != nil {
@@ -87,13 +87,13 @@ func (h *home) run(catalog ingest.Catalog, request ingest.JobRequest, name strin
 	return err
 }
 
-func (h *home) ingest(name string, content []byte) {
+func (h *fixture) ingest(name string, content []byte) {
 	h.Helper()
 	h.must(h.run(h.catalog, request("models"), name, content))
 }
 
 // failAtRecord ingests content until Record was called records times.
-func (h *home) failAtRecord(name string, content []byte, records int) {
+func (h *fixture) failAtRecord(name string, content []byte, records int) {
 	h.Helper()
 	failing := catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
 		if verb == "Record" && when == catalogtest.Before {
@@ -109,7 +109,7 @@ func (h *home) failAtRecord(name string, content []byte, records int) {
 }
 
 // orphan puts a payload without a row into the store, and makes the catalogue the store's owner.
-func (h *home) orphan(p []byte) ingest.Digest {
+func (h *fixture) orphan(p []byte) ingest.Digest {
 	h.Helper()
 	h.must(ingest.ClaimStore(h.Context(), h.catalog, h.memory))
 	digest := ingest.Sum(p)
@@ -119,7 +119,7 @@ func (h *home) orphan(p []byte) ingest.Digest {
 }
 
 // collect runs c, and also returns the names of the objects found.
-func (h *home) collect(c gc.Collector) (gc.Collection, []string) {
+func (h *fixture) collect(c gc.Collector) (gc.Collection, []string) {
 	h.Helper()
 	c.Catalog, c.Store = h.catalog, h.memory
 	var found []string
@@ -130,7 +130,7 @@ func (h *home) collect(c gc.Collector) (gc.Collection, []string) {
 }
 
 // names returns the names of all objects in the store.
-func (h *home) names() []string {
+func (h *fixture) names() []string {
 	h.Helper()
 	all := map[string]bool{}
 	for object, err := range h.memory.List(h.Context()) {
@@ -141,7 +141,7 @@ func (h *home) names() []string {
 }
 
 // segments yields the segments of all files.
-func (h *home) segments() iter.Seq[ingest.StoredSegment] {
+func (h *fixture) segments() iter.Seq[ingest.StoredSegment] {
 	return func(yield func(ingest.StoredSegment) bool) {
 		for m, err := range h.catalog.Models(h.Context()) {
 			h.must(err)
@@ -158,7 +158,7 @@ func (h *home) segments() iter.Seq[ingest.StoredSegment] {
 }
 
 // check fails if a row's payload is missing, and returns the number of rows.
-func (h *home) check() (rows int) {
+func (h *fixture) check() (rows int) {
 	h.Helper()
 	for segment := range h.segments() {
 		rows++
@@ -173,7 +173,7 @@ func (h *home) check() (rows int) {
 
 // TestCollect: payloads that no row needs are found, and deleted with Remove. Needed ones are kept.
 func TestCollect(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.ingest("a", noise(3*mib, 1))
 	if sum, found := h.collect(gc.Collector{Remove: true}); sum.Payloads != 0 || sum.Bytes != 0 || len(found) != 0 ||
 		sum.Atoms != 0 {
@@ -211,7 +211,7 @@ func TestCollect(t *testing.T) {
 
 // TestCollectUnfinished: the payloads of an unfinished model are kept unless Unfinished is set.
 func TestCollectUnfinished(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.ingest("good", noise(3*mib, 1))
 	half := append(noise(2*mib, 1), noise(6*mib, 2)...) // shares two segments
 	h.failAtRecord("half", half, 4)
@@ -243,7 +243,7 @@ func TestCollectOtherStore(t *testing.T) {
 	for owner, want := range map[string]string{
 		"": "has never used this store", "another": "belongs to catalogue another",
 	} {
-		h := newHome(t)
+		h := newFixture(t)
 		_, err := h.memory.Owner(t.Context(), owner)
 		h.must(err)
 		h.memory.Leave("half", noise(7, 1))
@@ -261,9 +261,9 @@ func TestCollectOtherStore(t *testing.T) {
 	}
 }
 
-// TestCollectAlone: gc does not start beside another job, and no other job starts beside gc.
-func TestCollectAlone(t *testing.T) {
-	h := newHome(t)
+// TestCollectExclusive: gc does not start beside another job, and no other job starts beside gc.
+func TestCollectExclusive(t *testing.T) {
+	h := newFixture(t)
 	h.orphan(noise(10, 3))
 	lease, err := h.catalog.Open(t.Context(), request("models"))
 	h.must(err)
@@ -303,7 +303,7 @@ func (r failingStore) Delete(ctx context.Context, objects []ingest.Object, confi
 // TestCollectFails: an object that cannot be deleted is reported, and the others are deleted. An
 // unreachable store ends gc. In both cases the job has failed.
 func TestCollectFails(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.orphan(nil)
 	for _, name := range []string{"half", "whole"} {
 		h.memory.Leave(name, noise(7, 1))
@@ -339,7 +339,7 @@ func TestCollectFails(t *testing.T) {
 
 // TestCollectModified: an object that was overwritten since it was listed is kept and counted.
 func TestCollectModified(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.orphan(noise(10, 3))
 	modified := failingStore{h.memory, fmt.Errorf("remove: %w", ingest.ErrModified)}
 	c := gc.Collector{Catalog: h.catalog, Store: modified, Remove: true}
@@ -350,7 +350,7 @@ func TestCollectModified(t *testing.T) {
 }
 
 // hideAsKilledGC hides everything in the store, like a gc that is killed after step 3.
-func (h *home) hideAsKilledGC() {
+func (h *fixture) hideAsKilledGC() {
 	h.Helper()
 	var all []ingest.Object
 	for object, err := range h.memory.List(h.Context()) {
@@ -372,7 +372,7 @@ func (h *home) hideAsKilledGC() {
 // TestCollectAfterKill: gc restores what a killed gc hid and rows need, and deletes the rest.
 // Without Remove it does neither.
 func TestCollectAfterKill(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.ingest("a", noise(2*mib, 1))
 	h.orphan(noise(10, 3))
 	h.hideAsKilledGC()
@@ -401,13 +401,13 @@ func TestCollectAfterKill(t *testing.T) {
 // nothing that a row needs is missing or hidden.
 func TestCollectPaused(t *testing.T) {
 	t.Run("a run", func(t *testing.T) {
-		pauseAtEachCall(t, func(h *home, content []byte) (finish func()) {
+		pauseAtEachCall(t, func(h *fixture, content []byte) (finish func()) {
 			h.must(h.run(h.catalog, takeOverRequest(), "blob", content))
 			return func() {}
 		})
 	})
 	t.Run("a run without its rows", func(t *testing.T) {
-		pauseAtEachCall(t, func(h *home, content []byte) (finish func()) {
+		pauseAtEachCall(t, func(h *fixture, content []byte) (finish func()) {
 			recording, resume, ended := make(chan struct{}, 100), make(chan struct{}), make(chan error, 1)
 			slow := catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
 				if verb == "Record" && when == catalogtest.Before {
@@ -436,10 +436,10 @@ func takeOverRequest() ingest.JobRequest {
 
 // pauseAtEachCall runs gc repeatedly, each time with a pause at a later call. others run during the
 // pause, and finish after gc.
-func pauseAtEachCall(t *testing.T, others func(h *home, content []byte) (finish func())) {
+func pauseAtEachCall(t *testing.T, others func(h *fixture, content []byte) (finish func())) {
 	content := noise(2*mib, 7)
 	for pauseAt, paused := 0, true; paused; pauseAt++ {
-		h := newHome(t)
+		h := newFixture(t)
 		for part := range slices.Chunk(content, mib) { // like the payloads of a killed run
 			h.orphan(part)
 		}
@@ -482,7 +482,7 @@ func pauseAtEachCall(t *testing.T, others func(h *home, content []byte) (finish 
 
 // TestCollectNeeded: if a program without a lease records a row during gc, the whole batch is kept.
 func TestCollectNeeded(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.orphan(noise(10, 3))
 	digest := h.orphan(noise(10, 4))
 	asked := 0

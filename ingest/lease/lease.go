@@ -12,8 +12,8 @@ import (
 
 // Keep renews lease three times per TTL until end is called, which waits for the last renewal. work
 // ends with ctx, with end, or with the cause ingest.ErrLeaseLost if another process took over the
-// job. Keep retries other errors at the next renewal; each transaction checks the lease itself. log
-// may be nil.
+// job. A renewal that takes half the TTL is cancelled. Keep retries after it and after other errors
+// at the next renewal; each transaction checks the lease itself. log may be nil.
 func Keep(ctx context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.Logger) (
 	work context.Context, end func()) {
 	if log == nil {
@@ -41,7 +41,9 @@ func keep(work context.Context, jobs ingest.Jobs, lease ingest.Lease, log *slog.
 			return
 		case <-ticker.C:
 		}
-		err := jobs.Renew(work, lease)
+		limited, done := context.WithTimeout(work, lease.TTL/2)
+		err := jobs.Renew(limited, lease)
+		done()
 		if errors.Is(err, ingest.ErrLeaseLost) {
 			cancel(err)
 			return

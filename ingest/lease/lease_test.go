@@ -13,22 +13,33 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// jobs counts renewals, and returns answers in order.
+// jobs grants held, counts renewals, and returns answers in order.
 type jobs struct {
 	ingest.Jobs
-	answers  []error
+	answers  []error // of Renew
 	renewals int
+	busy     error // of Open
+	request  ingest.JobRequest
+	closing  error // of CloseJob
+	outcomes []ingest.Outcome
 }
 
-func (j *jobs) Renew(context.Context, ingest.Lease) error {
+func (j *jobs) Renew(ctx context.Context, _ ingest.Lease) error {
 	j.renewals++
 	if len(j.answers) == 0 {
 		return nil
 	}
 	answer := j.answers[0]
 	j.answers = j.answers[1:]
+	if answer == errHangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return answer
 }
+
+// errHangs as an answer makes Renew wait until its context ends.
+var errHangs = errors.New("hangs")
 
 var held = ingest.Lease{Job: 7, TTL: 30 * time.Second}
 
@@ -68,6 +79,20 @@ func TestKeepLoses(t *testing.T) {
 		synctest.Wait()
 		if cause := context.Cause(work); !errors.Is(cause, ingest.ErrLeaseLost) || j.renewals != 3 {
 			t.Errorf("the work ended with %v after %d renewals", cause, j.renewals)
+		}
+	})
+}
+
+// TestKeepHangs: a renewal that does not return is cancelled, and the next one is in time.
+func TestKeepHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &jobs{answers: []error{errHangs}}
+		work, end := lease.Keep(t.Context(), j, held, nil)
+		defer end()
+		time.Sleep(held.TTL - time.Second)
+		synctest.Wait()
+		if j.renewals < 2 || work.Err() != nil {
+			t.Errorf("%d renewals within the TTL, %v", j.renewals, work.Err())
 		}
 	})
 }

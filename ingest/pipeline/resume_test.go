@@ -69,6 +69,47 @@ func TestResume(t *testing.T) {
 	})
 }
 
+// TestStartsOver: a model that cannot be resumed or completed, because another program changed its
+// rows, is refused, and the next run ingests it from the start.
+func TestStartsOver(t *testing.T) {
+	for name, ruin := range map[string]func(t *testing.T, h *home, source ingest.Source) *pipeline.Ingester{
+		"no hash state": func(t *testing.T, h *home, source ingest.Source) *pipeline.Ingester {
+			failAtRecord(t, h, source, 2)
+			h.change(t, `UPDATE ModelFiles SET HashState = x'00'`)
+			return h.ingester(small)
+		},
+		"a row is gone": func(t *testing.T, h *home, _ ingest.Source) *pipeline.Ingester {
+			in := h.ingester(small)
+			in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
+				if verb == "Complete" && when == catalogtest.Before {
+					h.change(t, `DELETE FROM FileSegments WHERE SegmentOrdinal = 1`)
+				}
+				return nil
+			})
+			return in
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := storeHome(t)
+			source := file(blob(t, filepath.Join(t.TempDir(), "blob"), 8*mib, 1))
+			report, err := run(t, t.Context(), ruin(t, h, source), source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reason := refusal(t, report, source.Files[0].Path); !errors.Is(reason, ingest.ErrIncomplete) {
+				t.Errorf("reason %v", reason)
+			}
+			if models := h.models(t); len(models) != 0 {
+				t.Errorf("the catalogue has %+v", models)
+			}
+			if report := h.ingest(t, source); len(report.Ingested) != 1 || report.Ingested[0].Resumed != 0 {
+				t.Errorf("%+v", report)
+			}
+			h.checkExports(t)
+		})
+	}
+}
+
 // TestResumeOrStartOver: a run resumes a file only if nothing that identifies it has changed.
 func TestResumeOrStartOver(t *testing.T) {
 	const size = 8 * mib

@@ -171,6 +171,25 @@ func TestStopAt(t *testing.T) {
 	}
 }
 
+// TestStopEndsReading: a run that is asked to stop reads no further than the buffers in use.
+func TestStopEndsReading(t *testing.T) {
+	eachHome(t, func(t *testing.T, h *home) {
+		ctx, cancel := context.WithCancel(t.Context())
+		in := h.ingester(small) // six buffers of 1 MiB
+		in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, _ catalogtest.Moment) error {
+			if verb == "Record" {
+				cancel()
+			}
+			return nil
+		})
+		report, err := run(t, ctx, in, file(blob(t, filepath.Join(t.TempDir(), "blob"), 20*mib, 1)))
+		checkInterrupted(t, h, report, err)
+		if report.BytesRead > 10*mib {
+			t.Errorf("%d MiB were read", report.BytesRead/mib)
+		}
+	})
+}
+
 // TestStoppedBeforeStart: the run does nothing.
 func TestStoppedBeforeStart(t *testing.T) {
 	h := storeHome(t)

@@ -97,7 +97,7 @@ func fill(into, payload []byte, ok bool) error {
 		return fmt.Errorf("fake: %w", ingest.ErrNoPayload)
 	}
 	if len(into) != len(payload) {
-		return &ingest.SizeError{Want: int64(len(into)), Got: int64(len(payload))}
+		return &ingest.SizeError{Where: "row 1 of FileSegments", Want: int64(len(into)), Got: int64(len(payload))}
 	}
 	copy(into, payload)
 	return nil

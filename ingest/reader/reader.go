@@ -11,7 +11,6 @@ package reader
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 
@@ -217,10 +216,7 @@ func (f *fetched) hash(whole *sha256x2.Hash) {
 
 // damage returns what is wrong with a hashed segment; nil if it is intact.
 func (f *fetched) damage() error {
-	var size *ingest.SizeError
 	switch {
-	case errors.As(f.err, &size):
-		return fmt.Errorf("payload is damaged: %w", f.err)
 	case f.err != nil:
 		return f.err
 	case f.sum != f.Digest:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,8 @@ func checkDamage(t *testing.T, all []Damage, s ingest.StoredSegment, missing, re
 	t.Helper()
 	if len(all) != 1 || all[0].Segment != s || all[0].Missing() != missing || all[0].Repaired != repaired {
 		t.Errorf("damage %+v, want segment %+v, missing %v, repaired %v", all, s, missing, repaired)
+	} else if text := all[0].Reason.Error(); strings.Count(text, "is damaged") > 1 {
+		t.Errorf("the reason says it twice: %s", text)
 	}
 }
 
@@ -81,6 +84,20 @@ func TestVerifyWhole(t *testing.T) {
 	all := w.verify(t, v)
 	if len(all) != 2 || !errors.Is(all[0].Reason, ingest.ErrIncomplete) || all[1].Segment != w.rows[4] {
 		t.Errorf("without row %d, and with damage after it: %+v", lost.Ordinal, all)
+	}
+}
+
+// Compare returns an error if the rows do not cover the file, also at its end.
+func TestCompareMissingRows(t *testing.T) {
+	w := newFake(t, 20*kib)
+	rows := w.rows
+	for missing := range rows {
+		w.rows = slices.Delete(slices.Clone(rows), missing, missing+1)
+		var at *ingest.SourceError
+		_, err := Compare(t.Context(), w, w.file, "x", bytes.NewReader(w.content), make([]byte, kib), func(int64) {})
+		if !errors.Is(err, ingest.ErrIncomplete) || !errors.As(err, &at) || at.Offset != rows[missing].Offset {
+			t.Errorf("without row %d: %v", missing, err)
+		}
 	}
 }
 

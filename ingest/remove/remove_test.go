@@ -135,6 +135,11 @@ func TestChanged(t *testing.T) {
 		}
 	}
 	c := catalogue(t)
+	another := func() { c.models[1].Names = append(c.models[1].Names, ingest.Name{Alias: ingest.Alias{Name: "more"}}) }
+	if _, err := run(t, c, true, another, "2"); !errors.Is(err, ErrChanged) || len(c.did) != 0 {
+		t.Errorf("another name of a model that its number means: %v, %v", err, c.did)
+	}
+	c = catalogue(t)
 	if _, err := run(t, c, true, func() { c.models = c.models[:1] }, "a:1", "b"); !errors.Is(err, ingest.ErrNotFound) ||
 		len(c.did) != 0 {
 		t.Errorf("a missing model: %v, %v", err, c.did)

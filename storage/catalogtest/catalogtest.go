@@ -35,10 +35,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		tests []test
 	}{
 		{"Jobs", jobTests}, {"Exclusive", exclusiveTests}, {"Begin", beginTests}, {"Record", recordTests},
-		{"Complete", completeTests},
-		{"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests}, {"Library", libraryTests},
-		{"Keeper", keeperTests},
-		{"Clock", clockTests}, {"Register", registerTests}, {"Removal", slices.Concat(removalTests, foreignTests)},
+		{"Complete", completeTests}, {"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests},
+		{"Reader", readerTests}, {"Maintenance", maintenanceTests}, {"Clock", clockTests},
+		{"Register", registerTests}, {"Removal", slices.Concat(removalTests, foreignTests)},
 		{"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
 		{"Property", propertyTests}, {"Atoms", atomTests},

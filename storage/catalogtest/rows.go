@@ -78,7 +78,8 @@ var rowTests = []test{
 			buffer := make([]byte, size)
 			var wrong *ingest.SizeError
 			if err := r.ReadPayload(t.Context(), segment, buffer); !errors.As(err, &wrong) ||
-				*wrong != (ingest.SizeError{Want: int64(size), Got: segment.Bytes}) {
+				*wrong != (ingest.SizeError{Where: fmt.Sprintf("row %d of FileSegments", segment.RowID),
+					Want: int64(size), Got: segment.Bytes}) {
 				t.Fatalf("into %d bytes: %v", size, err)
 			}
 			want(t, "buffer untouched", bytes.Count(buffer, []byte{0}), size)

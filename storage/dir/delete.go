@@ -147,8 +147,9 @@ func (d *deletion) remove(path string, _ ingest.Object) error {
 	return ignoreMissing(d.do("remove", path, func() error { return os.Remove(path) }))
 }
 
-// putBack puts a hidden payload back in place. If the name is taken, the intact one of the two
-// stays.
+// putBack puts a hidden payload back in place. If the name is taken, the payload in place stays
+// unless it is damaged and the hidden one is intact. Replace may repair the one in place at any
+// time: an intact payload may overwrite it, a damaged one may not.
 func (d *deletion) putBack(path string, object ingest.Object) error {
 	if object.Digest.IsZero() {
 		return nil
@@ -156,12 +157,19 @@ func (d *deletion) putBack(path string, object ingest.Object) error {
 	final := d.payload(object.Digest)
 	err := d.link(path, final)
 	if errors.Is(err, fs.ErrExist) {
-		if isIntact(final, object.Digest) {
-			return d.remove(path, object)
+		var keep, better bool
+		if keep, err = isIntact(final, object.Digest); err == nil && !keep {
+			better, err = isIntact(path, object.Digest)
 		}
-		err = d.do("rename", final, func() error { return rename(path, final) })
-		if err == nil {
-			err = d.syncFolder(filepath.Dir(final))
+		switch {
+		case err != nil:
+		case better:
+			err = d.do("rename", final, func() error { return rename(path, final) })
+			if err == nil {
+				err = d.syncFolder(filepath.Dir(final))
+			}
+		default:
+			err = d.remove(path, object)
 		}
 	}
 	return ignoreMissing(err)
@@ -174,13 +182,13 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-func isIntact(path string, digest ingest.Digest) bool {
+func isIntact(path string, digest ingest.Digest) (bool, error) {
 	f, err := openFile(path)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer f.Close()
 	h := sha256.New()
 	_, err = io.Copy(h, f)
-	return err == nil && ingest.Digest(h.Sum(nil)) == digest
+	return ingest.Digest(h.Sum(nil)) == digest, err
 }

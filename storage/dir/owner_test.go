@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -155,6 +156,50 @@ func TestPutBackIfNameIsTaken(t *testing.T) {
 		if left := listed(t, s); len(left) != 1 || left[0].Hidden {
 			t.Errorf("%s: left are %+v", name, left)
 		}
+	}
+}
+
+// If the hidden payload and the one in place are both damaged, the one in place stays: Replace may
+// repair it at any time.
+func TestPutBackDamaged(t *testing.T) {
+	s := open(t, t.TempDir())
+	digest, address := put(t, s, payload(5000))
+	inPlace := make([]byte, 5000)
+	refused := errors.New("refused")
+	failed, err := s.Delete(t.Context(), listed(t, s), func(context.Context) error {
+		return errors.Join(os.WriteFile(s.hidden(digest)[0], payload(5000)[1:], 0o600),
+			os.WriteFile(s.payload(digest), inPlace, 0o600), refused)
+	})
+	if !errors.Is(err, refused) || failed[0] != nil {
+		t.Errorf("%v, %v", failed, err)
+	}
+	if got, err := get(t, s, digest, address); err != nil || string(got) != string(inPlace) || len(listed(t, s)) != 1 {
+		t.Errorf("the payload in place is not the one that was there, %v; left are %+v", err, listed(t, s))
+	}
+}
+
+// A payload that is written again between Delete's check and its hiding stays, and is reported.
+func TestModifiedWhileHidden(t *testing.T) {
+	s := open(t, t.TempDir())
+	p := payload(5000)
+	digest, address := put(t, s, p)
+	objects := listed(t, s)
+	s.hook = func(step, _ string, done bool) error {
+		if step == "hide" && !done {
+			return errors.Join(os.Remove(s.payload(digest)), os.WriteFile(s.payload(digest), p, 0o600),
+				os.Chtimes(s.payload(digest), time.Time{}, objects[0].Modified.Add(time.Second)))
+		}
+		return nil
+	}
+	failed, err := s.Delete(t.Context(), objects, func(context.Context) error { return nil })
+	if err != nil || !errors.Is(failed[0], ingest.ErrModified) {
+		t.Errorf("%v, %v", failed, err)
+	}
+	if _, err := get(t, s, digest, address); err != nil {
+		t.Error(err)
+	}
+	if left := listed(t, s); len(left) != 1 || left[0].Hidden {
+		t.Errorf("left are %+v", left)
 	}
 }
 

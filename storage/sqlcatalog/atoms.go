@@ -7,9 +7,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The values of Atoms.Modality and Atoms.SourceType.
+// The values of Atoms.SourceType.
 const (
-	modality      = "model"
 	segmentSource = "ingest_segment" // a segment
 	fileSource    = "model_file"     // a whole file
 	ollamaSource  = "ollama_blob"    // a file of an Ollama store

@@ -63,12 +63,6 @@ func (f *fileProgress) accepts(batch *ingest.Batch) error {
 	return nil
 }
 
-// includes reports whether an accepted batch adds nothing. Recording its hash state would move the
-// file backwards.
-func (f *fileProgress) includes(batch *ingest.Batch) bool {
-	return batch.To <= f.Recorded && (batch.Digest.IsZero() || !f.Digest.IsZero())
-}
-
 // Added is what a batch added to the tables.
 type Added struct {
 	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before

@@ -23,18 +23,18 @@ func checkRequest(request ingest.JobRequest) error {
 
 // leased is a job and its lease.
 type leased struct {
-	Job    int64
-	Token  int64
-	Alone  bool
-	status string
-	holder *string
-	left   *int64 // ms until the lease expires by the catalogue's clock; nil if there is no lease
+	Job       int64
+	Token     int64
+	Exclusive bool
+	status    string
+	holder    *string
+	left      *int64 // ms until the lease expires by the catalogue's clock; nil if there is no lease
 }
 
 // fields are the scan targets for the columns of a job: number, Status, LeaseHolder, LeaseToken,
 // the milliseconds until LeaseExpires, and LeaseAlone. Holder and milliseconds may be NULL.
 func (j *leased) fields() []any {
-	return []any{&j.Job, &j.status, &j.holder, &j.Token, &j.left, &j.Alone}
+	return []any{&j.Job, &j.status, &j.holder, &j.Token, &j.left, &j.Exclusive}
 }
 
 // heldBy returns the process that holds the job, or held it last.
@@ -82,7 +82,7 @@ func (j *leased) inTheWay(request ingest.JobRequest) (bool, error) {
 	if request.HolderDead != nil && request.HolderDead(j.heldBy()) {
 		return true, nil
 	}
-	if !request.Exclusive && !j.Alone {
+	if !request.Exclusive && !j.Exclusive {
 		return false, nil // no conflict, even if it is live
 	}
 	err := j.busy(nil)

@@ -14,9 +14,9 @@ var (
 )
 
 // leasedFor is a job of them with left ms on its lease; -1 for no lease.
-func leasedFor(left int64, alone bool) *leased {
+func leasedFor(left int64, exclusive bool) *leased {
 	holder := formatHolder(them)
-	j := &leased{Job: 3, status: "open", holder: &holder, left: &left, Alone: alone}
+	j := &leased{Job: 3, status: "open", holder: &holder, left: &left, Exclusive: exclusive}
 	if left < 0 {
 		j.left = nil
 	}
@@ -88,7 +88,7 @@ func TestCheckTakeable(t *testing.T) {
 func TestInTheWay(t *testing.T) {
 	for name, test := range map[string]struct {
 		left         int64
-		alone        bool // theirs is exclusive
+		exclusive    bool // theirs is exclusive
 		request      ingest.JobRequest
 		inTheWay, ok bool
 	}{
@@ -104,7 +104,7 @@ func TestInTheWay(t *testing.T) {
 		"live, holder not dead, ours is exclusive": {1500, false, ingest.JobRequest{Exclusive: true,
 			HolderDead: func(ingest.Holder) bool { return false }}, false, false},
 	} {
-		inTheWay, err := leasedFor(test.left, test.alone).inTheWay(test.request)
+		inTheWay, err := leasedFor(test.left, test.exclusive).inTheWay(test.request)
 		if inTheWay != test.inTheWay || (err == nil) != test.ok {
 			t.Errorf("%s: %v, %v", name, inTheWay, err)
 		}

@@ -67,7 +67,7 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	case bytes == 0:
 		return noPayload(s)
 	case bytes != int64(len(into)):
-		return aboutSegment(s, "%w", &ingest.SizeError{Want: int64(len(into)), Got: bytes})
+		return &ingest.SizeError{Where: rowName(s), Want: int64(len(into)), Got: bytes}
 	}
 	return nil
 }

@@ -65,8 +65,8 @@ func (r *Recording) progress(t *Tx, s *Statement) (fileProgress, error) {
 	return f, nil
 }
 
-// advance updates the progress of a file. The condition on RecordedBytes is for an engine that
-// ignores the lock of lockFile.
+// advance updates the progress of a file, and never moves it backwards. The condition on
+// RecordedBytes is for an engine that ignores the lock of lockFile.
 var advance = shared("advance", `UPDATE dbo.ModelFiles
 	SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4, BytesShared = BytesShared + @p5,
 		HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
@@ -75,8 +75,7 @@ var advance = shared("advance", `UPDATE dbo.ModelFiles
 	WHERE ModelFileId = @p1 AND RecordedBytes = @p2`)
 
 // Note updates the progress of the file by n, what the rows of the batch added. It is the last step
-// of the transaction. A batch that was recorded before changes nothing: it must not move the file
-// backwards.
+// of the transaction.
 func (r *Recording) Note(t *Tx, n Added) error {
 	f, err := r.progress(t, lockFile)
 	if err != nil {
@@ -85,16 +84,14 @@ func (r *Recording) Note(t *Tx, n Added) error {
 	if err := f.accepts(r.Batch); err != nil {
 		return fmt.Errorf("file %d: %w", r.Batch.File, err)
 	}
-	if n.Segments > 0 || !f.includes(r.Batch) {
-		n = n.of(r.Batch)
-		changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
-			r.Batch.HashState, digestColumn(r.Batch.Digest))
-		if err == nil && changed == 0 {
-			err = RaceError(fmt.Sprintf("another process has written to file %d", r.Batch.File))
-		}
-		if err != nil {
-			return err
-		}
+	n = n.of(r.Batch)
+	changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
+		r.Batch.HashState, digestColumn(r.Batch.Digest))
+	if err == nil && changed == 0 {
+		err = RaceError(fmt.Sprintf("another process has written to file %d", r.Batch.File))
+	}
+	if err != nil {
+		return err
 	}
 	return t.Fence(r.Lease)
 }

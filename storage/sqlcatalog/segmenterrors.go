@@ -32,6 +32,15 @@ func checkAddress(s ingest.StoredSegment, address ingest.Address) error {
 	return nil
 }
 
+// rowName names the row of a segment.
+func rowName(s ingest.StoredSegment) string {
+	table := "LayerTensorSegments"
+	if s.Layer == 0 {
+		table = "FileSegments"
+	}
+	return fmt.Sprintf("row %d of %s", s.RowID, table)
+}
+
 func aboutSegment(s ingest.StoredSegment, format string, args ...any) error {
 	return fmt.Errorf("segment %d at %d of file %d: "+format,
 		append([]any{s.Ordinal, s.Offset, s.File}, args...)...)

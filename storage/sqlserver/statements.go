@@ -40,7 +40,9 @@ var own = map[string]string{
 			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
 				WHERE SourceType = N'ollama_blob' AND AtomId > @p1 ORDER BY AtomId) AS x) AS u
 		ORDER BY u.AtomId) AS n`,
-	"lock-atoms": `SELECT COUNT_BIG(*) FROM dbo.Atoms WITH (UPDLOCK, ROWLOCK)
+	// SUM(ReferenceCount), so that the rows are read and locked: the index on SourceType and AtomId
+	// covers the other columns, and a writer of ReferenceCount does not lock its keys.
+	"lock-atoms": `SELECT COUNT_BIG(*), SUM(ReferenceCount) FROM dbo.Atoms WITH (UPDLOCK, ROWLOCK)
 		WHERE AtomId > @p1 AND AtomId <= @p2 AND Modality = N'model'
 			AND SourceType IN (N'ingest_segment', N'model_file', N'ollama_blob') AND ByteSize IS NOT NULL`,
 

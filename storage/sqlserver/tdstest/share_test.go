@@ -14,16 +14,16 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest"
 )
 
-// lender is a server with one value, and the folder of its share.
-type lender struct {
+// shared is a server with one value, and the folder of its share.
+type shared struct {
 	*sql.DB
 	folder string
 	value  []byte // nil is NULL
 }
 
-func newLender(t *testing.T, anyLogin bool) *lender {
+func newShared(t *testing.T, anyLogin bool) *shared {
 	srv, db := start(t)
-	l := &lender{DB: db, folder: t.TempDir()}
+	l := &shared{DB: db, folder: t.TempDir()}
 	share := srv.Share(l.folder)
 	share.AnyLogin = anyLogin
 	srv.Handle("/* insert */", func(req *tdstest.Request) (tdstest.Result, error) {
@@ -39,14 +39,14 @@ func newLender(t *testing.T, anyLogin bool) *lender {
 }
 
 // file returns the file of a path, and whether the token opens it.
-func (l *lender) file(t *testing.T, path string, token []byte) (file string, opens bool) {
+func (l *shared) file(t *testing.T, path string, token []byte) (file string, opens bool) {
 	t.Helper()
 	_, err := os.Stat(filepath.Join(l.folder, "tokens", hex.EncodeToString(token)))
 	return filepath.Join(l.folder, "files", path[strings.LastIndexByte(path, '\\')+1:]), err == nil
 }
 
 // empty checks that the folder has no files and no tokens.
-func (l *lender) empty(t *testing.T) {
+func (l *shared) empty(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"files", "tokens"} {
 		if left, err := os.ReadDir(filepath.Join(l.folder, name)); err != nil || len(left) > 0 {
@@ -56,7 +56,7 @@ func (l *lender) empty(t *testing.T) {
 }
 
 func TestShare(t *testing.T) {
-	l := newLender(t, true)
+	l := newShared(t, true)
 	if path, token := look(t, l); path != "" || token != nil {
 		t.Errorf("path %q and token %x before there is a row or a transaction", path, token)
 	}
@@ -93,7 +93,7 @@ func TestShare(t *testing.T) {
 // handle have no effect after the end of the transaction.
 func TestShareOpenFile(t *testing.T) {
 	for _, statement := range []string{"/* insert */ INSERT", "COMMIT"} {
-		l := newLender(t, true)
+		l := newShared(t, true)
 		tx := begin(t, l.DB)
 		exec(t, tx, "/* insert */ INSERT")
 		file, _ := l.file(t, first(look(t, tx)), nil)
@@ -121,7 +121,7 @@ func TestShareOpenFile(t *testing.T) {
 func first(path string, _ []byte) string { return path }
 
 func TestShareLogin(t *testing.T) {
-	l := newLender(t, false)
+	l := newShared(t, false)
 	tx := begin(t, l.DB)
 	exec(t, tx, "/* insert */ INSERT")
 	path, token := look(t, tx)

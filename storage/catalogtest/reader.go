@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-var libraryTests = []test{
+var readerTests = []test{
 	{name: "an empty catalogue", run: func(t *testing.T, db Database) {
 		c := db(t)
 		want(t, "models", len(list(t, c.Models(t.Context()))), 0)

@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-var keeperTests = []test{
+var maintenanceTests = []test{
 	{name: "referenced are the segments of open and complete models", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a, b := newWork("a", gguf("/a.gguf", "a")), newWork("b", gguf("/b.gguf", "b"))
@@ -63,6 +63,26 @@ var keeperTests = []test{
 		r.take(w)
 		counted(true, 0, 0)
 		r.check()
+	}},
+	{name: "gc keeps an atom that a layer refers to, and leaves its count alone", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		other := r.take(newWork("b", gguf("/b.gguf", "b")))
+		w := newWork("a", gguf("/a.gguf", "a"))
+		must(t, r.Abandon(t.Context(), r.lease, r.fill(w).ID))
+		const unreferenced = `SourceType = 'ingest_segment' AND ReferenceCount = 0`
+		kept := r.count(`SELECT MIN(AtomId) FROM Atoms WHERE ` + unreferenced)
+		r.exec(`UPDATE ModelLayers SET LayerAtomId = @p1 WHERE ModelId = @p2 AND LayerIdx = 0`, kept, int64(other))
+		r.exec(`UPDATE Atoms SET ReferenceCount = 7 WHERE AtomId = @p1`, kept)
+		wrong := r.count(`SELECT MAX(AtomId) FROM Atoms WHERE ReferenceCount = 1`)
+		r.exec(`UPDATE Atoms SET ReferenceCount = 7 WHERE AtomId = @p1`, wrong)
+		left := r.count(`SELECT COUNT(*) FROM Atoms WHERE ` + unreferenced)
+		for _, remove := range []bool{false, true} {
+			atoms, _, err := r.Unreferenced(t.Context(), r.lease, remove)
+			must(t, err)
+			want(t, "atoms", atoms, left)
+		}
+		want(t, "references of the layer's atom", r.count(`SELECT ReferenceCount FROM Atoms WHERE AtomId = @p1`, kept), 7)
+		want(t, "references of the other", r.count(`SELECT ReferenceCount FROM Atoms WHERE AtomId = @p1`, wrong), 1)
 	}},
 	{name: "a relocated segment has its new address", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
