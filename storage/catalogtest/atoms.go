@@ -37,6 +37,9 @@ func (r *run) count(query string, args ...any) int64 {
 
 func named(args []any) []any {
 	for i := range args {
+		if args[i] == nil { // not every engine accepts a NULL without a type
+			args[i] = sql.NullString{}
+		}
 		args[i] = sql.Named(fmt.Sprint("p", i+1), args[i])
 	}
 	return args
