@@ -55,25 +55,27 @@ type Writer interface {
 	// model lacks are copied, and files with tensors of another model are refused.
 	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
 
-	// Register makes the rows of a model whose files stay where they are: the model, in state ModelRegistered, its
-	// files and tensors, no segments, and for each file an atom that says where the file is. content is parallel to
-	// the model's files. It returns the model that has the name then:
+	// Register creates the rows of a model whose files stay where they are: the model in state
+	// ModelRegistered, its files and tensors, and for each file an atom with its path. There are no
+	// segments. content is parallel to the model's files. Register returns the model that gets the
+	// name:
 	//
-	//   - A complete model that has all of the files gets the name, and nothing is registered.
-	//   - Else a registered model with the same weights gets the name, and the files that it lacks.
-	//   - Else a new model is made.
+	//   - a complete model that has all of the files; nothing is registered
+	//   - otherwise a registered model with the same weights, which also gets the files that it lacks
+	//   - otherwise a new model
 	//
-	// The files of a registered model can change at any time. If the file at one of the paths has other content than
-	// a registered model of the same name says, that model loses the name, and is removed with its last one. Complete
-	// does the same, and takes over the names of registered models all of whose files are complete then.
+	// The files of a registered model can change at any time. If a file's content differs from that of
+	// a registered model with the same path and name, that model loses the name, and is removed with
+	// its last name. Complete does the same, and takes over the names of registered models whose files
+	// are all complete.
 	Register(ctx context.Context, lease Lease, model *Model, content []FileContent) (ModelID, error)
 }
 
-// FileContent is what is known of the content of a file that is registered.
+// FileContent describes the content of a file to register.
 type FileContent struct {
 	Digest  Digest
-	Trusted bool   // the digest is what the file's name claims; nothing was read
-	Locator string // absolute path of the file, without links
+	Trusted bool   // the digest is claimed by the file's name, and the file was not read
+	Locator string // absolute path of the file, with links resolved
 }
 
 // RowPayloads are the payloads that a catalogue keeps in its own rows: FILESTREAM, varbinary(max),
@@ -91,26 +93,26 @@ type RowPayloads interface {
 	HashPayload(ctx context.Context, segment StoredSegment) (Digest, error)
 }
 
-// Migration moves payloads between rows and a store. A row may have both its payload and an address: then every
-// reader takes the payload from the row, and either of the two can be cleared.
+// Migration moves payloads between rows and a store. A row may have both its payload and an
+// address. Then readers take the payload from the row, and either can be cleared.
 //
-// Each verb changes at most 1,000 rows, in one transaction, and each row only if it is still as the caller read it.
-// moved is parallel to moves: true for the rows that changed.
+// Each verb changes at most 1,000 rows, in one transaction, and a row only if it is still as the
+// caller read it. moved is parallel to moves: true for the rows that changed.
 type Migration interface {
-	// AddAddresses gives rows that hold their payload, and have no address, one.
+	// AddAddresses sets the address of rows that have their payload and no address.
 	AddAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
-	// AddPayloads puts payloads into rows that have an address and no payload. A payload that does not have its
+	// AddPayloads writes payloads into rows that have an address and no payload. A payload without its
 	// segment's digest is an error.
 	AddPayloads(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
-	// ClearPayloads empties rows that have the segment's address, and whose payload has the segment's digest. The
-	// caller has read the payload at the address, and it has this digest.
+	// ClearPayloads empties rows that have the segment's address and a payload with the segment's
+	// digest. The caller has read the payload at the address, and it has this digest.
 	ClearPayloads(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
-	// ClearAddresses forgets the addresses of rows that have the segment's, and whose payload has the segment's
-	// digest.
+	// ClearAddresses removes the address of rows that have the segment's address and a payload with
+	// the segment's digest.
 	ClearAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 }
 
-// Move is a payload on its way between a row and a store.
+// Move is a payload to move between a row and a store.
 type Move struct {
 	Segment StoredSegment // as it was read
 	Address Address       // for AddAddresses

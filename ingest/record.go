@@ -22,7 +22,7 @@ type ModelState string
 const (
 	ModelOpen     ModelState = "open"
 	ModelComplete ModelState = "complete"
-	// ModelRegistered is a model whose files are stored whole, where their atoms say, without segments.
+	// ModelRegistered is a model without segments. Its files are whole, at the places in their atoms.
 	ModelRegistered ModelState = "registered"
 	// ModelRemoving is a model whose rows are being deleted. Only list, show, rm and gc handle it.
 	ModelRemoving ModelState = "removing"
@@ -140,7 +140,8 @@ type StoredFile struct {
 	SegmentBytes int64
 	// Atom is the file's row of Atoms; 0 until its model is complete.
 	Atom int64
-	// Whole says that the file has no segments: it is in a registered model, and the FileAtom says where its bytes are.
+	// Whole reports whether the file belongs to a registered model: it has no segments, and its
+	// FileAtom says where its bytes are.
 	Whole bool
 }
 

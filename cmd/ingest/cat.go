@@ -21,9 +21,9 @@ func newCat(p *program) *cobra.Command {
 		Long: `Write the bytes of a model's file, or of one of its tensors, to stdout. cat reads only the segments
 that contain the bytes, and checks the SHA-256 of each segment before it writes any of it.
 
-A registered model has no segments: a tensor or a range is read from its file as it is, and not compared with
-anything, if the size and the time of the file are those that were registered. If only its time is another, the
-whole file is hashed first. A whole file is compared with its SHA-256 at its end.
+A registered model has no segments, so cat cannot check a tensor or a range of its file. The file must have
+the registered size. If its modification time differs, cat hashes the whole file first. A whole file is
+checked after it is written.
 
 --range FROM-TO counts bytes from the start of the file or tensor. TO is exclusive; FROM- means to the
 end. --segment N writes segment N of the tensor, counted from 0. --out writes to a file, which gets its

@@ -23,8 +23,8 @@ func newExport(p *program) *cobra.Command {
 		Short: "Write a model's files, checked against their SHA-256",
 		Long: `Write a model's files, and check each against its SHA-256. A file gets its name when it is complete
 and correct. A model of several files is written to a folder, each file under its own name. An Ollama
-model also has a template, licences and a manifest; --weights omits them. The files of a registered model
-are copied from their paths.
+model also has a template, licences and a manifest; --weights omits them. export copies the files of a registered
+model from their paths.
 
 ` + modelArgument,
 		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestKillLocators kills migrations of locators at random moments, beside a second process that migrates and a writer
-// that changes rows. INGEST_TEST_KILLS says how many, for each place that files go to.
+// TestKillLocators kills migrations of locators at random moments, while a second process migrates
+// and another one changes rows. INGEST_TEST_KILLS is the number of kills for each target.
 func TestKillLocators(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
@@ -33,7 +33,7 @@ func TestKillLocators(t *testing.T) {
 	}
 	for _, to := range []string{"dir", inRows, os.Getenv("INGEST_TEST_AZURITE")} {
 		if to == "" {
-			continue // said aloud by others
+			continue // other tests report that Azurite is missing
 		}
 		t.Run(filepath.Base(to), func(t *testing.T) {
 			r := newRegistry(t, to)
@@ -48,18 +48,18 @@ type locatorKiller struct {
 	*registry
 	random *rand.Rand
 	kills  int
-	amid   int // of those, how many came when rows had changed and others had not
+	during int // kills after some of the rows had changed
 	added  int
 }
 
-// run kills until there were enough. A migration that is done begins again with rows that have no copy.
+// run kills until there are enough kills. When all rows are migrated, it removes their copies.
 func (k *locatorKiller) run(enough int) {
 	var second *exec.Cmd
 	secondEnded := make(chan struct{})
 	close(secondEnded)
 	for k.kills < enough {
 		select {
-		case <-secondEnded: // it is kept going, beside those that are killed
+		case <-secondEnded: // start the second process again
 			second = k.command(k.migrate("--clear-locators")...)
 			if err := second.Start(); err != nil {
 				k.Fatal(err)
@@ -67,13 +67,13 @@ func (k *locatorKiller) run(enough int) {
 			k.Cleanup(func() { second.Process.Kill() })
 			secondEnded = make(chan struct{})
 			go func(c *exec.Cmd, ended chan struct{}) {
-				c.Wait() // the code says how it ended
+				c.Wait() // run checks the state instead
 				close(ended)
 			}(second, secondEnded)
 		default:
 		}
 		killed := k.kill()
-		if k.store != nil && k.kills%4 == 3 { // between them, and beside the second: then it is refused
+		if k.store != nil && k.kills%4 == 3 { // refused while the second process runs
 			k.registry.run("gc", "--yes", "--store", k.to, "--older-than", "0s")
 		}
 		all := k.check()
@@ -88,10 +88,10 @@ func (k *locatorKiller) run(enough int) {
 			k.FailNow()
 		}
 		if killed && done > 0 && done < len(k.good) {
-			k.amid++
+			k.during++
 		}
 		if done == len(k.good) {
-			k.begin()
+			k.restart()
 		}
 	}
 	<-secondEnded
@@ -102,11 +102,11 @@ func (k *locatorKiller) run(enough int) {
 	if k.store == nil {
 		k.must("verify")
 	}
-	k.Logf("%d kills, %d of them amid the work", k.kills, k.amid)
+	k.Logf("%d kills, %d of them during the work", k.kills, k.during)
 }
 
-// kill starts a migration and a writer beside it, and kills the migration after a while. It reports false if the
-// migration was faster.
+// kill starts a migration and a writer, and kills the migration after a random time. It returns
+// false if the migration has ended before.
 func (k *locatorKiller) kill() (killed bool) {
 	k.Helper()
 	c := k.command(k.migrate("--clear-locators")...)
@@ -127,7 +127,7 @@ func (k *locatorKiller) kill() (killed bool) {
 	return killed
 }
 
-// write changes rows as another program does: paths of the same content, metadata, and new rows.
+// write changes rows as another program does: UpdatedAt, and paths of the same file.
 func (k *locatorKiller) write(stop chan struct{}) {
 	db, err := sql.Open("sqlite", "file:"+k.catalog+"?_pragma=busy_timeout(60000)")
 	if err != nil {
@@ -153,8 +153,8 @@ func (k *locatorKiller) write(stop chan struct{}) {
 	}
 }
 
-// begin takes the copies away from the rows, as if nothing had been migrated, and adds rows.
-func (k *locatorKiller) begin() {
+// restart removes the copies from the rows, and adds a row.
+func (k *locatorKiller) restart() {
 	k.Helper()
 	paths := map[string]string{}
 	entries, err := filepath.Glob(filepath.Join(k.folder, "*"))
@@ -175,5 +175,5 @@ func (k *locatorKiller) begin() {
 	name, d := k.file(fmt.Sprint("added", k.added), 1<<20)
 	k.good[d] = true
 	path := filepath.Join(k.folder, name)
-	k.row(lie(path), "model", path, nil)
+	k.row(pathHash(path), "model", path, nil)
 }

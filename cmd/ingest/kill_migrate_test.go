@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestKillMigration kills `migrate segments` in both directions, with and without --clear-source, beside a second
-// process that migrates, and lets gc, rm and models run in between. Whatever the moment, every row's payload is in the
-// row or in the store, and in the end all of them are where they should go.
+// TestKillMigration kills `migrate segments` in both directions, with and without --clear-source,
+// while a second process migrates, and runs gc, rm and models in between. Every payload must always
+// be in its row or in the store, and in the end all must be in the target.
 func TestKillMigration(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
@@ -58,7 +58,7 @@ func testKillMigration(t *testing.T, inBlobs bool) {
 	t.Logf("%d kills", k.others)
 }
 
-// killMigrations kills a few migrations, each of which continues what the one before left.
+// killMigrations kills a few migrations, each of which continues the previous one.
 func (k *killer) killMigrations(to string) {
 	k.Helper()
 	for range 1 + k.random.IntN(4) {

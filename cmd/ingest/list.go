@@ -13,8 +13,8 @@ func newList(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List models with their size, tensors, segments and shared bytes",
-		Long: `List models with their size, tensors, segments and shared bytes. The bytes of a
-registered model are not stored, but at the paths that show prints, until they are migrated.`,
+		Long: `List models with their size, tensors, segments and shared bytes. For a registered model, list
+shows where its bytes are instead of a stored size.`,
 		Example: "  ingest list\n  ingest list --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context()) },

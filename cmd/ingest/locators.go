@@ -28,18 +28,18 @@ func newMigrateLocators(p *program) *cobra.Command {
 	f := &locatorFlags{ingestion: ingestFlags{segment: ingest.DefaultSegmentBytes}}
 	c := &cobra.Command{
 		Use:   "locators --to ADDRESS",
-		Short: "Move files that rows of Atoms have only the path of",
-		Long: `Copy the files that rows of Atoms name by PayloadLocator into the rows (--to row: Atoms.Payload) or into a
-store (Atoms.BlobUri). Rows that have a payload or an address, and those whose content is stored in segments,
-are left alone. --split ingests each file as a model, in segments, in place of a copy.
+		Short: "Copy files that are only at a path into rows or a store",
+		Long: `Copy the files whose path is in a row of Atoms (PayloadLocator) into the rows (--to row: Atoms.Payload) or
+into a store (Atoms.BlobUri). Rows that have a payload or an address, or whose content is stored in segments,
+do not change. --split ingests each file as a model, in segments, instead of copying it.
 
-Each file is read and hashed, and must be what its name (sha256-...), Metadata.ollama_digest and ContentHash
-say. A ContentHash that is the hash of the path is corrected. If another row has the true hash, the two become
-one, to which all foreign keys then refer. A copy is checked before its row changes.
+Each file is read and hashed, and must have the SHA-256 of its name (sha256-...), Metadata.ollama_digest and
+ContentHash. A ContentHash that is the hash of the path is corrected. If another row has the correct hash, the
+two rows are merged, with all references to them. A copy is checked before its row changes.
 
-PayloadLocator stays until --clear-locators, which reads every copy in full first. The files are never removed.
+PayloadLocator stays until --clear-locators, which first reads every copy in full. The files stay.
 
---to azblob://ACCOUNT, without a container, puts models into the container models, and others into atoms.
+--to azblob://ACCOUNT, without a container, copies models to the container models, and other files to atoms.
 
 Run the same command again after an interruption or an error. Several processes share the work.
 
@@ -53,16 +53,16 @@ Run the same command again after an interruption or an error. Several processes 
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "where files go: row, dir:PATH, azblob://ACCOUNT or azblob://ACCOUNT/CONTAINER")
-	flags.BoolVar(&f.split, "split", false, "ingest each file as a model, in segments, in place of a copy")
+	flags.BoolVar(&f.split, "split", false, "ingest each file as a model, in segments, instead of copying it")
 	flags.StringArrayVar(&f.maps, "map", nil, `where a path is on this machine: FROM=TO, such as `+
 		`'D:\Models\=/mnt/models/'; repeatable, the longest FROM wins`)
 	flags.StringVar(&f.root, "root", "", "refuse files outside of this folder")
 	flags.StringVar(&f.modality, "modality", "", "migrate rows of this Modality only, such as model")
 	flags.StringVar(&f.since, "since", "", "migrate rows created at or after this date only (2006-01-02)")
 	flags.IntVar(&f.limit, "limit", 0, "migrate at most this many rows (0: all)")
-	flags.BoolVar(&f.clear, "clear-locators", false, "clear PayloadLocator where the copy is right")
-	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, also where the store vouches for its checksum")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be migrated and what is wrong with rows; change nothing")
+	flags.BoolVar(&f.clear, "clear-locators", false, "clear PayloadLocator of intact copies")
+	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, even if the store attests its checksum")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "report what would be migrated and which rows have faults; change nothing")
 	return c
 }
 
@@ -84,13 +84,13 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	}
 	defer catalog.Close()
 	l.Catalog = catalog
-	// A file goes to a store of blobs in blocks of 8 MiB, for which there is the memory that copies are not read into.
+	// Blocks of 8 MiB for a store of blobs use the memory that the pool does not.
 	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
-	homes, err := p.openHomes(ctx, f)
+	stores, err := p.openFileStores(ctx, f)
 	if err != nil {
 		return err
 	}
-	l.To, l.At = homes.to, homes.at
+	l.To, l.At = stores.to, stores.at
 	if f.split {
 		s, err := p.splitter(ctx, f, catalog, l.Pool)
 		if err != nil {
@@ -101,14 +101,14 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	stop := p.showProgress(l.Progress)
 	report, err := l.Run(ctx)
 	stop()
-	p.printLocators(report, f, homes.name)
+	p.printLocators(report, f, stores.name)
 	if err == nil && report.Failed > 0 {
 		err = &codeError{code: exitSomeRefused}
 	}
 	return err
 }
 
-// locators are the settings that flags say.
+// locators returns the settings of the flags.
 func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
 	l := &migrate.Locators{Modality: f.modality, Limit: f.limit, Clear: f.clear, ReadBack: f.readBack,
 		DryRun: f.dryRun, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log, Found: p.printLocatorProblem}
@@ -133,66 +133,67 @@ func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
 	case f.limit < 0:
 		return nil, usage("--limit %d: want 0 or more", f.limit)
 	case f.split && f.clear:
-		return nil, usage("--split --clear-locators: the path stays where a file was read from")
+		return nil, usage("--split --clear-locators: paths of files that are stored in segments are not cleared")
 	case f.to == "":
 		return nil, usage("--to is missing: want row, dir:PATH or azblob://ACCOUNT")
 	case p.blobs.byPosition() && !f.split:
-		return nil, usage("--blob-layout position is for segments: files are named like themselves")
+		return nil, usage("--blob-layout position is for segments: blobs of files have the names of the files")
 	}
 	return l, checkStore("--to", f.to)
 }
 
-// homes are the stores of whole files.
-type homes struct {
-	name   string                    // for a person
-	stores map[string]migrate.Target // by modality; "" for all others
-	rows   bool
-	reads  []ingest.Store
+// fileStores are the stores of whole files.
+type fileStores struct {
+	name    string                    // of the target, for messages
+	targets map[string]migrate.Target // by modality; "" for all others
+	rows    bool
+	reads   []ingest.Store
 }
 
-// openHomes opens the store that files go to, and --store, where copies of others may be.
-func (p *program) openHomes(ctx context.Context, f *locatorFlags) (*homes, error) {
-	h := &homes{name: inRows, stores: map[string]migrate.Target{}, rows: f.to == inRows}
+// openFileStores opens the target, and --store, which may have earlier copies.
+func (p *program) openFileStores(ctx context.Context, f *locatorFlags) (*fileStores, error) {
+	s := &fileStores{name: inRows, targets: map[string]migrate.Target{}, rows: f.to == inRows}
 	if f.split {
 		p.store = f.to
 	}
 	if p.store != "" && p.store != inRows && p.store != f.to && !f.split {
-		if err := p.openContainers(ctx, h, p.store); err != nil {
+		if err := p.openContainers(ctx, s, p.store); err != nil {
 			return nil, err
 		}
 	}
-	if !h.rows && !f.split {
+	if !s.rows && !f.split {
 		if err := p.blobs.rejectUnused(f.to); err != nil {
 			return nil, err
 		}
-		if err := p.openContainers(ctx, h, f.to); err != nil {
+		if err := p.openContainers(ctx, s, f.to); err != nil {
 			return nil, err
 		}
 		p.store = f.to
 	}
-	if !h.rows {
+	if !s.rows {
 		var err error
-		if h.name, err = p.storeName(); err != nil {
+		if s.name, err = p.storeName(); err != nil {
 			return nil, err
 		}
 	}
-	return h, nil
+	return s, nil
 }
 
-// openContainers opens the store at an address: models and other files have containers of their own where it names none.
-func (p *program) openContainers(ctx context.Context, h *homes, address string) error {
+// openContainers opens the store at an address. Without a container in the address, models and
+// other files have separate containers.
+func (p *program) openContainers(ctx context.Context, s *fileStores, address string) error {
 	for modality, container := range map[string]string{"model": "models", "": "atoms"} {
-		t, err := p.openHome(ctx, address, container)
+		t, err := p.openTarget(ctx, address, container)
 		if err != nil {
 			return err
 		}
-		h.stores[modality] = t
-		h.reads = append(h.reads, t.Store)
+		s.targets[modality] = t
+		s.reads = append(s.reads, t.Store)
 	}
 	return nil
 }
 
-func (p *program) openHome(ctx context.Context, address, container string) (t migrate.Target, err error) {
+func (p *program) openTarget(ctx context.Context, address, container string) (t migrate.Target, err error) {
 	if isBlobs(address) {
 		if address, err = azureblob.InContainer(address, container); err != nil {
 			return t, err
@@ -209,42 +210,42 @@ func (p *program) openHome(ctx context.Context, address, container string) (t mi
 	return t, err
 }
 
-// to is where the file of an atom goes.
-func (h *homes) to(atom ingest.FileAtom) migrate.Target {
-	if h.rows {
+// to returns the target for the file of an atom.
+func (s *fileStores) to(atom ingest.FileAtom) migrate.Target {
+	if s.rows {
 		return migrate.Target{Address: inRows}
 	}
-	if t, known := h.stores[atom.Modality]; known {
+	if t, known := s.targets[atom.Modality]; known {
 		return t
 	}
-	return h.stores[""]
+	return s.targets[""]
 }
 
-// at is the store that has the copy of an atom, by the address in its row.
-func (h *homes) at(atom ingest.FileAtom) (found ingest.Store, err error) {
-	for _, store := range h.reads {
+// at returns the store of the address in an atom's row.
+func (s *fileStores) at(atom ingest.FileAtom) (found ingest.Store, err error) {
+	for _, store := range s.reads {
 		prefix := "dir:"
 		if blobs, ok := store.(*azureblob.Store); ok {
 			prefix = blobs.String() + "/"
 		}
 		if strings.HasPrefix(atom.Address.URI, prefix) {
-			found = store // the last one, which is --to
+			found = store // the last match, which is --to
 		}
 	}
 	if found == nil {
-		return nil, fmt.Errorf("its copy is at %s, and the store that was named is another one",
+		return nil, fmt.Errorf("its copy is at %s, which is not in the named store",
 			ingest.Printable(atom.Address.URI))
 	}
 	return found, nil
 }
 
-// splitter ingests files one after the other, as `ingest models` does.
+// splitter ingests single files, as `ingest models` does.
 type splitter struct {
 	p       *program
 	f       *ingestFlags
 	run     pipeline.Ingester
 	options map[string]string
-	root    string // that files are within; empty for any
+	root    string // the folder that files must be in; empty for any
 }
 
 func (p *program) splitter(ctx context.Context, f *locatorFlags, catalog ingest.Catalog,
@@ -277,7 +278,7 @@ func (p *program) splitter(ctx context.Context, f *locatorFlags, catalog ingest.
 	return s, nil
 }
 
-// ingest ingests one file. It is an error if the file is refused.
+// ingest ingests one file. It returns an error if the file is refused.
 func (s *splitter) ingest(ctx context.Context, path string, expected ingest.Digest) error {
 	found, err := s.p.find(ctx, []string{path})
 	if err != nil {
@@ -331,25 +332,25 @@ func (p *program) printLocators(r *migrate.LocatorReport, f *locatorFlags, targe
 	}
 	p.printf("%s %s to %s\n", moved, filesOf(r.Moved), ingest.Printable(target))
 	if r.Linked.Rows > 0 {
-		p.printf("%s stored already, and not copied again\n", filesOf(r.Linked))
+		p.printf("%s already stored, not copied\n", filesOf(r.Linked))
 	}
 	if r.Corrected > 0 {
 		p.printf("%s the ContentHash of %s\n", corrected, plural(int(r.Corrected), "row"))
 	}
 	if r.Merged > 0 {
-		p.printf("%s became one with another row of the same content\n", plural(int(r.Merged), "row"))
+		p.printf("merged %s with another row of the same content\n", plural(int(r.Merged), "row"))
 	}
 	if f.clear {
 		p.printf("%s %s\n", cleared, filesOf(r.Cleared))
 	}
 	if r.There.Rows > 0 {
-		p.printf("%s stored before\n", filesOf(r.There))
+		p.printf("%s copied by earlier runs\n", filesOf(r.There))
 	}
 	if left := r.Moved.Rows + r.Linked.Rows; left > 0 && !f.clear && !f.dryRun && !f.split {
-		p.printf("paths stay in their rows: --clear-locators clears them\n")
+		p.printf("the rows keep their paths: --clear-locators clears them\n")
 	}
 	if r.Failed > 0 {
-		p.printf("%s not migrated, and each is named: the next run tries again\n", plural(int(r.Failed), "row"))
+		p.printf("%s not migrated, each named above: the next run tries them again\n", plural(int(r.Failed), "row"))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/hartonomous/ingest/storage/dir"
 )
 
-// TestLocatorsOnServer migrates rows of the double of SQL Server, of both editions of Atoms.
+// TestLocatorsOnServer migrates rows of both editions of Atoms, on the double of SQL Server.
 func TestLocatorsOnServer(t *testing.T) {
 	for _, to := range []string{inRows, "dir"} {
 		for _, plain := range []bool{false, true} {
@@ -45,7 +45,7 @@ func TestLocatorsOnServer(t *testing.T) {
 						t.Fatal(err)
 					}
 					if i%2 == 0 {
-						add(lie(path), path)
+						add(pathHash(path), path)
 					}
 					if i > 0 {
 						add(ingest.Sum(content), path) // the second has two rows

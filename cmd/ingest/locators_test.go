@@ -20,18 +20,18 @@ import (
 	"github.com/hartonomous/ingest/storage/dir"
 )
 
-// registry is a catalogue with rows of Atoms that name files, as other programs have registered them.
+// registry is a catalogue with rows of Atoms of another program that have the paths of files.
 type registry struct {
 	box
 	folder string       // of the files
-	to     string       // where they go
-	store  ingest.Store // there; nil for rows
+	to     string       // the target
+	store  ingest.Store // of the target; nil for rows
 	random *mathrand.Rand
-	good   map[ingest.Digest]bool // what is to be migrated
-	bad    int                    // rows that cannot be
+	good   map[ingest.Digest]bool // content that can be migrated
+	bad    int                    // rows that cannot be migrated
 }
 
-// newRegistry makes a registry of a catalogue without rows. to is row, dir, or an account of blobs.
+// newRegistry creates an empty registry. to is row, dir, or an account of blobs.
 func newRegistry(t testing.TB, to string) *registry {
 	folder := t.TempDir()
 	r := &registry{box: newBox(t, filepath.Join(folder, "data"), true), folder: filepath.Join(folder, "models"),
@@ -52,14 +52,14 @@ func newRegistry(t testing.TB, to string) *registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.must("models", r.write("first.txt", []byte("first"))) // makes the tables
+	r.must("models", r.write("first.txt", []byte("first"))) // creates the tables
 	return r
 }
 
-// migrate is the command, with the paths of Windows mapped.
+// migrate returns the command, with a mapping of Windows paths.
 func (r *registry) migrate(more ...string) []string {
-	return append([]string{"migrate", "locators", "--to", r.to, "--map", `D:\Models\=` + r.folder + "/", "--root", r.folder},
-		more...)
+	return append([]string{"migrate", "locators", "--to", r.to, "--root", r.folder,
+		"--map", `D:\Models\=` + r.folder + "/"}, more...)
 }
 
 func (r *registry) write(name string, content []byte) string {
@@ -71,7 +71,8 @@ func (r *registry) write(name string, content []byte) string {
 	return path
 }
 
-// file makes a file of so many bytes, and returns its name and digest.
+// file creates a file with random content, and returns its name and digest. Without a name, the
+// digest is the name.
 func (r *registry) file(name string, bytes int) (string, ingest.Digest) {
 	r.Helper()
 	content := make([]byte, bytes)
@@ -87,7 +88,7 @@ func (r *registry) file(name string, bytes int) (string, ingest.Digest) {
 	return name, digest
 }
 
-// exec changes the catalogue as another program does, and returns the number of the row that it made.
+// exec changes the catalogue as another program does, and returns the ID of an inserted row.
 func (r *registry) exec(statement string, args ...any) int64 {
 	r.Helper()
 	db, err := sql.Open("sqlite", "file:"+r.catalog+"?_pragma=busy_timeout(60000)&_pragma=foreign_keys(1)")
@@ -106,22 +107,22 @@ func (r *registry) exec(statement string, args ...any) int64 {
 	return id
 }
 
-// row registers a file.
+// row inserts a row for a file.
 func (r *registry) row(hash ingest.Digest, modality, locator string, metadata any) int64 {
 	r.Helper()
-	return r.exec(`INSERT INTO Atoms (ContentHash, Modality, SourceType, PayloadLocator, Metadata) VALUES (?, ?, 'ollama_blob', ?, ?)`,
-		hash[:], modality, locator, metadata)
+	return r.exec(`INSERT INTO Atoms (ContentHash, Modality, SourceType, PayloadLocator, Metadata)
+		VALUES (?, ?, 'ollama_blob', ?, ?)`, hash[:], modality, locator, metadata)
 }
 
-// refer has a row of the job that made the tables refer to an atom.
+// refer inserts a row that refers to an atom.
 func (r *registry) refer(atom int64) {
 	r.Helper()
 	job := r.exec(`INSERT INTO IngestionJobs (PipelineName, Status) VALUES ('old', 'complete')`)
 	r.exec(`INSERT INTO IngestionJobAtoms (IngestionJobId, AtomId) VALUES (?, ?)`, job, atom)
 }
 
-// lie is the hash of a path, as a script took it for that of the file.
-func lie(path string) ingest.Digest {
+// pathHash returns the hash of a path, which a script used as that of the file.
+func pathHash(path string) ingest.Digest {
 	var text []byte
 	for _, unit := range utf16.Encode([]rune(path)) {
 		text = binary.LittleEndian.AppendUint16(text, unit)
@@ -129,7 +130,7 @@ func lie(path string) ingest.Digest {
 	return ingest.Sum(text)
 }
 
-// fill registers files of each kind, good and bad, so many times.
+// fill inserts rows of each kind, good and bad.
 func (r *registry) fill(times, bytes int) {
 	r.Helper()
 	local := func(name string) string { return filepath.Join(r.folder, filepath.FromSlash(name)) }
@@ -146,23 +147,24 @@ func (r *registry) fill(times, bytes int) {
 			return name, digest
 		}
 		name, d := good("")
-		r.row(d, "model", local(name), ollama(d)) // as a script should have registered it
+		r.row(d, "model", local(name), ollama(d)) // with the right hash
 		name, d = good("")
-		r.row(lie(windows(name)), "model", windows(name), ollama(d)) // as a script did
+		r.row(pathHash(windows(name)), "model", windows(name), ollama(d)) // with the hash of the path
 		name, d = good("plain")
 		r.row(d, "text", local(name), nil)
-		name, d = good("liar")
-		r.row(lie(local(name)), "image", local(name), "{bad json")
+		name, _ = good("badhash")
+		r.row(pathHash(local(name)), "image", local(name), "{bad json")
 		name, d = good("meta")
-		r.row(lie(local(name)), "model", local(name), // found also if the path is changed
+		r.row(pathHash(local(name)), "model", local(name), // recognised even if the path changes
 			fmt.Sprintf(`{"file_path": %q, "ollama_digest": "sha256:%s"}`, local(name), d))
-		name, d = good("twins") // the row with the path has more references, and the row of the content then
-		liar, twin := r.row(lie(local(name)), "model", local(name), `{"liar": 1}`), r.row(d, "model", "", `{"twin": 1}`)
+		name, d = good("merge") // two rows to merge; the wrong and the right one alternate in having more references
+		wrong := r.row(pathHash(local(name)), "model", local(name), `{"wrong": 1}`)
+		right := r.row(d, "model", "", `{"right": 1}`)
 		for range 1 + 2*(i%2) {
-			r.refer(liar)
+			r.refer(wrong)
 		}
-		r.refer(twin)
-		r.refer(twin)
+		r.refer(right)
+		r.refer(right)
 
 		r.bad += 8
 		r.row(other(i, "missing"), "model", local(fmt.Sprint("missing", i)), nil)
@@ -170,19 +172,19 @@ func (r *registry) fill(times, bytes int) {
 		r.row(other(i, "folder"), "text", r.folder, nil)
 		r.row(other(i, "device"), "text", "/dev/null", nil)
 		r.row(other(i, "dots"), "text", windows("../../etc/passwd"), nil)
-		name, d = r.file(fmt.Sprint("other", i), bytes)
-		r.row(other(i, "content"), "model", local(name), nil) // another content than its hash
-		r.row(lie(local(name)), "model", local(name), ollama(other(i, "meta")))
+		name, _ = r.file(fmt.Sprint("other", i), bytes)
+		r.row(other(i, "content"), "model", local(name), nil) // the hash of other content
+		r.row(pathHash(local(name)), "model", local(name), ollama(other(i, "meta")))
 		name = "blobs/sha256-" + other(i, "name").String()
 		r.write(name, []byte("wrong"))
 		r.row(other(i, "name"), "model", local(name), nil)
 	}
 }
 
-// state is a row, as a test reads it.
+// state is the state of a row.
 type state struct{ stored, cleared bool }
 
-// check looks at every row: what it says of a copy must be true. It returns the rows of good content by digest.
+// check reads every copy. It returns the states of the rows of good content by digest.
 func (r *registry) check() map[ingest.Digest]state {
 	r.Helper()
 	c := r.open()
@@ -197,7 +199,7 @@ func (r *registry) check() map[ingest.Digest]state {
 		if copied {
 			got, err := read.HashAtom(context.Background(), a)
 			if err != nil || got != a.Digest {
-				r.Fatalf("atom %d says that its file is stored (in its row: %t, at %s): SHA-256 %s, want %s, %v", a.ID,
+				r.Fatalf("copy of atom %d (in its row: %t, at %s): SHA-256 %s, want %s, %v", a.ID,
 					a.InRow, a.Address.URI, got, a.Digest, err)
 			}
 		}
@@ -211,7 +213,7 @@ func (r *registry) check() map[ingest.Digest]state {
 	return all
 }
 
-// final checks that what can be migrated is, and what cannot is as it was.
+// final checks that all good content is migrated, and the bad rows are not.
 func (r *registry) final(cleared bool) {
 	r.Helper()
 	all := r.check()
@@ -232,7 +234,7 @@ func (r *registry) final(cleared bool) {
 	}
 }
 
-// lost wants every row to have a path or a copy.
+// lost checks that every row has a path or a copy.
 func (r *registry) lost() {
 	r.Helper()
 	if lost := r.query(`SELECT count(*) FROM Atoms WHERE PayloadLocator IS NULL AND Payload IS NULL AND BlobUri IS NULL
@@ -241,17 +243,17 @@ func (r *registry) lost() {
 	}
 }
 
-// TestLocators migrates a few hundred rows of all kinds to each target, and clears their paths.
+// TestLocators migrates rows of all kinds to each target, and clears their paths.
 func TestLocators(t *testing.T) {
 	for _, to := range []string{inRows, "dir", os.Getenv("INGEST_TEST_AZURITE")} {
 		if to == "" {
-			continue // said aloud by others
+			continue // other tests report that Azurite is missing
 		}
 		t.Run(filepath.Base(to), func(t *testing.T) {
 			const times = 20
 			r := newRegistry(t, to)
 			r.fill(times, 5000)
-			name, d := r.file("there", 5000) // migrated before, by another program
+			name, d := r.file("there", 5000) // already in its row
 			r.exec(`INSERT INTO Atoms (ContentHash, Modality, PayloadLocator, Payload) VALUES (?, 'model', ?, ?)`, d[:],
 				filepath.Join(r.folder, name), r.content(name))
 			references := r.query(`SELECT count(*) FROM IngestionJobAtoms`)
@@ -277,12 +279,12 @@ func TestLocators(t *testing.T) {
 			}
 			r.final(false)
 			if now := r.query(`SELECT count(*) FROM IngestionJobAtoms`); now != references {
-				t.Errorf("%d rows refer to atoms, and before there were %d", now, references)
+				t.Errorf("%d rows refer to atoms, want %d", now, references)
 			}
-			for _, what := range []string{"liar", "twin"} { // each is kept where more rows refer to it
+			for _, what := range []string{"wrong", "right"} { // the row with more references is kept
 				if n := r.query(`SELECT count(*) FROM Atoms WHERE Metadata = '{"` + what + `": 1}' AND PayloadLocator <> ''
 					AND AtomId IN (SELECT AtomId FROM IngestionJobAtoms)`); n != times/2 {
-					t.Errorf("%d atoms with the facts of the %s, want %d", n, what, times/2)
+					t.Errorf("%d atoms with the metadata of the %s row, want %d", n, what, times/2)
 				}
 			}
 
@@ -312,7 +314,7 @@ func (r *registry) content(name string) []byte {
 	return content
 }
 
-// rows is all that the rows of Atoms say.
+// rows returns the rows of Atoms as text.
 func (r *registry) rows() string {
 	r.Helper()
 	c := r.open()
@@ -330,4 +332,40 @@ func (r *registry) rows() string {
 func count(summary map[string]any, field string) int64 {
 	counts, _ := summary[field].(map[string]any)
 	return number(counts, "rows")
+}
+
+// TestFileStores checks that an address without a container means one for models and one for
+// others.
+func TestFileStores(t *testing.T) {
+	t.Setenv("AZURE_STORAGE_KEY", "a2V5")
+	const account = "https://account.blob.core.windows.net"
+	for to, want := range map[string][2]string{
+		account:          {account + "/models", account + "/atoms"},
+		account + "/own": {account + "/own", account + "/own"},
+		inRows:           {inRows, inRows},
+	} {
+		p := &program{catalog: "sqlite:x"}
+		s, err := p.openFileStores(t.Context(), &locatorFlags{to: to})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, modality := range []string{"model", "text"} {
+			if got := s.to(ingest.FileAtom{Modality: modality}); got.Address != want[i] {
+				t.Errorf("%s: a %s goes to %s, want %s", to, modality, got.Address, want[i])
+			}
+		}
+		if to == inRows {
+			continue
+		}
+		for i, uri := range want {
+			if _, err := s.at(ingest.FileAtom{Address: ingest.Address{URI: uri + "/sha256-x"}}); err != nil {
+				t.Errorf("%s: %d: %v", uri, i, err)
+			}
+		}
+		for _, uri := range []string{"dir:sha256/x", account + "/other/x", want[0] + "2/x"} {
+			if store, err := s.at(ingest.FileAtom{Address: ingest.Address{URI: uri}}); err == nil {
+				t.Errorf("%s is in %v", uri, store)
+			}
+		}
+	}
 }

@@ -38,12 +38,12 @@ func newMigrateSegments(p *program) *cobra.Command {
 		Short: "Move the payloads of segments from rows to a store, or back",
 		Long: `Copy the payloads of segments from rows (LayerTensorSegments.RawPayload, FileSegments.RawPayload) to a store,
 or with --to row from --store to the rows. Each copy is read back and compared with its SHA-256 before the
-row gets its address. Payloads can be read at all times: until you clear the source they are in both places.
+row changes. Payloads stay readable during the migration. Until you clear the source, they are in both places.
 
---clear-source reads every copy again, and clears the source where the copy is right: RawPayload becomes 0x,
-so programs that read RawPayload no longer find the payload, or with --to row the address is removed and
+--clear-source reads every copy again, and clears the source of intact copies: RawPayload becomes 0x, so
+programs that read RawPayload no longer find the payload; or with --to row the address is removed, and
 ` + "`ingest gc`" + ` deletes the payload in the store. To go back before that, migrate in the other direction with
---clear-source: the payloads are there already, and nothing is copied.
+--clear-source: the payloads are already there, so nothing is copied.
 
 Run the same command again after an interruption or an error. Several processes share the work, one model each.
 
@@ -59,12 +59,12 @@ Run the same command again after an interruption or an error. Several processes 
 	flags.StringVar(&f.to, "to", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER or row")
 	flags.StringArrayVar(&f.models, "model", nil, "migrate this model only; repeatable")
 	flags.StringVar(&f.since, "since", "", "migrate models ingested at or after this date only (2006-01-02)")
-	flags.BoolVar(&f.clear, "clear-source", false, "clear the source of payloads whose copy is right")
-	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, also where the store vouches for its checksum")
+	flags.BoolVar(&f.clear, "clear-source", false, "clear the source of intact copies")
+	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, even if the store attests its checksum")
 	flags.Int64Var(&f.limit, "limit", 0, "copy at most this many payloads (0: all)")
-	flags.Int64Var(&f.batchRows, "batch-rows", migrate.MaxBatchRows, "rows that one transaction changes, at most")
+	flags.Int64Var(&f.batchRows, "batch-rows", migrate.MaxBatchRows, "maximum number of rows that one transaction changes")
 	f.batchBytes = migrate.MaxBatchBytes
-	flags.Var(&f.batchBytes, "batch-bytes", "bytes of payloads that one transaction changes, at most")
+	flags.Var(&f.batchBytes, "batch-bytes", "maximum bytes of payloads that one transaction changes")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "count what would be migrated, and change nothing")
 	return c
 }
@@ -84,9 +84,11 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 		return err
 	}
 	defer e.catalog.Close()
-	target, err := p.migrationTarget(f)
-	if err != nil {
-		return err
+	target := inRows
+	if f.to != inRows {
+		if target, err = p.storeName(); err != nil {
+			return err
+		}
 	}
 	models, err := modelsToMigrate(ctx, e.catalog, f.models, since)
 	if err != nil {
@@ -110,13 +112,13 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 	return err
 }
 
-// openMigration opens the catalogue and the store that payloads go to or come from.
+// openMigration opens the catalogue and the store that is the target or the source.
 func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, error) {
 	switch {
 	case f.to == "":
 		return nil, usage("--to is missing: want dir:PATH, azblob://ACCOUNT/CONTAINER or row")
 	case f.to == inRows && p.store == inRows:
-		return nil, usage("--to row --store row: name the store that the payloads are in with --store")
+		return nil, usage("--to row --store row: name the store that has the payloads with --store")
 	case f.to != inRows && p.store != "" && p.store != inRows && p.store != f.to:
 		return nil, usage("--to %s --store %s: payloads move between rows and a store; migrate to rows first",
 			redact(f.to), redact(p.store))
@@ -141,15 +143,7 @@ func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, err
 	return p.openNew(ctx)
 }
 
-// migrationTarget is the address that jobs keep.
-func (p *program) migrationTarget(f *migrateFlags) (string, error) {
-	if f.to == inRows {
-		return inRows, nil
-	}
-	return p.storeName()
-}
-
-// modelsToMigrate returns the models that references name, or all complete ones since a time.
+// modelsToMigrate returns the models of references, or all complete models since a time.
 func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []string,
 	since time.Time) (models []ingest.Summary, err error) {
 	if len(references) == 0 {
@@ -178,7 +172,7 @@ func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []st
 	return models, nil
 }
 
-// parseSince reads --since; the zero time if it is not given.
+// parseSince parses --since. The zero time means no limit.
 func parseSince(text string) (since time.Time, err error) {
 	if text == "" {
 		return since, nil
@@ -221,7 +215,7 @@ func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target stri
 		p.printf("%s in both places: --clear-source clears the source\n", plural(int(both), "payload"))
 	}
 	if r.Failed > 0 {
-		p.printf("%s not migrated, and each is named: the next run tries again\n", plural(int(r.Failed), "payload"))
+		p.printf("%s not migrated, each named above: the next run tries them again\n", plural(int(r.Failed), "payload"))
 	}
 }
 

@@ -79,7 +79,7 @@ func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) er
 	return p.runModels(ctx, f, request)
 }
 
-// absolute returns paths of files and folders that do not depend on the current folder.
+// absolute returns the absolute paths of files and folders.
 func absolute(paths []string) ([]string, error) {
 	all := make([]string, len(paths))
 	for i, path := range paths {

@@ -70,16 +70,16 @@ func highWater(pid int) (bytes int64) {
 	return 0
 }
 
-// TestPeakMemoryOfLocators does so for a file of more than 2 GiB that a row has the path of, on its way to a folder, and
-// for one on its way to blobs and to a row.
+// TestPeakMemoryOfLocators checks the same limit for `migrate locators`, with a file of more than 2
+// GiB for a folder, and smaller ones for blobs and a row.
 func TestPeakMemoryOfLocators(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short was asked for, and it writes 3 GiB")
+		t.Skip("-short: it writes 3 GiB")
 	}
 	for to, bytes := range map[string]int64{"dir": 2300 << 20, inRows: 13 << 20,
 		os.Getenv("INGEST_TEST_AZURITE"): 150 << 20} {
 		if to == "" {
-			continue // said aloud by others
+			continue // other tests report that Azurite is missing
 		}
 		r := newRegistry(t, to)
 		name, _ := r.file("sparse", 100)
@@ -92,13 +92,13 @@ func TestPeakMemoryOfLocators(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.good[digest] = true
-		r.row(lie(path), "model", path, nil)
+		r.row(pathHash(path), "model", path, nil)
 		for _, more := range []string{"--read-back", "--clear-locators"} {
 			args := r.migrate(more)
 			peak := r.peak(args...)
 			t.Logf("%d MiB: %v", peak>>20, args)
 			if peak >= 100<<20 {
-				t.Errorf("%v: %d MiB at its peak", args, peak>>20)
+				t.Errorf("%v: peak of %d MiB", args, peak>>20)
 			}
 		}
 		r.final(true)

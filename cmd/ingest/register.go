@@ -20,16 +20,16 @@ func newRegister(p *program) *cobra.Command {
 		Use:   "register PATH...",
 		Short: "Catalogue model files where they are, without copying them",
 		Long: `Register model files and folders: the catalogue gets rows of their names, files and tensors, and the
-path of each file. Nothing is copied, and each file is read once, for its SHA-256. It finds what
-` + "`ingest models`" + ` finds.
+path of each file. Nothing is copied. Each file is read once, for its SHA-256. register finds the files
+that ` + "`ingest models`" + ` finds.
 
-list and show present a registered model, and verify, export and cat read its files at their paths. rm
-removes its rows, and no file. If you ingest the same files later, with ` + "`ingest models`" + `, the stored
-model takes over the names of the registered one. If a file has changed, register it again: that replaces
-what was registered.
+verify, export and cat read the files of a registered model at their paths. rm removes its rows, but no
+file. If you later ingest the files with ` + "`ingest models`" + `, the stored model takes over the names of the
+registered one. If a file has changed, register it again to replace the registered model.
 
---trust-names does not read a file whose name claims its SHA-256, as blobs of Ollama do (sha256-...). Its row then
-says that the digest was not computed. verify reads it; register without --trust-names computes it.
+--trust-names does not read a file whose name is its SHA-256, such as a blob of Ollama (sha256-...). The row
+then says that the digest was not computed. verify reads such a file; register without --trust-names
+computes the digest.
 
 ` + exitCodes,
 		Example: "  ingest register /mnt/models\n  ingest register ~/.ollama/models --trust-names",
@@ -37,7 +37,7 @@ says that the digest was not computed. verify reads it; register without --trust
 		RunE:    func(c *cobra.Command, paths []string) error { return p.register(c.Context(), paths, trust) },
 	}
 	c.Flags().BoolVar(&trust, "trust-names", false,
-		"take the SHA-256 from names that claim it, without reading the files")
+		"take the SHA-256 from names that are one, without reading the files")
 	return c
 }
 
@@ -76,14 +76,14 @@ func (p *program) register(ctx context.Context, paths []string, trust bool) erro
 	switch {
 	case errors.Is(err, ingest.ErrInterrupted):
 		return &codeError{exitInterrupted,
-			errors.New("interrupted; what was registered stays: the same command continues")}
+			errors.New("interrupted; registered models stay: run the same command again to continue")}
 	case err == nil && len(report.Refused) > 0:
 		return &codeError{code: exitSomeRefused}
 	}
 	return err
 }
 
-// printRegistered prints what a run did.
+// printRegistered prints the report of a run.
 func (p *program) printRegistered(r *register.Report) {
 	for _, m := range r.Registered {
 		if !p.json && p.quiet {

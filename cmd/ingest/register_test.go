@@ -14,7 +14,8 @@ import (
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
-// TestRealFilesRegistered registers real files where they are, verifies and exports them, and ingests one of them later.
+// TestRealFilesRegistered registers real files, verifies and exports them, and later ingests some
+// of them.
 func TestRealFilesRegistered(t *testing.T) {
 	files := realFiles(t)
 	b := newBox(t, t.TempDir(), true)
@@ -60,20 +61,20 @@ func TestRealFilesRegistered(t *testing.T) {
 		t.Errorf("registered again: %v", summary)
 	}
 	b.must("models", filepath.Join(realFolder, "weights"))
-	b.audit(truthOf(files))
+	b.audit(digestsOf(files))
 }
 
-// truthOf are the digests of the files that the manifest has.
-func truthOf(files map[string]realFile) map[string]ingest.Digest {
-	truth := map[string]ingest.Digest{}
+// digestsOf returns the digests in the manifest by path.
+func digestsOf(files map[string]realFile) map[string]ingest.Digest {
+	digests := map[string]ingest.Digest{}
 	for path, row := range files {
-		truth[path], _ = ingest.ParseDigest("sha256:" + row["sha256"])
+		digests[path], _ = ingest.ParseDigest("sha256:" + row["sha256"])
 	}
-	return truth
+	return digests
 }
 
-// TestRegisterKilled kills the program at random moments. Each model is registered as a whole or not at all, and the run
-// that ends registers what is missing.
+// TestRegisterKilled kills the program at random moments. Each model must be registered completely
+// or not at all, and the next run must register the missing ones.
 func TestRegisterKilled(t *testing.T) {
 	const models, kills = 30, 12
 	b := newBox(t, filepath.Join(t.TempDir(), "home"), true)
@@ -90,7 +91,7 @@ func TestRegisterKilled(t *testing.T) {
 	if err := b.database().clear(); err != nil {
 		t.Fatal(err)
 	}
-	amid := 0
+	during := 0
 	for range kills {
 		c := b.command("register", folder)
 		if err := c.Start(); err != nil {
@@ -101,7 +102,7 @@ func TestRegisterKilled(t *testing.T) {
 		c.Wait()
 		n := wholeRegistered(t, b, 4)
 		if n > 0 && n < models {
-			amid++
+			during++
 		}
 		if n == models {
 			if err := b.database().clear(); err != nil {
@@ -113,13 +114,13 @@ func TestRegisterKilled(t *testing.T) {
 	if n := wholeRegistered(t, b, 4); n != models {
 		t.Errorf("%d models are registered, want %d", n, models)
 	}
-	if amid == 0 {
-		t.Logf("no kill came while models were being registered")
+	if during == 0 {
+		t.Logf("no kill was during the registration")
 	}
 	b.must("verify")
 }
 
-// wholeRegistered counts the models, each of which must be registered with all of its rows.
+// wholeRegistered counts the models, and checks that each has all of its rows.
 func wholeRegistered(t *testing.T, b box, tensors int) (n int) {
 	t.Helper()
 	ctx := context.Background()

@@ -14,8 +14,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// TestRegisterInterrupted asks a run to stop in the middle of a file: what was registered stays, and the same command
-// continues the job.
+// TestRegisterInterrupted interrupts a run in the middle of a file: registered models stay, and the
+// same command continues the job.
 func TestRegisterInterrupted(t *testing.T) {
 	b := newBox(t, t.TempDir(), true)
 	folder := t.TempDir()
@@ -26,7 +26,7 @@ func TestRegisterInterrupted(t *testing.T) {
 	if err := os.WriteFile(second, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(second, 1<<40); err != nil { // which takes hours to read
+	if err := os.Truncate(second, 1<<40); err != nil { // takes hours to read
 		t.Skip(err)
 	}
 	c := b.command("register", folder)
@@ -40,7 +40,7 @@ func TestRegisterInterrupted(t *testing.T) {
 	c.Process.Signal(syscall.SIGTERM)
 	c.Wait() // result has the exit code
 	e := b.result(c)
-	if e.code != exitInterrupted || !strings.Contains(e.stderr, "the same command continues") ||
+	if e.code != exitInterrupted || !strings.Contains(e.stderr, "run the same command again") ||
 		number(e.event("summary"), "registered") != 1 || number(e.event("summary"), "refused") != 0 {
 		t.Fatalf("exit code %d, summary %v\n%s", e.code, e.event("summary"), e.stderr)
 	}
@@ -59,7 +59,7 @@ func TestRegisterInterrupted(t *testing.T) {
 	}
 }
 
-// countModels counts the registered models of a catalogue that another process may be making.
+// countModels counts the registered models of a catalogue, which another process may be creating.
 func (b box) countModels() (n int) {
 	b.Helper()
 	if _, err := os.Stat(b.catalog); err != nil {

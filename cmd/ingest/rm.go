@@ -24,8 +24,8 @@ name.
 
 rm lists what it would remove, and asks before it removes anything; without a terminal it needs --yes.
 Payloads in the store remain until ` + "`ingest gc --yes`" + ` deletes those that no other model needs. Payloads in
-rows are deleted at once. The files of a registered model stay. rm does not start while a job is running. If rm is interrupted, ` + "`ingest rm ID`" + `
-or gc finishes the removal.
+rows are deleted at once. The files of a registered model stay at their paths. rm does not start while a
+job is running. If rm is interrupted, ` + "`ingest rm ID`" + ` or gc finishes the removal.
 
 rm refuses to remove a model that rows of other programs refer to. With --cascade it removes them too,
 except rows that refer to each other. Only ` + "`ingest rm ID --cascade`" + ` finishes such a removal.

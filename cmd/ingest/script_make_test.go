@@ -144,11 +144,11 @@ func cmdAppend(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(f.Close())
 }
 
-// cmdRegister adds a row of Atoms that names a file, as another program does: register FILE [hash=DIGEST|lie|zero]
-// [path=P] [metadata=JSON] [modality=M]. Without hash, it is that of the file.
+// cmdRegister inserts a row of Atoms with the path of a file, as another program does. ContentHash
+// is the hash of the file, or with hash= that of the path, or zero.
 func cmdRegister(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: register FILE [hash=lie|zero] [path=P] [metadata=JSON] [modality=M]")
+		ts.Fatalf("usage: register FILE [hash=path|zero] [path=P] [metadata=JSON] [modality=M]")
 	}
 	row := map[string]string{"path": ts.MkAbs(args[0]), "modality": "model"}
 	for _, arg := range args[1:] {
@@ -157,8 +157,8 @@ func cmdRegister(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var hash ingest.Digest
 	switch row["hash"] {
-	case "lie":
-		hash = lie(row["path"])
+	case "path":
+		hash = pathHash(row["path"])
 	case "zero":
 	default:
 		hash = ingest.Sum([]byte(ts.ReadFile(args[0])))
@@ -166,7 +166,8 @@ func cmdRegister(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", strings.TrimPrefix(ts.Getenv("INGEST_CATALOG"), "sqlite:"))
 	ts.Check(err)
 	defer db.Close()
-	_, err = db.Exec(`INSERT INTO Atoms (ContentHash, Modality, SourceType, PayloadLocator, Metadata) VALUES (?, ?, 'ollama_blob', ?, nullif(?, ''))`,
+	_, err = db.Exec(`INSERT INTO Atoms (ContentHash, Modality, SourceType, PayloadLocator, Metadata)
+		VALUES (?, ?, 'ollama_blob', ?, nullif(?, ''))`,
 		hash[:], row["modality"], row["path"], row["metadata"])
 	ts.Check(err)
 }

@@ -21,8 +21,8 @@ func newShow(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show MODEL",
 		Short: "Show a model's files, names, metadata, tensors and segments",
-		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments. Of a
-registered model, show says where its files are.
+		Long: `Show a model's files, names, metadata and tensors, and its segments with --segments. For a
+registered model, show prints where its files are.
 
 ` + modelArgument,
 		Example: "  ingest show llama3:latest\n  ingest show 7 --segments",

@@ -87,13 +87,13 @@ func isFolder(address string) bool {
 	return drive || filepath.IsAbs(address) || err == nil && info.IsDir()
 }
 
-// checkStore rejects an address, that of flag, that openStore cannot open.
+// checkStore rejects an address that openStore cannot open. Messages name the flag.
 func checkStore(flag, address string) error {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows ||
 		isBlobs(address) {
 		return nil
 	}
-	if isFolder(address) {
+	if isFolder(address) && !strings.Contains(address, "?") { // what follows can be a signature
 		return usage("%s %s: not a URL: use dir:%s", flag, ingest.Printable(address), ingest.Printable(address))
 	}
 	return usage("%s %s: want dir:PATH, azblob://ACCOUNT/CONTAINER, "+

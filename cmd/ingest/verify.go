@@ -24,16 +24,16 @@ func newVerify(p *program) *cobra.Command {
 		Use:   "verify [MODEL]",
 		Short: "Check stored payloads, and repair damaged ones",
 		Long: `Verify reads every stored segment of a model, or of all complete models, compares its SHA-256, and
-reports damaged or missing segments by tensor. Without MODEL, it also checks files that are stored whole
-(rows of Atoms with a payload or an address in the store). --repair writes them again from a copy of the file.
+reports damaged or missing segments by tensor. --repair writes them again from a copy of the file. Without
+MODEL, verify also checks files that are stored whole (rows of Atoms with a payload or an address).
 
 With a store of blobs, verify reads only metadata: each blob must exist with the right size and digest,
 and must not have been overwritten. Overwritten blobs are read. This does not detect bytes that the
 service lost; --read reads all blobs. With --server, SQL Server hashes the payloads in its rows and
 transfers none of them. Verify then relies on the rows for the SHA-256 of whole files.
 
-Of a registered model, verify reads the files at their paths, and reports those that are missing, changed or
-damaged. It repairs none of them.
+Verify reads the files of a registered model at their paths, and reports those that are missing, changed or
+damaged. It does not repair them.
 
 ` + exitCodes,
 		Example: "  ingest verify\n  ingest verify llama3:latest --repair llama3.gguf",
@@ -82,8 +82,8 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		defer copied.Close()
 	}
 	if copied != nil && registered(models[0]) {
-		return fmt.Errorf("--repair: model %d is registered, and its files are not ours to write: put them back where "+
-			"they were, or register them where they are", models[0].ID)
+		return fmt.Errorf("--repair: model %d is registered, and its files are not in a store: restore them at their "+
+			"paths, or register them again", models[0].ID)
 	}
 	v := &verification{program: p, progress: &ingest.Progress{}, seen: map[int64]bool{}}
 	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) &&
@@ -108,7 +108,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	if v.atPaths > 0 {
 		fmt.Fprintln(p.stderr, "ingest: hint: verify does not repair registered files: restore them at their paths, or "+
-			"register what is there now")
+			"register them again")
 	}
 	if v.damaged > v.missingRows+v.atPaths && repair == "" {
 		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")

@@ -8,9 +8,9 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// atoms verifies the files that are stored whole, in rows of Atoms or at addresses in the store.
+// atoms verifies the files that are stored whole, in rows of Atoms or in the store.
 func (v *verification) atoms(ctx context.Context, h *env) error {
-	stored := &homes{reads: []ingest.Store{h.store}}
+	stored := &fileStores{reads: []ingest.Store{h.store}}
 	if h.store == nil {
 		stored.reads = nil
 	}
@@ -44,7 +44,7 @@ func (v *verification) atoms(ctx context.Context, h *env) error {
 	return failed
 }
 
-// atom checks one. A store that vouches for its files is asked only, if the segments are.
+// atom verifies one file. With Attested, it reads only metadata of a blob, as for segments.
 func (v *verification) atom(ctx context.Context, h *env, a ingest.FileAtom) error {
 	if v.verifier.Attested && !a.InRow {
 		attested, err := h.store.Stat(ctx, a.Digest, a.Address)
@@ -59,7 +59,7 @@ func (v *verification) atom(ctx context.Context, h *env, a ingest.FileAtom) erro
 	}
 	got, err := v.verifier.HashAtom(ctx, a)
 	if err == nil && got != a.Digest {
-		err = fmt.Errorf("payload is damaged: it has SHA-256 %s, and should have %s", got, a.Digest)
+		err = fmt.Errorf("payload is damaged: it has SHA-256 %s, want %s", got, a.Digest)
 	}
 	return err
 }

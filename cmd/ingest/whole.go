@@ -6,14 +6,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// placed is a file that is stored whole, and where its bytes are.
+// placed is the place of a file that is stored whole.
 type placed struct {
 	place    string // "segments" (of another model), "row", "store" or "path"
 	location string // the address or the path; empty for the others
-	trusted  bool   // the digest is what the file's name claims
+	trusted  bool   // the digest is only claimed by the file's name
 }
 
-// whereIs asks the catalogue where the bytes of a registered model's file are.
+// whereIs returns the place of a registered model's file.
 func whereIs(ctx context.Context, catalog ingest.Atoms, file ingest.StoredFile) (placed, error) {
 	atom, err := catalog.FileAtom(ctx, file.Atom)
 	w := placed{place: "path", location: atom.Locator, trusted: atom.Trusted()}
@@ -28,7 +28,7 @@ func whereIs(ctx context.Context, catalog ingest.Atoms, file ingest.StoredFile) 
 	return w, err
 }
 
-// showPlaces prints where the files of a registered model are.
+// showPlaces prints the places of a registered model's files.
 func (p *program) showPlaces(ctx context.Context, catalog ingest.Atoms, m ingest.Summary) error {
 	if m.State != ingest.ModelRegistered {
 		return nil
@@ -47,7 +47,7 @@ func (p *program) showPlaces(ctx context.Context, catalog ingest.Atoms, m ingest
 		}
 		digest := "computed"
 		if w.trusted {
-			digest = "as its name claims, not computed"
+			digest = "claimed by its name, not computed"
 		}
 		rows = append(rows, []any{f.Name, map[string]string{"path": "a file", "store": "a store", inRows: "a row",
 			"segments": "segments of a stored model"}[w.place], w.location, digest})
@@ -58,7 +58,7 @@ func (p *program) showPlaces(ctx context.Context, catalog ingest.Atoms, m ingest
 	return nil
 }
 
-// storedBytes says for a list how much of a model is stored, or where it is instead.
+// storedBytes returns the stored size of a model for a list, or the place of a registered one.
 func storedBytes(ctx context.Context, catalog ingest.Atoms, m ingest.Summary) (string, error) {
 	if m.State != ingest.ModelRegistered || len(m.Files) == 0 {
 		return human(m.BytesStored), nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
@@ -130,6 +131,21 @@ func (t tree) lookup(folder place, name string) (place, error) {
 	return at, err
 }
 
+// excluded returns why a search skips the target of a link: by its name, or by that of a folder
+// on the way to it from the given one.
+func (p place) excluded() error {
+	rest, err := filepath.Rel(p.root, p.real)
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(rest, string(filepath.Separator)) {
+		if reason := excluded(name); reason != nil && name != "." {
+			return reason
+		}
+	}
+	return nil
+}
+
 // walk searches a tree once.
 type walk struct {
 	*finder
@@ -201,6 +217,10 @@ func (w *walk) entry(folder place, name string) error {
 		return nil
 	}
 	if at.real != filepath.Join(folder.real, name) {
+		if reason := at.excluded(); reason != nil {
+			w.skip(path, fmt.Errorf("a symbolic link to %s: %w", ingest.Printable(at.real), reason))
+			return nil
+		}
 		w.links = append(w.links, at)
 		return nil
 	}

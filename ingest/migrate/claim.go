@@ -11,18 +11,18 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// claim is what a row says that the SHA-256 of its file is.
+// claim is the digest that a row claims for its file.
 type claim struct {
-	digest ingest.Digest // zero where only reading tells
-	by     string        // what says so
-	lies   bool          // ContentHash is of the path
-	note   string        // what is odd about the row, and no reason to refuse it
+	digest     ingest.Digest // zero if the row claims none
+	by         string        // what claims it
+	hashesPath bool          // ContentHash is the hash of the path
+	note       string        // a fault of the row that does not prevent its migration
 }
 
-// digestName is the name of a file that says its digest.
+// digestName matches names of files that are digests.
 var digestName = regexp.MustCompile(`^sha256[:-][0-9a-f]{64}$`)
 
-// claimOf reads the claims of a row. An error says which of them contradict each other.
+// claimOf reads the claims of a row. It returns an error if they contradict each other.
 func claimOf(atom ingest.FileAtom) (claim, error) {
 	var c claim
 	if name := baseName(atom.Locator); digestName.MatchString(name) {
@@ -31,21 +31,21 @@ func claimOf(atom ingest.FileAtom) (claim, error) {
 	}
 	said, path, note := readMetadata(atom.Metadata)
 	c.note = note
-	c.lies = atom.Digest == pathHash(atom.Locator) || path != "" && atom.Digest == pathHash(path)
+	c.hashesPath = atom.Digest == pathHash(atom.Locator) || path != "" && atom.Digest == pathHash(path)
 	switch {
 	case said.IsZero():
 	case c.digest.IsZero():
 		c.digest, c.by = said, "Metadata.ollama_digest"
 	case c.digest != said:
-		return c, fmt.Errorf("its name says SHA-256 %s, and Metadata.ollama_digest %s", c.digest, said)
+		return c, fmt.Errorf("its name claims SHA-256 %s, and Metadata.ollama_digest %s", c.digest, said)
 	}
 	switch {
-	case c.lies || c.digest == atom.Digest:
+	case c.hashesPath || c.digest == atom.Digest:
 	case c.digest.IsZero():
 		c.digest, c.by = atom.Digest, "ContentHash"
 	default:
-		return c, fmt.Errorf("%s says SHA-256 %s, and ContentHash %s, which is not the hash of the path either", c.by,
-			c.digest, atom.Digest)
+		return c, fmt.Errorf("%s claims SHA-256 %s, and ContentHash is %s, which is not the hash of the path either",
+			c.by, c.digest, atom.Digest)
 	}
 	return c, nil
 }
@@ -57,14 +57,15 @@ func (c claim) refuse(err error) error {
 	if !errors.As(err, &other) || errors.As(err, &fatal) {
 		return err
 	}
-	if c.digest.IsZero() { // it was hashed first, and had another digest then
+	if c.digest.IsZero() { // the file was hashed before, with another digest
 		return ingest.ErrChanged
 	}
-	return fmt.Errorf("the file has SHA-256 %s, and %s says %s: it is not the file that was registered", other.Got, c.by,
-		c.digest)
+	return fmt.Errorf("the file has SHA-256 %s, and %s claims %s: it is not the file that was registered", other.Got,
+		c.by, c.digest)
 }
 
-// pathHash is what a script took for the hash of a file: that of the path's text, as SQL Server has it in memory.
+// pathHash returns the hash of a path's text in UTF-16LE, as HASHBYTES of SQL Server computes it. A
+// script put it into ContentHash instead of the hash of the file.
 func pathHash(path string) ingest.Digest {
 	var text []byte
 	for _, unit := range utf16.Encode([]rune(path)) {
@@ -73,8 +74,8 @@ func pathHash(path string) ingest.Digest {
 	return ingest.Sum(text)
 }
 
-// readMetadata reads ollama_digest, and file_path, where the file was when it was registered. Another program wrote the
-// metadata, which may be anything.
+// readMetadata reads ollama_digest, and file_path, the path at which the file was registered.
+// Another program wrote the metadata, so they may be missing or malformed.
 func readMetadata(metadata json.RawMessage) (digest ingest.Digest, path, note string) {
 	if len(metadata) == 0 {
 		return digest, "", ""
@@ -83,7 +84,7 @@ func readMetadata(metadata json.RawMessage) (digest ingest.Digest, path, note st
 	if err := json.Unmarshal(metadata, &keys); err != nil {
 		return digest, "", fmt.Sprintf("Metadata is not a JSON object: %v", err)
 	}
-	_ = json.Unmarshal(keys["file_path"], &path) // what is no text is no path
+	_ = json.Unmarshal(keys["file_path"], &path) // ignored if it is not a string
 	value, there := keys["ollama_digest"]
 	if !there || string(value) == "null" {
 		return digest, path, ""

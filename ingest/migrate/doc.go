@@ -1,30 +1,32 @@
-// Package migrate moves payloads between the rows of a catalogue and a store, so that no moment of it can lose one.
+// Package migrate moves payloads between the rows of a catalogue and a store, without losing one.
 //
 // # The states of a row
 //
-// A row has its payload in itself (in row), at an address (stored), or both. A migration takes a row through the states
-// in one direction, and each arrow is one conditional update:
+// A row's payload is in the row, in the store, or in both. A migration takes a row through these
+// states in one direction. Each arrow is one conditional update:
 //
-//	in row  --copy-->  both  --clear-->  stored        to a store
-//	stored  --copy-->  both  --clear-->  in row        back
+//	in row  --copy-->  both  --clear-->  in store
+//	in store  --copy-->  both  --clear-->  in row
 //
-// Every reader takes a payload from the row if the row has it, and else from the address. So every state can be read,
-// by this program and by those that know of RawPayload alone until a row is cleared.
+// A reader takes the payload from the row if the row has it, and otherwise from the store. So this
+// program can read every state, and a program that knows only RawPayload can read a row until its
+// payload is cleared.
 //
 // # Why nothing is lost
 //
-//   - Copy writes to the store under the payload's digest, or to the row. It overwrites nothing that is sound. The row
-//     gets the new place only after the copy has been read back and hashed, or vouched for by the store's checksum.
-//   - The update of copy changes a row only if it is still as it was read. A row that another program changed is left
-//     alone and counted.
-//   - Clear is a pass of its own. It reads the whole copy and hashes it. Its update hashes the payload in the row
-//     once more, within the statement, and changes nothing if that is another one.
-//   - A kill leaves each row in one of the three states. The next run reads the rows, and continues from what they say:
-//     there is no cursor that could pass a failure.
-//   - A model is migrated under the lease of a job. gc runs alone, so it never sees a copy that has no row yet while the
-//     job lives; when a lease is lost, the update of the row fails, whatever gc did. A model that is removed has no rows
-//     to change, and the copy is left to gc.
+//   - Copy writes to the store under the payload's digest, or to the row. It does not overwrite an
+//     intact payload. The row changes only after the copy has been read back and hashed, or after
+//     the store has attested its checksum.
+//   - The update of copy changes a row only if it is still as it was read. Other rows are left alone
+//     and reported.
+//   - Clear is a separate pass. It reads and hashes the whole copy. Its update also hashes the payload
+//     in the row, in the same statement, and changes nothing if the two differ.
+//   - A kill leaves each row in one of the three states. The next run continues from the rows; no
+//     cursor can skip a failed one.
+//   - A model is migrated under the lease of a job. gc runs alone, so it does not see copies without
+//     a row while the job is alive. After a lost lease, the update of the row fails. If a model is
+//     removed during its migration, gc deletes the copies.
 //
-// To go back before the source is cleared is to clear the other side: a migration in the other direction finds the
-// payloads where they should go, and copies nothing.
+// To undo a migration before the source is cleared, migrate in the other direction and clear: the
+// payloads are already there, so nothing is copied.
 package migrate

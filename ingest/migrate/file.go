@@ -21,7 +21,7 @@ type fileRun struct {
 	bytes int64 // of the payloads of batch
 }
 
-// copy copies payloads that are not where they should go.
+// copy copies payloads to the target.
 func (w *fileRun) copy(ctx context.Context) error {
 	do := reader.Selection{Work: w.put}
 	do.Want = func(s *ingest.StoredSegment) bool {
@@ -49,13 +49,14 @@ func (w *fileRun) copy(ctx context.Context) error {
 	return w.each(ctx, do, flush)
 }
 
-// clear reads the copies of payloads that are in both places, and clears the source where the copy is right.
+// clear reads the copies of payloads that are in both places, and clears the source of intact
+// copies.
 func (w *fileRun) clear(ctx context.Context) error {
 	verb, want := w.Catalog.ClearAddresses, w.inBoth
 	if !w.ToRows {
 		verb, want = w.Catalog.ClearPayloads, func(s *ingest.StoredSegment) bool {
 			both := w.inBoth(s)
-			s.InRow = s.InRow && !both // to be read from the store
+			s.InRow = s.InRow && !both // read it from the store
 			return both
 		}
 	}
@@ -69,20 +70,21 @@ func (w *fileRun) clear(ctx context.Context) error {
 	}}, flush)
 }
 
-// withdraw removes the address of a copy that is not right, so that the next run copies the payload again. It changes
-// nothing if the row does not have the payload either, and returns what is wrong.
+// withdraw removes the address of a damaged copy, so that the next run copies the payload again. It
+// changes nothing if the row does not have the payload either. It returns an error in every case.
 func (w *fileRun) withdraw(ctx context.Context, m ingest.Move, wrong error) error {
 	if w.ToRows {
-		return fmt.Errorf("the copy in the row is not right, and the source was not cleared: %w", wrong)
+		return fmt.Errorf("the copy in the row is damaged or missing; the source was not cleared: %w", wrong)
 	}
 	moved, err := w.Catalog.ClearAddresses(ctx, w.job, []ingest.Move{m})
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w; its address could not be removed: %w", wrong, err)
+		return fmt.Errorf("%w; cannot remove its address: %w", wrong, err)
 	case !moved[0]:
-		return fmt.Errorf("neither the copy nor the row has the payload: %w", wrong)
+		return fmt.Errorf("neither the row nor the store has an intact payload: %w", wrong)
 	}
-	return fmt.Errorf("the copy is not right, so its address was removed, and the next run copies it again: %w", wrong)
+	return fmt.Errorf("the copy is damaged or missing; its address was removed, and the next run copies it again: %w",
+		wrong)
 }
 
 func (w *fileRun) each(ctx context.Context, do reader.Selection, flush func() error) error {
@@ -92,8 +94,8 @@ func (w *fileRun) each(ctx context.Context, do reader.Selection, flush func() er
 	return flush()
 }
 
-// add puts a move into the batch, and flushes the batch once it has enough rows or limit bytes. A row with an error is
-// reported instead; an error of the store ends the migration.
+// add adds a move to the batch, and flushes a full batch. It reports a row with an error instead;
+// an error of the store ends the migration.
 func (w *fileRun) add(m ingest.Move, limit int64, err error, flush func() error) error {
 	var store *storeError
 	if errors.As(err, &store) || errors.Is(err, ingest.ErrUnreachable) {
@@ -111,7 +113,7 @@ func (w *fileRun) add(m ingest.Move, limit int64, err error, flush func() error)
 	return flush()
 }
 
-// flush returns what changes the rows of the batch with verb, in one transaction, and counts them.
+// flush returns a function that changes the rows of the batch with verb, in one transaction.
 func (w *fileRun) flush(ctx context.Context,
 	verb func(context.Context, ingest.Lease, []ingest.Move) ([]bool, error), count *Count) func() error {
 	return func() error {
@@ -135,15 +137,15 @@ func (w *fileRun) flush(ctx context.Context,
 	}
 }
 
-var errRowChanged = errors.New("another program changed the row, or its payload is damaged; it was left as it is " +
+var errRowChanged = errors.New("another program changed the row, or its payload is damaged; the row was not changed " +
 	"(`ingest verify` tells which)")
 
-// storeError is trouble with the store that payloads go to, which ends a migration.
+// storeError is an error of the target store, which ends a migration.
 type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }
 
-// put copies a payload to the store, makes sure that the copy is right, and sets the segment's address.
+// put copies a payload to the store, checks the copy, and sets the segment's address.
 func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []byte) error {
 	key := ingest.Key{Digest: s.Digest, Model: w.file.Model, File: s.File, Layer: s.Layer, Ordinal: s.Ordinal,
 		Type: w.types[s.Layer]}
@@ -152,7 +154,7 @@ func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []by
 		return &storeError{err}
 	}
 	err = w.readBack(ctx, s.Digest, address, payload)
-	if err != nil && !errors.Is(err, ingest.ErrUnreachable) { // Put relied on what was there, and that is damaged
+	if err != nil && !errors.Is(err, ingest.ErrUnreachable) { // Put kept an object that is damaged
 		if err := w.Catalog.ReadPayload(ctx, *s, payload); err != nil {
 			return err
 		}
@@ -167,7 +169,8 @@ func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []by
 	return nil
 }
 
-// readBack makes sure that what is at address has the digest: the store vouches for it, or it is read into buffer.
+// readBack checks that the object at address has the digest. It reads it into buffer unless the
+// store attests the digest.
 func (w *fileRun) readBack(ctx context.Context, digest ingest.Digest, address ingest.Address, buffer []byte) error {
 	if !w.ReadBack {
 		attested, err := w.Store.Stat(ctx, digest, address)

@@ -16,29 +16,30 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 )
 
-// Locators moves files that rows of Atoms have only the path of. Its fields are set once, before Run.
+// Locators copies files of which rows of Atoms have only the path. Set its fields before Run.
 type Locators struct {
 	Catalog ingest.Catalog
-	// To returns where the file of an atom goes.
+	// To returns the target for the file of an atom.
 	To func(ingest.FileAtom) Target
-	// At returns the store that has the file of an atom by its row. Copies that it does not know cannot be cleared.
+	// At returns the store of an atom's address. On an error, the atom's path is not cleared.
 	At func(ingest.FileAtom) (ingest.Store, error)
-	// Split, if not nil, ingests the file at path as a model, in segments, in place of a copy. It refuses a file that
-	// does not have the expected digest, if that is not zero.
+	// Split, if not nil, ingests the file at path as a model, in segments, instead of copying it. It
+	// refuses a file without the expected digest, if that is not zero.
 	Split func(ctx context.Context, path string, expected ingest.Digest) error
 	Paths Paths
 
 	Modality string    // empty for all
-	Since    time.Time // rows that were created before are left alone
-	Limit    int       // the most rows that are looked at; 0 for all
-	// Clear also clears the path of each row whose copy is right.
+	Since    time.Time // skip rows that were created before
+	Limit    int       // maximum number of rows; 0 for all
+	// Clear also clears the path of each row with an intact copy.
 	Clear bool
-	// ReadBack reads every copy back, also where the store vouches for it.
+	// ReadBack reads every copy back, even if the store attests its digest.
 	ReadBack bool
-	// DryRun looks at rows and files, reads none, and changes nothing.
+	// DryRun opens files without reading them, and changes nothing.
 	DryRun bool
 	Pool   *buffer.Pool
-	// Progress may be nil; BytesRecorded counts the bytes that were read from files or read back.
+	// Progress may be nil; BytesRecorded counts the bytes read from files, and from copies before
+	// clearing.
 	Progress *ingest.Progress
 	Log      *slog.Logger // may be nil
 	// Found is called with each problem, from one goroutine.
@@ -48,30 +49,30 @@ type Locators struct {
 // Target is where a file goes.
 type Target struct {
 	Store   ingest.FileStore // nil for the row
-	Address string           // as ingest.OptionStore of the jobs
+	Address string           // the ingest.OptionStore of the jobs
 }
 
-// LocatorReport is what a migration did, or would do.
+// LocatorReport counts what a migration did, or would do.
 type LocatorReport struct {
 	Moved     Count // rows whose file was copied
-	Linked    Count // rows whose content was stored already
+	Linked    Count // rows whose content another row had stored
 	Cleared   Count // rows whose path was cleared
-	There     Count // rows whose file was stored before
-	Corrected int64 // rows whose ContentHash was of the path
-	Merged    int64 // rows that became one with another row of the same content
-	Failed    int64 // rows that could not be migrated or cleared, each of which is a LocatorProblem
+	There     Count // rows whose file an earlier run copied
+	Corrected int64 // rows whose ContentHash was the hash of the path
+	Merged    int64 // rows that were merged with another row of the same content
+	Failed    int64 // rows that could not be migrated or cleared; each is a LocatorProblem
 }
 
-// LocatorProblem is what is wrong with a row, or odd.
+// LocatorProblem is a problem with a row.
 type LocatorProblem struct {
 	Atom   ingest.FileAtom
 	Reason error
-	Notice bool // the row is migrated all the same
+	Notice bool // the row is migrated nevertheless
 }
 
-// Run migrates the rows. Trouble with single rows is in the report, and does not stop the others. An error means that
-// the migration could not go on; the rows that it changed stay changed. A row that another process migrates is waited
-// for.
+// Run migrates the rows. A row that fails is in the report and does not stop the others. An error
+// means that the migration could not continue; changed rows stay changed. Run waits for rows that
+// another process is migrating.
 func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 	r := &locatorRun{Locators: l, claimed: map[string]bool{},
 		reader: reader.Reader{Catalog: l.Catalog, Pool: l.Pool, Progress: l.Progress}}
@@ -85,8 +86,10 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 		if !r.selected(a) {
 			continue
 		}
-		if !r.todo(a) {
-			r.skip(a)
+		if !r.toCopy(a) && !r.toClear(a) {
+			if a.Locator != "" {
+				r.report.There.add(a.Bytes)
+			}
 			continue
 		}
 		if l.Limit > 0 && seen == l.Limit {
@@ -128,10 +131,10 @@ type locatorRun struct {
 	*Locators
 	reader  reader.Reader
 	report  LocatorReport
-	claimed map[string]bool // addresses of stores that belong to this catalogue
+	claimed map[string]bool // addresses of stores that are known to belong to this catalogue
 }
 
-// rowGroup are rows that one process migrates, under the lease of one job.
+// rowGroup is a group of rows that are migrated under the lease of one job.
 type rowGroup struct {
 	key   string
 	atoms []int64
@@ -139,11 +142,11 @@ type rowGroup struct {
 
 const (
 	maxGroup  = 100
-	rowCopies = 3 // of a payload that the driver of a database makes while it is written; see package reader
+	rowCopies = 3 // that a database driver makes of a payload while writing it; see package reader
 )
 
-// groupOf says which rows are leased together, the same for every process: a model alone, which may have many
-// gigabytes, and others by the hundred.
+// groupOf returns the key of an atom's group, the same in every process. A model, which may have
+// many gigabytes, is a group of its own; others are grouped by the hundred.
 func groupOf(a ingest.FileAtom) string {
 	if a.Modality == "model" {
 		return fmt.Sprintf("locator of atom %d", a.ID)
@@ -156,32 +159,24 @@ func (r *locatorRun) selected(a ingest.FileAtom) bool {
 	return (r.Modality == "" || a.Modality == r.Modality) && !a.Created.Before(r.Since)
 }
 
-// toCopy reports whether a path is all that there is of a file.
+// toCopy reports whether the row has only the path of a file.
 func (r *locatorRun) toCopy(a ingest.FileAtom) bool {
 	return a.Locator != "" && !a.InRow && a.Address.URI == "" && !a.InSegments
 }
 
-// toClear reports whether the path of a file is to be cleared, of which there is a copy.
+// toClear reports whether there is a copy of the file and its path is to be cleared.
 func (r *locatorRun) toClear(a ingest.FileAtom) bool {
 	return r.Clear && a.Locator != "" && (a.InRow || a.Address.URI != "")
 }
 
-func (r *locatorRun) todo(a ingest.FileAtom) bool { return r.toCopy(a) || r.toClear(a) }
-
-func (r *locatorRun) skip(a ingest.FileAtom) {
-	if a.Locator != "" {
-		r.report.There.add(a.Bytes)
-	}
-}
-
-// try migrates a group of rows, and puts it off if another process has it.
+// try migrates a group of rows, or adds it to busy if another process has the lease.
 func (r *locatorRun) try(ctx context.Context, group rowGroup, busy []rowGroup) ([]rowGroup, error) {
 	if len(group.atoms) == 0 {
 		return busy, nil
 	}
 	first, err := r.Catalog.FileAtom(ctx, group.atoms[0])
 	if errors.Is(err, ingest.ErrNotFound) && len(group.atoms) == 1 {
-		return busy, nil // it became one with another
+		return busy, nil // it was merged with another
 	}
 	if err != nil && !errors.Is(err, ingest.ErrNotFound) {
 		return busy, err
@@ -224,12 +219,12 @@ func (r *locatorRun) row(ctx context.Context, job ingest.Lease, id int64) error 
 	return nil
 }
 
-// fatalError ends a migration: it is about the catalogue or the store, and not about one row.
+// fatalError is an error of the catalogue or the store, which ends a migration.
 type fatalError struct{ error }
 
 func (e *fatalError) Unwrap() error { return e.error }
 
-// fail reports what is wrong with a row, unless it ends the migration.
+// fail reports the error of a row, or returns it if it ends the migration.
 func (r *locatorRun) fail(ctx context.Context, atom ingest.FileAtom, err error) error {
 	var fatal *fatalError
 	if err == nil || ctx.Err() != nil || errors.As(err, &fatal) || errors.Is(err, ingest.ErrLeaseLost) {
@@ -256,11 +251,11 @@ type opened struct {
 	path string
 	file *file
 	size int64
-	// hasTwin says that another atom has the content.
-	hasTwin bool
+	// duplicate reports whether another atom has the content.
+	duplicate bool
 }
 
-// open opens the file of a row, and refuses it where reading it would be in vain.
+// open opens the file of a row. It refuses a file that cannot be migrated before reading it.
 func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) {
 	claim, err := claimOf(atom)
 	if err != nil {
@@ -285,26 +280,27 @@ func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) 
 	return opened, nil
 }
 
-// fits refuses a file that a row does not take, before anything of it is read.
+// fits refuses a file that is too large for a row.
 func (r *locatorRun) fits(size int64) error {
-	const other = "; --to dir:PATH or --to azblob://ACCOUNT/CONTAINER takes it"
+	const other = "; use --to dir:PATH or --to azblob://ACCOUNT/CONTAINER"
 	most, streamed := r.Catalog.MaxAtomPayload()
 	switch room := r.Pool.Limit() / (1 + rowCopies); {
 	case most == 0:
 		return errors.New("the table Atoms has no column Payload (`ingest schema apply --with filestream` adds it)" + other)
 	case size > most:
-		return fmt.Errorf("it has %d bytes, and a row takes at most %d%s", size, most, other)
+		return fmt.Errorf("the file has %d bytes, and a row takes at most %d%s", size, most, other)
 	case size > room && !streamed:
-		return fmt.Errorf("it has %d bytes, and within the memory limit a row gets at most %d: raise --memory%s", size,
+		return fmt.Errorf("the file has %d bytes, and within the memory limit a row takes at most %d: raise --memory%s", size,
 			room, other)
 	}
 	return nil
 }
 
-// file notes what goes wrong when it is read: else it would look like trouble with the store.
+// file records its own read errors, to tell them from errors of the store that reads it.
 type file struct {
 	*os.File
 	progress *ingest.Progress
+	read     int64 // bytes read from the start in one pass
 	err      error
 }
 
@@ -314,13 +310,19 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 	if err != nil && (err != io.EOF || n < len(p)) {
 		f.err = fmt.Errorf("read %s at byte %d: %w", ingest.Printable(f.Name()), offset+int64(n), err)
 	}
+	if offset == 0 {
+		f.read = 0
+	}
+	if offset == f.read {
+		f.read += int64(n)
+	}
 	if f.progress != nil {
 		f.progress.BytesRecorded.Add(int64(n))
 	}
 	return n, err
 }
 
-// hash reads all of the file.
+// hash returns the digest of the whole file.
 func (o *opened) hash(ctx context.Context) (ingest.Digest, error) {
 	h := sha256.New()
 	part := make([]byte, 1<<20)
@@ -337,7 +339,7 @@ func (o *opened) hash(ctx context.Context) (ingest.Digest, error) {
 	return ingest.Digest(h.Sum(nil)), nil
 }
 
-// plan says what would be done with a row, as far as that is known without reading its file.
+// plan counts what would be done with a row, as far as known without reading its file.
 func (r *locatorRun) plan(atom ingest.FileAtom) {
 	if !r.toCopy(atom) {
 		r.report.Cleared.add(atom.Bytes)
@@ -349,10 +351,10 @@ func (r *locatorRun) plan(atom ingest.FileAtom) {
 		r.found(LocatorProblem{Atom: atom, Reason: err})
 		return
 	}
-	_ = o.file.Close() // it was not written
+	_ = o.file.Close() // it was only read
 	r.remark(atom, o)
 	r.report.Moved.add(o.size)
-	if o.lies {
+	if o.hashesPath {
 		r.report.Corrected++
 	}
 	if r.Clear {
@@ -360,10 +362,10 @@ func (r *locatorRun) plan(atom ingest.FileAtom) {
 	}
 }
 
-// remark tells what is odd about a row.
+// remark reports faults of a row that do not prevent its migration.
 func (r *locatorRun) remark(atom ingest.FileAtom, o *opened) {
-	if o.lies {
-		r.notice(atom, "ContentHash is the hash of the path, and not of the file")
+	if o.hashesPath {
+		r.notice(atom, "ContentHash is the hash of the path, not of the file")
 	}
 	if o.note != "" {
 		r.notice(atom, "%s", o.note)

@@ -22,8 +22,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
-// world is a catalogue, a store, and files that rows name.
-type world struct {
+// fixture is a catalogue with rows for files, and a store.
+type fixture struct {
 	*testing.T
 	ingest.Catalog
 	path     string // of the catalogue
@@ -35,9 +35,9 @@ type world struct {
 	problems []migrate.LocatorProblem
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{T: t, path: filepath.Join(t.TempDir(), "c.db"), folder: t.TempDir()}
+	w := &fixture{T: t, path: filepath.Join(t.TempDir(), "c.db"), folder: t.TempDir()}
 	c, err := sqlite.Open(t.Context(), w.path)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) exec(statement string, args ...any) {
+func (w *fixture) exec(statement string, args ...any) {
 	w.Helper()
 	db, err := sql.Open("sqlite", "file:"+w.path+"?_pragma=busy_timeout(60000)")
 	if err != nil {
@@ -63,8 +63,8 @@ func (w *world) exec(statement string, args ...any) {
 	}
 }
 
-// file registers a file of this content under the right hash.
-func (w *world) file(name string, content []byte) ingest.FileAtom {
+// file creates a file and its row, with the right hash.
+func (w *fixture) file(name string, content []byte) ingest.FileAtom {
 	w.Helper()
 	path := filepath.Join(w.folder, name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -73,7 +73,7 @@ func (w *world) file(name string, content []byte) ingest.FileAtom {
 	return w.row(ingest.Sum(content), path)
 }
 
-func (w *world) row(hash ingest.Digest, path string) ingest.FileAtom {
+func (w *fixture) row(hash ingest.Digest, path string) ingest.FileAtom {
 	w.Helper()
 	w.exec(`INSERT INTO Atoms (ContentHash, Modality, PayloadLocator) VALUES (?, 'model', ?)`, hash[:], path)
 	a, err := w.FileAtomWithDigest(w.Context(), hash)
@@ -83,7 +83,7 @@ func (w *world) row(hash ingest.Digest, path string) ingest.FileAtom {
 	return a
 }
 
-func (w *world) locators() *migrate.Locators {
+func (w *fixture) locators() *migrate.Locators {
 	l := &migrate.Locators{Catalog: w.Catalog, Pool: buffer.New(64 << 20), Progress: &ingest.Progress{},
 		To:    func(ingest.FileAtom) migrate.Target { return migrate.Target{Store: w.to, Address: "x"} },
 		At:    func(ingest.FileAtom) (ingest.Store, error) { return w.store, nil },
@@ -97,8 +97,8 @@ func (w *world) locators() *migrate.Locators {
 	return l
 }
 
-// run migrates, without an error, and returns what was done.
-func (w *world) run(clear bool) *migrate.LocatorReport {
+// run migrates and returns the report.
+func (w *fixture) run(clear bool) *migrate.LocatorReport {
 	w.Helper()
 	w.problems = nil
 	l := w.locators()
@@ -107,10 +107,13 @@ func (w *world) run(clear bool) *migrate.LocatorReport {
 	if err != nil {
 		w.Fatal(err)
 	}
+	if done, all := l.Progress.BytesRecorded.Load(), l.Progress.BytesTotal.Load(); done != all && report.Failed == 0 {
+		w.Errorf("the progress ends at %d of %d bytes", done, all)
+	}
 	return report
 }
 
-func (w *world) atom(id int64) ingest.FileAtom {
+func (w *fixture) atom(id int64) ingest.FileAtom {
 	w.Helper()
 	a, err := w.FileAtom(w.Context(), id)
 	if err != nil {
@@ -119,8 +122,8 @@ func (w *world) atom(id int64) ingest.FileAtom {
 	return a
 }
 
-// stored wants the copy of an atom to be right.
-func (w *world) stored(id int64) {
+// stored checks that the copy of an atom is intact.
+func (w *fixture) stored(id int64) {
 	w.Helper()
 	a := w.atom(id)
 	r := reader.Reader{Catalog: w.Catalog, Store: w.store, Pool: buffer.New(64 << 20)}
@@ -129,28 +132,29 @@ func (w *world) stored(id int64) {
 	}
 }
 
-// refused wants the only problem to say so.
-func (w *world) refused(r *migrate.LocatorReport, why string) {
+// refused checks that why is the reason of the only problem.
+func (w *fixture) refused(r *migrate.LocatorReport, why string) {
 	w.Helper()
 	if r.Failed != 1 || len(w.problems) != 1 || !strings.Contains(w.problems[0].Reason.Error(), why) {
 		w.Errorf("%+v, %v: want %q", r, w.problems, why)
 	}
 }
 
-// meddler is a store of files that calls back when a file was put.
-type meddler struct {
+// afterPut is a store that calls put after each PutFile.
+type afterPut struct {
 	*dir.Store
 	put func()
 }
 
-func (m meddler) PutFile(ctx context.Context, name string, digest ingest.Digest, file io.ReaderAt,
+func (m afterPut) PutFile(ctx context.Context, name string, digest ingest.Digest, file io.ReaderAt,
 	size int64) (ingest.Address, error) {
 	a, err := m.Store.PutFile(ctx, name, digest, file, size)
 	m.put()
 	return a, err
 }
 
-// A row that another program changes while its file is copied is left as that program wrote it.
+// TestRowChangesDuringTheCopy checks that a row that another program changes during the copy stays
+// as it is.
 func TestRowChangesDuringTheCopy(t *testing.T) {
 	for name, change := range map[string]string{
 		"path":    `UPDATE Atoms SET PayloadLocator = '/elsewhere' WHERE AtomId = ?`,
@@ -160,9 +164,9 @@ func TestRowChangesDuringTheCopy(t *testing.T) {
 		"gone":    `DELETE FROM Atoms WHERE AtomId = ?`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			a := w.file("a", []byte("content"))
-			w.to = meddler{w.store, func() { w.exec(change, a.ID) }}
+			w.to = afterPut{w.store, func() { w.exec(change, a.ID) }}
 			r := w.run(false)
 			w.refused(r, "another program changed the row")
 			now, err := w.FileAtom(t.Context(), a.ID)
@@ -173,19 +177,20 @@ func TestRowChangesDuringTheCopy(t *testing.T) {
 				return
 			}
 			if strings.HasPrefix(now.Address.URI, "dir:") || r.Moved.Rows != 0 {
-				t.Errorf("%+v has an address all the same", now)
+				t.Errorf("%+v has an address nevertheless", now)
 			}
 		})
 	}
 }
 
-// Each answer of the catalogue is lost once, before and after its effect: the next run ends as one without faults.
+// TestLostAnswersOfLocators lets each call of the catalogue fail once, before and after its effect.
+// The next run must have the same result as one without faults.
 func TestLostAnswersOfLocators(t *testing.T) {
 	for _, rows := range []bool{false, true} {
 		for _, verb := range []string{"Open", "PlaceAtom", "ClearLocator", "CloseJob", "FileAtom"} {
 			for _, at := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 				t.Run(fmt.Sprint(rows, verb, at), func(t *testing.T) {
-					w := newWorld(t)
+					w := newFixture(t)
 					if rows {
 						w.to = nil
 					}
@@ -194,7 +199,7 @@ func TestLostAnswersOfLocators(t *testing.T) {
 					if err := os.WriteFile(path, []byte("b"), 0o600); err != nil {
 						t.Fatal(err)
 					}
-					w.row(lie(path), path)
+					w.row(pathHash(path), path)
 					faults := 0
 					l := w.locators()
 					l.Clear = true
@@ -215,7 +220,7 @@ func TestLostAnswersOfLocators(t *testing.T) {
 						if atom.InRow || atom.Address.URI != "" {
 							w.stored(atom.ID)
 						} else if atom.Locator == "" {
-							t.Errorf("%+v is nowhere", atom)
+							t.Errorf("%+v has neither path nor copy", atom)
 						}
 					}
 					w.run(true)
@@ -229,7 +234,7 @@ func TestLostAnswersOfLocators(t *testing.T) {
 	}
 }
 
-func lie(path string) ingest.Digest {
+func pathHash(path string) ingest.Digest {
 	var text []byte
 	for _, c := range []byte(path) {
 		text = append(text, c, 0)
@@ -237,18 +242,18 @@ func lie(path string) ingest.Digest {
 	return ingest.Sum(text)
 }
 
-// A path is not cleared where the copy is damaged or missing, whatever its size and name.
+// TestDamagedCopyKeepsThePath checks that the path stays if the copy is damaged or missing.
 func TestDamagedCopyKeepsThePath(t *testing.T) {
-	for name, damage := range map[string]func(*world, ingest.FileAtom, string){
-		"changed": func(w *world, _ ingest.FileAtom, path string) { os.WriteFile(path, []byte("CONTENT"), 0o600) },
-		"missing": func(w *world, _ ingest.FileAtom, path string) { os.Remove(path) },
-		"cut":     func(w *world, _ ingest.FileAtom, path string) { os.Truncate(path, 3) },
-		"in the row": func(w *world, a ingest.FileAtom, _ string) {
+	for name, damage := range map[string]func(*fixture, ingest.FileAtom, string){
+		"changed": func(w *fixture, _ ingest.FileAtom, path string) { os.WriteFile(path, []byte("CONTENT"), 0o600) },
+		"missing": func(w *fixture, _ ingest.FileAtom, path string) { os.Remove(path) },
+		"cut":     func(w *fixture, _ ingest.FileAtom, path string) { os.Truncate(path, 3) },
+		"in the row": func(w *fixture, a ingest.FileAtom, _ string) {
 			w.exec(`UPDATE Atoms SET Payload = x'00000000000000', BlobUri = NULL WHERE AtomId = ?`, a.ID)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			a := w.file("a", []byte("content"))
 			if r := w.run(false); r.Moved.Rows != 1 {
 				t.Fatalf("%+v %v", r, w.problems)
@@ -263,19 +268,19 @@ func TestDamagedCopyKeepsThePath(t *testing.T) {
 	}
 }
 
-// A copy that is read back wrong does not get into the row.
+// TestCopyIsReadBack checks that the address of a damaged copy is not recorded.
 func TestCopyIsReadBack(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	a := w.file("a", []byte("content"))
 	text := a.Digest.String()
-	w.to = meddler{w.store, func() {
+	w.to = afterPut{w.store, func() {
 		path := filepath.Join(w.root, "sha256", text[:2], text)
 		if err := os.WriteFile(path, []byte("CONTENT"), 0o600); err != nil {
 			t.Error(err)
 		}
 	}}
 	if _, err := w.locators().Run(t.Context()); err == nil {
-		t.Error("a copy that is damaged was relied on")
+		t.Error("a damaged copy was accepted")
 	}
 	if now := w.atom(a.ID); now.Address.URI != "" {
 		t.Errorf("the row is at %s", now.Address.URI)
@@ -285,31 +290,59 @@ func TestCopyIsReadBack(t *testing.T) {
 	w.stored(a.ID)
 }
 
-// A file that a row does not take is refused before it is read.
+// TestStoredContentIsNotTheFile checks that a file is read even if the store has the content that
+// its row claims.
+func TestStoredContentIsNotTheFile(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		w := newFixture(t)
+		content := []byte("content")
+		digest := ingest.Sum(content)
+		if _, err := w.store.Put(t.Context(), ingest.Key{Digest: digest}, content); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(w.folder, "sha256-"+digest.String())
+		if !same {
+			content = []byte("CONTENT")
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.row(pathHash(path), path)
+		r := w.run(false)
+		if same && r.Moved.Rows != 1 {
+			t.Errorf("%+v %v", r, w.problems)
+		}
+		if !same {
+			w.refused(r, "its name claims")
+		}
+	}
+}
+
+// TestRowLimits checks that a file too large for a row is refused before it is read.
 func TestRowLimits(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.to = nil
 	w.file("large", bytes.Repeat([]byte("x"), 1<<20))
 	progress := &ingest.Progress{}
 	w.change = func(l *migrate.Locators) { l.Pool, l.Progress = buffer.New(2<<20), progress }
 	w.refused(w.run(false), "raise --memory")
-	hollow := filepath.Join(w.folder, "hollow")
-	if err := os.WriteFile(hollow, nil, 0o600); err != nil {
+	sparse := filepath.Join(w.folder, "sparse")
+	if err := os.WriteFile(sparse, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(hollow, 3<<30); err != nil { // a sparse file
+	if err := os.Truncate(sparse, 3<<30); err != nil {
 		t.Fatal(err)
 	}
-	w.exec(`UPDATE Atoms SET PayloadLocator = ?`, hollow)
+	w.exec(`UPDATE Atoms SET PayloadLocator = ?`, sparse)
 	w.refused(w.run(false), "a row takes at most")
 	if read := progress.BytesRecorded.Load(); read != 0 {
-		t.Errorf("%d bytes of files that were refused have been read", read)
+		t.Errorf("%d bytes of refused files were read", read)
 	}
 }
 
-// Rows are selected by modality and age, and no more than so many.
+// TestSelection selects rows by modality, age and number.
 func TestSelection(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	old := w.file("old", []byte("old"))
 	w.exec(`UPDATE Atoms SET CreatedAt = '2001-01-01T00:00:00.000Z'`)
 	text := w.file("text", []byte("text"))
@@ -329,17 +362,18 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// A row whose lease was taken over is left to who has it now, and is no failure.
+// TestLeaseOfRowIsLost checks that a row stays with the process that took over its lease, and is
+// not a failure.
 func TestLeaseOfRowIsLost(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	a := w.file("a", []byte("content"))
 	taken := false
-	w.to = meddler{w.store, func() {
+	w.to = afterPut{w.store, func() {
 		if taken {
 			return
 		}
 		taken = true
-		other := newHandle(t, w) // of this process, so that it need not wait
+		other := newHandle(t, w) // has the same process ID, so it need not wait
 		if r, err := other.locators().Run(t.Context()); err != nil || r.Moved.Rows != 1 {
 			t.Errorf("%+v %v", r, err)
 		}
@@ -350,13 +384,13 @@ func TestLeaseOfRowIsLost(t *testing.T) {
 	w.stored(a.ID)
 }
 
-// newHandle is the same world for another process.
-func newHandle(t *testing.T, w *world) *world {
+// newHandle returns the same fixture with another connection to the catalogue.
+func newHandle(t *testing.T, w *fixture) *fixture {
 	t.Helper()
 	c, err := sqlite.Open(t.Context(), w.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return &world{T: t, Catalog: c, path: w.path, folder: w.folder, store: w.store, to: w.store}
+	return &fixture{T: t, Catalog: c, path: w.path, folder: w.folder, store: w.store, to: w.store}
 }

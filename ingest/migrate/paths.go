@@ -16,16 +16,16 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// Paths finds the files that the rows of another machine name.
+// Paths finds files by paths of another machine.
 type Paths struct {
-	// Maps replaces the beginning of a path; the longest one that fits counts.
+	// Maps replace the beginning of a path. The longest match counts.
 	Maps []Mapping
-	// Root is the only folder that files are read from; any if empty.
+	// Root is the folder that all files must be in; empty for no restriction.
 	Root string
 }
 
-// Mapping replaces the beginning of paths. Where From is a path of Windows, the case of letters does not matter, and /
-// is \.
+// Mapping replaces the beginning of paths. If From is a Windows path, case does not matter, and /
+// is the same as \.
 type Mapping struct{ From, To string }
 
 // ParseMapping reads FROM=TO.
@@ -40,7 +40,7 @@ func ParseMapping(text string) (Mapping, error) {
 	return Mapping{from, to}, nil
 }
 
-// Local returns where the file at locator is on this machine. It does not look whether it is there.
+// Local returns the path of a locator on this machine. The file need not exist.
 func (p Paths) Local(locator string) (string, error) {
 	best, rest := Mapping{}, ""
 	for _, m := range p.Maps {
@@ -54,22 +54,22 @@ func (p Paths) Local(locator string) (string, error) {
 			rest = strings.ReplaceAll(rest, `\`, "/")
 		}
 		if slices.Contains(strings.Split(rest, "/"), "..") {
-			return "", fmt.Errorf("the path %s leads out of %s by ..", ingest.Printable(locator),
+			return "", fmt.Errorf("the path %s contains .. and may leave %s", ingest.Printable(locator),
 				ingest.Printable(best.From))
 		}
 		path = filepath.Join(best.To, filepath.FromSlash(rest))
 	}
 	if strings.IndexByte(path, 0) >= 0 || !filepath.IsAbs(path) {
-		hint := ""
+		err := errors.New("not an absolute path on this machine")
 		if isWindows(path) && runtime.GOOS != "windows" {
-			hint = `: --map FROM=TO says where it is here, such as --map 'D:\Models\=/mnt/models/'`
+			err = fmt.Errorf(`%w: map it, as in --map 'D:\Models\=/mnt/models'`, err)
 		}
-		return "", fmt.Errorf("it is not an absolute path on this machine%s", hint)
+		return "", err
 	}
 	return path, nil
 }
 
-// Open opens the file at locator, which must be a regular one within Root.
+// Open opens the file of a locator, which must be a regular file within Root.
 func (p Paths) Open(locator string) (*os.File, error) {
 	path, err := p.Local(locator)
 	if err != nil {
@@ -82,11 +82,11 @@ func (p Paths) Open(locator string) (*os.File, error) {
 	file, err := source.Open(path, root)
 	var outside *source.OutsideError
 	if errors.As(err, &outside) {
-		err = fmt.Errorf("it is outside of --root %s", ingest.Printable(p.Root))
+		err = fmt.Errorf("outside of --root %s", ingest.Printable(p.Root))
 	}
 	var system *fs.PathError
 	if errors.As(err, &system) {
-		err = system.Err // the path is in the row's own message
+		err = system.Err // the caller names the path
 	}
 	if err != nil && path != locator {
 		err = fmt.Errorf("%s: %w", ingest.Printable(path), err)
@@ -97,7 +97,7 @@ func (p Paths) Open(locator string) (*os.File, error) {
 	return file, nil
 }
 
-// cut returns what follows From in path, if path begins with it and a name ends there.
+// cut returns what follows From in path. From must match whole path elements.
 func (m Mapping) cut(path string) (rest string, fits bool) {
 	folds := isWindows(m.From)
 	rest = path
@@ -123,11 +123,11 @@ func folded(r rune) rune {
 
 func isSeparator(c byte, windows bool) bool { return c == '/' || windows && c == '\\' }
 
-// isWindows reports whether a path is one of Windows: with a drive, or a share.
+// isWindows reports whether a path begins like one of Windows: with a drive or a share.
 func isWindows(path string) bool {
 	drive := len(path) >= 2 && path[1] == ':' && unicode.IsLetter(rune(path[0]))
 	return drive || strings.HasPrefix(path, `\\`)
 }
 
-// baseName is the last element of a path of any system.
+// baseName returns the last element of a path of any system.
 func baseName(path string) string { return path[strings.LastIndexAny(path, `/\`)+1:] }

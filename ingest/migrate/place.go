@@ -8,17 +8,18 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// copy copies the file of a row to where it should go, or finds that its content is stored already, and switches the
-// row. It returns the row as it is then.
+// copy copies the file of a row to the target, unless its content is stored already, and updates
+// the row. It returns the updated row.
 func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.FileAtom) (ingest.FileAtom, error) {
 	target := r.To(atom)
 	o, err := r.open(atom, target)
 	if err != nil {
 		return atom, err
 	}
-	defer o.file.Close() // it was not written
+	defer o.file.Close() // it was only read
 	if r.Progress != nil {
 		r.Progress.BytesTotal.Add(o.size)
+		r.Progress.FilesTotal.Add(1)
 		r.Progress.Begin(o.path)
 		defer r.Progress.End(o.path)
 	}
@@ -37,11 +38,15 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	return placed, nil
 }
 
-// place stores the content of a file, and says where it is.
+// place stores the content of a file, and returns its place. linked means that it was stored
+// already.
 func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom, target Target) (place ingest.AtomPlace,
 	linked bool, err error) {
 	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
-	if place.Digest.IsZero() && r.Split == nil { // nothing but the file says what it is: it is read twice
+	if place.Digest.IsZero() && r.Split == nil { // the row claims no digest: read the file twice
+		if r.Progress != nil {
+			r.Progress.BytesTotal.Add(o.size)
+		}
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
@@ -67,6 +72,8 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
 	var other *ingest.MismatchError
 	switch {
+	case err == nil && o.file.read < o.size: // the store had the content, and did not read the file
+		err = o.check(ctx, place.Digest)
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -75,10 +82,13 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	default:
 		return place, false, &fatalError{fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)}
 	}
+	if err != nil {
+		return place, false, err
+	}
 	return place, false, r.readBack(ctx, target.Store, place)
 }
 
-// check makes sure that a file is the content that is stored already. One whose digest is known by reading it is.
+// check compares a file with a digest, unless the digest was computed from the file.
 func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
 	if o.digest.IsZero() {
 		return nil
@@ -90,18 +100,18 @@ func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
 	return err
 }
 
-// isStored reports whether another atom has the content, in a place that a reader finds.
+// isStored reports whether another atom has the content, and readers find it there.
 func (r *locatorRun) isStored(ctx context.Context, o *opened, atom ingest.FileAtom, digest ingest.Digest) (bool,
 	error) {
-	twin, err := r.Catalog.FileAtomWithDigest(ctx, digest)
-	if errors.Is(err, ingest.ErrNotFound) || twin.ID == atom.ID {
+	other, err := r.Catalog.FileAtomWithDigest(ctx, digest)
+	if errors.Is(err, ingest.ErrNotFound) || other.ID == atom.ID {
 		return false, nil
 	}
-	o.hasTwin = err == nil
-	return err == nil && (twin.InRow || twin.Address.URI != "" || twin.InSegments), err
+	o.duplicate = err == nil
+	return err == nil && (other.InRow || other.Address.URI != "" || other.InSegments), err
 }
 
-// claim makes sure that the store belongs to this catalogue.
+// claim makes the store belong to this catalogue, or returns an error if it belongs to another.
 func (r *locatorRun) claim(ctx context.Context, target Target) error {
 	if r.claimed[target.Address] {
 		return nil
@@ -113,7 +123,7 @@ func (r *locatorRun) claim(ctx context.Context, target Target) error {
 	return nil
 }
 
-// readBack makes sure that what was put is the file: the store vouches for it, or it is read.
+// readBack checks the copy. It reads it unless the store attests its digest.
 func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ingest.AtomPlace) error {
 	if !r.ReadBack {
 		attested, err := store.Stat(ctx, place.Digest, place.Address)
@@ -125,7 +135,7 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 		}
 	}
 	copied := r.reader
-	copied.Store = store
+	copied.Store, copied.Progress = store, nil
 	got, err := copied.HashAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
 	if err == nil && got != place.Digest {
 		err = &ingest.MismatchError{Want: place.Digest, Got: got}
@@ -136,7 +146,8 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 	return nil
 }
 
-// switchRow notes the place in the row, within the memory limit where that is the payload's way into it.
+// switchRow records the place in the row. A payload that goes into the row is within the memory
+// limit.
 func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom ingest.FileAtom,
 	place ingest.AtomPlace) (ingest.FileAtom, bool, error) {
 	if _, streamed := r.Catalog.MaxAtomPayload(); place.Payload != nil && !streamed {
@@ -159,7 +170,7 @@ func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom inges
 	return placed, changed, &fatalError{err}
 }
 
-// placed counts a row, and tells what changed beside its place.
+// placed counts a row, and reports what else changed.
 func (r *locatorRun) placed(was, now ingest.FileAtom, o *opened, linked bool) {
 	count := &r.report.Moved
 	if linked {
@@ -171,11 +182,11 @@ func (r *locatorRun) placed(was, now ingest.FileAtom, o *opened, linked bool) {
 	}
 	if was.Digest != now.Digest {
 		r.report.Corrected++
-		r.notice(was, "ContentHash was the hash of the path; it is %s now, that of the file", now.Digest)
+		r.notice(was, "ContentHash was the hash of the path; it is now that of the file, %s", now.Digest)
 	}
-	if o.hasTwin {
+	if o.duplicate {
 		r.report.Merged++
-		r.notice(was, "another atom had the same content; the two are atom %d now", now.ID)
+		r.notice(was, "merged with another atom of the same content; the two are now atom %d", now.ID)
 	}
 	if r.Progress != nil {
 		r.Progress.FilesDone.Add(1)
@@ -204,7 +215,7 @@ func (r *locatorRun) split(ctx context.Context, o *opened) (ingest.AtomPlace, er
 	return ingest.AtomPlace{Digest: stored.Digest, Bytes: stored.Bytes}, nil
 }
 
-// clear reads the copy of a file, and clears the row's path where the copy is right.
+// clear reads the copy of a file, and clears the row's path if the copy is intact.
 func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.FileAtom) error {
 	copied := r.reader
 	if !atom.InRow {
@@ -214,12 +225,15 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 		}
 		copied.Store = store
 	}
+	if r.Progress != nil {
+		r.Progress.BytesTotal.Add(atom.Bytes)
+	}
 	got, err := copied.HashAtom(ctx, atom)
 	if err == nil && got != atom.Digest {
 		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
 	}
 	if err != nil {
-		return fmt.Errorf("the copy is not right, and the path was not cleared: %w", err)
+		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
 	}
 	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
 	switch {

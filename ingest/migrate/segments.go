@@ -14,29 +14,29 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 )
 
-// Segments moves payloads of stored segments. Its fields are set once, before Run.
+// Segments moves payloads of stored segments. Set its fields before Run.
 type Segments struct {
 	Catalog ingest.Catalog
-	// Store is where payloads go to, or come from if ToRows is set.
+	// Store is the target, or the source if ToRows is set.
 	Store ingest.Store
-	// Target is the address of where payloads go, as ingest.OptionStore of the jobs.
+	// Target is the address of the target, the ingest.OptionStore of the jobs.
 	Target string
 	ToRows bool
 	// Clear also clears the source of each row whose payload is in both places.
 	Clear bool
-	// ReadBack reads every copy back, also where the store vouches for it.
+	// ReadBack reads every copy back, even if the store attests its digest.
 	ReadBack bool
-	// DryRun looks at the rows, and changes nothing.
+	// DryRun reads only rows, and changes nothing.
 	DryRun bool
-	// Limit is how many payloads are copied at most; 0 is for all.
+	// Limit is the maximum number of payloads to copy; 0 for all.
 	Limit int64
-	// BatchRows and BatchBytes bound what one transaction changes: rows, and bytes of their payloads. 0 is for 1,000
-	// and 64 MiB, which are also the most.
+	// BatchRows and BatchBytes limit the rows that one transaction changes, and the bytes of their
+	// payloads. 0 is the maximum, MaxBatchRows and MaxBatchBytes.
 	BatchRows, BatchBytes int64
 	Pool                  *buffer.Pool
-	// Workers is how many segments are copied at once; the reader's default if zero.
+	// Workers is the number of segments copied at once; 0 is the reader's default.
 	Workers int
-	// Progress may be nil; BytesRecorded counts the bytes that were copied or read back.
+	// Progress may be nil; BytesRecorded counts the bytes copied and read back.
 	Progress *ingest.Progress
 	Log      *slog.Logger // may be nil
 	// Found is called with each problem, from one goroutine.
@@ -54,39 +54,39 @@ func (c *Count) add(bytes int64) {
 	c.Bytes += bytes
 }
 
-// Report is what a migration did, or would do.
+// Report counts what a migration did, or would do.
 type Report struct {
 	Models  int   // with rows to change
-	There   Count // rows whose payload was where it should go alone
+	There   Count // rows whose payload was in the target only
 	Both    Count // rows whose payload was in both places
-	Copied  Count // rows whose payload was copied, and now is in both places
-	Cleared Count // rows of which the source was cleared
-	Failed  int64 // rows that could not be copied or cleared, each of which is a Problem
+	Copied  Count // rows whose payload was copied, and is now in both places
+	Cleared Count // rows whose source was cleared
+	Failed  int64 // rows that could not be copied or cleared; each is a Problem
 }
 
-// Problem is what is wrong with a row.
+// Problem is the error of a row.
 type Problem struct {
 	File    ingest.StoredFile
 	Segment ingest.StoredSegment
 	Reason  error
 }
 
-// The most that one transaction changes: fewer rows than SQL Server locks before it locks a whole table, and as many
-// bytes of payload as a log takes at once without pain.
+// The maximum that one transaction changes: fewer rows than the 5,000 locks at which SQL Server
+// locks the whole table, and few enough bytes for the transaction log.
 const (
 	MaxBatchRows  = 1000
 	MaxBatchBytes = 64 << 20
 )
 
-// keptBytes are the payloads that wait for a transaction with others. A larger one does not wait.
+// keptBytes is the maximum size of a payload that waits in a batch. A larger one flushes the batch.
 const keptBytes = 4 << 20
 
-// Run migrates the models. Trouble with single rows is in the report, and does not stop the others. An error means
-// that the migration could not go on; the rows that it changed stay changed. A model that another process migrates is
-// waited for.
+// Run migrates the models. A row that fails is in the report and does not stop the others. An error
+// means that the migration could not continue; changed rows stay changed. Run waits for models that
+// another process is migrating.
 func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, error) {
-	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes, reader: &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
-		Progress: s.Progress}}
+	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes}
+	r.reader = &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers, Progress: s.Progress}
 	if s.Limit > 0 {
 		r.left = s.Limit
 	}
@@ -131,14 +131,14 @@ type run struct {
 	*Segments
 	reader   *reader.Reader
 	report   Report
-	left     int64 // payloads that may still be copied
-	maxRows  int   // of a transaction
-	maxBytes int64 // of payloads of a transaction
+	left     int64 // payloads still to copy under Limit
+	maxRows  int   // per transaction
+	maxBytes int64 // of payloads, per transaction
 }
 
 // model migrates one model, under the lease of a job of its own.
 func (r *run) model(ctx context.Context, m ingest.Summary) error {
-	l, err := r.look(ctx, m)
+	l, err := r.survey(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 }
 
 func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) error {
-	types := map[ingest.LayerID]string{} // a store by position wants to know them
+	types := map[ingest.LayerID]string{} // used by the blob layout position
 	for l, err := range r.Catalog.Layers(ctx, m.ID) {
 		if err != nil {
 			return err
@@ -177,13 +177,13 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 	return nil
 }
 
-// looked is where the rows of a model have their payloads before it is migrated.
-type looked struct {
+// survey counts where the payloads of a model are before its migration.
+type survey struct {
 	there, both Count
 	todo        bool
 }
 
-func (r *run) look(ctx context.Context, m ingest.Summary) (l looked, err error) {
+func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error) {
 	for _, f := range m.Files {
 		for s, err := range r.Catalog.Segments(ctx, f.ID, 0) {
 			if err != nil {
@@ -221,7 +221,7 @@ func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
 	}
 }
 
-func (r *Report) add(l looked) {
+func (r *Report) add(l survey) {
 	if l.todo {
 		r.Models++
 	}
@@ -229,7 +229,7 @@ func (r *Report) add(l looked) {
 	r.Both.Rows, r.Both.Bytes = r.Both.Rows+l.both.Rows, r.Both.Bytes+l.both.Bytes
 }
 
-// toCopy reports whether the payload is not where it should go. It may be nowhere.
+// toCopy reports whether the payload is not in the target. It may be nowhere.
 func (r *run) toCopy(s *ingest.StoredSegment) bool {
 	if r.ToRows {
 		return !s.InRow

@@ -25,7 +25,7 @@ import (
 
 const mib = 1 << 20
 
-// setting is a SQLite catalogue with a model whose payloads are in its rows, and a store in memory.
+// setting is a SQLite catalogue with the payloads of a model in its rows, and a store in memory.
 type setting struct {
 	*testing.T
 	catalog ingest.Catalog
@@ -67,7 +67,7 @@ func newSetting(t *testing.T) *setting {
 	return s
 }
 
-// migration is one of the setting's.
+// migration returns a migration between the rows and the store.
 func (s *setting) migration(toRows, clearSource bool) *migrate.Segments {
 	target := "memory:"
 	if toRows {
@@ -77,7 +77,7 @@ func (s *setting) migration(toRows, clearSource bool) *migrate.Segments {
 		Pool: buffer.New(64 * mib), Workers: 1}
 }
 
-// run runs a migration, and wants so many rows to be copied, cleared and to fail.
+// run runs a migration and checks its report.
 func (s *setting) run(m *migrate.Segments, copied, cleared, failed int64) {
 	s.Helper()
 	r, err := m.Run(s.Context(), []ingest.Summary{s.model})
@@ -115,7 +115,7 @@ func (s *setting) segments() (list []ingest.StoredSegment) {
 	return list
 }
 
-// readable wants the file to be readable, byte for byte, and gc to keep what its rows need.
+// readable checks that the file can be read, and that gc keeps its payloads.
 func (s *setting) readable() {
 	s.Helper()
 	var got bytes.Buffer
@@ -124,7 +124,7 @@ func (s *setting) readable() {
 		s.Fatalf("read the file: %v", err)
 	}
 	if !bytes.Equal(got.Bytes(), s.content) {
-		s.Fatal("the file reads as other bytes")
+		s.Fatal("the file has other bytes")
 	}
 	segments := s.segments()
 	var digests []ingest.Digest
@@ -145,7 +145,7 @@ func (s *setting) readable() {
 	}
 }
 
-// TestSegments moves payloads there and back, and counts what moves.
+// TestSegments moves payloads to the store and back.
 func TestSegments(t *testing.T) {
 	s := newSetting(t)
 	_, _, all := s.rows()
@@ -164,7 +164,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// TestDryRun counts, and changes nothing.
+// TestDryRun checks that a dry run counts rows and changes nothing.
 func TestDryRun(t *testing.T) {
 	s := newSetting(t)
 	_, _, all := s.rows()
@@ -179,8 +179,8 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestDamagedCopy: a copy that the store holds already and that is damaged is written again, and one that is damaged
-// after it was copied is withdrawn before its source is cleared.
+// TestDamagedCopy checks that a damaged object in the store is replaced, and that the address of a
+// damaged copy is removed instead of clearing its source.
 func TestDamagedCopy(t *testing.T) {
 	s := newSetting(t)
 	_, _, all := s.rows()
@@ -202,7 +202,7 @@ func TestDamagedCopy(t *testing.T) {
 	}
 }
 
-// TestLostLease: a process that was taken over changes no row.
+// TestLostLease checks that a process that lost its lease changes no row.
 func TestLostLease(t *testing.T) {
 	s := newSetting(t)
 	m := s.migration(false, false)
@@ -222,12 +222,12 @@ func TestLostLease(t *testing.T) {
 		t.Fatalf("error is %v, want %v", err, ingest.ErrLeaseLost)
 	}
 	if _, stored, _ := s.rows(); stored != 0 {
-		t.Fatalf("%d rows were changed under a lost lease", stored)
+		t.Fatalf("%d rows were changed after the lease was lost", stored)
 	}
 	s.readable()
 }
 
-// shortLeases gives a job up soon after a run that could not close it.
+// shortLeases lets the lease of a job expire soon after a run that could not close it.
 type shortLeases struct{ ingest.Catalog }
 
 func (c shortLeases) Open(ctx context.Context, request ingest.JobRequest) (ingest.Lease, error) {
@@ -237,14 +237,15 @@ func (c shortLeases) Open(ctx context.Context, request ingest.JobRequest) (inges
 
 var errFault = errors.New("fault")
 
-// TestEachCallFailsOnce fails each call of the store and the catalogue once, before its effect or with its answer lost.
-// After each the file is readable, and the next run ends where one without faults does.
+// TestEachCallFailsOnce lets each call of the store and the catalogue fail once, before and after
+// its effect. The file must stay readable, and the next run must have the same result as one
+// without faults.
 func TestEachCallFailsOnce(t *testing.T) {
 	s := newSetting(t)
 	verbs, step := map[string]int{}, int64(1)
 	if testing.Short() {
 		step = 5
-		t.Log("with -short only one call of five fails")
+		t.Log("-short: every fifth call fails")
 	}
 	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 		for index := int64(0); ; index += step {
@@ -276,7 +277,8 @@ func TestEachCallFailsOnce(t *testing.T) {
 	}
 }
 
-// failOnce runs a migration with one call that fails, and returns which it was; empty if there were fewer calls.
+// failOnce runs a migration with one failing call, and returns its verb; empty if there were fewer
+// calls.
 func (s *setting) failOnce(toRows bool, when catalogtest.Moment, index int64) string {
 	s.Helper()
 	var calls atomic.Int64
@@ -299,7 +301,7 @@ func (s *setting) failOnce(toRows bool, when catalogtest.Moment, index int64) st
 	r, err := m.Run(s.Context(), []ingest.Summary{s.model})
 	verb, _ := failed.Load().(string)
 	if verb != "" && err == nil && r.Failed == 0 && verb != "Stat" && verb != "Get" && verb != "ReadPayload" {
-		s.Fatalf("%s failed, and nothing was said of it: %+v", verb, r)
+		s.Fatalf("%s failed, and the report does not have it: %+v", verb, r)
 	}
 	return verb
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -92,6 +93,10 @@ func (f *fileIngest) checkUnchanged() error {
 					f.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"),
 					ingest.ErrChanged)}
 		}
+	}
+	if n, _ := f.source.ReadAt(make([]byte, 1), f.file.Bytes); n > 0 { // as in files of /proc
+		return &ingest.SourceError{Path: f.file.Path, Offset: f.file.Bytes,
+			Err: errors.New("it has more bytes than its size says: copy it to a file first")}
 	}
 	return nil
 }

@@ -7,20 +7,20 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Selection says what Each does with the segments of a file.
+// Selection says which segments Each reads, and what it does with them.
 type Selection struct {
-	// Want selects segments. It may change where one is read from: a payload that is in its row and in the store is
-	// read from the row, or, with InRow set to false, from the store.
+	// Want selects segments. It may set InRow to false, to read a payload from the store that is in
+	// the row as well.
 	Want func(s *ingest.StoredSegment) bool
-	// Work is called with each payload that has its segment's SHA-256, from several goroutines at once. It may be nil.
-	// It may change both.
+	// Work is called with each intact payload, from several goroutines at once. It may change the
+	// segment and the payload. It may be nil.
 	Work func(ctx context.Context, s *ingest.StoredSegment, payload []byte) error
-	// Done is called in file order, from one goroutine, with the error of Work, or with what is wrong with the
-	// payload. Its error ends Each. payload is gone once it returns.
+	// Done is called in file order, from one goroutine, with the error of reading the payload or of
+	// Work. Its error ends Each. payload is valid until Done returns.
 	Done func(s ingest.StoredSegment, payload []byte, err error) error
 }
 
-// Each reads the selected segments of file, ahead and several at once.
+// Each reads the selected segments of file, several in parallel.
 func (r *Reader) Each(ctx context.Context, file ingest.StoredFile, do Selection) error {
 	p, err := r.pass(file, 0, math.MaxInt64)
 	if err != nil {

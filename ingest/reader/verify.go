@@ -46,7 +46,7 @@ type Damage struct {
 // Missing reports whether the payload is missing.
 func (d Damage) Missing() bool { return errors.Is(d.Reason, ingest.ErrNoPayload) }
 
-// Replaced reports whether there is another file where the one that was registered should be.
+// Replaced reports whether another file is at the path of a registered file.
 func (d Damage) Replaced() bool { return errors.Is(d.Reason, ErrReplaced) }
 
 // verification is one call of Verify.

@@ -16,7 +16,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// Whole is what a Reader asks of a catalogue for files that are stored whole.
+// Whole is the part of a catalogue that a Reader needs for files that are stored whole.
 type Whole interface {
 	// FileAtom and ReadAtom are those of ingest.Atoms.
 	FileAtom(ctx context.Context, id int64) (ingest.FileAtom, error)
@@ -25,22 +25,22 @@ type Whole interface {
 	FileWithDigest(ctx context.Context, digest ingest.Digest) (ingest.StoredFile, error)
 }
 
-// ErrReplaced: the file at a path is not the one that was registered.
+// ErrReplaced means that the file at a path is not the one that was registered.
 var ErrReplaced = errors.New("the file changed since it was registered (`ingest register` registers what is there now)")
 
-// whole is a file without segments, opened: in the row of its atom, in a store, or at a path.
+// whole is an open file without segments: in the row of its atom, in a store, or at a path.
 type whole struct {
 	io.ReaderAt
 	stored ingest.StoredFile
 	atom   ingest.FileAtom
 	place  string   // for messages
 	file   *os.File // nil unless it is at a path
-	// touched says that the file at the path has not the time that was recorded: its content may be another.
+	// touched reports whether the file at the path has another modification time than was recorded.
 	touched bool
 }
 
-// locate finds out where a whole file is. Its content may be in segments as well, of a file of a complete model. Then
-// it returns that file, which is not whole.
+// locate returns a whole file with its atom. If a complete model has the same content in segments,
+// it returns that model's file, which is not whole.
 func (r *Reader) locate(ctx context.Context, file ingest.StoredFile) (ingest.StoredFile, ingest.FileAtom, error) {
 	atom, err := r.Catalog.FileAtom(ctx, file.Atom)
 	if err != nil || !atom.InSegments {
@@ -53,8 +53,8 @@ func (r *Reader) locate(ctx context.Context, file ingest.StoredFile) (ingest.Sto
 	return stored, atom, err
 }
 
-// openWhole opens a file where its atom says that it is. What is not there is ingest.ErrNoPayload, and what is
-// there instead ErrReplaced, wrapped.
+// openWhole opens a file at the place in its atom. The error is ingest.ErrNoPayload, wrapped, if
+// the file is missing, and ErrReplaced if another file is there.
 func (r *Reader) openWhole(ctx context.Context, file ingest.StoredFile, atom ingest.FileAtom) (*whole, error) {
 	w, size, err := r.copyOf(ctx, atom)
 	if err != nil && !errors.Is(err, errNoCopy) {
@@ -74,7 +74,7 @@ func (r *Reader) openWhole(ctx context.Context, file ingest.StoredFile, atom ing
 		size, w.touched = info.Size(), !info.ModTime().Equal(file.Modified)
 	}
 	if size != file.Bytes {
-		err := fmt.Errorf("it has %d bytes, and had %d: %w", size, file.Bytes, ErrReplaced)
+		err := fmt.Errorf("it has %d bytes and had %d: %w", size, file.Bytes, ErrReplaced)
 		if w.file == nil {
 			err = &ingest.SizeError{Where: ingest.Printable(w.place), Want: file.Bytes, Got: size}
 		}
@@ -83,8 +83,8 @@ func (r *Reader) openWhole(ctx context.Context, file ingest.StoredFile, atom ing
 	return w, nil
 }
 
-// copyOf is the copy of a file in the row of its atom, or else in the store, and its size. A file that is only at a
-// path is errNoCopy.
+// copyOf returns the copy of a file in the row of its atom, or else in the store, and its size. For
+// a file that is only at a path, the error is errNoCopy.
 func (r *Reader) copyOf(ctx context.Context, atom ingest.FileAtom) (w *whole, size int64, err error) {
 	w = &whole{atom: atom}
 	switch {
@@ -108,13 +108,14 @@ func (r *Reader) copyOf(ctx context.Context, atom ingest.FileAtom) (w *whole, si
 
 var errNoCopy = fmt.Errorf("%w: it is only at a path", ingest.ErrNoPayload)
 
-// HashAtom reads the copy of a file in the row of its atom, or else in the store, and returns its SHA-256.
+// HashAtom reads the copy of a file in the row of its atom, or else in the store, and returns its
+// SHA-256.
 func (r *Reader) HashAtom(ctx context.Context, atom ingest.FileAtom) (ingest.Digest, error) {
 	w, size, err := r.copyOf(ctx, atom)
 	if err != nil {
 		return ingest.Digest{}, err
 	}
-	if size == 0 { // it must be there, too
+	if size == 0 { // an empty copy must exist, too
 		if _, err := w.ReadAt(nil, 0); err != nil {
 			return ingest.Digest{}, err
 		}
@@ -129,11 +130,11 @@ func (r *Reader) HashAtom(ctx context.Context, atom ingest.FileAtom) (ingest.Dig
 	return ingest.Digest(hash.Sum()), err
 }
 
-// openPath opens the regular file at the path, which has no links.
+// openPath opens the regular file at the path. It follows no links.
 func (w *whole) openPath() (fs.FileInfo, error) {
 	path := w.place
 	if !filepath.IsAbs(path) {
-		return nil, w.at(-1, fmt.Errorf("%w: this is not an absolute path of this machine", ingest.ErrNoPayload))
+		return nil, w.at(-1, fmt.Errorf("%w: not an absolute path on this machine", ingest.ErrNoPayload))
 	}
 	info, err := os.Lstat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -159,7 +160,7 @@ func (w *whole) openPath() (fs.FileInfo, error) {
 	return info, nil
 }
 
-// at says where something happened to the file; a negative offset is no place in particular.
+// at adds the place and the offset to an error; a negative offset means the whole file.
 func (w *whole) at(offset int64, err error) error {
 	return &ingest.SourceError{Path: w.place, Offset: offset, Err: err}
 }
@@ -201,14 +202,14 @@ func (s storeAt) ReadAt(p []byte, offset int64) (int, error) {
 	return len(p), nil
 }
 
-// wholeBytes is the most that is read at once of a whole file, and storeBytes of one in a store, where each read is a
-// request.
+// wholeBytes is the maximum size of a read of a whole file, and storeBytes that in a store, where
+// each read is a request.
 const (
 	wholeBytes = 4 << 20
 	storeBytes = 64 << 20
 )
 
-// wholeBuffer borrows a buffer. Beside one for a row there is room for the copies of the driver.
+// wholeBuffer takes a buffer from the pool. For a row, it also reserves the driver's copies.
 func (r *Reader) wholeBuffer(ctx context.Context, lease *buffer.Lease, w *whole) ([]byte, error) {
 	size := max(1, w.stored.Bytes)
 	switch {
@@ -221,7 +222,7 @@ func (r *Reader) wholeBuffer(ctx context.Context, lease *buffer.Lease, w *whole)
 	return lease.Get(ctx, min(size, wholeBytes, r.Pool.Limit()))
 }
 
-// eachPart reads the bytes from from to to, and calls do with one part after the other.
+// eachPart reads the bytes [from, to) in parts, and calls do with each.
 func (r *Reader) eachPart(ctx context.Context, w *whole, from, to int64, do func(part []byte) error) error {
 	lease := r.Pool.Lease()
 	defer lease.Close()
@@ -234,7 +235,7 @@ func (r *Reader) eachPart(ctx context.Context, w *whole, from, to int64, do func
 		n, readErr := w.ReadAt(part, at)
 		if n < len(part) {
 			if readErr == io.EOF {
-				readErr = fmt.Errorf("it ends here, and had %d bytes: %w", w.stored.Bytes, ErrReplaced)
+				readErr = fmt.Errorf("the file ends here and had %d bytes: %w", w.stored.Bytes, ErrReplaced)
 			}
 			return w.at(at+int64(n), readErr)
 		}
@@ -244,7 +245,7 @@ func (r *Reader) eachPart(ctx context.Context, w *whole, from, to int64, do func
 	return err
 }
 
-// sum reads the whole file, hands each part to do, which may be nil, and compares the SHA-256 at the end.
+// sum reads the whole file, calls do with each part unless do is nil, and compares the SHA-256.
 func (r *Reader) sum(ctx context.Context, w *whole, do func(part []byte) error) error {
 	hash := sha256x2.New()
 	err := r.eachPart(ctx, w, 0, w.stored.Bytes, func(part []byte) error {
@@ -262,16 +263,17 @@ func (r *Reader) sum(ctx context.Context, w *whole, do func(part []byte) error) 
 	case got == w.stored.Digest:
 		return nil
 	case w.touched:
-		return w.at(-1, fmt.Errorf("it has SHA-256 %s, and had %s: %w", got, w.stored.Digest, ErrReplaced))
+		return w.at(-1, fmt.Errorf("it has SHA-256 %s and had %s: %w", got, w.stored.Digest, ErrReplaced))
 	case w.atom.Trusted():
-		return w.at(-1, fmt.Errorf("it has SHA-256 %s, and its name says %s, which was trusted when it was registered",
+		return w.at(-1, fmt.Errorf("it has SHA-256 %s, and its name claims %s (registered with --trust-names)",
 			got, w.stored.Digest))
 	}
 	return w.at(-1, mismatch(got, w.stored.Digest))
 }
 
-// writeWhole is write for a file without segments. A part is not checked against a digest: of a file at a path, its
-// size and time must be those that were recorded, and if its time is another, the whole file is hashed first.
+// writeWhole is write for a file without segments. A part of a file cannot be checked against a
+// digest. A file at a path must have the recorded size; if its time differs, the whole file is
+// hashed first.
 func (f *File) writeWhole(w io.Writer, from, to int64) (written int64, err error) {
 	stored, atom, err := f.reader.locate(f.ctx, f.stored)
 	if err != nil {
@@ -310,7 +312,7 @@ func (f *File) writeWhole(w io.Writer, from, to int64) (written int64, err error
 func (v *Verifier) verifyWhole(ctx context.Context, file ingest.StoredFile, found func(Damage)) error {
 	stored, atom, err := v.locate(ctx, file)
 	if errors.Is(err, ingest.ErrNotFound) {
-		found(Damage{File: file, Reason: fmt.Errorf("%w: its row of Atoms is gone", ingest.ErrNoPayload)})
+		found(Damage{File: file, Reason: fmt.Errorf("%w: its row in Atoms is missing", ingest.ErrNoPayload)})
 		return nil
 	}
 	if err != nil {
@@ -323,20 +325,21 @@ func (v *Verifier) verifyWhole(ctx context.Context, file ingest.StoredFile, foun
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err == nil || isTrouble(err) {
+	if err == nil || isUnreadable(err) {
 		return err
 	}
 	found(Damage{File: file, Reason: err})
 	return nil
 }
 
-// isTrouble reports whether an error says nothing of a file: it could not be read, now or by this user.
-func isTrouble(err error) bool {
+// isUnreadable reports whether an error does not mean damage: the file cannot be read now, or by
+// this user.
+func isUnreadable(err error) bool {
 	var small *buffer.TooSmallError
 	return errors.Is(err, ingest.ErrUnreachable) || errors.Is(err, fs.ErrPermission) || errors.As(err, &small)
 }
 
-// checkWhole makes sure that a file is where its atom says, and has its digest.
+// checkWhole checks that the file exists and has its digest.
 func (v *Verifier) checkWhole(ctx context.Context, file ingest.StoredFile, atom ingest.FileAtom) error {
 	whole, err := v.openWhole(ctx, file, atom)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// wholeFake has a file of 100,000 bytes that is stored whole, nowhere yet.
+// wholeFake returns a whole file of 100,000 bytes without a place.
 func wholeFake(t *testing.T) (*fake, ingest.StoredFile) {
 	w := newFake(t, 100_000)
 	whole := w.file
@@ -22,7 +22,7 @@ func wholeFake(t *testing.T) (*fake, ingest.StoredFile) {
 	return w, whole
 }
 
-// atPath puts the file at a path.
+// atPath writes the file to a path.
 func (w *fake) atPath(t *testing.T, file *ingest.StoredFile) (path string) {
 	t.Helper()
 	folder, err := filepath.EvalSymlinks(t.TempDir())
@@ -46,13 +46,13 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// places are where the bytes of a whole file can be.
+// places has the possible places of a whole file.
 func places(t *testing.T) map[string]func(*fake, *ingest.StoredFile) {
 	return map[string]func(*fake, *ingest.StoredFile){
 		"path": func(w *fake, file *ingest.StoredFile) { w.atPath(t, file) },
 		"row": func(w *fake, file *ingest.StoredFile) {
 			w.atPath(t, file)
-			write(t, w.atom.Locator, []byte("something else: the row comes first"))
+			write(t, w.atom.Locator, []byte("other content: the row has precedence"))
 			w.atom.InRow = true
 		},
 		"store": func(w *fake, file *ingest.StoredFile) {
@@ -65,7 +65,7 @@ func places(t *testing.T) map[string]func(*fake, *ingest.StoredFile) {
 	}
 }
 
-// TestWhole reads a file from each place: all of it, parts of it, and at any byte.
+// TestWhole reads a whole file and parts of it from each place.
 func TestWhole(t *testing.T) {
 	for place, put := range places(t) {
 		t.Run(place, func(t *testing.T) {
@@ -107,7 +107,7 @@ func verified(t *testing.T, r *Reader, file ingest.StoredFile, attested bool) (f
 	return found
 }
 
-// TestWholeDamage: what is wrong with a file at a path is found and named by every way to read it, and none hangs.
+// TestWholeDamage checks that every way to read a file at a path reports its damage.
 func TestWholeDamage(t *testing.T) {
 	later := func(t *testing.T, path string) {
 		if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
@@ -124,17 +124,17 @@ func TestWholeDamage(t *testing.T) {
 		missing  bool
 		replaced bool
 		says     string
-		parts    bool // which cannot notice it
+		parts    bool // parts are read without an error
 	}{
 		"removed": {change: func(t *testing.T, _ *fake, _ *ingest.StoredFile, path string) { os.Remove(path) },
 			missing: true, says: "there is no such file"},
 		"cut": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) { write(t, path, w.content[:9]) },
-			replaced: true, says: "it has 9 bytes, and had 100000"},
+			replaced: true, says: "it has 9 bytes and had 100000"},
 		"written again": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
 			write(t, path, flipped(w.content))
 			later(t, path)
 		}, replaced: true, says: "it has SHA-256"},
-		"rotten": {change: func(t *testing.T, w *fake, file *ingest.StoredFile, path string) {
+		"flipped bit": {change: func(t *testing.T, w *fake, file *ingest.StoredFile, path string) {
 			write(t, path, flipped(w.content))
 			if err := os.Chtimes(path, time.Time{}, file.Modified); err != nil {
 				t.Fatal(err)
@@ -146,7 +146,7 @@ func TestWholeDamage(t *testing.T) {
 			if err := os.Chtimes(path, time.Time{}, file.Modified); err != nil {
 				t.Fatal(err)
 			}
-		}, says: "its name says", parts: true},
+		}, says: "its name claims", parts: true},
 		"a folder": {change: func(t *testing.T, _ *fake, _ *ingest.StoredFile, path string) {
 			os.Remove(path)
 			os.Mkdir(path, 0o700)
@@ -158,7 +158,7 @@ func TestWholeDamage(t *testing.T) {
 				t.Skip(err)
 			}
 		}, replaced: true, says: "not a regular file"},
-		"a folder that became a link": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
+		"a link in the path": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
 			other := filepath.Join(t.TempDir(), "other")
 			os.Rename(filepath.Dir(path), other)
 			if err := os.Symlink(other, filepath.Dir(path)); err != nil {
@@ -169,7 +169,7 @@ func TestWholeDamage(t *testing.T) {
 		"a path of another system": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, _ string) {
 			w.atom.Locator = filepath.Join("D:", "m.gguf")
 		}, missing: true, says: "not an absolute path"},
-		"nowhere": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, _ string) { w.atom.Locator = "" },
+		"no place": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, _ string) { w.atom.Locator = "" },
 			missing: true, says: "neither a payload nor an address nor a path"},
 		"another store": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, _ string) {
 			w.atom.Address = ingest.Address{URI: "fake:gone", Bytes: 100_000}
@@ -204,7 +204,8 @@ func TestWholeDamage(t *testing.T) {
 	}
 }
 
-// TestWholeTouched: a file whose time alone changed is right, and a part of it is given after all of it was hashed.
+// TestWholeTouched checks that a part of a file with another time can be read if its digest is
+// right.
 func TestWholeTouched(t *testing.T) {
 	w, file := wholeFake(t)
 	path := w.atPath(t, &file)
@@ -213,7 +214,8 @@ func TestWholeTouched(t *testing.T) {
 	}
 	r := w.reader(t)
 	var part bytes.Buffer
-	if _, err := r.Open(t.Context(), file).WriteRange(&part, 5, 8); err != nil || !bytes.Equal(part.Bytes(), w.content[5:8]) {
+	_, err := r.Open(t.Context(), file).WriteRange(&part, 5, 8)
+	if err != nil || !bytes.Equal(part.Bytes(), w.content[5:8]) {
 		t.Errorf("%d bytes: %v", part.Len(), err)
 	}
 	if damage := verified(t, r, file, false); len(damage) > 0 {
@@ -221,7 +223,7 @@ func TestWholeTouched(t *testing.T) {
 	}
 }
 
-// TestWholeAttested: a store that vouches for the payload is not read.
+// TestWholeAttested checks that a payload is not read if the store attests its digest.
 func TestWholeAttested(t *testing.T) {
 	w, file := wholeFake(t)
 	places(t)["store"](w, &file)
@@ -240,7 +242,7 @@ func TestWholeAttested(t *testing.T) {
 	}
 }
 
-// TestWholeUnreadable: what this user may not read, or what cannot be asked, says nothing of a file.
+// TestWholeUnreadable checks that an unreachable store is not reported as damage.
 func TestWholeUnreadable(t *testing.T) {
 	w, file := wholeFake(t)
 	places(t)["store"](w, &file)

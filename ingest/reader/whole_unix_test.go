@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestWholePipe: a pipe in place of a file is refused at once. Nobody writes to it.
+// TestWholePipe checks that a pipe at the path is refused without opening it.
 func TestWholePipe(t *testing.T) {
 	w, file := wholeFake(t)
 	path := w.atPath(t, &file)

@@ -13,8 +13,8 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// content finds out the digest of a file: from the catalogue, if the file has not changed, from its name, if that is to
-// be trusted, or from reading the file.
+// content determines the digest of a file: from the catalogue if the file is unchanged, from its
+// name if names are trusted, or by reading the file.
 func (r *run) content(ctx context.Context, f *ingest.File, known knownFile) (c ingest.FileContent, err error) {
 	c.Locator = source.Real(f.Path)
 	switch {
@@ -28,7 +28,8 @@ func (r *run) content(ctx context.Context, f *ingest.File, known knownFile) (c i
 	return c, err
 }
 
-// read computes the digest of a file, which must be what the file's name claims. The file must not change meanwhile.
+// read computes the digest of a file. It refuses a file whose name claims another digest, and one
+// that changes while it is read.
 func (r *run) read(ctx context.Context, f *ingest.File) (digest ingest.Digest, err error) {
 	r.Progress.Begin(f.Path)
 	defer r.Progress.End(f.Path)
@@ -67,7 +68,7 @@ func (r *run) hash(ctx context.Context, file io.ReaderAt, f *ingest.File) (diges
 		r.Progress.BytesRecorded.Add(int64(n))
 		if n < len(part) {
 			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("the file ends here, and had %d bytes: %w", f.Bytes, ingest.ErrChanged)
+				err = fmt.Errorf("the file ends here and had %d bytes: %w", f.Bytes, ingest.ErrChanged)
 			}
 			return digest, &ingest.SourceError{Path: f.Path, Offset: at, Err: err}
 		}
@@ -76,7 +77,7 @@ func (r *run) hash(ctx context.Context, file io.ReaderAt, f *ingest.File) (diges
 	return ingest.Digest(sum.Sum()), nil
 }
 
-// checkUnchanged makes sure that the open file is the one that was parsed, and still the one at its path.
+// checkUnchanged checks that the open file is the one that was parsed, and is still at its path.
 func checkUnchanged(file *os.File, f *ingest.File) error {
 	open, err := file.Stat()
 	if err != nil {

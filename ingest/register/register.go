@@ -1,11 +1,11 @@
 // Package register catalogues model files where they are, without copying them.
 //
-// A registered model has the rows of an ingested one, except for segments: the atom of each file says where the file
-// is. The digest is that of the content: every file is read once. With TrustNames it is what the file's name claims, if
-// the name claims a digest, and the file's row says so.
+// A registered model has the rows of an ingested one, without segments: the atom of each file has
+// its path. Each file is read once, for its digest. With TrustNames, a file whose name claims a
+// digest is not read, and its row says so.
 //
-// Each model is registered in one transaction. After a kill it is registered or it is not, and the next run registers
-// what is missing.
+// Each model is registered in one transaction. After a kill, the next run registers those that are
+// missing.
 package register
 
 import (
@@ -27,19 +27,20 @@ import (
 // Registrar registers models. Its fields are set once, before Run.
 type Registrar struct {
 	Catalog ingest.Catalog
-	// Parse opens a source's files and reads their headers. Trouble with one file is a *SourceError.
+	// Parse opens a source's files and reads their headers. The error of one file is a *SourceError.
 	Parse func(context.Context, ingest.Source) (*ingest.Model, error)
-	// TrustNames takes the digest of a file from its name, where that claims one, and does not read the file.
+	// TrustNames takes the digest of a file from its name if that claims one, and does not read the
+	// file.
 	TrustNames bool
 	Progress   *ingest.Progress
 	Log        *slog.Logger // may be nil
 }
 
-// Report is what a run did.
+// Report describes what a run did.
 type Report struct {
 	Job        int64
 	Registered []Outline
-	Skipped    []ingest.Note // models that are registered or stored and did not change, and files left out on purpose
+	Skipped    []ingest.Note // unchanged registered or stored models, and files that are skipped on purpose
 	Refused    []ingest.Note // files that were refused or failed
 	Warnings   []ingest.Note
 	BytesRead  int64
@@ -52,9 +53,9 @@ type Outline struct {
 	Name  string
 	Files int
 	Bytes int64
-	// Stored says that a complete model has all of the files: it has one more name.
+	// Stored means that a complete model has all of the files, and got another name.
 	Stored bool
-	// Trusted is how many files were not read.
+	// Trusted is the number of files that were not read.
 	Trusted int
 }
 
@@ -65,9 +66,9 @@ type run struct {
 	report Report
 }
 
-// Run registers all sources that were found, one after the other, as the job that request asks for. Trouble with single
-// files is in the report, which is nil if the job could not be opened. An error means that the run could not go on, or
-// that ctx ended; what was registered stays so.
+// Run registers the sources in order, as the job that request asks for. A file that is refused is
+// in the report. An error means that the run could not continue or that ctx ended; registered
+// models stay. The report is nil if the job could not be opened.
 func (g *Registrar) Run(ctx context.Context, request ingest.JobRequest, found ingest.Found) (*Report, error) {
 	begun := time.Now()
 	r := &run{Registrar: g, report: Report{Skipped: found.Skipped, Refused: found.Refused}}
@@ -87,7 +88,7 @@ func (g *Registrar) Run(ctx context.Context, request ingest.JobRequest, found in
 	return &r.report, err
 }
 
-// outcome is how the job ended.
+// outcome returns the outcome of the job.
 func (r *run) outcome(failure error) ingest.Outcome {
 	if failure != nil || len(r.report.Refused) == 0 {
 		return lease.Outcome(failure)
@@ -99,7 +100,7 @@ func (r *run) outcome(failure error) ingest.Outcome {
 	return outcome
 }
 
-// all registers the sources. One that is refused does not stop the others.
+// all registers the sources. A refused one does not stop the others.
 func (r *run) all(ctx context.Context, sources []ingest.Source) error {
 	sizes := make([]int64, len(sources))
 	for i, s := range sources {
@@ -188,14 +189,14 @@ func (r *run) warn(model *ingest.Model) {
 	}
 }
 
-// knownFile is what the catalogue knows of a file at a path, with the size and the time that it has now.
+// knownFile is the catalogue's record of a file with the path, size and time of the one on disk.
 type knownFile struct {
-	ingest.StoredFile // without an ID if it knows nothing
+	ingest.StoredFile // without an ID if there is none
 	trusted           bool
-	lost              bool // its atom says that it is at another path, and it is not there
+	lost              bool // its atom has another path, where the file no longer is
 }
 
-// known asks the catalogue about a file.
+// known looks a file up in the catalogue.
 func (r *run) known(ctx context.Context, f ingest.SourceFile) (k knownFile, err error) {
 	info, err := source.Stat(f.Path, f.Root)
 	if err != nil {
@@ -223,13 +224,13 @@ func (r *run) known(ctx context.Context, f ingest.SourceFile) (k knownFile, err 
 	return k, nil
 }
 
-// look finds out about a registered file from its atom.
+// look completes k, a registered file, from its atom.
 func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error {
 	atom, err := r.Catalog.FileAtom(ctx, k.Atom)
 	if err != nil {
 		return err
 	}
-	if k.trusted = atom.Trusted(); k.trusted && !r.TrustNames { // it is to be read now
+	if k.trusted = atom.Trusted(); k.trusted && !r.TrustNames { // read it now
 		*k = knownFile{}
 		return nil
 	}
@@ -241,8 +242,8 @@ func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error
 	return nil
 }
 
-// skip says why there is nothing to do for a source: a model has its name, if it has one, and all of its files. nil
-// means that there is.
+// skip returns the reason to skip a source: a model has its name, if any, and all of its unchanged
+// files. It returns nil to register the source.
 func (r *run) skip(ctx context.Context, s ingest.Source, files []knownFile) (reason error, err error) {
 	for i := range files {
 		if files[i].ID == 0 || files[i].lost {

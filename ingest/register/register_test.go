@@ -18,8 +18,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
-// home is an empty catalogue and a folder of files.
-type home struct {
+// fixture is an empty catalogue and a folder of files.
+type fixture struct {
 	*testing.T
 	catalog ingest.Catalog
 	folder  string
@@ -28,7 +28,7 @@ type home struct {
 	read    int64 // bytes, by the last run
 }
 
-func newHome(t *testing.T) *home {
+func newFixture(t *testing.T) *fixture {
 	catalog, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -38,11 +38,11 @@ func newHome(t *testing.T) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &home{T: t, catalog: catalog, folder: folder, parse: format.Parser{}.Parse}
+	return &fixture{T: t, catalog: catalog, folder: folder, parse: format.Parser{}.Parse}
 }
 
 // write writes a file, and returns its path.
-func (h *home) write(name, content string) string {
+func (h *fixture) write(name, content string) string {
 	h.Helper()
 	path := filepath.Join(h.folder, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -54,7 +54,7 @@ func (h *home) write(name, content string) string {
 	return path
 }
 
-func (h *home) run(ctx context.Context, paths ...string) (*register.Report, error) {
+func (h *fixture) run(ctx context.Context, paths ...string) (*register.Report, error) {
 	h.Helper()
 	found, err := format.Find(ctx, paths)
 	if err != nil {
@@ -70,8 +70,8 @@ func (h *home) run(ctx context.Context, paths ...string) (*register.Report, erro
 	return report, err
 }
 
-// registers runs and wants numbers of models that are registered, skipped and refused.
-func (h *home) registers(registered, skipped, refused int, paths ...string) *register.Report {
+// registers runs and checks the numbers of registered, skipped and refused models.
+func (h *fixture) registers(registered, skipped, refused int, paths ...string) *register.Report {
 	h.Helper()
 	report, err := h.run(h.Context(), paths...)
 	if err != nil {
@@ -83,7 +83,7 @@ func (h *home) registers(registered, skipped, refused int, paths ...string) *reg
 	return report
 }
 
-func (h *home) models() (all []ingest.Summary) {
+func (h *fixture) models() (all []ingest.Summary) {
 	h.Helper()
 	for m, err := range h.catalog.Models(h.Context()) {
 		if err != nil {
@@ -94,7 +94,7 @@ func (h *home) models() (all []ingest.Summary) {
 	return all
 }
 
-func (h *home) atom(f ingest.StoredFile) ingest.FileAtom {
+func (h *fixture) atom(f ingest.StoredFile) ingest.FileAtom {
 	h.Helper()
 	a, err := h.catalog.FileAtom(h.Context(), f.Atom)
 	if err != nil {
@@ -103,7 +103,7 @@ func (h *home) atom(f ingest.StoredFile) ingest.FileAtom {
 	return a
 }
 
-func (h *home) jobState(id int64) ingest.JobState {
+func (h *fixture) jobState(id int64) ingest.JobState {
 	h.Helper()
 	job, err := h.catalog.Job(h.Context(), id)
 	if err != nil {
@@ -112,9 +112,9 @@ func (h *home) jobState(id int64) ingest.JobState {
 	return job.State
 }
 
-// TestOnce: a file is read once, and not again while it is as it was.
+// TestOnce checks that an unchanged file is not read again.
 func TestOnce(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	path := h.write("a.bin", "content")
 	report := h.registers(1, 0, 0, path)
 	if h.read != 7 || report.BytesRead != 7 || h.jobState(report.Job) != ingest.JobComplete {
@@ -139,9 +139,9 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestLocatorIsReal: the path in the row has no links, so that none is followed later.
+// TestLocatorIsReal checks that links are resolved in the row's path.
 func TestLocatorIsReal(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	path := h.write("real/a.bin", "content")
 	link := filepath.Join(h.folder, "link")
 	if err := os.Symlink(filepath.Dir(path), link); err != nil {
@@ -155,9 +155,9 @@ func TestLocatorIsReal(t *testing.T) {
 	h.registers(0, 1, 0, filepath.Join(link, "a.bin"))
 }
 
-// TestOutside: a link that leads out of the folder that was given is not followed.
+// TestOutside checks that a link out of the given folder is not followed.
 func TestOutside(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -172,16 +172,16 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestTrustNames: only a name that claims the digest is trusted.
+// TestTrustNames checks that only a file whose name claims its digest is not read.
 func TestTrustNames(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	h.trust = true
 	digest := ingest.Sum([]byte("content"))
 	blob := h.write("blobs/sha256-"+digest.String(), "content")
 	plain := h.write(digest.String()+".bin", "other")
 	report := h.registers(2, 0, 0, blob, plain)
 	if h.read != 5 {
-		t.Errorf("%d bytes were read, want those of the file whose name claims nothing", h.read)
+		t.Errorf("%d bytes were read, want those of the file without a digest in its name", h.read)
 	}
 	for i, m := range h.models() {
 		a := h.atom(m.Files[0])
@@ -190,7 +190,7 @@ func TestTrustNames(t *testing.T) {
 		}
 	}
 	h.registers(0, 2, 0, blob, plain)
-	h.trust = false // then what was trusted is read
+	h.trust = false // the trusted file is read now
 	h.registers(1, 1, 0, blob, plain)
 	if h.read != 7 {
 		t.Errorf("%d bytes were read, want those of the blob", h.read)
@@ -204,9 +204,9 @@ func TestTrustNames(t *testing.T) {
 	}
 }
 
-// TestWrongName: content that is not what the name claims is refused, and nothing is registered.
+// TestWrongName checks that a file with another digest than its name claims is refused.
 func TestWrongName(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	path := h.write("blobs/sha256-"+ingest.Sum([]byte("content")).String(), "cont3nt")
 	report := h.registers(0, 0, 1, path)
 	var mismatch *ingest.MismatchError
@@ -218,16 +218,16 @@ func TestWrongName(t *testing.T) {
 	}
 }
 
-// TestChanged: a file that changes between its header and its end is refused.
+// TestChanged checks that a file that changes during the run is refused.
 func TestChanged(t *testing.T) {
-	for name, change := range map[string]func(h *home, path string){
-		"grown":    func(h *home, path string) { h.write("a.bin", "content and more") },
-		"cut":      func(h *home, path string) { h.write("a.bin", "con") },
-		"replaced": func(h *home, path string) { os.Rename(h.write("b.bin", "content"), path) },
-		"removed":  func(h *home, path string) { os.Remove(path) },
+	for name, change := range map[string]func(h *fixture, path string){
+		"grown":    func(h *fixture, path string) { h.write("a.bin", "content and more") },
+		"cut":      func(h *fixture, path string) { h.write("a.bin", "con") },
+		"replaced": func(h *fixture, path string) { os.Rename(h.write("b.bin", "content"), path) },
+		"removed":  func(h *fixture, path string) { os.Remove(path) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHome(t)
+			h := newFixture(t)
 			path := h.write("a.bin", "content")
 			h.parse = func(ctx context.Context, s ingest.Source) (*ingest.Model, error) {
 				m, err := format.Parser{}.Parse(ctx, s)
@@ -245,9 +245,9 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestInterrupted: what is registered stays, the job is open, and the same command goes on.
+// TestInterrupted checks that registered models stay, and that the same command continues the job.
 func TestInterrupted(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	var paths []string
 	for i := range 3 {
 		paths = append(paths, h.write(fmt.Sprintf("%d.bin", i), fmt.Sprint("content ", i)))
@@ -271,9 +271,10 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestCopies: of two copies of a file, the row says where one of them is; when that one goes, where the other is.
+// TestCopies checks that the row has the path of one copy of a file, and of the other when that is
+// removed.
 func TestCopies(t *testing.T) {
-	h := newHome(t)
+	h := newFixture(t)
 	a, b := h.write("a.bin", "content"), h.write("b.bin", "content")
 	earlier := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(a, earlier, earlier); err != nil {
@@ -293,7 +294,7 @@ func TestCopies(t *testing.T) {
 		t.Errorf("%d bytes read, %s", h.read, h.atom(h.models()[0].Files[0]).Locator)
 	}
 	h.registers(0, 1, 0, a)
-	// what is known of a file does not hold once the file changes, between the look at it and its header
+	// a file that changes between the lookup and its header is read
 	h.registers(1, 0, 0, h.write("b.bin", "content"))
 	os.Remove(b)
 	h.parse = func(ctx context.Context, s ingest.Source) (*ingest.Model, error) {

@@ -7,8 +7,8 @@ import (
 	"os/exec"
 )
 
-// migration measures moving payloads out of the rows of an embedded catalogue, to a folder and to a server that
-// discards, against ingesting the same bytes there.
+// migration compares moving payloads from the rows of an embedded catalogue to a folder, and to a
+// server that discards them, with ingesting the same bytes there.
 func (b *bench) migration(ctx context.Context) error {
 	model, err := b.model()
 	if err != nil {
@@ -32,7 +32,7 @@ func (b *bench) migration(ctx context.Context) error {
 		return []string{"env", "AZURE_STORAGE_KEY=" + benchKey, b.ingest, "migrate", "segments", "--to", to, "--quiet",
 			"--catalog", "sqlite:" + b.path("catalog/catalog.db")}
 	}
-	// Each migration begins with a copy of the catalogue, which is written to the disk before the clock starts.
+	// Each migration starts with a copy of the catalogue, synced before the clock starts.
 	restore := func() error {
 		if err := b.resetServer(ctx, address, false); err != nil {
 			return err

@@ -69,7 +69,7 @@ func parseAddress(address string) (*place, error) {
 	return p, p.finish(path)
 }
 
-// InContainer returns an address with a container where it names none, and as it is otherwise.
+// InContainer adds a container to an address without one.
 func InContainer(address, container string) (string, error) {
 	p, err := parseAddress(address)
 	if err != nil || !p.unnamed {

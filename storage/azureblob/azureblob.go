@@ -50,12 +50,12 @@ type Settings struct {
 	Tier    string        // hot, cool, cold or archive; the account's default if empty
 	Workers int           // number of concurrent calls, for which connections are kept; 8 if zero or less
 	Stall   time.Duration // a connection is dropped if no byte moves for so long; 90 s if zero or less
-	// BlockBytes is the size of the blocks in which PutFile sends a file; 8 MiB if zero or less. It grows
-	// for a file that would have too many blocks.
+	// BlockBytes is the size of PutFile's blocks; 8 MiB if zero or less. Very large files get larger
+	// blocks.
 	BlockBytes int64
 	Policy     storage.Policy // for retries
-	// CapMbps limits payload bytes in both directions together, in megabits (1,000,000 bits) per second;
-	// no limit if zero or less. It is an average over seconds. Retries count.
+	// CapMbps limits payload bytes in both directions together, in megabits (1,000,000 bits) per
+	// second; no limit if zero or less. It is an average over seconds. Retries count.
 	CapMbps float64
 }
 

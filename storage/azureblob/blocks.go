@@ -15,19 +15,19 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The service's limits for a blob that is sent in blocks.
+// The service's limits for block blobs.
 const (
 	maxBlocks     = 50_000
 	maxBlockBytes = 4_000 << 20
 	maxFileBytes  = maxBlocks * maxBlockBytes
 )
 
-// blockBytes returns the size of the blocks of a file: the wanted one, or as many whole MiB as it
-// takes to stay within 50,000 blocks.
+// blockBytes returns the block size for a file: the wanted one, or the number of whole MiB that
+// needs no more than 50,000 blocks.
 func blockBytes(size, wanted int64) (int64, error) {
 	if size > maxFileBytes {
 		return 0, fmt.Errorf(
-			"the file has %d bytes, and a blob takes at most %d (50,000 blocks of 4,000 MiB): it can only be stored in segments",
+			"the file has %d bytes, and a blob takes at most %d (50,000 blocks of 4,000 MiB): store it in segments",
 			size,
 			int64(maxFileBytes),
 		)
@@ -38,10 +38,9 @@ func blockBytes(size, wanted int64) (int64, error) {
 	return min(wanted, maxBlockBytes), nil
 }
 
-// blockID names a block by everything that decides what is in it: the file's digest, the size of
-// blocks, the block's place, and the checksum with which the service accepted it. So a block that
-// is there under this name is the one that would be sent, no matter who sent it, and from which
-// file.
+// blockID identifies a block by its content: the file's digest, the block size, the block's index,
+// and the checksum that the service verified. A staged block with this ID is therefore the one to
+// send.
 func blockID(file ingest.Digest, size int64, index int, crc uint64) string {
 	id := append([]byte(nil), file[:]...)
 	id = binary.BigEndian.AppendUint64(id, uint64(size))
@@ -50,7 +49,7 @@ func blockID(file ingest.Digest, size int64, index int, crc uint64) string {
 	return base64.StdEncoding.EncodeToString(id)
 }
 
-// staged returns the blocks that an earlier attempt has left, with their sizes.
+// staged returns the sizes of uncommitted blocks by ID.
 func (s *Store) staged(ctx context.Context, name string) (map[string]int64, error) {
 	answer, err := s.container.NewBlockBlobClient(name).GetBlockList(ctx, blockblob.BlockListTypeUncommitted, nil)
 	if err != nil {
@@ -68,7 +67,7 @@ func (s *Store) staged(ctx context.Context, name string) (map[string]int64, erro
 	return found, nil
 }
 
-// stage sends one block, and a second time if the container had to be made for it.
+// stage sends one block. If the container is missing, it creates it and sends the block again.
 func (s *Store) stage(ctx context.Context, name, id string, crc uint64, block []byte) error {
 	err := s.stageOnce(ctx, name, id, crc, block)
 	if !s.mayMakeContainer(err) {
@@ -89,7 +88,7 @@ func (s *Store) stageOnce(ctx context.Context, name, id string, crc uint64, bloc
 	return s.received("send a block of", name, answer.ContentCRC64, crc)
 }
 
-// received compares the checksum that the service says it has received with the one that was sent.
+// received compares the checksum in the service's answer with the one that was sent.
 func (s *Store) received(act, name string, got []byte, sent uint64) error {
 	if len(got) == 0 || base64.StdEncoding.EncodeToString(got) == crcText(sent) {
 		return nil
@@ -102,7 +101,7 @@ func (s *Store) received(act, name string, got []byte, sent uint64) error {
 	}
 }
 
-// commit makes the blob out of its blocks. Until then nobody sees any of them.
+// commit creates the blob from its blocks.
 func (s *Store) commit(
 	ctx context.Context,
 	name string,
@@ -123,9 +122,9 @@ func (s *Store) commit(
 	return s.address(name, size, answer.ETag, answer.LastModified), nil
 }
 
-// discard removes the uncommitted blocks of a blob that is not there. The service does so when a
-// block list is committed; the one that is committed here is empty, the blob says nothing of a
-// digest, and it is removed at once.
+// discard removes the uncommitted blocks of a blob that does not exist. The service does so when a
+// block list is committed, so discard commits an empty one, and deletes the resulting blob, which
+// has no digest.
 func (s *Store) discard(ctx context.Context, name string) error {
 	c := s.container.NewBlockBlobClient(name)
 	answer, err := c.CommitBlockList(ctx, nil, &blockblob.CommitBlockListOptions{
@@ -133,7 +132,7 @@ func (s *Store) discard(ctx context.Context, name string) error {
 	})
 	if err != nil {
 		if err = s.failed(ctx, "discard the blocks of", name, err); isTaken(err) {
-			return nil // another writer has put the blob by now, which has discarded them too
+			return nil // another writer created the blob, which also discarded the blocks
 		}
 		return err
 	}

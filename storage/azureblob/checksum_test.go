@@ -152,7 +152,7 @@ func TestServiceChecksEachUpload(t *testing.T) {
 		err,
 		bloberror.CRC64Mismatch,
 	) {
-		t.Errorf("a block with a checksum that is not its own: %v", err)
+		t.Errorf("a block with a wrong checksum: %v", err)
 	}
 }
 
@@ -164,7 +164,7 @@ func (c *checkingService) wantAccepted(t *testing.T, name string, want []byte) {
 	}
 }
 
-// wantBlocks wants each block of a file to be there.
+// wantBlocks checks that each block of a file was accepted.
 func (c *checkingService) wantBlocks(t *testing.T, file []byte, size int) {
 	t.Helper()
 	for i := 0; i*size < len(file); i++ {

@@ -15,15 +15,15 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// PutFile stores the first size bytes of file, whose digest it is, as one blob, under name; see
-// ingest.FileStore. Where another content has the name, the digest is added to it. Without a name, the
-// blob is named by its digest. PutFile tries its requests again by itself. The file is read once, in
-// order, and sent in blocks, several at once. Blocks that an interrupted attempt has sent are not sent
-// again. A file that turns out to have another digest is refused before anybody can see it.
+// PutFile stores the first size bytes of file as one blob with the given name; see
+// ingest.FileStore. If a blob of that name has other content, the digest is appended to the name.
+// Without a name, the digest is the name. PutFile retries transient errors. It reads the file once,
+// in order, and sends several blocks at a time. It does not send blocks again that an interrupted
+// call has sent. If the file has another digest, no blob is created.
 //
-// Memory is nine blocks of 8 MiB, with the settings' defaults. The service takes 50,000 blocks, so
-// beyond 390 GiB blocks grow, and fewer of them are held; beyond 1.7 TiB it is two of them, the
-// 50,000th part of the file each.
+// With the default settings, PutFile needs memory for nine blocks of 8 MiB. The service takes
+// 50,000 blocks, so blocks grow beyond 390 GiB, and fewer of them are in memory; beyond 1.7 TiB
+// there are two, each the 50,000th part of the file.
 func (s *Store) PutFile(
 	ctx context.Context,
 	name string,
@@ -59,26 +59,26 @@ func (f *sending) send(ctx context.Context) (ingest.Address, error) {
 		return f.whole(ctx)
 	}
 	address, err := f.inBlocks(ctx)
-	if refused(err, bloberror.InvalidBlobOrBlock, bloberror.InvalidBlockID) { // blocks whose names do not go with ours
+	if refused(err, bloberror.InvalidBlobOrBlock, bloberror.InvalidBlockID) { // blocks with names of another length
 		if err := f.clear(ctx); err != nil {
 			return ingest.Address{}, err
 		}
 		return f.inBlocks(ctx)
 	}
-	if refused(err, bloberror.InvalidBlockList) { // somebody discarded ours
+	if refused(err, bloberror.InvalidBlockList) { // our blocks were discarded
 		return f.inBlocks(ctx)
 	}
 	return address, err
 }
 
-// otherContentError says that a blob which is not to be written over is not the file, as far as it says itself.
+// otherContentError means that a blob of this name has other content, by its size or metadata.
 type otherContentError struct{ url string }
 
 func (e *otherContentError) Error() string {
-	return e.url + " holds something else, by its size or its metadata, and is not written over"
+	return e.url + " has other content, by its size or metadata, and is not overwritten"
 }
 
-// mayReplace refuses a blob that is there and is not the file, if the name is not made of its digest.
+// mayReplace refuses to replace a blob that is named like the file and has other content.
 func (f *sending) mayReplace(there *present) error {
 	if !f.named || there == nil || there.holds(f.digest, f.size) {
 		return nil
@@ -90,7 +90,7 @@ func (f *sending) mayReplace(there *present) error {
 type sending struct {
 	*Store
 	name   string
-	named  bool // like the file, and not by the digest
+	named  bool // like the file, not by the digest
 	digest ingest.Digest
 	file   io.ReaderAt
 	size   int64
@@ -106,7 +106,7 @@ func tried[T any](ctx context.Context, s *Store, request func() (T, error)) (res
 	return result, err
 }
 
-// whole sends a file that is no longer than a block.
+// whole sends a file of at most one block.
 func (f *sending) whole(ctx context.Context) (ingest.Address, error) {
 	payload := make([]byte, f.size)
 	if err := f.read(payload, 0); err != nil {
@@ -152,8 +152,7 @@ func (f *sending) inBlocks(ctx context.Context) (ingest.Address, error) {
 	return f.finish(ctx, ids, there)
 }
 
-// finish commits the blocks. A commit whose answer was lost meets its own blob when it is tried
-// again.
+// finish commits the blocks. The retry of a commit whose answer was lost finds its own blob.
 func (f *sending) finish(ctx context.Context, ids []string, there *present) (ingest.Address, error) {
 	for contest := 1; ; contest++ {
 		address, err := tried(ctx, f.Store, func() (ingest.Address, error) {
@@ -178,9 +177,9 @@ func (f *sending) finish(ctx context.Context, ids []string, there *present) (ing
 	}
 }
 
-// clear makes way for our blocks, once the file is known to be the right one. Blocks can only be
-// discarded by writing the blob, so where one is there it stays, no matter what it holds, until a
-// person has looked.
+// clear discards the uncommitted blocks of another program, after checking the digest of the file.
+// The service discards blocks only when the blob is written, so clear does nothing if a blob
+// exists.
 func (f *sending) clear(ctx context.Context) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(f.file, 0, f.size)); err != nil {
@@ -193,8 +192,8 @@ func (f *sending) clear(ctx context.Context) error {
 		there, err := f.look(ctx, f.name)
 		if err == nil && there != nil && !there.holds(f.digest, f.size) {
 			err = fmt.Errorf(
-				"%s holds something else, and blocks of another program beside it, which are in the way of ours: "+
-					"remove the blob if nobody needs it, or wait a week until the service has removed the blocks",
+				"%s has other content, and uncommitted blocks of another program that cannot be committed with ours: "+
+					"remove the blob if it is not needed, or wait a week until the service removes the blocks",
 				there.URI,
 			)
 		}
@@ -206,7 +205,7 @@ func (f *sending) clear(ctx context.Context) error {
 	return err
 }
 
-// at is the address of a blob that may not be there.
+// at returns the address of a blob; p may be nil.
 func (p *present) at() ingest.Address {
 	if p == nil {
 		return ingest.Address{}
@@ -214,22 +213,22 @@ func (p *present) at() ingest.Address {
 	return p.Address
 }
 
-// block of a file that a worker is to send.
+// block is a block of a file to send.
 type block struct {
 	id   string
 	crc  uint64
 	data []byte
 }
 
-// stageAll reads and hashes the file and sends the blocks that are not staged yet. It returns the
-// names of all.
+// stageAll reads and hashes the file, and sends the blocks that are not staged yet. It returns the
+// IDs of all.
 func (f *sending) stageAll(ctx context.Context, staged map[string]int64) ([]string, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	blocks := make(chan block)
 	buffers := f.buffers()
 	free := make(chan []byte, buffers)
 	for range buffers {
-		free <- nil // made when it is first needed
+		free <- nil // allocated on first use
 	}
 	var ids []string
 	group.Go(func() error {
@@ -254,17 +253,17 @@ func (f *sending) stageAll(ctx context.Context, staged map[string]int64) ([]stri
 	return ids, err
 }
 
-// fileWorkers is how many blocks of a file are sent at once, at most.
+// fileWorkers is the maximum number of blocks of a file that are sent at once.
 const fileWorkers = 8
 
-// buffers is how many blocks are in memory: one is read, the others are sent.
+// buffers returns the number of blocks in memory: one is read while the others are sent.
 func (f *sending) buffers() int {
 	workers := min(f.workers, fileWorkers)
 	return max(2, int(min(int64(workers)+1, int64(workers+1)*f.Store.block/f.block)))
 }
 
-// readAll gives the blocks that are not staged to the workers, and fails at the end if the file is
-// another one.
+// readAll passes the blocks that are not staged to the workers. It returns a *MismatchError at the
+// end if the file has another digest.
 func (f *sending) readAll(
 	ctx context.Context,
 	staged map[string]int64,

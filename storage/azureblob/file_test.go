@@ -22,7 +22,7 @@ func isCommit(r *http.Request) bool {
 	return r.Method == http.MethodPut && r.URL.Query().Get("comp") == "blocklist"
 }
 
-// counting counts the blocks that reach Azurite, and asks next for what to do.
+// counting counts the blocks that reach Azurite, and calls next.
 func counting(n *atomic.Int64, next func(*http.Request) deed) func(*http.Request) deed {
 	return func(r *http.Request) deed {
 		var d deed
@@ -41,7 +41,7 @@ func fileStore(t *testing.T, p *proxyServer) *Store {
 	clearEnvironment(t)
 	settings := Settings{BlockBytes: 64 << 10, Workers: 3, Policy: quick}
 	s := openStore(t, throughHost(t, p.host)+"/"+newContainer(), settings)
-	if err := s.makeContainer(t.Context()); err != nil { // so that no block is sent in vain
+	if err := s.makeContainer(t.Context()); err != nil { // otherwise the first blocks fail
 		t.Fatal(err)
 	}
 	return s
@@ -52,7 +52,7 @@ func TestPutFile(t *testing.T) {
 	s := fileStore(t, newProxy(t, counting(&blocks, nil)))
 	for size, want := range map[int]int64{0: 0, 1: 0, 64 << 10: 0, 64<<10 + 1: 2, 1 << 20: 16, 1<<20 + 7: 17} {
 		content := randomBytes(size, uint64(size))
-		for _, n := range []int64{want, 0} { // the second time nothing is sent
+		for _, n := range []int64{want, 0} { // the second call sends nothing
 			blocks.Store(0)
 			address, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), int64(size))
 			if err != nil {
@@ -87,8 +87,8 @@ func TestPutFileFaults(t *testing.T) {
 	}
 }
 
-// TestPutFileResumes breaks an upload off for good and checks that another one sends only what is
-// missing.
+// TestPutFileResumes interrupts an upload, and checks that another one sends only the missing
+// blocks.
 func TestPutFileResumes(t *testing.T) {
 	var blocks atomic.Int64
 	broken := true
@@ -102,26 +102,26 @@ func TestPutFileResumes(t *testing.T) {
 	content := randomBytes(2<<20, 4)
 	digest := ingest.Sum(content)
 	if _, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content))); err == nil {
-		t.Fatal("the upload was not broken off")
+		t.Fatal("the upload was not interrupted")
 	}
 	sent := blocks.Load()
 	if _, err := s.head(t.Context(), payloadName(digest)); !isMissing(err) {
-		t.Errorf("an unfinished file is seen: %v", err)
+		t.Errorf("an unfinished file is visible: %v", err)
 	}
 	broken = false
 	address, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What the other workers had under way when one failed may have been cut off.
+	// Blocks that the other workers were sending may be lost.
 	if extra := blocks.Load() - 32; extra < 0 || extra > 2 {
 		t.Errorf("%d blocks before and %d after: want 32 together", sent, blocks.Load()-sent)
 	}
 	wantStored(t, s, address, content)
 }
 
-// TestPutFileRefusesAnotherFile checks that neither a wrong file nor blocks that one has left come
-// to be seen.
+// TestPutFileRefusesAnotherFile checks that a file with another digest is not stored, nor blocks of
+// it.
 func TestPutFileRefusesAnotherFile(t *testing.T) {
 	var blocks atomic.Int64
 	s := fileStore(t, newProxy(t, counting(&blocks, nil)))
@@ -140,7 +140,7 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 			t.Errorf("another file of %d bytes: %v", size, err)
 		}
 		if _, err := s.head(t.Context(), payloadName(digest)); !isMissing(err) {
-			t.Errorf("another file of %d bytes is seen under the digest: %v", size, err)
+			t.Errorf("another file of %d bytes is stored under the digest: %v", size, err)
 		}
 	}
 	blocks.Store(0)
@@ -148,7 +148,7 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := blocks.Load(); n < 1 || n > 3 { // the wrong one, and what was under way when it was found out
+	if n := blocks.Load(); n < 1 || n > 3 { // the wrong one, and those that were being sent
 		t.Errorf("%d blocks were sent, and one was wrong", n)
 	}
 	wantStored(t, s, address, content)
@@ -158,24 +158,26 @@ func TestPutFileRefusesAnotherFile(t *testing.T) {
 	}
 }
 
-// TestPutFileAmongForeignBlocks checks that blocks of another program, whose names are of another
-// length, do not stand in the way for the week that the service keeps them.
+// TestPutFileAmongForeignBlocks checks that uncommitted blocks of another program, with IDs of
+// another length, are discarded.
 func TestPutFileAmongForeignBlocks(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 6)
 	digest := ingest.Sum(content)
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+	block := streaming.NopCloser(strings.NewReader("foreign"))
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", block, nil); err != nil {
 		t.Fatal(err)
 	}
 	wrong := bytes.Clone(content)
 	wrong[5]++
 	var mismatch *ingest.MismatchError
-	if _, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(wrong), int64(len(wrong))); !errors.As(err, &mismatch) {
+	_, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(wrong), int64(len(wrong)))
+	if !errors.As(err, &mismatch) {
 		t.Errorf("another file: %v", err)
 	}
 	if left, err := s.staged(t.Context(), payloadName(digest)); err != nil || len(left) != 1 {
-		t.Errorf("for the sake of a wrong file, the blocks of another program were discarded: %v, %v", left, err)
+		t.Errorf("a wrong file discarded the blocks of another program: %v, %v", left, err)
 	}
 	address, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content)))
 	if err != nil {
@@ -184,8 +186,8 @@ func TestPutFileAmongForeignBlocks(t *testing.T) {
 	wantStored(t, s, address, content)
 }
 
-// TestPutFileBesideForeignBlocks: where a blob is there, foreign blocks are not discarded, because
-// that would write it.
+// TestPutFileBesideForeignBlocks checks that foreign blocks of an existing blob are not discarded,
+// because that would overwrite the blob.
 func TestPutFileBesideForeignBlocks(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 12)
@@ -195,7 +197,8 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := s.container.NewBlockBlobClient(payloadName(digest))
-	if _, err := foreign.StageBlock(t.Context(), "QUJD", streaming.NopCloser(strings.NewReader("foreign")), nil); err != nil {
+	block := streaming.NopCloser(strings.NewReader("foreign"))
+	if _, err := foreign.StageBlock(t.Context(), "QUJD", block, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.PutFile(t.Context(), "", digest, bytes.NewReader(content), int64(len(content))); err == nil ||
@@ -207,12 +210,12 @@ func TestPutFileBesideForeignBlocks(t *testing.T) {
 	}
 }
 
-// TestPutFileMeanwhile: before its blocks are committed, somebody else writes the blob, and wrong;
-// or discards the blocks.
-func TestPutFileMeanwhile(t *testing.T) {
+// TestPutFileConcurrently lets another program write other content, or discard the blocks, before
+// the commit.
+func TestPutFileConcurrently(t *testing.T) {
 	content := randomBytes(1<<20, 13)
 	digest := ingest.Sum(content)
-	for name, meanwhile := range map[string]func(s *Store) error{
+	for name, change := range map[string]func(s *Store) error{
 		"written": func(s *Store) error {
 			_, err := s.send(t.Context(), plainUpload(digest, []byte("of another program"), metadata{}), nil)
 			return err
@@ -224,7 +227,7 @@ func TestPutFileMeanwhile(t *testing.T) {
 			var commits atomic.Int64
 			s := fileStore(t, newProxy(t, func(r *http.Request) deed {
 				if isCommit(r) && commits.Add(1) == 1 {
-					if err := meanwhile(direct); err != nil {
+					if err := change(direct); err != nil {
 						t.Error(err)
 					}
 				}
@@ -240,8 +243,8 @@ func TestPutFileMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPutFileOverDamage checks that a blob that is not what its name says is written over, and that
-// a file that two callers send at once is stored.
+// TestPutFileOverDamage checks that a damaged blob is replaced, and that two callers can send a
+// file at the same time.
 func TestPutFileOverDamage(t *testing.T) {
 	s := fileStore(t, newProxy(t, func(*http.Request) deed { return nil }))
 	content := randomBytes(1<<20, 7)
@@ -275,7 +278,7 @@ func TestBlockBytes(t *testing.T) {
 			t.Errorf("%d bytes: blocks of %d, %v", test.size, got, err)
 		}
 		if err == nil && (test.size+got-1)/got > maxBlocks {
-			t.Errorf("%d bytes make too many blocks of %d", test.size, got)
+			t.Errorf("%d bytes need too many blocks of %d", test.size, got)
 		}
 	}
 	if _, err := (&Store{}).PutFile(t.Context(), "", ingest.Digest{}, nil, maxFileBytes+1); err == nil ||
@@ -284,8 +287,8 @@ func TestBlockBytes(t *testing.T) {
 	}
 }
 
-// TestFileBuffers: however large the blocks are, no more of them are held than two, or than what
-// was to be held.
+// TestFileBuffers checks that large blocks need no more memory than small ones, or that of two
+// blocks.
 func TestFileBuffers(t *testing.T) {
 	for _, test := range []struct {
 		workers    int
@@ -293,7 +296,8 @@ func TestFileBuffers(t *testing.T) {
 		want, most int64
 	}{
 		{8, 8 << 20, 9, 72 << 20}, {64, 8 << 20, 9, 72 << 20}, {3, 8 << 20, 4, 32 << 20}, {1, 8 << 20, 2, 16 << 20},
-		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20}, {8, maxBlockBytes, 2, 2 * maxBlockBytes},
+		{8, 9 << 20, 8, 72 << 20}, {8, 21 << 20, 3, 72 << 20}, {8, 36 << 20, 2, 72 << 20},
+		{8, maxBlockBytes, 2, 2 * maxBlockBytes},
 	} {
 		f := &sending{Store: &Store{workers: test.workers, block: 8 << 20}, block: test.block}
 		if n := int64(f.buffers()); n != test.want || n*test.block > test.most {
@@ -305,13 +309,14 @@ func TestFileBuffers(t *testing.T) {
 func TestBlockIDs(t *testing.T) {
 	a, b := ingest.Sum([]byte("a")), ingest.Sum([]byte("b"))
 	ids := map[string]bool{}
-	for _, id := range []string{blockID(a, 8, 0, 1), blockID(b, 8, 0, 1), blockID(a, 9, 0, 1), blockID(a, 8, 1, 1), blockID(a, 8, 0, 2)} {
+	for _, id := range []string{blockID(a, 8, 0, 1), blockID(b, 8, 0, 1), blockID(a, 9, 0, 1), blockID(a, 8, 1, 1),
+		blockID(a, 8, 0, 2)} {
 		ids[id] = true
 		if len(id) != 72 {
 			t.Errorf("%d characters in %s", len(id), id)
 		}
 	}
 	if len(ids) != 5 {
-		t.Error("different blocks have one name")
+		t.Error("different blocks have the same ID")
 	}
 }

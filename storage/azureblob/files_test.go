@@ -12,7 +12,8 @@ func TestFiles(t *testing.T) {
 	storetest.Files(t, func(t *testing.T) ingest.FileStore { return fresh(t, Settings{}) })
 }
 
-// A blob that another program wrote under the file's name stays as it is.
+// TestPutFileBesideAnother checks that a blob of another program with the file's name does not
+// change.
 func TestPutFileBesideAnother(t *testing.T) {
 	s := fresh(t, Settings{})
 	if err := s.makeContainer(t.Context()); err != nil {
@@ -32,7 +33,7 @@ func TestPutFileBesideAnother(t *testing.T) {
 		wantStored(t, s, address, ours)
 		got := make([]byte, size)
 		if _, err := client.DownloadBuffer(t.Context(), got, nil); err != nil || string(got) != string(theirs) {
-			t.Errorf("the blob of the other program is not as it was: %v", err)
+			t.Errorf("the blob of the other program changed: %v", err)
 		}
 	}
 }

@@ -17,13 +17,13 @@ import (
 
 const killedSize = 4 << 20 // 64 blocks
 
-// uploader is the store that files are put into.
+// uploader opens the store for the uploads.
 func uploader(t *testing.T, address string) *Store {
 	t.Helper()
 	return openStore(t, address, Settings{BlockBytes: 64 << 10, Workers: 3, Policy: quick, CapMbps: 1e6})
 }
 
-// TestKilledChild is the upload that TestKill kills; it does nothing by itself.
+// TestKilledChild is the upload that TestKill kills.
 func TestKilledChild(t *testing.T) {
 	address, path := os.Getenv("INGEST_TEST_KILL_ADDRESS"), os.Getenv("INGEST_TEST_KILL_FILE")
 	if address == "" {
@@ -40,9 +40,8 @@ func TestKilledChild(t *testing.T) {
 	}
 }
 
-// TestKill kills a process between two blocks, again and again, and counts the blocks: no block
-// that had been accepted is sent again, but for those whose answers the process did not live to
-// see.
+// TestKill kills a process between two blocks repeatedly, and counts the blocks. Only blocks whose
+// answers were lost are sent again.
 func TestKill(t *testing.T) {
 	clearEnvironment(t)
 	var blocks atomic.Int64
@@ -74,7 +73,7 @@ func TestKill(t *testing.T) {
 		select {
 		case <-reached:
 		case <-time.After(30 * time.Second):
-			t.Error("the child did not come so far")
+			t.Error("the child ended too early")
 		}
 		_ = child.Process.Kill()
 		_ = child.Wait()
@@ -89,8 +88,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Each kill may cost the blocks that the workers had under way, and the first start finds no
-	// container.
+	// Each kill may lose the blocks that the workers were sending, and at first there is no container.
 	t.Logf("64 blocks: %d before the last start, %d after it, %d commits", before, blocks.Load()-before, commits.Load())
 	if extra := blocks.Load() - 64; extra < 0 || extra > 4*3 || commits.Load() != 1 {
 		t.Errorf("%d blocks were sent for 64, and %d commits", blocks.Load(), commits.Load())

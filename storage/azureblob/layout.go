@@ -83,12 +83,12 @@ func positionName(p ingest.Key) string {
 	return fmt.Sprintf("%d/%d/%d.bin", p.Model, p.Layer, p.Ordinal)
 }
 
-// fileNames are the names of blobs that are named like a file. They have no folder, as all others but the owner's
-// record have.
+// fileNames matches the names of blobs that are named like a file. Except for the owner's record,
+// all other names have a folder.
 var fileNames = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,299}$`)
 
-// fileName is the blob of a file of this name: what a URL would escape is an underscore, and of a long name it is the
-// end.
+// fileName returns the blob name for a file name. It replaces characters that a URL escapes by
+// underscores, and keeps the last 300 characters.
 func fileName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if r < 0x80 && fileNames.MatchString("x"+string(r)) {

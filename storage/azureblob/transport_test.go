@@ -59,9 +59,9 @@ func (endless) ReadAt(p []byte, _ int64) (int, error) {
 	return len(p), nil
 }
 
-// TestPutFileIsFrugal sends a file in many blocks and counts what is allocated meanwhile, by
-// everybody.
-func TestPutFileIsFrugal(t *testing.T) {
+// TestPutFileMemory sends a file in many blocks and measures the memory that all goroutines
+// allocate.
+func TestPutFileMemory(t *testing.T) {
 	clearEnvironment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

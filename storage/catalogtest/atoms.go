@@ -10,7 +10,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// atom makes a row of Atoms as another program does, and returns it as the catalogue reads it.
+// atom inserts a row of Atoms as another program does, and returns it as the catalogue reads it.
 func (r *run) atom(digest ingest.Digest, locator, metadata string, references int) ingest.FileAtom {
 	r.Helper()
 	var path any
@@ -24,7 +24,7 @@ func (r *run) atom(digest ingest.Digest, locator, metadata string, references in
 	return a
 }
 
-// exec and count are those of ByHand, which want arguments with names.
+// exec and count call ByHand with named arguments.
 func (r *run) exec(statement string, args ...any) {
 	r.Helper()
 	byHand(r.T, r.Catalog).Exec(r.T, statement, named(args)...)
@@ -42,7 +42,7 @@ func named(args []any) []any {
 	return args
 }
 
-// refer has n rows of jobs refer to an atom, and makes them.
+// refer inserts n rows that refer to an atom.
 func (r *run) refer(a ingest.FileAtom, n int) {
 	r.Helper()
 	for i := range n {
@@ -53,13 +53,13 @@ func (r *run) refer(a ingest.FileAtom, n int) {
 	}
 }
 
-// references are the rows of jobs that refer to an atom.
+// references counts the rows of jobs that refer to an atom.
 func (r *run) references(id int64) int64 {
 	r.Helper()
 	return r.count(`SELECT COUNT(*) FROM IngestionJobAtoms WHERE AtomId = @p1`, id)
 }
 
-// place wants an atom to be placed, and the same answer when it is placed once more.
+// place places an atom twice, and checks that both answers are the same.
 func (r *run) place(a ingest.FileAtom, place ingest.AtomPlace) ingest.FileAtom {
 	r.Helper()
 	first, changed, err := r.PlaceAtom(r.Context(), r.lease, a, place)
@@ -75,7 +75,7 @@ func (r *run) place(a ingest.FileAtom, place ingest.AtomPlace) ingest.FileAtom {
 	return first
 }
 
-// show is an atom as a text that tells it from others.
+// show returns an atom as text.
 func show(a ingest.FileAtom) string {
 	a.Address.Modified = a.Address.Modified.UTC()
 	return fmt.Sprintf("%+v", a)
@@ -88,7 +88,7 @@ func (r *run) fileAtom(id int64) ingest.FileAtom {
 	return a
 }
 
-// unplaced wants an atom not to be placed, and its row to be as it was.
+// unplaced checks that an atom is not placed and its row does not change.
 func (r *run) unplaced(what string, a ingest.FileAtom, place ingest.AtomPlace) {
 	r.Helper()
 	before := r.fileAtom(a.ID)
@@ -98,20 +98,20 @@ func (r *run) unplaced(what string, a ingest.FileAtom, place ingest.AtomPlace) {
 	want(r.T, what, show(r.fileAtom(a.ID)), show(before))
 }
 
-// refused wants two atoms not to become one, and both to be as they were.
-func (r *run) refused(liar, twin ingest.FileAtom, place ingest.AtomPlace) {
+// refused checks that two atoms are not merged and do not change.
+func (r *run) refused(wrong, right ingest.FileAtom, place ingest.AtomPlace) {
 	r.Helper()
-	liar, twin = r.fileAtom(liar.ID), r.fileAtom(twin.ID)
-	_, changed, err := r.PlaceAtom(r.Context(), r.lease, liar, place)
+	wrong, right = r.fileAtom(wrong.ID), r.fileAtom(right.ID)
+	_, changed, err := r.PlaceAtom(r.Context(), r.lease, wrong, place)
 	var clash *ingest.AtomClashError
 	if changed || !errors.As(err, &clash) {
 		r.Fatalf("error is %v, want one about a clash", err)
 	}
-	want(r.T, "one atom", show(r.fileAtom(liar.ID)), show(liar))
-	want(r.T, "the other", show(r.fileAtom(twin.ID)), show(twin))
+	want(r.T, "the first atom", show(r.fileAtom(wrong.ID)), show(wrong))
+	want(r.T, "the second atom", show(r.fileAtom(right.ID)), show(right))
 }
 
-// clear wants to clear an atom's locator, or not.
+// clear tries to clear an atom's locator, and checks whether it is cleared.
 func (r *run) clear(what string, a ingest.FileAtom, wanted bool) {
 	r.Helper()
 	for range 2 {
@@ -122,7 +122,7 @@ func (r *run) clear(what string, a ingest.FileAtom, wanted bool) {
 	}
 }
 
-// stored is a place in a store for the content of a text.
+// stored returns a place in a store.
 func stored(content string) ingest.AtomPlace {
 	d := ingest.Sum([]byte(content))
 	a := address(d, int64(len(content)))
@@ -130,8 +130,8 @@ func stored(content string) ingest.AtomPlace {
 	return ingest.AtomPlace{Digest: d, Bytes: int64(len(content)), Address: a}
 }
 
-// rowed is a place in the row.
-func rowed(content string) ingest.AtomPlace {
+// inRow returns a place in the row.
+func inRow(content string) ingest.AtomPlace {
 	return ingest.AtomPlace{Digest: ingest.Sum([]byte(content)), Bytes: int64(len(content)),
 		Payload: bytes.NewReader([]byte(content))}
 }
@@ -158,7 +158,7 @@ var atomTests = []test{
 		want(t, "names that gc keeps", len(needed[p.Digest]), 1)
 		r.clear("a row with its address", got, true)
 	}},
-	{name: "file atoms are all that have a path or a copy", run: func(t *testing.T, db Database) {
+	{name: "file atoms have a path or a copy", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		for i := range 1200 { // more than a page
 			d := ingest.Sum([]byte{byte(i), byte(i >> 8)})
@@ -192,11 +192,11 @@ var atomTests = []test{
 			want(t, "path", a.Locator != "", true)
 		}
 		r.exec(`UPDATE ModelFiles SET RecordedBytes = 0 WHERE ModelId = @p1`, int64(id))
-		for _, a := range list(t, r.FileAtoms(t.Context())) { // as of a file that was registered
+		for _, a := range list(t, r.FileAtoms(t.Context())) { // as for a registered file
 			want(t, "in segments", a.InSegments, false)
 		}
 	}},
-	{name: "an atom that is not there", run: func(t *testing.T, db Database) {
+	{name: "a missing atom", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		_, err := r.FileAtom(t.Context(), 4711)
 		wantIs(t, err, ingest.ErrNotFound)
@@ -210,7 +210,7 @@ var atomTests = []test{
 		must(t, err)
 		want(t, "cleared", cleared, false)
 	}},
-	{name: "a row that another program changes is left alone", run: func(t *testing.T, db Database) {
+	{name: "a row that another program changes is not placed", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		for what, change := range map[string]string{
 			"path":    `UPDATE Atoms SET PayloadLocator = 'elsewhere' WHERE AtomId = @p1`,
@@ -226,14 +226,14 @@ var atomTests = []test{
 			must(t, err)
 			want(t, "cleared", cleared, false)
 		}
-		a := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 0)
+		a := r.atom(ingest.Sum([]byte("wrong")), path, `{}`, 0)
 		other := ingest.Sum([]byte("other"))
 		r.exec(`UPDATE Atoms SET ContentHash = @p1 WHERE AtomId = @p2`, other[:], a.ID)
-		r.unplaced("a row with another hash", a, stored("truth"))
-		_, _, err := r.PlaceAtom(t.Context(), r.lease, r.place(r.fileAtom(a.ID), stored("truth")), stored("truth"))
+		r.unplaced("a row with another hash", a, stored("content"))
+		_, _, err := r.PlaceAtom(t.Context(), r.lease, r.place(r.fileAtom(a.ID), stored("content")), stored("content"))
 		wantError(t, err, "a second address")
 	}},
-	{name: "nothing changes under a lease that was lost", run: func(t *testing.T, db Database) {
+	{name: "nothing changes after the lease is lost", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := stored("x")
 		a := r.atom(p.Digest, path, `{}`, 0)
@@ -247,7 +247,7 @@ var atomTests = []test{
 		wantIs(t, err, ingest.ErrLeaseLost)
 		want(t, "locator", r.fileAtom(a.ID).Locator, path)
 	}},
-	{name: "a path is cleared where there is a copy only", run: func(t *testing.T, db Database) {
+	{name: "a path is cleared only if there is a copy", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := stored("x")
 		a := r.atom(p.Digest, path, `{}`, 0)
@@ -256,9 +256,9 @@ var atomTests = []test{
 		r.clear("a row that was read before", a, false)
 		r.clear("a row with its address", placed, true)
 	}},
-	{name: "a hash that is not of the content is corrected", run: func(t *testing.T, db Database) {
+	{name: "a wrong hash is corrected", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		p := stored("truth")
+		p := stored("content")
 		a := r.atom(ingest.Sum([]byte(path)), path, `{"a":1}`, 0)
 		r.refer(a, 1)
 		got := r.place(a, p)
@@ -267,42 +267,42 @@ var atomTests = []test{
 		want(t, "metadata", string(got.Metadata), string(a.Metadata))
 		want(t, "references", r.references(a.ID), 1)
 	}},
-	{name: "two atoms of the same content become one", run: func(t *testing.T, db Database) {
-		for _, c := range []struct{ liar, twin int }{{1, 0}, {0, 1}, {2, 1}, {1, 2}, {1, 1}, {0, 0}} {
+	{name: "two atoms of the same content are merged", run: func(t *testing.T, db Database) {
+		for _, c := range []struct{ wrong, right int }{{1, 0}, {0, 1}, {2, 1}, {1, 2}, {1, 1}, {0, 0}} {
 			r := start(t, db(t), "/a")
-			p := stored(fmt.Sprint("truth ", c))
-			liar := r.atom(ingest.Sum(fmt.Append(nil, path, c)), path, `{"liar":1}`, c.liar)
-			twin := r.atom(p.Digest, "", `{"twin":1}`, c.twin)
-			r.refer(liar, c.liar)
-			r.refer(twin, c.twin)
-			got := r.place(liar, p)
-			kept, lost := twin, liar
-			if c.liar > c.twin {
-				kept, lost = liar, twin
+			p := stored(fmt.Sprint("content ", c))
+			wrong := r.atom(ingest.Sum(fmt.Append(nil, path, c)), path, `{"wrong":1}`, c.wrong)
+			right := r.atom(p.Digest, "", `{"right":1}`, c.right)
+			r.refer(wrong, c.wrong)
+			r.refer(right, c.right)
+			got := r.place(wrong, p)
+			kept, lost := right, wrong
+			if c.wrong > c.right {
+				kept, lost = wrong, right
 			}
 			want(t, "number", got.ID, kept.ID)
 			want(t, "digest", got.Digest, p.Digest)
 			want(t, "address", got.Address.URI, p.Address.URI)
 			want(t, "metadata", string(got.Metadata), string(kept.Metadata))
 			want(t, "locator", got.Locator, path)
-			want(t, "references", r.references(kept.ID), int64(c.liar+c.twin))
+			want(t, "references", r.references(kept.ID), int64(c.wrong+c.right))
 			_, err := r.FileAtom(t.Context(), lost.ID)
 			wantIs(t, err, ingest.ErrNotFound)
 		}
 	}},
-	{name: "the copy of either stays with the one", run: func(t *testing.T, db Database) {
+	{name: "a merged atom keeps the copy", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		p := stored("truth")
-		twin := r.place(r.atom(p.Digest, "", `{}`, 0), p)
-		liar := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 2)
-		r.refer(liar, 2)
-		got := r.place(liar, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
-		want(t, "number", got.ID, liar.ID)
-		want(t, "address", got.Address.URI, twin.Address.URI)
-		want(t, "name", got.Address.Name, twin.Address.Name)
+		p := stored("content")
+		right := r.place(r.atom(p.Digest, "", `{}`, 0), p)
+		wrong := r.atom(ingest.Sum([]byte("wrong")), path, `{}`, 2)
+		r.refer(wrong, 2)
+		got := r.place(wrong, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
+		want(t, "number", got.ID, wrong.ID)
+		want(t, "address", got.Address.URI, right.Address.URI)
+		want(t, "name", got.Address.Name, right.Address.Name)
 		second := r.place(r.atom(ingest.Sum([]byte("second")), path, `{}`, 0), stored("second"))
-		lie := ingest.Sum([]byte("second lie"))
-		r.exec(`UPDATE Atoms SET ContentHash = @p1 WHERE AtomId = @p2`, lie[:], second.ID)
+		hash := ingest.Sum([]byte("second wrong"))
+		r.exec(`UPDATE Atoms SET ContentHash = @p1 WHERE AtomId = @p2`, hash[:], second.ID)
 		r.refused(second, got, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
 	}},
 	{name: "the atom of a segment becomes that of the file", run: func(t *testing.T, db Database) {
@@ -310,11 +310,11 @@ var atomTests = []test{
 		w := newWork("m", small("/t", "template", ingest.Template))
 		e := r.fill(w) // not complete: no file has the atom yet
 		p := ingest.AtomPlace{Digest: w.sources[0].digest(), Bytes: 8}
-		liar := r.atom(ingest.Sum([]byte("lie")), path, `{"liar":1}`, 0)
-		got := r.place(liar, p)
+		wrong := r.atom(ingest.Sum([]byte("wrong")), path, `{"wrong":1}`, 0)
+		got := r.place(wrong, p)
 		want(t, "locator", got.Locator, path)
 		want(t, "source", got.SourceType, "ollama_blob")
-		want(t, "metadata", string(got.Metadata), `{"liar":1}`)
+		want(t, "metadata", string(got.Metadata), `{"wrong":1}`)
 		id, err := r.Complete(t.Context(), r.lease, e.ID, 0)
 		must(t, err)
 		r.check()
@@ -324,28 +324,29 @@ var atomTests = []test{
 		must(t, err)
 		want(t, "locator after gc", r.fileAtom(got.ID).Locator, path)
 	}},
-	{name: "rows of other programs' tables move along", run: func(t *testing.T, db Database) {
+	{name: "references of other programs' tables move to the merged atom", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		r.exec(`CREATE TABLE OtherAtoms (OtherId int NOT NULL PRIMARY KEY, AtomId bigint NOT NULL UNIQUE REFERENCES Atoms (AtomId))`)
+		r.exec(`CREATE TABLE OtherAtoms (OtherId int NOT NULL PRIMARY KEY,
+			AtomId bigint NOT NULL UNIQUE REFERENCES Atoms (AtomId))`)
 		defer r.exec(`DROP TABLE OtherAtoms`)
-		p := stored("truth")
-		liar := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 0)
-		twin := r.atom(p.Digest, "", `{}`, 0)
+		p := stored("content")
+		wrong := r.atom(ingest.Sum([]byte("wrong")), path, `{}`, 0)
+		right := r.atom(p.Digest, "", `{}`, 0)
 		other := func(of int64) int64 {
 			return r.count(`SELECT COUNT(*) FROM OtherAtoms WHERE AtomId = @p1`, of)
 		}
-		for _, id := range []int64{liar.ID, twin.ID} {
+		for _, id := range []int64{wrong.ID, right.ID} {
 			r.exec(`INSERT INTO OtherAtoms (OtherId, AtomId) VALUES (@p1, @p1)`, id)
 		}
-		r.refer(liar, 1)
-		r.refused(liar, twin, p) // the table has one row for each atom
-		want(t, "rows", other(liar.ID)+other(twin.ID), 2)
-		want(t, "references", r.references(liar.ID), 1)
-		r.exec(`DELETE FROM OtherAtoms WHERE AtomId = @p1`, twin.ID)
-		r.refer(twin, 3)
-		want(t, "number", r.place(liar, p).ID, twin.ID)
-		want(t, "rows", other(twin.ID), 1)
-		want(t, "references", r.references(twin.ID), 4)
+		r.refer(wrong, 1)
+		r.refused(wrong, right, p) // AtomId is unique, and has rows for both
+		want(t, "rows", other(wrong.ID)+other(right.ID), 2)
+		want(t, "references", r.references(wrong.ID), 1)
+		r.exec(`DELETE FROM OtherAtoms WHERE AtomId = @p1`, right.ID)
+		r.refer(right, 3)
+		want(t, "number", r.place(wrong, p).ID, right.ID)
+		want(t, "rows", other(right.ID), 1)
+		want(t, "references", r.references(right.ID), 4)
 		r.exec(`DELETE FROM OtherAtoms`)
 	}},
 }
@@ -354,7 +355,7 @@ var atomRowTests = []test{
 	{name: "an atom gets its payload in its row", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		const content = "0123456789"
-		p := rowed(content)
+		p := inRow(content)
 		a := r.atom(ingest.Sum([]byte(path)), path, `{}`, 0)
 		wantIs(t, r.ReadAtom(t.Context(), a, 0, make([]byte, 1)), ingest.ErrNoPayload)
 		got := r.place(a, p)
@@ -383,9 +384,9 @@ var atomRowTests = []test{
 		_, _, err = r.PlaceAtom(t.Context(), r.lease, got, p)
 		wantError(t, err, "a second payload")
 	}},
-	{name: "a payload that is not the atom's is refused", run: func(t *testing.T, db Database) {
+	{name: "a payload with another digest is refused", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		p := rowed("right")
+		p := inRow("right")
 		a := r.atom(p.Digest, path, `{}`, 0)
 		p.Payload = bytes.NewReader([]byte("wrong"))
 		_, changed, err := r.PlaceAtom(t.Context(), r.lease, a, p)
@@ -405,33 +406,33 @@ var atomRowTests = []test{
 	}},
 	{name: "an empty payload", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		p := rowed("")
+		p := inRow("")
 		got := r.place(r.atom(p.Digest, path, `{}`, 0), p)
 		want(t, "in its row", got.InRow, true)
 		must(t, r.ReadAtom(t.Context(), got, 0, nil))
 		r.clear("an empty payload", got, true)
 	}},
-	{name: "a path is not cleared beside a payload that is damaged", run: func(t *testing.T, db Database) {
+	{name: "the path of a damaged payload is not cleared", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		p := rowed("right")
+		p := inRow("right")
 		got := r.place(r.atom(p.Digest, path, `{}`, 0), p)
 		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("wrong"), got.ID)
 		r.clear("a damaged payload", got, false)
 		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("right"), got.ID)
 		r.clear("a payload", got, true)
 	}},
-	{name: "the one of two that has a payload in its row is kept", run: func(t *testing.T, db Database) {
+	{name: "an atom with a payload in its row is kept", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
-		p := rowed("truth")
-		twin := r.place(r.atom(p.Digest, "", `{}`, 0), p)
-		liar := r.atom(ingest.Sum([]byte("lie")), path, `{}`, 2)
-		r.refer(liar, 2)
-		got := r.place(liar, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
-		want(t, "number", got.ID, twin.ID)
+		p := inRow("content")
+		right := r.place(r.atom(p.Digest, "", `{}`, 0), p)
+		wrong := r.atom(ingest.Sum([]byte("wrong")), path, `{}`, 2)
+		r.refer(wrong, 2)
+		got := r.place(wrong, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
+		want(t, "number", got.ID, right.ID)
 		want(t, "references", r.references(got.ID), 2)
-		into := make([]byte, 5)
+		into := make([]byte, p.Bytes)
 		must(t, r.ReadAtom(t.Context(), got, 0, into))
-		want(t, "payload", string(into), "truth")
+		want(t, "payload", string(into), "content")
 		want(t, "locator", got.Locator, path)
 	}},
 }

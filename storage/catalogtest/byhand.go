@@ -16,11 +16,11 @@ type ByHand interface {
 	SetLease(t *testing.T, job int64, ahead, given time.Duration)
 	// Mark marks a model for removal and does nothing else.
 	Mark(t *testing.T, model ingest.ModelID)
-	// Overwrite puts bytes into the row of a segment that belongs to no tensor.
+	// Overwrite sets the payload in the row of a segment outside tensors.
 	Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte)
-	// Exec executes a statement in words that all engines share, with the arguments p1, p2, ... (sql.Named).
+	// Exec executes a statement that all engines know, with named arguments p1, p2, ...
 	Exec(t *testing.T, statement string, args ...any)
-	// Count returns the number that a query has as its answer.
+	// Count returns the number that a query selects.
 	Count(t *testing.T, query string, args ...any) int64
 }
 

@@ -47,8 +47,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
-// Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads of
-// atoms. The table Atoms must have the column Payload.
+// Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads
+// of atoms. The table Atoms must have the column Payload.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, rowTests, fresh)
 	runAll(t, migrationTests, fresh)

@@ -7,7 +7,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// moves are moves of all segments of a model, as they are now, with addresses and payloads.
+// moves returns moves of all segments of a model, with addresses and payloads.
 func (r *run) moves(e *ingest.Entry) (all []ingest.Move) {
 	r.Helper()
 	for _, f := range e.Files {
@@ -24,7 +24,7 @@ func (r *run) moves(e *ingest.Entry) (all []ingest.Move) {
 
 type moveVerb func(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error)
 
-// move wants a verb to change so many rows, and none when it is repeated.
+// move checks that a verb changes so many rows, and none when it is repeated.
 func (r *run) move(what string, verb moveVerb, moves []ingest.Move, changed int) {
 	r.Helper()
 	for _, n := range []int{changed, 0} {
@@ -41,7 +41,7 @@ func (r *run) move(what string, verb moveVerb, moves []ingest.Move, changed int)
 	}
 }
 
-// places wants each segment to be in its row, at its address, or both, as the row and gc see it.
+// places checks whether each segment is in its row, and whether it has an address.
 func (r *run) places(e *ingest.Entry, inRow, addressed bool) []ingest.Move {
 	r.Helper()
 	all := r.moves(e)
@@ -82,13 +82,13 @@ var migrationTests = []test{
 		stored := r.places(e, false, true)
 		r.move("rows filled", r.AddPayloads, withPayload(stored, first), n)
 		both = r.places(e, true, true)
-		r.move("addresses forgotten", r.ClearAddresses, both, n)
+		r.move("addresses removed", r.ClearAddresses, both, n)
 		last := r.places(e, true, false)
 		for i := range last {
 			want(t, "payload", string(last[i].Payload), string(first[i].Payload))
 		}
 	}},
-	{name: "a row that has changed meanwhile is left alone", run: func(t *testing.T, db Database) {
+	{name: "a changed row is skipped", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
 		first := r.moves(e)
@@ -111,7 +111,7 @@ var migrationTests = []test{
 		must(t, r.Abandon(t.Context(), r.lease, e.ID))
 		r.move("a row that is gone", r.AddPayloads, withPayload(gone, first), 0)
 	}},
-	{name: "a payload that is not the segment's is neither written nor cleared", run: func(t *testing.T, db Database) {
+	{name: "a payload with another digest is neither written nor cleared", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
 		first := r.moves(e)
@@ -129,7 +129,7 @@ var migrationTests = []test{
 		_, err = r.AddAddresses(t.Context(), r.lease, both)
 		wantError(t, err, "an empty address")
 	}},
-	{name: "nothing moves under a lease that was lost", run: func(t *testing.T, db Database) {
+	{name: "nothing moves after the lease is lost", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
 		moves := r.moves(e)

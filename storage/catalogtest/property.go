@@ -22,7 +22,8 @@ var propertyTests = []test{
 			m.reopen(rt)
 			rt.Repeat(map[string]func(*rapid.T){
 				"begin": m.begin, "record": m.record, "repeat": m.repeat, "complete": m.finish,
-				"register": m.register, "abandon": m.abandon, "remove": m.remove, "collect": m.collect, "reopen": m.reopen, "": m.check,
+				"register": m.register, "abandon": m.abandon, "remove": m.remove, "collect": m.collect,
+				"reopen": m.reopen, "": m.check,
 			})
 			m.must(rt, Check(t.Context(), c, nil))
 			m.must(rt, c.Close())
@@ -108,7 +109,7 @@ func (m *machine) begin(rt *rapid.T) {
 	m.open[w.model.Name] = &attempt{w, e, make([]int64, len(w.sources))}
 }
 
-// register registers a model, which may be complete, and which may be registered already.
+// register registers a model, which may be complete or registered already.
 func (m *machine) register(rt *rapid.T) {
 	w := rapid.SampledFrom(pool).Draw(rt, "work")()
 	id, err := m.c.Register(m.t.Context(), m.lease, w.model, w.content())

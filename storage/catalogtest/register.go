@@ -9,7 +9,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// content is what is known of the files of w when all were read where they are.
+// content returns the digests and locators of the files of w.
 func (w work) content() []ingest.FileContent {
 	all := make([]ingest.FileContent, len(w.sources))
 	for i, s := range w.sources {
@@ -18,7 +18,7 @@ func (w work) content() []ingest.FileContent {
 	return all
 }
 
-// register registers w, twice: the second time, the answer to the first was lost.
+// register registers w twice, as after a lost answer.
 func (r *run) register(w work) ingest.ModelID {
 	r.Helper()
 	first, err := r.Register(r.Context(), r.lease, w.model, w.content())
@@ -39,14 +39,14 @@ func (r *run) atomOf(id ingest.ModelID, file int) ingest.FileAtom {
 	return a
 }
 
-// isGone wants a model to be there no longer.
+// isGone checks that a model does not exist.
 func (r *run) isGone(id ingest.ModelID) {
 	r.Helper()
 	_, err := r.Model(r.Context(), id)
 	wantIs(r.T, err, ingest.ErrNotFound)
 }
 
-// names are the names of a model.
+// names returns the names of a model.
 func (r *run) names(id ingest.ModelID) (names []string) {
 	r.Helper()
 	for _, n := range r.summary(id).Names {
@@ -62,7 +62,7 @@ func wantEqual[T comparable](t *testing.T, what string, got []T, want ...T) {
 	}
 }
 
-// elsewhere is a source that was found at another path.
+// elsewhere returns the source at another path.
 func elsewhere(s source, path string) source {
 	s.Path = path
 	return s
@@ -104,7 +104,7 @@ var registerTests = []test{
 		wantEqual(t, "models with the digest", r.withDigest(w.sources[0].digest().String()), id)
 		r.check()
 	}},
-	{name: "its atoms say where the files are", run: func(t *testing.T, db Database) {
+	{name: "its atoms have the paths of the files", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m:latest", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		content := w.content()
@@ -137,7 +137,7 @@ var registerTests = []test{
 		want(t, "trusted once it is read", r.atomOf(id, 0).Trusted(), false)
 		r.check()
 	}},
-	{name: "no lookup for stored files finds it, and gc leaves it alone", run: func(t *testing.T, db Database) {
+	{name: "lookups of stored files do not find it, and gc does not delete it", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		id := r.register(w)
@@ -165,7 +165,7 @@ var registerTests = []test{
 		want(t, "locator", r.atomOf(id, 0).Locator, in("real", "/m.gguf"))
 		r.check()
 	}},
-	{name: "what is complete is not registered, and gets the name", run: func(t *testing.T, db Database) {
+	{name: "a complete model is not registered again, and gets the name", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		stored := r.take(newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
 		before := r.atomOf(stored, 0)
@@ -175,7 +175,7 @@ var registerTests = []test{
 		want(t, "metadata", string(r.atomOf(stored, 0).Metadata), string(before.Metadata))
 		_, err := r.Unchanged(t.Context(), "/n.gguf", same.sources[0].Bytes, changed.UnixNano())
 		must(t, err)
-		// what is only claimed to be the same is not remembered as stored
+		// a file whose name only claims the same digest is not recorded as stored
 		claimed := newWork("o", gguf("/o.gguf", "m"))
 		content := claimed.content()
 		content[0].Trusted = true
@@ -184,7 +184,7 @@ var registerTests = []test{
 		want(t, "model", id, stored)
 		_, err = r.Unchanged(t.Context(), "/o.gguf", same.sources[0].Bytes, changed.UnixNano())
 		wantIs(t, err, ingest.ErrNotFound)
-		// with one more file, which is not stored, it is a model of its own
+		// with one more file, which is not stored, it is another model
 		other := r.register(newWork("p", gguf("/p.gguf", "m"), small("/l", "license", ingest.License)))
 		want(t, "state", r.summary(other).State, ingest.ModelRegistered)
 		want(t, "in segments", r.atomOf(other, 0).InSegments, true)
@@ -210,7 +210,7 @@ var registerTests = []test{
 		license := r.register(newWork("l", small("/l", "license", ingest.License)))
 		want(t, "model", r.register(newWork("l2", small("/l", "license", ingest.License))), license)
 	}},
-	{name: "a file that moved is where it was found last", run: func(t *testing.T, db Database) {
+	{name: "a moved file gets its new path", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		old := gguf("/old/m.gguf", "m")
 		id := r.register(newWork("m", old))
@@ -224,7 +224,7 @@ var registerTests = []test{
 		want(t, "locator", r.atomOf(id, 0).Locator, in("real", "/new/n.gguf"))
 		r.check()
 	}},
-	{name: "a file that changed takes the place of the one before", run: func(t *testing.T, db Database) {
+	{name: "a changed file replaces the registered one", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		first := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
 		old := r.register(first)
@@ -235,18 +235,18 @@ var registerTests = []test{
 		wantIs(t, err, ingest.ErrNotFound)
 		wantEqual(t, "models of the name", r.named("m"), id)
 		r.check()
-		// a name that the new one does not have stays with the old content
+		// other names stay with the old content
 		must(t, r.Rename(t.Context(), r.lease, id, "m", "kept"))
 		last := r.register(newWork("m", gguf("/m.gguf", "third")))
 		wantEqual(t, "names", r.names(id), "kept")
 		wantEqual(t, "models of the name", r.named("m"), last)
 		r.check()
-		// and what is found at another path does not replace it
+		// a file at another path does not replace it
 		beside := r.register(newWork("m", gguf("/other/m.gguf", "fourth")))
 		wantEqual(t, "models of the name", r.named("m"), last, beside)
 		r.check()
 	}},
-	{name: "content that was seen at two paths stays when one of them changes", run: func(t *testing.T, db Database) {
+	{name: "content at two paths stays when one of them changes", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		id := r.register(newWork("m", gguf("/m.gguf", "m")))
 		r.register(newWork("m", gguf("/copy.gguf", "m")))
@@ -254,7 +254,7 @@ var registerTests = []test{
 		wantEqual(t, "models of the name", r.named("m"), id, other)
 		r.check()
 	}},
-	{name: "content that was stored meanwhile stays when its path changes", run: func(t *testing.T, db Database) {
+	{name: "stored content stays when the file at its path changes", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := gguf("/m.gguf", "m")
 		id := r.register(newWork("m", s))
@@ -295,7 +295,7 @@ var registerTests = []test{
 		must(t, json.Unmarshal(a.Metadata, &said))
 		want(t, "loaded on demand", said.OnDemand, false)
 		r.check()
-		// with the rest, the other name goes over as well, and nothing is left of the registered model
+		// with the other file, the other name moves, too, and the registered model is removed
 		want(t, "model", r.take(newWork("x", gguf("/m.gguf", "m"), license)), id)
 		wantEqual(t, "names", r.names(id), "m", "x", "n")
 		want(t, "files of the name", len(r.summary(id).Names[2].Files), 3)
@@ -330,7 +330,7 @@ var registerTests = []test{
 		want(t, "registered again", r.register(newWork("m", gguf("/m.gguf", "m"), template)) > other, true)
 		r.check()
 	}},
-	{name: "registering needs the digest that is claimed", run: func(t *testing.T, db Database) {
+	{name: "a file needs the digest that its name claims", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		for _, content := range [][]ingest.FileContent{nil, {{Locator: "/m.gguf"}}, append(w.content(), w.content()...)} {
@@ -349,7 +349,7 @@ var registerTests = []test{
 		want(t, "models", len(list(t, r.Models(t.Context()))), 0)
 		r.check()
 	}},
-	{name: "two processes register the same at once", run: func(t *testing.T, db Database) {
+	{name: "two processes register the same model at the same time", run: func(t *testing.T, db Database) {
 		var ids [2]ingest.ModelID
 		errs := make(chan error, 2)
 		runs := [2]*run{start(t, db(t), "/a"), start(t, db(t), "/b")}

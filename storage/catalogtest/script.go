@@ -15,9 +15,9 @@ type scripted struct {
 	lease ingest.Lease
 }
 
-// script registers two models and ingests one of them, ingests two models with the same weights, attaches a template to them, abandons a third,
-// and collects garbage: it calls each writing verb at least once. process identifies the holder;
-// holders with another number count as dead.
+// script registers two models and ingests one of them, ingests two models with the same weights,
+// attaches a template to them, abandons a third, and collects garbage: it calls each writing verb
+// at least once. process identifies the holder; holders with another number count as dead.
 func script(t *testing.T, c ingest.Catalog, process int) error {
 	request := jobRequest("/script", process)
 	request.HolderDead = func(h ingest.Holder) bool { return h != request.Holder }

@@ -14,11 +14,11 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// copyBytes is how many bytes of a file are in memory while it is copied.
+// copyBytes is the size of the buffer for copying a file.
 const copyBytes = 1 << 20
 
-// PutFile stores the first size bytes of file under their digest; see ingest.FileStore. The file's own name is not
-// used. A payload that is there is read, and written over if it is damaged.
+// PutFile stores the first size bytes of file under their digest; see ingest.FileStore. It ignores
+// the file's name. It reads an existing payload, and replaces it if it is damaged.
 func (s *Store) PutFile(ctx context.Context, _ string, digest ingest.Digest, file io.ReaderAt,
 	size int64) (ingest.Address, error) {
 	err := s.try(ctx, func() error {
@@ -45,7 +45,7 @@ func (s *Store) PutFile(ctx context.Context, _ string, digest ingest.Digest, fil
 	return a, nil
 }
 
-// isRight reads the payload of digest and compares it.
+// isRight reads the payload of digest and compares its SHA-256.
 func (s *Store) isRight(ctx context.Context, digest ingest.Digest, size int64) (bool, error) {
 	f, err := s.open(digest)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Store) isRight(ctx context.Context, digest ingest.Digest, size int64) (
 	return n == size && ingest.Digest(h.Sum(nil)) == digest, err
 }
 
-// writeFile is write for a file: its bytes have their digest before they have its name.
+// writeFile writes a file under a temporary name, checks its digest, and renames it.
 func (s *Store) writeFile(ctx context.Context, digest ingest.Digest, file io.Reader, size int64) error {
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
 	final := s.payload(digest)
@@ -66,14 +66,15 @@ func (s *Store) writeFile(ctx context.Context, digest ingest.Digest, file io.Rea
 		err = s.do("rename", final, func() error { return rename(temporary, final) })
 	}
 	if err != nil {
-		// Gone already if the rename took place all the same: then nothing is left to remove.
+		// The file is gone if the rename succeeded nevertheless.
 		_ = s.do("remove", temporary, func() error { return os.Remove(temporary) })
 		return err
 	}
 	return s.syncFolder(filepath.Dir(final))
 }
 
-// copyTemporary copies file to a new one at path and syncs it. It refuses what does not have digest and size.
+// copyTemporary copies file to a new one at path and syncs it. It returns an error if digest or
+// size differ.
 func (s *Store) copyTemporary(ctx context.Context, path string, digest ingest.Digest, file io.Reader,
 	size int64) (err error) {
 	var f *os.File
@@ -102,7 +103,7 @@ func (s *Store) copyTemporary(ctx context.Context, path string, digest ingest.Di
 	return s.do("sync", path, f.Sync)
 }
 
-// copyWhole copies file, which must have size bytes, to f and h.
+// copyWhole copies file to f and h. The file must have size bytes.
 func copyWhole(ctx context.Context, f io.Writer, h hash.Hash, file io.Reader, size int64) error {
 	n, err := copyTo(ctx, io.MultiWriter(f, h), file)
 	if err == nil && n != size {
@@ -114,7 +115,7 @@ func copyWhole(ctx context.Context, f io.Writer, h hash.Hash, file io.Reader, si
 	return nil
 }
 
-// copyTo copies until the end, as long as ctx lasts.
+// copyTo copies until the end of from or of ctx.
 func copyTo(ctx context.Context, to io.Writer, from io.Reader) (n int64, err error) {
 	buffer := make([]byte, copyBytes)
 	for {

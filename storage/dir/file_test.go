@@ -18,11 +18,12 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// A file has its digest for a name only after its bytes are durable, and the name is durable before PutFile returns.
+// TestPutFileSteps checks that a file is synced before it is renamed, and its folder before PutFile
+// returns.
 func TestPutFileSteps(t *testing.T) {
 	s := open(t, t.TempDir())
 	p := payload(3 << 20)
-	put(t, s, payload(1)) // the folders are there
+	put(t, s, payload(1)) // creates the folders
 	var steps []string
 	fail := ""
 	s.hook = func(step, path string, done bool) error {
@@ -41,7 +42,7 @@ func TestPutFileSteps(t *testing.T) {
 			t.Errorf("%s failed, and PutFile did not", fail)
 		}
 		if s.holds(ingest.Sum(p), file.Size()) {
-			t.Errorf("%s failed, and the file is there", fail)
+			t.Errorf("%s failed, and the file exists", fail)
 		}
 		if left, _ := os.ReadDir(s.folder(temporaries)); len(left) > 0 {
 			t.Errorf("%s failed, and %s was left", fail, left[0].Name())

@@ -31,8 +31,9 @@ func newFileAtom(name ingest.Alias, file *ingest.StoredFile, now time.Time) file
 	return atom
 }
 
-// newRegisteredAtom describes a file that is registered, as content says.
-func newRegisteredAtom(name ingest.Alias, file ingest.StoredFile, content ingest.FileContent, now time.Time) fileAtomRow {
+// newRegisteredAtom describes a registered file.
+func newRegisteredAtom(name ingest.Alias, file ingest.StoredFile, content ingest.FileContent,
+	now time.Time) fileAtomRow {
 	file.Path, file.Digest = content.Locator, content.Digest
 	atom, meta := describeFile(name, &file, now)
 	meta.OnDemand = true
@@ -43,7 +44,7 @@ func newRegisteredAtom(name ingest.Alias, file ingest.StoredFile, content ingest
 	return atom
 }
 
-// describeFile is newFileAtom without the text of the metadata.
+// describeFile returns the row without its metadata, and the metadata.
 func describeFile(name ingest.Alias, file *ingest.StoredFile, now time.Time) (fileAtomRow, fileMetadata) {
 	atom := fileAtomRow{SourceURI: name.URI, SourceType: fileSource, PayloadLocator: file.Path}
 	meta := fileMetadata{
@@ -69,5 +70,5 @@ type fileMetadata struct {
 	Ollama     string  `json:"ollama_digest,omitempty"`
 	Registered string  `json:"registered_at"`
 	OnDemand   bool    `json:"load_on_demand,omitempty"`
-	Computed   *bool   `json:"digest_computed,omitempty"` // nil where it was
+	Computed   *bool   `json:"digest_computed,omitempty"` // nil means true
 }

@@ -159,8 +159,8 @@ func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.P
 	return entry, t.Exec(openKey, key[:], entry.ID)
 }
 
-// addModel makes the rows of a model, its files, its name and its tensors. segmentBytes has the size of segments that
-// each file is planned with.
+// addModel inserts the rows of a model, its files, its name and its tensors. segmentBytes has the
+// segment size of each file's plan.
 func (t *Tx) addModel(lease ingest.Lease, model *ingest.Model, state ingest.ModelState, segmentBytes []int64) (
 	*ingest.Entry, error) {
 	id, err := t.insert(addModel, Text{Column: "Models.ModelName", Value: model.Name},

@@ -43,8 +43,8 @@ func (t *Tx) mergedInto(model ingest.ModelID) (id ingest.ModelID, err error) {
 	return id, err
 }
 
-// complete returns the model that this one is complete as, and the registered models that gave way to it, which are to
-// be cleared.
+// complete returns the model that this one is complete as, and the registered models that it
+// replaced, whose rows are to be deleted.
 func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (id ingest.ModelID, replaced []ingest.ModelID,
 	err error) {
 	state, job, err := t.state(model)
@@ -234,14 +234,15 @@ var (
 	describeAtom = shared("describe-atom", `UPDATE dbo.Atoms
 		SET Subtype = @p2, {set SourceUri 3}, SourceType = @p4, {set PayloadLocator 5},
 			Metadata = {jsononly Atoms.Metadata 6}, UpdatedAt = CASE WHEN @p7 = 1 THEN NULL ELSE {now} END
-		WHERE ContentHash = @p1 AND (SourceType = 'ingest_segment' OR `+ours+` AND EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
-			INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId WHERE f.FileAtomId = Atoms.AtomId AND m.State = 'registered'))`)
+		WHERE ContentHash = @p1 AND (SourceType = 'ingest_segment' OR `+ours+` AND EXISTS (SELECT 1
+			FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+			WHERE f.FileAtomId = Atoms.AtomId AND m.State = 'registered'))`)
 	findAtom = shared("find-atom", `SELECT AtomId FROM dbo.Atoms WHERE ContentHash = @p1`)
 )
 
 // fileAtom finds or adds the atom of a whole file. If the file is a single segment, the segment's
-// atom exists already and becomes the file's as well, unless another file has described it. That of a
-// registered file says from then on that the file is stored.
+// atom exists already and becomes the file's as well, unless another file has described it. The
+// atom of a registered file becomes that of a stored one.
 func (t *Tx) fileAtom(lease ingest.Lease, name ingest.Alias, f *modelFile) (int64, error) {
 	digest := f.Digest[:]
 	added, err := t.Change(addFileAtom, digest, f.Bytes)

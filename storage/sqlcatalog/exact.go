@@ -58,8 +58,8 @@ func ExactWord(name string, args Args) (string, bool) {
 	return "", false
 }
 
-// AddressOnly are the columns of an address, to be read from a table that has no AddressExact, and where the size may
-// be NULL.
+// AddressOnly selects the columns of an address from a table without AddressExact, where the size
+// may be NULL.
 func AddressOnly(table string) string {
 	return Join(addressNames, func(name string) string {
 		column := Qualified(table, name)

@@ -8,8 +8,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// fileAtomColumns are those of an ingest.FileAtom. A registered file has rows of a model and no segments: then not all
-// of it is recorded.
+// fileAtomColumns are the columns of an ingest.FileAtom. A registered file has no segments, so its
+// RecordedBytes are not its ByteSize.
 const fileAtomColumns = ` a.AtomId, a.ContentHash, a.Modality, COALESCE(a.Subtype, ''), COALESCE(a.SourceType, ''),
 	{read a.SourceUri}, {readjsononly a.Metadata}, {read a.PayloadLocator}, {haspayload a}, {payloadbytes a},
 	COALESCE(a.ByteSize, 0), {addressonly a}, CASE WHEN EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
@@ -17,7 +17,7 @@ const fileAtomColumns = ` a.AtomId, a.ContentHash, a.Modality, COALESCE(a.Subtyp
 		AND ` + isComplete + `) THEN 1 ELSE 0 END, {time a.CreatedAt} FROM dbo.Atoms AS a `
 
 var (
-	// fileAtomPage reads the table in its order: few of its rows may be file atoms, and no index says which.
+	// fileAtomPage scans the table in key order, because no index selects file atoms.
 	fileAtomPage = shared("file-atoms", `SELECT {top @p2}`+fileAtomColumns+`WHERE a.AtomId > @p1
 		AND ({notnull a.PayloadLocator} OR a.BlobUri IS NOT NULL OR {haspayload a} = 1) ORDER BY a.AtomId {limit @p2}`)
 	fileAtom           = shared("file-atom", `SELECT`+fileAtomColumns+`WHERE a.AtomId = @p1`)

@@ -126,7 +126,7 @@ const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ou
 const isUnreferenced = ` AND SourceType = 'ingest_segment'` + nothingRefers + `
 	AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j WHERE j.AtomId = Atoms.AtomId)`
 
-// nothingRefers selects atoms without a reference in these tables, those of jobs aside.
+// nothingRefers selects atoms to which only rows of jobs refer.
 const nothingRefers = `
 	AND NOT EXISTS (SELECT 1 FROM dbo.LayerTensorSegments AS s WHERE s.AtomId = Atoms.AtomId)
 	AND NOT EXISTS (SELECT 1 FROM dbo.FileSegments AS s WHERE s.AtomId = Atoms.AtomId)
@@ -217,7 +217,7 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 	return atoms, bytes, err
 }
 
-// unreferencedBy is a condition for atoms to which no other program's table refers.
+// unreferencedBy is a condition for atoms to which no table of another program refers.
 func unreferencedBy(keys []foreignKey) string {
 	var others strings.Builder
 	for _, k := range keys {

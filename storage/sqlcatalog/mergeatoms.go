@@ -9,10 +9,10 @@ import (
 )
 
 var (
-	// countOfAtom and moveToAtom are completed with a foreign key.
+	// A foreign key completes countOfAtom and moveToAtom.
 	countOfAtom = Own("count-references-of-atom", `SELECT {count} FROM `)
 	moveToAtom  = Own("move-references-of-atom", `UPDATE `)
-	// absorbAtom gives an atom what only the other one knew.
+	// absorbAtom fills the empty columns of an atom from another one.
 	absorbAtom = shared("absorb-atom", `UPDATE dbo.Atoms SET Subtype = @p3, {set SourceUri 5}, {set PayloadLocator 6},
 			Metadata = COALESCE(Metadata, (SELECT o.Metadata FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
 			CanonicalText = COALESCE(CanonicalText, (SELECT o.CanonicalText FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
@@ -22,26 +22,26 @@ var (
 	removeAtom = shared("remove-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 )
 
-// mergeAtoms makes one of two atoms of the same content, both of which are locked, and returns it. It keeps the one
-// that has a payload in its row, or else the one to which more rows refer: fewer references move.
-func (t *Tx) mergeAtoms(liar, twin ingest.FileAtom) (*ingest.FileAtom, error) {
-	if hasCopy(liar) && hasCopy(twin) {
-		return nil, &ingest.AtomClashError{Atom: liar.ID, Other: twin.ID, Reason: "each has a copy of the content: " +
-			"take the payload or the address of one away once you know that the other is right"}
+// mergeAtoms merges two locked atoms of the same content, and returns the one that it keeps: the
+// one with a payload in its row, or else the one with more references.
+func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
+	if hasCopy(one) && hasCopy(other) {
+		return nil, &ingest.AtomClashError{Atom: one.ID, Other: other.ID, Reason: "each has a copy of the content: " +
+			"check one copy, and remove the payload or address of the other"}
 	}
 	all, err := t.keysOfDatabase()
 	if err != nil {
 		return nil, err
 	}
 	keys := all.to("Atoms")
-	keep, lose := twin, liar
-	if !twin.InRow {
-		more, err := t.moreReferences(keys, liar.ID, twin.ID)
+	keep, lose := other, one
+	if !other.InRow {
+		more, err := t.moreReferences(keys, one.ID, other.ID)
 		if err != nil {
 			return nil, err
 		}
-		if more || liar.InRow {
-			keep, lose = liar, twin
+		if more || one.InRow {
+			keep, lose = one, other
 		}
 	}
 	if err := t.moveReferences(keys, keep.ID, lose.ID); err != nil {
@@ -53,7 +53,7 @@ func (t *Tx) mergeAtoms(liar, twin ingest.FileAtom) (*ingest.FileAtom, error) {
 	return &keep, t.recount(keys, keep.ID)
 }
 
-// moreReferences reports whether more rows refer to one atom than to another.
+// moreReferences reports whether more rows refer to atom one than to atom other.
 func (t *Tx) moreReferences(keys []foreignKey, one, other int64) (bool, error) {
 	var sum int64
 	for _, k := range keys {
@@ -68,7 +68,7 @@ func (t *Tx) moreReferences(keys []foreignKey, one, other int64) (bool, error) {
 	return sum > 0, nil
 }
 
-// ofAtom are conditions for the rows that refer to the atom whose number is a parameter.
+// ofAtom are conditions for rows that refer to the atom whose ID is a parameter.
 func (k foreignKey) ofAtom(parameter int, separator string) string {
 	all := make([]string, len(k.columns))
 	for i := range k.columns {
@@ -78,14 +78,14 @@ func (k foreignKey) ofAtom(parameter int, separator string) string {
 	return strings.Join(all, separator)
 }
 
-// moveReferences has every row that refers to lose refer to keep.
+// moveReferences changes all references to lose into references to keep.
 func (t *Tx) moveReferences(keys []foreignKey, keep, lose int64) error {
 	for _, k := range keys {
 		err := t.Exec(moveToAtom.and(k.table+` SET `+k.ofAtom(1, `, `)+` WHERE `+k.ofAtom(2, ` AND `)), keep, lose)
 		if err != nil && (t.c.dialect.Duplicate(err) || t.c.dialect.Refused(err)) {
 			return &ingest.AtomClashError{Atom: keep, Other: lose, Reason: fmt.Sprintf(
-				"the key of a row of %s, which refers to atom %d by %s, refuses to refer to atom %d: %v", k.name, lose,
-				strings.Join(k.columns, ", "), keep, err)}
+				"a key of %s does not allow to change %s from atom %d to atom %d: %v", k.name,
+				strings.Join(k.columns, ", "), lose, keep, err)}
 		}
 		if err != nil {
 			return fmt.Errorf("rows of %s that refer to atom %d: %w", k.name, lose, err)
@@ -94,19 +94,19 @@ func (t *Tx) moveReferences(keys []foreignKey, keep, lose int64) error {
 	return nil
 }
 
-// absorb gives keep what only lose knew, and removes lose.
+// absorb fills the empty columns of keep from lose, and removes lose.
 func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
 	keep.Locator = cmp.Or(keep.Locator, lose.Locator)
 	keep.SourceURI = cmp.Or(keep.SourceURI, lose.SourceURI)
 	keep.Subtype = cmp.Or(keep.Subtype, lose.Subtype)
 	keep.InSegments = keep.InSegments || lose.InSegments
-	if keep.SourceType == "" || keep.SourceType == segmentSource { // which gc removes when no segment is left
+	if keep.SourceType == "" || keep.SourceType == segmentSource { // gc would delete such a row without segments
 		keep.SourceType = cmp.Or(lose.SourceType, fileSource)
 	}
 	err := t.Exec(absorbAtom, keep.ID, lose.ID, Text{Column: "Atoms.Subtype", Value: keep.Subtype, Null: true},
 		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true},
 		Text{Column: "Atoms.PayloadLocator", Value: keep.Locator, Null: true, Whole: true})
-	if err == nil && !hasCopy(*keep) && lose.Address.URI != "" { // if it had a payload in its row, it would be kept
+	if err == nil && !hasCopy(*keep) && lose.Address.URI != "" { // lose has no payload, or it would be kept
 		keep.Address = lose.Address
 		err = t.Exec(addressAtom, keep.ID, keep.Digest[:], keep.Address)
 	}
@@ -117,14 +117,14 @@ func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
 	switch {
 	case err != nil && t.c.dialect.Refused(err):
 		return &ingest.AtomClashError{Atom: keep.ID, Other: lose.ID, Reason: fmt.Sprintf(
-			"a row of a table that this login may not see refers to atom %d: %v", lose.ID, err)}
+			"a table that this login may not see refers to atom %d: %v", lose.ID, err)}
 	case err == nil && n == 0:
 		return RaceError(fmt.Sprintf("atom %d changed", lose.ID))
 	}
 	return err
 }
 
-// recount corrects the ReferenceCount of an atom that this program counts.
+// recount corrects the ReferenceCount of an atom of this program.
 func (t *Tx) recount(keys []foreignKey, id int64) error {
 	return t.Exec(correctCounts.and(unreferencedBy(keys)), id-1, id)
 }

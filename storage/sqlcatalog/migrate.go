@@ -7,21 +7,21 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The row of a segment may have its payload and an address at once, while payloads move: it is read from the row then.
-// Each verb here changes a row only if it is still as the caller read it, and repeating one after a lost answer
-// changes nothing: the rows are then as it left them.
+// During a migration, the row of a segment may have both its payload and an address; readers use
+// the row. Each verb changes a row only if it is still as the caller read it. Repeating a verb
+// after a lost answer changes nothing.
 var (
-	// addAddress leaves a row alone that another process gave an address or took the payload from.
+	// addAddress skips a row that has an address or no payload by now.
 	addAddress = sharedOfRow("add-address", `UPDATE `, ` SET {setaddress 6}`,
 		` AND BlobUri IS NULL AND {bytes RawPayload} = ByteSize`)
-	// addPayload fills a row whose payload is only where its address says.
+	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
 		` AND BlobUri = @p6 AND {bytes RawPayload} = 0`)
-	// clearPayload empties a row whose address has the payload. The hash makes sure that the payload in the row is
-	// the one that was copied, whatever other programs have written there since.
+	// clearPayload empties a row whose payload is also in the store. The hash keeps a payload that
+	// another program has written since the copy.
 	clearPayload = sharedOfRow("clear-payload", `UPDATE `, ` SET RawPayload = {empty}`,
 		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
-	// clearAddress forgets an address. The hash makes sure that the row itself has the payload.
+	// clearAddress removes an address. The hash ensures that the row has the payload.
 	clearAddress = sharedOfRow("clear-address", `UPDATE `, ` SET {setaddress 7}`,
 		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
 )
@@ -60,8 +60,8 @@ func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves 
 	})
 }
 
-// maxMoves is how many rows one transaction changes: far fewer than the 5,000 locks at which SQL Server would lock the
-// whole table.
+// maxMoves is the maximum number of rows that one transaction changes: far fewer than the 5,000
+// locks at which SQL Server locks the whole table.
 const maxMoves = 1000
 
 // move executes a statement for each row, in one transaction.
@@ -78,7 +78,7 @@ func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.M
 			if err != nil {
 				return aboutSegment(m.Segment, "%w", err)
 			}
-			moved[i] = moved[i] || changed > 0 // by an attempt whose answer was lost, if not by this one
+			moved[i] = moved[i] || changed > 0 // an earlier attempt may have changed it, and its answer was lost
 		}
 		return nil
 	})

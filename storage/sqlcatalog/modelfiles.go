@@ -40,7 +40,7 @@ func (f *modelFile) checkWhole(rows, bytes int64) error {
 	return f.checkClaim()
 }
 
-// checkClaim makes sure that the digest is known, and is the one that the file claims.
+// checkClaim checks that the digest is known and is the one that the file claims.
 func (f *modelFile) checkClaim() error {
 	switch {
 	case f.Digest.IsZero():

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	// lockFileAtom reads a row, and keeps it as it is until the commit. Where an engine has no such lock, the hash, the
-	// payload and the address in the conditions of the statements below refuse a row that changed since.
+	// lockFileAtom reads a row and locks it until the commit. For an engine without such locks, the
+	// conditions of the statements below skip a row whose hash, payload or address has changed.
 	lockFileAtom = shared("lock-file-atom", `SELECT`+fileAtomColumns+`{update lock} WHERE a.AtomId = @p1`)
 	touchAtom    = shared("touch-atom", `UPDATE dbo.Atoms SET ContentHash = @p3, UpdatedAt = {now}
 		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p4`)
@@ -28,7 +28,7 @@ var (
 	clearLocatorOfRow = shared("clear-locator-of-row", clearLocator.text+` AND {sha256 Payload} = ContentHash`)
 )
 
-// PlaceAtom implements ingest.Atoms. A payload is hashed by the server, before the commit, where the row has it.
+// PlaceAtom implements ingest.Atoms. The server hashes a payload in its row before the commit.
 func (c *Catalog) PlaceAtom(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom,
 	place ingest.AtomPlace) (placed ingest.FileAtom, changed bool, err error) {
 	if err := c.checkPlace(atom, place); err != nil {
@@ -61,19 +61,19 @@ type placing struct {
 	ingest.AtomPlace
 	atom    ingest.FileAtom // as the caller read it
 	payload []byte          // for a parameter
-	// What the last attempt did.
+	// Set by the last attempt:
 	placed  ingest.FileAtom
 	changed bool
-	set     bool // the row was changed by it
-	fill    bool // the row's payload as well
+	set     bool // it changed the row
+	fill    bool // it also filled the row's payload
 	address ingest.Address
 }
 
-// checkPlace refuses what no row takes, before anything is read.
+// checkPlace refuses a payload that the row cannot take, before it is read.
 func (c *Catalog) checkPlace(atom ingest.FileAtom, place ingest.AtomPlace) error {
 	switch most, _ := c.MaxAtomPayload(); {
 	case place.Payload != nil && atom.InRow, place.Address.URI != "" && atom.Address.URI != "":
-		return fmt.Errorf("atom %d has its payload already, and it is not replaced", atom.ID)
+		return fmt.Errorf("atom %d already has its payload", atom.ID)
 	case place.Payload == nil:
 	case most == 0:
 		return fmt.Errorf("atom %d: the table Atoms has no column Payload", atom.ID)
@@ -83,7 +83,7 @@ func (c *Catalog) checkPlace(atom ingest.FileAtom, place ingest.AtomPlace) error
 	return nil
 }
 
-// read reads the payload, and makes sure that it is the right one.
+// read reads the payload and checks its digest.
 func (p *placing) read() error {
 	p.payload = make([]byte, p.Bytes)
 	if n, err := p.Payload.ReadAt(p.payload, 0); int64(n) < p.Bytes {
@@ -95,7 +95,8 @@ func (p *placing) read() error {
 	return nil
 }
 
-// fillFile is PlaceAtom where a payload is written as a file: it is hashed on its way.
+// fillFile is PlaceAtom for an engine that writes payloads as files. It hashes the payload while
+// writing.
 func (c *Catalog) fillFile(ctx context.Context, lease ingest.Lease, p *placing) (bool, error) {
 	whole := sha256.New()
 	p.payload = []byte{}
@@ -126,43 +127,43 @@ func (c *Catalog) fillFile(ctx context.Context, lease ingest.Lease, p *placing) 
 	})
 }
 
-// begin finds out what is to be done, and does it, apart from the payload of a file.
+// begin changes the row, except for a payload that is written as a file.
 func (p *placing) begin(t *Tx) error {
 	p.placed, p.changed, p.set, p.fill = ingest.FileAtom{}, false, false, false
-	now, twin, err := t.lockFileAtoms(p.atom.ID, p.Digest)
+	now, other, err := t.lockFileAtoms(p.atom.ID, p.Digest)
 	if err != nil {
 		return err
 	}
 	switch {
-	case now == nil && twin != nil && (isAt(*twin, p.AtomPlace) || hasCopy(*twin)): // an attempt made them one
-		p.placed, p.changed = *twin, true
+	case now == nil && other != nil && (isAt(*other, p.AtomPlace) || hasCopy(*other)): // an earlier attempt merged them
+		p.placed, p.changed = *other, true
 		return nil
 	case now == nil:
 		return nil
-	case now.Digest == p.Digest && now.Locator == p.atom.Locator && isAt(*now, p.AtomPlace): // it placed the atom
+	case now.Digest == p.Digest && now.Locator == p.atom.Locator && isAt(*now, p.AtomPlace): // so did one
 		p.placed, p.changed = *now, true
 		return nil
 	case !sameFileAtom(*now, p.atom):
 		p.placed = *now
 		return nil
-	case twin != nil:
-		if now, err = t.mergeAtoms(*now, *twin); err != nil {
+	case other != nil:
+		if now, err = t.mergeAtoms(*now, *other); err != nil {
 			return err
 		}
 	}
 	return p.change(t, *now)
 }
 
-// lockFileAtoms locks an atom and the other one with digest, in the order of their numbers. Each is nil if it is not
-// there.
-func (t *Tx) lockFileAtoms(id int64, digest ingest.Digest) (now, twin *ingest.FileAtom, err error) {
+// lockFileAtoms locks an atom, and another one with digest, in the order of their IDs. It returns
+// nil for an atom that does not exist.
+func (t *Tx) lockFileAtoms(id int64, digest ingest.Digest) (now, other *ingest.FileAtom, err error) {
 	ids := []int64{id}
-	other, err := scanFileAtom(t.One(fileAtomWithDigest, digest[:]))
+	found, err := scanFileAtom(t.One(fileAtomWithDigest, digest[:]))
 	switch {
 	case err != nil && !noRows(err):
 		return nil, nil, err
-	case err == nil && other.ID != id:
-		ids = append(ids, other.ID)
+	case err == nil && found.ID != id:
+		ids = append(ids, found.ID)
 	}
 	slices.Sort(ids)
 	for _, one := range ids {
@@ -175,10 +176,10 @@ func (t *Tx) lockFileAtoms(id int64, digest ingest.Digest) (now, twin *ingest.Fi
 		case one != id && (err != nil || a.Digest != digest):
 			return nil, nil, RaceError(fmt.Sprintf("atom %d changed", one))
 		case one != id:
-			twin = &a
+			other = &a
 		}
 	}
-	return now, twin, nil
+	return now, other, nil
 }
 
 // sameFileAtom reports whether a row is still as it was read.
@@ -187,7 +188,7 @@ func sameFileAtom(now, was ingest.FileAtom) bool {
 		(!now.InRow || now.Bytes == was.Bytes) && now.Address.URI == was.Address.URI
 }
 
-// hasCopy reports whether the row or a store has the bytes, by the row.
+// hasCopy reports whether the row has the bytes or their address.
 func hasCopy(a ingest.FileAtom) bool { return a.InRow || a.Address.URI != "" }
 
 // isAt reports whether the bytes of the atom are where place says.
@@ -196,7 +197,7 @@ func isAt(a ingest.FileAtom, place ingest.AtomPlace) bool {
 		(place.Address.URI == "" || a.Address.URI == place.Address.URI)
 }
 
-// change changes one row. What an atom that became one with another has already stays.
+// change changes one row. It keeps the payload or address of a merged atom.
 func (p *placing) change(t *Tx, now ingest.FileAtom) error {
 	p.fill = p.Payload != nil && !hasCopy(now)
 	if p.address = now.Address; p.address.URI == "" {
@@ -216,7 +217,7 @@ func (p *placing) change(t *Tx, now ingest.FileAtom) error {
 	return err
 }
 
-// finish makes sure that the row is as it should be, and reads it.
+// finish reads the row and checks it.
 func (p *placing) finish(t *Tx) error {
 	if !p.set {
 		return nil
@@ -229,21 +230,21 @@ func (p *placing) finish(t *Tx) error {
 	placed, err := scanFileAtom(t.One(fileAtom, p.placed.ID))
 	if got := placed.Address; err == nil && (got.URI != p.address.URI || got.Container != p.address.Container ||
 		got.Name != p.address.Name || got.ETag != p.address.ETag) {
-		err = fmt.Errorf("atom %d: its columns do not hold all of the address %s", p.placed.ID,
+		err = fmt.Errorf("atom %d: its columns are too short for the address %s", p.placed.ID,
 			ingest.Printable(p.address.URI))
 	}
 	p.placed = placed
 	return err
 }
 
-// checkAtom makes sure that the payload of a row is what was sent. T-SQL hashes no more than 2 GB: of a larger one the
-// size is compared.
+// checkAtom checks that the payload of a row has the digest. T-SQL hashes at most 2 GB; it compares
+// only the size of a larger payload.
 func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) error {
 	var bytes int64
 	if place.Bytes > math.MaxInt32 {
 		err := t.One(sizeAtom, id).Scan(&bytes)
 		if err == nil && bytes != place.Bytes {
-			err = fmt.Errorf("atom %d: the server has %d bytes, and was sent %d", id, bytes, place.Bytes)
+			err = fmt.Errorf("atom %d: %d bytes were sent, and the server has %d", id, place.Bytes, bytes)
 		}
 		return err
 	}
@@ -254,8 +255,8 @@ func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) error {
 	var got ingest.Digest
 	copy(got[:], sum)
 	if bytes != place.Bytes || got != place.Digest {
-		return fmt.Errorf("atom %d: the server has %d bytes with SHA-256 %s, and was sent %d with %s", id, bytes, got,
-			place.Bytes, place.Digest)
+		return fmt.Errorf("atom %d: %d bytes with SHA-256 %s were sent, and the server has %d with %s", id, place.Bytes,
+			place.Digest, bytes, got)
 	}
 	return nil
 }
@@ -284,7 +285,7 @@ func (t *Tx) clearLocator(atom ingest.FileAtom) (bool, error) {
 	}
 	empty := now.Locator == ""
 	if empty {
-		now.Locator = atom.Locator // an attempt whose answer was lost cleared it, if the rest is the same
+		now.Locator = atom.Locator // an earlier attempt cleared it, if the rest is the same
 	}
 	if !sameFileAtom(now, atom) || empty {
 		return sameFileAtom(now, atom), nil

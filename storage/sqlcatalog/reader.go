@@ -160,7 +160,8 @@ var (
 )
 
 // registeredFile finds a file of a registered model by its path.
-var registeredFile = shared("registered", `SELECT`+fileColumns+`INNER JOIN dbo.FilePaths AS p ON p.ModelFileId = f.ModelFileId
+var registeredFile = shared("registered",
+	`SELECT`+fileColumns+`INNER JOIN dbo.FilePaths AS p ON p.ModelFileId = f.ModelFileId
 		WHERE {same p.SourcePath 1} AND p.ByteSize = @p2 AND p.ModifiedNs = @p3 AND m.State = 'registered'`)
 
 // Registered implements ingest.Reader.
@@ -200,7 +201,8 @@ var (
 	modelsWithDigest = shared("models-with-digest", `SELECT DISTINCT f.ModelId
 		FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
 		WHERE f.ContentHash >= @p1 AND f.ContentHash <= @p2 AND COALESCE(m.State, 'complete') <> 'removing'
-			AND (COALESCE(m.State, 'complete') IN ('complete', 'registered') OR f.RecordedBytes = f.ByteSize) ORDER BY f.ModelId`)
+			AND (COALESCE(m.State, 'complete') IN ('complete', 'registered') OR f.RecordedBytes = f.ByteSize)
+		ORDER BY f.ModelId`)
 )
 
 // ModelsNamed implements ingest.Reader. A model of another program has a ModelName but no row in

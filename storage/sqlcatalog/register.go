@@ -33,7 +33,7 @@ func (c *Catalog) Register(ctx context.Context, lease ingest.Lease, model *inges
 	return id, nil
 }
 
-// filesToRegister are the files of a model, with their digests.
+// filesToRegister returns the files of a model with their digests.
 func filesToRegister(model *ingest.Model, content []ingest.FileContent) (modelFiles, error) {
 	if len(content) != len(model.Files) {
 		return nil, fmt.Errorf("model of %d files with the content of %d", len(model.Files), len(content))
@@ -55,11 +55,12 @@ type registration struct {
 	*Tx
 	lease   ingest.Lease
 	model   *ingest.Model
-	files   modelFiles // of model; their IDs are set once their rows are known
+	files   modelFiles // of model; the IDs are set when their rows are known
 	content []ingest.FileContent
 }
 
-// register returns the model that has the name, and the models that gave way to it, which are to be cleared.
+// register returns the model that has the name, and the models that it replaced, whose rows are to
+// be deleted.
 func (r *registration) register() (id ingest.ModelID, replaced []ingest.ModelID, err error) {
 	if err := r.lockAtoms(); err != nil {
 		return 0, nil, err
@@ -85,8 +86,9 @@ func (r *registration) register() (id ingest.ModelID, replaced []ingest.ModelID,
 	return id, replaced, err
 }
 
-// lockAtoms makes the atoms that are not there, and locks those that are, in the order of their digests. Of two
-// transactions that register or complete the same content, the second waits here, and then sees what the first made.
+// lockAtoms inserts missing atoms and locks existing ones, in the order of their digests. If two
+// transactions register or complete the same content, the second one waits here, and then sees the
+// rows of the first.
 func (r *registration) lockAtoms() error {
 	order := slices.Clone(r.files)
 	slices.SortFunc(order, func(a, b modelFile) int { return bytes.Compare(a.Digest[:], b.Digest[:]) })
@@ -98,7 +100,7 @@ func (r *registration) lockAtoms() error {
 	return nil
 }
 
-// stored finds the complete model that has all of the files; 0 if there is none.
+// stored returns the complete model that has all of the files; 0 if there is none.
 func (r *registration) stored() (id ingest.ModelID, err error) {
 	key := contentKey(r.files.stored())
 	if key.IsZero() {
@@ -120,7 +122,7 @@ func (r *registration) stored() (id ingest.ModelID, err error) {
 		if err := r.jobAtom(r.lease, f.Atom, true); err != nil {
 			return 0, err
 		}
-		if r.content[i].Trusted { // that the file has the content of the stored one is only claimed
+		if r.content[i].Trusted { // only its name claims that it has the stored content
 			continue
 		}
 		if err := r.rememberPath(f, f.ID); err != nil {
@@ -130,26 +132,27 @@ func (r *registration) stored() (id ingest.ModelID, err error) {
 	return id, nil
 }
 
-// registered finds the registered model with the same weights, and adds the files that it lacks; 0 if there is none.
+// registered returns the registered model with the same weights, and adds the files that it lacks;
+// 0 if there is none.
 func (r *registration) registered() (ingest.ModelID, error) {
-	twins, err := r.registeredTwins(r.files)
-	if err != nil || len(twins) == 0 {
+	equal, err := r.registeredLike(r.files)
+	if err != nil || len(equal) == 0 {
 		return 0, err
 	}
-	target, present := twins[0].id, twins[0].files
+	target, present := equal[0].id, equal[0].files
 	lacking := *r.model
 	lacking.Files = nil
 	var content []ingest.FileContent
 	var at []int
 	for i := range r.files {
 		f := &r.files[i]
-		twin := present.same(f)
-		if twin == nil {
+		known := present.same(f)
+		if known == nil {
 			lacking.Files = append(lacking.Files, r.model.Files[i])
 			content, at = append(content, r.content[i]), append(at, i)
 			continue
 		}
-		f.ID = twin.ID
+		f.ID = known.ID
 		if err := r.again(f, r.content[i]); err != nil {
 			return 0, err
 		}
@@ -173,14 +176,14 @@ func (r *registration) registered() (ingest.ModelID, error) {
 			}
 		}
 	}
-	return target, r.Exec(removeModel, added) // nothing is left of it but its name
+	return target, r.Exec(removeModel, added) // its files and layers have moved; only its name is left
 }
 
-// registerAgain notes that a registered file has been found at a path, where it may have moved to.
+// registerAgain records the path of a registered file, which may have moved.
 var registerAgain = shared("register-again",
 	`UPDATE dbo.ModelFiles SET {set FileName 2}, {set SourcePath 3}, ModifiedNs = @p4 WHERE ModelFileId = @p1`)
 
-// again notes where a file is that is registered already.
+// again updates the row of a file that is registered already.
 func (r *registration) again(f *modelFile, content ingest.FileContent) error {
 	err := r.Exec(registerAgain, f.ID, fileName(f.Path), sourcePath(f.Path), f.Modified.UnixNano())
 	if err == nil {
@@ -192,8 +195,9 @@ func (r *registration) again(f *modelFile, content ingest.FileContent) error {
 	return err
 }
 
-// add makes a registered model of files, and sets their IDs.
-func (r *registration) add(model *ingest.Model, files modelFiles, content []ingest.FileContent) (ingest.ModelID, error) {
+// add inserts a registered model with files, and sets their IDs.
+func (r *registration) add(model *ingest.Model, files modelFiles,
+	content []ingest.FileContent) (ingest.ModelID, error) {
 	entry, err := r.addModel(r.lease, model, ingest.ModelRegistered, make([]int64, len(files)))
 	if err != nil {
 		return 0, err
@@ -210,7 +214,7 @@ func (r *registration) add(model *ingest.Model, files modelFiles, content []inge
 var finishRegistered = shared("finish-registered",
 	`UPDATE dbo.ModelFiles SET FileAtomId = @p2, ContentHash = @p3 WHERE ModelFileId = @p1`)
 
-// addFile has a new file refer to its atom.
+// addFile connects a new file with its atom.
 func (r *registration) addFile(f *modelFile, content ingest.FileContent) error {
 	if err := r.Exec(countFileAtom, f.Digest[:]); err != nil {
 		return err
@@ -224,13 +228,15 @@ func (r *registration) addFile(f *modelFile, content ingest.FileContent) error {
 	return r.rememberPath(f, f.ID)
 }
 
-// describeRegistered leaves another program's row alone, and that of a file that is stored.
-var describeRegistered = shared("describe-registered", `UPDATE dbo.Atoms SET Subtype = @p2, {set SourceUri 3}, SourceType = @p4, {set PayloadLocator 5},
-			Metadata = {jsononly Atoms.Metadata 6}, UpdatedAt = CASE WHEN SourceType = 'ingest_segment' THEN NULL ELSE {now} END
-		WHERE ContentHash = @p1 AND `+ours+` AND NOT EXISTS (SELECT 1 FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+// describeRegistered skips the rows of other programs and of stored files.
+var describeRegistered = shared("describe-registered", `UPDATE dbo.Atoms SET Subtype = @p2, {set SourceUri 3},
+			SourceType = @p4, {set PayloadLocator 5}, Metadata = {jsononly Atoms.Metadata 6},
+			UpdatedAt = CASE WHEN SourceType = 'ingest_segment' THEN NULL ELSE {now} END
+		WHERE ContentHash = @p1 AND `+ours+` AND NOT EXISTS (SELECT 1
+			FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
 			WHERE f.FileAtomId = Atoms.AtomId AND COALESCE(m.State, 'complete') = 'complete')`)
 
-// describe writes into the file's atom where the file is, sets f.Atom, and notes that the job met the atom.
+// describe records the file's path in its atom, sets f.Atom, and relates the atom to the job.
 func (r *registration) describe(f *modelFile, content ingest.FileContent, fresh bool) error {
 	a := newRegisteredAtom(ingest.Alias{Name: r.model.Name, URI: r.model.URI}, f.StoredFile, content, time.Now())
 	changed, err := r.Change(describeRegistered, f.Digest[:], Text{Column: "Atoms.Subtype", Value: a.Subtype, Null: true},
@@ -245,7 +251,8 @@ func (r *registration) describe(f *modelFile, content ingest.FileContent, fresh 
 	return r.jobAtom(r.lease, f.Atom, !fresh || changed == 0)
 }
 
-// giveName has the model go by the name, which means its weights and the files that were registered under it.
+// giveName adds the name to the model. The name covers the model's weights and the files registered
+// under it.
 func (r *registration) giveName(id ingest.ModelID) error {
 	all, err := r.Tx.files(id)
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// A registered model gives way in two cases. When its files are stored, the complete model takes over its names. When
-// one of its files has been replaced by another at the same path, the model of the new file takes over the names that
-// both have: the registered content is no longer there. A model that is left without a name is marked for removal. One
-// that rows of other programs refer to stays as it is.
+// A registered model is replaced in two cases. When its files are stored, the complete model takes
+// over its names. When another file is at the path of one of its files, the model of the new file
+// takes over the names that both have. A registered model that loses its last name is marked for
+// removal. A model that rows of other programs refer to is not replaced.
 
 // registeredModel is a registered model with its files.
 type registeredModel struct {
@@ -21,12 +21,14 @@ type registeredModel struct {
 	files modelFiles
 }
 
-var registeredWith = shared("registered-with", `SELECT DISTINCT f.ModelId FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+var registeredWith = shared("registered-with", `SELECT DISTINCT f.ModelId
+		FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
 		WHERE f.ContentHash = @p1 AND m.State = 'registered' ORDER BY f.ModelId`)
 
-// registeredTwins returns the registered models with the same weights as files, or, if these have no weights, with all
-// of files. They are locked. There is more than one only after two processes registered them at the same time.
-func (t *Tx) registeredTwins(files modelFiles) (twins []registeredModel, err error) {
+// registeredLike locks and returns the registered models with the weights of files, or, if there
+// are no weights, with all of files. There is more than one only if two processes registered them
+// at the same time.
+func (t *Tx) registeredLike(files modelFiles) (equal []registeredModel, err error) {
 	var ids []ingest.ModelID
 	err = t.Each(func(row Scanner) error {
 		var id ingest.ModelID
@@ -44,13 +46,14 @@ func (t *Tx) registeredTwins(files modelFiles) (twins []registeredModel, err err
 			continue
 		}
 		if contentKey(m.files.stored()) == key && (!key.IsZero() || m.files.have(files)) {
-			twins = append(twins, m)
+			equal = append(equal, m)
 		}
 	}
-	return twins, err
+	return equal, err
 }
 
-// lockRegistered locks a registered model and reads its files. It returns no ID if the model is not registered any more.
+// lockRegistered locks a registered model and reads its files. The ID is 0 if the model is no
+// longer registered.
 func (t *Tx) lockRegistered(id ingest.ModelID) (m registeredModel, err error) {
 	if still, err := t.lockIn(ingest.ModelRegistered, id); err != nil || !still {
 		return m, err
@@ -60,7 +63,7 @@ func (t *Tx) lockRegistered(id ingest.ModelID) (m registeredModel, err error) {
 	return m, err
 }
 
-// lockIn locks a model, and reports whether it is still there and in that state.
+// lockIn locks a model, and reports whether it still exists in that state.
 func (t *Tx) lockIn(want ingest.ModelState, id ingest.ModelID) (bool, error) {
 	state, _, err := t.state(id)
 	if errors.Is(err, ingest.ErrNotFound) { // it was removed since it was found
@@ -69,14 +72,16 @@ func (t *Tx) lockIn(want ingest.ModelState, id ingest.ModelID) (bool, error) {
 	return state == want, err
 }
 
-// overtakenBy finds a registered file with other content at a path, unless it was seen at another path as well.
-var overtakenBy = shared("overtaken", `SELECT f.ModelId, f.FileAtomId FROM dbo.FilePaths AS p
-		INNER JOIN dbo.ModelFiles AS f ON f.ModelFileId = p.ModelFileId INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
-		WHERE {same p.SourcePath 1} AND m.State = 'registered' AND f.ContentHash <> @p2
-			AND NOT EXISTS (SELECT 1 FROM dbo.FilePaths AS o WHERE o.ModelFileId = f.ModelFileId AND o.FilePathId <> p.FilePathId)`)
+// overtakenBy finds a registered file with other content at a path, unless it has another path as
+// well.
+var overtakenBy = shared("overtaken", `SELECT f.ModelId, f.FileAtomId
+		FROM dbo.FilePaths AS p INNER JOIN dbo.ModelFiles AS f ON f.ModelFileId = p.ModelFileId
+			INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId
+		WHERE {same p.SourcePath 1} AND m.State = 'registered' AND f.ContentHash <> @p2 AND NOT EXISTS (SELECT 1
+			FROM dbo.FilePaths AS o WHERE o.ModelFileId = f.ModelFileId AND o.FilePathId <> p.FilePathId)`)
 
-// overtaken returns the registered models that have lost a file: at its path is one of files, with other content, and
-// no payload was stored.
+// overtaken returns the registered models that have lost a file: one of files is at its path with
+// other content, and its payload is not stored.
 func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
 	for i := range files {
 		var id ingest.ModelID
@@ -99,8 +104,8 @@ func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
 	return models, nil
 }
 
-// replaceRegistered has registered models give way to model, and returns those that are marked for removal. overtaken
-// are those whose content at a path of model is replaced.
+// replaceRegistered replaces registered models by model, and returns those that it marked for
+// removal. overtaken are models with other content at a path of model.
 func (t *Tx) replaceRegistered(model ingest.ModelID, overtaken []ingest.ModelID) (marked []ingest.ModelID, err error) {
 	present, err := t.files(model)
 	if err != nil {
@@ -138,9 +143,9 @@ func named(names []ingest.Name, name string) bool {
 	return slices.ContainsFunc(names, func(n ingest.Name) bool { return n.Name == name })
 }
 
-// takeNames gives model, which is complete, the names of registered models all of whose files it has.
+// takeNames gives a complete model the names of registered models whose files it all has.
 func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []ingest.ModelID, err error) {
-	twins, err := t.registeredTwins(present)
+	equal, err := t.registeredLike(present)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +153,7 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 	if err != nil {
 		return nil, err
 	}
-	for _, old := range twins {
+	for _, old := range equal {
 		has := func(n ingest.Name) bool { return present.have(old.files.withIDs(n.Files)) }
 		names, gone, err := t.dropNames(old, has)
 		if err != nil {
@@ -173,9 +178,10 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 	return marked, nil
 }
 
-// dropNames takes from a registered model the names that drop chooses, and returns them. If none is left, it marks the
-// model for removal.
-func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (dropped []ingest.Name, marked bool, err error) {
+// dropNames removes the names of a registered model that drop chooses, and returns them. If no name
+// is left, it marks the model for removal.
+func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (dropped []ingest.Name, marked bool,
+	err error) {
 	rows, err := t.foreignRows(old.id, false)
 	if err != nil || len(rows) > 0 {
 		return nil, false, err
@@ -206,7 +212,7 @@ func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (droppe
 	return dropped, false, t.renameMain(old.id, left[0].Name)
 }
 
-// retire marks a registered model, which is locked, for removal, and removes the atoms that only it needs.
+// retire marks a locked registered model for removal, and removes the atoms that only it needs.
 func (t *Tx) retire(model ingest.ModelID) error {
 	if err := t.releaseAtoms(model); err != nil {
 		return err
@@ -215,17 +221,18 @@ func (t *Tx) retire(model ingest.ModelID) error {
 }
 
 var (
-	atomsOfModel = shared("atoms-of-model",
-		`SELECT DISTINCT FileAtomId FROM dbo.ModelFiles WHERE ModelId = @p1 AND FileAtomId IS NOT NULL ORDER BY FileAtomId`)
+	atomsOfModel = shared("atoms-of-model", `SELECT DISTINCT FileAtomId FROM dbo.ModelFiles
+		WHERE ModelId = @p1 AND FileAtomId IS NOT NULL ORDER BY FileAtomId`)
 	forgetAtoms = shared("forget-atoms", `UPDATE dbo.ModelFiles SET FileAtomId = NULL WHERE ModelId = @p1`)
-	// unneededAtom locks an atom of ours to which no row refers but those of jobs.
-	unneededAtom   = shared("unneeded-atom", `SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1 AND `+ours+nothingRefers)
+	// unneededAtom locks an atom of this program to which only rows of jobs refer.
+	unneededAtom = shared("unneeded-atom",
+		`SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1 AND `+ours+nothingRefers)
 	removeNotes    = shared("remove-notes", `DELETE FROM dbo.IngestionJobAtoms WHERE AtomId = @p1`)
 	removeUnneeded = shared("remove-unneeded-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`)
 )
 
-// releaseAtoms removes the atoms of a registered model that nothing else refers to: a row that says where a file is, and
-// that no model has, would be loaded and migrated for nothing.
+// releaseAtoms removes the atoms of a registered model that nothing else refers to. Without a
+// model, other commands would still migrate and verify their files.
 func (t *Tx) releaseAtoms(model ingest.ModelID) error {
 	var atoms []int64
 	err := t.Each(func(row Scanner) error {
@@ -265,7 +272,8 @@ func notesUnreferencedBy(keys []foreignKey) string {
 	return others.String()
 }
 
-// removeAtom removes an atom that nothing refers to. others is a condition on rows of other programs.
+// removeAtom removes an atom that nothing refers to. others is a condition on the tables of other
+// programs.
 func (t *Tx) removeAtom(id int64, others string) error {
 	var one int
 	there, err := t.found(t.One(unneededAtom.and(others), id), &one)
@@ -276,14 +284,14 @@ func (t *Tx) removeAtom(id int64, others string) error {
 		return err
 	}
 	err = t.Exec(removeUnneeded, id)
-	if err != nil && t.c.dialect.Refused(err) { // a reference that came since the look, which finds it the next time
+	if err != nil && t.c.dialect.Refused(err) { // a reference since the last statement, or one that it does not see
 		err = RaceError(fmt.Sprintf("another table refers to atom %d, perhaps one that this login may not see: %v", id,
 			err))
 	}
 	return err
 }
 
-// clearAll deletes the rows of models that are marked.
+// clearAll deletes the rows of models that are marked for removal.
 func (c *Catalog) clearAll(ctx context.Context, lease ingest.Lease, models []ingest.ModelID) error {
 	for _, id := range models {
 		if err := c.clear(ctx, lease, id); err != nil {

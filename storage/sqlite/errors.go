@@ -48,7 +48,7 @@ func (c *connections) Refused(err error) bool {
 	return errors.As(err, &e) && e.Code() == codes.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// Duplicate knows those of unique indexes and primary keys.
+// Duplicate implements sqlcatalog.Dialect.
 func (c *connections) Duplicate(err error) bool {
 	var e *driver.Error
 	return errors.As(err, &e) &&

@@ -11,13 +11,14 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/filestream"
 )
 
-// atomPayloads reports whether Atoms has the column Payload: the FILESTREAM edition has it, the plain one does not.
+// atomPayloads reports whether Atoms has the column Payload. Only the FILESTREAM edition has it.
 func (c *engine) atomPayloads() bool {
 	_, known := c.columns["Atoms.Payload"]
 	return known
 }
 
-// MaxAtomPayload implements sqlcatalog.Dialect: what a parameter of a statement takes, or what a volume does.
+// MaxAtomPayload implements sqlcatalog.Dialect. A parameter takes 2 GB; only the volume limits a
+// file.
 func (c *engine) MaxAtomPayload() (bytes int64, streamed bool) {
 	switch {
 	case !c.atomPayloads():
@@ -41,7 +42,7 @@ func (c *engine) FillFile(ctx context.Context, fill sqlcatalog.FileFill) (bool, 
 	})
 }
 
-// atomFill is a batch of one row of Atoms, which is there already.
+// atomFill is a batch of one existing row of Atoms.
 type atomFill struct {
 	fileTx
 	steps sqlcatalog.FileFill
@@ -50,7 +51,7 @@ type atomFill struct {
 
 var _ filestream.Batch = (*atomFill)(nil)
 
-// Insert implements filestream.Batch: the row has an empty payload from here on.
+// Insert implements filestream.Batch. It sets an empty payload.
 func (f *atomFill) Insert(context.Context) error {
 	return f.ask(func() (err error) {
 		f.atom, err = f.steps.Begin(f.Tx)
@@ -82,8 +83,8 @@ func (f *atomFill) Update(context.Context) error {
 	return f.ask(func() error { return f.steps.Finish(f.Tx) })
 }
 
-// readAtom reads nothing where the payload ends before the bytes that are wanted. SUBSTRING of a FILESTREAM column
-// reads no more than it returns.
+// readAtom reads nothing if the payload is shorter than @p3 + @p4. SUBSTRING of a FILESTREAM column
+// reads only the bytes that it returns.
 var readAtom = sqlcatalog.Own("read-atom", `SELECT COALESCE(DATALENGTH(Payload), -2),
 		CASE WHEN DATALENGTH(Payload) >= @p3 + @p4 THEN SUBSTRING(Payload, @p3 + 1, @p4) END
 	FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
@@ -97,7 +98,7 @@ func (c *engine) ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int6
 	err = c.Read(ctx, false, func(t *sqlcatalog.Tx) error {
 		bytes = sqlcatalog.NoRow
 		return t.Each(func(row sqlcatalog.Scanner) error {
-			var payload sql.RawBytes // the driver's own bytes: one copy less of megabytes
+			var payload sql.RawBytes // the driver's own bytes, which saves a copy
 			err := row.Scan(&bytes, &payload)
 			copy(into, payload)
 			return err

@@ -13,7 +13,7 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlserver/tdstest/tables"
 )
 
-// The plain edition of Atoms has no column for a payload: its atoms have addresses, and no statement names the column.
+// TestAtomsWithoutPayloadColumn tests the plain edition of Atoms, which has no column Payload.
 func TestAtomsWithoutPayloadColumn(t *testing.T) {
 	srv := tdstest.Start(t)
 	d := tables.New(t, srv, "")
@@ -42,7 +42,7 @@ func TestAtomsWithoutPayloadColumn(t *testing.T) {
 	}
 	place := ingest.AtomPlace{Digest: digest, Bytes: 1, Payload: bytes.NewReader(content)}
 	if _, changed, err := c.PlaceAtom(t.Context(), lease, atom, place); err == nil || changed {
-		t.Error("a payload was put into a table without a column for it")
+		t.Error("a payload was written without a column for it")
 	}
 	place = ingest.AtomPlace{Digest: digest, Bytes: 1, Address: ingest.Address{URI: "dir:x", Bytes: 1}}
 	placed, changed, err := c.PlaceAtom(t.Context(), lease, atom, place)
@@ -55,11 +55,11 @@ func TestAtomsWithoutPayloadColumn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, changed, err := c.PlaceAtom(t.Context(), lease, atom, place); err == nil || changed {
-		t.Error("an address that the columns do not hold was noted")
+		t.Error("an address that is too long was recorded")
 	}
 }
 
-// freshFiles makes a new catalogue on the double, where payloads are written as files.
+// freshFiles creates a catalogue on the double, where payloads are written as files.
 func freshFiles(t *testing.T) (catalogtest.Database, *folderFiles) {
 	folder := t.TempDir()
 	srv := tdstest.Start(t)
@@ -73,7 +73,7 @@ func freshFiles(t *testing.T) (catalogtest.Database, *folderFiles) {
 	}, files
 }
 
-// TestContractFiles runs the contract of payloads of atoms where they are written as files.
+// TestContractFiles runs the contract of atoms with payloads that are written as files.
 func TestContractFiles(t *testing.T) {
 	opened := 0
 	catalogtest.AtomRows(t, func(t *testing.T) catalogtest.Database {
@@ -86,14 +86,15 @@ func TestContractFiles(t *testing.T) {
 	}
 }
 
-// TestAtomFileFaults has each step of writing a payload as a file fail: then the row is as it was, or the payload is
-// there, and it gets there when the call is repeated.
+// TestAtomFileFaults has each step of writing a payload as a file fail: then the row is as it was,
+// or the payload is there, and it gets there when the call is repeated.
 func TestAtomFileFaults(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16+1) // several pieces
 	place := ingest.AtomPlace{Digest: ingest.Sum(content), Bytes: int64(len(content)),
 		Payload: bytes.NewReader(content)}
-	for _, statement := range []string{"/* ingest: lock-file-atom */", "/* ingest: fill-atom */", "/* ingest: locate-atom */",
-		"/* ingest: token */", "/* ingest: hash-atom */", "/* ingest: fence */", tdstest.Commit} {
+	for _, statement := range []string{"/* ingest: lock-file-atom */", "/* ingest: fill-atom */",
+		"/* ingest: locate-atom */", "/* ingest: token */", "/* ingest: hash-atom */", "/* ingest: fence */",
+		tdstest.Commit} {
 		for _, at := range []tdstest.Point{tdstest.BeforeEffect, tdstest.AfterEffect} {
 			db, files := freshFiles(t)
 			c := db(t).(doubled)
@@ -115,7 +116,7 @@ func TestAtomFileFaults(t *testing.T) {
 			}
 			into := make([]byte, len(content))
 			if err := c.ReadAtom(t.Context(), placed, 0, into); err != nil || !bytes.Equal(into, content) {
-				t.Errorf("%s: the payload is not right: %v", statement, err)
+				t.Errorf("%s: wrong payload: %v", statement, err)
 			}
 			if !c.srv.WaitIdle(time.Minute) {
 				t.Errorf("%s: a transaction is open", statement)

@@ -30,7 +30,7 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
 	case "readjsononly":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), NULL", true
-	case "haspayload": // of a table that may have no such column
+	case "haspayload": // the column may be missing
 		if !c.atomPayloads() {
 			return "0", true
 		}

@@ -72,7 +72,7 @@ func take(t testing.TB) *pooled {
 	if p.schema, err = OpenSchema(p.address, Settings{}); err != nil {
 		t.Fatal(err)
 	}
-	p.exec(t, `ALTER TABLE dbo.Atoms ADD Payload varbinary(max) NULL`) // as the FILESTREAM edition has it
+	p.exec(t, `ALTER TABLE dbo.Atoms ADD Payload varbinary(max) NULL`) // of the FILESTREAM edition
 	every = append(every, p)
 	return p
 }

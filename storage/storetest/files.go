@@ -13,8 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Files checks that a store keeps every promise of ingest.FileStore beyond those of ingest.Store. place makes a place
-// that holds nothing yet, a new one at each call.
+// Files tests what ingest.FileStore adds to ingest.Store. place returns a new empty store.
 func Files(t *testing.T, place func(t *testing.T) ingest.FileStore) {
 	for name, test := range map[string]func(*testing.T, ingest.FileStore){
 		"round trip":    filesRoundTrip,
@@ -30,7 +29,7 @@ func Files(t *testing.T, place func(t *testing.T) ingest.FileStore) {
 	}
 }
 
-// putFile wants a file to be stored, and read back.
+// putFile stores a file and reads it back.
 func putFile(t *testing.T, s ingest.FileStore, name string, p []byte) ingest.Address {
 	t.Helper()
 	digest := ingest.Sum(p)
@@ -54,7 +53,7 @@ func filesRoundTrip(t *testing.T, s ingest.FileStore) {
 		name := "sha256-" + ingest.Sum(p).String()
 		first := putFile(t, s, name, p)
 		if again := putFile(t, s, name, p); again.URI != first.URI || again.ETag != first.ETag {
-			t.Errorf("stored again at %+v, and first at %+v", again, first)
+			t.Errorf("stored again at %+v, first at %+v", again, first)
 		}
 		if size > 10 { // a part
 			into := make([]byte, 5)
@@ -76,11 +75,11 @@ func fileNames(t *testing.T, s ingest.FileStore) {
 		at[address.URI] = name
 	}
 	if _, err := s.Owner(t.Context(), "me"); err != nil {
-		t.Errorf("a file is in the way of the owner's record: %v", err)
+		t.Errorf("a file replaced the owner's record: %v", err)
 	}
 }
 
-// sameName stores contents under one name: each is there, and stays.
+// sameName checks that several contents with the same name are kept.
 func sameName(t *testing.T, s ingest.FileStore) {
 	contents := [][]byte{payload(1000, 1), payload(1000, 2), payload(9<<20, 3), payload(9<<20, 4), payload(0, 5)}
 	var addresses []ingest.Address
@@ -102,7 +101,7 @@ func filesAtOnce(t *testing.T, s ingest.FileStore) {
 	var group errgroup.Group
 	for i := range 6 {
 		group.Go(func() error {
-			p := payload(1<<20, uint64(i%2)) // two contents under one name
+			p := payload(1<<20, uint64(i%2)) // two contents with the same name
 			digest := ingest.Sum(p)
 			address, err := s.PutFile(t.Context(), "m", digest, bytes.NewReader(p), int64(len(p)))
 			if err != nil {
@@ -120,7 +119,7 @@ func filesAtOnce(t *testing.T, s ingest.FileStore) {
 	}
 }
 
-// otherContent wants what is not the announced file to be refused, and not to be seen by anybody.
+// otherContent checks that a file with another digest or size is not stored.
 func otherContent(t *testing.T, s ingest.FileStore) {
 	for _, size := range []int{10, 20 << 20} {
 		right, wrong := payload(size, 1), payload(size, 2)
@@ -137,14 +136,14 @@ func otherContent(t *testing.T, s ingest.FileStore) {
 				t.Fatal(err)
 			}
 			if object.Digest == ingest.Sum(right) {
-				t.Errorf("%+v is there", object)
+				t.Errorf("%+v is stored", object)
 			}
 		}
 		putFile(t, s, "m", right)
 	}
 }
 
-// damagedFile wants a file not to be relied on that is there and says itself that it is another one.
+// damagedFile checks that a damaged file is replaced.
 func damagedFile(t *testing.T, s ingest.FileStore) {
 	damager, ok := s.(Damager)
 	if !ok {
@@ -167,7 +166,7 @@ func cancelledFile(t *testing.T, s ingest.FileStore) {
 	}
 }
 
-// once counts the bytes that are read.
+// once counts the bytes read.
 type once struct {
 	*bytes.Reader
 	read int64

@@ -28,7 +28,7 @@ type Slot struct {
 	Name    string // for messages
 	Path    string // from PathName()
 	Payload []byte
-	Stream  io.Reader // in place of Payload, read to its end; nil for Payload
+	Stream  io.Reader // if not nil, read to its end instead of Payload
 }
 
 // The server's NULLs.
@@ -107,7 +107,7 @@ func write(ctx context.Context, file Handle, payload []byte) error {
 	return nil
 }
 
-// copyTo is write for what is too large to be in memory.
+// copyTo writes all of a stream, and flushes the file.
 func copyTo(ctx context.Context, file Handle, from io.Reader) error {
 	buffer := make([]byte, piece)
 	for {

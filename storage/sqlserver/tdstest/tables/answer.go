@@ -64,8 +64,8 @@ func parseTime(value any) any {
 	return value
 }
 
-// lend converts a value that is marked with pathOf to a path of the share. The value is a letter for
-// the table (T for LayerTensorSegments, F for FileSegments, A for Atoms) and the ID of the row.
+// lend converts a value that is marked with pathOf to a path of the share. The value is a letter
+// for the table (T for LayerTensorSegments, F for FileSegments, A for Atoms) and the ID of the row.
 func (d *Tables) lend(req *tdstest.Request, value any) (any, error) {
 	text, _ := value.(string)
 	row, isPath := strings.CutPrefix(text, "path ")
