@@ -159,7 +159,8 @@ func TestGCKeepsModelsOfOthers(t *testing.T) {
 		b.exec(`DROP TRIGGER Stop`)
 		b.must("rm", "1", "3", "--yes", "--cascade")
 		b.must("gc", "--yes")
-		if n := b.query(`SELECT (SELECT COUNT(*) FROM Usage) + (SELECT COUNT(*) FROM Models)`); n != 0 || len(b.files()) != 0 {
+		n := b.query(`SELECT (SELECT COUNT(*) FROM Usage) + (SELECT COUNT(*) FROM Models)`)
+		if n != 0 || len(b.files()) != 0 {
 			t.Errorf("%d rows remain, and %v", n, b.files())
 		}
 	}

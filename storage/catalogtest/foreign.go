@@ -156,7 +156,8 @@ var foreignTests = []test{
 		defer r.other("Steps", `Run int NOT NULL REFERENCES Runs (RunId), Step int NOT NULL, PRIMARY KEY (Run, Step)`)()
 		defer r.other("Logs", `Run int NOT NULL, Step int NOT NULL, FOREIGN KEY (Run, Step) REFERENCES Steps (Run, Step)`)()
 		r.exec(`INSERT INTO Runs (RunId, ModelId) VALUES (1, @p1)`, int64(id))
-		r.exec(`INSERT INTO Runs (RunId, ModelFileId) SELECT 2, MIN(ModelFileId) FROM ModelFiles WHERE ModelId = @p1`, int64(id))
+		r.exec(`INSERT INTO Runs (RunId, ModelFileId) SELECT 2, MIN(ModelFileId) FROM ModelFiles WHERE ModelId = @p1`,
+			int64(id))
 		r.exec(`INSERT INTO Runs (RunId, ModelId) VALUES (3, @p1)`, int64(kept))
 		r.exec(`INSERT INTO Steps (Run, Step) SELECT RunId, 1 FROM Runs`)
 		r.exec(`INSERT INTO Steps (Run, Step) SELECT RunId, 2 FROM Runs`)
@@ -187,7 +188,7 @@ var foreignTests = []test{
 		r.exec(`DELETE FROM Notes WHERE NoteId = 2`)
 		must(t, r.Remove(t.Context(), r.lease, id, true))
 	}},
-	{name: "the payload of an atom that a row of another program refers to is needed", run: func(t *testing.T, db Database) {
+	{name: "the payload of an atom of another program's row is needed", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		id := r.take(w)
