@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -305,4 +306,16 @@ func (b *blobs) within(uri string) string {
 		return uri
 	}
 	return strings.TrimPrefix(uri, b.container)
+}
+
+// query returns a number from the catalogue; 0 if there is no catalogue yet.
+func (b box) query(text string) (n int64) {
+	db, err := sql.Open("sqlite", "file:"+b.catalog+"?mode=ro&_pragma=busy_timeout(1000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	var found sql.NullInt64
+	_ = db.QueryRow(text).Scan(&found) // the catalogue may not exist yet
+	return found.Int64
 }

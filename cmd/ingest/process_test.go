@@ -57,18 +57,6 @@ func (b box) suspendMidFile(args ...string) *exec.Cmd {
 	return nil
 }
 
-// query returns a number from the catalogue; 0 if there is no catalogue yet.
-func (b box) query(text string) (n int64) {
-	db, err := sql.Open("sqlite", "file:"+b.catalog+"?mode=ro&_pragma=busy_timeout(1000)")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
-	var found sql.NullInt64
-	_ = db.QueryRow(text).Scan(&found) // the catalogue may not exist yet
-	return found.Int64
-}
-
 // waitFor waits until done returns true.
 func (b box) waitFor(what string, done func() bool) {
 	b.Helper()

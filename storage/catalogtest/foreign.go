@@ -188,7 +188,7 @@ var foreignTests = []test{
 		r.exec(`DELETE FROM Notes WHERE NoteId = 2`)
 		must(t, r.Remove(t.Context(), r.lease, id, true))
 	}},
-	{name: "the payload of an atom that another program refers to is needed", run: func(t *testing.T, db Database) {
+	{name: "the payload of an atom of another program's row is needed", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
 		id := r.take(w)

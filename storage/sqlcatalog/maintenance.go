@@ -30,8 +30,8 @@ var referencedByOthers = shared("referenced-by-others", `SELECT a.ContentHash FR
 	INNER JOIN dbo.ModelLayers AS l ON l.LayerAtomId = a.AtomId WHERE a.ContentHash IN ({digests})`)
 
 // referencedBy finds the atoms that rows of other programs refer to: gc keeps such an atom, and so
-// its payload. With an index on the key's columns it seeks for each atom;
-// without one, it scans that table once for all digests.
+// its payload. With an index on a key's column it seeks for each atom; without one, it scans that
+// table once for all digests.
 func referencedBy(keys []foreignKey) string {
 	var others strings.Builder
 	for _, k := range keys {

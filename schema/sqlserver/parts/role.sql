@@ -1,7 +1,7 @@
 -- A role with the rights that ingest needs, only on the tables that it uses. Add a user with ALTER
--- ROLE ingest_writer ADD MEMBER. VIEW DEFINITION shows which other tables refer to these, so that
--- gc and rm respect their rows. rm --cascade needs the right to delete from those tables in
--- addition.
+-- ROLE ingest_writer ADD MEMBER. VIEW DEFINITION shows which other tables refer to these. Grant
+-- SELECT on those tables in addition, so that gc and rm respect their rows, and DELETE for rm
+-- --cascade.
 IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ingest_writer' AND type = 'R')
     CREATE ROLE ingest_writer;
 GO
