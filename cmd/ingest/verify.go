@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,8 +64,11 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	if err != nil {
 		return err
 	}
-	registered := func(m ingest.Summary) bool { return m.State == ingest.ModelRegistered }
-	if len(models) == 0 || slices.ContainsFunc(models, func(m ingest.Summary) bool { return !registered(m) }) {
+	v := &verification{program: p, progress: &ingest.Progress{}, seen: map[int64]bool{}}
+	if err := v.count(models); err != nil {
+		return err
+	}
+	if v.models == 0 || v.models > v.registered {
 		if err := p.requireStore(ctx, h); err != nil {
 			return err
 		}
@@ -73,27 +76,15 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	if server && !sqlserver.IsAddress(p.catalog) {
 		return errors.New("--server needs a catalogue on SQL Server: omit it to read the payloads")
 	}
-	var copied *os.File
-	if repair != "" {
-		if copied, err = source.Open(repair, ""); err != nil {
-			return fmt.Errorf("--repair %s: %w (if the model has several files, name the damaged one)",
-				ingest.Printable(repair), err)
-		}
-		defer copied.Close()
-	}
-	if copied != nil && registered(models[0]) {
-		return fmt.Errorf("--repair: model %d is registered, and its files are not in a store: restore them at their "+
-			"paths, or register them again", models[0].ID)
-	}
-	v := &verification{program: p, progress: &ingest.Progress{}, seen: map[int64]bool{}}
 	v.verifier = &reader.Verifier{Reader: p.reader(h, v.progress), Server: server, Attested: isBlobs(p.store) &&
 		h.store != nil && !read}
-	if copied != nil {
+	if repair != "" {
+		copied, err := v.openCopy(repair)
+		if err != nil {
+			return err
+		}
+		defer copied.Close()
 		v.verifier.Repair = copied
-	}
-	for _, m := range models {
-		v.progress.BytesTotal.Add(totalBytes(m))
-		v.progress.FilesTotal.Add(int64(len(m.Files)))
 	}
 	stop := p.showProgress(v.progress)
 	err = v.run(ctx, h.catalog, args, models)
@@ -101,35 +92,56 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 		err = errors.Join(err, v.atoms(ctx, h))
 	}
 	stop()
-	verdict := v.finish(len(models))
-	if v.missingRows > 0 {
-		fmt.Fprintln(p.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
-			"ingest its file again")
-	}
-	if v.atPaths > 0 {
-		fmt.Fprintln(p.stderr, "ingest: hint: verify does not repair registered files: restore them at their paths, or "+
-			"register them again")
-	}
-	elsewhere := false
-	if v.missing > 0 {
-		var hintErr error
-		elsewhere, hintErr = p.hintStores(ctx, h.catalog)
-		err = errors.Join(err, hintErr)
-	}
-	repairable := v.damaged - v.missingRows - v.atPaths
-	if elsewhere {
-		repairable -= v.missing
-	}
-	if repairable > 0 && repair == "" {
-		fmt.Fprintln(p.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
-	}
+	verdict := v.finish()
+	err = errors.Join(err, v.hint(ctx, h.catalog))
 	if err != nil && verdict != nil {
 		return &codeError{exitDamage, err}
 	}
 	return errors.Join(verdict, err)
 }
 
-func modelsToVerify(ctx context.Context, catalog ingest.Catalog, args []string) ([]ingest.Summary, error) {
+// openCopy opens the file for --repair. The model is the only one.
+func (v *verification) openCopy(path string) (*os.File, error) {
+	if v.registered > 0 {
+		return nil, errors.New("--repair: the model is registered, and its files are not in a store: restore them at " +
+			"their paths, or register them again")
+	}
+	copied, err := source.Open(path, "")
+	if err != nil {
+		return nil, fmt.Errorf("--repair %s: %w (if the model has several files, name the damaged one)",
+			ingest.Printable(path), err)
+	}
+	return copied, nil
+}
+
+// hint says what can be done about the damage.
+func (v *verification) hint(ctx context.Context, jobs ingest.Jobs) error {
+	if v.missingRows > 0 {
+		fmt.Fprintln(v.stderr, "ingest: hint: missing rows cannot be repaired: remove the model with `ingest rm`, and "+
+			"ingest its file again")
+	}
+	if v.atPaths > 0 {
+		fmt.Fprintln(v.stderr, "ingest: hint: verify does not repair registered files: restore them at their paths, or "+
+			"register them again")
+	}
+	repairable := v.damaged - v.missingRows - v.atPaths
+	var err error
+	if v.missing > 0 {
+		var elsewhere bool
+		if elsewhere, err = v.hintStores(ctx, jobs); elsewhere {
+			repairable -= v.missing
+		}
+	}
+	if repairable > 0 && v.verifier.Repair == nil {
+		fmt.Fprintln(v.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
+	}
+	return err
+}
+
+// modelsToVerify returns the model that args name, or all that can be verified: a sequence, because
+// a catalogue may have more of them than the memory limit allows.
+func modelsToVerify(ctx context.Context, catalog ingest.Catalog, args []string) (iter.Seq2[ingest.Summary, error],
+	error) {
 	if len(args) == 1 {
 		m, err := ingest.FindModel(ctx, catalog, args[0])
 		if err == nil {
@@ -138,18 +150,32 @@ func modelsToVerify(ctx context.Context, catalog ingest.Catalog, args []string) 
 		if err == nil && len(m.Files) == 0 {
 			err = fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)
 		}
-		return []ingest.Summary{m}, err
+		return func(yield func(ingest.Summary, error) bool) { yield(m, nil) }, err
 	}
-	var models []ingest.Summary
-	for m, err := range catalog.Models(ctx) {
+	return func(yield func(ingest.Summary, error) bool) {
+		for m, err := range catalog.Models(ctx) {
+			wanted := m.State == ingest.ModelComplete || m.State == ingest.ModelRegistered
+			if (wanted || err != nil) && !yield(m, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+// count counts the models and their bytes.
+func (v *verification) count(models iter.Seq2[ingest.Summary, error]) error {
+	for m, err := range models {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if m.State == ingest.ModelComplete || m.State == ingest.ModelRegistered {
-			models = append(models, m)
+		v.models++
+		if m.State == ingest.ModelRegistered {
+			v.registered++
 		}
+		v.progress.BytesTotal.Add(totalBytes(m))
+		v.progress.FilesTotal.Add(int64(len(m.Files)))
 	}
-	return models, nil
+	return nil
 }
 
 // verification is one call of the command.
@@ -157,6 +183,8 @@ type verification struct {
 	*program
 	verifier          *reader.Verifier
 	progress          *ingest.Progress
+	models            int
+	registered        int // of models
 	verified          int // models
 	foreign           int // models of other programs, which recorded no digest
 	damaged, repaired int
@@ -169,7 +197,8 @@ type verification struct {
 }
 
 // run verifies the models. If it may write, it runs as a job, which excludes gc.
-func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []string, models []ingest.Summary) error {
+func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []string,
+	models iter.Seq2[ingest.Summary, error]) error {
 	if v.verifier.Repair == nil && !isBlobs(v.store) {
 		return v.all(ctx, models)
 	}
@@ -181,9 +210,12 @@ func (v *verification) run(ctx context.Context, catalog ingest.Catalog, args []s
 }
 
 // all verifies the models. One that cannot be verified does not stop the others.
-func (v *verification) all(ctx context.Context, models []ingest.Summary) error {
+func (v *verification) all(ctx context.Context, models iter.Seq2[ingest.Summary, error]) error {
 	var failed error
-	for _, m := range models {
+	for m, err := range models {
+		if err != nil {
+			return errors.Join(failed, err)
+		}
 		if len(m.Files) == 0 { // written by another program
 			v.foreign++
 			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name,
@@ -283,14 +315,14 @@ func (v *verification) how() string {
 	return "read"
 }
 
-func (v *verification) finish(models int) error {
+func (v *verification) finish() error {
 	if v.json {
 		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "files": v.files,
-			"not_verified": models - v.verified,
+			"not_verified": v.models - v.verified,
 			"read":         !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
 			"bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
 	} else {
-		if unfinished := models - v.verified - v.foreign; unfinished > 0 {
+		if unfinished := v.models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified completely\n", plural(unfinished, "model"))
 		}
 		if v.files > 0 {

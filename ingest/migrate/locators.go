@@ -181,7 +181,8 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup, busy []rowGroup) (
 	if err != nil && !errors.Is(err, ingest.ErrNotFound) {
 		return busy, err
 	}
-	request := ingest.JobRequest{Pipeline: "migrate", Source: group.key, Options: map[string]string{}}
+	request := ingest.JobRequest{Pipeline: "migrate", Source: group.key, Paths: []string{group.key},
+		Options: map[string]string{}}
 	if target := r.To(first); target.Address != "" && r.Split == nil {
 		request.Options[ingest.OptionStore] = target.Address
 	}

@@ -143,7 +143,8 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 		return err
 	}
 	if l.todo && !r.DryRun {
-		request := ingest.JobRequest{Pipeline: "migrate", Source: fmt.Sprintf("segments of model %d", m.ID),
+		name := fmt.Sprintf("segments of model %d", m.ID)
+		request := ingest.JobRequest{Pipeline: "migrate", Source: name, Paths: []string{name},
 			Options: map[string]string{ingest.OptionStore: r.Target}}
 		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 			return r.files(ctx, m, job)
