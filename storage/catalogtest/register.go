@@ -274,6 +274,36 @@ var registerTests = []test{
 		want(t, "payload that gc keeps once the model is removed", len(needed), 0)
 		r.check()
 	}},
+	{name: "a stored file stays when another file of its model changes", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		template := small("/t", "template", ingest.Template)
+		id := r.register(newWork("m", gguf("/m.gguf", "m"), template))
+		a, placed, err := r.PlaceAtom(t.Context(), r.lease, r.atomOf(id, 1), ingest.AtomPlace{Digest: template.digest(),
+			Bytes: template.Bytes, Address: address(template.digest(), template.Bytes)})
+		must(t, err)
+		want(t, "placed", placed, true)
+		r.clear("a file with its address", a, true)
+		weights := r.summary(id).Files[0].Atom
+		other := r.register(newWork("m", gguf("/m.gguf", "other")))
+		r.isGone(id)
+		wantEqual(t, "models of the name", r.named("m"), other)
+		want(t, "address", r.fileAtom(a.ID).Address.URI, a.Address.URI)
+		_, err = r.FileAtom(t.Context(), weights)
+		wantIs(t, err, ingest.ErrNotFound)
+		_, _, err = r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		needed, err := r.Referenced(t.Context(), []ingest.Digest{a.Digest})
+		must(t, err)
+		want(t, "payload that gc keeps", len(needed), 1)
+		r.check()
+		// the next model with the file gets the atom, and its removal frees the payload
+		last := r.register(newWork("n", gguf("/n.gguf", "n"), template))
+		want(t, "atom", r.atomOf(last, 1).ID, a.ID)
+		must(t, r.Remove(t.Context(), r.lease, last, false))
+		_, err = r.FileAtom(t.Context(), a.ID)
+		wantIs(t, err, ingest.ErrNotFound)
+		r.check()
+	}},
 	{name: "a model that is ingested takes the registered one's names", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		template, license := small("/t", "template", ingest.Template), small("/l", "license", ingest.License)

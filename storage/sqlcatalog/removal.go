@@ -173,7 +173,7 @@ func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.M
 		case ingest.ModelRemoving:
 			return nil
 		case ingest.ModelRegistered:
-			return t.retire(model)
+			return t.retire(model, true)
 		}
 		return t.mark(model)
 	})

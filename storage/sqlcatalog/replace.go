@@ -202,7 +202,7 @@ func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (droppe
 	case len(dropped) == 0:
 		return nil, false, nil
 	case len(left) == 0:
-		return dropped, true, t.retire(old.id)
+		return dropped, true, t.retire(old.id, false)
 	}
 	for _, n := range dropped {
 		if err := t.Exec(removeName, old.id, Key{n.Name}); err != nil {
@@ -212,9 +212,10 @@ func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (droppe
 	return dropped, false, t.renameMain(old.id, left[0].Name)
 }
 
-// retire marks a locked registered model for removal, and removes the atoms that only it needs.
-func (t *Tx) retire(model ingest.ModelID) error {
-	if err := t.releaseAtoms(model); err != nil {
+// retire marks a locked registered model for removal, and removes the atoms that only it needs. It
+// keeps those with a payload or an address unless copies is set: that may be the only copy.
+func (t *Tx) retire(model ingest.ModelID, copies bool) error {
+	if err := t.releaseAtoms(model, copies); err != nil {
 		return err
 	}
 	return t.mark(model)
@@ -226,14 +227,17 @@ var (
 	forgetAtoms = shared("forget-atoms", `UPDATE dbo.ModelFiles SET FileAtomId = NULL WHERE ModelId = @p1`)
 	// unneededAtom locks an atom of this program to which only rows of jobs refer.
 	unneededAtom = shared("unneeded-atom",
-		`SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1 AND `+ours+nothingRefers)
+		`SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1`+withoutCopy+` AND `+ours+nothingRefers)
 	removeNotes    = shared("remove-notes", `DELETE FROM dbo.IngestionJobAtoms WHERE AtomId = @p1`)
-	removeUnneeded = shared("remove-unneeded-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`)
+	removeUnneeded = shared("remove-unneeded-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`+withoutCopy)
 )
+
+// withoutCopy leaves out atoms with a payload or an address, unless @p2 is 1.
+const withoutCopy = ` AND (@p2 = 1 OR BlobUri IS NULL AND {haspayload} = 0)`
 
 // releaseAtoms removes the atoms of a registered model that nothing else refers to. Without a
 // model, other commands would still migrate and verify their files.
-func (t *Tx) releaseAtoms(model ingest.ModelID) error {
+func (t *Tx) releaseAtoms(model ingest.ModelID, copies bool) error {
 	var atoms []int64
 	err := t.Each(func(row Scanner) error {
 		var id int64
@@ -255,7 +259,7 @@ func (t *Tx) releaseAtoms(model ingest.ModelID) error {
 	}
 	others := unreferencedBy(keys.to("Atoms")) + notesUnreferencedBy(keys.others("IngestionJobAtoms"))
 	for _, id := range atoms {
-		if err := t.removeAtom(id, others); err != nil {
+		if err := t.removeAtom(id, copies, others); err != nil {
 			return err
 		}
 	}
@@ -274,17 +278,23 @@ func notesUnreferencedBy(keys []foreignKey) string {
 
 // removeAtom removes an atom that nothing refers to. others is a condition on the tables of other
 // programs.
-func (t *Tx) removeAtom(id int64, others string) error {
-	var one int
-	there, err := t.found(t.One(unneededAtom.and(others), id), &one)
+func (t *Tx) removeAtom(id int64, copies bool, others string) error {
+	var one, withCopy int
+	if copies {
+		withCopy = 1
+	}
+	there, err := t.found(t.One(unneededAtom.and(others), id, withCopy), &one)
 	if err != nil || !there {
 		return err
 	}
 	if err := t.Exec(removeNotes, id); err != nil {
 		return err
 	}
-	err = t.Exec(removeUnneeded, id)
-	if err != nil && t.c.dialect.Refused(err) { // a reference since the last statement, or one that it does not see
+	n, err := t.Change(removeUnneeded, id, withCopy)
+	switch {
+	case err == nil && n == 0:
+		err = RaceError(fmt.Sprintf("atom %d changed", id))
+	case err != nil && t.c.dialect.Refused(err): // a reference since the last statement, or one that it does not see
 		err = RaceError(fmt.Sprintf("another table refers to atom %d, perhaps one that this login may not see: %v", id,
 			err))
 	}
