@@ -407,6 +407,15 @@ var atomRowTests = []test{
 		}
 		want(t, "atom", show(r.fileAtom(a.ID)), show(a))
 	}},
+	{name: "another program's payload is not ours", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := inRow("right")
+		a := r.atom(p.Digest, path, `{}`, 0)
+		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("wrong"), a.ID)
+		r.unplaced("a row with another payload of the same length", a, p)
+		r.exec(`UPDATE Atoms SET Payload = @p1 WHERE AtomId = @p2`, []byte("right"), a.ID)
+		want(t, "in its row", r.place(a, p).InRow, true)
+	}},
 	{name: "an empty payload", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := inRow("")

@@ -58,6 +58,12 @@ func ExactWord(name string, args Args) (string, bool) {
 	return "", false
 }
 
+// EqualExact is {equal} with a second column: text compares the first one.
+func EqualExact(args Args, text string) string {
+	exact := "@p" + args.At(1) + "x"
+	return "(" + args.At(0) + "Exact = " + exact + " OR " + exact + " IS NULL AND " + text + ")"
+}
+
 // AddressOnly selects the columns of an address from a table without AddressExact, where the size
 // may be NULL.
 func AddressOnly(table string) string {

@@ -104,8 +104,7 @@ func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
 		keep.SourceType = cmp.Or(lose.SourceType, fileSource)
 	}
 	err := t.Exec(absorbAtom, keep.ID, lose.ID, Text{Column: "Atoms.Subtype", Value: keep.Subtype, Null: true},
-		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true},
-		Text{Column: "Atoms.PayloadLocator", Value: keep.Locator, Null: true, Whole: true})
+		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true}, locatorText(*keep))
 	if err == nil && !hasCopy(*keep) && lose.Address.URI != "" { // lose has no payload, or it would be kept
 		keep.Address = lose.Address
 		err = t.Exec(addressAtom, keep.ID, keep.Digest[:], keep.Address)

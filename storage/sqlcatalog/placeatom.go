@@ -1,6 +1,7 @@
 package sqlcatalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -13,10 +14,10 @@ import (
 
 var (
 	// lockFileAtom reads a row and locks it until the commit. For an engine without such locks, the
-	// conditions of the statements below skip a row whose hash, payload or address has changed.
+	// conditions of the statements below skip a row whose hash, path, payload or address has changed.
 	lockFileAtom = shared("lock-file-atom", `SELECT`+fileAtomColumns+`{update lock} WHERE a.AtomId = @p1`)
 	touchAtom    = shared("touch-atom", `UPDATE dbo.Atoms SET ContentHash = @p3, UpdatedAt = {now}
-		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p4`)
+		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p4 AND {equal PayloadLocator 5}`)
 	addressAtom = shared("address-atom",
 		`UPDATE dbo.Atoms SET {setaddressonly 3} WHERE AtomId = @p1 AND ContentHash = @p2 AND BlobUri IS NULL`)
 	fillAtom = shared("fill-atom",
@@ -24,7 +25,7 @@ var (
 	sizeAtom     = shared("size-atom", `SELECT {bytes Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
 	hashAtom     = shared("hash-atom", `SELECT {bytes Payload}, {sha256 Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
 	clearLocator = shared("clear-locator", `UPDATE dbo.Atoms SET {set PayloadLocator 4}, UpdatedAt = {now}
-		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p3`)
+		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p3 AND {equal PayloadLocator 5}`)
 	clearLocatorOfRow = shared("clear-locator-of-row", clearLocator.text+` AND {sha256 Payload} = ContentHash`)
 )
 
@@ -136,13 +137,11 @@ func (p *placing) begin(t *Tx) error {
 	}
 	switch {
 	case now == nil && other != nil && (isAt(*other, p.AtomPlace) || hasCopy(*other)): // an earlier attempt merged them
-		p.placed, p.changed = *other, true
-		return nil
+		return p.did(t, *other)
 	case now == nil:
 		return nil
 	case now.Digest == p.Digest && now.Locator == p.atom.Locator && isAt(*now, p.AtomPlace): // so did one
-		p.placed, p.changed = *now, true
-		return nil
+		return p.did(t, *now)
 	case !sameFileAtom(*now, p.atom):
 		p.placed = *now
 		return nil
@@ -152,6 +151,17 @@ func (p *placing) begin(t *Tx) error {
 		}
 	}
 	return p.change(t, *now)
+}
+
+// did sets the result if an earlier attempt wrote the row. The payload in it may be another
+// program's.
+func (p *placing) did(t *Tx, now ingest.FileAtom) (err error) {
+	var wrong error
+	if p.Payload != nil && now.InRow {
+		wrong, err = t.checkAtom(now.ID, p.AtomPlace)
+	}
+	p.placed, p.changed = now, wrong == nil
+	return err
 }
 
 // lockFileAtoms locks an atom, and another one with digest, in the order of their IDs. It returns
@@ -191,6 +201,11 @@ func sameFileAtom(now, was ingest.FileAtom) bool {
 // hasCopy reports whether the row has the bytes or their address.
 func hasCopy(a ingest.FileAtom) bool { return a.InRow || a.Address.URI != "" }
 
+// locatorText is the argument for PayloadLocator.
+func locatorText(a ingest.FileAtom) Text {
+	return Text{Column: "Atoms.PayloadLocator", Value: a.Locator, Null: true, Whole: true}
+}
+
 // isAt reports whether the bytes of the atom are where place says.
 func isAt(a ingest.FileAtom, place ingest.AtomPlace) bool {
 	return (place.Payload == nil || a.InRow && a.Bytes == place.Bytes) &&
@@ -203,7 +218,7 @@ func (p *placing) change(t *Tx, now ingest.FileAtom) error {
 	if p.address = now.Address; p.address.URI == "" {
 		p.address = p.Address
 	}
-	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], p.Digest[:], now.Address.URI)
+	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], p.Digest[:], now.Address.URI, locatorText(now))
 	if err == nil && changed > 0 && p.address.URI != now.Address.URI {
 		changed, err = t.Change(addressAtom, now.ID, p.Digest[:], p.address)
 	}
@@ -223,8 +238,8 @@ func (p *placing) finish(t *Tx) error {
 		return nil
 	}
 	if p.fill {
-		if err := t.checkAtom(p.placed.ID, p.AtomPlace); err != nil {
-			return err
+		if wrong, err := t.checkAtom(p.placed.ID, p.AtomPlace); err != nil || wrong != nil {
+			return cmp.Or(err, wrong)
 		}
 	}
 	placed, err := scanFileAtom(t.One(fileAtom, p.placed.ID))
@@ -237,28 +252,28 @@ func (p *placing) finish(t *Tx) error {
 	return err
 }
 
-// checkAtom checks that the payload of a row has the digest. T-SQL hashes at most 2 GB; it compares
-// only the size of a larger payload.
-func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) error {
+// checkAtom checks that the payload of a row has the digest; wrong says how it differs. T-SQL hashes
+// at most 2 GB; checkAtom compares only the size of a larger payload.
+func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) (wrong, err error) {
 	var bytes int64
 	if place.Bytes > math.MaxInt32 {
 		err := t.One(sizeAtom, id).Scan(&bytes)
 		if err == nil && bytes != place.Bytes {
-			err = fmt.Errorf("atom %d: %d bytes were sent, and the server has %d", id, place.Bytes, bytes)
+			wrong = fmt.Errorf("atom %d: %d bytes were sent, and the server has %d", id, place.Bytes, bytes)
 		}
-		return err
+		return wrong, err
 	}
 	var sum []byte
 	if err := t.One(hashAtom, id).Scan(&bytes, &sum); err != nil {
-		return err
+		return nil, err
 	}
 	var got ingest.Digest
 	copy(got[:], sum)
 	if bytes != place.Bytes || got != place.Digest {
-		return fmt.Errorf("atom %d: %d bytes with SHA-256 %s were sent, and the server has %d with %s", id, place.Bytes,
+		wrong = fmt.Errorf("atom %d: %d bytes with SHA-256 %s were sent, and the server has %d with %s", id, place.Bytes,
 			place.Digest, bytes, got)
 	}
-	return nil
+	return wrong, nil
 }
 
 // ClearLocator implements ingest.Atoms.
@@ -294,7 +309,7 @@ func (t *Tx) clearLocator(atom ingest.FileAtom) (bool, error) {
 	if now.InRow && now.Bytes <= math.MaxInt32 { // T-SQL hashes no more
 		statement = clearLocatorOfRow
 	}
-	n, err := t.Change(statement, now.ID, now.Digest[:], now.Address.URI,
-		Text{Column: "Atoms.PayloadLocator", Null: true})
+	n, err := t.Change(statement, now.ID, now.Digest[:], now.Address.URI, locatorText(ingest.FileAtom{}),
+		locatorText(now))
 	return n > 0, err
 }

@@ -66,6 +66,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{key Col} {keyed 2}    the key column of a text and its value in an INSERT, with a comma, or nothing
 //	{setkey Col 3}         assigns a [Key] to the key column of a text, with a comma, or nothing
 //	{same x.Col 2}         compares a text column with parameter 2, a [Key]
+//	{equal Col 2}          compares a text column with parameter 2, a [Text]; no text equals NULL
 //	{address x}            selects the columns of an address; without x, the list of an INSERT
 //	{setaddress 6}         assigns parameter 6, an [ingest.Address], to these columns
 //	{addressonly x}        {address} of a table without a column for what does not fit

@@ -57,6 +57,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "", true
 	case "same":
 		return args.At(0) + " = @p" + args.At(1), true
+	case "equal":
+		return "COALESCE(" + args.At(0) + ", '') = COALESCE(@p" + args.At(1) + ", '')", true
 	case "address":
 		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }),
 			true

@@ -26,6 +26,9 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 		return text, true
 	}
 	switch name {
+	case "equal":
+		text, _ := embedded.Word(name, args)
+		return sqlcatalog.EqualExact(args, text), true
 	case "readjson":
 		return args[0] + ", " + args[0] + "Exact", true
 	case "readjsononly":
