@@ -9,6 +9,12 @@ import (
 )
 
 var (
+	// seesAllKeys returns 1 if this login sees the foreign keys of all tables.
+	seesAllKeys = differs("sees-all-keys")
+	// blockAtom locks an atom exclusively until the commit: the check of another transaction's
+	// foreign key waits for it, and for no weaker lock. Without it, a row that refers to the atom
+	// since moveReferences would be deleted with it, or lose its reference.
+	blockAtom = shared("block-atom", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount WHERE AtomId = @p1`)
 	// A foreign key completes countOfAtom and moveToAtom.
 	countOfAtom = Own("count-references-of-atom", `SELECT {count} FROM `)
 	moveToAtom  = Own("move-references-of-atom", `UPDATE `)
@@ -29,6 +35,14 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 		return nil, &ingest.AtomClashError{Atom: one.ID, Other: other.ID, Reason: "each has a copy of the content: " +
 			"check one copy, and remove the payload or address of the other"}
 	}
+	var sees int
+	if err := t.One(seesAllKeys).Scan(&sees); err != nil {
+		return nil, err
+	}
+	if sees == 0 { // such a key may delete or change rows with the atom
+		return nil, &ingest.AtomClashError{Atom: one.ID, Other: other.ID, Reason: "this login may not see all tables " +
+			"that refer to them: GRANT VIEW DEFINITION TO ingest_writer, in this database, or to the user"}
+	}
 	all, err := t.keysOfDatabase()
 	if err != nil {
 		return nil, err
@@ -43,6 +57,9 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 		if more || one.InRow {
 			keep, lose = one, other
 		}
+	}
+	if err := t.Exec(blockAtom, lose.ID); err != nil {
+		return nil, err
 	}
 	if err := t.moveReferences(keys, keep.ID, lose.ID); err != nil {
 		return nil, err
@@ -115,8 +132,7 @@ func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
 	n, err := t.Change(removeAtom, lose.ID, lose.Digest[:])
 	switch {
 	case err != nil && t.c.dialect.Refused(err):
-		return &ingest.AtomClashError{Atom: keep.ID, Other: lose.ID, Reason: fmt.Sprintf(
-			"a table that this login may not see refers to atom %d: %v", lose.ID, err)}
+		return RaceError(fmt.Sprintf("a row refers to atom %d since its references moved: %v", lose.ID, err))
 	case err == nil && n == 0:
 		return RaceError(fmt.Sprintf("atom %d changed", lose.ID))
 	}

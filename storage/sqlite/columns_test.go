@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // contract lists the columns that other programs read.
@@ -43,6 +45,29 @@ func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
 		for _, column := range strings.Fields(columns) {
 			if !slices.Contains(got, column) {
 				t.Errorf("%s has no column %s", table, column)
+			}
+		}
+	}
+}
+
+// The statements that change an atom's row skip one that another program has changed.
+func TestStatementsCompareTheAtom(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	hash := ingest.Sum(nil)
+	for name, rest := range map[string][2]any{"touch-atom": {hash[:], ""}, "clear-locator": {"", nil}} {
+		statement := Statement(name, sqlcatalog.Statements()[name], Word)
+		for locator, want := range map[any]int64{"p": 1, "P": 0, "": 0, nil: 0} {
+			if _, err := c.conns.writer.Exec(`DELETE FROM Atoms; INSERT INTO Atoms (AtomId, ContentHash, Modality,
+				PayloadLocator) VALUES (1, ?, 'model', 'p')`, hash[:]); err != nil {
+				t.Fatal(err)
+			}
+			done, err := c.conns.writer.Exec(statement, sql.Named("p1", 1), sql.Named("p2", hash[:]),
+				sql.Named("p3", rest[0]), sql.Named("p4", rest[1]), sql.Named("p5", locator))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := done.RowsAffected(); err != nil || n != want {
+				t.Errorf("%s with the locator %v changed %d rows, want %d: %v", name, locator, n, want, err)
 			}
 		}
 	}

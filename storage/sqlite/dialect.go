@@ -189,6 +189,8 @@ var own = map[string]string{
 	"release-files": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` +
 		sqlcatalog.FileReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,
 
+	"sees-all-keys": `SELECT 1`,
+
 	// A key that names no columns refers to the primary key. Those of primary keys, and generated
 	// columns, cannot be set to NULL.
 	"foreign-keys": `SELECT 'dbo', t.name, k.seq, k."from", coalesce((SELECT c."notnull" = 0 AND c.pk = 0 AND c.hidden = 0

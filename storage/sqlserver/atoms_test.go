@@ -59,6 +59,40 @@ func TestAtomsWithoutPayloadColumn(t *testing.T) {
 	}
 }
 
+// TestMergeNeedsSight does not merge atoms if tables of other schemas may refer to them.
+func TestMergeNeedsSight(t *testing.T) {
+	srv := tdstest.Start(t)
+	d := tables.New(t, srv, "")
+	c := open(t, srv.DSN())
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "migrate", Source: "x", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := ingest.AtomPlace{Digest: ingest.Sum([]byte("x")), Bytes: 1}
+	var id int64
+	for _, hash := range []ingest.Digest{place.Digest, ingest.Sum([]byte("wrong"))} {
+		d.Row(srv, `INSERT INTO Atoms (ContentHash, Modality) VALUES (x'`+hash.String()+
+			`', 'model') RETURNING AtomId`, &id)
+	}
+	wrong, err := c.FileAtom(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sees := 0
+	srv.Handle("/* ingest: sees-all-keys */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a int", []any{sees}), nil
+	})
+	_, changed, err := c.PlaceAtom(t.Context(), lease, wrong, place)
+	var clash *ingest.AtomClashError
+	if changed || !errors.As(err, &clash) || !strings.Contains(err.Error(), "GRANT VIEW DEFINITION") {
+		t.Errorf("merged %t: %v", changed, err)
+	}
+	sees = 1
+	if _, changed, err := c.PlaceAtom(t.Context(), lease, wrong, place); err != nil || !changed {
+		t.Errorf("merged %t: %v", changed, err)
+	}
+}
+
 // freshFiles creates a catalogue on the double, where payloads are written as files.
 func freshFiles(t *testing.T) (catalogtest.Database, *folderFiles) {
 	folder := t.TempDir()

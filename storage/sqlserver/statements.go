@@ -49,8 +49,11 @@ var own = map[string]string{
 	"release-tensors": release(sqlcatalog.TensorReferences),
 	"release-files":   release(sqlcatalog.FileReferences),
 
+	// Babelfish does not know this right.
+	"sees-all-keys": `SELECT CASE WHEN CONVERT(int, SERVERPROPERTY('Babelfish')) = 1
+		OR HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') = 1 THEN 1 ELSE 0 END`,
 	// A login sees the keys of tables on which it has any right, such as VIEW DEFINITION, which the
-	// role has.
+	// role has on the tables of dbo.
 	"foreign-keys": `SELECT SCHEMA_NAME(o.schema_id), o.name, k.constraint_column_id - 1, c.name,
 			CONVERT(int, c.is_nullable), SCHEMA_NAME(p.schema_id), p.name, r.name, f.delete_referential_action_desc
 		FROM sys.foreign_keys AS f

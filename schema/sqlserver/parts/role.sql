@@ -1,7 +1,8 @@
 -- A role with the rights that ingest needs, only on the tables that it uses. Add a user with ALTER
 -- ROLE ingest_writer ADD MEMBER. VIEW DEFINITION shows which other tables refer to these. Grant
 -- SELECT on those tables in addition, so that gc and rm respect their rows, and DELETE for rm
--- --cascade.
+-- --cascade. Merging atoms needs GRANT VIEW DEFINITION TO ingest_writer, for all schemas, and UPDATE
+-- on those tables.
 IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ingest_writer' AND type = 'R')
     CREATE ROLE ingest_writer;
 GO
