@@ -60,9 +60,11 @@ type Atoms interface {
 	//
 	// If place.Digest is not atom.Digest, it corrects ContentHash in the same transaction. If another
 	// atom has place.Digest, it merges the two, and returns the one that remains: the one with a
-	// payload, or else the one with more references. Empty columns get the values of the other atom,
-	// and all foreign keys to Atoms refer to the one that remains. If the two cannot be merged,
-	// nothing changes and the error is a *AtomClashError.
+	// payload, or else the one that another program wrote, or else the one with more references.
+	// All foreign keys to Atoms refer to it then. Its empty columns get the values of the other
+	// atom, Metadata also the other's keys that it lacks, and IsActive is 1 if either was. If the two
+	// cannot be merged, as when their paths differ, nothing changes and the error is a
+	// *AtomClashError.
 	PlaceAtom(ctx context.Context, lease Lease, atom FileAtom, place AtomPlace) (FileAtom, bool, error)
 	// ClearLocator sets PayloadLocator to NULL if the row has a payload or an address and is still as
 	// atom says. The server hashes a payload in the row again, and it must have the digest. It

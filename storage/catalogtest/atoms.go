@@ -3,8 +3,10 @@ package catalogtest
 import (
 	"bytes"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -123,6 +125,14 @@ func (r *run) clear(what string, a ingest.FileAtom, wanted bool) {
 		want(r.T, what+": cleared", cleared, wanted)
 		want(r.T, what+": locator", r.fileAtom(a.ID).Locator == "", wanted)
 	}
+}
+
+// compact returns JSON without spaces, which an engine may add.
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	must(t, json.Compact(&b, text))
+	return b.String()
 }
 
 // stored returns a place in a store.
@@ -286,11 +296,73 @@ var atomTests = []test{
 			want(t, "number", got.ID, kept.ID)
 			want(t, "digest", got.Digest, p.Digest)
 			want(t, "address", got.Address.URI, p.Address.URI)
-			want(t, "metadata", string(got.Metadata), string(kept.Metadata))
+			both := `{"right":1,"wrong":1}`
+			if kept.ID == wrong.ID {
+				both = `{"wrong":1,"right":1}`
+			}
+			want(t, "metadata", compact(t, got.Metadata), both)
 			want(t, "locator", got.Locator, path)
 			want(t, "references", r.references(kept.ID), int64(c.wrong+c.right))
 			_, err := r.FileAtom(t.Context(), lost.ID)
 			wantIs(t, err, ingest.ErrNotFound)
+		}
+	}},
+	{name: "a merged atom has the columns of both", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		for _, c := range []struct{ wrong, right, both string }{
+			{`{"a":1,"b":2}`, `{"b":3}`, `{"b":3,"a":1}`}, {`{"a":1}`, `{}`, `{"a":1}`}, {`{}`, `{"a":1}`, `{"a":1}`},
+			{`{"digest_computed":false}`, `{"b":3}`, `{"b":3}`}, {`[]`, `[]`, `[]`},
+		} {
+			p := stored(fmt.Sprint(c))
+			wrong := r.atom(ingest.Sum(fmt.Append(nil, path, c)), path, c.wrong, 0)
+			right := r.atom(p.Digest, "", c.right, 0)
+			r.exec(`UPDATE Atoms SET IsActive = 0, CanonicalText = 'x' WHERE AtomId = @p1`, right.ID)
+			got := r.place(wrong, p)
+			want(t, "number", got.ID, right.ID)
+			want(t, "metadata", compact(t, got.Metadata), c.both)
+			want(t, "active", r.count(`SELECT COUNT(*) FROM Atoms WHERE AtomId = @p1 AND IsActive = 1`, got.ID), 1)
+		}
+		p := stored("no metadata")
+		wrong, right := r.atom(ingest.Sum([]byte("x")), path, `[]`, 0), r.atom(p.Digest, "", `{}`, 0)
+		r.exec(`UPDATE Atoms SET Metadata = NULL WHERE AtomId = @p1`, right.ID)
+		want(t, "metadata", string(r.place(wrong, p).Metadata), `[]`)
+	}},
+	{name: "the merged atom is that of another program", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		p := stored("content")
+		wrong := r.atom(ingest.Sum([]byte(path)), path, `{"a":1}`, 0)
+		r.exec(`UPDATE Atoms SET SourceType = 'upload' WHERE AtomId = @p1`, wrong.ID)
+		right := r.atom(p.Digest, "", `{}`, 1)
+		r.exec(`UPDATE Atoms SET ByteSize = 1 WHERE AtomId = @p1`, right.ID)
+		r.refer(right, 1)
+		got := r.place(r.fileAtom(wrong.ID), p)
+		want(t, "number", got.ID, wrong.ID)
+		want(t, "type of source", got.SourceType, "upload")
+		want(t, "references", r.references(got.ID), 1)
+	}},
+	{name: "atoms whose columns differ are not merged", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		for column, change := range map[string]string{
+			"PayloadLocator":  `PayloadLocator = 'elsewhere'`,
+			"SourceUri":       `SourceUri = 'elsewhere'`,
+			"Modality":        `Modality = 'model of another kind', SourceType = 'upload'`,
+			"ComponentStream": `ComponentStream = ContentHash`,
+			"Metadata":        `Metadata = '[]'`,
+		} {
+			p := stored(column)
+			wrong := r.atom(ingest.Sum([]byte("wrong "+column)), path, `{}`, 0)
+			right := r.atom(p.Digest, "", `{}`, 1)
+			r.refer(right, 1) // is kept
+			id := wrong.ID
+			if column == "PayloadLocator" || column == "Modality" {
+				id = right.ID
+			}
+			r.exec(`UPDATE Atoms SET `+change+` WHERE AtomId = @p1`, id)
+			r.refused(wrong, right, p)
+			_, _, err := r.PlaceAtom(t.Context(), r.lease, r.fileAtom(wrong.ID), p)
+			if err == nil || !strings.Contains(err.Error(), column) {
+				t.Errorf("the error does not name %s: %v", column, err)
+			}
 		}
 	}},
 	{name: "a merged atom keeps the copy", run: func(t *testing.T, db Database) {

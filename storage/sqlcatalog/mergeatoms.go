@@ -1,8 +1,12 @@
 package sqlcatalog
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -18,9 +22,16 @@ var (
 	// A foreign key completes countOfAtom and moveToAtom.
 	countOfAtom = Own("count-references-of-atom", `SELECT {count} FROM `)
 	moveToAtom  = Own("move-references-of-atom", `UPDATE `)
+	// unreadColumns reads what a FileAtom lacks: whether this program wrote the atom, and whether two
+	// columns of other programs have values.
+	unreadColumns = shared("unread-columns", `SELECT CASE WHEN `+ours+` THEN 1 ELSE 0 END,
+			CASE WHEN SpatialKey IS NULL THEN 0 ELSE 1 END, CASE WHEN ComponentStream IS NULL THEN 0 ELSE 1 END
+		FROM dbo.Atoms WHERE AtomId = @p1`)
 	// absorbAtom fills the empty columns of an atom from another one.
 	absorbAtom = shared("absorb-atom", `UPDATE dbo.Atoms SET Subtype = @p3, {set SourceUri 5}, {set PayloadLocator 6},
-			Metadata = COALESCE(Metadata, (SELECT o.Metadata FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
+			Metadata = COALESCE({jsononly Atoms.Metadata 7}, Metadata),
+			IsActive = CASE WHEN IsActive = 1 OR EXISTS (SELECT 1 FROM dbo.Atoms AS o
+				WHERE o.AtomId = @p2 AND o.IsActive = 1) THEN 1 ELSE 0 END,
 			CanonicalText = COALESCE(CanonicalText, (SELECT o.CanonicalText FROM dbo.Atoms AS o WHERE o.AtomId = @p2)),
 			ReferenceCount = ReferenceCount + (SELECT o.ReferenceCount FROM dbo.Atoms AS o WHERE o.AtomId = @p2),
 			SourceType = @p4, UpdatedAt = {now}
@@ -28,8 +39,14 @@ var (
 	removeAtom = shared("remove-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 )
 
-// mergeAtoms merges two locked atoms of the same content, and returns the one that it keeps: the
-// one with a payload in its row, or else the one with more references.
+// merged is an atom with what decides whether it can be merged.
+type merged struct {
+	ingest.FileAtom
+	ours            bool
+	spatial, stream bool // SpatialKey and ComponentStream are not NULL
+}
+
+// mergeAtoms merges two locked atoms of the same content, and returns the one that it keeps.
 func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	if hasCopy(one) && hasCopy(other) {
 		return nil, &ingest.AtomClashError{Atom: one.ID, Other: other.ID, Reason: "each has a copy of the content: " +
@@ -48,15 +65,30 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 		return nil, err
 	}
 	keys := all.to("Atoms")
-	keep, lose := other, one
-	if !other.InRow {
-		more, err := t.moreReferences(keys, one.ID, other.ID)
-		if err != nil {
+	keep, lose := &merged{FileAtom: other}, &merged{FileAtom: one}
+	for _, m := range []*merged{keep, lose} {
+		if err := t.One(unreadColumns, m.ID).Scan(&m.ours, &m.spatial, &m.stream); err != nil {
 			return nil, err
 		}
-		if more || one.InRow {
-			keep, lose = one, other
+	}
+	swap := false
+	switch {
+	case keep.InRow:
+	case lose.InRow:
+		swap = true
+	case keep.ours != lose.ours:
+		swap = keep.ours
+	default:
+		if swap, err = t.moreReferences(keys, lose.ID, keep.ID); err != nil {
+			return nil, err
 		}
+	}
+	if swap {
+		keep, lose = lose, keep
+	}
+	metadata, reason := keep.take(lose)
+	if reason != "" {
+		return nil, &ingest.AtomClashError{Atom: keep.ID, Other: lose.ID, Reason: reason}
 	}
 	if err := t.Exec(blockAtom, lose.ID); err != nil {
 		return nil, err
@@ -64,10 +96,65 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	if err := t.moveReferences(keys, keep.ID, lose.ID); err != nil {
 		return nil, err
 	}
-	if err := t.absorb(&keep, lose); err != nil {
+	if err := t.absorb(&keep.FileAtom, lose.FileAtom, metadata); err != nil {
 		return nil, err
 	}
-	return &keep, t.recount(keys, keep.ID)
+	return &keep.FileAtom, t.recount(keys, keep.ID)
+}
+
+// take returns the Metadata of both atoms, empty if keep's does not change, or the reason why lose
+// cannot be merged into keep without a loss.
+func (keep *merged) take(lose *merged) (metadata, reason string) {
+	for _, c := range []struct{ column, keep, lose string }{
+		{"PayloadLocator", keep.Locator, lose.Locator},
+		{"SourceUri", keep.SourceURI, lose.SourceURI},
+		{"Modality", keep.Modality, lose.Modality},
+	} {
+		ofSegment := c.column == "Modality" && lose.SourceType == segmentSource // each segment has the same
+		if c.keep != "" && c.lose != "" && c.keep != c.lose && !ofSegment {
+			return "", fmt.Sprintf("%s of atom %d is %s, and that of atom %d is %s: make them equal", c.column, keep.ID,
+				ingest.Printable(c.keep), lose.ID, ingest.Printable(c.lose))
+		}
+	}
+	for column, lost := range map[string]bool{"SpatialKey": lose.spatial && !keep.spatial,
+		"ComponentStream": lose.stream && !keep.stream} {
+		if lost {
+			return "", fmt.Sprintf("atom %d has a %s, and atom %d, which would remain, has none: copy it", lose.ID, column,
+				keep.ID)
+		}
+	}
+	metadata, err := mergeMetadata(keep.Metadata, lose.Metadata)
+	if err != nil {
+		return "", fmt.Sprintf("Metadata of one is not a JSON object: correct it, or set it to NULL: %v", err)
+	}
+	return metadata, ""
+}
+
+// mergeMetadata appends the keys of lose to keep that keep lacks. It returns an empty text if there
+// are none.
+func mergeMetadata(keep, lose json.RawMessage) (string, error) {
+	switch {
+	case len(lose) == 0 || bytes.Equal(keep, lose):
+		return "", nil
+	case len(keep) == 0:
+		return string(lose), nil
+	}
+	var has, more map[string]json.RawMessage
+	if err := cmp.Or(json.Unmarshal(keep, &has), json.Unmarshal(lose, &more)); err != nil {
+		return "", err
+	}
+	if has == nil || more == nil {
+		return "", errors.New("it is null")
+	}
+	delete(more, "digest_computed") // the digest is that of the bytes
+	maps.DeleteFunc(more, func(key string, _ json.RawMessage) bool { _, known := has[key]; return known })
+	switch {
+	case len(more) == 0:
+		return "", nil
+	case len(has) == 0:
+		return mustJSON(more), nil
+	}
+	return strings.TrimSuffix(strings.TrimSpace(string(keep)), "}") + "," + mustJSON(more)[1:], nil
 }
 
 // moreReferences reports whether more rows refer to atom one than to atom other.
@@ -111,8 +198,9 @@ func (t *Tx) moveReferences(keys []foreignKey, keep, lose int64) error {
 	return nil
 }
 
-// absorb fills the empty columns of keep from lose, and removes lose.
-func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
+// absorb fills the empty columns of keep from lose, sets its Metadata unless that is empty, and
+// removes lose.
+func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom, metadata string) error {
 	keep.Locator = cmp.Or(keep.Locator, lose.Locator)
 	keep.SourceURI = cmp.Or(keep.SourceURI, lose.SourceURI)
 	keep.Subtype = cmp.Or(keep.Subtype, lose.Subtype)
@@ -121,7 +209,8 @@ func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom) error {
 		keep.SourceType = cmp.Or(lose.SourceType, fileSource)
 	}
 	err := t.Exec(absorbAtom, keep.ID, lose.ID, Text{Column: "Atoms.Subtype", Value: keep.Subtype, Null: true},
-		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true}, locatorText(*keep))
+		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true}, locatorText(*keep),
+		Text{Column: "Atoms.Metadata", Value: metadata, Null: true})
 	if err == nil && !hasCopy(*keep) && lose.Address.URI != "" { // lose has no payload, or it would be kept
 		keep.Address = lose.Address
 		err = t.Exec(addressAtom, keep.ID, keep.Digest[:], keep.Address)
