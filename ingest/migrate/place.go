@@ -58,8 +58,11 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	case there:
 		return place, true, o.check(ctx, place.Digest)
 	case r.Split != nil:
-		if place, err = r.split(ctx, o); err == nil {
-			_, err = r.isStored(ctx, o, atom, place.Digest)
+		if place, err = r.split(ctx, o); err != nil {
+			return place, false, err
+		}
+		if _, err = r.isStored(ctx, o, atom, place.Digest); err != nil {
+			err = &fatalError{err}
 		}
 		return place, false, err
 	case target.Store == nil:
@@ -204,10 +207,10 @@ func (r *locatorRun) split(ctx context.Context, o *opened) (ingest.AtomPlace, er
 	}
 	stored, err := r.Catalog.Unchanged(ctx, o.path, info.Size(), info.ModTime().UnixNano())
 	if errors.Is(err, ingest.ErrNotFound) {
-		err = ingest.ErrChanged
+		return ingest.AtomPlace{}, ingest.ErrChanged
 	}
 	if err != nil {
-		return ingest.AtomPlace{}, err
+		return ingest.AtomPlace{}, &fatalError{err}
 	}
 	if !o.digest.IsZero() && stored.Digest != o.digest {
 		return ingest.AtomPlace{}, &ingest.MismatchError{Want: o.digest, Got: stored.Digest}
@@ -232,8 +235,13 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 	if err == nil && got != atom.Digest {
 		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
 	}
-	if err != nil {
+	switch {
+	case isDamage(err):
 		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
+	case errors.Is(err, ingest.ErrUnreachable):
+		return &fatalError{err}
+	case err != nil:
+		return fmt.Errorf("cannot read the copy; the path was not cleared: %w", err)
 	}
 	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
 	switch {

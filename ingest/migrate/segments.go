@@ -148,7 +148,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 			Options: map[string]string{ingest.OptionStore: r.Target}}
 		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 			return r.files(ctx, m, job)
-		}, nil)
+		}, outcome(&r.report.Failed))
 		if err != nil {
 			return err
 		}
@@ -176,6 +176,20 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 		}
 	}
 	return nil
+}
+
+// outcome returns the outcome of a job: failed if more rows have failed when it ends. The next run
+// tries them again.
+func outcome(failed *int64) func(error) ingest.Outcome {
+	before := *failed
+	return func(err error) ingest.Outcome {
+		o := lease.Outcome(err)
+		if n := *failed - before; err == nil && n > 0 {
+			o.State = ingest.JobFailed
+			o.Problems = append(o.Problems, ingest.Problem{Reason: fmt.Sprintf("rows that were not migrated: %d", n)})
+		}
+		return o
+	}
 }
 
 // survey counts where the payloads of a model are before its migration.
