@@ -257,9 +257,10 @@ func (r *locatorRun) found(problem LocatorProblem) {
 // opened is the file of a row.
 type opened struct {
 	claim
-	path string
-	file *file
-	size int64
+	path     string
+	file     *file
+	size     int64
+	modified time.Time
 	// duplicate reports whether another atom has the content.
 	duplicate bool
 }
@@ -285,7 +286,8 @@ func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) 
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	opened.file, opened.size = &file{File: f, progress: r.Progress}, info.Size()
+	opened.file = &file{File: f, progress: r.Progress}
+	opened.size, opened.modified = info.Size(), info.ModTime()
 	return opened, nil
 }
 

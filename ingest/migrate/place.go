@@ -24,6 +24,9 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 		defer r.Progress.End(o.path)
 	}
 	place, linked, err := r.place(ctx, o, atom, target)
+	if err == nil {
+		err = o.checkUnchanged()
+	}
 	if err != nil {
 		return atom, o.refuse(err)
 	}
@@ -50,6 +53,7 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
+		o.file.read = 0
 	}
 	there, err := r.isStored(ctx, o, atom, place.Digest)
 	switch {
@@ -76,7 +80,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	var other *ingest.MismatchError
 	switch {
 	case err == nil && o.file.read < o.size: // the store had the content, and did not read the file
-		err = o.check(ctx, place.Digest)
+		if err = o.check(ctx, place.Digest); o.digest.IsZero() && r.Progress != nil {
+			r.Progress.BytesTotal.Add(-o.size)
+		}
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -89,6 +95,20 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		return place, false, err
 	}
 	return place, false, r.readBack(ctx, target.Store, place)
+}
+
+// checkUnchanged returns ErrChanged, wrapped, unless the file is as it was when it was opened, and
+// has no bytes after its size.
+func (o *opened) checkUnchanged() error {
+	info, err := o.file.Stat()
+	if err != nil {
+		return err
+	}
+	more, _ := o.file.File.ReadAt(make([]byte, 1), o.size)
+	if info.Size() != o.size || !info.ModTime().Equal(o.modified) || more > 0 {
+		return ingest.ErrChanged
+	}
+	return nil
 }
 
 // check compares a file with a digest, unless the digest was computed from the file.
@@ -170,7 +190,11 @@ func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom inges
 	case file != nil && file.err != nil:
 		return placed, changed, file.err
 	}
-	return placed, changed, &fatalError{err}
+	// If the catalogue still answers, it refused this row: by a constraint or a trigger of another program.
+	if _, other := r.Catalog.FileAtom(ctx, atom.ID); other != nil && !errors.Is(other, ingest.ErrNotFound) {
+		err = &fatalError{err}
+	}
+	return placed, changed, err
 }
 
 // placed counts a row, and reports what else changed.

@@ -209,7 +209,14 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				l.both.add(s.Bytes)
 				l.todo = l.todo || r.Clear
 			case !r.toCopy(&s):
-				l.there.add(s.Bytes)
+				switch elsewhere, err := r.elsewhere(ctx, &s); {
+				case err != nil:
+					return l, err
+				case elsewhere:
+					r.failed(f, s, errElsewhere)
+				default:
+					l.there.add(s.Bytes)
+				}
 				continue
 			default:
 				l.todo = true
@@ -220,6 +227,23 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 		}
 	}
 	return l, nil
+}
+
+var errElsewhere = errors.New("its payload is in another store: `ingest migrate segments --to row --store ADDRESS` " +
+	"moves it to its row first")
+
+// elsewhere reports whether a payload that is in no row is not in the target either.
+func (r *run) elsewhere(ctx context.Context, s *ingest.StoredSegment) (bool, error) {
+	if r.ToRows || s.InRow {
+		return false, nil
+	}
+	switch _, err := r.Store.Stat(ctx, s.Digest, s.Address); {
+	case errors.Is(err, ingest.ErrNoPayload):
+		return true, nil
+	case errors.Is(err, ingest.ErrUnreachable):
+		return false, err
+	}
+	return false, nil // verify finds damage
 }
 
 // plan counts what would be done with a row.
