@@ -101,8 +101,8 @@ type RowPayloads interface {
 type Migration interface {
 	// AddAddresses sets the address of rows that have their payload and no address.
 	AddAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
-	// AddPayloads writes payloads into rows that have an address and no payload. A payload without its
-	// segment's digest is an error.
+	// AddPayloads writes payloads into rows that have an address and no payload, and has the database
+	// hash them before it commits. A payload without its segment's digest is an error.
 	AddPayloads(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 	// ClearPayloads empties rows that have the segment's address and a payload with the segment's
 	// digest. The caller has read the payload at the address, and it has this digest.

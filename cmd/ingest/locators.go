@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -284,14 +285,19 @@ func (s *splitter) ingest(ctx context.Context, path string, expected ingest.Dige
 	if err != nil {
 		return err
 	}
+	known := false
 	for i := range found.Sources {
 		files := found.Sources[i].Files
 		for j := range files {
 			if files[j].Path == path {
 				files[j].Root = s.root
 				files[j].Expected = expected
+				known = true
 			}
 		}
+	}
+	if !known { // its digest and its folder would not be checked
+		return errors.New("the search for models finds it under another path")
 	}
 	request := ingest.JobRequest{Pipeline: "models", Source: path, Paths: []string{path}, Options: s.options}
 	result, err := s.run.Run(ctx, request, found)

@@ -23,14 +23,10 @@ type fileRun struct {
 
 // copy copies payloads to the target.
 func (w *fileRun) copy(ctx context.Context) error {
-	do := reader.Selection{Work: w.put}
-	do.Want = func(s *ingest.StoredSegment) bool {
-		if w.left == 0 || !w.toCopy(s) {
-			return false
-		}
-		w.left--
-		return true
+	if w.left == 0 {
+		return nil
 	}
+	do := reader.Selection{Want: w.toCopy, Work: w.put}
 	verb, limit := w.Catalog.AddAddresses, w.maxBytes
 	if w.ToRows {
 		do.Work, verb, limit = nil, w.Catalog.AddPayloads, min(limit, keptBytes)
@@ -44,10 +40,22 @@ func (w *fileRun) copy(ctx context.Context) error {
 				m.Payload = bytes.Clone(payload)
 			}
 		}
-		return w.add(m, limit, err, flush)
+		if err := w.add(m, limit, err, flush); err != nil {
+			return err
+		}
+		if err == nil {
+			w.left--
+		}
+		if w.left == 0 {
+			return errLimit
+		}
+		return nil
 	}
 	return w.each(ctx, do, flush)
 }
+
+// errLimit ends a file after the last payload that may be copied.
+var errLimit = errors.New("limit")
 
 // clear reads the copies of payloads that are in both places, and clears the source of intact
 // copies.
@@ -63,11 +71,19 @@ func (w *fileRun) clear(ctx context.Context) error {
 	flush := w.flush(ctx, verb, &w.report.Cleared)
 	return w.each(ctx, reader.Selection{Want: want, Done: func(s ingest.StoredSegment, _ []byte, err error) error {
 		m := ingest.Move{Segment: s}
-		if err != nil && !errors.Is(err, ingest.ErrUnreachable) {
+		if isDamage(err) {
 			err = w.withdraw(ctx, m, err)
 		}
 		return w.add(m, w.maxBytes, err, flush)
 	}}, flush)
+}
+
+// isDamage reports whether an error means that a copy is damaged or missing, not that it cannot be
+// read now.
+func isDamage(err error) bool {
+	var size *ingest.SizeError
+	var content *ingest.MismatchError
+	return errors.As(err, &size) || errors.As(err, &content) || errors.Is(err, ingest.ErrNoPayload)
 }
 
 // withdraw removes the address of a damaged copy, so that the next run copies the payload again. It
@@ -88,7 +104,7 @@ func (w *fileRun) withdraw(ctx context.Context, m ingest.Move, wrong error) erro
 }
 
 func (w *fileRun) each(ctx context.Context, do reader.Selection, flush func() error) error {
-	if err := w.reader.Each(ctx, w.file, do); err != nil {
+	if err := w.reader.Each(ctx, w.file, do); err != nil && !errors.Is(err, errLimit) {
 		return err
 	}
 	return flush()

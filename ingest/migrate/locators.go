@@ -78,7 +78,7 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 		reader: reader.Reader{Catalog: l.Catalog, Pool: l.Pool, Progress: l.Progress}}
 	var group rowGroup
 	var busy []rowGroup
-	seen := 0
+	planned := 0
 	for a, err := range l.Catalog.FileAtoms(ctx) {
 		if err != nil {
 			return &r.report, err
@@ -92,10 +92,10 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 			}
 			continue
 		}
-		if l.Limit > 0 && seen == l.Limit {
+		if r.full() || l.DryRun && l.Limit > 0 && planned == l.Limit {
 			break
 		}
-		seen++
+		planned++
 		if l.DryRun {
 			r.plan(a)
 			continue
@@ -188,16 +188,24 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup, busy []rowGroup) (
 	}
 	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 		for _, id := range group.atoms {
+			if r.full() {
+				break
+			}
 			if err := r.row(ctx, job, id); err != nil {
 				return fmt.Errorf("atom %d: %w", id, err)
 			}
 		}
 		return nil
-	}, nil)
+	}, outcome(&r.report.Failed))
 	if errors.Is(err, ingest.ErrBusy) || errors.Is(err, ingest.ErrLeaseLost) && ctx.Err() == nil {
 		return append(busy, group), nil
 	}
 	return busy, err
+}
+
+// full reports whether as many rows as the limit allows were migrated. Rows that failed do not count.
+func (r *locatorRun) full() bool {
+	return r.Limit > 0 && r.report.Moved.Rows+r.report.Linked.Rows+r.report.Cleared.Rows >= int64(r.Limit)
 }
 
 // row migrates one row, which may have changed since it was listed. An error ends the migration.
@@ -249,9 +257,10 @@ func (r *locatorRun) found(problem LocatorProblem) {
 // opened is the file of a row.
 type opened struct {
 	claim
-	path string
-	file *file
-	size int64
+	path     string
+	file     *file
+	size     int64
+	modified time.Time
 	// duplicate reports whether another atom has the content.
 	duplicate bool
 }
@@ -277,7 +286,8 @@ func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) 
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	opened.file, opened.size = &file{File: f, progress: r.Progress}, info.Size()
+	opened.file = &file{File: f, progress: r.Progress}
+	opened.size, opened.modified = info.Size(), info.ModTime()
 	return opened, nil
 }
 

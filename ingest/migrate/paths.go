@@ -66,7 +66,7 @@ func (p Paths) Local(locator string) (string, error) {
 		}
 		return "", err
 	}
-	return path, nil
+	return filepath.Clean(path), nil
 }
 
 // Open opens the file of a locator, which must be a regular file within Root.

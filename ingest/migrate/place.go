@@ -24,6 +24,9 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 		defer r.Progress.End(o.path)
 	}
 	place, linked, err := r.place(ctx, o, atom, target)
+	if err == nil {
+		err = o.checkUnchanged()
+	}
 	if err != nil {
 		return atom, o.refuse(err)
 	}
@@ -50,6 +53,7 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
+		o.file.read = 0
 	}
 	there, err := r.isStored(ctx, o, atom, place.Digest)
 	switch {
@@ -58,8 +62,11 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	case there:
 		return place, true, o.check(ctx, place.Digest)
 	case r.Split != nil:
-		if place, err = r.split(ctx, o); err == nil {
-			_, err = r.isStored(ctx, o, atom, place.Digest)
+		if place, err = r.split(ctx, o); err != nil {
+			return place, false, err
+		}
+		if _, err = r.isStored(ctx, o, atom, place.Digest); err != nil {
+			err = &fatalError{err}
 		}
 		return place, false, err
 	case target.Store == nil:
@@ -73,7 +80,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	var other *ingest.MismatchError
 	switch {
 	case err == nil && o.file.read < o.size: // the store had the content, and did not read the file
-		err = o.check(ctx, place.Digest)
+		if err = o.check(ctx, place.Digest); o.digest.IsZero() && r.Progress != nil {
+			r.Progress.BytesTotal.Add(-o.size)
+		}
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -86,6 +95,20 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		return place, false, err
 	}
 	return place, false, r.readBack(ctx, target.Store, place)
+}
+
+// checkUnchanged returns ErrChanged, wrapped, unless the file is as it was when it was opened, and
+// has no bytes after its size.
+func (o *opened) checkUnchanged() error {
+	info, err := o.file.Stat()
+	if err != nil {
+		return err
+	}
+	more, _ := o.file.File.ReadAt(make([]byte, 1), o.size)
+	if info.Size() != o.size || !info.ModTime().Equal(o.modified) || more > 0 {
+		return ingest.ErrChanged
+	}
+	return nil
 }
 
 // check compares a file with a digest, unless the digest was computed from the file.
@@ -167,7 +190,11 @@ func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom inges
 	case file != nil && file.err != nil:
 		return placed, changed, file.err
 	}
-	return placed, changed, &fatalError{err}
+	// If the catalogue still answers, it refused this row: by a constraint or a trigger of another program.
+	if _, other := r.Catalog.FileAtom(ctx, atom.ID); other != nil && !errors.Is(other, ingest.ErrNotFound) {
+		err = &fatalError{err}
+	}
+	return placed, changed, err
 }
 
 // placed counts a row, and reports what else changed.
@@ -204,10 +231,10 @@ func (r *locatorRun) split(ctx context.Context, o *opened) (ingest.AtomPlace, er
 	}
 	stored, err := r.Catalog.Unchanged(ctx, o.path, info.Size(), info.ModTime().UnixNano())
 	if errors.Is(err, ingest.ErrNotFound) {
-		err = ingest.ErrChanged
+		return ingest.AtomPlace{}, ingest.ErrChanged
 	}
 	if err != nil {
-		return ingest.AtomPlace{}, err
+		return ingest.AtomPlace{}, &fatalError{err}
 	}
 	if !o.digest.IsZero() && stored.Digest != o.digest {
 		return ingest.AtomPlace{}, &ingest.MismatchError{Want: o.digest, Got: stored.Digest}
@@ -232,8 +259,13 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 	if err == nil && got != atom.Digest {
 		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
 	}
-	if err != nil {
+	switch {
+	case isDamage(err):
 		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
+	case errors.Is(err, ingest.ErrUnreachable):
+		return &fatalError{err}
+	case err != nil:
+		return fmt.Errorf("cannot read the copy; the path was not cleared: %w", err)
 	}
 	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
 	switch {

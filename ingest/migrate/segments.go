@@ -148,7 +148,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 			Options: map[string]string{ingest.OptionStore: r.Target}}
 		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 			return r.files(ctx, m, job)
-		}, nil)
+		}, outcome(&r.report.Failed))
 		if err != nil {
 			return err
 		}
@@ -178,6 +178,20 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 	return nil
 }
 
+// outcome returns the outcome of a job: failed if more rows have failed when it ends. The next run
+// tries them again.
+func outcome(failed *int64) func(error) ingest.Outcome {
+	before := *failed
+	return func(err error) ingest.Outcome {
+		o := lease.Outcome(err)
+		if n := *failed - before; err == nil && n > 0 {
+			o.State = ingest.JobFailed
+			o.Problems = append(o.Problems, ingest.Problem{Reason: fmt.Sprintf("rows that were not migrated: %d", n)})
+		}
+		return o
+	}
+}
+
 // survey counts where the payloads of a model are before its migration.
 type survey struct {
 	there, both Count
@@ -195,7 +209,14 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				l.both.add(s.Bytes)
 				l.todo = l.todo || r.Clear
 			case !r.toCopy(&s):
-				l.there.add(s.Bytes)
+				switch elsewhere, err := r.elsewhere(ctx, &s); {
+				case err != nil:
+					return l, err
+				case elsewhere:
+					r.failed(f, s, errElsewhere)
+				default:
+					l.there.add(s.Bytes)
+				}
 				continue
 			default:
 				l.todo = true
@@ -206,6 +227,23 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 		}
 	}
 	return l, nil
+}
+
+var errElsewhere = errors.New("its payload is in another store: `ingest migrate segments --to row --store ADDRESS` " +
+	"moves it to its row first")
+
+// elsewhere reports whether a payload that is in no row is not in the target either.
+func (r *run) elsewhere(ctx context.Context, s *ingest.StoredSegment) (bool, error) {
+	if r.ToRows || s.InRow {
+		return false, nil
+	}
+	switch _, err := r.Store.Stat(ctx, s.Digest, s.Address); {
+	case errors.Is(err, ingest.ErrNoPayload):
+		return true, nil
+	case errors.Is(err, ingest.ErrUnreachable):
+		return false, err
+	}
+	return false, nil // verify finds damage
 }
 
 // plan counts what would be done with a row.

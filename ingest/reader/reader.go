@@ -226,7 +226,7 @@ func (f *fetched) damage() error {
 }
 
 func mismatch(got, want ingest.Digest) error {
-	return fmt.Errorf("payload is damaged: it has SHA-256 %s, want %s", got, want)
+	return fmt.Errorf("payload is damaged: %w", &ingest.MismatchError{Want: want, Got: got})
 }
 
 // gap returns the error for a row that starts at next instead of at.

@@ -298,14 +298,16 @@ func (f *File) writeWhole(w io.Writer, from, to int64) (written int64, err error
 		return err
 	}
 	if from == 0 && to == stored.Bytes {
-		return written, f.reader.sum(f.ctx, whole, write)
+		err = f.reader.sum(f.ctx, whole, write)
+		return written, err
 	}
 	if whole.touched {
 		if err := f.reader.sum(f.ctx, whole, nil); err != nil {
 			return 0, err
 		}
 	}
-	return written, f.reader.eachPart(f.ctx, whole, from, to, write)
+	err = f.reader.eachPart(f.ctx, whole, from, to, write)
+	return written, err
 }
 
 // verifyWhole is Verify for a file without segments.

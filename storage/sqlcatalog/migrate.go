@@ -2,6 +2,7 @@ package sqlcatalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -17,6 +18,8 @@ var (
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
 		` AND BlobUri = @p6 AND {bytes RawPayload} = 0`)
+	// checkPayloadRow counts a row whose payload has the segment's hash, before it is committed.
+	checkPayloadRow = sharedOfRow("check-payload", `SELECT {count} FROM `, ``, ` AND {sha256 RawPayload} = @p4`)
 	// clearPayload empties a row whose payload is also in the store. The hash keeps a payload that
 	// another program has written since the copy.
 	clearPayload = sharedOfRow("clear-payload", `UPDATE `, ` SET RawPayload = {empty}`,
@@ -33,7 +36,7 @@ func (c *Catalog) AddAddresses(ctx context.Context, lease ingest.Lease, moves []
 			return nil, err
 		}
 	}
-	return c.move(ctx, lease, moves, addAddress, func(m ingest.Move) []any { return []any{m.Address} })
+	return c.move(ctx, lease, moves, addAddress, func(m ingest.Move) []any { return []any{m.Address} }, nil)
 }
 
 // AddPayloads implements ingest.Migration.
@@ -45,28 +48,41 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 	}
 	return c.move(ctx, lease, moves, addPayload, func(m ingest.Move) []any {
 		return []any{m.Segment.Address.URI, m.Payload}
-	})
+	}, (*Tx).readBack)
+}
+
+// readBack has the database hash the payload that was written to a row.
+func (t *Tx) readBack(s ingest.StoredSegment) error {
+	statement, args := checkPayloadRow.Of(s)
+	var rows int64
+	err := t.One(statement, args...).Scan(&rows)
+	if err == nil && rows != 1 {
+		err = errors.New("the database does not return the payload that was written")
+	}
+	return err
 }
 
 // ClearPayloads implements ingest.Migration.
 func (c *Catalog) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
-	return c.move(ctx, lease, moves, clearPayload, func(m ingest.Move) []any { return []any{m.Segment.Address.URI} })
+	return c.move(ctx, lease, moves, clearPayload, func(m ingest.Move) []any {
+		return []any{m.Segment.Address.URI}
+	}, nil)
 }
 
 // ClearAddresses implements ingest.Migration.
 func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearAddress, func(m ingest.Move) []any {
 		return []any{m.Segment.Address.URI, ingest.Address{}}
-	})
+	}, nil)
 }
 
 // maxMoves is the maximum number of rows that one transaction changes: far fewer than the 5,000
 // locks at which SQL Server locks the whole table.
 const maxMoves = 1000
 
-// move executes a statement for each row, in one transaction.
+// move executes a statement for each row, in one transaction, and checks the rows that it changed.
 func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.Move, in InRow,
-	args func(ingest.Move) []any) (moved []bool, err error) {
+	args func(ingest.Move) []any, check func(*Tx, ingest.StoredSegment) error) (moved []bool, err error) {
 	if len(moves) > maxMoves {
 		return nil, fmt.Errorf("%d rows at once, at most %d", len(moves), maxMoves)
 	}
@@ -75,6 +91,9 @@ func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.M
 		for i, m := range moves {
 			statement, all := in.Of(m.Segment, args(m)...)
 			changed, err := t.Change(statement, all...)
+			if err == nil && changed > 0 && check != nil {
+				err = check(t, m.Segment)
+			}
 			if err != nil {
 				return aboutSegment(m.Segment, "%w", err)
 			}
