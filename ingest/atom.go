@@ -60,7 +60,8 @@ type Atoms interface {
 	//
 	// If place.Digest is not atom.Digest, it corrects ContentHash in the same transaction. If another
 	// atom has place.Digest, it merges the two, and returns the one that remains: the one with a
-	// payload, or else the one that another program wrote, or else the one with more references.
+	// payload, or else the one that is not of a file in segments, or else the one that another
+	// program wrote, or else the one with more references.
 	// All foreign keys to Atoms refer to it then. Its empty columns get the values of the other
 	// atom, Metadata also the other's keys that it lacks, and IsActive is 1 if either was. If the two
 	// cannot be merged, as when their paths differ, nothing changes and the error is a

@@ -46,6 +46,10 @@ type merged struct {
 	spatial, stream bool // SpatialKey and ComponentStream are not NULL
 }
 
+// spare reports whether nothing is lost with the columns of the atom: it is that of a segment, or of
+// a file in segments, whose path and source are also in ModelFiles and ModelNames.
+func (m *merged) spare() bool { return m.ours && (m.InSegments || m.SourceType == segmentSource) }
+
 // mergeAtoms merges two locked atoms of the same content, and returns the one that it keeps.
 func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	if hasCopy(one) && hasCopy(other) {
@@ -76,6 +80,8 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	case keep.InRow:
 	case lose.InRow:
 		swap = true
+	case keep.spare() != lose.spare():
+		swap = keep.spare()
 	case keep.ours != lose.ours:
 		swap = keep.ours
 	default:
@@ -110,8 +116,7 @@ func (keep *merged) take(lose *merged) (metadata, reason string) {
 		{"SourceUri", keep.SourceURI, lose.SourceURI},
 		{"Modality", keep.Modality, lose.Modality},
 	} {
-		ofSegment := c.column == "Modality" && lose.SourceType == segmentSource // each segment has the same
-		if c.keep != "" && c.lose != "" && c.keep != c.lose && !ofSegment {
+		if c.keep != "" && c.lose != "" && c.keep != c.lose && !lose.spare() {
 			return "", fmt.Sprintf("%s of atom %d is %s, and that of atom %d is %s: make them equal", c.column, keep.ID,
 				ingest.Printable(c.keep), lose.ID, ingest.Printable(c.lose))
 		}
