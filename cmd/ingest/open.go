@@ -165,10 +165,11 @@ func (p *program) requireStore(ctx context.Context, h *env) error {
 // requireComplete returns an error for an unfinished model, which says how to complete or remove it.
 func requireComplete(ctx context.Context, jobs ingest.Jobs, m ingest.Summary) error {
 	switch m.State {
-	case ingest.ModelComplete, ingest.ModelRegistered:
-		return nil
+	case ingest.ModelOpen:
 	case ingest.ModelRemoving:
 		return fmt.Errorf("model %d is being removed: `ingest rm %d` finishes it", m.ID, m.ID)
+	default:
+		return nil
 	}
 	job, err := jobs.Job(ctx, m.Job)
 	if err != nil && !errors.Is(err, ingest.ErrNotFound) {

@@ -194,7 +194,7 @@ func (w *windows) asFilesImpossible(t *testing.T) {
 	login := s.home(t, w, "win32")
 	login.flags[1] = s.DSN()
 	if e := login.run(exitFailed, "models", windowsPath(w.sample)); !strings.Contains(e.stderr,
-		"does not use Windows authentication") {
+		"the login does not use Windows authentication") {
 		t.Errorf("a SQL login: %s", e.stderr)
 	}
 	h.env = append(h.env, "WINEDLLOVERRIDES=msoledbsql19,msoledbsql,sqlncli11=")
