@@ -11,6 +11,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -225,8 +226,11 @@ func (f *fetched) damage() error {
 	return nil
 }
 
+// ErrDamaged: a payload does not have its SHA-256.
+var ErrDamaged = errors.New("payload is damaged")
+
 func mismatch(got, want ingest.Digest) error {
-	return fmt.Errorf("payload is damaged: %w", &ingest.MismatchError{Want: want, Got: got})
+	return fmt.Errorf("%w: it has SHA-256 %s, want %s", ErrDamaged, got, want)
 }
 
 // gap returns the error for a row that starts at next instead of at.
