@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,7 +55,10 @@ func (b *bench) upload(ctx context.Context) error {
 			return b.resetServer(ctx, address, rounds == 1)
 		}}
 	again := &contender{name: "ingest models, content present",
-		prepare: func() error { return b.clear("catalog") }, command: b.modelsTo(model, address)}
+		command: b.modelsTo(model, address), prepare: func() error {
+			_, err := control(ctx, http.MethodDelete, address, "owner=true") // the next catalogue is another one
+			return errors.Join(err, b.clear("catalog"))
+		}}
 	contenders, goals := []*contender{ours, again}, map[*contender]float64{}
 	others, err := b.others(model)
 	if err != nil {

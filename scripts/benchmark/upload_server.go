@@ -45,6 +45,7 @@ type discard struct {
 	blocks map[string]int64 // by path and block id
 	bodies sync.Pool
 	tag    int64
+	owner  []byte // content of the last record of an owner
 
 	check   bool
 	checked atomic.Int64 // bytes
@@ -56,7 +57,7 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-ms-version", "2024-11-04")
 	switch comp := query.Get("comp"); {
 	case r.Method == http.MethodDelete && r.URL.Path == "/":
-		d.reset(query.Get("check") == "true") // not part of the protocol: starts a new round
+		d.reset(query.Get("check") == "true", query.Get("owner") == "true") // not part of the protocol: starts a new round
 		fallthrough
 	case r.Method == http.MethodGet && r.URL.Path == "/":
 		_, _ = fmt.Fprint(w, d.checked.Load())
@@ -70,6 +71,8 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.putBlock(w, r, query.Get("blockid"))
 	case r.Method == http.MethodPut && comp == "blocklist":
 		d.putBlockList(w, r)
+	case r.Method == http.MethodPut && comp == "" && isOwner(r):
+		d.putOwner(w, r)
 	case r.Method == http.MethodPut && comp == "":
 		if size, ok := d.readBody(w, r); ok {
 			d.created(w, r, size)
@@ -81,10 +84,35 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *discard) reset(check bool) {
+// isOwner reports whether a request is about the record of a store's owner: the only content that
+// the server keeps.
+func isOwner(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/owner") }
+
+func (d *discard) putOwner(w http.ResponseWriter, r *http.Request) {
+	owner, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	d.mu.Lock()
+	d.owner = owner
+	d.mu.Unlock()
+	d.created(w, r, int64(len(owner)))
+}
+
+// reset forgets everything, or only the owner of the store.
+func (d *discard) reset(check, owner bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.blobs, d.blocks, d.check = nil, nil, check
+	if !owner {
+		d.blobs, d.blocks, d.check = nil, nil, check
+		return
+	}
+	for path := range d.blobs {
+		if strings.HasSuffix(path, "/owner") {
+			delete(d.blobs, path)
+		}
+	}
 }
 
 // readBody reads a body in large pieces, which costs the shared cores little. If the body does not
@@ -187,9 +215,9 @@ func (d *discard) created(w http.ResponseWriter, r *http.Request, size int64) {
 // head answers a HEAD request. There is no content.
 func (d *discard) head(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
-	kept := d.blobs[r.URL.Path]
+	kept, owner := d.blobs[r.URL.Path], d.owner
 	d.mu.Unlock()
-	if kept == nil || r.Method != http.MethodHead {
+	if kept == nil || r.Method != http.MethodHead && !isOwner(r) {
 		w.Header().Set("x-ms-error-code", "BlobNotFound")
 		w.WriteHeader(http.StatusNotFound)
 		return
@@ -198,4 +226,7 @@ func (d *discard) head(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(owner)
+	}
 }
