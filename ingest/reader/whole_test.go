@@ -155,14 +155,14 @@ func TestWholeDamage(t *testing.T) {
 			other := filepath.Join(t.TempDir(), "other")
 			os.Rename(path, other)
 			if err := os.Symlink(other, path); err != nil {
-				t.Skip(err)
+				t.Skip("no symbolic links here:", err)
 			}
 		}, replaced: true, says: "not a regular file"},
 		"a link in the path": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
 			other := filepath.Join(t.TempDir(), "other")
 			os.Rename(filepath.Dir(path), other)
 			if err := os.Symlink(other, filepath.Dir(path)); err != nil {
-				t.Skip(err)
+				t.Skip("no symbolic links here:", err)
 			}
 			t.Cleanup(func() { os.Remove(filepath.Dir(path)) })
 		}, replaced: true, says: "leads to"},
