@@ -31,6 +31,6 @@
 // # Guarantees
 //
 // It never records a segment whose payload is not durable, never completes a model whose SHA-256 is
-// unknown or unexpected, and never deletes a payload that a row may need. Its memory is bounded,
-// whatever a file or a row contains.
+// unknown or unexpected, and never deletes a payload that a row may need. No file and no row
+// can make it use more memory than its limit.
 package ingest

@@ -28,7 +28,7 @@ type Details struct {
 	SourceURL       string
 }
 
-// File is one file of a Model, of which only the header was read.
+// File is one file of a Model. Only its header was read.
 type File struct {
 	Path          string
 	Root          string // as in SourceFile

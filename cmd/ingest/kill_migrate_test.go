@@ -58,7 +58,7 @@ func testKillMigration(t *testing.T, inBlobs bool) {
 	t.Logf("%d kills", k.others)
 }
 
-// killMigrations kills a few migrations, each of which continues the previous one.
+// killMigrations kills a few migrations in a row. Each continues the previous one.
 func (k *killer) killMigrations(to string) {
 	k.Helper()
 	for range 1 + k.random.IntN(4) {

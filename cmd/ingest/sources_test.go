@@ -80,7 +80,7 @@ func noise(name string, bytes int64, seed uint64) func(string) error {
 // Computing all of it would take minutes under the race detector.
 const blockBytes = 1 << 20
 
-// repeated returns noise of which no two segments are equal.
+// repeated returns noise in which all segments differ.
 func repeated(bytes int64, seed uint64) []byte {
 	block := make([]byte, blockBytes)
 	gguftest.Fill(block, seed, 0)

@@ -16,7 +16,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 )
 
-// Locators copies files of which rows of Atoms have only the path. Set its fields before Run.
+// Locators copies the files whose rows of Atoms have only a path. Set its fields before Run.
 type Locators struct {
 	Catalog ingest.Catalog
 	// To returns the target for the file of an atom.

@@ -22,7 +22,7 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// TestMinimumBuffers: two buffers are enough for four files at a time, and no more are used.
+// TestMinimumBuffers ingests four files at a time with two buffers.
 func TestMinimumBuffers(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()

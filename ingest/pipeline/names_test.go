@@ -69,7 +69,7 @@ func fileBytes(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// TestSameContentMerges: a file with stored content is merged into its model whatever its name, and
+// TestSameContentMerges: a file with stored content and any name is merged into its model, and
 // nothing is stored twice.
 func TestSameContentMerges(t *testing.T) {
 	for name, arrange := range map[string]func(t *testing.T, folder string) (first, second []ingest.Source){

@@ -111,7 +111,7 @@ func slow(h *home, pause time.Duration) *pipeline.Ingester {
 	return in
 }
 
-// checkGoroutines waits until there are no more goroutines than before.
+// checkGoroutines waits until at most before goroutines are left.
 func checkGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {

@@ -6,7 +6,7 @@
 //	_, err := f.WriteTo(w)         // the whole file; checks its SHA-256 at the end
 //	_, err = f.ReadAt(p, offset)   // any bytes; checks the segments that contain them
 //
-// The pool bounds the memory, whatever sizes the rows of a catalogue claim.
+// The pool bounds the memory. Sizes in the rows of a catalogue do not.
 package reader
 
 import (

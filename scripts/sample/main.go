@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-// model returns a model of which only the output tensor depends on tune.
+// model returns a model whose output tensor depends on tune, and no other tensor.
 func model(name string, tune uint64) gguftest.File {
 	const width, vocabulary = 256, 128
 	tensor := func(name string, t gguf.Type, seed uint64, shape ...uint64) gguftest.Tensor {

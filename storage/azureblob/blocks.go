@@ -22,8 +22,8 @@ const (
 	maxFileBytes  = maxBlocks * maxBlockBytes
 )
 
-// blockBytes returns the block size for a file: the wanted one, or the number of whole MiB that
-// needs no more than 50,000 blocks.
+// blockBytes returns the block size for a file: the wanted one, or the smallest number of
+// whole MiB that needs at most 50,000 blocks.
 func blockBytes(size, wanted int64) (int64, error) {
 	if size > maxFileBytes {
 		return 0, fmt.Errorf(
