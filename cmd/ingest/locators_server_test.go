@@ -79,8 +79,8 @@ func TestLocatorsOnServer(t *testing.T) {
 						t.Fatal(err)
 					}
 					atoms++
-					if got, err := read.HashAtom(t.Context(), a); err != nil || got != a.Digest || a.Locator != "" {
-						t.Errorf("%+v: SHA-256 %s, %v", a, got, err)
+					if err := read.CheckAtom(t.Context(), a); err != nil || a.Locator != "" {
+						t.Errorf("%+v: %v", a, err)
 					}
 				}
 				if atoms != 4 {

@@ -29,7 +29,7 @@ func (v *verification) atoms(ctx context.Context, h *env) error {
 				continue
 			}
 		}
-		err = v.atom(ctx, h, a)
+		err = v.verifier.VerifyAtom(ctx, a)
 		switch {
 		case err == nil:
 			v.files++
@@ -42,26 +42,6 @@ func (v *verification) atoms(ctx context.Context, h *env) error {
 		}
 	}
 	return failed
-}
-
-// atom verifies one file. With Attested, it reads only metadata of a blob, as for segments.
-func (v *verification) atom(ctx context.Context, h *env, a ingest.FileAtom) error {
-	if v.verifier.Attested && !a.InRow {
-		attested, err := h.store.Stat(ctx, a.Digest, a.Address)
-		var again *ingest.RewrittenError
-		if err == nil && attested {
-			v.progress.BytesRecorded.Add(a.Address.Bytes)
-			return nil
-		}
-		if err != nil && !errors.As(err, &again) {
-			return err
-		}
-	}
-	got, err := v.verifier.HashAtom(ctx, a)
-	if err == nil && got != a.Digest {
-		err = fmt.Errorf("payload is damaged: it has SHA-256 %s, want %s", got, a.Digest)
-	}
-	return err
 }
 
 func (v *verification) foundAtom(a ingest.FileAtom, reason error) {

@@ -82,9 +82,7 @@ func (w *fileRun) clear(ctx context.Context) error {
 // read now.
 func isDamage(err error) bool {
 	var size *ingest.SizeError
-	var content *ingest.MismatchError
-	return errors.As(err, &size) || errors.As(err, &content) || errors.Is(err, ingest.ErrNoPayload) ||
-		errors.Is(err, reader.ErrDamaged)
+	return errors.As(err, &size) || errors.Is(err, ingest.ErrNoPayload) || errors.Is(err, reader.ErrDamaged)
 }
 
 // withdraw removes the address of a damaged copy, so that the next run copies the payload again. It

@@ -127,8 +127,8 @@ func (w *fixture) stored(id int64) {
 	w.Helper()
 	a := w.atom(id)
 	r := reader.Reader{Catalog: w.Catalog, Store: w.store, Pool: buffer.New(64 << 20)}
-	if got, err := r.HashAtom(w.Context(), a); err != nil || got != a.Digest {
-		w.Errorf("atom %d: %s, want %s: %v", id, got, a.Digest, err)
+	if err := r.CheckAtom(w.Context(), a); err != nil {
+		w.Errorf("atom %d: %v", id, err)
 	}
 }
 

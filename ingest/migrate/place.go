@@ -159,10 +159,7 @@ func (r *locatorRun) readBack(ctx context.Context, store ingest.Store, place ing
 	}
 	copied := r.reader
 	copied.Store, copied.Progress = store, nil
-	got, err := copied.HashAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
-	if err == nil && got != place.Digest {
-		err = &ingest.MismatchError{Want: place.Digest, Got: got}
-	}
+	err := copied.CheckAtom(ctx, ingest.FileAtom{Digest: place.Digest, Bytes: place.Bytes, Address: place.Address})
 	if err != nil {
 		return &fatalError{fmt.Errorf("the copy at %s: %w", ingest.Printable(place.Address.URI), err)}
 	}
@@ -255,11 +252,7 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 	if r.Progress != nil {
 		r.Progress.BytesTotal.Add(atom.Bytes)
 	}
-	got, err := copied.HashAtom(ctx, atom)
-	if err == nil && got != atom.Digest {
-		err = &ingest.MismatchError{Want: atom.Digest, Got: got}
-	}
-	switch {
+	switch err := copied.CheckAtom(ctx, atom); {
 	case isDamage(err):
 		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
 	case errors.Is(err, ingest.ErrUnreachable):

@@ -16,8 +16,8 @@ type Segments interface {
 
 // Compare reads source, a copy of the stored file at path, and returns the segments whose SHA-256
 // differs from the recorded one, in file order. If source ends early, the missing segments differ.
-// It reads through buffer, so that sizes in rows do not bound its memory, and calls read with the
-// number of bytes read. If the rows do not cover the file (ingest.ErrIncomplete) or source cannot be read, the
+// It reads through buffer, and calls read with the number of bytes read. Sizes in rows do not affect
+// its memory. If the rows do not cover the file (ingest.ErrIncomplete) or source cannot be read, the
 // error is an *ingest.SourceError.
 func Compare(ctx context.Context, rows Segments, file ingest.StoredFile, path string, source io.ReaderAt, buffer []byte,
 	read func(bytes int64)) ([]ingest.StoredSegment, error) {

@@ -108,16 +108,16 @@ func (r *Reader) copyOf(ctx context.Context, atom ingest.FileAtom) (w *whole, si
 
 var errNoCopy = fmt.Errorf("%w: it is only at a path", ingest.ErrNoPayload)
 
-// HashAtom reads the copy of a file in the row of its atom, or else in the store, and returns its
-// SHA-256.
-func (r *Reader) HashAtom(ctx context.Context, atom ingest.FileAtom) (ingest.Digest, error) {
+// CheckAtom reads the copy of a file in the row of its atom, or else in the store. A copy without
+// the atom's SHA-256 is ErrDamaged, wrapped.
+func (r *Reader) CheckAtom(ctx context.Context, atom ingest.FileAtom) error {
 	w, size, err := r.copyOf(ctx, atom)
 	if err != nil {
-		return ingest.Digest{}, err
+		return err
 	}
 	if size == 0 { // an empty copy must exist, too
 		if _, err := w.ReadAt(nil, 0); err != nil {
-			return ingest.Digest{}, err
+			return err
 		}
 	}
 	w.stored.Bytes = size
@@ -127,7 +127,10 @@ func (r *Reader) HashAtom(ctx context.Context, atom ingest.FileAtom) (ingest.Dig
 		r.count(int64(len(part)))
 		return nil
 	})
-	return ingest.Digest(hash.Sum()), err
+	if got := ingest.Digest(hash.Sum()); err == nil && got != atom.Digest {
+		err = mismatch(got, atom.Digest)
+	}
+	return err
 }
 
 // openPath opens the regular file at the path. It follows no links.
@@ -348,18 +351,42 @@ func (v *Verifier) checkWhole(ctx context.Context, file ingest.StoredFile, atom 
 		return err
 	}
 	defer whole.close() // it was only read
-	if v.Attested && !atom.InRow && atom.Address.URI != "" {
-		attested, err := v.Store.Stat(ctx, atom.Digest, atom.Address)
-		var again *ingest.RewrittenError // then it is read
-		if attested && err == nil || err != nil && !errors.As(err, &again) {
-			v.count(file.Bytes)
-			return err
-		}
+	if attested, err := v.attests(ctx, atom); attested || err != nil {
+		v.count(file.Bytes)
+		return err
 	}
 	return v.sum(ctx, whole, func(part []byte) error {
 		v.count(int64(len(part)))
 		return nil
 	})
+}
+
+// VerifyAtom verifies the copy of a file in the row of its atom, or in the store: by its metadata, if
+// Attested is set and the store attests its digest.
+func (v *Verifier) VerifyAtom(ctx context.Context, atom ingest.FileAtom) error {
+	attested, err := v.attests(ctx, atom)
+	switch {
+	case err != nil:
+		return err
+	case attested:
+		v.count(atom.Address.Bytes)
+		return nil
+	}
+	return v.CheckAtom(ctx, atom)
+}
+
+// attests reports whether the store attests the digest of a file, so that it need not be read. A
+// rewritten one is read.
+func (v *Verifier) attests(ctx context.Context, atom ingest.FileAtom) (bool, error) {
+	if !v.Attested || atom.InRow || atom.Address.URI == "" {
+		return false, nil
+	}
+	attested, err := v.Store.Stat(ctx, atom.Digest, atom.Address)
+	var again *ingest.RewrittenError
+	if errors.As(err, &again) {
+		return false, nil
+	}
+	return attested, err
 }
 
 // partWriter fills a slice.
