@@ -22,7 +22,7 @@ shows where its bytes are instead of a stored size.`,
 }
 
 func (p *program) list(ctx context.Context) error {
-	catalog, err := p.openToRead(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}

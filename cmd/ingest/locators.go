@@ -72,14 +72,7 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.requireCatalog(); err != nil {
-		return err
-	}
-	catalogPath, err := p.catalogPath()
-	if err != nil {
-		return err
-	}
-	catalog, err := p.openCatalog(ctx, catalogPath)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}

@@ -100,8 +100,8 @@ func (p *program) requireCatalog() (path string, err error) {
 	return path, nil
 }
 
-// openToRead opens an existing catalogue without its store, which may be unreachable.
-func (p *program) openToRead(ctx context.Context) (ingest.Catalog, error) {
+// openExisting opens an existing catalogue without its store, which may be unreachable.
+func (p *program) openExisting(ctx context.Context) (ingest.Catalog, error) {
 	path, err := p.requireCatalog()
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (p *program) rename(ctx context.Context, reference, name string) error {
 	if err := remove.CheckName(name); err != nil {
 		return usage("%w", err)
 	}
-	catalog, err := p.openToRead(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}

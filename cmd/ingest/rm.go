@@ -47,7 +47,7 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	if f.yes && f.dryRun {
 		return usage("--yes and --dry-run are mutually exclusive")
 	}
-	catalog, err := p.openToRead(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}

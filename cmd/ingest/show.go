@@ -34,7 +34,7 @@ registered model, show prints where its files are.
 }
 
 func (p *program) show(ctx context.Context, reference string, segments bool) error {
-	catalog, err := p.openToRead(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}

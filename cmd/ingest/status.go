@@ -21,7 +21,7 @@ func newStatus(p *program) *cobra.Command {
 }
 
 func (p *program) status(ctx context.Context) error {
-	catalog, err := p.openToRead(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}
