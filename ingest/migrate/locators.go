@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/ingest/reader"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // Locators copies the files whose rows of Atoms have only a path. Set its fields before Run.
@@ -78,6 +78,13 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 		reader: reader.Reader{Catalog: l.Catalog, Pool: l.Pool, Progress: l.Progress}}
 	var group rowGroup
 	var busy []rowGroup
+	migrated := func(group rowGroup) error {
+		isBusy, err := r.try(ctx, group)
+		if isBusy {
+			busy = append(busy, group)
+		}
+		return err
+	}
 	planned := 0
 	for a, err := range l.Catalog.FileAtoms(ctx) {
 		if err != nil {
@@ -101,27 +108,16 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 			continue
 		}
 		if key := groupOf(a); key != group.key || len(group.atoms) == maxGroup {
-			if busy, err = r.try(ctx, group, busy); err != nil {
+			if err := migrated(group); err != nil {
 				return &r.report, err
 			}
 			group = rowGroup{key: key}
 		}
 		group.atoms = append(group.atoms, a.ID)
 	}
-	busy, err := r.try(ctx, group, busy)
-	for err == nil && len(busy) > 0 {
-		select {
-		case <-ctx.Done():
-			return &r.report, context.Cause(ctx)
-		case <-time.After(300 * time.Millisecond):
-		}
-		waiting := busy
-		busy = nil
-		for _, group := range waiting {
-			if busy, err = r.try(ctx, group, busy); err != nil {
-				break
-			}
-		}
+	err := migrated(group)
+	if err == nil && len(busy) > 0 {
+		err = whenFree(ctx, busy, func(group rowGroup) (bool, error) { return r.try(ctx, group) })
 	}
 	return &r.report, err
 }
@@ -169,17 +165,17 @@ func (r *locatorRun) toClear(a ingest.FileAtom) bool {
 	return r.Clear && a.Locator != "" && (a.InRow || a.Address.URI != "")
 }
 
-// try migrates a group of rows, or adds it to busy if another process has the lease.
-func (r *locatorRun) try(ctx context.Context, group rowGroup, busy []rowGroup) ([]rowGroup, error) {
+// try migrates a group of rows, unless another process has the lease.
+func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err error) {
 	if len(group.atoms) == 0 {
-		return busy, nil
+		return false, nil
 	}
 	first, err := r.Catalog.FileAtom(ctx, group.atoms[0])
 	if errors.Is(err, ingest.ErrNotFound) && len(group.atoms) == 1 {
-		return busy, nil // it was merged with another
+		return false, nil // it was merged with another
 	}
 	if err != nil && !errors.Is(err, ingest.ErrNotFound) {
-		return busy, err
+		return false, err
 	}
 	request := ingest.JobRequest{Pipeline: "migrate", Source: group.key, Paths: []string{group.key},
 		Options: map[string]string{}}
@@ -198,9 +194,9 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup, busy []rowGroup) (
 		return nil
 	}, outcome(&r.report.Failed))
 	if errors.Is(err, ingest.ErrBusy) || errors.Is(err, ingest.ErrLeaseLost) && ctx.Err() == nil {
-		return append(busy, group), nil
+		return true, nil
 	}
-	return busy, err
+	return false, err
 }
 
 // full reports whether as many rows as the limit allows were migrated. Rows that failed do not count.
@@ -271,11 +267,7 @@ func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) 
 	if err != nil {
 		return nil, err
 	}
-	opened := &opened{claim: claim}
-	if opened.path, err = r.Paths.Local(atom.Locator); err != nil {
-		return nil, err
-	}
-	f, err := r.Paths.Open(atom.Locator)
+	f, path, err := r.Paths.Open(atom.Locator)
 	if err != nil {
 		return nil, err
 	}
@@ -286,9 +278,8 @@ func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) 
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	opened.file = &file{File: f, progress: r.Progress}
-	opened.size, opened.modified = info.Size(), info.ModTime()
-	return opened, nil
+	return &opened{claim: claim, path: path, file: &file{File: f, progress: r.Progress}, size: info.Size(),
+		modified: info.ModTime()}, nil
 }
 
 // fits refuses a file that is too large for a row.
@@ -335,19 +326,7 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 
 // hash returns the digest of the whole file.
 func (o *opened) hash(ctx context.Context) (ingest.Digest, error) {
-	h := sha256.New()
-	part := make([]byte, 1<<20)
-	for offset := int64(0); offset < o.size; offset += int64(len(part)) {
-		if err := ctx.Err(); err != nil {
-			return ingest.Digest{}, context.Cause(ctx)
-		}
-		piece := part[:min(int64(len(part)), o.size-offset)]
-		if n, _ := o.file.ReadAt(piece, offset); n < len(piece) {
-			return ingest.Digest{}, o.file.err
-		}
-		h.Write(piece)
-	}
-	return ingest.Digest(h.Sum(nil)), nil
+	return source.Hash(ctx, o.file, o.path, o.size, func(int64) {}) // o.file counts the bytes
 }
 
 // plan counts what would be done with a row, as far as known without reading its file.

@@ -69,17 +69,13 @@ func (p Paths) Local(locator string) (string, error) {
 	return filepath.Clean(path), nil
 }
 
-// Open opens the file of a locator, which must be a regular file within Root.
-func (p Paths) Open(locator string) (*os.File, error) {
-	path, err := p.Local(locator)
-	if err != nil {
-		return nil, err
+// Open opens the file of a locator, which must be a regular file within Root. It also returns the
+// file's path on this machine.
+func (p Paths) Open(locator string) (file *os.File, path string, err error) {
+	if path, err = p.Local(locator); err != nil {
+		return nil, "", err
 	}
-	root := p.Root
-	if root != "" {
-		root = source.Real(root)
-	}
-	file, err := source.Open(path, root)
+	file, err = source.Open(path, p.root())
 	var outside *source.OutsideError
 	if errors.As(err, &outside) {
 		err = fmt.Errorf("outside of --root %s", ingest.Printable(p.Root))
@@ -91,10 +87,15 @@ func (p Paths) Open(locator string) (*os.File, error) {
 	if err != nil && path != locator {
 		err = fmt.Errorf("%s: %w", ingest.Printable(path), err)
 	}
-	if err != nil {
-		return nil, err
+	return file, path, err
+}
+
+// root returns the real path of Root; empty for none.
+func (p Paths) root() string {
+	if p.Root == "" {
+		return ""
 	}
-	return file, nil
+	return source.Real(p.Root)
 }
 
 // cut returns what follows From in path. From must match whole path elements.

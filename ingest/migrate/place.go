@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // copy copies the file of a row to the target, unless its content is stored already, and updates
@@ -25,7 +26,7 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	}
 	place, linked, err := r.place(ctx, o, atom, target)
 	if err == nil {
-		err = o.checkUnchanged()
+		err = source.CheckUnchanged(o.file.File, o.path, r.Paths.root(), o.size, o.modified)
 	}
 	if err != nil {
 		return atom, o.refuse(err)
@@ -95,20 +96,6 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		return place, false, err
 	}
 	return place, false, r.readBack(ctx, target.Store, place)
-}
-
-// checkUnchanged returns ErrChanged, wrapped, unless the file is as it was when it was opened, and
-// has no bytes after its size.
-func (o *opened) checkUnchanged() error {
-	info, err := o.file.Stat()
-	if err != nil {
-		return err
-	}
-	more, _ := o.file.File.ReadAt(make([]byte, 1), o.size)
-	if info.Size() != o.size || !info.ModTime().Equal(o.modified) || more > 0 {
-		return ingest.ErrChanged
-	}
-	return nil
 }
 
 // check compares a file with a digest, unless the digest was computed from the file.

@@ -101,29 +101,44 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 			return &r.report, fmt.Errorf("store %s: %w", ingest.Printable(s.Target), err)
 		}
 	}
-	for len(models) > 0 {
-		var busy []ingest.Summary
-		var wait time.Duration
-		for _, m := range models {
-			err := r.model(ctx, m)
-			var other *ingest.BusyError
-			if errors.As(err, &other) {
-				busy, wait = append(busy, m), max(wait, other.Until)
-				continue
-			}
+	err := whenFree(ctx, models, func(m ingest.Summary) (busy bool, err error) {
+		err = r.model(ctx, m)
+		if errors.Is(err, ingest.ErrBusy) {
+			return true, nil
+		}
+		if err != nil {
+			err = fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err)
+		}
+		return false, err
+	})
+	return &r.report, err
+}
+
+// busyWait is the time until a lease of another process is requested again.
+const busyWait = 300 * time.Millisecond
+
+// whenFree calls try with each item, and again with those that are busy until none is.
+func whenFree[T any](ctx context.Context, items []T, try func(T) (busy bool, err error)) error {
+	for {
+		var again []T
+		for _, item := range items {
+			busy, err := try(item)
 			if err != nil {
-				return &r.report, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err)
+				return err
+			}
+			if busy {
+				again = append(again, item)
 			}
 		}
-		if models = busy; len(models) > 0 {
-			select {
-			case <-ctx.Done():
-				return &r.report, context.Cause(ctx)
-			case <-time.After(min(wait, time.Second) + 50*time.Millisecond):
-			}
+		if items = again; len(items) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(busyWait):
 		}
 	}
-	return &r.report, nil
 }
 
 // run is one call of Run.

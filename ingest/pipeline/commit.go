@@ -2,10 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/source"
@@ -78,25 +75,5 @@ func (f *fileIngest) checkComplete(got ingest.Digest) error {
 }
 
 func (f *fileIngest) checkUnchanged() error {
-	open, err := f.source.Stat()
-	if err != nil {
-		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: err}
-	}
-	named, err := source.Stat(f.file.Path, f.file.Root)
-	if err != nil {
-		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: fmt.Errorf("%w (%w)", ingest.ErrChanged, err)}
-	}
-	for _, info := range []fs.FileInfo{open, named} {
-		if info.Size() != f.file.Bytes || !info.ModTime().Equal(f.file.Modified) || !os.SameFile(open, info) {
-			return &ingest.SourceError{Path: f.file.Path, Offset: -1,
-				Err: fmt.Errorf("it had %d bytes of %s, and now has %d of %s: %w", f.file.Bytes,
-					f.file.Modified.Format("15:04:05.000"), info.Size(), info.ModTime().Format("15:04:05.000"),
-					ingest.ErrChanged)}
-		}
-	}
-	if n, _ := f.source.ReadAt(make([]byte, 1), f.file.Bytes); n > 0 { // as in files of /proc
-		return &ingest.SourceError{Path: f.file.Path, Offset: f.file.Bytes,
-			Err: errors.New("it has more bytes than its size says: copy it to a file first")}
-	}
-	return nil
+	return source.CheckUnchanged(f.source, f.file.Path, f.file.Root, f.file.Bytes, f.file.Modified)
 }

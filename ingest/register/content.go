@@ -2,14 +2,8 @@ package register
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
@@ -38,13 +32,18 @@ func (r *run) read(ctx context.Context, f *ingest.File) (digest ingest.Digest, e
 		return digest, &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}
 	}
 	defer file.Close() // it was only read
-	if err := checkUnchanged(file, f); err != nil {
+	unchanged := func() error { return source.CheckUnchanged(file, f.Path, f.Root, f.Bytes, f.Modified) }
+	if err := unchanged(); err != nil {
 		return digest, err
 	}
-	if digest, err = r.hash(ctx, file, f); err != nil {
-		return digest, err
+	digest, err = source.Hash(ctx, file, f.Path, f.Bytes, func(n int64) {
+		r.Progress.BytesRead.Add(n)
+		r.Progress.BytesRecorded.Add(n)
+	})
+	if err == nil {
+		err = unchanged()
 	}
-	if err := checkUnchanged(file, f); err != nil {
+	if err != nil {
 		return digest, err
 	}
 	if !f.Expected.IsZero() && digest != f.Expected {
@@ -52,45 +51,4 @@ func (r *run) read(ctx context.Context, f *ingest.File) (digest ingest.Digest, e
 			Err: &ingest.MismatchError{Want: f.Expected, Got: digest}}
 	}
 	return digest, nil
-}
-
-func (r *run) hash(ctx context.Context, file io.ReaderAt, f *ingest.File) (digest ingest.Digest, err error) {
-	sum := sha256x2.New()
-	buffer := make([]byte, min(1<<20, max(1, f.Bytes)))
-	for at := int64(0); at < f.Bytes; {
-		if ctx.Err() != nil {
-			return digest, context.Cause(ctx)
-		}
-		part := buffer[:min(int64(len(buffer)), f.Bytes-at)]
-		n, err := file.ReadAt(part, at)
-		at += int64(n)
-		r.Progress.BytesRead.Add(int64(n))
-		r.Progress.BytesRecorded.Add(int64(n))
-		if n < len(part) {
-			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("the file ends here and had %d bytes: %w", f.Bytes, ingest.ErrChanged)
-			}
-			return digest, &ingest.SourceError{Path: f.Path, Offset: at, Err: err}
-		}
-		sum.Write(part)
-	}
-	return ingest.Digest(sum.Sum()), nil
-}
-
-// checkUnchanged checks that the open file is the one that was parsed, and is still at its path.
-func checkUnchanged(file *os.File, f *ingest.File) error {
-	open, err := file.Stat()
-	if err != nil {
-		return &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}
-	}
-	named, err := source.Stat(f.Path, f.Root)
-	if err != nil {
-		return &ingest.SourceError{Path: f.Path, Offset: -1, Err: fmt.Errorf("%w (%w)", ingest.ErrChanged, err)}
-	}
-	for _, info := range []fs.FileInfo{open, named} {
-		if info.Size() != f.Bytes || !info.ModTime().Equal(f.Modified) || !os.SameFile(open, info) {
-			return &ingest.SourceError{Path: f.Path, Offset: -1, Err: ingest.ErrChanged}
-		}
-	}
-	return nil
 }
