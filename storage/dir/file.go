@@ -76,31 +76,16 @@ func (s *Store) writeFile(ctx context.Context, digest ingest.Digest, file io.Rea
 // copyTemporary copies file to a new one at path and syncs it. It returns an error if digest or
 // size differ.
 func (s *Store) copyTemporary(ctx context.Context, path string, digest ingest.Digest, file io.Reader,
-	size int64) (err error) {
-	var f *os.File
-	err = s.do("create", path, func() (err error) {
-		f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	size int64) error {
+	h := sha256.New()
+	create := func() (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) }
+	return s.newFile(path, create, func(f *os.File) error {
+		err := copyWhole(ctx, f, h, file, size)
+		if got := ingest.Digest(h.Sum(nil)); err == nil && got != digest {
+			err = &ingest.MismatchError{Want: digest, Got: got}
+		}
 		return err
 	})
-	if f != nil {
-		defer func() {
-			if closed := f.Close(); err == nil {
-				err = closed
-			}
-		}()
-	}
-	if err != nil {
-		return err
-	}
-	h := sha256.New()
-	err = s.do("write", path, func() error { return copyWhole(ctx, f, h, file, size) })
-	if err != nil {
-		return err
-	}
-	if got := ingest.Digest(h.Sum(nil)); got != digest {
-		return &ingest.MismatchError{Want: digest, Got: got}
-	}
-	return s.do("sync", path, f.Sync)
 }
 
 // copyWhole copies file to f and h. The file must have size bytes.

@@ -47,11 +47,19 @@ func (s *Store) write(digest ingest.Digest, payload []byte, replace bool) error 
 }
 
 // writeTemporary writes and syncs the file at path, which must not exist.
-func (s *Store) writeTemporary(path string, payload []byte) (err error) {
-	var f *os.File
+func (s *Store) writeTemporary(path string, payload []byte) error {
 	var direct bool
-	err = s.do("create", path, func() (err error) {
+	return s.newFile(path, func() (f *os.File, err error) {
 		f, direct, err = create(path, payload)
+		return f, err
+	}, func(f *os.File) error { return writeAll(f, payload, direct) })
+}
+
+// newFile creates the file at path, writes it with write, and syncs it.
+func (s *Store) newFile(path string, create func() (*os.File, error), write func(*os.File) error) (err error) {
+	var f *os.File
+	err = s.do("create", path, func() (err error) {
+		f, err = create()
 		return err
 	})
 	if f != nil {
@@ -64,7 +72,7 @@ func (s *Store) writeTemporary(path string, payload []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.do("write", path, func() error { return writeAll(f, payload, direct) }); err != nil {
+	if err := s.do("write", path, func() error { return write(f) }); err != nil {
 		return err
 	}
 	return s.do("sync", path, f.Sync)
