@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 )
 
@@ -18,13 +17,9 @@ func (b *bench) migration(ctx context.Context) error {
 	if _, err := (&contender{command: rows}).runOnce(ctx); err != nil {
 		return err
 	}
-	self, err := os.Executable()
+	address, stop, err := serveDiscard(ctx)
 	if err != nil {
 		return err
-	}
-	address, stop, err := serve(exec.CommandContext(ctx, self, "discard-server"))
-	if err != nil {
-		return fmt.Errorf("the server that discards: %w", err)
 	}
 	defer stop()
 	target := address + "/" + benchContainer

@@ -39,13 +39,9 @@ func (b *bench) upload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
+	address, stop, err := serveDiscard(ctx)
 	if err != nil {
 		return err
-	}
-	address, stop, err := serve(exec.CommandContext(ctx, self, "discard-server"))
-	if err != nil {
-		return fmt.Errorf("discarding server: %w", err)
 	}
 	defer stop()
 	rounds := 0
@@ -195,6 +191,19 @@ func (b *bench) others(model string) ([]uploader, error) {
 func (b *bench) modelsTo(path, address string) []string {
 	return []string{"env", "AZURE_STORAGE_KEY=" + benchKey, b.ingest, "models", path, "--quiet", "--catalog",
 		"sqlite:" + b.path("catalog/catalog.db"), "--store", address + "/" + benchContainer}
+}
+
+// serveDiscard starts the server that discards what it reads.
+func serveDiscard(ctx context.Context) (address string, stop func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", nil, err
+	}
+	address, stop, err = serve(exec.CommandContext(ctx, self, "discard-server"))
+	if err != nil {
+		err = fmt.Errorf("discarding server: %w", err)
+	}
+	return address, stop, err
 }
 
 // serve starts a server process that prints its address and ends with its standard input. It
