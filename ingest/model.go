@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"time"
 )
@@ -26,6 +27,16 @@ type Details struct {
 	EmbeddingLength int64 // elements
 	License         string
 	SourceURL       string
+}
+
+// Warnings returns the warnings of all files.
+func (m *Model) Warnings() (notes []Note) {
+	for i := range m.Files {
+		for _, text := range m.Files[i].Warnings {
+			notes = append(notes, Note{Path: m.Files[i].Path, Reason: errors.New(text)})
+		}
+	}
+	return notes
 }
 
 // File is one file of a Model. Only its header was read.

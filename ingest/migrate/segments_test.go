@@ -243,7 +243,7 @@ var errFault = errors.New("fault")
 func TestEachCallFailsOnce(t *testing.T) {
 	s := newSetting(t)
 	verbs, step := map[string]int{}, int64(1)
-	if underRace || testing.Short() {
+	if catalogtest.UnderRace || testing.Short() {
 		step = 5
 		t.Log("-short: every fifth call fails")
 	}

@@ -99,7 +99,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 		want := clean.state(t)
 		failed := map[string]int{}
 		step := int64(1)
-		if underRace || testing.Short() {
+		if catalogtest.UnderRace || testing.Short() {
 			step = 8
 			t.Log("only every eighth call is tested: without the race detector and -short, all are")
 		}
@@ -159,7 +159,7 @@ func TestDiskFull(t *testing.T) {
 	clean.ingest(t, sources...)
 	want := clean.state(t)
 	step := 1
-	if underRace || testing.Short() {
+	if catalogtest.UnderRace || testing.Short() {
 		step = 4
 	}
 	for room := 0; room < clean.memory.Counts().Written; room += step {

@@ -84,12 +84,7 @@ func sourceBytes(s *ingest.Source) int64 {
 func (r *run) warn(model *ingest.Model) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range model.Files {
-		for _, text := range model.Files[i].Warnings {
-			r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: model.Files[i].Path,
-				Reason: errors.New(text)})
-		}
-	}
+	r.report.Warnings = append(r.report.Warnings, model.Warnings()...)
 }
 
 // warnUnfinished warns of models that an earlier run of the job left open and this run, which is

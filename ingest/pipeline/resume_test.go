@@ -43,7 +43,7 @@ func TestResume(t *testing.T) {
 		clean := h.ingest(t, file(path))
 		want := h.state(t)
 		records := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8}
-		if underRace || testing.Short() {
+		if catalogtest.UnderRace || testing.Short() {
 			records = []int64{0, 1, 5, 8}
 		}
 		for _, record := range records {

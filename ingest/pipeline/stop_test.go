@@ -59,7 +59,7 @@ func TestStopAnywhere(t *testing.T) {
 	sources := manySources(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	rounds := 6
-	if underRace || testing.Short() {
+	if catalogtest.UnderRace || testing.Short() {
 		rounds = 1
 	}
 	eachHome(t, func(t *testing.T, h *home) {

@@ -150,7 +150,7 @@ func (r *run) source(ctx context.Context, s ingest.Source) error {
 	if err != nil {
 		return err
 	}
-	r.warn(model)
+	r.report.Warnings = append(r.report.Warnings, model.Warnings()...)
 	content := make([]ingest.FileContent, len(model.Files))
 	for i := range model.Files {
 		if content[i], err = r.content(ctx, &model.Files[i], files[i]); err != nil {
@@ -178,15 +178,6 @@ func (r *run) register(ctx context.Context, model *ingest.Model, content []inges
 	}
 	r.report.Registered = append(r.report.Registered, o)
 	return nil
-}
-
-func (r *run) warn(model *ingest.Model) {
-	for i := range model.Files {
-		for _, text := range model.Files[i].Warnings {
-			r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: model.Files[i].Path,
-				Reason: errors.New(text)})
-		}
-	}
 }
 
 // knownFile is the catalogue's record of a file with the path, size and time of the one on disk.

@@ -259,7 +259,7 @@ func (t *Tx) releaseAtoms(model ingest.ModelID, copies bool) error {
 	}
 	others := unreferencedBy(keys.to("Atoms")) + notesUnreferencedBy(keys.others("IngestionJobAtoms"))
 	for _, id := range atoms {
-		if err := t.removeAtom(id, copies, others); err != nil {
+		if err := t.removeUnneededAtom(id, copies, others); err != nil {
 			return err
 		}
 	}
@@ -276,9 +276,9 @@ func notesUnreferencedBy(keys []foreignKey) string {
 	return others.String()
 }
 
-// removeAtom removes an atom that nothing refers to. others is a condition on the tables of other
+// removeUnneededAtom removes an atom that nothing refers to. others is a condition on the tables of other
 // programs.
-func (t *Tx) removeAtom(id int64, copies bool, others string) error {
+func (t *Tx) removeUnneededAtom(id int64, copies bool, others string) error {
 	var one, withCopy int
 	if copies {
 		withCopy = 1

@@ -70,7 +70,7 @@ func (d doubled) Count(t *testing.T, query string, args ...any) (n int64) {
 // without.
 func TestContractDouble(t *testing.T) {
 	catalogtest.Rows(t, freshDouble)
-	if !underRace {
+	if !catalogtest.UnderRace {
 		catalogtest.Run(t, freshDouble)
 	}
 }

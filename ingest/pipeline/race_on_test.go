@@ -1,7 +1,0 @@
-//go:build race
-
-package pipeline_test
-
-// underRace reports whether the race detector is on. It makes the SQLite catalogue ten times
-// slower.
-const underRace = true

@@ -1,5 +1,0 @@
-//go:build !race
-
-package sqlserver
-
-const underRace = false
