@@ -40,7 +40,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Register", registerTests}, {"Removal", slices.Concat(removalTests, foreignTests)},
 		{"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
-		{"Property", propertyTests}, {"Atoms", atomTests},
+		{"Property", propertyTests}, {"Atoms", slices.Concat(atomTests, atomMergeTests)},
 	} {
 		t.Run(group.name, func(t *testing.T) { runAll(t, group.tests, fresh) })
 	}
@@ -51,11 +51,13 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, rowTests, fresh)
 	runAll(t, migrationTests, fresh)
-	runAll(t, atomRowTests, fresh)
+	AtomRows(t, fresh)
 }
 
 // AtomRows runs the contract of ingest.Atoms for payloads in rows alone.
-func AtomRows(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, atomRowTests, fresh) }
+func AtomRows(t *testing.T, fresh func(t *testing.T) Database) {
+	runAll(t, slices.Concat(atomRowTests, atomRowMergeTests), fresh)
+}
 
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {
 	for _, test := range tests {

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/reader"
+)
+
+func (v *verification) found(m ingest.Summary, d reader.Damage) {
+	state := "damaged"
+	switch {
+	case d.Repaired:
+		state = "repaired"
+		v.repaired++
+	case d.File.Whole:
+		v.damaged++
+		v.atPaths++
+		if d.Missing() {
+			state = "missing"
+		} else if d.Replaced() {
+			state = "changed"
+		}
+	case d.Missing():
+		state = "missing"
+		v.damaged++
+		v.missing++
+	default:
+		v.damaged++
+		if errors.Is(d.Reason, ingest.ErrIncomplete) {
+			v.missingRows++
+		}
+	}
+	place := "whole file"
+	if d.Segment.Bytes > 0 {
+		place = d.Segment.Place()
+	}
+	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name,
+		"tensor": d.Segment.Tensor, "ordinal": d.Segment.Ordinal,
+		"offset": d.Segment.Offset, "bytes": d.Segment.Bytes, "sha256": d.Segment.Digest, "reason": d.Reason.Error()},
+		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
+}
+
+// hintStores names the stores that may contain missing payloads, and reports whether any of them is
+// not --store.
+func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) (bool, error) {
+	used, err := usedStores(ctx, jobs)
+	if err != nil {
+		return false, err
+	}
+	store, err := p.storeName()
+	elsewhere := len(used) > 1 || len(used) == 1 && used[0].Address != store
+	if elsewhere {
+		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has payloads in %s: name the right store with --store\n",
+			storeNames(used))
+	}
+	return elsewhere, err
+}
+
+// how describes how payloads were verified, for the summary.
+func (v *verification) how() string {
+	switch {
+	case v.verifier.Attested:
+		return "checked by metadata"
+	case v.verifier.Server:
+		return fmt.Sprintf("hashed, %s of them by the server", human(v.verifier.Hashed.Load()))
+	}
+	return "read"
+}
+
+func (v *verification) finish() error {
+	if v.json {
+		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "files": v.files,
+			"not_verified": v.models - v.verified,
+			"read":         !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
+			"bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
+	} else {
+		if unfinished := v.models - v.verified - v.foreign; unfinished > 0 {
+			v.printf("%s could not be verified completely\n", plural(unfinished, "model"))
+		}
+		if v.files > 0 {
+			v.printf("%s verified that are stored whole\n", plural(v.files, "file"))
+		}
+		v.printf("%s verified, %s %s: %d damaged or missing, %d repaired\n", plural(v.verified, "model"),
+			human(v.progress.BytesRecorded.Load()), v.how(), v.damaged, v.repaired)
+	}
+	if v.damaged > 0 {
+		return &codeError{code: exitDamage}
+	}
+	return nil
+}
