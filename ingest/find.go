@@ -57,8 +57,8 @@ func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary,
 		return Summary{}, byName, ambiguous(ctx, reader, reference, fitting)
 	case contentOnly:
 		return Summary{}, false,
-			fmt.Errorf("model %q: %w: no file has this SHA-256 (if it is a model's name, use the model's id)", reference,
-				ErrNotFound)
+			fmt.Errorf("model %q: %w: no file has this SHA-256 (if it is a model's name, use the model's id)",
+				reference, ErrNotFound)
 	}
 	return Summary{}, false,
 		fmt.Errorf("model %q: %w: ingest list shows all models (a SHA-256 needs at least %d digits)", reference,

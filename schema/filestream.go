@@ -77,8 +77,8 @@ func (s *filestreamState) prerequisites() []Prerequisite {
 		level.Do = "restart the instance; if that does not help, enable FILESTREAM in SQL Server Configuration " +
 			"Manager, too (" + script + ")"
 	default:
-		level.Do = "enable FILESTREAM for T-SQL and for file I/O access in SQL Server Configuration Manager, then run " +
-			"EXEC sp_configure 'filestream access level', 2 and RECONFIGURE (" + script + ")"
+		level.Do = "enable FILESTREAM for T-SQL and for file I/O access in SQL Server Configuration Manager, then " +
+			"run EXEC sp_configure 'filestream access level', 2 and RECONFIGURE (" + script + ")"
 	}
 	group := Prerequisite{Name: "filegroup", OK: s.filegroup != "" && s.file != "",
 		Found: s.filegroup + " in " + s.file, Do: "ingest schema apply --with filestream --filestream-path FOLDER"}

@@ -44,8 +44,8 @@ type part struct {
 const babelfish = "Babelfish"
 
 var parts = []part{
-	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", fabricDatabase, babelfish}, sql2016,
-		`SELECT CASE
+	{"filestream", false, []string{"Azure SQL Database", "Azure SQL Managed Instance", fabricDatabase, babelfish},
+		sql2016, `SELECT CASE
 		WHEN COALESCE(CONVERT(int, SERVERPROPERTY('FilestreamEffectiveLevel')), 0) < 2
 			THEN N'FILESTREAM is disabled in the instance, or enabled for T-SQL only: enable it in '
 				+ N'Configuration Manager, then with sp_configure ''filestream access level'', 2'

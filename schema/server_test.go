@@ -15,7 +15,8 @@ func TestChoices(t *testing.T) {
 			[]string{"SQL Server 13.0 (Express), database D", "JSON is stored in nvarchar(max)",
 				"payloads in rows are stored in varbinary(max)", "readers wait"}},
 		"all": {Server{JSON: true, Filegroup: "G", Geometry: true, Snapshots: true},
-			[]string{"JSON is stored in the type json", "payloads in rows of new tables are stored as FILESTREAM in filegroup G",
+			[]string{"JSON is stored in the type json",
+				"payloads in rows of new tables are stored as FILESTREAM in filegroup G",
 				"readers do not wait", "geometry columns have the type"}},
 	} {
 		t.Run(name, func(t *testing.T) {

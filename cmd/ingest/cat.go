@@ -30,7 +30,8 @@ end. --segment N writes segment N of the tensor, counted from 0. --out writes to
 name when it is complete. A model of several files needs a TENSOR.
 
 ` + exitCodes,
-		Example: "  ingest cat llama3:latest token_embd.weight --out embd.bin\n  ingest cat tiny --range 0-4 | od -c\n" +
+		Example: "  ingest cat llama3:latest token_embd.weight --out embd.bin\n" +
+			"  ingest cat tiny --range 0-4 | od -c\n" +
 			"  ingest cat tiny blk.0.attn_q.weight --segment 0 | sha256sum",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -140,8 +141,8 @@ func (e *env) segment(ctx context.Context, file ingest.StoredFile, layer ingest.
 			return file, s.Offset, s.Offset + s.Bytes, nil
 		}
 	}
-	return file, 0, 0, fmt.Errorf("segment %d of tensor %s: %w: the tensor has %d", ordinal, ingest.Printable(layer.Name),
-		ingest.ErrNotFound, layer.Segments)
+	return file, 0, 0, fmt.Errorf("segment %d of tensor %s: %w: the tensor has %d", ordinal,
+		ingest.Printable(layer.Name), ingest.ErrNotFound, layer.Segments)
 }
 
 // parseRange parses FROM-TO. Empty text means all bytes, and FROM- means to the end.

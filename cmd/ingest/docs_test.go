@@ -188,7 +188,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestLineLength: lines have at most 120 columns, except tables and fenced blocks in Markdown.
+// TestLineLength: lines have at most 120 columns (a tab has four), except tables and fenced blocks in Markdown.
 func TestLineLength(t *testing.T) {
 	const most = 120
 	for _, name := range repositoryFiles(t) {
@@ -203,7 +203,7 @@ func TestLineLength(t *testing.T) {
 			if extension == ".md" && strings.HasPrefix(strings.TrimSpace(line), "```") {
 				fenced = !fenced
 			}
-			columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n"))
+			columns := utf8.RuneCountInString(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    "))
 			if columns > most && !fenced && (extension != ".md" || !strings.HasPrefix(line, "|")) {
 				t.Errorf("%s:%d has %d columns, at most %d are allowed", name, number, columns, most)
 			}

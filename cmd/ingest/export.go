@@ -34,7 +34,8 @@ model from their paths.
 				return usage("-o is missing: name a file, or a folder for a model of several files")
 			}
 			if to == "-" {
-				return usage("-o -: want a file, because damage may be found after bytes are on stdout (./- is a file named -)")
+				return usage("-o -: want a file, because damage may be found after bytes are on stdout (./- is a " +
+					"file named -)")
 			}
 			return p.export(c.Context(), args[0], to, force, weights)
 		},

@@ -143,8 +143,8 @@ func (k *locatorKiller) write(stop chan struct{}) {
 		}
 		statement := `UPDATE Atoms SET UpdatedAt = 'x' WHERE AtomId % 7 = ?`
 		if i%3 == 0 { // the same file by another path
-			statement = `UPDATE Atoms SET PayloadLocator = replace(PayloadLocator, '/models/', '/models/./') WHERE AtomId % 7 = ?
-				AND Metadata LIKE '%ollama%' AND length(PayloadLocator) < 500`
+			statement = `UPDATE Atoms SET PayloadLocator = replace(PayloadLocator, '/models/', '/models/./')
+				WHERE AtomId % 7 = ? AND Metadata LIKE '%ollama%' AND length(PayloadLocator) < 500`
 		}
 		if _, err := db.Exec(statement, i%7); err != nil {
 			k.Error(err)
@@ -168,8 +168,8 @@ func (k *locatorKiller) restart() {
 		}
 	}
 	for digest, path := range paths {
-		k.exec(`UPDATE Atoms SET Payload = NULL, BlobUri = NULL, BlobName = NULL, BlobSizeBytes = NULL, PayloadLocator = ?
-			WHERE hex(ContentHash) = upper(?)`, path, digest)
+		k.exec(`UPDATE Atoms SET Payload = NULL, BlobUri = NULL, BlobName = NULL, BlobSizeBytes = NULL,
+			PayloadLocator = ? WHERE hex(ContentHash) = upper(?)`, path, digest)
 	}
 	k.added++
 	name, d := k.file(fmt.Sprint("added", k.added), 1<<20)

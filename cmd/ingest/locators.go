@@ -24,8 +24,8 @@ func newMigrateLocators(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "locators --to ADDRESS",
 		Short: "Copy files that are only at a path into rows or a store",
-		Long: `Copy the files whose path is in a row of Atoms (PayloadLocator) into the rows (--to row: Atoms.Payload) or
-into a store (Atoms.BlobUri). Rows that have a payload or an address, or whose content is stored in segments,
+		Long: `Copy the files whose path is in a row of Atoms (PayloadLocator) into the rows (--to row: Atoms.Payload)
+or into a store (Atoms.BlobUri). Rows that have a payload or an address, or whose content is stored in segments,
 do not change. --split ingests each file as a model, in segments, instead of copying it.
 
 Each file is read and hashed, and must have the SHA-256 of its name (sha256-...), Metadata.ollama_digest and
@@ -40,8 +40,8 @@ Run the same command again after an interruption or an error. Several processes 
 
 ` + exitCodes,
 		Example: "  ingest migrate locators --to azblob://account --dry-run\n" +
-			`  ingest migrate locators --to azblob://account --map 'D:\Models\=/mnt/models/' --root /mnt/models` + "\n" +
-			"  ingest migrate locators --to azblob://account --clear-locators\n" +
+			`  ingest migrate locators --to azblob://account --map 'D:\Models\=/mnt/models/' --root /mnt/models` +
+			"\n  ingest migrate locators --to azblob://account --clear-locators\n" +
 			"  ingest migrate locators --to dir:/mnt/payloads --split",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.migrateLocators(c.Context(), f) },
@@ -57,7 +57,8 @@ Run the same command again after an interruption or an error. Several processes 
 	flags.IntVar(&f.limit, "limit", 0, "migrate at most this many rows (0: all)")
 	flags.BoolVar(&f.clear, "clear-locators", false, "clear PayloadLocator of intact copies")
 	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, even if the store attests its checksum")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "report what would be migrated and which rows have faults; change nothing")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "report what would be migrated and which rows have faults; "+
+		"change nothing")
 	return c
 }
 

@@ -280,8 +280,8 @@ func TestLocators(t *testing.T) {
 				t.Errorf("%d rows refer to atoms, want %d", now, references)
 			}
 			for _, what := range []string{"wrong", "right"} { // the row with more references is kept
-				if n := r.query(`SELECT count(*) FROM Atoms WHERE Metadata LIKE '{"` + what + `": 1,%}' AND PayloadLocator <> ''
-					AND AtomId IN (SELECT AtomId FROM IngestionJobAtoms)`); n != times/2 {
+				if n := r.query(`SELECT count(*) FROM Atoms WHERE Metadata LIKE '{"` + what + `": 1,%}'
+					AND PayloadLocator <> '' AND AtomId IN (SELECT AtomId FROM IngestionJobAtoms)`); n != times/2 {
 					t.Errorf("%d atoms with the metadata of the %s row, want %d", n, what, times/2)
 				}
 			}

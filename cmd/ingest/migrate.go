@@ -36,8 +36,8 @@ func newMigrateSegments(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "segments --to ADDRESS",
 		Short: "Move the payloads of segments from rows to a store, or back",
-		Long: `Copy the payloads of segments from rows (LayerTensorSegments.RawPayload, FileSegments.RawPayload) to a store,
-or with --to row from --store to the rows. Each copy is read back and compared with its SHA-256 before the
+		Long: `Copy the payloads of segments from rows (LayerTensorSegments.RawPayload, FileSegments.RawPayload) to a
+store, or with --to row from --store to the rows. Each copy is read back and compared with its SHA-256 before the
 row changes. Payloads stay readable during the migration. Until you clear the source, they are in both places.
 
 --clear-source reads every copy again, and clears the source of intact copies: RawPayload becomes 0x, so
@@ -62,7 +62,8 @@ Run the same command again after an interruption or an error. Several processes 
 	flags.BoolVar(&f.clear, "clear-source", false, "clear the source of intact copies")
 	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, even if the store attests its checksum")
 	flags.Int64Var(&f.limit, "limit", 0, "copy at most this many payloads (0: all)")
-	flags.Int64Var(&f.batchRows, "batch-rows", migrate.MaxBatchRows, "maximum number of rows that one transaction changes")
+	flags.Int64Var(&f.batchRows, "batch-rows", migrate.MaxBatchRows,
+		"maximum number of rows that one transaction changes")
 	f.batchBytes = migrate.MaxBatchBytes
 	flags.Var(&f.batchBytes, "batch-bytes", "maximum bytes of payloads that one transaction changes")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "count what would be migrated, and change nothing")
@@ -160,7 +161,8 @@ func modelsToMigrate(ctx context.Context, catalog ingest.Reader, references []st
 	for _, reference := range references {
 		m, err := ingest.FindModel(ctx, catalog, reference)
 		if err == nil && m.State == ingest.ModelRegistered {
-			err = fmt.Errorf("model %d is registered, and has no segments: `ingest migrate locators` moves its files", m.ID)
+			err = fmt.Errorf("model %d is registered, and has no segments: `ingest migrate locators` moves its files",
+				m.ID)
 		} else if err == nil && m.State != ingest.ModelComplete {
 			err = fmt.Errorf("model %d is not complete: `ingest resume` continues it", m.ID)
 		}

@@ -178,8 +178,8 @@ func requireComplete(ctx context.Context, jobs ingest.Jobs, m ingest.Summary) er
 	if job.State == ingest.JobOpen {
 		return fmt.Errorf("model %d is not complete: run `ingest resume`", m.ID)
 	}
-	return fmt.Errorf("model %d is not complete, and no job resumes it: ingest its unchanged files again, or remove it "+
-		"with `ingest rm %d`", m.ID, m.ID)
+	return fmt.Errorf("model %d is not complete, and no job resumes it: ingest its unchanged files again, "+
+		"or remove it with `ingest rm %d`", m.ID, m.ID)
 }
 
 // usedStores returns the stores that the catalogue's jobs have used, except its own rows.

@@ -48,7 +48,8 @@ func TestRealFilesRegistered(t *testing.T) {
 			b.checkRow(file, row, types[file["name"].(string)])
 			content, err := os.ReadFile(filepath.Join(folder, file["name"].(string)))
 			if err != nil || ingest.Sum(content).String() != row["sha256"] {
-				t.Errorf("%s: exported with SHA-256 %s, want %s (%v)", row["path"], ingest.Sum(content), row["sha256"], err)
+				t.Errorf("%s: exported with SHA-256 %s, want %s (%v)", row["path"], ingest.Sum(content), row["sha256"],
+					err)
 			}
 			seen++
 		}

@@ -57,8 +57,8 @@ func (p *program) printRmModel(m ingest.Removal) {
 		fmt.Fprintf(p.stdout, "  rm frees %s in rows\n", human(m.InRows))
 	}
 	if m.Model.State == ingest.ModelRegistered {
-		fmt.Fprintln(p.stdout, "  removes the rows and the payloads in them; files at their paths stay, and gc frees copies "+
-			"in a store")
+		fmt.Fprintln(p.stdout, "  removes the rows and the payloads in them; files at their paths stay, and gc "+
+			"frees copies in a store")
 	} else if inStore := m.Freed - m.InRows; inStore+m.Shared > 0 || m.InRows == 0 {
 		fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
 			human(inStore), human(m.Shared))

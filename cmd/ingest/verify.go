@@ -121,8 +121,8 @@ func (v *verification) hint(ctx context.Context, jobs ingest.Jobs) error {
 			"ingest its file again")
 	}
 	if v.atPaths > 0 {
-		fmt.Fprintln(v.stderr, "ingest: hint: verify does not repair registered files: restore them at their paths, or "+
-			"register them again")
+		fmt.Fprintln(v.stderr, "ingest: hint: verify does not repair registered files: restore them at "+
+			"their paths, or register them again")
 	}
 	repairable := v.damaged - v.missingRows - v.atPaths
 	var err error
@@ -133,7 +133,8 @@ func (v *verification) hint(ctx context.Context, jobs ingest.Jobs) error {
 		}
 	}
 	if repairable > 0 && v.verifier.Repair == nil {
-		fmt.Fprintln(v.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the original file")
+		fmt.Fprintln(v.stderr, "ingest: hint: `ingest verify MODEL --repair FILE` repairs segments from the "+
+			"original file")
 	}
 	return err
 }

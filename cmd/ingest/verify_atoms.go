@@ -50,6 +50,6 @@ func (v *verification) foundAtom(a ingest.FileAtom, reason error) {
 		state = "missing"
 		v.missing++
 	}
-	v.emit(map[string]any{"event": state, "atom": a.ID, "path": a.Locator, "sha256": a.Digest, "reason": reason.Error()},
-		"%s  atom %d  %s: %v\n", state, a.ID, ingest.Printable(a.Locator), reason)
+	v.emit(map[string]any{"event": state, "atom": a.ID, "path": a.Locator, "sha256": a.Digest,
+		"reason": reason.Error()}, "%s  atom %d  %s: %v\n", state, a.ID, ingest.Printable(a.Locator), reason)
 }

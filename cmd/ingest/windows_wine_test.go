@@ -271,8 +271,8 @@ func (w *windows) longPaths(t *testing.T) {
 	h.wantSummary(h.run(exitDone, "verify"), map[string]int64{"models": 1, "damaged": 0, "not_verified": 0})
 	h.exportAndCompare("tiny", filepath.Join(folder, "restored.gguf"), w.files["tiny.gguf"])
 	h.wantSummary(h.run(exitDone, "gc"), map[string]int64{"payloads": 0, "remains": 0})
-	if r := h.auditFiles(source, map[string][]byte{"\u5c0f\u3055\u3044.gguf": w.files["tiny.gguf"]}); len(r.models) != 1 ||
-		r.open != 0 {
+	stored := map[string][]byte{"\u5c0f\u3055\u3044.gguf": w.files["tiny.gguf"]}
+	if r := h.auditFiles(source, stored); len(r.models) != 1 || r.open != 0 {
 		t.Errorf("%d models, %d of them open", len(r.models), r.open)
 	}
 }

@@ -29,7 +29,9 @@ func isOllamaFolder(name string) bool { return name == manifestsFolder || name =
 // isModelsFolder reports whether these are the entries of an Ollama models folder.
 func isModelsFolder(entries []fs.DirEntry) bool {
 	has := func(name string) bool {
-		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name && !e.Type().IsRegular() })
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+			return e.Name() == name && !e.Type().IsRegular()
+		})
 	}
 	return has(manifestsFolder) && has(blobsFolder)
 }

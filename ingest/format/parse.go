@@ -163,8 +163,8 @@ func addTensors(file *ingest.File, header *gguf.File) {
 		if !known {
 			unknown[t.Type.String()]++
 		}
-		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Elements: int64(t.Elements),
-			Offset: t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
+		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape,
+			Elements: int64(t.Elements), Offset: t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
 	}
 	for name, n := range unknown {
 		file.Warnings = append(file.Warnings,

@@ -44,7 +44,8 @@ func TestClaims(t *testing.T) {
 		"hash of the path, no digest": {hash: pathHash(plain), path: plain, ofPath: true},
 		"hash of an earlier path": {hash: pathHash(plain), path: "/moved", want: file, ofPath: true,
 			metadata: `{"file_path":"` + plain + `","ollama_digest":"sha256-` + file.String() + `"}`},
-		"hash of the empty path":    {hash: pathHash(""), path: plain, metadata: `{"file_path":""}`, want: pathHash("")},
+		"hash of the empty path": {hash: pathHash(""), path: plain, metadata: `{"file_path":""}`,
+			want: pathHash("")},
 		"name and metadata differ":  {hash: file, path: named, metadata: says(other), fail: true},
 		"name and hash differ":      {hash: other, path: named, fail: true},
 		"metadata and hash differ":  {hash: other, path: plain, metadata: says(file), fail: true},
@@ -55,9 +56,11 @@ func TestClaims(t *testing.T) {
 		"the digest is a number":    {hash: file, path: plain, metadata: `{"ollama_digest":1}`, want: file, odd: true},
 		"the digest is malformed": {hash: file, path: plain, metadata: `{"ollama_digest":"sha256:xy"}`, want: file,
 			odd: true},
-		"another key":                    {hash: file, path: plain, metadata: `{"size_gb":1.5,"file_path":7}`, want: file},
-		"a longer name":                  {hash: file, path: named + ".bak", want: file},
-		"a name in upper case":           {hash: file, path: "/x/sha256-" + strings.ToUpper(other.String()), want: file},
+		"another key": {hash: file, path: plain, metadata: `{"size_gb":1.5,"file_path":7}`,
+			want: file},
+		"a longer name": {hash: file, path: named + ".bak", want: file},
+		"a name in upper case": {hash: file, path: "/x/sha256-" + strings.ToUpper(other.String()),
+			want: file},
 		"a folder with a digest as name": {hash: file, path: "/sha256-" + other.String() + "/m", want: file},
 	} {
 		got, err := claimOf(ingest.FileAtom{Digest: c.hash, Locator: c.path, Metadata: json.RawMessage(c.metadata)})
@@ -67,7 +70,8 @@ func TestClaims(t *testing.T) {
 		}
 	}
 	c := claim{digest: file, by: "its name"}
-	if err := c.refuse(&ingest.MismatchError{Want: file, Got: other}); !strings.Contains(err.Error(), "its name claims") {
+	err := c.refuse(&ingest.MismatchError{Want: file, Got: other})
+	if !strings.Contains(err.Error(), "its name claims") {
 		t.Error(err)
 	}
 	if err := (claim{}).refuse(&ingest.MismatchError{Want: file, Got: other}); err != ingest.ErrChanged {

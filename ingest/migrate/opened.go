@@ -50,12 +50,13 @@ func (r *locatorRun) fits(size int64) error {
 	most, streamed := r.Catalog.MaxAtomPayload()
 	switch room := r.Pool.Limit() / (1 + rowCopies); {
 	case most == 0:
-		return errors.New("the table Atoms has no column Payload (`ingest schema apply --with filestream` adds it)" + other)
+		return errors.New("the table Atoms has no column Payload (`ingest schema apply --with filestream` adds it)" +
+			other)
 	case size > most:
 		return fmt.Errorf("the file has %d bytes, and a row takes at most %d%s", size, most, other)
 	case size > room && !streamed:
-		return fmt.Errorf("the file has %d bytes, and within the memory limit a row takes at most %d: raise --memory%s", size,
-			room, other)
+		return fmt.Errorf("the file has %d bytes, and within the memory limit a row takes at most %d: raise --memory%s",
+			size, room, other)
 	}
 	return nil
 }

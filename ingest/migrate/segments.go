@@ -86,7 +86,8 @@ const keptBytes = 4 << 20
 // another process is migrating.
 func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, error) {
 	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes}
-	r.reader = &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers, Progress: s.Progress}
+	r.reader = &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
+		Progress: s.Progress}
 	if s.Limit > 0 {
 		r.left = s.Limit
 	}

@@ -260,7 +260,8 @@ func TestEachCallFailsOnce(t *testing.T) {
 				}
 				s.readable()
 				if inRow, stored, all := s.rows(); inRow+stored != all || (inRow == all) != toRows {
-					t.Fatalf("after a failed %s: %d payloads in rows and %d in the store of %d", verb, inRow, stored, all)
+					t.Fatalf("after a failed %s: %d payloads in rows and %d in the store of %d", verb, inRow, stored,
+						all)
 				}
 			}
 			if fired == "" {

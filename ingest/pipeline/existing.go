@@ -180,8 +180,8 @@ func (r *run) compare(ctx context.Context, stored ingest.StoredFile, file *os.Fi
 		return nil, ingest.ErrInterrupted
 	}
 	if errors.Is(err, ingest.ErrIncomplete) {
-		return nil, fmt.Errorf("%w: the stored file cannot be exported: remove its model (ingest rm %d) and ingest the "+
-			"file again", err, stored.Model)
+		return nil, fmt.Errorf("%w: the stored file cannot be exported: remove its model (ingest rm %d) and "+
+			"ingest the file again", err, stored.Model)
 	}
 	return places(differing), err
 }

@@ -93,7 +93,8 @@ func (f *fileIngest) resume(work context.Context) error {
 	}
 	if err := f.hasher.UnmarshalBinary(f.entry.HashState); err != nil {
 		return &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: fmt.Errorf(
-			"%w: cannot read the saved state of its hash (%w): the next run starts this file over", ingest.ErrIncomplete, err)}
+			"%w: cannot read the saved state of its hash (%w): the next run starts this file over",
+			ingest.ErrIncomplete, err)}
 	}
 	return nil
 }

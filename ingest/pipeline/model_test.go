@@ -76,7 +76,9 @@ func checkPlanned(t *testing.T, h *home, source ingest.Source) {
 			want = append(want, s)
 		}
 		for _, p := range h.segments(t, m.Files[i]) {
-			tensor := slices.IndexFunc(f.Tensors, func(t ingest.Tensor) bool { return p.Layer != 0 && t.Name == p.Tensor })
+			tensor := slices.IndexFunc(f.Tensors, func(t ingest.Tensor) bool {
+				return p.Layer != 0 && t.Name == p.Tensor
+			})
 			got = append(got, ingest.Segment{Tensor: tensor, Ordinal: p.Ordinal, Offset: p.Offset, Bytes: p.Bytes})
 		}
 		if !slices.Equal(got, want) {

@@ -59,7 +59,8 @@ func TestResume(t *testing.T) {
 			resumed := report.Ingested[0].Resumed
 			checked := report.BytesRead - (size - resumed)
 			if checked < 0 || checked > small.SegmentBytes || record > 0 && resumed == 0 {
-				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead, size)
+				t.Errorf("after %d records: resumed at %d, %d of %d bytes read", record, resumed, report.BytesRead,
+					size)
 			}
 			if !report.Continued || report.BytesStored > clean.BytesStored {
 				t.Errorf("report %+v", report)

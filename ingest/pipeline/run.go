@@ -133,7 +133,8 @@ func (r *run) begin(job ingest.Lease, found ingest.Found, others []string) {
 	r.report = Report{Job: job.Job, Continued: job.Continued, Skipped: found.Skipped, Refused: found.Refused}
 	for _, other := range others {
 		r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: r.StoreAddress, Reason: fmt.Errorf(
-			"this catalogue also has payloads in %s: to read them, name that store (--store)", ingest.Printable(other))})
+			"this catalogue also has payloads in %s: to read them, name that store (--store)",
+			ingest.Printable(other))})
 	}
 }
 

@@ -164,7 +164,8 @@ func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, erro
 // checkSize returns an error if the sizes in a row are impossible.
 func (p *pass) checkSize(s ingest.StoredSegment) error {
 	if s.Bytes < 1 || s.Bytes > p.file.SegmentBytes {
-		return fmt.Errorf("its row has %d bytes, but segments of its file have at most %d", s.Bytes, p.file.SegmentBytes)
+		return fmt.Errorf("its row has %d bytes, but segments of its file have at most %d", s.Bytes,
+			p.file.SegmentBytes)
 	}
 	if s.InStore() && s.Address.Bytes != s.Bytes {
 		return fmt.Errorf("its row has %d bytes in the file, but %d in the store", s.Bytes, s.Address.Bytes)

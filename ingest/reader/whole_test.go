@@ -128,7 +128,9 @@ func TestWholeDamage(t *testing.T) {
 	}{
 		"removed": {change: func(t *testing.T, _ *fake, _ *ingest.StoredFile, path string) { os.Remove(path) },
 			missing: true, says: "there is no such file"},
-		"cut": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) { write(t, path, w.content[:9]) },
+		"cut": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
+			write(t, path, w.content[:9])
+		},
 			replaced: true, says: "it has 9 bytes and had 100000"},
 		"written again": {change: func(t *testing.T, w *fake, _ *ingest.StoredFile, path string) {
 			write(t, path, flipped(w.content))

@@ -29,8 +29,8 @@ func CheckUnchanged(file *os.File, path, root string, size int64, modified time.
 	for _, info := range []fs.FileInfo{open, named} {
 		if info.Size() != size || !info.ModTime().Equal(modified) || !os.SameFile(open, info) {
 			return &ingest.SourceError{Path: path, Offset: -1,
-				Err: fmt.Errorf("it had %d bytes of %s, and now has %d of %s: %w", size, modified.Format(clock), info.Size(),
-					info.ModTime().Format(clock), ingest.ErrChanged)}
+				Err: fmt.Errorf("it had %d bytes of %s, and now has %d of %s: %w", size, modified.Format(clock),
+					info.Size(), info.ModTime().Format(clock), ingest.ErrChanged)}
 		}
 	}
 	if n, _ := file.ReadAt(make([]byte, 1), size); n > 0 { // as in files of /proc

@@ -54,8 +54,10 @@ func (b *bench) migration(ctx context.Context) error {
 	for _, c := range contenders {
 		c.print()
 	}
-	fmt.Printf("  to a folder, ratio to ingesting                        %.2f (goal 1.30)\n", rowsToFolder.ratio(toFolder))
-	fmt.Printf("  to the server, ratio to ingesting                      %.2f (goal 1.30)\n", rowsToServer.ratio(toServer))
+	fmt.Printf("  to a folder, ratio to ingesting                        %.2f (goal 1.30)\n",
+		rowsToFolder.ratio(toFolder))
+	fmt.Printf("  to the server, ratio to ingesting                      %.2f (goal 1.30)\n",
+		rowsToServer.ratio(toServer))
 	fmt.Printf("  peak memory                                            %.0f MiB (goal 100)\n",
 		max(rowsToFolder.median(peak), rowsToServer.median(peak)))
 	return b.clear("rows.db", "catalog", "store")

@@ -57,7 +57,8 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-ms-version", "2024-11-04")
 	switch comp := query.Get("comp"); {
 	case r.Method == http.MethodDelete && r.URL.Path == "/":
-		d.reset(query.Get("check") == "true", query.Get("owner") == "true") // not part of the protocol: starts a new round
+		// not part of the protocol: starts a new round
+		d.reset(query.Get("check") == "true", query.Get("owner") == "true")
 		fallthrough
 	case r.Method == http.MethodGet && r.URL.Path == "/":
 		_, _ = fmt.Fprint(w, d.checked.Load())

@@ -64,7 +64,8 @@ func (p *place) access(seams seams) (*access, error) {
 		}
 	}
 	if mode == "key" {
-		return nil, fmt.Errorf("%s is key, but none of %s, %s and %s is set", envAuthMode, envKey, envSAS, envConnection)
+		return nil, fmt.Errorf("%s is key, but none of %s, %s and %s is set", envAuthMode, envKey, envSAS,
+			envConnection)
 	}
 	return a, p.defaultToken(a)
 }
@@ -90,7 +91,8 @@ func (p *place) fromEnvironment(a *access) error {
 			envKey, envSAS, mention(account), p.account, envAccount, envAuthMode)
 	}
 	if key == "" && account == "" { // a key only signs, but a SAS is sent, and the receiver could use it
-		return fmt.Errorf("%s is set, but %s does not say for which account: set it to %s if the SAS is for that account, "+
+		return fmt.Errorf("%s is set, but %s does not say for which account: set it to %s if the SAS is for "+
+			"that account, "+
 			"put the SAS into the store's address, or set %s to login", envSAS, envAccount, p.account, envAuthMode)
 	}
 	if !p.isAzure() && !p.loopback {
@@ -104,8 +106,8 @@ func (p *place) fromEnvironment(a *access) error {
 
 // errStranger refuses to send a credential to a host that it was not given for.
 func (p *place) errStranger(what string) error {
-	return fmt.Errorf("%s is not a host of Azure Storage, so it does not get %s: put a SAS into the address, or set the "+
-		"host as BlobEndpoint in %s", p.host, what, envConnection)
+	return fmt.Errorf("%s is not a host of Azure Storage, so it does not get %s: put a SAS into the address, "+
+		"or set the host as BlobEndpoint in %s", p.host, what, envConnection)
 }
 
 func (p *place) defaultToken(a *access) error {

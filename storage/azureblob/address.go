@@ -122,8 +122,8 @@ func (p *place) finish(path string) error {
 		p.container, p.unnamed = defaultContainer, true
 	}
 	if n := len(p.container); n < 3 || n > 63 || !containerName.MatchString(p.container) {
-		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, digits and "+
-			"single hyphens, and nothing after it", mention(p.container))
+		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, "+
+			"digits and single hyphens, and nothing after it", mention(p.container))
 	}
 	if p.sas != "" && !strings.Contains("&"+p.sas, "&sig=") {
 		return errors.New("store address: the query is not a shared access signature: it has no sig=")
@@ -132,7 +132,8 @@ func (p *place) finish(path string) error {
 }
 
 func errAccount(name string) error {
-	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits", mention(name))
+	return fmt.Errorf("%s is not the name of a storage account: want 3 to 24 lower-case letters and digits",
+		mention(name))
 }
 
 // mention quotes a name, unless it may be a secret in the wrong place.

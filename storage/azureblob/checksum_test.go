@@ -239,7 +239,8 @@ func TestOtherBytesReceived(t *testing.T) {
 				blocks++
 			} else {
 				tag++
-				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)}, "Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
+				kept := http.Header{"Etag": {fmt.Sprintf(`"%d"`, tag)},
+					"Last-Modified": {time.Now().UTC().Format(http.TimeFormat)}}
 				for name, values := range r.Header {
 					if strings.HasPrefix(name, "X-Ms-Meta-") {
 						kept[name] = values
@@ -280,7 +281,8 @@ func TestOtherBytesReceived(t *testing.T) {
 	}
 	p = randomBytes(200_000, 16)
 	lies = 1
-	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err != nil || blocks != 3 {
+	if _, err := s.PutFile(t.Context(), "", ingest.Sum(p), bytes.NewReader(p), int64(len(p))); err != nil ||
+		blocks != 3 {
 		t.Errorf("PutFile: %v, %d blocks sent, want two and one of them again", err, blocks)
 	}
 	lies = 1 << 30

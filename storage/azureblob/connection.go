@@ -13,7 +13,8 @@ func parseConnection(text string) (map[string]string, error) {
 	for _, part := range strings.Split(strings.Trim(text, "; \r\n"), ";") {
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return nil, errors.New(envConnection + " is not a connection string: want Name=value pairs separated by semicolons")
+			return nil, errors.New(envConnection + " is not a connection string: want Name=value pairs separated " +
+				"by semicolons")
 		}
 		pairs[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
 	}

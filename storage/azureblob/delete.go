@@ -116,7 +116,8 @@ func (d *deletion) hide(ctx context.Context, i int) error {
 	case isTaken(err): // modified by another writer, or by us with a lost answer
 		return d.hideAgain(ctx, i)
 	case refused(err, bloberror.BlobArchived, bloberror.BlobBeingRehydrated):
-		return fmt.Errorf("%s is in the archive tier, where gc cannot delete it: move it to another tier first", there.URI)
+		return fmt.Errorf("%s is in the archive tier, where gc cannot delete it: move it to another tier first",
+			there.URI)
 	}
 	return err
 }

@@ -142,7 +142,8 @@ func TestRetryAfter(t *testing.T) {
 // Errors that are not transient are not retried.
 func TestFinalFaults(t *testing.T) {
 	for code, status := range map[string]int{
-		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403, "InvalidBlobTier": 400, "BlobArchived": 409,
+		"AuthorizationPermissionMismatch": 403, "AuthenticationFailed": 403,
+		"InvalidBlobTier": 400, "BlobArchived": 409,
 		"LeaseIdMissing": 412, "NotImplemented": 501, "BlobImmutableDueToPolicy": 409, "": 404,
 	} {
 		var uploads atomic.Int64

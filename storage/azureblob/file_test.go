@@ -78,7 +78,8 @@ func TestPutFileFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := fileStore(t, newProxy(t, choose))
 			content := randomBytes(1<<20+5, 3)
-			address, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content), int64(len(content)))
+			address, err := s.PutFile(t.Context(), "", ingest.Sum(content), bytes.NewReader(content),
+				int64(len(content)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,13 +40,13 @@ func TestPutFileBesideAnother(t *testing.T) {
 
 func TestInContainer(t *testing.T) {
 	for address, want := range map[string]string{
-		"azblob://account":                                        "azblob://account/models",
-		"azblob://account/":                                       "azblob://account/models",
-		"azblob://account/tensors":                                "azblob://account/tensors",
-		"https://account.blob.core.windows.net?sig=1":             "https://account.blob.core.windows.net/models?sig=1",
-		"https://account.blob.core.windows.net/own?sig=1":         "https://account.blob.core.windows.net/own?sig=1",
-		"http://127.0.0.1:10000/devstoreaccount1":                 "http://127.0.0.1:10000/devstoreaccount1/models",
-		"http://127.0.0.1:10000/devstoreaccount1/own-container-1": "http://127.0.0.1:10000/devstoreaccount1/own-container-1",
+		"azblob://account":                                   "azblob://account/models",
+		"azblob://account/":                                  "azblob://account/models",
+		"azblob://account/tensors":                           "azblob://account/tensors",
+		"https://account.blob.core.windows.net?sig=1":        "https://account.blob.core.windows.net/models?sig=1",
+		"https://account.blob.core.windows.net/own?sig=1":    "https://account.blob.core.windows.net/own?sig=1",
+		"http://127.0.0.1:10000/devstoreaccount1":            "http://127.0.0.1:10000/devstoreaccount1/models",
+		"http://127.0.0.1:10000/devstoreaccount1/container1": "http://127.0.0.1:10000/devstoreaccount1/container1",
 	} {
 		if got, err := InContainer(address, "models"); err != nil || got != want {
 			t.Errorf("%s is %s, want %s: %v", address, got, want, err)

@@ -54,7 +54,8 @@ func hint(status int, code bloberror.Code) string {
 	}
 	switch {
 	case status >= 300 && status < 400:
-		return "the server redirects to another address, which does not get credentials: use the final address as the store"
+		return "the server redirects to another address, which does not get credentials: use the final address " +
+			"as the store"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return "the credential is not accepted, or does not allow this"
 	}

@@ -63,8 +63,8 @@ func (s *Store) recordedOwner(ctx context.Context) (string, error) {
 		return "", s.failed(ctx, "read", ownerRecord, err)
 	}
 	if len(text) == 0 {
-		return "", fmt.Errorf("%s is empty, but must contain a catalogue's identity: delete the blob if another program "+
-			"wrote it", s.urlOf(ownerRecord))
+		return "", fmt.Errorf("%s is empty, but must contain a catalogue's identity: delete the blob if "+
+			"another program wrote it", s.urlOf(ownerRecord))
 	}
 	return string(text), nil
 }

@@ -79,7 +79,8 @@ func (s *Store) isOurs(there *present) error {
 	case "":
 		return fmt.Errorf("%s was not written by this catalogue: %s", there.URI, onlyOne)
 	default:
-		return fmt.Errorf("%s is a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)), onlyOne)
+		return fmt.Errorf("%s is a payload of the catalogue %s: %s", there.URI, ingest.Printable(unescape(owner)),
+			onlyOne)
 	}
 }
 

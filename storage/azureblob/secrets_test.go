@@ -145,7 +145,8 @@ func TestReasonOfABadRequest(t *testing.T) {
 		code, text, want string
 	}{
 		"header": {"OutOfRangeInput", "<Message>One of the request inputs is out of range.\nRequestId:1</Message>" +
-			"<HeaderName>x-ms-access-tier</HeaderName>", "One of the request inputs is out of range.; x-ms-access-tier"},
+			"<HeaderName>x-ms-access-tier</HeaderName>",
+			"One of the request inputs is out of range.; x-ms-access-tier"},
 		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>",
 			"the service does not know a header or its value"},
 		"our own SAS":  {"X", "<Message>cannot read s3cr3tSignature/s3cr3t=</Message>", ""},
@@ -183,8 +184,8 @@ func TestSecretsInInvalidAddresses(t *testing.T) {
 		"https://account1.blob.core.windows.net/" + secretSAS:           "",
 		"http://account1.blob.core.windows.net/tensors?" + secretSAS:    "",
 		"azblob://" + secretSAS: "", "azblob://account1/c?sv=1": "",
-		"https://user:" + secretKey + "@account1.blob.core.windows.net/c": "", "https://%zz" + secretSAS: "", secretSAS: "",
-		"AccountName=account1;AccountKey=" + secretKey: "", "https://example.com/c#" + secretSAS: "",
+		"https://user:" + secretKey + "@account1.blob.core.windows.net/c": "", "https://%zz" + secretSAS: "",
+		secretSAS: "", "AccountName=account1;AccountKey=" + secretKey: "", "https://example.com/c#" + secretSAS: "",
 		"azblob://account1/c":  "AccountName=account2;AccountKey=" + secretKey,
 		"azblob://account1/d":  "AccountKey=" + secretKey,
 		"azblob://account1/e1": secretKey, "azblob://account1/f1": "AccountName=account1;AccountKey=%" + secretKey,

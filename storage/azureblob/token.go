@@ -68,7 +68,8 @@ func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, network 
 }
 
 const (
-	noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " + envSAS
+	noToken = "no token: sign in (az login), set the variables of a service principal, or set " + envKey + " or " +
+		envSAS
 	// noCredential is the hint for anonymous requests.
 	noCredential = "the service requires a credential: set " + envKey + " or " + envSAS + ", or sign in"
 )

@@ -69,8 +69,8 @@ func TestTokenFaults(t *testing.T) {
 						`.well-known/openid-configuration","metadata":[]}`), nil
 				case strings.Contains(r.URL.Path, "openid-configuration"):
 					base := "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/"
-					return answer(r, 200, `{"token_endpoint":"`+base+`oauth2/v2.0/token","authorization_endpoint":"`+base+
-						`a","issuer":"`+base+`v2.0"}`), nil
+					return answer(r, 200, `{"token_endpoint":"`+base+`oauth2/v2.0/token",`+
+						`"authorization_endpoint":"`+base+`a","issuer":"`+base+`v2.0"}`), nil
 				}
 				requests.Add(1)
 				return test.fault(r)

@@ -279,7 +279,8 @@ var atomRowTests = []test{
 		want(t, "in its row", got.InRow, true)
 		want(t, "bytes", got.Bytes, p.Bytes)
 		want(t, "digest", got.Digest, p.Digest)
-		want(t, "rows with the size of a blob", r.count(`SELECT COUNT(*) FROM Atoms WHERE BlobSizeBytes IS NOT NULL`), 0)
+		want(t, "rows with the size of a blob",
+			r.count(`SELECT COUNT(*) FROM Atoms WHERE BlobSizeBytes IS NOT NULL`), 0)
 		for from := range len(content) + 1 {
 			for to := from; to <= len(content); to++ {
 				into := make([]byte, to-from)

@@ -154,7 +154,8 @@ var foreignTests = []test{
 		defer r.other("Runs", `RunId int NOT NULL PRIMARY KEY, ModelId int NULL REFERENCES Models (ModelId),
 			ModelFileId bigint NULL REFERENCES ModelFiles (ModelFileId)`)()
 		defer r.other("Steps", `Run int NOT NULL REFERENCES Runs (RunId), Step int NOT NULL, PRIMARY KEY (Run, Step)`)()
-		defer r.other("Logs", `Run int NOT NULL, Step int NOT NULL, FOREIGN KEY (Run, Step) REFERENCES Steps (Run, Step)`)()
+		defer r.other("Logs", `Run int NOT NULL, Step int NOT NULL,
+			FOREIGN KEY (Run, Step) REFERENCES Steps (Run, Step)`)()
 		r.exec(`INSERT INTO Runs (RunId, ModelId) VALUES (1, @p1)`, int64(id))
 		r.exec(`INSERT INTO Runs (RunId, ModelFileId)
 			SELECT 2, MIN(ModelFileId) FROM ModelFiles WHERE ModelId = @p1`, int64(id))

@@ -81,7 +81,7 @@ var maintenanceTests = []test{
 			must(t, err)
 			want(t, "atoms", atoms, left)
 		}
-		want(t, "references of the layer's atom", r.count(`SELECT ReferenceCount FROM Atoms WHERE AtomId = @p1`, kept), 7)
+		want(t, "references of the layer's", r.count(`SELECT ReferenceCount FROM Atoms WHERE AtomId = @p1`, kept), 7)
 		want(t, "references of the other", r.count(`SELECT ReferenceCount FROM Atoms WHERE AtomId = @p1`, wrong), 1)
 	}},
 	{name: "a relocated segment has its new address", run: func(t *testing.T, db Database) {

@@ -103,8 +103,10 @@ var recordTests = []test{
 		must(t, r.Record(t.Context(), r.lease, s.batches(e, 0, 3, 0)[0]))
 		before := r.snapshot(e.ID)
 		for name, spoil := range map[string]func(*ingest.Batch){
-			"a gap before it":         func(b *ingest.Batch) { *b = *s.batches(e, 0, 3, 0)[2] },
-			"a gap within":            func(b *ingest.Batch) { b.Segments = append(b.Segments[:1:1], b.Segments[2:]...) },
+			"a gap before it": func(b *ingest.Batch) { *b = *s.batches(e, 0, 3, 0)[2] },
+			"a gap within": func(b *ingest.Batch) {
+				b.Segments = append(b.Segments[:1:1], b.Segments[2:]...)
+			},
 			"a wrong start":           func(b *ingest.Batch) { b.From-- },
 			"a wrong end":             func(b *ingest.Batch) { b.To++ },
 			"a digest before the end": func(b *ingest.Batch) { b.Digest = s.digest() },

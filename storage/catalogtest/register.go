@@ -363,7 +363,8 @@ var registerTests = []test{
 	{name: "a file needs the digest that its name claims", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"))
-		for _, content := range [][]ingest.FileContent{nil, {{Locator: "/m.gguf"}}, append(w.content(), w.content()...)} {
+		for _, content := range [][]ingest.FileContent{nil, {{Locator: "/m.gguf"}},
+			append(w.content(), w.content()...)} {
 			_, err := r.Register(t.Context(), r.lease, w.model, content)
 			wantError(t, err, "a file without a digest")
 		}

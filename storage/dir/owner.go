@@ -68,7 +68,8 @@ func (s *Store) recordedOwner() (string, error) {
 	n, _ := f.Read(text)
 	owner, whole := strings.CutSuffix(string(text[:n]), "\n")
 	if !whole || owner == "" {
-		return "", fmt.Errorf("%s does not contain a catalogue's identity: remove it if its writer was interrupted", path)
+		return "", fmt.Errorf("%s does not contain a catalogue's identity: remove it if its writer was interrupted",
+			path)
 	}
 	return owner, nil
 }

@@ -124,8 +124,8 @@ func (keep *merged) take(lose *merged) (metadata, reason string) {
 	for column, lost := range map[string]bool{"SpatialKey": lose.spatial && !keep.spatial,
 		"ComponentStream": lose.stream && !keep.stream} {
 		if lost {
-			return "", fmt.Sprintf("atom %d has a %s, and atom %d, which would remain, has none: copy it", lose.ID, column,
-				keep.ID)
+			return "", fmt.Sprintf("atom %d has a %s, and atom %d, which would remain, has none: copy it", lose.ID,
+				column, keep.ID)
 		}
 	}
 	metadata, err := mergeMetadata(keep.Metadata, lose.Metadata)

@@ -270,8 +270,8 @@ func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) (wrong, err error) {
 	var got ingest.Digest
 	copy(got[:], sum)
 	if bytes != place.Bytes || got != place.Digest {
-		wrong = fmt.Errorf("atom %d: %d bytes with SHA-256 %s were sent, and the server has %d with %s", id, place.Bytes,
-			place.Digest, bytes, got)
+		wrong = fmt.Errorf("atom %d: %d bytes with SHA-256 %s were sent, and the server has %d with %s", id,
+			place.Bytes, place.Digest, bytes, got)
 	}
 	return wrong, nil
 }

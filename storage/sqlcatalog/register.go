@@ -239,7 +239,8 @@ var describeRegistered = shared("describe-registered", `UPDATE dbo.Atoms SET Sub
 // describe records the file's path in its atom, sets f.Atom, and relates the atom to the job.
 func (r *registration) describe(f *modelFile, content ingest.FileContent, fresh bool) error {
 	a := newRegisteredAtom(ingest.Alias{Name: r.model.Name, URI: r.model.URI}, f.StoredFile, content, time.Now())
-	changed, err := r.Change(describeRegistered, f.Digest[:], Text{Column: "Atoms.Subtype", Value: a.Subtype, Null: true},
+	changed, err := r.Change(describeRegistered, f.Digest[:],
+		Text{Column: "Atoms.Subtype", Value: a.Subtype, Null: true},
 		Text{Column: "Atoms.SourceUri", Value: a.SourceURI}, a.SourceType,
 		Text{Column: "Atoms.PayloadLocator", Value: a.PayloadLocator, Whole: true}, a.Metadata)
 	if err != nil {

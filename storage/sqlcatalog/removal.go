@@ -104,8 +104,8 @@ func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err err
 		}
 	}
 	if err != nil && t.c.dialect.Refused(err) {
-		err = fmt.Errorf("rows of other programs refer to it: `ingest rm %d --cascade` deletes those that this login can "+
-			"see: %w", model, err)
+		err = fmt.Errorf("rows of other programs refer to it: `ingest rm %d --cascade` deletes those that "+
+			"this login can see: %w", model, err)
 	}
 	return n > 0, err
 }

@@ -116,13 +116,15 @@ func TestRowsSayWhatTheContractSays(t *testing.T) {
 		`SELECT concat_ws(' ', MaxInputLength, EmbeddingDimension, License, quote(SourceUrl), quote(TrainingDate))
 			FROM ModelMetadata`: "8192 64 mit NULL NULL",
 		`SELECT concat_ws(' ', LayerIdx, LayerName, LayerType, TensorShape, TensorDtype, QuantizationType,
-			ParameterCount, Parameters) FROM ModelLayers`: "0 blk.0.ffn_up.weight FeedForward [786432] float32 F32 786432 " +
+			ParameterCount, Parameters)
+			FROM ModelLayers`: `0 blk.0.ffn_up.weight FeedForward [786432] float32 F32 786432 ` +
 			`{"original_type":"F32","dimensions":[786432],"total_elements":786432}`,
 		`SELECT group_concat(concat_ws(' ', SegmentOrdinal, PointOffset, PointCount, QuantizationType,
 			quote(RawPayload), BlobSizeBytes), ', ')
 			FROM LayerTensorSegments`: "0 0 262144 F32 X'' 1048576, 1 262144 262144 F32 X'' 1048576, " +
 			"2 524288 262144 F32 X'' 1048576",
-		`SELECT group_concat(concat_ws(' ', Modality, SourceType, ReferenceCount, IsActive, quote(PayloadLocator)), ', ')
+		`SELECT group_concat(concat_ws(' ', Modality, SourceType, ReferenceCount, IsActive,
+			quote(PayloadLocator)), ', ')
 			FROM (SELECT * FROM Atoms ORDER BY AtomId)`: "model ingest_segment 1 1 NULL, " +
 			"model ingest_segment 1 1 NULL, model ingest_segment 1 1 NULL, model ollama_blob 1 1 '/models/m.gguf'",
 		`SELECT concat_ws(' ', Subtype, SourceUri,

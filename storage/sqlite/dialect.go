@@ -193,7 +193,8 @@ var own = map[string]string{
 
 	// A key that names no columns refers to the primary key. Those of primary keys, and generated
 	// columns, cannot be set to NULL.
-	"foreign-keys": `SELECT 'dbo', t.name, k.seq, k."from", coalesce((SELECT c."notnull" = 0 AND c.pk = 0 AND c.hidden = 0
+	"foreign-keys": `SELECT 'dbo', t.name, k.seq, k."from",
+			coalesce((SELECT c."notnull" = 0 AND c.pk = 0 AND c.hidden = 0
 				FROM pragma_table_xinfo(t.name) AS c WHERE c.name = k."from" COLLATE NOCASE), 0),
 			'dbo', k."table", coalesce(k."to",
 				(SELECT c.name FROM pragma_table_xinfo(k."table") AS c WHERE c.pk = k.seq + 1), 'rowid'), k.on_delete

@@ -68,7 +68,8 @@ func (f *atomFill) Slots(context.Context) (token []byte, slots []filestream.Slot
 	}
 	err = f.ask(func() error {
 		var path sql.NullString
-		if err := f.Each(func(row sqlcatalog.Scanner) error { return row.Scan(&path) }, locateAtom, f.atom); err != nil {
+		err := f.Each(func(row sqlcatalog.Scanner) error { return row.Scan(&path) }, locateAtom, f.atom)
+		if err != nil {
 			return err
 		}
 		slots = []filestream.Slot{{Name: fmt.Sprintf("atom %d", f.atom), Path: path.String, Stream: f.steps.Payload()}}

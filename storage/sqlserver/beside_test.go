@@ -30,7 +30,8 @@ func TestExpiredLeaseRenewedInTime(t *testing.T) {
 			time.Sleep(60 * time.Millisecond)
 			expired.TTL = time.Hour
 			renewals := 0
-			request := ingest.JobRequest{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour, Exclusive: exclusive}
+			request := ingest.JobRequest{Holder: ingest.Holder{Host: "two", Process: 2}, TTL: time.Hour,
+				Exclusive: exclusive}
 			// called at least for the job of /c, after /a's lease is read and before it changes
 			request.HolderDead = func(ingest.Holder) bool {
 				renewals++

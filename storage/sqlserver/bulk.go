@@ -70,8 +70,8 @@ var addLayers = sqlcatalog.Own("add-layers", `INSERT INTO dbo.ModelLayers
 		(ModelId, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
 		TensorDtype, QuantizationType, Parameters, ParameterCount, ModelFileId, ByteOffset, ByteSize)
 	SELECT @p1, LayerIdx, {cols LayerName}, LayerType, {cols TensorShape},
-		TensorDtype, QuantizationType, {column ModelLayers.Parameters}, ParameterCount, ModelFileId, ByteOffset, ByteSize
-	FROM #ingest_layers ORDER BY LayerIdx`)
+		TensorDtype, QuantizationType, {column ModelLayers.Parameters}, ParameterCount, ModelFileId, ByteOffset,
+		ByteSize FROM #ingest_layers ORDER BY LayerIdx`)
 
 // AddLayers implements sqlcatalog.Rows.
 func (c *engine) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest.Model) error {

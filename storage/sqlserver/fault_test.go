@@ -302,7 +302,8 @@ func TestOpenOfAPausedDatabase(t *testing.T) {
 // A cancelled call leaves no partial batch and no connection in doubt.
 func TestCancelled(t *testing.T) {
 	for name, fault := range map[string]tdstest.Fault{
-		"in a statement":       {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */", Do: tdstest.Slow(time.Minute)},
+		"in a statement": {At: tdstest.BeforeEffect, Match: "/* ingest: count-atoms */",
+			Do: tdstest.Slow(time.Minute)},
 		"during the bulk copy": {At: tdstest.InBulk, Rows: 2, Do: tdstest.Slow(300 * time.Millisecond)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,8 +28,9 @@ func TestCheckFilestream(t *testing.T) {
 		"no share": {2, []any{""}, "share: the instance has none: name a Windows share"},
 		"no filegroup": {3, []any{"", ""},
 			"filegroup: the database has none for FILESTREAM: ingest schema apply --with filestream"},
-		"a filegroup without files": {4, []any{""}, "filegroup: HartonomousFileStream has no file: ingest schema apply"},
-		"a SQL login":               {5, []any{"SQL"}, "login: SQL over TCP: use Windows authentication"},
+		"a filegroup without files": {4, []any{""},
+			"filegroup: HartonomousFileStream has no file: ingest schema apply"},
+		"a SQL login": {5, []any{"SQL"}, "login: SQL over TCP: use Windows authentication"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tdstest.Start(t)

@@ -84,7 +84,8 @@ func (have conditions) missing() (all []string) {
 			"(`ingest schema apply --with filestream` converts it while the table has no rows)")
 	}
 	if have.system != "windows" {
-		all = append(all, "payloads are opened as files on Windows only, not on "+have.system+" (run ingest on Windows)")
+		all = append(all, "payloads are opened as files on Windows only, not on "+have.system+" (run ingest "+
+			"on Windows)")
 	}
 	if !have.integrated {
 		all = append(all, "the login does not use Windows authentication (leave user, password and fedauth out of the "+
@@ -126,7 +127,8 @@ func choose(asked PayloadMode, have conditions) (payloadAccess, error) {
 			why: "payloads in rows are written and read as files, through OpenSqlFilestream of " + have.driver.DLL +
 				": RawPayload is FILESTREAM, and the login uses Windows authentication"}, nil
 	case asked == Win32:
-		return payloadAccess{}, errors.New("--filestream win32: payloads in rows cannot be written as files: " + missing)
+		return payloadAccess{}, errors.New("--filestream win32: payloads in rows cannot be written as files: " +
+			missing)
 	}
 	return payloadAccess{why: parameters + missing}, nil
 }

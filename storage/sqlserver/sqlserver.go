@@ -169,8 +169,8 @@ func (c *engine) look(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if len(plan.Steps) > 0 {
-		return fmt.Errorf("schema is missing or out of date, it lacks %d of %d steps: run `ingest schema apply`, or let "+
-			"someone run it who may change tables", len(plan.Steps), plan.Applied+len(plan.Steps))
+		return fmt.Errorf("schema is missing or out of date, it lacks %d of %d steps: run `ingest schema "+
+			"apply`, or let someone run it who may change tables", len(plan.Steps), plan.Applied+len(plan.Steps))
 	}
 	if c.server = plan.Server; c.server.Product == "Babelfish" {
 		c.usual.resetAll()

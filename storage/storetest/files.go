@@ -128,7 +128,8 @@ func otherContent(t *testing.T, s ingest.FileStore) {
 		if !errors.As(err, &mismatch) || mismatch.Got != ingest.Sum(wrong) {
 			t.Errorf("another content of %d bytes: %v", size, err)
 		}
-		if _, err := s.PutFile(t.Context(), "m", ingest.Sum(right), bytes.NewReader(right[1:]), int64(size)); err == nil {
+		_, err = s.PutFile(t.Context(), "m", ingest.Sum(right), bytes.NewReader(right[1:]), int64(size))
+		if err == nil {
 			t.Errorf("a file that is too short by a byte was stored")
 		}
 		for object, err := range s.List(t.Context()) {

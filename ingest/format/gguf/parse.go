@@ -139,7 +139,8 @@ func (r *reader) counts() (tensors, keys uint64, err error) {
 	case keys > maxKeys:
 		return 0, 0, r.fail(atKeys, "%d keys, want at most %d", keys, maxKeys)
 	case keys*minKey > left:
-		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*minKey, left)
+		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*minKey,
+			left)
 	case tensors*minTensor > left-keys*minKey:
 		return 0, 0, r.fail(at, "%d keys and %d tensors take at least %d bytes, but %d are left in the file",
 			keys, tensors, keys*minKey+tensors*minTensor, left)

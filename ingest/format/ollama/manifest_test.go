@@ -157,7 +157,9 @@ func TestSource(t *testing.T) {
 		t.Errorf("without weights: %v", err)
 	}
 	denied := errors.New("denied")
-	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) { return ingest.SourceFile{}, denied })
+	_, _, err = m.Source("n:t", own, func(ingest.Digest) (ingest.SourceFile, error) {
+		return ingest.SourceFile{}, denied
+	})
 	if !errors.Is(err, ErrNoWeights) || !errors.Is(err, denied) || strings.Contains(err.Error(), "is missing") {
 		t.Errorf("with unreadable weights: %v", err)
 	}

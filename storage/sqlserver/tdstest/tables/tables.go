@@ -143,7 +143,8 @@ func (d *Tables) texts(statement string) ([]string, error) {
 		d.known[name] = list
 	}
 	if _, end, found := strings.Cut(rest, sqlcatalog.EndMark); found {
-		end = strings.NewReplacer(sqlcatalog.EndMark, "", "dbo.", "", "; SELECT CONVERT(bigint, @@ROWCOUNT)", "").Replace(end)
+		r := strings.NewReplacer(sqlcatalog.EndMark, "", "dbo.", "", "; SELECT CONVERT(bigint, @@ROWCOUNT)", "")
+		end = r.Replace(end)
 		list = slices.Clone(list)
 		list[len(list)-1] += end
 	}
