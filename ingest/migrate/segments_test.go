@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -206,17 +207,18 @@ func TestDamagedCopy(t *testing.T) {
 func TestLostLease(t *testing.T) {
 	s := newSetting(t)
 	m := s.migration(false, false)
-	taken := false
-	m.Store = &storetest.Faulty{Store: s.store, Hook: func(ctx context.Context, call storetest.Call) error {
-		if call.Verb != "Put" || taken {
-			return nil
-		}
-		taken = true
-		_, err := s.catalog.Open(ctx, ingest.JobRequest{Pipeline: "migrate", TTL: time.Minute,
+	take := sync.OnceValue(func() error {
+		_, err := s.catalog.Open(t.Context(), ingest.JobRequest{Pipeline: "migrate", TTL: time.Minute,
 			Source:     fmt.Sprintf("segments of model %d", s.model.ID),
 			Holder:     ingest.Holder{Host: "elsewhere", Process: 1},
 			HolderDead: func(ingest.Holder) bool { return true }})
 		return err
+	})
+	m.Store = &storetest.Faulty{Store: s.store, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Verb != "Put" {
+			return nil
+		}
+		return take()
 	}}
 	if _, err := m.Run(t.Context(), []ingest.Summary{s.model}); !errors.Is(err, ingest.ErrLeaseLost) {
 		t.Fatalf("error is %v, want %v", err, ingest.ErrLeaseLost)
