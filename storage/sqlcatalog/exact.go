@@ -41,6 +41,8 @@ func ExactWord(name string, args Args) (string, bool) {
 		return strings.TrimSuffix(args.At(0), column) + keyColumns[column] + " = @p" + args.At(1), true
 	case "address":
 		return Join(AddressNames(), func(name string) string { return Qualified(args.At(0), name) }), true
+	case "addressof":
+		return ExactWord("address", args[1:])
 	case "setaddress":
 		return Join(AddressNames(), func(name string) string { return name + " = @p" + args.At(0) + name }), true
 	case "notnull":

@@ -20,9 +20,12 @@ func neededOf(table string) string {
 
 // referenced always takes maxDigests digests, so that there is one plan: seeks in the unique index
 // on hashes, then in those on AtomId.
-var referenced = shared("referenced", neededOf("dbo.LayerTensorSegments")+` UNION `+neededOf("dbo.FileSegments")+`
+var referenced = shared("referenced", Referenced)
+
+// Referenced is the text of that statement, for a dialect that adds to it.
+var Referenced = neededOf("dbo.LayerTensorSegments") + ` UNION ` + neededOf("dbo.FileSegments") + `
 	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a
-		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`)
+		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`
 
 // referencedByOthers finds the atoms that layers refer to, which other programs make do so, and is
 // completed with referencedBy.

@@ -18,6 +18,8 @@ var (
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
 		` AND BlobUri = @p6 AND {bytes RawPayload} = 0`)
+	// keepAddress keeps the address of a row that addPayload changed, where the row itself cannot.
+	keepAddress = differsOfRow("keep-address")
 	// checkPayloadRow counts a row whose payload has the segment's hash, before it is committed.
 	checkPayloadRow = sharedOfRow("check-payload", `SELECT {count} FROM `, ``, ` AND {sha256 RawPayload} = @p4`)
 	// clearPayload empties a row whose payload is also in the store. The hash keeps a payload that
@@ -48,12 +50,17 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 	}
 	return c.move(ctx, lease, moves, addPayload, func(m ingest.Move) []any {
 		return []any{m.Segment.Address.URI, m.Payload}
-	}, (*Tx).readBack)
+	}, (*Tx).afterPayload)
 }
 
-// readBack has the database hash the payload that was written to a row.
-func (t *Tx) readBack(s ingest.StoredSegment) error {
-	statement, args := checkPayloadRow.Of(s)
+// afterPayload has the database hash the payload that was written to a row, and keeps the row's
+// address.
+func (t *Tx) afterPayload(s ingest.StoredSegment) error {
+	statement, args := keepAddress.Of(s, s.Address)
+	if err := t.Exec(statement, args...); err != nil {
+		return err
+	}
+	statement, args = checkPayloadRow.Of(s)
 	var rows int64
 	err := t.One(statement, args...).Scan(&rows)
 	if err == nil && rows != 1 {

@@ -39,6 +39,11 @@ func sharedOfRow(name, before, after, condition string) InRow {
 	return s
 }
 
+// differsOfRow is an InRow that each dialect has its own texts for.
+func differsOfRow(name string) InRow {
+	return InRow{differs(name + "-tensor"), differs(name + "-file")}
+}
+
 // Of returns the statement for the row of a segment, and all its arguments.
 func (i InRow) Of(s ingest.StoredSegment, args ...any) (*Statement, []any) {
 	statement := i.tensor
@@ -126,8 +131,9 @@ func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.Sto
 var (
 	placePayload = sharedOfRow("place-payload", `UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`, ``)
 	// placeShared updates the other rows with this payload: a seek in the index on AtomId.
-	placeShared = [2]*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload),
-		shared("place-shared-files", `UPDATE dbo.FileSegments`+sharesPayload)}
+	placeShared = []*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload),
+		shared("place-shared-files", `UPDATE dbo.FileSegments`+sharesPayload),
+		differs("place-shared-copies-tensor"), differs("place-shared-copies-file")}
 )
 
 const sharesPayload = ` SET {setaddress 2}

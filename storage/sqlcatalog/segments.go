@@ -9,16 +9,17 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// segmentColumns are the columns of a segment s with its atom a, after its number and layer.
+// segmentColumns are the columns of a segment s with its atom a, after its number and layer, but for
+// its address.
 const segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize,
-	CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, {address s}`
+	CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, `
 
-const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns + `
+const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns + `{addressof tensor s}
 	FROM dbo.ModelLayers AS l {then} dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
 	{then} dbo.Atoms AS a ON a.AtomId = s.AtomId
 	WHERE l.ModelFileId = @p1`
 
-const fileSegments = ` s.FileSegmentId, 0, {notext}, 0, ` + segmentColumns + `
+const fileSegments = ` s.FileSegmentId, 0, {notext}, 0, ` + segmentColumns + `{addressof file s}
 	FROM dbo.FileSegments AS s {then} dbo.Atoms AS a ON a.AtomId = s.AtomId WHERE s.ModelFileId = @p1`
 
 var (

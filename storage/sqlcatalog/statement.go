@@ -8,7 +8,7 @@ import (
 // Statement is a statement of the catalogue, with a name.
 type Statement struct {
 	name  string
-	text  string // with words in braces; empty if each dialect has its own
+	text  string // with words in braces; empty if every dialect has its own
 	added string // as it is
 }
 
@@ -68,6 +68,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{same x.Col 2}         compares a text column with parameter 2, a [Key]
 //	{equal Col 2}          compares a text column with parameter 2, a [Text]; no text equals NULL
 //	{address x}            selects the columns of an address; without x, the list of an INSERT
+//	{addressof tensor s}   selects the address of a segment of a tensor, or of a file outside tensors
 //	{setaddress 6}         assigns parameter 6, an [ingest.Address], to these columns
 //	{addressonly x}        {address} of a table without a column for what does not fit
 //	{setaddressonly 6}     assigns parameter 6 to these columns
@@ -122,13 +123,13 @@ func (a Args) All() string { return strings.Join(a, " ") }
 // Column returns the first argument without its table.
 func (a Args) Column() string { return a.At(0)[strings.LastIndexByte(a.At(0), '.')+1:] }
 
-// Compile renders text or, if that is empty, the engine's own text of this name.
+// Compile renders the engine's own text of this name or, if it has none, text.
 func Compile(name, text string, own map[string]string, word func(name string, args Args) (string, bool)) string {
-	if text == "" {
-		var known bool
-		if text, known = own[name]; !known {
-			panic("no statement " + name)
-		}
+	switch its, known := own[name]; {
+	case known:
+		text = its
+	case text == "":
+		panic("no statement " + name)
 	}
 	return Render(text, word)
 }

@@ -23,6 +23,13 @@ const nowText = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 // Texts implements sqlcatalog.Dialect.
 func (d *dialect) Texts() map[string]string { return own }
 
+func init() {
+	for _, c := range copyTables {
+		c.addTexts(own)
+	}
+	own["referenced"] = referenced()
+}
+
 // Finish implements sqlcatalog.Dialect. SQLite has no schemas.
 func (d *dialect) Finish(_, text string) string { return strings.ReplaceAll(text, "dbo.", "") }
 
@@ -62,6 +69,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 	case "address":
 		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }),
 			true
+	case "addressof":
+		return addressOf(args.At(0), args.At(1)), true
 	case "setaddress":
 		return sqlcatalog.Join(address, func(name string) string { return name + " = @p" + args.At(0) + name }), true
 	case "notnull":

@@ -8,6 +8,9 @@ var own = map[string]string{
 		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
 
 	// An application lock: locks on rows do not keep others from inserting rows.
+	"keep-address-tensor": "", "keep-address-file": "",
+	"place-shared-copies-tensor": "", "place-shared-copies-file": "",
+
 	"lock-jobs": `DECLARE @got int;
 		EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction',
 			@LockTimeout = 30000;

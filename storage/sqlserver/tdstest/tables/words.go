@@ -19,8 +19,8 @@ import (
 // which package sqlserver sends with their exact bytes in a second parameter.
 func word(name string, args sqlcatalog.Args) (string, bool) {
 	if text, known := sqlcatalog.ExactWord(name, args); known {
-		if (name == "address" || name == "addressonly") && len(args) > 0 { // in a query
-			at := args[0] + ".BlobLastModified"
+		if strings.HasPrefix(name, "address") && len(args) > 0 { // in a query
+			at := args[len(args)-1] + ".BlobLastModified"
 			text = strings.Replace(text, at, timeOf+at, 1)
 		}
 		return text, true
@@ -190,7 +190,10 @@ func texts(name string) ([]string, error) {
 	if !known {
 		return nil, fmt.Errorf("the test double has no statement %q", name)
 	}
-	return []string{embedded.Statement(name, text, word)}, nil
+	if text == "" {
+		return []string{embedded.Statement(name, text, word)}, nil
+	}
+	return []string{strings.ReplaceAll(sqlcatalog.Render(text, word), "dbo.", "")}, nil
 }
 
 func arguments(params []tdstest.Param) []any {

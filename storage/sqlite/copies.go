@@ -1,0 +1,70 @@
+package sqlite
+
+import "github.com/hartonomous/ingest/storage/sqlcatalog"
+
+// copyTable has the addresses of payloads that are in their rows, too. The row of a segment has an
+// address only if it has no payload: to change one column, SQLite writes a row with its payload
+// anew. A trigger deletes the copy's row when the payload is replaced or cleared.
+type copyTable struct{ name, kind, segments, id string }
+
+var copyTables = []copyTable{
+	{"TensorSegmentCopies", "tensor", "LayerTensorSegments", "LayerTensorSegmentId"},
+	{"FileSegmentCopies", "file", "FileSegments", "FileSegmentId"},
+}
+
+var addressColumnNames = sqlcatalog.AddressNames()[:6] // these hold any address
+
+// addTexts adds the statements of a migration of segments.
+func (c copyTable) addTexts(own map[string]string) {
+	add := c.ofRow(`INSERT INTO `+c.name+` (SegmentId, {address}) SELECT `+c.id+`, `+
+		addressList(func(name string) string { return "@p6" + name })+` FROM `, ``) +
+		` AND length(RawPayload) = ByteSize ON CONFLICT DO NOTHING`
+	own["add-address-"+c.kind], own["keep-address-"+c.kind] = add, add
+	own["add-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = @p7, BlobSizeBytes = 0, BlobUri = NULL,
+			BlobContainer = NULL, BlobName = NULL, BlobETag = NULL, BlobLastModified = NULL`) +
+		` AND BlobUri = @p6 AND length(RawPayload) = 0`
+	own["clear-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = x'', `+
+		addressList(func(name string) string { return name + " = c." + name })+` FROM `+c.name+` AS c`) +
+		` AND c.SegmentId = ` + c.id + ` AND c.BlobUri = @p6 AND sha256_of(RawPayload) = @p4`
+	own["clear-address-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1 AND BlobUri = @p6
+		AND EXISTS (` + c.ofRow(`SELECT 1 FROM `, ``) + ` AND sha256_of(RawPayload) = @p4)`
+	own["place-shared-copies-"+c.kind] = `UPDATE ` + c.name + ` SET {setaddress 2} WHERE BlobUri = @p3
+		AND SegmentId IN (SELECT s.` + c.id + ` FROM Atoms AS a JOIN ` + c.segments + ` AS s ON s.AtomId = a.AtomId
+			WHERE a.ContentHash = @p1)`
+}
+
+// ofRow is the text of a statement about the row of a segment, for further conditions.
+func (c copyTable) ofRow(before, after string) string {
+	return sqlcatalog.OfRow("", before, after).Text(c.kind == "tensor")
+}
+
+func addressList(each func(name string) string) string {
+	return sqlcatalog.Join(addressColumnNames, each)
+}
+
+// addressOf selects the address of a segment of a kind, from the copy if the payload is in the row.
+func addressOf(kind, segment string) string {
+	c := copyTables[0]
+	if kind != c.kind {
+		c = copyTables[1]
+	}
+	return addressList(func(name string) string {
+		text := `CASE WHEN length(` + segment + `.RawPayload) = 0 THEN ` + segment + `.` + name + ` ELSE
+			(SELECT c.` + name + ` FROM ` + c.name + ` AS c WHERE c.SegmentId = ` + segment + `.` + c.id + `) END`
+		if name == "BlobSizeBytes" {
+			text = `ifnull(` + text + `, 0)`
+		}
+		return text
+	})
+}
+
+// referenced adds the payloads of the copies to those that rows need.
+func referenced() string {
+	text := sqlcatalog.Referenced
+	for _, c := range copyTables {
+		text += ` UNION SELECT a.ContentHash, ifnull(c.BlobName, '') FROM Atoms AS a
+			JOIN ` + c.segments + ` AS s ON s.AtomId = a.AtomId JOIN ` + c.name + ` AS c ON c.SegmentId = s.` + c.id + `
+			WHERE a.ContentHash IN ({digests})`
+	}
+	return text
+}

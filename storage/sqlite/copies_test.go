@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// To add an address to a row, or to remove it, SQLite must not write the row's payload again.
+func TestAddressIsAddedWithoutWritingThePayload(t *testing.T) {
+	c, segment := withPayload(t)
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "migrate", Source: "/m", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.conns.writer.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		t.Fatal(err)
+	}
+	move := ingest.Move{Segment: segment, Address: ingest.Address{URI: "file:///there", Bytes: segment.Bytes}}
+	moved, err := c.AddAddresses(t.Context(), lease, []ingest.Move{move})
+	if err != nil || !moved[0] {
+		t.Fatalf("added an address: %v, error %v", moved, err)
+	}
+	move.Segment.Address = move.Address
+	moved, err = c.ClearAddresses(t.Context(), lease, []ingest.Move{move})
+	if err != nil || !moved[0] {
+		t.Fatalf("removed the address: %v, error %v", moved, err)
+	}
+	log, err := os.Stat(c.conns.path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log.Size() == 0 || log.Size() > segment.Bytes/2 {
+		t.Errorf("the log has %d bytes for a payload of %d", log.Size(), segment.Bytes)
+	}
+}
+
+// Before schema step 3, a row had its payload and its address at once.
+func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
+	c, segment := withPayload(t)
+	for _, text := range []string{
+		`DROP TABLE TensorSegmentCopies`, `DROP TABLE FileSegmentCopies`,
+		`DROP TRIGGER TR_LayerTensorSegments_RawPayload`, `DROP TRIGGER TR_FileSegments_RawPayload`,
+		`DELETE FROM SchemaSteps WHERE Number = 3`,
+		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
+	} {
+		if _, err := c.conns.writer.Exec(text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = openAt(t, c.conns.path)
+	for got, err := range c.Segments(t.Context(), segment.File, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.InRow || got.Address != (ingest.Address{URI: "file:///there", Name: "there", Bytes: segment.Bytes}) {
+			t.Errorf("in its row: %v; address %+v", got.InRow, got.Address)
+		}
+	}
+	if row := c.row(t, `SELECT count(*) FROM LayerTensorSegments WHERE BlobUri IS NOT NULL`); row != "0" {
+		t.Errorf("%s rows with a payload have an address", row)
+	}
+}
