@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 
@@ -36,7 +35,7 @@ PayloadLocator stays until --clear-locators, which first reads every copy in ful
 
 --to azblob://ACCOUNT, without a container, copies models to the container models, and other files to atoms.
 
-Run the same command again after an interruption or an error. Several processes share the work.
+After an interruption, ` + "`ingest resume`" + ` or the same command continues. Several processes share the work.
 
 ` + exitCodes,
 		Example: "  ingest migrate locators --to azblob://account --dry-run\n" +
@@ -44,7 +43,7 @@ Run the same command again after an interruption or an error. Several processes 
 			"\n  ingest migrate locators --to azblob://account --clear-locators\n" +
 			"  ingest migrate locators --to dir:/mnt/payloads --split",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.migrateLocators(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error { return p.migrateLocators(c, f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "where files go: row, dir:PATH, azblob://ACCOUNT or azblob://ACCOUNT/CONTAINER")
@@ -62,7 +61,8 @@ Run the same command again after an interruption or an error. Several processes 
 	return c
 }
 
-func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
+func (p *program) migrateLocators(c *cobra.Command, f *locatorFlags) error {
+	ctx := c.Context()
 	l, err := p.locators(f)
 	if err != nil {
 		return err
@@ -75,11 +75,21 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	l.Catalog = catalog
 	// Blocks of 8 MiB for a store of blobs use the memory that the pool does not.
 	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
+	given := map[string]string{"store": "", "root": f.root}
+	if p.store != "" && p.store != f.to && !f.split { // it has earlier copies
+		if given["store"], err = p.storeName(); err != nil {
+			return err
+		}
+	}
 	stores, err := p.openFileStores(ctx, f)
 	if err != nil {
 		return err
 	}
 	l.To, l.At = stores.to, stores.at
+	given["to"] = stores.name
+	if l.Options, err = commandOption(c, given); err != nil {
+		return err
+	}
 	if f.split {
 		s, err := p.splitter(ctx, f, catalog, l.Pool)
 		if err != nil {
@@ -91,10 +101,7 @@ func (p *program) migrateLocators(ctx context.Context, f *locatorFlags) error {
 	report, err := l.Run(ctx)
 	stop()
 	p.printLocators(report, f, stores.name)
-	if err == nil && report.Failed > 0 {
-		err = &codeError{code: exitSomeRefused}
-	}
-	return err
+	return migrationError(err, report.Failed)
 }
 
 // locators returns the settings of the flags.

@@ -45,7 +45,8 @@ programs that read RawPayload no longer find the payload; or with --to row the a
 ` + "`ingest gc`" + ` deletes the payload in the store. To go back before that, migrate in the other direction with
 --clear-source: the payloads are already there, so nothing is copied.
 
-Run the same command again after an interruption or an error. Several processes share the work, one model each.
+After an interruption, ` + "`ingest resume`" + ` or the same command continues. Several processes share the work, one
+model each.
 
 ` + exitCodes,
 		Example: "  ingest migrate segments --to azblob://account/container --dry-run\n" +
@@ -53,7 +54,7 @@ Run the same command again after an interruption or an error. Several processes 
 			"  ingest migrate segments --to azblob://account/container --clear-source\n" +
 			"  ingest migrate segments --to row --store dir:/mnt/payloads --model llama3:8b",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.migrateSegments(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error { return p.migrateSegments(c, f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER or row")
@@ -70,7 +71,8 @@ Run the same command again after an interruption or an error. Several processes 
 	return c
 }
 
-func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
+func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
+	ctx := c.Context()
 	since, err := parseSince(f.since)
 	if err != nil {
 		return err
@@ -85,11 +87,17 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 		return err
 	}
 	defer e.catalog.Close()
-	target := inRows
-	if f.to != inRows {
-		if target, err = p.storeName(); err != nil {
-			return err
-		}
+	store, err := p.storeName()
+	if err != nil {
+		return err
+	}
+	target, given := store, map[string]string{"to": store, "store": ""}
+	if f.to == inRows {
+		target, given = inRows, map[string]string{"store": store}
+	}
+	options, err := commandOption(c, given)
+	if err != nil {
+		return err
 	}
 	models, err := modelsToMigrate(ctx, e.catalog, f.models, since)
 	if err != nil {
@@ -97,7 +105,7 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 	}
 	s := &migrate.Segments{Catalog: e.catalog, Store: e.store, Target: target, ToRows: f.to == inRows,
 		Clear: f.clear, ReadBack: f.readBack, DryRun: f.dryRun, Limit: f.limit, BatchRows: f.batchRows,
-		BatchBytes: int64(f.batchBytes), Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
+		BatchBytes: int64(f.batchBytes), Options: options, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
 		Found: p.printMigrationProblem}
 	for _, m := range models {
 		s.Progress.BytesTotal.Add(totalBytes(m))
@@ -107,10 +115,7 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 	report, err := s.Run(ctx, models)
 	stop()
 	p.printMigration(report, f, target)
-	if err == nil && report.Failed > 0 {
-		err = &codeError{code: exitSomeRefused}
-	}
-	return err
+	return migrationError(err, report.Failed)
 }
 
 // openMigration opens the catalogue and the store that is the target or the source.

@@ -17,18 +17,19 @@ func newResume(p *program) *cobra.Command {
 		Use:   "resume [JOB]",
 		Short: "Resume interrupted jobs",
 		Long: `Resume an interrupted job, or all interrupted jobs if you name none. Each job keeps its paths, store
-and segment size.
+and segment size. Of a migration, the command runs again, over all that it selects.
 
 ` + exitCodes,
 		Example: "  ingest resume\n  ingest resume 7",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return p.resume(c.Context(), f, args) },
+		RunE:    func(c *cobra.Command, args []string) error { return p.resume(c, f, args) },
 	}
 	f.register(c)
 	return c
 }
 
-func (p *program) resume(ctx context.Context, f *ingestFlags, args []string) error {
+func (p *program) resume(c *cobra.Command, f *ingestFlags, args []string) error {
+	ctx := c.Context()
 	jobs, err := p.resumable(ctx, args)
 	if err != nil {
 		return err
@@ -39,19 +40,24 @@ func (p *program) resume(ctx context.Context, f *ingestFlags, args []string) err
 	refused := false
 	var failed error
 	given := p.store
+	ran := map[string]error{} // commands of migrations, which have a job for each part
 	for _, job := range jobs {
-		each := *f
-		p.store = given
-		err := p.restore(&each, job)
-		if err != nil && len(args) == 1 {
-			return err
+		var err error
+		if job.Pipeline == "migrate" {
+			err = p.resumeMigration(c, job, ran)
+		} else {
+			each := *f
+			p.store = given
+			if err = p.restore(&each, job); err != nil && len(args) == 1 {
+				return err
+			}
+			if err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+			err = p.runModels(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source,
+				Paths: job.Paths, Options: job.Options})
 		}
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		err = p.runModels(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source,
-			Paths: job.Paths, Options: job.Options})
 		var coded *codeError
 		switch {
 		case err == nil:
@@ -105,7 +111,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 			return nil, usage("job %q: want a number; `ingest status` lists the jobs", args[0])
 		}
 		job, err := h.catalog.Job(ctx, id)
-		if err == nil && job.Pipeline != "models" {
+		if err == nil && !resumes(job) {
 			err = fmt.Errorf("job %d is a %s job: run that command again", id, job.Pipeline)
 		}
 		if err == nil && job.State != ingest.JobOpen {
@@ -119,7 +125,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		if err != nil {
 			return nil, err
 		}
-		if job.State == ingest.JobOpen && job.Pipeline == "models" && (!job.Live || job.Holder.Dead()) {
+		if job.State == ingest.JobOpen && resumes(job) && (!job.Live || job.Holder.Dead()) {
 			jobs = append(jobs, job)
 		}
 	}

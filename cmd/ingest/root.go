@@ -32,8 +32,8 @@ type program struct {
 }
 
 const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
-failed, and each is named; 4 verify found damage; 130 interrupted (models and resume continue where
-they stopped).`
+failed, and each is named; 4 verify found damage; 130 interrupted (models, migrate and resume
+continue where they stopped).`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{stdout: stdout, stderr: stderr, memory: buffer.DefaultMemory}

@@ -24,6 +24,8 @@ type Locators struct {
 	// refuses a file without the expected digest, if that is not zero.
 	Split func(ctx context.Context, path string, expected ingest.Digest) error
 	Paths Paths
+	// Options are those of the jobs. Run adds ingest.OptionStore.
+	Options map[string]string
 
 	Modality string    // empty for all
 	Since    time.Time // skip rows that were created before
@@ -46,7 +48,7 @@ type Locators struct {
 // Target is where a file goes.
 type Target struct {
 	Store   ingest.FileStore // nil for the row
-	Address string           // the ingest.OptionStore of the jobs
+	Address string
 }
 
 // LocatorReport counts what a migration did, or would do.
@@ -175,9 +177,9 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 		return false, err
 	}
 	request := ingest.JobRequest{Pipeline: "migrate", Source: group.key, Paths: []string{group.key},
-		Options: map[string]string{}}
+		Options: r.Options}
 	if target := r.To(first); target.Address != "" && r.Split == nil {
-		request.Options[ingest.OptionStore] = target.Address
+		request.Options = withStore(r.Options, target.Address)
 	}
 	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 		for _, id := range group.atoms {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"time"
 
@@ -19,9 +20,11 @@ type Segments struct {
 	Catalog ingest.Catalog
 	// Store is the target, or the source if ToRows is set.
 	Store ingest.Store
-	// Target is the address of the target, the ingest.OptionStore of the jobs.
+	// Target is the address of the target.
 	Target string
 	ToRows bool
+	// Options are those of the jobs. Run adds ingest.OptionStore.
+	Options map[string]string
 	// Clear also clears the source of each row whose payload is in both places.
 	Clear bool
 	// ReadBack reads every copy back, even if the store attests its digest.
@@ -115,6 +118,13 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 	return &r.report, err
 }
 
+// withStore returns the options of a job whose payloads go to the store at address.
+func withStore(options map[string]string, address string) map[string]string {
+	all := map[string]string{ingest.OptionStore: address}
+	maps.Copy(all, options)
+	return all
+}
+
 // busyWait is the time until a lease of another process is requested again.
 const busyWait = 300 * time.Millisecond
 
@@ -161,7 +171,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 	if l.todo && !r.DryRun {
 		name := fmt.Sprintf("segments of model %d", m.ID)
 		request := ingest.JobRequest{Pipeline: "migrate", Source: name, Paths: []string{name},
-			Options: map[string]string{ingest.OptionStore: r.Target}}
+			Options: withStore(r.Options, r.Target)}
 		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 			return r.files(ctx, m, job)
 		}, outcome(&r.report.Failed))
@@ -194,12 +204,15 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 	return nil
 }
 
-// outcome returns the outcome of a job: failed if more rows have failed when it ends. The next run
-// tries them again.
+// outcome returns the outcome of a job: open after an error, and failed if more rows have failed
+// when it ends. The next run tries them again.
 func outcome(failed *int64) func(error) ingest.Outcome {
 	before := *failed
 	return func(err error) ingest.Outcome {
 		o := lease.Outcome(err)
+		if err != nil {
+			o.State = ingest.JobOpen
+		}
 		if n := *failed - before; err == nil && n > 0 {
 			o.State = ingest.JobFailed
 			o.Problems = append(o.Problems, ingest.Problem{Reason: fmt.Sprintf("rows that were not migrated: %d", n)})
