@@ -88,7 +88,8 @@ const keptBytes = 4 << 20
 // means that the migration could not continue; changed rows stay changed. Run waits for models that
 // another process is migrating.
 func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, error) {
-	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes}
+	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes,
+		surveyed: map[ingest.ModelID]bool{}}
 	r.reader = &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
 		Progress: s.Progress}
 	if s.Limit > 0 {
@@ -157,9 +158,10 @@ type run struct {
 	*Segments
 	reader   *reader.Reader
 	report   Report
-	left     int64 // payloads still to copy under Limit
-	maxRows  int   // per transaction
-	maxBytes int64 // of payloads, per transaction
+	surveyed map[ingest.ModelID]bool // its problems are reported; a busy model is surveyed again
+	left     int64                   // payloads still to copy under Limit
+	maxRows  int                     // per transaction
+	maxBytes int64                   // of payloads, per transaction
 }
 
 // model migrates one model, under the lease of a job of its own.
@@ -168,6 +170,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 	if err != nil {
 		return err
 	}
+	r.surveyed[m.ID] = true
 	if l.todo && !r.DryRun {
 		name := fmt.Sprintf("segments of model %d", m.ID)
 		request := ingest.JobRequest{Pipeline: "migrate", Source: name, Paths: []string{name},
@@ -241,8 +244,9 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				switch elsewhere, err := r.elsewhere(ctx, &s); {
 				case err != nil:
 					return l, err
-				case elsewhere:
+				case elsewhere && !r.surveyed[m.ID]:
 					r.failed(f, s, errElsewhere)
+				case elsewhere:
 				default:
 					l.there.add(s.Bytes)
 				}

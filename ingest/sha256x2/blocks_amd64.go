@@ -31,13 +31,3 @@ func compressBoth(a, b *state, ofA, ofB []byte) {
 		ofA, ofB = ofA[n*blockBytes:], ofB[n*blockBytes:]
 	}
 }
-
-// compress discards the result of the second chain, which costs no time.
-func compress(s *state, b []byte) {
-	if !useInstructions {
-		compressStd(s, b)
-		return
-	}
-	var unused state
-	compressBoth(s, &unused, b, b)
-}

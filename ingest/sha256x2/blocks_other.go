@@ -3,5 +3,3 @@
 package sha256x2
 
 func compressBoth(a, b *state, ofA, ofB []byte) { compressBothStd(a, b, ofA, ofB) }
-
-func compress(s *state, blocks []byte) { compressStd(s, blocks) }

@@ -11,19 +11,19 @@ import (
 func compressBothStd(a, b *state, ofA, ofB []byte) {
 	const parallelBytes = 16 << 10
 	if len(ofA) < parallelBytes {
-		compressStd(a, ofA)
-		compressStd(b, ofB)
+		compress(a, ofA)
+		compress(b, ofB)
 		return
 	}
 	var other sync.WaitGroup
-	other.Go(func() { compressStd(b, ofB) })
-	compressStd(a, ofA)
+	other.Go(func() { compress(b, ofB) })
+	compress(a, ofA)
 	other.Wait()
 }
 
-// compressStd adds whole blocks with crypto/sha256, which reads and returns the state in marshalled
-// form.
-func compressStd(s *state, blocks []byte) {
+// compress adds whole blocks to one state with crypto/sha256, the fastest for a single one. It reads
+// and returns the state in marshalled form.
+func compress(s *state, blocks []byte) {
 	h := Hash{state: *s}
 	before, _ := h.MarshalBinary() // never fails
 	std := sha256.New()

@@ -196,3 +196,13 @@ func BenchmarkOne(b *testing.B) {
 		sha256.Sum256(p)
 	}
 }
+
+func BenchmarkWrite(b *testing.B) {
+	p := noise(8 << 20)
+	b.SetBytes(int64(len(p)))
+	for b.Loop() {
+		h := New()
+		h.Write(p)
+		h.Sum()
+	}
+}
