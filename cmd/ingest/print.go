@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -40,7 +41,8 @@ func (p *program) section() {
 
 // table prints rows in columns. The first row is the heading.
 func (p *program) table(rows [][]any) {
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	out := bufio.NewWriter(p.stdout) // the writer of tables makes a call for each cell
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
 			if i > 0 {
@@ -54,6 +56,7 @@ func (p *program) table(rows [][]any) {
 		fmt.Fprintln(w)
 	}
 	w.Flush()
+	out.Flush()
 }
 
 func (p *program) printNotes(event string, notes []ingest.Note) {

@@ -14,11 +14,16 @@ const (
 	defaultNamespace = "library"
 )
 
-// The parts of a name. Only a host may contain a colon, before its port; otherwise it separates the
-// tag.
+// The parts of a name, and their maximum lengths. Only a host may contain a colon, before its port;
+// otherwise it separates the tag.
 var (
-	hostPart  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$`)
-	otherPart = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	hostPart  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:-]*$`)
+	otherPart = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+)
+
+const (
+	maxHost = 350
+	maxPart = 128
 )
 
 // Name returns the name of the model with the manifest at path, which is relative to the manifests
@@ -29,11 +34,11 @@ func Name(path string) (string, error) {
 		return "", fmt.Errorf("a manifest is at manifests/<host>/<namespace>/<model>/<tag>, not at %q", path)
 	}
 	for i, part := range parts {
-		pattern := otherPart
+		pattern, longest := otherPart, maxPart
 		if i == 0 {
-			pattern = hostPart
+			pattern, longest = hostPart, maxHost
 		}
-		if !pattern.MatchString(part) {
+		if len(part) > longest || !pattern.MatchString(part) {
 			return "", fmt.Errorf("%q is not a valid part of an Ollama model's name", part)
 		}
 	}
