@@ -45,6 +45,9 @@ programs that read RawPayload no longer find the payload; or with --to row the a
 ` + "`ingest gc`" + ` deletes the payload in the store. To go back before that, migrate in the other direction with
 --clear-source: the payloads are already there, so nothing is copied.
 
+Clearing rows does not free their space at once: what frees it is printed at the end. With FILESTREAM,
+--clear-source also runs one pass of the server's garbage collector, if the login is in db_owner.
+
 Run the same command again after an interruption or an error. Several processes share the work, one model each.
 
 ` + exitCodes,
@@ -107,6 +110,9 @@ func (p *program) migrateSegments(ctx context.Context, f *migrateFlags) error {
 	report, err := s.Run(ctx, models)
 	stop()
 	p.printMigration(report, f, target)
+	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
+		p.printUnfreed(e.catalog.Unfreed(ctx))
+	}
 	if err == nil && report.Failed > 0 {
 		err = &codeError{code: exitSomeRefused}
 	}
