@@ -110,6 +110,29 @@ type Migration interface {
 	// ClearAddresses removes the address of rows that have the segment's address and a payload with
 	// the segment's digest.
 	ClearAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
+	// Unfreed describes the space that cleared payloads still take. If the database frees it in the
+	// background, and the login may start that, Unfreed starts it, for at most a minute.
+	Unfreed(ctx context.Context) Unfreed
+}
+
+// Unfreed describes space that the payloads of cleared rows still take.
+type Unfreed struct {
+	Why string // the space is not free
+	// Do are the statements that an administrator executes to free it.
+	Do []string
+	// Collected has a result of the FILESTREAM garbage collector for each container. Refused is why it
+	// did not run.
+	Collected []Collected
+	Refused   error
+}
+
+// Collected is the result of a pass of the FILESTREAM garbage collector over a container.
+type Collected struct {
+	Container string `json:"container"`
+	Deleted   int64  `json:"deleted"` // files
+	Marked    int64  `json:"marked"`  // a later pass deletes them
+	// Unprocessed files wait for a checkpoint, a log backup or the end of a transaction.
+	Unprocessed int64 `json:"unprocessed"`
 }
 
 // Move is a payload to move between a row and a store.

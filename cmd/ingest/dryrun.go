@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
-// dryRun prints what models would ingest. It opens neither catalogue nor store.
+// dryRun prints what models would ingest. It opens neither catalogue nor store, but checks the
+// FILESTREAM containers of SQL Server: each segment is a file there.
 func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) error {
 	options, err := p.settings(f)
 	if err != nil {
@@ -18,6 +22,7 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 		return err
 	}
 	refused := found.Refused
+	var segments int64
 	for _, source := range found.Sources {
 		model, err := f.parser(p, options).Parse(ctx, source)
 		var trouble *ingest.SourceError
@@ -28,8 +33,17 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 		if err != nil {
 			return err
 		}
-		if err := p.printPlan(model, int64(f.segment)); err != nil {
+		planned, err := p.printPlan(model, int64(f.segment))
+		if err != nil {
 			return err
+		}
+		segments += planned
+	}
+	if sqlserver.IsAddress(p.catalog) {
+		err := p.withSchema(func(db *sql.DB) error { return p.containerCheck(ctx, db, segments) })
+		if err != nil {
+			fmt.Fprintf(p.stderr, "ingest: warning: FILESTREAM containers were not checked: %s\n",
+				terminalSafe(err.Error()))
 		}
 	}
 	p.printNotes("skipped", found.Skipped)
@@ -40,19 +54,20 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	return nil
 }
 
-// printPlan prints one line for each file of a model.
-func (p *program) printPlan(model *ingest.Model, segmentBytes int64) error {
+// printPlan prints one line for each file of a model, and returns the number of segments.
+func (p *program) printPlan(model *ingest.Model, segmentBytes int64) (segments int64, err error) {
 	for i := range model.Files {
 		file := &model.Files[i]
 		plan, err := ingest.NewPlan(file, segmentBytes)
 		if err != nil {
-			return err
+			return 0, err
 		}
+		segments += plan.Count()
 		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role,
 			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count()},
 			"would ingest  %s  %s  %s (%s, %s)\n",
 			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path),
 			plural(len(file.Tensors), "tensor"), plural(int(plan.Count()), "segment"))
 	}
-	return nil
+	return segments, nil
 }

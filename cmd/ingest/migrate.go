@@ -45,8 +45,10 @@ programs that read RawPayload no longer find the payload; or with --to row the a
 ` + "`ingest gc`" + ` deletes the payload in the store. To go back before that, migrate in the other direction with
 --clear-source: the payloads are already there, so nothing is copied.
 
-After an interruption, ` + "`ingest resume`" + ` or the same command continues. Several processes share the work, one
-model each.
+	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
+		p.printUnfreed(e.catalog.Unfreed(ctx))
+	}
+	return migrationError(err, report.Failed)
 
 ` + exitCodes,
 		Example: "  ingest migrate segments --to azblob://account/container --dry-run\n" +
@@ -115,6 +117,9 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	report, err := s.Run(ctx, models)
 	stop()
 	p.printMigration(report, f, target)
+	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
+		p.printUnfreed(e.catalog.Unfreed(ctx))
+	}
 	return migrationError(err, report.Failed)
 }
 

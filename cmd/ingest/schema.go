@@ -221,6 +221,9 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing,
 			"lacks": list(t.Lacks), "different": list(t.Different)}, "%-20s %s\n", t.Name, orOK(problemsOf(t)))
 	}
+	if err := p.containerCheck(ctx, db, 0); err != nil {
+		return err
+	}
 	for _, name := range f.parts {
 		problem, err := schema.CheckPart(ctx, db, name, f.settings)
 		if err == nil && name == "filestream" {
@@ -236,26 +239,6 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	if !ok {
 		return &codeError{exitFailed,
 			errors.New("schema is missing or out of date: `ingest schema apply` adds what is missing")}
-	}
-	return nil
-}
-
-// filestreamCheck prints the state of each prerequisite of FILESTREAM. One that the client lacks
-// does not fail the check: the client writes payloads with T-SQL.
-func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
-	list, err := schema.CheckFilestream(ctx, db)
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	for _, need := range append(list, sqlserver.FilestreamClient()) {
-		state := "ok: " + need.Found
-		if !need.OK {
-			state = need.Found + ": " + need.Do
-		} else {
-			need.Do = ""
-		}
-		p.emit(map[string]any{"event": "prerequisite", "name": need.Name, "ok": need.OK, "found": need.Found,
-			"do": need.Do, "client": need.Client}, "%-20s %s\n", "filestream "+need.Name, state)
 	}
 	return nil
 }

@@ -104,6 +104,16 @@ func (s serverDouble) payloads() (rows, bytes int) {
 	return rows, bytes
 }
 
+// hideTables gives schema check the answers of a database without tables.
+func (s serverDouble) hideTables() {
+	empty := func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(128), b int, c int, d int, e nvarchar(128)"), nil
+	}
+	for _, marker := range []string{"find-columns", "find-defaults", "find-indexes", "find-keys"} {
+		s.Handle("/* ingest: "+marker+" */", empty)
+	}
+}
+
 // wantIdle checks that no transaction is open, and that none left files.
 func (s serverDouble) wantIdle(t *testing.T) {
 	t.Helper()
@@ -218,13 +228,7 @@ func (w *windows) asFilesImpossible(t *testing.T) {
 // prerequisites: schema check lists the prerequisites of the client and of the server.
 func (w *windows) prerequisites(t *testing.T) {
 	s := newServerDouble(t)
-	empty := func(*tdstest.Request) (tdstest.Result, error) {
-		return tdstest.Rows("a nvarchar(128), b int, c int, d int, e nvarchar(128)"), nil
-	}
-	// the answers of a database without tables
-	for _, marker := range []string{"find-columns", "find-defaults", "find-indexes", "find-keys"} {
-		s.Handle("/* ingest: "+marker+" */", empty)
-	}
+	s.hideTables()
 	s.Handle("/* ingest: check-part */", func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(400)", []any{"something is missing"}), nil
 	})

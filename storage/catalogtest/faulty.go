@@ -22,7 +22,7 @@ const (
 // goroutines at once.
 type Hook func(verb string, when Moment) error
 
-// Faulty returns inner with hook around each of its verbs except Close and Identity.
+// Faulty returns inner with hook around each of its verbs except Close, Identity and Unfreed.
 func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog { return &faulty{inner, hook} }
 
 type faulty struct {

@@ -1,6 +1,7 @@
 package sqlserver
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,5 +60,56 @@ func TestCheckFilestream(t *testing.T) {
 				t.Errorf("of %d it lacks %q, want %q", len(list), got, test.lacks)
 			}
 		})
+	}
+}
+
+// Values are counted for each filegroup, and compared with the number of its containers.
+func TestContainers(t *testing.T) {
+	srv := tdstest.Start(t)
+	tables.New(t, srv, t.TempDir())
+	srv.Handle("/* ingest: containers */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int",
+			[]any{"FileSegments", "RawPayload", "Se]gments", 2}, []any{"LayerTensorSegments", "RawPayload", "Se]gments", 2},
+			[]any{"Atoms", "Payload", "Whole", 1}), nil
+	})
+	srv.Handle("/* ingest: container-files */", func(req *tdstest.Request) (tdstest.Result, error) {
+		for part, files := range map[string]int64{"dbo.[FileSegments] WITH (READUNCOMMITTED)\n\tWHERE [RawPayload] IS": 1,
+			"dbo.[LayerTensorSegments] WITH (READUNCOMMITTED)\n\tWHERE [RawPayload] IS": 599_998,
+			"dbo.[Atoms] WITH (READUNCOMMITTED)\n\tWHERE [Payload] IS":                  300_001} {
+			if strings.Contains(req.SQL, part) {
+				return tdstest.Rows("a bigint", []any{files}), nil
+			}
+		}
+		return tdstest.Result{}, tdstest.Errorf("counted: %s", req.SQL)
+	})
+	groups, err := schema.Containers(t.Context(), schemaDB(t, srv.DSN()))
+	want := []schema.Filegroup{{Name: "Se]gments", Containers: 2, Files: 599_999, Segments: true},
+		{Name: "Whole", Containers: 1, Files: 300_001}}
+	if err != nil || !slices.Equal(groups, want) {
+		t.Fatalf("%+v, %v", groups, err)
+	}
+	for planned, want := range map[int64]string{0: "", 1: "", 2: "add 1 more", 300_001: "add 1 more",
+		300_002: "add 2 more"} {
+		if got := groups[0].Problem(planned); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%d more: %q, want %q", planned, got, want)
+		}
+	}
+	if got := groups[0].Problem(2); !strings.HasSuffix(got, "TO FILEGROUP [Se]]gments]") {
+		t.Error(got)
+	}
+	if got := groups[1].Problem(1_000_000); !strings.Contains(got, "add 1 more") {
+		t.Errorf("segments do not go to the filegroup of atoms: %q", got)
+	}
+}
+
+// A database without FILESTREAM is not asked for what it may not have.
+func TestNoContainers(t *testing.T) {
+	srv := tdstest.Start(t)
+	tables.New(t, srv, "")
+	srv.Handle("/* ingest: containers */", func(*tdstest.Request) (tdstest.Result, error) {
+		return tdstest.Result{}, tdstest.Err(207)
+	})
+	if groups, err := schema.Containers(t.Context(), schemaDB(t, srv.DSN())); len(groups) > 0 || err != nil {
+		t.Errorf("%+v, %v", groups, err)
 	}
 }

@@ -141,3 +141,27 @@ func (d *Tables) token(req *tdstest.Request) (tdstest.Result, error) {
 	}
 	return tdstest.Rows("a varbinary(128)", []any{d.Share.Token(req)}), nil
 }
+
+// containers returns one container with all payloads.
+func (d *Tables) containers(*tdstest.Request) (tdstest.Result, error) {
+	result := tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int")
+	for _, column := range []string{"Atoms.Payload", "FileSegments.RawPayload", "LayerTensorSegments.RawPayload"} {
+		if table, name, _ := strings.Cut(column, "."); table != "Atoms" || !d.PlainAtoms {
+			result.Sets[0].Rows = append(result.Sets[0].Rows, []any{table, name, "HartonomousFileStream", 1})
+		}
+	}
+	return result, nil
+}
+
+// containerFiles counts the values of the column that the request names.
+func (d *Tables) containerFiles(req *tdstest.Request) (tdstest.Result, error) {
+	text := strings.NewReplacer("COUNT_BIG", "COUNT", "dbo.", "", "WITH (READUNCOMMITTED)", "").Replace(req.SQL)
+	return d.query(req, text, nil)
+}
+
+// collect returns a pass of the garbage collector that finds nothing.
+func (d *Tables) collect(*tdstest.Request) (tdstest.Result, error) {
+	return tdstest.Rows("file_name nvarchar(128), num_collected_items int, num_marked_for_collection_items int, "+
+		"num_unprocessed_items int, last_collected_xact_seqno nvarchar(25)",
+		[]any{"HartonomousFileStream_File", 0, 0, 0, "0"}), nil
+}

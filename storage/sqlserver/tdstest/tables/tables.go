@@ -62,6 +62,7 @@ func New(t testing.TB, srv *tdstest.Server, folder string) *Tables {
 	for marker, answer := range map[string]tdstest.HandlerFunc{
 		"session": nothing, "lock-jobs": nothing, "inspect": d.inspect, "find-steps": d.stepsThere,
 		"last-step": d.lastStep, "columns": d.columns, "payload-columns": d.payloadColumns, "token": d.token,
+		"containers": d.containers, "container-files": d.containerFiles, "collect": d.collect,
 	} {
 		srv.Handle("/* ingest: "+marker+" */", answer)
 	}
