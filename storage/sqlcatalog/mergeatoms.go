@@ -128,6 +128,9 @@ func (keep *merged) take(lose *merged) (metadata, reason string) {
 				column, keep.ID)
 		}
 	}
+	if lose.LargeMetadata || keep.LargeMetadata && len(lose.Metadata) > 0 {
+		return "", "Metadata of one has more than 64 KiB: shorten it, or set it to NULL"
+	}
 	metadata, err := mergeMetadata(keep.Metadata, lose.Metadata)
 	if err != nil {
 		return "", fmt.Sprintf("Metadata of one is not a JSON object: correct it, or set it to NULL: %v", err)

@@ -59,7 +59,8 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{vals 2 3}             parameters of type [Text] in the values of an INSERT
 //	{json Table.Col 4}     a parameter of type [Text] as the value of a JSON column
 //	{jsononly Table.Col 4} the same without the column for what does not fit
-//	{readjsononly x.Col}   {readjson} of a column without one for what does not fit
+//	{readjsononly x.Col 9} {readjson} of a column without one for what does not fit; NULL above 9 bytes
+//	{jsonbytes x.Col}      the size of a JSON column in bytes, 0 for NULL
 //	{notnull x.Col}        whether a text column has a value
 //	{set Col 3}            assigns a [Text] to a column
 //	{setjson Table.Col 4}  assigns a [Text] to a JSON column
