@@ -58,8 +58,9 @@ type Atoms interface {
 	// payload is a *SizeError, and a row without one ErrNoPayload, wrapped.
 	ReadAtom(ctx context.Context, atom FileAtom, offset int64, into []byte) error
 	// PlaceAtom records the place of a file atom's bytes. It changes the row only if Digest, Locator,
-	// payload and address are still those of atom, and returns false otherwise. It does not replace
-	// a payload or an address.
+	// payload and address are still those of atom, and returns false otherwise. Changes of other
+	// columns, such as UpdatedAt, do not matter: another program may make them during a copy of hours.
+	// It does not replace a payload or an address.
 	//
 	// If place.Digest is not atom.Digest, it corrects ContentHash in the same transaction. If another
 	// atom has place.Digest, it merges the two, and returns the one that remains: the one with a

@@ -272,6 +272,10 @@ var atomTests = []test{
 		r.clear("a row without a copy", a, false)
 		placed := r.place(a, p)
 		r.clear("a row that was read before", a, false)
+		r.exec(`UPDATE Atoms SET BlobETag = 'other' WHERE AtomId = @p1`, a.ID)
+		r.clear("a row whose blob was written again", placed, false)
+		r.exec(`UPDATE Atoms SET BlobETag = @p1, UpdatedAt = CreatedAt, IsActive = 0 WHERE AtomId = @p2`,
+			placed.Address.ETag, a.ID) // the copy and its path do not depend on the other columns
 		r.clear("a row with its address", placed, true)
 	}},
 	{name: "a wrong hash is corrected", run: func(t *testing.T, db Database) {
