@@ -36,6 +36,8 @@ var (
 			ReferenceCount = ReferenceCount + (SELECT o.ReferenceCount FROM dbo.Atoms AS o WHERE o.AtomId = @p2),
 			SourceType = @p4, UpdatedAt = {now}
 		WHERE AtomId = @p1`)
+	// disownAtom makes an atom one of another program, which gc and the removal of a model keep.
+	disownAtom = shared("disown-atom", `UPDATE dbo.Atoms SET ByteSize = {nosize} WHERE AtomId = @p1`)
 	removeAtom = shared("remove-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 )
 
@@ -104,6 +106,11 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	}
 	if err := t.absorb(&keep.FileAtom, lose.FileAtom, metadata); err != nil {
 		return nil, err
+	}
+	if keep.ours && !lose.ours {
+		if err := t.Exec(disownAtom, keep.ID); err != nil {
+			return nil, err
+		}
 	}
 	return &keep.FileAtom, t.recount(keys, keep.ID)
 }

@@ -72,6 +72,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{setaddress 6}         assigns parameter 6, an [ingest.Address], to these columns
 //	{addressonly x}        {address} of a table without a column for what does not fit
 //	{setaddressonly 6}     assigns parameter 6 to these columns
+//	{sized} {nosize}       whether an atom has a ByteSize, and the value of one that has none
 //	{haspayload a}         1 if an atom has a payload in its row, else 0
 //	{payloadbytes a}       the payload's length
 //	{ifwhole 6}            another condition: the columns can hold the whole address

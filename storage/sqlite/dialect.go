@@ -74,6 +74,10 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return sqlcatalog.AddressOnly(args.At(0)), true
 	case "setaddressonly":
 		return sqlcatalog.SetAddressOnly(args), true
+	case "sized": // the column is NOT NULL DEFAULT 0
+		return "(ByteSize <> 0 OR ContentHash = x'" + ingest.Sum(nil).String() + "')", true
+	case "nosize":
+		return "0", true
 	case "haspayload": // IS NOT NULL as a value would read the payload; typeof and octet_length do not
 		return "(typeof(" + sqlcatalog.Qualified(args.At(0), "Payload") + ") <> 'null')", true
 	case "payloadbytes":

@@ -81,8 +81,8 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 // lock all ranges.
 var words = map[string]string{
 	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN",
-	"expires": "LeaseExpires",
-	"update":  "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)",
+	"expires": "LeaseExpires", "sized": "ByteSize IS NOT NULL", "nosize": "NULL",
+	"update": "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)",
 	"committed": "WITH (READCOMMITTEDLOCK)",
 }
 
