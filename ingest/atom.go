@@ -19,14 +19,17 @@ type FileAtom struct {
 	Subtype    string
 	SourceType string
 	SourceURI  string
-	Metadata   json.RawMessage
-	Locator    string // PayloadLocator; empty for NULL
-	Bytes      int64  // Payload's size where InRow is set, else BlobSizeBytes or ByteSize; 0 if the row does not say
-	InRow      bool   // Payload is not NULL
-	Address    Address
+	Metadata   json.RawMessage // nil for NULL, or if it is large
+	Locator    string          // PayloadLocator; empty for NULL
+	// Bytes is Payload's size if InRow is set, else BlobSizeBytes or ByteSize; 0 if the row does not say.
+	Bytes   int64
+	InRow   bool // Payload is not NULL
+	Address Address
 	// InSegments reports whether a complete model has a file with this atom, stored in segments.
 	InSegments bool
-	Created    time.Time // CreatedAt
+	// LargeMetadata reports whether Metadata has more than 64 KiB and was not read.
+	LargeMetadata bool
+	Created       time.Time // CreatedAt
 }
 
 // Trusted reports whether the digest is only claimed by the file's name: the file was registered
@@ -55,8 +58,9 @@ type Atoms interface {
 	// payload is a *SizeError, and a row without one ErrNoPayload, wrapped.
 	ReadAtom(ctx context.Context, atom FileAtom, offset int64, into []byte) error
 	// PlaceAtom records the place of a file atom's bytes. It changes the row only if Digest, Locator,
-	// payload and address are still those of atom, and returns false otherwise. It does not replace
-	// a payload or an address.
+	// payload and address are still those of atom, and returns false otherwise. Changes of other
+	// columns, such as UpdatedAt, do not matter: another program may make them during a copy of hours.
+	// It does not replace a payload or an address.
 	//
 	// If place.Digest is not atom.Digest, it corrects ContentHash in the same transaction. If another
 	// atom has place.Digest, it merges the two, and returns the one that remains: the one with a

@@ -31,7 +31,8 @@ Each file is read and hashed, and must have the SHA-256 of its name (sha256-...)
 ContentHash. A ContentHash that is the hash of the path is corrected. If another row has the correct hash, the
 two rows are merged, with all references to them. A copy is checked before its row changes.
 
-PayloadLocator stays until --clear-locators, which first reads every copy in full. The files stay.
+PayloadLocator stays until --clear-locators, which first reads every copy in full. It keeps the path of a file
+that is stored in segments: 'ingest verify' reads those. The files stay.
 
 --to azblob://ACCOUNT, without a container, copies models to the container models, and other files to atoms.
 
@@ -176,7 +177,7 @@ func (p *program) printLocators(r *migrate.LocatorReport, f *locatorFlags, targe
 		p.printf("%s %s\n", cleared, filesOf(r.Cleared))
 	}
 	if r.There.Rows > 0 {
-		p.printf("%s copied by earlier runs\n", filesOf(r.There))
+		p.printf("%s stored by earlier runs\n", filesOf(r.There))
 	}
 	if left := r.Moved.Rows + r.Linked.Rows; left > 0 && !f.clear && !f.dryRun && !f.split {
 		p.printf("the rows keep their paths: --clear-locators clears them\n")

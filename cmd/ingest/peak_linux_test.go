@@ -104,3 +104,18 @@ func TestPeakMemoryOfLocators(t *testing.T) {
 		r.final(true)
 	}
 }
+
+// TestPeakMemoryOfLargeRows: rows of other programs with a large payload or large metadata are
+// listed without reading those.
+func TestPeakMemoryOfLargeRows(t *testing.T) {
+	r := newRegistry(t, "dir")
+	r.exec(`INSERT INTO Atoms (ContentHash, Modality, PayloadLocator, Payload)
+		VALUES (zeroblob(32), 'text', '/none', zeroblob(200000000))`)
+	r.exec(`INSERT INTO Atoms (ContentHash, Modality, PayloadLocator, BlobUri, Metadata)
+		VALUES (randomblob(32), 'text', '/none', 'x', CAST(zeroblob(200000000) AS TEXT))`)
+	peak := r.peak(r.migrate("--dry-run")...)
+	t.Logf("%d MiB", peak>>20)
+	if peak >= 100<<20 {
+		t.Errorf("peak of %d MiB", peak>>20)
+	}
+}

@@ -30,7 +30,9 @@ func claimOf(atom ingest.FileAtom) (claim, error) {
 		c.by = "its name"
 	}
 	said, path, note := readMetadata(atom.Metadata)
-	c.note = note
+	if c.note = note; atom.LargeMetadata {
+		c.note = "Metadata has more than 64 KiB and was not read"
+	}
 	c.hashesPath = atom.Digest == pathHash(atom.Locator) || path != "" && atom.Digest == pathHash(path)
 	switch {
 	case said.IsZero():

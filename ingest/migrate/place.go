@@ -31,7 +31,13 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	if err != nil {
 		return atom, o.refuse(err)
 	}
-	placed, changed, err := r.switchRow(ctx, job, atom, place)
+	from := atom
+	if place.Payload != nil && o.duplicate {
+		if from, err = r.merge(ctx, job, o, atom, place); err != nil {
+			return atom, o.refuse(err)
+		}
+	}
+	placed, changed, err := r.switchRow(ctx, job, from, place)
 	if err != nil {
 		return atom, o.refuse(err)
 	}
@@ -108,6 +114,25 @@ func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
 		err = &ingest.MismatchError{Want: digest, Got: got}
 	}
 	return err
+}
+
+// merge merges a row with the other one of the same content, and returns the one that remains. It
+// comes before the payload: the transaction that merges locks both rows and the rows that refer to
+// them, and a payload may take long to write.
+func (r *locatorRun) merge(ctx context.Context, job ingest.Lease, o *opened, atom ingest.FileAtom,
+	place ingest.AtomPlace) (ingest.FileAtom, error) {
+	if !o.digest.IsZero() && r.Progress != nil { // the file is read twice
+		r.Progress.BytesTotal.Add(o.size)
+	}
+	if err := o.check(ctx, place.Digest); err != nil {
+		return atom, err
+	}
+	place.Payload = nil
+	merged, changed, err := r.switchRow(ctx, job, atom, place)
+	if err == nil && !changed {
+		err = errRowChanged
+	}
+	return merged, err
 }
 
 // isStored reports whether another atom has the content, and readers find it there.

@@ -171,6 +171,23 @@ var atomMergeTests = []test{
 
 // atomRowMergeTests need the column Payload.
 var atomRowMergeTests = []test{
+	{name: "a registered model's atom that is merged with another program's stays", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		s := small("/m", "content", ingest.Weights)
+		id := r.register(newWork("m", s))
+		p := inRow(s.content)
+		right := r.place(r.atomOf(id, 0), p)
+		r.exec(`UPDATE Atoms SET PayloadLocator = NULL, SourceUri = NULL WHERE AtomId = @p1`, right.ID)
+		wrong := r.atom(ingest.Sum([]byte("wrong")), path, `{}`, 0)
+		got := r.place(wrong, ingest.AtomPlace{Digest: p.Digest, Bytes: p.Bytes})
+		want(t, "number", got.ID, right.ID)
+		r.remove(id)
+		_, _, err := r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		a := r.fileAtom(got.ID)
+		want(t, "locator once the model is removed", a.Locator, path)
+		want(t, "in its row once the model is removed", a.InRow, true)
+	}},
 	{name: "an atom with a payload in its row is kept", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		p := inRow("content")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -180,6 +181,24 @@ var atomTests = []test{
 		}
 		want(t, "last", last, placed.ID)
 	}},
+	{name: "large metadata is not read, and not lost", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		large := `{"a":"` + strings.Repeat("x", 1<<20) + `"}`
+		p := stored("content")
+		right := r.atom(p.Digest, "", `{"b":1}`, 0)
+		wrong := r.atom(ingest.Sum([]byte(path)), path, large, 0)
+		want(t, "metadata was read", len(wrong.Metadata), 0)
+		want(t, "large metadata", wrong.LargeMetadata && !right.LargeMetadata, true)
+		for a, err := range r.FileAtoms(t.Context()) {
+			must(t, err)
+			want(t, "listed", show(a), show(wrong))
+		}
+		r.refused(wrong, right, p)
+		r.exec(`UPDATE Atoms SET Metadata = NULL WHERE AtomId = @p1`, right.ID)
+		r.refused(wrong, right, p)
+		r.exec(`DELETE FROM Atoms WHERE AtomId = @p1`, right.ID)
+		want(t, "large metadata once placed", r.place(wrong, p).LargeMetadata, true)
+	}},
 	{name: "the atoms of a complete model's files are in segments", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		r.begin(newWork("open", gguf("/o.gguf", "o")))
@@ -253,6 +272,10 @@ var atomTests = []test{
 		r.clear("a row without a copy", a, false)
 		placed := r.place(a, p)
 		r.clear("a row that was read before", a, false)
+		r.exec(`UPDATE Atoms SET BlobETag = 'other' WHERE AtomId = @p1`, a.ID)
+		r.clear("a row whose blob was written again", placed, false)
+		r.exec(`UPDATE Atoms SET BlobETag = @p1, UpdatedAt = CreatedAt, IsActive = 0 WHERE AtomId = @p2`,
+			placed.Address.ETag, a.ID) // the copy and its path do not depend on the other columns
 		r.clear("a row with its address", placed, true)
 	}},
 	{name: "a wrong hash is corrected", run: func(t *testing.T, db Database) {

@@ -173,6 +173,58 @@ var removalTests = []test{
 		_, err = r.Removal(t.Context(), 4711)
 		wantIs(t, err, ingest.ErrNotFound)
 	}},
+	{name: "the copies of a registered model's files are freed with the model that took them over", run: func(t *testing.T,
+		db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)) // the template is one segment
+		old := r.register(w)
+		for i, s := range w.sources {
+			r.place(r.atomOf(old, i), ingest.AtomPlace{Digest: s.digest(), Bytes: s.Bytes,
+				Address: address(s.digest(), s.Bytes)})
+		}
+		id := r.take(w)
+		r.isGone(old)
+		want(t, "address", r.atomOf(id, 0).Address.URI != "", true)
+		atoms := []int64{r.atomOf(id, 0).ID, r.atomOf(id, 1).ID}
+		for range 2 {
+			r.remove(id)
+		}
+		_, _, err := r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		for i, s := range w.sources {
+			_, err := r.FileAtom(t.Context(), atoms[i])
+			wantIs(t, err, ingest.ErrNotFound)
+			needed, err := r.Referenced(t.Context(), []ingest.Digest{s.digest()})
+			must(t, err)
+			want(t, "payload that gc keeps", len(needed), 0)
+		}
+		r.check()
+	}},
+	{name: "an atom that others need stays when a model is removed", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
+		r.atom(w.sources[0].digest(), path, `{}`, 3) // another program's
+		other := r.register(newWork("n", w.sources[1], small("/l", "license", ingest.License)))
+		id := r.take(w)
+		for i, locator := range []string{path, "/t"} {
+			a := r.atomOf(id, i)
+			want(t, "in segments", a.InSegments, true)
+			r.clear("a row in segments", a, false) // nobody has read the segments
+			want(t, "locator", a.Locator, locator)
+		}
+		r.remove(id)
+		_, _, err := r.Unreferenced(t.Context(), r.lease, true)
+		must(t, err)
+		r.check()
+		for i, locator := range []string{path, "/t"} {
+			a, err := r.FileAtomWithDigest(t.Context(), w.sources[i].digest())
+			must(t, err)
+			want(t, "locator once the model is removed", a.Locator, locator)
+			want(t, "in segments once the model is removed", a.InSegments, false)
+		}
+		want(t, "references", r.count(`SELECT ReferenceCount FROM Atoms WHERE Metadata = '{}'`), 3)
+		want(t, "atom of the registered model", r.atomOf(other, 0).Locator, "/t")
+	}},
 	{name: "payloads in rows are freed with them", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		var first *ingest.Entry

@@ -8,10 +8,17 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
+// A page of file atoms has fewer rows than others, and maxMetadata limits the bytes of each row:
+// other programs write Metadata.
+const (
+	atomRows    = 100
+	maxMetadata = `65536`
+)
+
 // fileAtomColumns are the columns of an ingest.FileAtom. A registered file has no segments, so its
 // RecordedBytes are not its ByteSize.
 const fileAtomColumns = ` a.AtomId, a.ContentHash, a.Modality, COALESCE(a.Subtype, ''), COALESCE(a.SourceType, ''),
-	{read a.SourceUri}, {readjsononly a.Metadata}, {read a.PayloadLocator}, {haspayload a}, {payloadbytes a},
+	{read a.SourceUri}, {readjsononly a.Metadata ` + maxMetadata + `}, {jsonbytes a.Metadata}, {read a.PayloadLocator}, {haspayload a}, {payloadbytes a},
 	COALESCE(a.ByteSize, 0), {addressonly a}, CASE WHEN EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
 		INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId WHERE f.FileAtomId = a.AtomId
 		AND f.RecordedBytes = f.ByteSize AND ` + isComplete + `) THEN 1 ELSE 0 END,
@@ -27,12 +34,13 @@ var (
 
 func scanFileAtom(row Scanner) (a ingest.FileAtom, err error) {
 	var digest, metadata []byte
-	var payload, bytes int64
+	var payload, bytes, size int64
 	err = row.Scan(&a.ID, &digest, &a.Modality, &a.Subtype, &a.SourceType, readText(&a.SourceURI), readJSON(&metadata),
-		readText(&a.Locator), &a.InRow, &payload, &bytes, &a.Address, &a.InSegments, &a.Created)
+		&size, readText(&a.Locator), &a.InRow, &payload, &bytes, &a.Address, &a.InSegments, &a.Created)
 	if len(metadata) > 0 {
 		a.Metadata = metadata
 	}
+	a.LargeMetadata = size > 0 && len(metadata) == 0
 	copy(a.Digest[:], digest)
 	switch {
 	case a.InRow:
@@ -54,7 +62,7 @@ func (c *Catalog) FileAtoms(ctx context.Context) iter.Seq2[ingest.FileAtom, erro
 				a, err := scanFileAtom(row)
 				page = append(page, a)
 				return err
-			}, fileAtomPage, last.ID, pageRows)
+			}, fileAtomPage, last.ID, atomRows)
 		})
 		return page, err
 	})

@@ -120,7 +120,7 @@ const atomsAtOnce = 2000
 // ours selects the atoms that this program writes. Those of other programs have no ByteSize, or a
 // SourceType of their own.
 const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_file', 'ollama_blob')
-	AND ByteSize IS NOT NULL`
+	AND {sized}`
 
 // inRange selects our atoms in the range of one transaction of unreferenced.
 const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ours

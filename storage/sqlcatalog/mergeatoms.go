@@ -36,6 +36,8 @@ var (
 			ReferenceCount = ReferenceCount + (SELECT o.ReferenceCount FROM dbo.Atoms AS o WHERE o.AtomId = @p2),
 			SourceType = @p4, UpdatedAt = {now}
 		WHERE AtomId = @p1`)
+	// disownAtom makes an atom one of another program, which gc and the removal of a model keep.
+	disownAtom = shared("disown-atom", `UPDATE dbo.Atoms SET ByteSize = {nosize} WHERE AtomId = @p1`)
 	removeAtom = shared("remove-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 )
 
@@ -105,6 +107,11 @@ func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
 	if err := t.absorb(&keep.FileAtom, lose.FileAtom, metadata); err != nil {
 		return nil, err
 	}
+	if keep.ours && !lose.ours {
+		if err := t.Exec(disownAtom, keep.ID); err != nil {
+			return nil, err
+		}
+	}
 	return &keep.FileAtom, t.recount(keys, keep.ID)
 }
 
@@ -127,6 +134,9 @@ func (keep *merged) take(lose *merged) (metadata, reason string) {
 			return "", fmt.Sprintf("atom %d has a %s, and atom %d, which would remain, has none: copy it", lose.ID,
 				column, keep.ID)
 		}
+	}
+	if lose.LargeMetadata || keep.LargeMetadata && len(lose.Metadata) > 0 {
+		return "", "Metadata of one has more than 64 KiB: shorten it, or set it to NULL"
 	}
 	metadata, err := mergeMetadata(keep.Metadata, lose.Metadata)
 	if err != nil {

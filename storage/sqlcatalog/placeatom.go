@@ -195,7 +195,8 @@ func (t *Tx) lockFileAtoms(id int64, digest ingest.Digest) (now, other *ingest.F
 // sameFileAtom reports whether a row is still as it was read.
 func sameFileAtom(now, was ingest.FileAtom) bool {
 	return now.Digest == was.Digest && now.Locator == was.Locator && now.InRow == was.InRow &&
-		(!now.InRow || now.Bytes == was.Bytes) && now.Address.URI == was.Address.URI
+		(!now.InRow || now.Bytes == was.Bytes) && now.Address.URI == was.Address.URI &&
+		now.Address.ETag == was.Address.ETag // another ETag: the blob was written again since it was read
 }
 
 // hasCopy reports whether the row has the bytes or their address.

@@ -51,7 +51,7 @@ var (
 		(SELECT {top `+batchRows+`} l.LayerId FROM dbo.ModelLayers AS l
 			WHERE l.ModelId = @p1 ORDER BY l.LayerIdx, l.LayerId {limit `+batchRows+`})`)
 
-	// The other rows, a few for each file and name, are deleted with the model.
+	// The other rows, a few for each file and name, are deleted with the model and its atoms.
 	releaseFileAtoms = shared("release-file-atoms", `UPDATE dbo.Atoms SET ReferenceCount = ReferenceCount
 			- (SELECT COUNT(*) FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1 AND f.FileAtomId = Atoms.AtomId)
 		WHERE AtomId IN (SELECT f.FileAtomId FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1)`)
@@ -71,7 +71,7 @@ func (t *Tx) mark(model ingest.ModelID) error {
 // clear deletes the rows of a marked model, batch by batch.
 func (c *Catalog) clear(ctx context.Context, lease ingest.Lease, model ingest.ModelID) error {
 	for _, stage := range [][]*Statement{{releaseTensors, removeTensors}, {releaseFiles, removeFiles}, {removeLayers},
-		{releaseFileAtoms, removeModel}} {
+		{removeModel}} {
 		for more := true; more; {
 			err := c.writeLong(ctx, lease, func(t *Tx) (err error) {
 				more, err = t.clear(model, stage)
@@ -86,7 +86,7 @@ func (c *Catalog) clear(ctx context.Context, lease ingest.Lease, model ingest.Mo
 }
 
 // clear executes the statements of one transaction, and reports whether the last one changed any
-// rows.
+// rows. The last transaction also removes the model's atoms: no segment needs them any more.
 func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err error) {
 	state, _, err := t.state(model)
 	switch {
@@ -97,10 +97,13 @@ func (t *Tx) clear(model ingest.ModelID, stage []*Statement) (more bool, err err
 	case state != ingest.ModelRemoving:
 		return false, fmt.Errorf("model %d is %s, not marked for removal", model, state)
 	}
+	if stage[0] == removeModel {
+		err = t.releaseAtoms(model, true)
+	}
 	var n int64
 	for _, s := range stage {
-		if n, err = t.Change(s, model); err != nil {
-			break
+		if err == nil {
+			n, err = t.Change(s, model)
 		}
 	}
 	if err != nil && t.c.dialect.Refused(err) {
@@ -169,11 +172,8 @@ func (c *Catalog) Remove(ctx context.Context, lease ingest.Lease, model ingest.M
 		if refused := (&ingest.ForeignRowsError{Model: model, Rows: rows}); refused.Refuses(cascade) {
 			return refused
 		}
-		switch state {
-		case ingest.ModelRemoving:
+		if state == ingest.ModelRemoving {
 			return nil
-		case ingest.ModelRegistered:
-			return t.retire(model, true)
 		}
 		return t.mark(model)
 	})

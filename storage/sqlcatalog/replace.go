@@ -202,7 +202,7 @@ func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (droppe
 	case len(dropped) == 0:
 		return nil, false, nil
 	case len(left) == 0:
-		return dropped, true, t.retire(old.id, false)
+		return dropped, true, t.retire(old.id)
 	}
 	for _, n := range dropped {
 		if err := t.Exec(removeName, old.id, Key{n.Name}); err != nil {
@@ -213,9 +213,9 @@ func (t *Tx) dropNames(old registeredModel, drop func(ingest.Name) bool) (droppe
 }
 
 // retire marks a locked registered model for removal, and removes the atoms that only it needs. It
-// keeps those with a payload or an address unless copies is set: that may be the only copy.
-func (t *Tx) retire(model ingest.ModelID, copies bool) error {
-	if err := t.releaseAtoms(model, copies); err != nil {
+// keeps those with a payload or an address: that may be the only copy.
+func (t *Tx) retire(model ingest.ModelID) error {
+	if err := t.releaseAtoms(model, false); err != nil {
 		return err
 	}
 	return t.mark(model)
@@ -235,8 +235,9 @@ var (
 // withoutCopy leaves out atoms with a payload or an address, unless @p2 is 1.
 const withoutCopy = ` AND (@p2 = 1 OR BlobUri IS NULL AND {haspayload} = 0)`
 
-// releaseAtoms removes the atoms of a registered model that nothing else refers to. Without a
-// model, other commands would still migrate and verify their files.
+// releaseAtoms removes the atoms of a model's files that nothing else refers to, those with a payload
+// or an address only if copies is set. Without a model, other commands would still migrate and
+// verify their files, and gc would keep their copies.
 func (t *Tx) releaseAtoms(model ingest.ModelID, copies bool) error {
 	var atoms []int64
 	err := t.Each(func(row Scanner) error {

@@ -59,7 +59,8 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{vals 2 3}             parameters of type [Text] in the values of an INSERT
 //	{json Table.Col 4}     a parameter of type [Text] as the value of a JSON column
 //	{jsononly Table.Col 4} the same without the column for what does not fit
-//	{readjsononly x.Col}   {readjson} of a column without one for what does not fit
+//	{readjsononly x.Col 9} {readjson} of a column without one for what does not fit; NULL above 9 bytes
+//	{jsonbytes x.Col}      the size of a JSON column in bytes, 0 for NULL
 //	{notnull x.Col}        whether a text column has a value
 //	{set Col 3}            assigns a [Text] to a column
 //	{setjson Table.Col 4}  assigns a [Text] to a JSON column
@@ -72,6 +73,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{setaddress 6}         assigns parameter 6, an [ingest.Address], to these columns
 //	{addressonly x}        {address} of a table without a column for what does not fit
 //	{setaddressonly 6}     assigns parameter 6 to these columns
+//	{sized} {nosize}       whether an atom has a ByteSize, and the value of one that has none
 //	{haspayload a}         1 if an atom has a payload in its row, else 0
 //	{payloadbytes a}       the payload's length
 //	{ifwhole 6}            another condition: the columns can hold the whole address

@@ -48,8 +48,12 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 	switch name {
 	case "now":
 		return nowText, true
-	case "read", "readjson", "readjsononly", "time":
+	case "read", "readjson", "time":
 		return args.At(0), true
+	case "readjsononly":
+		return "CASE WHEN octet_length(" + args.At(0) + ") <= " + args.At(1) + " THEN " + args.At(0) + " END", true
+	case "jsonbytes":
+		return "ifnull(octet_length(" + args.At(0) + "), 0)", true
 	case "notext":
 		return "NULL", true
 	case "cols":
@@ -79,10 +83,14 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return sqlcatalog.AddressOnly(args.At(0)), true
 	case "setaddressonly":
 		return sqlcatalog.SetAddressOnly(args), true
-	case "haspayload":
-		return "(" + sqlcatalog.Qualified(args.At(0), "Payload") + " IS NOT NULL)", true
+	case "sized": // the column is NOT NULL DEFAULT 0
+		return "(ByteSize <> 0 OR ContentHash = x'" + ingest.Sum(nil).String() + "')", true
+	case "nosize":
+		return "0", true
+	case "haspayload": // IS NOT NULL as a value would read the payload; typeof and octet_length do not
+		return "(typeof(" + sqlcatalog.Qualified(args.At(0), "Payload") + ") <> 'null')", true
 	case "payloadbytes":
-		return "ifnull(length(" + sqlcatalog.Qualified(args.At(0), "Payload") + "), 0)", true
+		return "ifnull(octet_length(" + sqlcatalog.Qualified(args.At(0), "Payload") + "), 0)", true
 	case "blobname":
 		return "ifnull(" + sqlcatalog.Qualified(args.At(0), "BlobName") + ", '')", true
 	case "bytes":

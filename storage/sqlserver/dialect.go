@@ -29,7 +29,10 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	case "readjson":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
 	case "readjsononly":
-		return "CONVERT(nvarchar(max), " + args.At(0) + "), NULL", true
+		text := "CONVERT(nvarchar(max), " + args.At(0) + ")"
+		return "CASE WHEN DATALENGTH(" + text + ") <= " + args.At(1) + " THEN " + text + " END, NULL", true
+	case "jsonbytes":
+		return "COALESCE(DATALENGTH(CONVERT(nvarchar(max), " + args.At(0) + ")), 0)", true
 	case "equal": // byte for byte, unlike the collation
 		bytes := func(text string) string { return "COALESCE(CONVERT(varbinary(max), " + text + "), 0x)" }
 		return sqlcatalog.EqualExact(args, bytes(args.At(0))+" = "+bytes(parameter)), true
@@ -78,8 +81,8 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 // lock all ranges.
 var words = map[string]string{
 	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN",
-	"expires": "LeaseExpires",
-	"update":  "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)",
+	"expires": "LeaseExpires", "sized": "ByteSize IS NOT NULL", "nosize": "NULL",
+	"update": "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)",
 	"committed": "WITH (READCOMMITTEDLOCK)",
 }
 

@@ -32,7 +32,8 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 	case "readjson":
 		return args[0] + ", " + args[0] + "Exact", true
 	case "readjsononly":
-		return args[0] + ", NULL", true
+		text, _ := embedded.Word(name, args)
+		return text + ", NULL", true
 	case "json":
 		return "@p" + args[1] + ", @p" + args[1] + "x", true
 	case "setjson":
