@@ -189,11 +189,14 @@ func (p *program) printMigrationProblem(b migrate.Problem) {
 	s := b.Segment
 	if p.json {
 		p.printJSON(map[string]any{"event": "refused", "model": b.File.Model, "file": b.File.Name, "tensor": s.Tensor,
-			"ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest, "reason": b.Reason.Error()})
+			"layer": s.Layer, "ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest, "reason": b.Reason.Error()})
 		return
 	}
-	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s  %s: %v\n", b.File.Model, ingest.Printable(b.File.Name),
-		s.Place(), b.Reason)
+	place := s.Place()
+	if b.File.ID != 0 {
+		place = ingest.Printable(b.File.Name) + "  " + place
+	}
+	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s: %v\n", b.File.Model, place, b.Reason)
 }
 
 func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {

@@ -85,7 +85,8 @@ const keptBytes = 4 << 20
 // means that the migration could not continue; changed rows stay changed. Run waits for models that
 // another process is migrating.
 func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, error) {
-	r := &run{Segments: s, left: math.MaxInt64, maxRows: MaxBatchRows, maxBytes: MaxBatchBytes}
+	r := &run{Segments: s, surveyed: map[ingest.ModelID]bool{}, left: math.MaxInt64, maxRows: MaxBatchRows,
+		maxBytes: MaxBatchBytes}
 	r.reader = &reader.Reader{Catalog: s.Catalog, Store: s.Store, Pool: s.Pool, Workers: s.Workers,
 		Progress: s.Progress}
 	if s.Limit > 0 {
@@ -150,6 +151,7 @@ type run struct {
 	left     int64 // payloads still to copy under Limit
 	maxRows  int   // per transaction
 	maxBytes int64 // of payloads, per transaction
+	surveyed map[ingest.ModelID]bool
 }
 
 // model migrates one model, under the lease of a job of its own.
@@ -181,7 +183,7 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 		}
 		types[l.ID] = l.Type
 	}
-	for _, f := range m.Files {
+	for _, f := range m.Parts() {
 		w := &fileRun{run: r, file: f, job: job, types: types}
 		err := w.copy(ctx)
 		if err == nil && r.Clear {
@@ -215,10 +217,18 @@ type survey struct {
 }
 
 func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error) {
-	for _, f := range m.Files {
-		for s, err := range r.Catalog.Segments(ctx, f.ID, 0) {
+	again := r.surveyed[m.ID] // the model was busy
+	r.surveyed[m.ID] = true
+	for _, f := range m.Parts() {
+		for s, err := range r.reader.Segments(ctx, f, 0) {
 			if err != nil {
 				return l, err
+			}
+			if err := unusable(&s); err != nil {
+				if !again {
+					r.failed(f, s, err)
+				}
+				continue
 			}
 			switch {
 			case r.inBoth(&s):
@@ -228,14 +238,18 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				switch elsewhere, err := r.elsewhere(ctx, &s); {
 				case err != nil:
 					return l, err
-				case elsewhere:
+				case elsewhere && !again:
 					r.failed(f, s, errElsewhere)
+				case elsewhere:
 				default:
 					l.there.add(s.Bytes)
 				}
 				continue
 			default:
 				l.todo = true
+				if f.ID == 0 && !again && r.Progress != nil { // Bytes of the file is 0
+					r.Progress.BytesTotal.Add(s.Bytes)
+				}
 			}
 			if r.DryRun {
 				r.plan(f, s)
@@ -286,13 +300,18 @@ func (r *Report) add(l survey) {
 
 // toCopy reports whether the payload is not in the target. It may be nowhere.
 func (r *run) toCopy(s *ingest.StoredSegment) bool {
-	if r.ToRows {
+	switch {
+	case unusable(s) != nil:
+		return false
+	case r.ToRows:
 		return !s.InRow
 	}
 	return s.Address.URI == ""
 }
 
-func (r *run) inBoth(s *ingest.StoredSegment) bool { return s.InRow && s.Address.URI != "" }
+func (r *run) inBoth(s *ingest.StoredSegment) bool {
+	return s.InRow && s.Address.URI != "" && !s.Digest.IsZero()
+}
 
 func (r *run) failed(file ingest.StoredFile, s ingest.StoredSegment, reason error) {
 	r.report.Failed++

@@ -1,0 +1,108 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/sha256x2"
+)
+
+// NoDigestError says how many segments of a model have no digest, so that they cannot be verified.
+type NoDigestError struct{ Without, Segments int64 }
+
+func (e *NoDigestError) Error() string {
+	if e.Without == e.Segments {
+		return "another program wrote it, and no digest is recorded"
+	}
+	return fmt.Sprintf("another program wrote it, and no digest is recorded for %d of its %d segments", e.Without,
+		e.Segments)
+}
+
+// verifyTensors is Verify for tensors that belong to no file. There is no whole file to check. If
+// segments lack a digest, or if there are none, the error is a *NoDigestError after all others have
+// been checked.
+func (v *Verifier) verifyTensors(ctx context.Context, file ingest.StoredFile, found func(Damage)) error {
+	p, err := v.pass(file, 0, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	w := &verification{Verifier: v, file: file, found: found, whole: sha256x2.New()}
+	p.fetch, p.reads = w.check, w.reads
+	lacking := &NoDigestError{}
+	p.want = func(s *ingest.StoredSegment) bool {
+		lacking.Segments++
+		if s.Digest.IsZero() {
+			lacking.Without++
+			return false
+		}
+		if v.Progress != nil {
+			v.Progress.BytesTotal.Add(s.Bytes)
+		}
+		return true
+	}
+	var large, rewritten []fetched
+	err = p.each(ctx, func(f fetched) error {
+		var small *buffer.TooSmallError
+		switch {
+		case errors.As(f.err, &small):
+			large = append(large, f)
+			return nil
+		case f.rewritten != nil && f.buffer == nil: // check did not read it
+			rewritten = append(rewritten, f)
+			return nil
+		}
+		return w.visitTensor(ctx, f)
+	})
+	for _, f := range rewritten { // now that the pass does not use the pool
+		if err == nil {
+			large, err = w.reread(ctx, f, large)
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(large) > 0:
+		return tooLarge(large)
+	case lacking.Without > 0 || lacking.Segments == 0:
+		return lacking
+	}
+	return nil
+}
+
+func (w *verification) visitTensor(ctx context.Context, f fetched) error {
+	w.at = f.Offset
+	return w.visit(ctx, f)
+}
+
+// reread reads and checks a payload that was overwritten. It appends one that does not fit into the
+// memory to large.
+func (w *verification) reread(ctx context.Context, f fetched, large []fetched) ([]fetched, error) {
+	if f.err = w.Pool.Check(f.Bytes); f.err != nil {
+		return append(large, f), nil
+	}
+	lease := w.Pool.Lease()
+	defer lease.Close()
+	into, err := lease.Get(ctx, f.Bytes)
+	if err != nil {
+		return large, err
+	}
+	again := w.read(ctx, f.StoredSegment, into)
+	again.buffer, again.rewritten = into, f.rewritten
+	return large, w.visitTensor(ctx, again)
+}
+
+// tooLarge is the error for payloads that do not fit into the memory. It names the largest.
+func tooLarge(all []fetched) error {
+	most := all[0]
+	for _, f := range all {
+		if f.Bytes > most.Bytes {
+			most = f
+		}
+	}
+	return fmt.Errorf("payloads that do not fit into memory: %d, the largest is %s: %w", len(all), most.Place(),
+		most.err)
+}
