@@ -282,6 +282,12 @@ func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
 		r.failed(file, s, ingest.ErrNoPayload)
 		return
 	}
+	if file.ID == 0 && (r.toCopy(&s) || r.Clear) {
+		if err := r.Pool.Check((1 + rowCopies) * s.Bytes); err != nil {
+			r.failed(file, s, err)
+			return
+		}
+	}
 	if r.toCopy(&s) {
 		r.report.Copied.add(s.Bytes)
 	}

@@ -44,12 +44,11 @@ func (v *Verifier) verifyTensors(ctx context.Context, file ingest.StoredFile, fo
 		}
 		return true
 	}
-	var large, rewritten []fetched
+	var large tooLarge
+	var rewritten []fetched
 	err = p.each(ctx, func(f fetched) error {
-		var small *buffer.TooSmallError
 		switch {
-		case errors.As(f.err, &small):
-			large = append(large, f)
+		case large.add(f):
 			return nil
 		case f.rewritten != nil && f.buffer == nil: // check did not read it
 			rewritten = append(rewritten, f)
@@ -59,14 +58,14 @@ func (v *Verifier) verifyTensors(ctx context.Context, file ingest.StoredFile, fo
 	})
 	for _, f := range rewritten { // now that the pass does not use the pool
 		if err == nil {
-			large, err = w.reread(ctx, f, large)
+			err = w.reread(ctx, f, &large)
 		}
 	}
 	switch {
 	case err != nil:
 		return err
-	case len(large) > 0:
-		return tooLarge(large)
+	case large.payloads > 0:
+		return &large
 	case lacking.Without > 0 || lacking.Segments == 0:
 		return lacking
 	}
@@ -78,31 +77,44 @@ func (w *verification) visitTensor(ctx context.Context, f fetched) error {
 	return w.visit(ctx, f)
 }
 
-// reread reads and checks a payload that was overwritten. It appends one that does not fit into the
-// memory to large.
-func (w *verification) reread(ctx context.Context, f fetched, large []fetched) ([]fetched, error) {
-	if f.err = w.Pool.Check(f.Bytes); f.err != nil {
-		return append(large, f), nil
+// reread reads and checks a payload that was overwritten.
+func (w *verification) reread(ctx context.Context, f fetched, large *tooLarge) error {
+	if f.err = w.Pool.Check(f.Bytes); large.add(f) {
+		return nil
 	}
 	lease := w.Pool.Lease()
 	defer lease.Close()
 	into, err := lease.Get(ctx, f.Bytes)
 	if err != nil {
-		return large, err
+		return err
 	}
 	again := w.read(ctx, f.StoredSegment, into)
 	again.buffer, again.rewritten = into, f.rewritten
-	return large, w.visitTensor(ctx, again)
+	return w.visitTensor(ctx, again)
 }
 
-// tooLarge is the error for payloads that do not fit into the memory. It names the largest.
-func tooLarge(all []fetched) error {
-	most := all[0]
-	for _, f := range all {
-		if f.Bytes > most.Bytes {
-			most = f
-		}
-	}
-	return fmt.Errorf("payloads that do not fit into memory: %d, the largest is %s: %w", len(all), most.Place(),
-		most.err)
+// tooLarge is the error for payloads that do not fit into the memory.
+type tooLarge struct {
+	payloads int
+	place    string                // of the one that needs most memory
+	most     *buffer.TooSmallError // of that
 }
+
+// add adds a payload, and reports whether it does not fit.
+func (e *tooLarge) add(f fetched) bool {
+	var small *buffer.TooSmallError
+	if !errors.As(f.err, &small) {
+		return false
+	}
+	e.payloads++
+	if e.most == nil || small.Need > e.most.Need {
+		e.place, e.most = f.Place(), small
+	}
+	return true
+}
+
+func (e *tooLarge) Error() string {
+	return fmt.Sprintf("payloads that were not verified: %d, such as %s: %v", e.payloads, e.place, e.most)
+}
+
+func (e *tooLarge) Unwrap() error { return e.most }
