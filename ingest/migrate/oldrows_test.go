@@ -174,9 +174,13 @@ func TestChangedOldRow(t *testing.T) {
 // fails in a migration that gives rows their digest.
 func TestEachCallFailsOnceForOldRows(t *testing.T) {
 	s := newOldSetting(t)
-	verbs := map[string]int{}
+	verbs, step := map[string]int{}, int64(1)
+	if catalogtest.UnderRace || testing.Short() {
+		step = 7
+		t.Log("-short: every seventh call fails")
+	}
 	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
-		for index := int64(0); ; index++ {
+		for index := int64(0); ; index += step {
 			s.reset("first", "second", "first")
 			verb := s.failOnce(false, when, index)
 			if verb == "" {
@@ -199,7 +203,7 @@ func TestEachCallFailsOnceForOldRows(t *testing.T) {
 	}
 	for _, verb := range []string{"TensorSegments", "Put", "Stat", "Get", "ReadPayload", "AddAddresses",
 		"ClearPayloads", "CloseJob"} {
-		if verbs[verb] == 0 {
+		if verbs[verb] == 0 && step == 1 {
 			t.Errorf("no fault hit %s: %v", verb, verbs)
 		}
 	}
