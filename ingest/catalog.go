@@ -99,7 +99,9 @@ type RowPayloads interface {
 // Each verb changes at most 1,000 rows, in one transaction, and a row only if it is still as the
 // caller read it. moved is parallel to moves: true for the rows that changed.
 type Migration interface {
-	// AddAddresses sets the address of rows that have their payload and no address.
+	// AddAddresses sets the address of rows that have their payload and no address. A row of another
+	// program that has no digest gets that of its segment, an atom, and the size, if its payload has
+	// this digest and size.
 	AddAddresses(ctx context.Context, lease Lease, moves []Move) (moved []bool, err error)
 	// AddPayloads writes payloads into rows that have an address and no payload, and has the database
 	// hash them before it commits. A payload without its segment's digest is an error.
@@ -153,6 +155,10 @@ type Reader interface {
 	Layers(ctx context.Context, id ModelID) iter.Seq2[Layer, error]
 	// Segments yields the recorded segments of a file that end after byte from, in file order.
 	Segments(ctx context.Context, file FileID, from int64) iter.Seq2[StoredSegment, error]
+	// TensorSegments yields the segments of a model's tensors that belong to no file, by tensor.
+	// Another program wrote them. Digest is zero if it recorded none; then Bytes is the size of the
+	// payload in the row. Offset is 0.
+	TensorSegments(ctx context.Context, model ModelID) iter.Seq2[StoredSegment, error]
 	// LastSegment returns the last recorded segment in file order; ErrNotFound, wrapped, if there
 	// is none.
 	LastSegment(ctx context.Context, file FileID) (StoredSegment, error)

@@ -78,14 +78,14 @@ type NewSegment struct {
 
 // StoredSegment is a recorded segment.
 type StoredSegment struct {
-	RowID   int64 // LayerTensorSegmentId, or FileSegmentId if Layer is 0
-	File    FileID
+	RowID   int64   // LayerTensorSegmentId, or FileSegmentId if Layer is 0
+	File    FileID  // 0 for a tensor that belongs to no file
 	Layer   LayerID // 0 for bytes outside all tensors
 	Tensor  string  // the tensor's name; empty for bytes outside all tensors
 	Ordinal int
 	Offset  int64 // in the file
 	Bytes   int64
-	Digest  Digest
+	Digest  Digest // zero if another program wrote the row and recorded none
 	Address Address
 	InRow   bool // the payload is in the row
 }
@@ -121,9 +121,18 @@ type Summary struct {
 	BytesShared  int64 // of segments whose content had a row
 }
 
+// Parts returns the model's files. A model that another program wrote has none: the only part then
+// has ID 0, and stands for the tensors, which belong to no file.
+func (s Summary) Parts() []StoredFile {
+	if len(s.Files) == 0 {
+		return []StoredFile{{Model: s.ID}}
+	}
+	return s.Files
+}
+
 // StoredFile is a file of a recorded model.
 type StoredFile struct {
-	ID       FileID
+	ID       FileID // 0 for tensors that belong to no file, see Summary.Parts
 	Model    ModelID
 	Index    int
 	Role     Role
@@ -188,6 +197,9 @@ func (s StoredSegment) InStore() bool { return !s.InRow && s.Address.URI != "" }
 
 // Place describes where a segment is in its file, for messages.
 func (s StoredSegment) Place() string {
+	if s.Layer != 0 && s.File == 0 {
+		return fmt.Sprintf("tensor %s segment %d (of layer %d)", Printable(s.Tensor), s.Ordinal, s.Layer)
+	}
 	if s.Layer == 0 {
 		return fmt.Sprintf("bytes %d to %d (outside of tensors)", s.Offset, s.Offset+s.Bytes)
 	}

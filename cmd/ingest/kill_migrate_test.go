@@ -3,13 +3,18 @@
 package main
 
 import (
+	"database/sql"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
 // TestKillMigration kills `migrate segments` in both directions, with and without --clear-source,
 // while a second process migrates, and runs gc, rm and models in between. Every payload must always
-// be in its row or in the store, and in the end all must be in the target.
+// be in its row or in the store, and in the end all must be in the target. One model is of another
+// program, whose rows have no digest at first.
 func TestKillMigration(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
@@ -36,6 +41,7 @@ func testKillMigration(t *testing.T, inBlobs bool) {
 	}
 	k.reset()
 	k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
+	k.addOldRows()
 	begun := time.Now()
 	k.must("migrate", "segments", "--to", k.storeAddress(), "--dry-run")
 	k.startup = time.Since(begun)
@@ -56,6 +62,26 @@ func testKillMigration(t *testing.T, inBlobs bool) {
 		}
 	}
 	t.Logf("%d kills", k.others)
+}
+
+// addOldRows adds a model of another program: a tensor in 40 segments without digests.
+func (k *killer) addOldRows() {
+	k.Helper()
+	db, err := sql.Open("sqlite", k.catalog)
+	if err != nil {
+		k.Fatal(err)
+	}
+	defer db.Close()
+	for _, statement := range []string{strings.Join(catalogtest.OldRows, ";"),
+		`INSERT INTO Models (ModelName, ModelType) VALUES ('old', 'GGUF')`,
+		`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName) SELECT MAX(ModelId), 0, 'a' FROM Models`,
+		`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 39) INSERT INTO LayerTensorSegments
+				(LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
+			SELECT MAX(LayerId), i, 0, 1, 'F32', randomblob(500000) FROM n, ModelLayers GROUP BY i`} {
+		if _, err := db.Exec(statement); err != nil {
+			k.Fatal(err)
+		}
+	}
 }
 
 // killMigrations kills a few migrations in a row. Each continues the previous one.

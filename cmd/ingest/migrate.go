@@ -39,6 +39,7 @@ func newMigrateSegments(p *program) *cobra.Command {
 		Long: `Copy the payloads of segments from rows (LayerTensorSegments.RawPayload, FileSegments.RawPayload) to a
 store, or with --to row from --store to the rows. Each copy is read back and compared with its SHA-256 before the
 row changes. Payloads stay readable during the migration. Until you clear the source, they are in both places.
+Rows that another program wrote without a digest get one when they are copied to a store.
 
 --clear-source reads every copy again, and clears the source of intact copies: RawPayload becomes 0x, so
 programs that read RawPayload no longer find the payload; or with --to row the address is removed, and
@@ -199,11 +200,10 @@ func (p *program) printMigrationProblem(b migrate.Problem) {
 	s := b.Segment
 	if p.json {
 		p.printJSON(map[string]any{"event": "refused", "model": b.File.Model, "file": b.File.Name, "tensor": s.Tensor,
-			"ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest, "reason": b.Reason.Error()})
+			"layer": s.Layer, "ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest, "reason": b.Reason.Error()})
 		return
 	}
-	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s  %s: %v\n", b.File.Model, ingest.Printable(b.File.Name),
-		s.Place(), b.Reason)
+	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s: %v\n", b.File.Model, inFile(b.File, s.Place()), b.Reason)
 }
 
 func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {

@@ -88,8 +88,12 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	stop := p.showProgress(v.progress)
 	err = v.run(ctx, h.catalog, args, models)
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		err = errors.Join(err, v.atoms(ctx, h))
+	case v.foreign > 0:
+		err = errors.Join(err, errors.New("segments without a digest were not verified: `ingest migrate segments` "+
+			"to a store adds their digests"))
 	}
 	stop()
 	verdict := v.finish()
@@ -149,7 +153,7 @@ func modelsToVerify(ctx context.Context, catalog ingest.Catalog, args []string) 
 			err = requireComplete(ctx, catalog, m)
 		}
 		if err == nil && len(m.Files) == 0 {
-			err = fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)
+			err = requireDigest(ctx, catalog, m)
 		}
 		return func(yield func(ingest.Summary, error) bool) { yield(m, nil) }, err
 	}
@@ -161,6 +165,16 @@ func modelsToVerify(ctx context.Context, catalog ingest.Catalog, args []string) 
 			}
 		}
 	}, nil
+}
+
+// requireDigest returns an error if no segment of a model without files has a digest.
+func requireDigest(ctx context.Context, catalog ingest.Catalog, m ingest.Summary) error {
+	for s, err := range catalog.TensorSegments(ctx, m.ID) {
+		if err != nil || !s.Digest.IsZero() {
+			return err
+		}
+	}
+	return fmt.Errorf("model %d cannot be verified: another program wrote it, and recorded no digest", m.ID)
 }
 
 // count counts the models and their bytes.
@@ -187,7 +201,7 @@ type verification struct {
 	models            int
 	registered        int // of models
 	verified          int // models
-	foreign           int // models of other programs, which recorded no digest
+	foreign           int // models of other programs, with segments that have no digest
 	damaged, repaired int
 	missing           int // of damaged
 	missingRows       int // of damaged
@@ -217,15 +231,17 @@ func (v *verification) all(ctx context.Context, models iter.Seq2[ingest.Summary,
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		if len(m.Files) == 0 { // written by another program
+		err := v.model(ctx, m)
+		var lacking *reader.NoDigestError
+		switch {
+		case errors.As(err, &lacking):
 			v.foreign++
-			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name,
-				"reason": "no digest is recorded"},
-				"not verified  model %d  %s: another program wrote it, and no digest is recorded\n", m.ID,
-				ingest.Printable(m.Name))
-		} else if err := v.model(ctx, m); err != nil {
+			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name, "reason": lacking.Error(),
+				"segments": lacking.Segments, "without_digest": lacking.Without},
+				"not verified  model %d  %s: %v\n", m.ID, ingest.Printable(m.Name), lacking)
+		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err))
-		} else {
+		default:
 			v.verified++
 		}
 		if ctx.Err() != nil {
@@ -238,7 +254,7 @@ func (v *verification) all(ctx context.Context, models iter.Seq2[ingest.Summary,
 // model verifies all files of a model. One that cannot be verified does not stop the others.
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 	var failed error
-	for _, file := range m.Files {
+	for _, file := range m.Parts() {
 		if file.Whole {
 			v.seen[file.Atom] = true
 		}
@@ -247,7 +263,10 @@ func (v *verification) model(ctx context.Context, m ingest.Summary) error {
 			return err
 		}
 		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("file %s: %w", ingest.Printable(file.Name), err))
+			if file.ID != 0 {
+				err = fmt.Errorf("file %s: %w", ingest.Printable(file.Name), err)
+			}
+			failed = errors.Join(failed, err)
 			continue
 		}
 		v.progress.FilesDone.Add(1)

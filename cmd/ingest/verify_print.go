@@ -38,9 +38,17 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 		place = d.Segment.Place()
 	}
 	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name,
-		"tensor": d.Segment.Tensor, "ordinal": d.Segment.Ordinal,
+		"tensor": d.Segment.Tensor, "layer": d.Segment.Layer, "ordinal": d.Segment.Ordinal,
 		"offset": d.Segment.Offset, "bytes": d.Segment.Bytes, "sha256": d.Segment.Digest, "reason": d.Reason.Error()},
-		"%s  model %d  %s  %s: %v\n", state, m.ID, ingest.Printable(d.File.Name), place, d.Reason)
+		"%s  model %d  %s: %v\n", state, m.ID, inFile(d.File, place), d.Reason)
+}
+
+// inFile puts the file's name, if there is one, before a place.
+func inFile(f ingest.StoredFile, place string) string {
+	if f.ID == 0 {
+		return place
+	}
+	return ingest.Printable(f.Name) + "  " + place
 }
 
 // hintStores names the stores that may contain missing payloads, and reports whether any of them is

@@ -155,9 +155,17 @@ func (l *Lease) Release(others int64) {
 	l.pool.available.Release(others)
 }
 
-func (p *Pool) acquire(ctx context.Context, size int64) error {
+// Check returns a *TooSmallError if the pool is smaller than size bytes.
+func (p *Pool) Check(size int64) error {
 	if size > p.limit {
 		return &TooSmallError{Memory: p.memory, Need: size + Reserved}
+	}
+	return nil
+}
+
+func (p *Pool) acquire(ctx context.Context, size int64) error {
+	if err := p.Check(size); err != nil {
+		return err
 	}
 	if err := p.available.Acquire(ctx, size); err != nil {
 		return context.Cause(ctx)

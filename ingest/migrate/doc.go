@@ -12,6 +12,10 @@
 // program can read every state, and a program that knows only RawPayload can read a row until its
 // payload is cleared.
 //
+// Another program may have written rows without a digest, which belong to no file. Copying one to
+// the store computes its digest, and the update that sets the address also sets the digest and the
+// size. It hashes the payload in the row, in the same statement.
+//
 // # Why nothing is lost
 //
 //   - Copy writes to the store under the payload's digest, or to the row. It does not overwrite an

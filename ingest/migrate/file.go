@@ -160,8 +160,13 @@ type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }
 
-// put copies a payload to the store, checks the copy, and sets the segment's address.
+// put copies a payload to the store, checks the copy, and sets the segment's address, and its digest
+// if it has none.
 func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []byte) error {
+	row := *s
+	if s.Digest.IsZero() {
+		s.Digest = ingest.Sum(payload)
+	}
 	key := ingest.Key{Digest: s.Digest, Model: w.file.Model, File: s.File, Layer: s.Layer, Ordinal: s.Ordinal,
 		Type: w.types[s.Layer]}
 	address, err := w.Store.Put(ctx, key, payload)
@@ -170,8 +175,11 @@ func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []by
 	}
 	err = w.readBack(ctx, s.Digest, address, payload)
 	if err != nil && !errors.Is(err, ingest.ErrUnreachable) { // Put kept an object that is damaged
-		if err := w.Catalog.ReadPayload(ctx, *s, payload); err != nil {
+		if err := w.Catalog.ReadPayload(ctx, row, payload); err != nil {
 			return err
+		}
+		if got := ingest.Sum(payload); got != s.Digest {
+			return errRowChanged
 		}
 		if address, err = w.Store.Replace(ctx, s.Digest, address, payload); err == nil {
 			err = w.readBack(ctx, s.Digest, address, payload)

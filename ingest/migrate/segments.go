@@ -170,7 +170,6 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 	if err != nil {
 		return err
 	}
-	r.surveyed[m.ID] = true
 	if l.todo && !r.DryRun {
 		name := fmt.Sprintf("segments of model %d", m.ID)
 		request := ingest.JobRequest{Pipeline: "migrate", Source: name, Paths: []string{name},
@@ -194,7 +193,7 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 		}
 		types[l.ID] = l.Type
 	}
-	for _, f := range m.Files {
+	for _, f := range m.Parts() {
 		w := &fileRun{run: r, file: f, job: job, types: types}
 		err := w.copy(ctx)
 		if err == nil && r.Clear {
@@ -231,10 +230,18 @@ type survey struct {
 }
 
 func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error) {
-	for _, f := range m.Files {
-		for s, err := range r.Catalog.Segments(ctx, f.ID, 0) {
+	again := r.surveyed[m.ID] // the model was busy
+	r.surveyed[m.ID] = true
+	for _, f := range m.Parts() {
+		for s, err := range r.reader.Segments(ctx, f, 0) {
 			if err != nil {
 				return l, err
+			}
+			if err := unusable(&s); err != nil {
+				if !again {
+					r.failed(f, s, err)
+				}
+				continue
 			}
 			switch {
 			case r.inBoth(&s):
@@ -244,7 +251,7 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				switch elsewhere, err := r.elsewhere(ctx, &s); {
 				case err != nil:
 					return l, err
-				case elsewhere && !r.surveyed[m.ID]:
+				case elsewhere && !again:
 					r.failed(f, s, errElsewhere)
 				case elsewhere:
 				default:
@@ -253,6 +260,9 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				continue
 			default:
 				l.todo = true
+				if f.ID == 0 && !again && r.Progress != nil { // Bytes of the file is 0
+					r.Progress.BytesTotal.Add(s.Bytes)
+				}
 			}
 			if r.DryRun {
 				r.plan(f, s)
@@ -285,6 +295,12 @@ func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
 		r.failed(file, s, ingest.ErrNoPayload)
 		return
 	}
+	if file.ID == 0 && (r.toCopy(&s) || r.Clear) {
+		if err := r.Pool.Check((1 + rowCopies) * s.Bytes); err != nil {
+			r.failed(file, s, err)
+			return
+		}
+	}
 	if r.toCopy(&s) {
 		r.report.Copied.add(s.Bytes)
 	}
@@ -303,13 +319,18 @@ func (r *Report) add(l survey) {
 
 // toCopy reports whether the payload is not in the target. It may be nowhere.
 func (r *run) toCopy(s *ingest.StoredSegment) bool {
-	if r.ToRows {
+	switch {
+	case unusable(s) != nil:
+		return false
+	case r.ToRows:
 		return !s.InRow
 	}
 	return s.Address.URI == ""
 }
 
-func (r *run) inBoth(s *ingest.StoredSegment) bool { return s.InRow && s.Address.URI != "" }
+func (r *run) inBoth(s *ingest.StoredSegment) bool {
+	return s.InRow && s.Address.URI != "" && !s.Digest.IsZero()
+}
 
 func (r *run) failed(file ingest.StoredFile, s ingest.StoredSegment, reason error) {
 	r.report.Failed++

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -107,7 +108,8 @@ func (s *setting) rows() (inRow, stored, all int64) {
 
 func (s *setting) segments() (list []ingest.StoredSegment) {
 	s.Helper()
-	for segment, err := range s.catalog.Segments(s.Context(), s.model.Files[0].ID, 0) {
+	r := reader.Reader{Catalog: s.catalog}
+	for segment, err := range r.Segments(s.Context(), s.model.Parts()[0], 0) {
 		if err != nil {
 			s.Fatal(err)
 		}
@@ -121,8 +123,8 @@ func (s *setting) readable() {
 	s.Helper()
 	var got bytes.Buffer
 	r := &reader.Reader{Catalog: s.catalog, Store: s.store, Pool: buffer.New(64 * mib)}
-	if _, err := r.Open(s.Context(), s.model.Files[0]).WriteTo(&got); err != nil {
-		s.Fatalf("read the file: %v", err)
+	if err := s.read(r, &got); err != nil {
+		s.Fatalf("read the payloads: %v", err)
 	}
 	if !bytes.Equal(got.Bytes(), s.content) {
 		s.Fatal("the file has other bytes")
@@ -144,6 +146,21 @@ func (s *setting) readable() {
 	if err := s.catalog.(*sqlite.Catalog).Audit(s.Context()); err != nil {
 		s.Fatal(err)
 	}
+}
+
+// read writes the file, or the payloads of a model without files, to w.
+func (s *setting) read(r *reader.Reader, w io.Writer) error {
+	if len(s.model.Files) > 0 {
+		_, err := r.Open(s.Context(), s.model.Files[0]).WriteTo(w)
+		return err
+	}
+	return r.Each(s.Context(), s.model.Parts()[0], reader.Selection{
+		Done: func(_ ingest.StoredSegment, payload []byte, err error) error {
+			if err == nil {
+				_, err = w.Write(payload)
+			}
+			return err
+		}})
 }
 
 // TestSegments moves payloads to the store and back.

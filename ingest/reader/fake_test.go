@@ -85,6 +85,16 @@ func (w *fake) Segments(_ context.Context, _ ingest.FileID, from int64) iter.Seq
 	}
 }
 
+func (w *fake) TensorSegments(context.Context, ingest.ModelID) iter.Seq2[ingest.StoredSegment, error] {
+	return func(yield func(ingest.StoredSegment, error) bool) {
+		for _, s := range w.rows {
+			if s.File == 0 && !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
 // lock counts reads of payloads, and locks the maps until the returned function is called.
 func (w *fake) lock(reads int) func() {
 	w.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,7 @@ import (
 // Catalog is the part of ingest.Catalog that a Reader needs.
 type Catalog interface {
 	Segments
+	TensorSegments(ctx context.Context, model ingest.ModelID) iter.Seq2[ingest.StoredSegment, error]
 	ingest.RowPayloads
 	Whole
 }
@@ -51,6 +53,9 @@ type Reader struct {
 // a row. It was measured with SQLite, not derived.
 const rowCopies = 3
 
+// maxUnfiled is the maximum size of a segment that belongs to no file: that of a value in SQL Server.
+const maxUnfiled = 1<<31 - 1
+
 // fetched is the result of reading a segment.
 type fetched struct {
 	ingest.StoredSegment
@@ -76,11 +81,14 @@ type pass struct {
 	fetch func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched
 	// reads reports whether fetch needs a buffer.
 	reads func(s ingest.StoredSegment) bool
+	// writes reserves memory for the driver's copies until visit returns, which may write the
+	// payload to a row.
+	writes bool
 }
 
 // pass prepares to read the bytes [from, to) of file.
 func (r *Reader) pass(file ingest.StoredFile, from, to int64) (*pass, error) {
-	if file.SegmentBytes < 1 || file.SegmentBytes > ingest.MaxSegmentBytes {
+	if file.ID != 0 && (file.SegmentBytes < 1 || file.SegmentBytes > ingest.MaxSegmentBytes) {
 		return nil, fmt.Errorf("file %s: its row has segments of %d bytes: want 1 to %d", ingest.Printable(file.Name),
 			file.SegmentBytes, ingest.MaxSegmentBytes)
 	}
@@ -88,6 +96,16 @@ func (r *Reader) pass(file ingest.StoredFile, from, to int64) (*pass, error) {
 	p.fetch = p.read
 	p.reads = func(ingest.StoredSegment) bool { return true }
 	return p, nil
+}
+
+// Segments yields the segments of file that end after byte from, or all of tensors that belong to
+// no file.
+func (r *Reader) Segments(ctx context.Context, file ingest.StoredFile,
+	from int64) iter.Seq2[ingest.StoredSegment, error] {
+	if file.ID == 0 {
+		return r.Catalog.TensorSegments(ctx, file.Model)
+	}
+	return r.Catalog.Segments(ctx, file.ID, from)
 }
 
 // each calls visit with the segments in file order, and reads ahead. visit must not keep the
@@ -102,7 +120,7 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 	inOrder := make(chan chan fetched, workers)
 	group.Go(func() error {
 		defer close(inOrder)
-		for s, err := range p.Catalog.Segments(ctx, p.file.ID, p.from) {
+		for s, err := range p.Segments(ctx, p.file, p.from) {
 			if err != nil {
 				return err
 			}
@@ -141,6 +159,9 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 			}
 			if f.buffer != nil {
 				p.lease.Put(f.buffer)
+				if p.writes {
+					p.lease.Release(p.copies(f.StoredSegment))
+				}
 			}
 		}
 		return nil
@@ -148,22 +169,42 @@ func (p *pass) each(ctx context.Context, visit func(fetched) error) error {
 	return group.Wait()
 }
 
-// buffer waits for a buffer for the segment; nil if it will not be read. The size is the file's
-// segment size, because a segment's row may claim any size.
+// buffer waits for a buffer for the segment; nil if it will not be read.
 func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, error) {
-	switch {
-	case !p.reads(s) || p.checkSize(s) != nil:
+	if !p.reads(s) || p.checkSize(s) != nil {
 		return nil, nil
-	case s.InStore():
-		return p.lease.Get(ctx, p.file.SegmentBytes)
-	default:
-		return p.lease.GetBeside(ctx, p.file.SegmentBytes, rowCopies*p.file.SegmentBytes)
 	}
+	return p.lease.GetBeside(ctx, p.size(s), p.copies(s))
 }
 
-// checkSize returns an error if the sizes in a row are impossible.
+// size is the size of the segment's buffer: the file's segment size, because a segment's row may
+// claim any size. Tensors that belong to no file have no segment size.
+func (p *pass) size(s ingest.StoredSegment) int64 {
+	if p.file.ID == 0 {
+		return s.Bytes
+	}
+	return p.file.SegmentBytes
+}
+
+// copies is the memory to reserve for the driver's copies.
+func (p *pass) copies(s ingest.StoredSegment) int64 {
+	if s.InStore() && !p.writes {
+		return 0
+	}
+	return rowCopies * p.size(s)
+}
+
+// checkSize returns an error if the sizes in a row are impossible, or a *buffer.TooSmallError if the
+// payload does not fit into the memory.
 func (p *pass) checkSize(s ingest.StoredSegment) error {
-	if s.Bytes < 1 || s.Bytes > p.file.SegmentBytes {
+	if p.file.ID == 0 {
+		if s.Bytes < 1 || s.Bytes > maxUnfiled {
+			return fmt.Errorf("its row has %d bytes", s.Bytes)
+		}
+		if err := p.Pool.Check(s.Bytes + p.copies(s)); err != nil && p.reads(s) {
+			return err
+		}
+	} else if s.Bytes < 1 || s.Bytes > p.file.SegmentBytes {
 		return fmt.Errorf("its row has %d bytes, but segments of its file have at most %d", s.Bytes,
 			p.file.SegmentBytes)
 	}
@@ -180,8 +221,8 @@ func (p *pass) fetchOne(ctx context.Context, s ingest.StoredSegment, into []byte
 	}
 	f := p.fetch(ctx, s, into)
 	f.buffer = into
-	if into != nil && !s.InStore() {
-		p.lease.Release(rowCopies * p.file.SegmentBytes)
+	if into != nil && !p.writes {
+		p.lease.Release(p.copies(s))
 	}
 	return f
 }

@@ -68,6 +68,9 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 	if file.Whole {
 		return v.verifyWhole(ctx, file, found)
 	}
+	if file.ID == 0 {
+		return v.verifyTensors(ctx, file, found)
+	}
 	p, err := v.pass(file, 0, math.MaxInt64)
 	if err != nil {
 		return err

@@ -18,11 +18,22 @@ type ByHand interface {
 	Mark(t *testing.T, model ingest.ModelID)
 	// Overwrite sets the payload in the row of a segment outside tensors.
 	Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte)
+	// AllowOldRows lets the columns of LayerTensorSegments that this program added be NULL, as in the
+	// database of another program.
+	AllowOldRows(t *testing.T)
 	// Exec executes a statement that all engines know, with named arguments p1, p2, ...
 	Exec(t *testing.T, statement string, args ...any)
 	// Count returns the number that a query selects.
 	Count(t *testing.T, query string, args ...any) int64
 }
+
+// OldRows are the statements of AllowOldRows for SQLite. Other connections notice the last two.
+var OldRows = []string{`PRAGMA writable_schema = ON`,
+	`UPDATE sqlite_schema SET sql = replace(replace(replace(sql, 'ByteOffset            INTEGER NOT NULL',
+			'ByteOffset INTEGER'), 'ByteSize              INTEGER NOT NULL', 'ByteSize INTEGER'),
+			'AtomId                INTEGER NOT NULL', 'AtomId INTEGER')
+		WHERE name = 'LayerTensorSegments'`,
+	`PRAGMA writable_schema = RESET`, `CREATE TABLE Changed (Id)`, `DROP TABLE Changed`}
 
 func byHand(t *testing.T, c ingest.Catalog) ByHand {
 	t.Helper()

@@ -50,7 +50,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 // of atoms. The table Atoms must have the column Payload.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 	runAll(t, rowTests, fresh)
-	runAll(t, migrationTests, fresh)
+	runAll(t, slices.Concat(migrationTests, oldRowTests), fresh)
 	AtomRows(t, fresh)
 }
 

@@ -138,6 +138,10 @@ func (f *faulty) Segments(ctx context.Context, file ingest.FileID, from int64) i
 	return sequence(f.hook, "Segments", f.Catalog.Segments(ctx, file, from))
 }
 
+func (f *faulty) TensorSegments(ctx context.Context, model ingest.ModelID) iter.Seq2[ingest.StoredSegment, error] {
+	return sequence(f.hook, "TensorSegments", f.Catalog.TensorSegments(ctx, model))
+}
+
 func (f *faulty) LastSegment(ctx context.Context, file ingest.FileID) (ingest.StoredSegment, error) {
 	return act(f.hook, "LastSegment", func() (ingest.StoredSegment, error) { return f.Catalog.LastSegment(ctx, file) })
 }

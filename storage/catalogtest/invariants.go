@@ -30,6 +30,10 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 		if model.State == ingest.ModelRemoving { // some of its rows may be deleted
 			continue
 		}
+		if len(model.Files) == 0 { // another program wrote it
+			found = append(found, checkTensors(ctx, c, model.ID, stored))
+			continue
+		}
 		segments := int64(0)
 		for _, f := range model.Files {
 			n, err := checkFile(ctx, c, &model, f, stored)
@@ -82,6 +86,23 @@ func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f inges
 		return segments, fmt.Errorf("file %d of complete model %d is incomplete: %+v", f.ID, m.ID, f)
 	}
 	return segments, nil
+}
+
+// checkTensors returns an error if a segment of another program's model has an address, and no
+// digest or no payload.
+func checkTensors(ctx context.Context, c ingest.Catalog, id ingest.ModelID, stored func(ingest.Digest) bool) error {
+	for segment, err := range c.TensorSegments(ctx, id) {
+		if err != nil {
+			return err
+		}
+		if segment.Address.URI != "" && segment.Digest.IsZero() {
+			return fmt.Errorf("model %d: the row of %s has an address and no digest", id, segment.Place())
+		}
+		if !segment.InRow && stored != nil && !stored(segment.Digest) {
+			return fmt.Errorf("model %d: %s has a row and no payload", id, segment.Place())
+		}
+	}
+	return nil
 }
 
 // checkNames checks that a model has a name, and that its names refer to its own files.

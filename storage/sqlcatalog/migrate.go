@@ -15,10 +15,16 @@ var (
 	// addAddress skips a row that has an address or no payload by now.
 	addAddress = sharedOfRow("add-address", `UPDATE `, ` SET {setaddress 6}`,
 		` AND BlobUri IS NULL AND {bytes RawPayload} = ByteSize`)
+	// adopt is addAddress for a row without an atom. The hash in the same statement ensures that the
+	// payload is still the one that was copied.
+	adopt = shared("adopt-segment", `UPDATE dbo.LayerTensorSegments
+		SET AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p4), ByteSize = @p5, {setaddress 6}
+		WHERE `+Adoptable)
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
 		` AND BlobUri = @p6 AND {bytes RawPayload} = 0`)
-	// keepAddress keeps the address of a row that addPayload changed, where the row itself cannot.
+	// keepAddress keeps the address of a row that addPayload or adopt changed, where the row itself
+	// cannot.
 	keepAddress = differsOfRow("keep-address")
 	// checkPayloadRow counts a row whose payload has the segment's hash, before it is committed.
 	checkPayloadRow = sharedOfRow("check-payload", `SELECT {count} FROM `, ``, ` AND {sha256 RawPayload} = @p4`)
@@ -31,6 +37,11 @@ var (
 		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
 )
 
+// Adoptable is the condition for that row, for a dialect that has its own statement.
+const Adoptable = `LayerTensorSegmentId = @p1 AND LayerId = @p2 AND SegmentOrdinal = @p3 AND AtomId IS NULL
+	AND BlobUri IS NULL AND {bytes RawPayload} = @p5 AND {sha256 RawPayload} = @p4
+	AND EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerId = @p2 AND l.ModelFileId IS NULL)`
+
 // AddAddresses implements ingest.Migration.
 func (c *Catalog) AddAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	for _, m := range moves {
@@ -38,7 +49,27 @@ func (c *Catalog) AddAddresses(ctx context.Context, lease ingest.Lease, moves []
 			return nil, err
 		}
 	}
-	return c.move(ctx, lease, moves, addAddress, func(m ingest.Move) []any { return []any{m.Address} }, nil)
+	return c.move(ctx, lease, moves, addAddress, func(m ingest.Move) []any { return []any{m.Address} }, (*Tx).adopt)
+}
+
+// adopt adds the address, and an atom, to a row of another program that has no atom.
+func (t *Tx) adopt(m ingest.Move, changed int64) (int64, error) {
+	s := m.Segment
+	if changed > 0 || s.File != 0 {
+		return changed, nil
+	}
+	if err := t.Exec(addFileAtom, s.Digest[:], s.Bytes); err != nil {
+		return 0, err
+	}
+	changed, err := t.Change(adopt, s.RowID, s.Layer, s.Ordinal, s.Digest[:], s.Bytes, m.Address)
+	if err == nil && changed > 0 {
+		err = t.Exec(countFileAtom, s.Digest[:])
+	}
+	if err == nil && changed > 0 {
+		statement, args := keepAddress.Of(s, m.Address)
+		err = t.Exec(statement, args...)
+	}
+	return changed, err
 }
 
 // AddPayloads implements ingest.Migration.
@@ -55,18 +86,21 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 
 // afterPayload has the database hash the payload that was written to a row, and keeps the row's
 // address.
-func (t *Tx) afterPayload(s ingest.StoredSegment) error {
-	statement, args := keepAddress.Of(s, s.Address)
-	if err := t.Exec(statement, args...); err != nil {
-		return err
+func (t *Tx) afterPayload(m ingest.Move, changed int64) (int64, error) {
+	if changed == 0 {
+		return 0, nil
 	}
-	statement, args = checkPayloadRow.Of(s)
+	statement, args := keepAddress.Of(m.Segment, m.Segment.Address)
+	if err := t.Exec(statement, args...); err != nil {
+		return 0, err
+	}
+	statement, args = checkPayloadRow.Of(m.Segment)
 	var rows int64
 	err := t.One(statement, args...).Scan(&rows)
 	if err == nil && rows != 1 {
 		err = errors.New("the database does not return the payload that was written")
 	}
-	return err
+	return changed, err
 }
 
 // ClearPayloads implements ingest.Migration.
@@ -87,9 +121,10 @@ func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves 
 // locks at which SQL Server locks the whole table.
 const maxMoves = 1000
 
-// move executes a statement for each row, in one transaction, and checks the rows that it changed.
+// move executes a statement for each row, in one transaction. then, which may be nil, gets the
+// number of rows that the statement changed, 0 or 1, and returns that of both.
 func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.Move, in InRow,
-	args func(ingest.Move) []any, check func(*Tx, ingest.StoredSegment) error) (moved []bool, err error) {
+	args func(ingest.Move) []any, then func(*Tx, ingest.Move, int64) (int64, error)) (moved []bool, err error) {
 	if len(moves) > maxMoves {
 		return nil, fmt.Errorf("%d rows at once, at most %d", len(moves), maxMoves)
 	}
@@ -98,8 +133,8 @@ func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.M
 		for i, m := range moves {
 			statement, all := in.Of(m.Segment, args(m)...)
 			changed, err := t.Change(statement, all...)
-			if err == nil && changed > 0 && check != nil {
-				err = check(t, m.Segment)
+			if err == nil && then != nil {
+				changed, err = then(t, m, changed)
 			}
 			if err != nil {
 				return aboutSegment(m.Segment, "%w", err)

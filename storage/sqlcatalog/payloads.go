@@ -7,18 +7,20 @@ import (
 )
 
 // The row of a segment is found by its number. As a number can be reused after a model is removed,
-// the row must also match the segment: @p1 to @p5 are the arguments of rowOf.
+// the row must also match the segment: @p1 to @p5 are the arguments of rowOf. Without a digest (@p4
+// is NULL), the row has no atom either.
 const (
 	tensorRow = ` WHERE LayerTensorSegmentId = @p1 AND LayerId = @p2 AND SegmentOrdinal = @p3
-		AND AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p4)
-		AND EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerId = @p2 AND l.ModelFileId = @p5)`
+		AND (AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p4)
+			OR @p4 IS NULL AND AtomId IS NULL)
+		AND EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerId = @p2 AND COALESCE(l.ModelFileId, 0) = @p5)`
 	fileRow = ` WHERE FileSegmentId = @p1 AND ModelFileId = @p5 AND SegmentOrdinal = @p3
 		AND AtomId = (SELECT a.AtomId FROM dbo.Atoms AS a WHERE a.ContentHash = @p4) AND @p2 = 0`
 )
 
 // rowOf returns the arguments that identify the row of a segment.
 func rowOf(s ingest.StoredSegment) []any {
-	return []any{s.RowID, s.Layer, s.Ordinal, s.Digest[:], s.File}
+	return []any{s.RowID, s.Layer, s.Ordinal, digestColumn(s.Digest), s.File}
 }
 
 // InRow is a statement about the row of one segment in either table. @p1 to @p5 identify the row.

@@ -202,7 +202,8 @@ const (
 var (
 	// weighRows adds up the payloads in rows.
 	weighRows = shared("weigh-rows", `SELECT {sum r.ByteSize} FROM (
-			SELECT s.ByteSize FROM `+tensorsOf+` = @p1 AND {bytes s.RawPayload} > 0
+			SELECT COALESCE(s.ByteSize, {bytes s.RawPayload}) AS ByteSize FROM `+tensorsOf+` = @p1
+				AND {bytes s.RawPayload} > 0
 			UNION ALL SELECT s.ByteSize FROM `+filesIn+` = @p1 AND {bytes s.RawPayload} > 0) AS r`)
 	// weighStored adds up, each once, the payloads in a store that no other model needs, and those
 	// that others need, too. It seeks in the indexes on AtomId for each.

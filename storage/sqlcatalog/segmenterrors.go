@@ -42,6 +42,9 @@ func rowName(s ingest.StoredSegment) string {
 }
 
 func aboutSegment(s ingest.StoredSegment, format string, args ...any) error {
+	if s.Layer != 0 && s.File == 0 {
+		return fmt.Errorf("segment %d of layer %d: "+format, append([]any{s.Ordinal, s.Layer}, args...)...)
+	}
 	return fmt.Errorf("segment %d at %d of file %d: "+format,
 		append([]any{s.Ordinal, s.Offset, s.File}, args...)...)
 }

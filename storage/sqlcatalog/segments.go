@@ -11,10 +11,13 @@ import (
 
 // segmentColumns are the columns of a segment s with its atom a, after its number and layer, but for
 // its address.
-const segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize,
-	CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, `
+const (
+	segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, ` + inRowColumn
+	inRowColumn    = `CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, `
+)
 
-const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns + `{addressof tensor s}
+const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns +
+	`{addressof tensor s}
 	FROM dbo.ModelLayers AS l {then} dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
 	{then} dbo.Atoms AS a ON a.AtomId = s.AtomId
 	WHERE l.ModelFileId = @p1`
@@ -44,6 +47,17 @@ var (
 				WHERE z.ModelFileId = @p1 AND z.ByteOffset <= @p4), 0) - 1 END
 		AND s.ByteOffset + s.ByteSize > @p4
 		ORDER BY s.ByteOffset {limit @p3}`)
+	// unfiledPage continues after segment @p4 of layer @p3, whose index is @p2. Each layer is a seek,
+	// as in tensorPage. Without an atom, nobody has compared ByteSize with the payload.
+	unfiledPage = shared("unfiled-segments", `SELECT {top @p5} s.LayerTensorSegmentId, l.LayerId, {read l.LayerName},
+			l.LayerIdx, a.ContentHash, s.SegmentOrdinal, 0, CASE WHEN s.AtomId IS NULL THEN {bytes s.RawPayload}
+				ELSE COALESCE(s.ByteSize, {bytes s.RawPayload}) END, `+inRowColumn+`{addressof tensor s}
+		FROM dbo.ModelLayers AS l {then} dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId
+		LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
+		WHERE l.ModelId = @p1 AND l.ModelFileId IS NULL
+		AND l.LayerIdx >= @p2 AND (l.LayerIdx > @p2 OR l.LayerId >= @p3)
+		AND s.SegmentOrdinal > CAST(CASE WHEN l.LayerId = @p3 THEN @p4 ELSE -1 END AS int)
+		ORDER BY l.LayerIdx, l.LayerId, s.SegmentOrdinal {limit @p5}`)
 	fileThere = shared("file-there", `SELECT 1 FROM dbo.ModelFiles WHERE ModelFileId = @p1`)
 	// The last segments are read from the end of the indexes.
 	lastTensorSegment = shared("last-tensor-segment", `SELECT {top 1}`+tensorSegments+`
@@ -75,6 +89,33 @@ func (c *Catalog) Segments(ctx context.Context, file ingest.FileID, from int64) 
 			return page, err
 		},
 	)
+}
+
+// TensorSegments implements ingest.Reader.
+func (c *Catalog) TensorSegments(ctx context.Context, model ingest.ModelID) iter.Seq2[ingest.StoredSegment, error] {
+	layerIdx := int64(-1) // of the last segment
+	return paged(func(last ingest.StoredSegment) (page []ingest.StoredSegment, err error) {
+		if last.RowID == 0 {
+			layerIdx = -1
+		}
+		err = c.read(ctx, func(t *Tx) error {
+			page = page[:0]
+			at := layerIdx
+			err := t.Each(func(row Scanner) error {
+				segment, index, err := scanSegment(row)
+				page, at = append(page, segment), index
+				return err
+			}, unfiledPage, model, layerIdx, last.Layer, last.Ordinal, pageRows)
+			if err == nil && len(page) == 0 {
+				err = t.mustBeThere(modelThere, "model", int64(model))
+			}
+			if err == nil {
+				layerIdx = at
+			}
+			return err
+		})
+		return page, err
+	})
 }
 
 // segments reads a page and the offset of its last segment's layer.

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,11 @@ func (h hand) exec(t *testing.T, query string, args ...any) {
 	if _, err := db.Exec(query, args...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (h hand) AllowOldRows(t *testing.T) {
+	t.Helper()
+	h.exec(t, strings.Join(catalogtest.OldRows, ";"))
 }
 
 func (h hand) SetLease(t *testing.T, job int64, ahead, given time.Duration) {

@@ -58,6 +58,11 @@ func addressOf(kind, segment string) string {
 	})
 }
 
+// adopt sets no address, which keep-address does.
+const adopt = `UPDATE LayerTensorSegments
+	SET AtomId = (SELECT a.AtomId FROM Atoms AS a WHERE a.ContentHash = @p4), ByteSize = @p5
+	WHERE ` + sqlcatalog.Adoptable
+
 // referenced adds the payloads of the copies to those that rows need.
 func referenced() string {
 	text := sqlcatalog.Referenced

@@ -27,7 +27,7 @@ func init() {
 	for _, c := range copyTables {
 		c.addTexts(own)
 	}
-	own["referenced"] = referenced()
+	own["referenced"], own["adopt-segment"] = referenced(), adopt
 }
 
 // Finish implements sqlcatalog.Dialect. SQLite has no schemas.

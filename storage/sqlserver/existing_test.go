@@ -272,6 +272,7 @@ func TestExistingDatabase(t *testing.T) {
 			if states != "Running open " {
 				t.Errorf("the jobs are %s", states)
 			}
+			moveOldSegments(t, c, old.ID, edition.segment == payloadInRow)
 			checkOldColumns(t, db, taken)
 			// The other application deletes a model and, by cascade, all its rows.
 			if _, err := db.Exec(`DELETE FROM dbo.Models WHERE ModelId = @p1`, int64(taken)); err != nil {

@@ -50,6 +50,14 @@ func (d doubled) Overwrite(t *testing.T, segment ingest.StoredSegment, payload [
 		payload, segment.RowID), &one)
 }
 
+// AllowOldRows implements catalogtest.ByHand.
+func (d doubled) AllowOldRows(t *testing.T) {
+	t.Helper()
+	for _, statement := range catalogtest.OldRows {
+		d.Exec(t, statement)
+	}
+}
+
 // Exec implements catalogtest.ByHand.
 func (d doubled) Exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
