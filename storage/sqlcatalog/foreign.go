@@ -12,7 +12,8 @@ import (
 // own are the tables that belong to this program.
 var own = []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs",
 	"IngestionJobAtoms", "CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths",
-	"ModelNames", "ModelNameFiles", "FileSegments", "SchemaSteps"}
+	"ModelNames", "ModelNameFiles", "FileSegments", "SchemaSteps",
+	"TensorSegmentCopies", "FileSegmentCopies"}
 
 // isOwn reports whether a table is one of ours. Other schemas may have tables of the same names.
 func isOwn(schema, table string) bool {
