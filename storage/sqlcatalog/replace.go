@@ -246,13 +246,13 @@ func (t *Tx) releaseAtoms(model ingest.ModelID, copies bool) error {
 		atoms = append(atoms, id)
 		return err
 	}, atomsOfModel, model)
-	for _, s := range []*Statement{releaseFileAtoms, forgetAtoms} {
-		if err == nil {
-			err = t.Exec(s, model)
-		}
-	}
-	if err != nil {
+	if err != nil || len(atoms) == 0 {
 		return err
+	}
+	for _, s := range []*Statement{releaseFileAtoms, forgetAtoms} {
+		if err := t.Exec(s, model); err != nil {
+			return err
+		}
 	}
 	keys, err := t.keysOfDatabase()
 	if err != nil {
