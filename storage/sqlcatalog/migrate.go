@@ -17,16 +17,16 @@ var (
 		` AND BlobUri IS NULL AND {bytes RawPayload} = ByteSize`)
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
-		` AND BlobUri = @p6 AND {bytes RawPayload} = 0`)
+		` AND {ataddress 6} AND {bytes RawPayload} = 0`)
 	// checkPayloadRow counts a row whose payload has the segment's hash, before it is committed.
 	checkPayloadRow = sharedOfRow("check-payload", `SELECT {count} FROM `, ``, ` AND {sha256 RawPayload} = @p4`)
 	// clearPayload empties a row whose payload is also in the store. The hash keeps a payload that
 	// another program has written since the copy.
 	clearPayload = sharedOfRow("clear-payload", `UPDATE `, ` SET RawPayload = {empty}`,
-		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
+		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
 	// clearAddress removes an address. The hash ensures that the row has the payload.
 	clearAddress = sharedOfRow("clear-address", `UPDATE `, ` SET {setaddress 7}`,
-		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
+		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
 )
 
 // AddAddresses implements ingest.Migration.
@@ -47,7 +47,7 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 		}
 	}
 	return c.move(ctx, lease, moves, addPayload, func(m ingest.Move) []any {
-		return []any{m.Segment.Address.URI, m.Payload}
+		return []any{m.Segment.Address, m.Payload}
 	}, (*Tx).readBack)
 }
 
@@ -65,14 +65,14 @@ func (t *Tx) readBack(s ingest.StoredSegment) error {
 // ClearPayloads implements ingest.Migration.
 func (c *Catalog) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearPayload, func(m ingest.Move) []any {
-		return []any{m.Segment.Address.URI}
+		return []any{m.Segment.Address}
 	}, nil)
 }
 
 // ClearAddresses implements ingest.Migration.
 func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearAddress, func(m ingest.Move) []any {
-		return []any{m.Segment.Address.URI, ingest.Address{}}
+		return []any{m.Segment.Address, ingest.Address{}}
 	}, nil)
 }
 

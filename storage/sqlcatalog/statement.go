@@ -71,6 +71,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{setaddress 6}         assigns parameter 6, an [ingest.Address], to these columns
 //	{addressonly x}        {address} of a table without a column for what does not fit
 //	{setaddressonly 6}     assigns parameter 6 to these columns
+//	{ataddress 6}          compares URI and name with those of parameter 6, an [ingest.Address], byte for byte
 //	{haspayload a}         1 if an atom has a payload in its row, else 0
 //	{payloadbytes a}       the payload's length
 //	{ifwhole 6}            another condition: the columns can hold the whole address

@@ -70,6 +70,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return sqlcatalog.AddressOnly(args.At(0)), true
 	case "setaddressonly":
 		return sqlcatalog.SetAddressOnly(args), true
+	case "ataddress":
+		return sqlcatalog.AtAddress(args, func(text string) string { return "COALESCE(" + text + ", '')" }), true
 	case "haspayload":
 		return "(" + sqlcatalog.Qualified(args.At(0), "Payload") + " IS NOT NULL)", true
 	case "payloadbytes":

@@ -25,14 +25,16 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 		return text, true
 	}
 	parameter := "@p" + args.At(1)
+	bytes := func(text string) string { return "COALESCE(CONVERT(varbinary(max), " + text + "), 0x)" }
 	switch name {
 	case "readjson":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
 	case "readjsononly":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), NULL", true
 	case "equal": // byte for byte, unlike the collation
-		bytes := func(text string) string { return "COALESCE(CONVERT(varbinary(max), " + text + "), 0x)" }
 		return sqlcatalog.EqualExact(args, bytes(args.At(0))+" = "+bytes(parameter)), true
+	case "ataddress":
+		return sqlcatalog.AtAddress(args, bytes), true
 	case "haspayload": // the column may be missing
 		if !c.atomPayloads() {
 			return "0", true
