@@ -75,6 +75,10 @@ type Atoms interface {
 	// atom says. The server hashes a payload in the row again, and it must have the digest. It
 	// compares only the size of a payload that is too large for its hash function.
 	ClearLocator(ctx context.Context, lease Lease, atom FileAtom) (bool, error)
+	// RestoreLocator undoes PlaceAtom and ClearLocator: it sets PayloadLocator to locator, and payload and
+	// address to NULL, if the row is still as atom says. The caller has read the file at locator, and it
+	// has atom.Digest.
+	RestoreLocator(ctx context.Context, lease Lease, atom FileAtom, locator string) (bool, error)
 }
 
 // AtomPlace is a new place of a file atom's bytes: an address in a store, or a payload for the row.

@@ -60,14 +60,14 @@ type Writer interface {
 	// segments. content is parallel to the model's files. Register returns the model that gets the
 	// name:
 	//
-	//   - a complete model that has all of the files; nothing is registered
+	//   - a complete model that has all of the files, if all were read; nothing is registered
 	//   - otherwise a registered model with the same weights, which also gets the files that it lacks
 	//   - otherwise a new model
 	//
 	// The files of a registered model can change at any time. If a file's content differs from that of
 	// a registered model with the same path and name, that model loses the name, and is removed with
 	// its last name. Complete does the same, and takes over the names of registered models whose files
-	// are all complete.
+	// are all complete. A file that was not read is complete if it was read from the same path.
 	Register(ctx context.Context, lease Lease, model *Model, content []FileContent) (ModelID, error)
 }
 

@@ -152,6 +152,9 @@ type StoredFile struct {
 	// Whole reports whether the file belongs to a registered model: it has no segments, and its
 	// FileAtom says where its bytes are.
 	Whole bool
+	// Trusted reports whether Digest is only claimed by the name of a registered file, which was not
+	// read.
+	Trusted bool
 }
 
 // Layer is a tensor of a recorded model.

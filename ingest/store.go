@@ -32,6 +32,10 @@ type Store interface {
 	// *RewrittenError if only the ETag differs; ErrUnreachable, wrapped, if the store cannot tell;
 	// otherwise what differs.
 	Stat(ctx context.Context, digest Digest, address Address) (attested bool, err error)
+	// Holds reports whether address is one that this store gives the payload of digest, so that its URI,
+	// which other programs read, and its Name lead to the bytes that Get reads. It does not look at a
+	// payload whose URI names the store. If the URI does not, it reports whether the payload exists.
+	Holds(ctx context.Context, digest Digest, address Address) (bool, error)
 	// Replace writes payload at address, over anything that is there. It repairs payloads that are
 	// damaged or missing.
 	Replace(ctx context.Context, digest Digest, address Address, payload []byte) (Address, error)

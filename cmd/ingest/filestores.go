@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -90,7 +91,7 @@ func (s *fileStores) to(atom ingest.FileAtom) migrate.Target {
 	return s.targets[""]
 }
 
-// at returns the store of the address in an atom's row.
+// at returns the store of the address in an atom's row, as far as the address tells.
 func (s *fileStores) at(atom ingest.FileAtom) (found ingest.Store, err error) {
 	for _, store := range s.reads {
 		prefix := "dir:"
@@ -106,4 +107,15 @@ func (s *fileStores) at(atom ingest.FileAtom) (found ingest.Store, err error) {
 			ingest.Printable(atom.Address.URI))
 	}
 	return found, nil
+}
+
+// holder returns the store that holds the address in an atom's row.
+func (s *fileStores) holder(ctx context.Context, atom ingest.FileAtom) (ingest.Store, error) {
+	for _, store := range slices.Backward(s.reads) { // --to first
+		if held, err := store.Holds(ctx, atom.Digest, atom.Address); held || err != nil {
+			return store, err
+		}
+	}
+	return nil, fmt.Errorf("its copy %s is not in the named store, or is missing there (--back removes the "+
+		"address if the file is intact)", ingest.Printable(atom.Address.URI))
 }

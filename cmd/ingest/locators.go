@@ -11,11 +11,12 @@ import (
 )
 
 type locatorFlags struct {
-	to, root, modality, since      string
-	maps                           []string
-	limit                          int
-	split, clear, readBack, dryRun bool
-	ingestion                      ingestFlags
+	to, root, modality, since string
+	maps                      []string
+	limit                     int
+	split, clear, back        bool
+	readBack, dryRun          bool
+	ingestion                 ingestFlags
 }
 
 func newMigrateLocators(p *program) *cobra.Command {
@@ -31,8 +32,14 @@ Each file is read and hashed, and must have the SHA-256 of its name (sha256-...)
 ContentHash. A ContentHash that is the hash of the path is corrected. If another row has the correct hash, the
 two rows are merged, with all references to them. A copy is checked before its row changes.
 
-PayloadLocator stays until --clear-locators, which first reads every copy in full. It keeps the path of a file
-that is stored in segments: 'ingest verify' reads those. The files stay.
+PayloadLocator stays until --clear-locators, which first reads every copy in full. The files stay. A damaged copy
+whose file is intact is removed from its row, and the next run copies the file again. The path of a file that is
+stored in segments stays: 'ingest verify' reads those.
+
+--back, instead of --to, undoes this. It reads the file of each row with a copy. If the file has the SHA-256 in
+ContentHash, the row loses its payload or address, and keeps its path. A row whose path was cleared gets it again
+from file_path in Metadata. A row whose file is missing keeps its copy: first write the file there, such as with
+ingest export. ingest gc deletes the payloads in a store, and ingest rm the models of --split.
 
 --to azblob://ACCOUNT, without a container, copies models to the container models, and other files to atoms.
 
@@ -42,7 +49,8 @@ After an interruption, ` + "`ingest resume`" + ` or the same command continues. 
 		Example: "  ingest migrate locators --to azblob://account --dry-run\n" +
 			`  ingest migrate locators --to azblob://account --map 'D:\Models\=/mnt/models/' --root /mnt/models` +
 			"\n  ingest migrate locators --to azblob://account --clear-locators\n" +
-			"  ingest migrate locators --to dir:/mnt/payloads --split",
+			"  ingest migrate locators --to dir:/mnt/payloads --split\n" +
+			`  ingest migrate locators --back --map 'D:\Models\=/mnt/models/' --dry-run`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.migrateLocators(c, f) },
 	}
@@ -56,6 +64,8 @@ After an interruption, ` + "`ingest resume`" + ` or the same command continues. 
 	flags.StringVar(&f.since, "since", "", "migrate rows created at or after this date only (2006-01-02)")
 	flags.IntVar(&f.limit, "limit", 0, "migrate at most this many rows (0: all)")
 	flags.BoolVar(&f.clear, "clear-locators", false, "clear PayloadLocator of intact copies")
+	flags.BoolVar(&f.back, "back", false, "remove the copies of intact files from their rows, and set cleared paths "+
+		"again")
 	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, even if the store attests its checksum")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "report what would be migrated and which rows have faults; "+
 		"change nothing")
@@ -76,18 +86,20 @@ func (p *program) migrateLocators(c *cobra.Command, f *locatorFlags) error {
 	l.Catalog = catalog
 	// Blocks of 8 MiB for a store of blobs use the memory that the pool does not.
 	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
-	given := map[string]string{"store": "", "root": f.root}
+	target, given := "path", map[string]string{"store": "", "root": f.root}
 	if p.store != "" && p.store != f.to && !f.split { // it has earlier copies
 		if given["store"], err = p.storeName(); err != nil {
 			return err
 		}
 	}
-	stores, err := p.openFileStores(ctx, f)
-	if err != nil {
-		return err
+	if !f.back {
+		stores, err := p.openFileStores(ctx, f)
+		if err != nil {
+			return err
+		}
+		l.To, l.At, target = stores.to, stores.holder, stores.name
+		given["to"] = target
 	}
-	l.To, l.At = stores.to, stores.at
-	given["to"] = stores.name
 	if l.Options, err = commandOption(c, given); err != nil {
 		return err
 	}
@@ -101,14 +113,15 @@ func (p *program) migrateLocators(c *cobra.Command, f *locatorFlags) error {
 	stop := p.showProgress(l.Progress)
 	report, err := l.Run(ctx)
 	stop()
-	p.printLocators(report, f, stores.name)
+	p.printLocators(report, f, target)
 	return migrationError(err, report.Failed)
 }
 
 // locators returns the settings of the flags.
 func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
-	l := &migrate.Locators{Modality: f.modality, Limit: f.limit, Clear: f.clear, ReadBack: f.readBack,
-		DryRun: f.dryRun, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log, Found: p.printLocatorProblem}
+	l := &migrate.Locators{Modality: f.modality, Limit: f.limit, Clear: f.clear, Back: f.back,
+		ReadBack: f.readBack, DryRun: f.dryRun, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
+		Found: p.printLocatorProblem}
 	var err error
 	if l.Since, err = parseSince(f.since); err != nil {
 		return nil, err
@@ -129,10 +142,14 @@ func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
 	switch {
 	case f.limit < 0:
 		return nil, usage("--limit %d: want 0 or more", f.limit)
+	case f.back && (f.to != "" || f.split || f.clear || f.readBack):
+		return nil, usage("--back excludes --to, --split, --clear-locators and --read-back")
+	case f.back:
+		return l, nil
 	case f.split && f.clear:
 		return nil, usage("--split --clear-locators: paths of files that are stored in segments are not cleared")
 	case f.to == "":
-		return nil, usage("--to is missing: want row, dir:PATH or azblob://ACCOUNT")
+		return nil, usage("--to is missing: want row, dir:PATH or azblob://ACCOUNT; or --back")
 	case p.blobs.byPosition() && !f.split:
 		return nil, usage("--blob-layout position is for segments: blobs of files have the names of the files")
 	}
@@ -155,15 +172,19 @@ func (p *program) printLocatorProblem(b migrate.LocatorProblem) {
 func (p *program) printLocators(r *migrate.LocatorReport, f *locatorFlags, target string) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "to": target, "moved": r.Moved, "linked": r.Linked,
-			"cleared": r.Cleared, "there": r.There, "corrected": r.Corrected, "merged": r.Merged, "failed": r.Failed,
-			"dry_run": f.dryRun})
+			"cleared": r.Cleared, "back": r.Back, "there": r.There, "corrected": r.Corrected, "merged": r.Merged,
+			"failed": r.Failed, "dry_run": f.dryRun})
 		return
 	}
-	moved, cleared, corrected := "copied", "cleared the path of", "corrected"
+	moved, cleared, corrected, removed := "copied", "cleared the path of", "corrected", "removed"
 	if f.dryRun {
-		moved, cleared, corrected = "would copy", "would clear the path of", "would correct"
+		moved, cleared, corrected, removed = "would copy", "would clear the path of", "would correct", "would remove"
 	}
-	p.printf("%s %s to %s\n", moved, filesOf(r.Moved), ingest.Printable(target))
+	if f.back {
+		p.printf("%s the copies of %s from their rows\n", removed, filesOf(r.Back))
+	} else {
+		p.printf("%s %s to %s\n", moved, filesOf(r.Moved), ingest.Printable(target))
+	}
 	if r.Linked.Rows > 0 {
 		p.printf("%s already stored, not copied\n", filesOf(r.Linked))
 	}

@@ -29,7 +29,8 @@ registered one. If a file has changed, register it again to replace the register
 
 --trust-names does not read a file whose name is its SHA-256, such as a blob of Ollama (sha256-...). The row
 then says that the digest was not computed. verify reads such a file; register without --trust-names
-computes the digest.
+computes the digest. Until then, the file does not count as stored, even if a stored file has the SHA-256 that
+the name claims.
 
 ` + exitCodes,
 		Example: "  ingest register /mnt/models\n  ingest register ~/.ollama/models --trust-names",

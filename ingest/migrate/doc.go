@@ -30,7 +30,13 @@
 //   - A model is migrated under the lease of a job. gc runs alone, so it does not see copies without
 //     a row while the job is alive. After a lost lease, the update of the row fails. If a model is
 //     removed during its migration, gc deletes the copies.
+//   - A copy that the store does not hold under the row's address keeps its address: it may be intact
+//     in another store, and other programs follow the address. The address of a damaged copy is
+//     removed, and the next run copies the payload again.
 //
 // To undo a migration before the source is cleared, migrate in the other direction and clear: the
 // payloads are already there, so nothing is copied.
+//
+// [Locators] moves whole files from paths by the same rules. Its way back, Locators.Back, removes the
+// copy from the row after the file at the path has been read and has the row's digest.
 package migrate

@@ -18,8 +18,8 @@ type Locators struct {
 	Catalog ingest.Catalog
 	// To returns the target for the file of an atom.
 	To func(ingest.FileAtom) Target
-	// At returns the store of an atom's address. On an error, the atom's path is not cleared.
-	At func(ingest.FileAtom) (ingest.Store, error)
+	// At returns the store that holds an atom's address. On an error, the atom's path is not cleared.
+	At func(context.Context, ingest.FileAtom) (ingest.Store, error)
 	// Split, if not nil, ingests the file at path as a model, in segments, instead of copying it. It
 	// refuses a file without the expected digest, if that is not zero.
 	Split func(ctx context.Context, path string, expected ingest.Digest) error
@@ -30,8 +30,12 @@ type Locators struct {
 	Modality string    // empty for all
 	Since    time.Time // skip rows that were created before
 	Limit    int       // maximum number of rows; 0 for all
-	// Clear also clears the path of each row with an intact copy.
+	// Clear also clears the path of each row with an intact copy. It removes a damaged copy whose file
+	// is intact from the row.
 	Clear bool
+	// Back undoes earlier runs instead: it removes the copy of each row whose file is intact, and sets
+	// a path that was cleared again. It uses neither To nor At.
+	Back bool
 	// ReadBack reads every copy back, even if the store attests its digest.
 	ReadBack bool
 	// DryRun opens files without reading them, and changes nothing.
@@ -56,6 +60,7 @@ type LocatorReport struct {
 	Moved     Count // rows whose file was copied
 	Linked    Count // rows whose content another row had stored
 	Cleared   Count // rows whose path was cleared
+	Back      Count // rows whose copy was removed, and that have only a path again
 	There     Count // rows whose file an earlier run copied
 	Corrected int64 // rows whose ContentHash was the hash of the path
 	Merged    int64 // rows that were merged with another row of the same content
@@ -64,7 +69,7 @@ type LocatorReport struct {
 
 // LocatorProblem is a problem with a row.
 type LocatorProblem struct {
-	Atom   ingest.FileAtom
+	Atom   ingest.FileAtom // its Locator is the former one if it was cleared
 	Reason error
 	Notice bool // the row is migrated nevertheless
 }
@@ -92,8 +97,8 @@ func (l *Locators) Run(ctx context.Context) (*LocatorReport, error) {
 		if !r.selected(a) {
 			continue
 		}
-		if !r.toCopy(a) && !r.toClear(a) {
-			if a.Locator != "" {
+		if !r.toCopy(a) && !r.toClear(a) && !r.toBack(a) {
+			if a.Locator != "" && !r.Back {
 				r.report.There.add(a.Bytes)
 			}
 			continue
@@ -156,12 +161,15 @@ func (r *locatorRun) selected(a ingest.FileAtom) bool {
 
 // toCopy reports whether the row has only the path of a file.
 func (r *locatorRun) toCopy(a ingest.FileAtom) bool {
-	return a.Locator != "" && !a.InRow && a.Address.URI == "" && !a.InSegments
+	return !r.Back && a.Locator != "" && !hasCopy(a) && !a.InSegments
 }
+
+// hasCopy reports whether the row has a copy of the file, or its address.
+func hasCopy(a ingest.FileAtom) bool { return a.InRow || a.Address.URI != "" }
 
 // toClear reports whether there is a copy of the file and its path is to be cleared.
 func (r *locatorRun) toClear(a ingest.FileAtom) bool {
-	return r.Clear && a.Locator != "" && (a.InRow || a.Address.URI != "")
+	return r.Clear && a.Locator != "" && hasCopy(a)
 }
 
 // try migrates a group of rows, unless another process has the lease.
@@ -178,8 +186,8 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 	}
 	request := ingest.JobRequest{Pipeline: "migrate", Source: group.key, Paths: []string{group.key},
 		Options: r.Options}
-	if target := r.To(first); target.Address != "" && r.Split == nil {
-		request.Options = withStore(r.Options, target.Address)
+	if !r.Back && r.Split == nil {
+		request.Options = withStore(r.Options, r.To(first).Address)
 	}
 	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 		for _, id := range group.atoms {
@@ -200,7 +208,8 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 
 // full reports whether as many rows as the limit allows were migrated. Rows that failed do not count.
 func (r *locatorRun) full() bool {
-	return r.Limit > 0 && r.report.Moved.Rows+r.report.Linked.Rows+r.report.Cleared.Rows >= int64(r.Limit)
+	done := r.report.Moved.Rows + r.report.Linked.Rows + r.report.Cleared.Rows + r.report.Back.Rows
+	return r.Limit > 0 && done >= int64(r.Limit)
 }
 
 // row migrates one row, which may have changed since it was listed. An error ends the migration.
@@ -217,8 +226,11 @@ func (r *locatorRun) row(ctx context.Context, job ingest.Lease, id int64) error 
 			return r.fail(ctx, atom, err)
 		}
 	}
-	if r.toClear(atom) {
+	switch {
+	case r.toClear(atom):
 		return r.fail(ctx, atom, r.clear(ctx, job, atom))
+	case r.toBack(atom):
+		return r.fail(ctx, atom, r.back(ctx, job, atom))
 	}
 	return nil
 }
@@ -245,23 +257,32 @@ func (r *locatorRun) notice(atom ingest.FileAtom, format string, args ...any) {
 
 func (r *locatorRun) found(problem LocatorProblem) {
 	if r.Found != nil {
+		problem.Atom.Locator = formerPath(problem.Atom)
 		r.Found(problem)
 	}
 }
 
 // plan counts what would be done with a row, as far as known without reading its file.
 func (r *locatorRun) plan(atom ingest.FileAtom) {
-	if !r.toCopy(atom) {
+	open := func() (*opened, error) { return r.openToCopy(atom, r.To(atom)) }
+	switch {
+	case r.toBack(atom):
+		open = func() (*opened, error) { return r.open(formerPath(atom)) }
+	case !r.toCopy(atom):
 		r.report.Cleared.add(atom.Bytes)
 		return
 	}
-	o, err := r.open(atom, r.To(atom))
+	o, err := open()
 	if err != nil {
 		r.report.Failed++
 		r.found(LocatorProblem{Atom: atom, Reason: err})
 		return
 	}
 	_ = o.file.Close() // it was only read
+	if r.Back {
+		r.report.Back.add(o.size)
+		return
+	}
 	r.remark(atom, o)
 	r.report.Moved.add(o.size)
 	if o.hashesPath {

@@ -23,25 +23,42 @@ type opened struct {
 	duplicate bool
 }
 
-// open opens the file of a row. It refuses a file that cannot be migrated before reading it.
-func (r *locatorRun) open(atom ingest.FileAtom, target Target) (*opened, error) {
-	claim, err := claimOf(atom)
-	if err != nil {
-		return nil, err
-	}
-	f, path, err := r.Paths.Open(atom.Locator)
+// open opens the file at the path of a row.
+func (r *locatorRun) open(locator string) (*opened, error) {
+	f, path, err := r.Paths.Open(locator)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && target.Store == nil && r.Split == nil {
-		err = r.fits(info.Size())
-	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &opened{claim: claim, path: path, file: &file{File: f, progress: r.Progress}, size: info.Size(),
+	return &opened{path: path, file: &file{File: f, progress: r.Progress}, size: info.Size(),
 		modified: info.ModTime()}, nil
+}
+
+// openToCopy opens the file of a row, and refuses one that cannot be copied before reading it.
+func (r *locatorRun) openToCopy(atom ingest.FileAtom, target Target) (*opened, error) {
+	claim, err := claimOf(atom)
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.open(atom.Locator)
+	if err != nil {
+		return nil, err
+	}
+	o.claim = claim
+	if target.Store == nil && r.Split == nil {
+		if err := r.fits(o.size); err != nil {
+			return nil, errors.Join(err, o.file.Close())
+		}
+	}
+	return o, nil
+}
+
+// unchanged returns an error if the file has changed since it was opened.
+func (o *opened) unchanged(p Paths) error {
+	return source.CheckUnchanged(o.file.File, o.path, p.root(), o.size, o.modified)
 }
 
 // fits refuses a file that is too large for a row.
@@ -65,7 +82,7 @@ func (r *locatorRun) fits(size int64) error {
 type file struct {
 	*os.File
 	progress *ingest.Progress
-	read     int64 // bytes read from the start in one pass
+	read     int64 // bytes read from the start in this pass, and counted in progress
 	err      error
 }
 
@@ -75,14 +92,15 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 	if err != nil && (err != io.EOF || n < len(p)) {
 		f.err = fmt.Errorf("read %s at byte %d: %w", ingest.Printable(f.Name()), offset+int64(n), err)
 	}
-	if offset == 0 {
+	before := f.read
+	if offset == 0 { // a store may read the file again from its start
 		f.read = 0
 	}
 	if offset == f.read {
 		f.read += int64(n)
 	}
 	if f.progress != nil {
-		f.progress.BytesRecorded.Add(int64(n))
+		f.progress.BytesRecorded.Add(f.read - before)
 	}
 	return n, err
 }

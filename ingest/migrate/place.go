@@ -6,27 +6,21 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // copy copies the file of a row to the target, unless its content is stored already, and updates
 // the row. It returns the updated row.
 func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.FileAtom) (ingest.FileAtom, error) {
 	target := r.To(atom)
-	o, err := r.open(atom, target)
+	o, err := r.openToCopy(atom, target)
 	if err != nil {
 		return atom, err
 	}
 	defer o.file.Close() // it was only read
-	if r.Progress != nil {
-		r.Progress.BytesTotal.Add(o.size)
-		r.Progress.FilesTotal.Add(1)
-		r.Progress.Begin(o.path)
-		defer r.Progress.End(o.path)
-	}
+	defer r.begin(o)()
 	place, linked, err := r.place(ctx, o, atom, target)
 	if err == nil {
-		err = source.CheckUnchanged(o.file.File, o.path, r.Paths.root(), o.size, o.modified)
+		err = o.unchanged(r.Paths)
 	}
 	if err != nil {
 		return atom, o.refuse(err)
@@ -48,15 +42,31 @@ func (r *locatorRun) copy(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	return placed, nil
 }
 
+// begin adds a file to the progress, and returns what to call at its end.
+func (r *locatorRun) begin(o *opened) (end func()) {
+	r.expect(o.size)
+	if r.Progress == nil {
+		return func() {}
+	}
+	r.Progress.FilesTotal.Add(1)
+	r.Progress.Begin(o.path)
+	return func() { r.Progress.End(o.path) }
+}
+
+// expect adds bytes that will be read to the progress.
+func (r *locatorRun) expect(bytes int64) {
+	if r.Progress != nil {
+		r.Progress.BytesTotal.Add(bytes)
+	}
+}
+
 // place stores the content of a file, and returns its place. linked means that it was stored
 // already.
 func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom, target Target) (place ingest.AtomPlace,
 	linked bool, err error) {
 	place = ingest.AtomPlace{Digest: o.digest, Bytes: o.size}
 	if place.Digest.IsZero() && r.Split == nil { // the row claims no digest: read the file twice
-		if r.Progress != nil {
-			r.Progress.BytesTotal.Add(o.size)
-		}
+		r.expect(o.size)
 		if place.Digest, err = o.hash(ctx); err != nil {
 			return place, false, err
 		}
@@ -67,7 +77,7 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	case err != nil:
 		return place, false, &fatalError{err}
 	case there:
-		return place, true, o.check(ctx, place.Digest)
+		return place, true, r.check(ctx, o, place.Digest)
 	case r.Split != nil:
 		if place, err = r.split(ctx, o); err != nil {
 			return place, false, err
@@ -87,9 +97,7 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 	var other *ingest.MismatchError
 	switch {
 	case err == nil && o.file.read < o.size: // the store had the content, and did not read the file
-		if err = o.check(ctx, place.Digest); o.digest.IsZero() && r.Progress != nil {
-			r.Progress.BytesTotal.Add(-o.size)
-		}
+		err = r.check(ctx, o, place.Digest)
 	case err == nil:
 	case o.file.err != nil:
 		return place, false, o.file.err
@@ -105,8 +113,9 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 }
 
 // check compares a file with a digest, unless the digest was computed from the file.
-func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
+func (r *locatorRun) check(ctx context.Context, o *opened, digest ingest.Digest) error {
 	if o.digest.IsZero() {
+		r.expect(o.file.read - o.size) // it is not read again
 		return nil
 	}
 	got, err := o.hash(ctx)
@@ -121,11 +130,12 @@ func (o *opened) check(ctx context.Context, digest ingest.Digest) error {
 // them, and a payload may take long to write.
 func (r *locatorRun) merge(ctx context.Context, job ingest.Lease, o *opened, atom ingest.FileAtom,
 	place ingest.AtomPlace) (ingest.FileAtom, error) {
-	if !o.digest.IsZero() && r.Progress != nil { // the file is read twice
-		r.Progress.BytesTotal.Add(o.size)
-	}
-	if err := o.check(ctx, place.Digest); err != nil {
-		return atom, err
+	if !o.digest.IsZero() {
+		r.expect(o.size) // the file is read twice
+		if err := r.check(ctx, o, place.Digest); err != nil {
+			return atom, err
+		}
+		o.file.read = 0
 	}
 	place.Payload = nil
 	merged, changed, err := r.switchRow(ctx, job, atom, place)
@@ -248,37 +258,8 @@ func (r *locatorRun) split(ctx context.Context, o *opened) (ingest.AtomPlace, er
 	if !o.digest.IsZero() && stored.Digest != o.digest {
 		return ingest.AtomPlace{}, &ingest.MismatchError{Want: o.digest, Got: stored.Digest}
 	}
-	return ingest.AtomPlace{Digest: stored.Digest, Bytes: stored.Bytes}, nil
-}
-
-// clear reads the copy of a file, and clears the row's path if the copy is intact.
-func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.FileAtom) error {
-	copied := r.reader
-	if !atom.InRow {
-		store, err := r.At(atom)
-		if err != nil {
-			return err
-		}
-		copied.Store = store
-	}
 	if r.Progress != nil {
-		r.Progress.BytesTotal.Add(atom.Bytes)
+		r.Progress.BytesRecorded.Add(o.size) // Split has read it
 	}
-	switch err := copied.CheckAtom(ctx, atom); {
-	case isDamage(err):
-		return fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", err)
-	case errors.Is(err, ingest.ErrUnreachable):
-		return &fatalError{err}
-	case err != nil:
-		return fmt.Errorf("cannot read the copy; the path was not cleared: %w", err)
-	}
-	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
-	switch {
-	case err != nil:
-		return &fatalError{err}
-	case !cleared:
-		return errRowChanged
-	}
-	r.report.Cleared.add(atom.Bytes)
-	return nil
+	return ingest.AtomPlace{Digest: stored.Digest, Bytes: stored.Bytes}, nil
 }

@@ -221,7 +221,7 @@ func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error
 	if err != nil {
 		return err
 	}
-	if k.trusted = atom.Trusted(); k.trusted && !r.TrustNames { // read it now
+	if k.trusted = k.Trusted || atom.Trusted(); k.trusted && !r.TrustNames { // read it now
 		*k = knownFile{}
 		return nil
 	}

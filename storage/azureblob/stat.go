@@ -11,6 +11,12 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
+// Holds compares the address's URI with that of the blob that Get reads; see ingest.Store.
+func (s *Store) Holds(_ context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	name, err := nameAt(digest, address)
+	return err == nil && address.URI == s.urlOf(name), nil
+}
+
 // present is the state of an existing blob.
 type present struct {
 	ingest.Address

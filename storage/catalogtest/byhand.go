@@ -21,6 +21,8 @@ type ByHand interface {
 	// AllowOldRows lets the columns of LayerTensorSegments that this program added be NULL, as in the
 	// database of another program.
 	AllowOldRows(t *testing.T)
+	// AddressTables are the tables with the addresses of segments whose payload is in the row, too.
+	AddressTables() []string
 	// Exec executes a statement that all engines know, with named arguments p1, p2, ...
 	Exec(t *testing.T, statement string, args ...any)
 	// Count returns the number that a query selects.
@@ -102,3 +104,6 @@ func wantBusy(t *testing.T, err error, most time.Duration) {
 		t.Fatalf("error is %v, want one that says to wait for at most %s", err, most)
 	}
 }
+
+// SegmentTables are the AddressTables of a catalogue that has no others for copies.
+var SegmentTables = []string{"LayerTensorSegments", "FileSegments"}

@@ -40,7 +40,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Register", registerTests}, {"Removal", slices.Concat(removalTests, foreignTests)},
 		{"Names", nameTests}, {"Places", placeTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
-		{"Property", propertyTests}, {"Atoms", slices.Concat(atomTests, atomMergeTests)},
+		{"Property", propertyTests}, {"Atoms", slices.Concat(atomTests, atomBackTests, atomMergeTests)},
 	} {
 		t.Run(group.name, func(t *testing.T) { runAll(t, group.tests, fresh) })
 	}
@@ -56,7 +56,7 @@ func Rows(t *testing.T, fresh func(t *testing.T) Database) {
 
 // AtomRows runs the contract of ingest.Atoms for payloads in rows alone.
 func AtomRows(t *testing.T, fresh func(t *testing.T) Database) {
-	runAll(t, slices.Concat(atomRowTests, atomRowMergeTests), fresh)
+	runAll(t, slices.Concat(atomRowTests, atomRowBackTests, atomRowMergeTests), fresh)
 }
 
 func runAll(t *testing.T, tests []test, fresh func(t *testing.T) Database) {

@@ -258,3 +258,10 @@ func (f *faulty) PlaceAtom(ctx context.Context, lease ingest.Lease, atom ingest.
 func (f *faulty) ClearLocator(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom) (bool, error) {
 	return act(f.hook, "ClearLocator", func() (bool, error) { return f.Catalog.ClearLocator(ctx, lease, atom) })
 }
+
+func (f *faulty) RestoreLocator(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom,
+	locator string) (bool, error) {
+	return act(f.hook, "RestoreLocator", func() (bool, error) {
+		return f.Catalog.RestoreLocator(ctx, lease, atom, locator)
+	})
+}

@@ -31,6 +31,18 @@ func (r *run) register(w work) ingest.ModelID {
 	return first
 }
 
+// trust registers w without reading its files.
+func (r *run) trust(w work) ingest.ModelID {
+	r.Helper()
+	content := w.content()
+	for i := range content {
+		content[i].Trusted = true
+	}
+	id, err := r.Register(r.Context(), r.lease, w.model, content)
+	must(r.T, err)
+	return id
+}
+
 // atomOf returns the atom of a file of a model.
 func (r *run) atomOf(id ingest.ModelID, file int) ingest.FileAtom {
 	r.Helper()
@@ -175,20 +187,41 @@ var registerTests = []test{
 		want(t, "metadata", string(r.atomOf(stored, 0).Metadata), string(before.Metadata))
 		_, err := r.Unchanged(t.Context(), "/n.gguf", same.sources[0].Bytes, changed.UnixNano())
 		must(t, err)
-		// a file whose name only claims the same digest is not recorded as stored
-		claimed := newWork("o", gguf("/o.gguf", "m"))
-		content := claimed.content()
-		content[0].Trusted = true
-		id, err := r.Register(t.Context(), r.lease, claimed.model, content)
-		must(t, err)
-		want(t, "model", id, stored)
-		_, err = r.Unchanged(t.Context(), "/o.gguf", same.sources[0].Bytes, changed.UnixNano())
-		wantIs(t, err, ingest.ErrNotFound)
 		// with one more file, which is not stored, it is another model
 		other := r.register(newWork("p", gguf("/p.gguf", "m"), small("/l", "license", ingest.License)))
 		want(t, "state", r.summary(other).State, ingest.ModelRegistered)
 		want(t, "in segments", r.atomOf(other, 0).InSegments, true)
 		want(t, "in segments", r.atomOf(other, 1).InSegments, false)
+		r.check()
+	}},
+	{name: "a file that only claims a digest does not have the stored content", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		license := small("/l", "license", ingest.License)
+		first := newWork("first", gguf("/first.gguf", "m"), license)
+		before := r.trust(first)
+		stored := r.take(newWork("m", gguf("/m.gguf", "m"), license))
+		wantEqual(t, "names", r.names(stored), "m")
+		after := newWork("after", gguf("/after.gguf", "m"))
+		id := r.trust(after)
+		want(t, "model of the same weights", id, before)
+		want(t, "state", r.summary(id).State, ingest.ModelRegistered)
+		want(t, "trusted", r.summary(id).Files[0].Trusted, true)
+		_, err := r.Unchanged(t.Context(), "/after.gguf", after.sources[0].Bytes, changed.UnixNano())
+		wantIs(t, err, ingest.ErrNotFound)
+		wantEqual(t, "names", r.names(stored), "m")
+		wantEqual(t, "names of the registered model", r.names(id), "first", "after")
+		r.check()
+		// it does once it is ingested from this path, or registered and read
+		want(t, "model", r.take(newWork("x", after.sources[0])), stored)
+		r.isGone(id)
+		wantEqual(t, "names", r.names(stored), "m", "x", "first", "after")
+		r.check()
+		last := newWork("last", gguf("/last.gguf", "m"))
+		id = r.trust(last)
+		wantEqual(t, "names of the registered model", r.names(id), "last")
+		want(t, "model", r.register(last), stored)
+		r.isGone(id)
+		wantEqual(t, "names", r.names(stored), "m", "x", "first", "after", "last")
 		r.check()
 	}},
 	{name: "the same weights are one registered model", run: func(t *testing.T, db Database) {

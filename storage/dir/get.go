@@ -42,6 +42,25 @@ func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.A
 	})
 }
 
+// Holds reports whether the payload exists under the address's URI; see ingest.Store. The URI does not
+// name the folder.
+func (s *Store) Holds(ctx context.Context, digest ingest.Digest, at ingest.Address) (bool, error) {
+	if at.URI != address(digest, 0).URI {
+		return false, nil
+	}
+	err := s.look(ctx, digest, func() error {
+		f, err := s.open(digest)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	})
+	if errors.Is(err, ingest.ErrNoPayload) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (s *Store) look(ctx context.Context, digest ingest.Digest, op func() error) error {
 	err := s.try(ctx, op)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -66,6 +66,12 @@ func EqualExact(args Args, text string) string {
 	return "(" + args.At(0) + "Exact = " + exact + " OR " + exact + " IS NULL AND " + text + ")"
 }
 
+// AtAddress is {ataddress}: comparable makes a text or NULL comparable byte for byte.
+func AtAddress(args Args, comparable func(text string) string) string {
+	equal := func(name string) string { return comparable(name) + " = " + comparable("@p"+args.At(0)+name) }
+	return equal("BlobUri") + " AND " + equal("BlobName")
+}
+
 // AddressOnly selects the columns of an address from a table without AddressExact, where the size
 // may be NULL.
 func AddressOnly(table string) string {

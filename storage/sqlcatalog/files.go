@@ -6,11 +6,12 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// fileColumns are the columns of a file, with the state of its model.
+// fileColumns are the columns of a file, with the state of its model. A registered file has a state of
+// its hash, an empty one, if the file was not read.
 const fileColumns = ` f.ModelFileId, f.ModelId, f.FileIdx, {read f.Role}, {read f.Format}, {read f.FileName},
 	{read f.SourcePath}, f.ByteSize, f.ModifiedNs, f.ClaimedHash, f.ContentHash, f.SegmentBytes, f.TensorCount,
 	f.RecordedBytes, f.SegmentCount, f.BytesStored, f.BytesShared,
-	COALESCE(f.FileAtomId, 0), COALESCE(m.State, 'complete')
+	COALESCE(f.FileAtomId, 0), COALESCE(m.State, 'complete'), CASE WHEN f.HashState IS NULL THEN 0 ELSE 1 END
 	FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId `
 
 var (
@@ -26,9 +27,10 @@ func scanFile(from Scanner) (modelFile, error) {
 	var modified int64
 	err := from.Scan(&f.ID, &f.Model, &f.Index, readText(&role), readText(&f.Format), readText(&f.Name),
 		readText(&f.Path), &f.Bytes, &modified, &expected, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded,
-		&f.Segments, &f.Stored, &f.Shared, &f.Atom, &f.State)
+		&f.Segments, &f.Stored, &f.Shared, &f.Atom, &f.State, &f.Trusted)
 	f.Role = ingest.Role(role)
 	f.setColumns(modified, expected, digest)
+	f.Trusted = f.Trusted && f.Whole
 	return f, err
 }
 

@@ -22,7 +22,7 @@ var (
 		WHERE `+Adoptable)
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
-		` AND BlobUri = @p6 AND {bytes RawPayload} = 0`)
+		` AND {ataddress 6} AND {bytes RawPayload} = 0`)
 	// keepAddress keeps the address of a row that addPayload or adopt changed, where the row itself
 	// cannot.
 	keepAddress = differsOfRow("keep-address")
@@ -31,10 +31,10 @@ var (
 	// clearPayload empties a row whose payload is also in the store. The hash keeps a payload that
 	// another program has written since the copy.
 	clearPayload = sharedOfRow("clear-payload", `UPDATE `, ` SET RawPayload = {empty}`,
-		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
+		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
 	// clearAddress removes an address. The hash ensures that the row has the payload.
 	clearAddress = sharedOfRow("clear-address", `UPDATE `, ` SET {setaddress 7}`,
-		` AND BlobUri = @p6 AND {sha256 RawPayload} = @p4`)
+		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
 )
 
 // Adoptable is the condition for that row, for a dialect that has its own statement.
@@ -80,7 +80,7 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 		}
 	}
 	return c.move(ctx, lease, moves, addPayload, func(m ingest.Move) []any {
-		return []any{m.Segment.Address.URI, m.Payload}
+		return []any{m.Segment.Address, m.Payload}
 	}, (*Tx).afterPayload)
 }
 
@@ -106,14 +106,14 @@ func (t *Tx) afterPayload(m ingest.Move, changed int64) (int64, error) {
 // ClearPayloads implements ingest.Migration.
 func (c *Catalog) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearPayload, func(m ingest.Move) []any {
-		return []any{m.Segment.Address.URI}
+		return []any{m.Segment.Address}
 	}, nil)
 }
 
 // ClearAddresses implements ingest.Migration.
 func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return c.move(ctx, lease, moves, clearAddress, func(m ingest.Move) []any {
-		return []any{m.Segment.Address.URI, ingest.Address{}}
+		return []any{m.Segment.Address, ingest.Address{}}
 	}, nil)
 }
 

@@ -112,6 +112,11 @@ func (files modelFiles) withIDs(ids []ingest.FileID) (chosen modelFiles) {
 	return chosen
 }
 
+// trusted reports whether a file with one of these IDs was not read.
+func (files modelFiles) trusted(ids []ingest.FileID) bool {
+	return slices.ContainsFunc(files.withIDs(ids), func(f modelFile) bool { return f.Trusted })
+}
+
 // weights returns the files that every name of the model covers.
 func (files modelFiles) weights() []ingest.FileID {
 	var ids []ingest.FileID

@@ -17,16 +17,13 @@ var (
 	// conditions of the statements below skip a row whose hash, path, payload or address has changed.
 	lockFileAtom = shared("lock-file-atom", `SELECT`+fileAtomColumns+`{update lock} WHERE a.AtomId = @p1`)
 	touchAtom    = shared("touch-atom", `UPDATE dbo.Atoms SET ContentHash = @p3, UpdatedAt = {now}
-		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p4 AND {equal PayloadLocator 5}`)
+		WHERE AtomId = @p1 AND ContentHash = @p2 AND {ataddress 4} AND {equal PayloadLocator 5}`)
 	addressAtom = shared("address-atom",
 		`UPDATE dbo.Atoms SET {setaddressonly 3} WHERE AtomId = @p1 AND ContentHash = @p2 AND BlobUri IS NULL`)
 	fillAtom = shared("fill-atom",
 		`UPDATE dbo.Atoms SET Payload = @p3 WHERE AtomId = @p1 AND ContentHash = @p2 AND Payload IS NULL`)
-	sizeAtom     = shared("size-atom", `SELECT {bytes Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
-	hashAtom     = shared("hash-atom", `SELECT {bytes Payload}, {sha256 Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
-	clearLocator = shared("clear-locator", `UPDATE dbo.Atoms SET {set PayloadLocator 4}, UpdatedAt = {now}
-		WHERE AtomId = @p1 AND ContentHash = @p2 AND COALESCE(BlobUri, '') = @p3 AND {equal PayloadLocator 5}`)
-	clearLocatorOfRow = shared("clear-locator-of-row", clearLocator.text+` AND {sha256 Payload} = ContentHash`)
+	sizeAtom = shared("size-atom", `SELECT {bytes Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
+	hashAtom = shared("hash-atom", `SELECT {bytes Payload}, {sha256 Payload} FROM dbo.Atoms WHERE AtomId = @p1`)
 )
 
 // PlaceAtom implements ingest.Atoms. The server hashes a payload in its row before the commit.
@@ -196,6 +193,7 @@ func (t *Tx) lockFileAtoms(id int64, digest ingest.Digest) (now, other *ingest.F
 func sameFileAtom(now, was ingest.FileAtom) bool {
 	return now.Digest == was.Digest && now.Locator == was.Locator && now.InRow == was.InRow &&
 		(!now.InRow || now.Bytes == was.Bytes) && now.Address.URI == was.Address.URI &&
+		now.Address.Name == was.Address.Name &&
 		now.Address.ETag == was.Address.ETag // another ETag: the blob was written again since it was read
 }
 
@@ -219,7 +217,7 @@ func (p *placing) change(t *Tx, now ingest.FileAtom) error {
 	if p.address = now.Address; p.address.URI == "" {
 		p.address = p.Address
 	}
-	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], p.Digest[:], now.Address.URI, locatorText(now))
+	changed, err := t.Change(touchAtom, now.ID, now.Digest[:], p.Digest[:], now.Address, locatorText(now))
 	if err == nil && changed > 0 && p.address.URI != now.Address.URI {
 		changed, err = t.Change(addressAtom, now.ID, p.Digest[:], p.address)
 	}
@@ -275,42 +273,4 @@ func (t *Tx) checkAtom(id int64, place ingest.AtomPlace) (wrong, err error) {
 			place.Bytes, place.Digest, bytes, got)
 	}
 	return wrong, nil
-}
-
-// ClearLocator implements ingest.Atoms.
-func (c *Catalog) ClearLocator(ctx context.Context, lease ingest.Lease, atom ingest.FileAtom) (cleared bool,
-	err error) {
-	write := c.writeUnder
-	if atom.InRow {
-		write = c.writeLong // the server is silent while it hashes
-	}
-	err = write(ctx, lease, func(t *Tx) error {
-		cleared, err = t.clearLocator(atom)
-		return err
-	})
-	return cleared && err == nil, err
-}
-
-func (t *Tx) clearLocator(atom ingest.FileAtom) (bool, error) {
-	now, err := scanFileAtom(t.One(lockFileAtom, atom.ID))
-	if noRows(err) {
-		return false, nil
-	}
-	if err != nil || !hasCopy(now) {
-		return false, err
-	}
-	empty := now.Locator == ""
-	if empty {
-		now.Locator = atom.Locator // an earlier attempt cleared it, if the rest is the same
-	}
-	if !sameFileAtom(now, atom) || empty {
-		return sameFileAtom(now, atom), nil
-	}
-	statement := clearLocator
-	if now.InRow && now.Bytes <= math.MaxInt32 { // T-SQL hashes no more
-		statement = clearLocatorOfRow
-	}
-	n, err := t.Change(statement, now.ID, now.Digest[:], now.Address.URI, locatorText(ingest.FileAtom{}),
-		locatorText(now))
-	return n > 0, err
 }

@@ -100,10 +100,11 @@ func (r *registration) lockAtoms() error {
 	return nil
 }
 
-// stored returns the complete model that has all of the files; 0 if there is none.
+// stored returns the complete model that has all of the files; 0 if there is none, or if a file was
+// not read and only its name claims that it has the stored content.
 func (r *registration) stored() (id ingest.ModelID, err error) {
 	key := contentKey(r.files.stored())
-	if key.IsZero() {
+	if key.IsZero() || slices.ContainsFunc(r.content, func(c ingest.FileContent) bool { return c.Trusted }) {
 		return 0, nil
 	}
 	if there, err := r.found(r.One(twinOf, key[:]), &id); err != nil || !there {
@@ -121,9 +122,6 @@ func (r *registration) stored() (id ingest.ModelID, err error) {
 		f.ID, f.Atom = present.same(f).ID, present.same(f).Atom
 		if err := r.jobAtom(r.lease, f.Atom, true); err != nil {
 			return 0, err
-		}
-		if r.content[i].Trusted { // only its name claims that it has the stored content
-			continue
 		}
 		if err := r.rememberPath(f, f.ID); err != nil {
 			return 0, err
@@ -181,11 +179,13 @@ func (r *registration) registered() (ingest.ModelID, error) {
 
 // registerAgain records the path of a registered file, which may have moved.
 var registerAgain = shared("register-again",
-	`UPDATE dbo.ModelFiles SET {set FileName 2}, {set SourcePath 3}, ModifiedNs = @p4 WHERE ModelFileId = @p1`)
+	`UPDATE dbo.ModelFiles SET {set FileName 2}, {set SourcePath 3}, ModifiedNs = @p4,
+		HashState = CASE WHEN @p5 = 1 THEN {empty} END WHERE ModelFileId = @p1`)
 
 // again updates the row of a file that is registered already.
 func (r *registration) again(f *modelFile, content ingest.FileContent) error {
-	err := r.Exec(registerAgain, f.ID, fileName(f.Path), sourcePath(f.Path), f.Modified.UnixNano())
+	err := r.Exec(registerAgain, f.ID, fileName(f.Path), sourcePath(f.Path), f.Modified.UnixNano(),
+		content.Trusted)
 	if err == nil {
 		err = r.describe(f, content, false)
 	}
@@ -212,7 +212,8 @@ func (r *registration) add(model *ingest.Model, files modelFiles,
 }
 
 var finishRegistered = shared("finish-registered",
-	`UPDATE dbo.ModelFiles SET FileAtomId = @p2, ContentHash = @p3 WHERE ModelFileId = @p1`)
+	`UPDATE dbo.ModelFiles SET FileAtomId = @p2, ContentHash = @p3,
+		HashState = CASE WHEN @p4 = 1 THEN {empty} END WHERE ModelFileId = @p1`)
 
 // addFile connects a new file with its atom.
 func (r *registration) addFile(f *modelFile, content ingest.FileContent) error {
@@ -222,7 +223,7 @@ func (r *registration) addFile(f *modelFile, content ingest.FileContent) error {
 	if err := r.describe(f, content, true); err != nil {
 		return err
 	}
-	if err := r.Exec(finishRegistered, f.ID, f.Atom, f.Digest[:]); err != nil {
+	if err := r.Exec(finishRegistered, f.ID, f.Atom, f.Digest[:], content.Trusted); err != nil {
 		return err
 	}
 	return r.rememberPath(f, f.ID)
@@ -264,4 +265,25 @@ func (r *registration) giveName(id ingest.ModelID) error {
 		named = append(named, all.same(&r.files[i]).ID)
 	}
 	return r.name(id, ingest.Alias{Name: r.model.Name, URI: r.model.URI}, named)
+}
+
+// fileFrom finds a complete file that was read from a path.
+var fileFrom = shared("file-from", `SELECT 1 FROM dbo.FilePaths WHERE {same SourcePath 1} AND ModelFileId = @p2`)
+
+// computed clears Trusted of the files that were read when those of a complete model were.
+func (t *Tx) computed(files, complete modelFiles) error {
+	for i := range files {
+		f := &files[i]
+		same := complete.same(f)
+		if !f.Trusted || same == nil {
+			continue
+		}
+		var one int
+		there, err := t.found(t.One(fileFrom, Key{f.Path}, same.ID), &one)
+		if err != nil {
+			return err
+		}
+		f.Trusted = !there
+	}
+	return nil
 }

@@ -11,9 +11,10 @@ import (
 )
 
 // A registered model is replaced in two cases. When its files are stored, the complete model takes
-// over its names. When another file is at the path of one of its files, the model of the new file
-// takes over the names that both have. A registered model that loses its last name is marked for
-// removal. A model that rows of other programs refer to is not replaced.
+// over its names, unless only their own names claim that they have the stored content. When another
+// file is at the path of one of its files, the model of the new file takes over the names that both
+// have. A registered model that loses its last name is marked for removal. A model that rows of other
+// programs refer to is not replaced.
 
 // registeredModel is a registered model with its files.
 type registeredModel struct {
@@ -143,7 +144,8 @@ func named(names []ingest.Name, name string) bool {
 	return slices.ContainsFunc(names, func(n ingest.Name) bool { return n.Name == name })
 }
 
-// takeNames gives a complete model the names of registered models whose files it all has.
+// takeNames gives a complete model the names of registered models whose files it all has. A file that
+// was not read counts if the complete model was read from its path.
 func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []ingest.ModelID, err error) {
 	equal, err := t.registeredLike(present)
 	if err != nil {
@@ -154,7 +156,12 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 		return nil, err
 	}
 	for _, old := range equal {
-		has := func(n ingest.Name) bool { return present.have(old.files.withIDs(n.Files)) }
+		if err := t.computed(old.files, present); err != nil {
+			return nil, err
+		}
+		has := func(n ingest.Name) bool {
+			return present.have(old.files.withIDs(n.Files)) && !old.files.trusted(n.Files)
+		}
 		names, gone, err := t.dropNames(old, has)
 		if err != nil {
 			return nil, err

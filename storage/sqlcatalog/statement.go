@@ -74,6 +74,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{addressonly x}        {address} of a table without a column for what does not fit
 //	{setaddressonly 6}     assigns parameter 6 to these columns
 //	{sized} {nosize}       whether an atom has a ByteSize, and the value of one that has none
+//	{ataddress 6}          compares URI and name with those of parameter 6, an [ingest.Address], byte for byte
 //	{haspayload a}         1 if an atom has a payload in its row, else 0
 //	{payloadbytes a}       the payload's length
 //	{ifwhole 6}            another condition: the columns can hold the whole address

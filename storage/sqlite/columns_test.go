@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,21 +55,46 @@ func TestTablesHaveTheColumnsOfTheContract(t *testing.T) {
 func TestStatementsCompareTheAtom(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	hash := ingest.Sum(nil)
-	for name, rest := range map[string][2]any{"touch-atom": {hash[:], ""}, "clear-locator": {"", nil}} {
-		statement := Statement(name, sqlcatalog.Statements()[name], Word)
-		for locator, want := range map[any]int64{"p": 1, "P": 0, "": 0, nil: 0} {
+	const uri, name = "https://a/b/c", "c"
+	for statement, rest := range map[string]func(ingest.Address) []any{
+		"touch-atom":             func(at ingest.Address) []any { return []any{hash[:], at} },
+		"clear-locator":          func(at ingest.Address) []any { return []any{at, "q"} },
+		"restore-locator":        func(at ingest.Address) []any { return []any{at, "q"} },
+		"restore-locator-of-row": func(at ingest.Address) []any { return []any{at, "q"} },
+	} {
+		text := Statement(statement, sqlcatalog.Statements()[statement], Word)
+		change := func(locator any, at ingest.Address, want int64) {
+			t.Helper()
 			if _, err := c.conns.writer.Exec(`DELETE FROM Atoms; INSERT INTO Atoms (AtomId, ContentHash, Modality,
-				PayloadLocator) VALUES (1, ?, 'model', 'p')`, hash[:]); err != nil {
+				PayloadLocator, BlobUri, BlobName) VALUES (1, ?, 'model', 'p', ?, ?)`, hash[:], uri, name); err != nil {
 				t.Fatal(err)
 			}
-			done, err := c.conns.writer.Exec(statement, sql.Named("p1", 1), sql.Named("p2", hash[:]),
-				sql.Named("p3", rest[0]), sql.Named("p4", rest[1]), sql.Named("p5", locator))
+			var args []any
+			for i, arg := range append(append([]any{1, hash[:]}, rest(at)...), locator, ingest.Address{}) {
+				parameter := fmt.Sprint("p", i+1)
+				columns := (*dialect)(nil).Bind(parameter, arg)
+				if columns == nil {
+					columns = []sql.NamedArg{sql.Named(parameter, arg)}
+				}
+				for _, column := range columns {
+					args = append(args, column)
+				}
+			}
+			done, err := c.conns.writer.Exec(text, args...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if n, err := done.RowsAffected(); err != nil || n != want {
-				t.Errorf("%s with the locator %v changed %d rows, want %d: %v", name, locator, n, want, err)
+				t.Errorf("%s with the locator %v and the address %+v changed %d rows, want %d: %v", statement, locator,
+					at, n, want, err)
 			}
+		}
+		same := ingest.Address{URI: uri, Name: name}
+		for locator, want := range map[any]int64{"p": 1, "P": 0, "": 0, nil: 0} {
+			change(locator, same, want)
+		}
+		for _, other := range []ingest.Address{{}, {URI: uri}, {URI: uri, Name: "C"}, {URI: "https://a/b/C", Name: name}} {
+			change("p", other, 0)
 		}
 	}
 }

@@ -48,6 +48,8 @@ func (h hand) AllowOldRows(t *testing.T) {
 	h.exec(t, strings.Join(catalogtest.OldRows, ";"))
 }
 
+func (h hand) AddressTables() []string { return []string{"TensorSegmentCopies", "FileSegmentCopies"} }
+
 func (h hand) SetLease(t *testing.T, job int64, ahead, given time.Duration) {
 	t.Helper()
 	h.exec(t, `UPDATE IngestionJobs SET LeaseMs = nullif(?, 0),

@@ -22,11 +22,12 @@ func (c copyTable) addTexts(own map[string]string) {
 	own["add-address-"+c.kind], own["keep-address-"+c.kind] = add, add
 	own["add-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = @p7, BlobSizeBytes = 0, BlobUri = NULL,
 			BlobContainer = NULL, BlobName = NULL, BlobETag = NULL, BlobLastModified = NULL`) +
-		` AND BlobUri = @p6 AND length(RawPayload) = 0`
+		` AND {ataddress 6} AND length(RawPayload) = 0`
 	own["clear-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = x'', `+
 		addressList(func(name string) string { return name + " = c." + name })+` FROM `+c.name+` AS c`) +
-		` AND c.SegmentId = ` + c.id + ` AND c.BlobUri = @p6 AND sha256_of(RawPayload) = @p4`
-	own["clear-address-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1 AND BlobUri = @p6
+		` AND c.SegmentId = ` + c.id + ` AND c.BlobUri = @p6BlobUri
+			AND ifnull(c.BlobName, '') = ifnull(@p6BlobName, '') AND sha256_of(RawPayload) = @p4`
+	own["clear-address-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1 AND {ataddress 6}
 		AND EXISTS (` + c.ofRow(`SELECT 1 FROM `, ``) + ` AND sha256_of(RawPayload) = @p4)`
 	own["place-shared-copies-"+c.kind] = `UPDATE ` + c.name + ` SET {setaddress 2} WHERE BlobUri = @p3
 		AND SegmentId IN (SELECT s.` + c.id + ` FROM Atoms AS a JOIN ` + c.segments + ` AS s ON s.AtomId = a.AtomId

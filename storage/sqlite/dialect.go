@@ -89,6 +89,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "0", true
 	case "haspayload": // IS NOT NULL as a value would read the payload; typeof and octet_length do not
 		return "(typeof(" + sqlcatalog.Qualified(args.At(0), "Payload") + ") <> 'null')", true
+	case "ataddress":
+		return sqlcatalog.AtAddress(args, func(text string) string { return "COALESCE(" + text + ", '')" }), true
 	case "payloadbytes":
 		return "ifnull(octet_length(" + sqlcatalog.Qualified(args.At(0), "Payload") + "), 0)", true
 	case "blobname":

@@ -25,6 +25,7 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 		return text, true
 	}
 	parameter := "@p" + args.At(1)
+	bytes := func(text string) string { return "COALESCE(CONVERT(varbinary(max), " + text + "), 0x)" }
 	switch name {
 	case "readjson":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
@@ -34,8 +35,9 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	case "jsonbytes":
 		return "COALESCE(DATALENGTH(CONVERT(nvarchar(max), " + args.At(0) + ")), 0)", true
 	case "equal": // byte for byte, unlike the collation
-		bytes := func(text string) string { return "COALESCE(CONVERT(varbinary(max), " + text + "), 0x)" }
 		return sqlcatalog.EqualExact(args, bytes(args.At(0))+" = "+bytes(parameter)), true
+	case "ataddress":
+		return sqlcatalog.AtAddress(args, bytes), true
 	case "haspayload": // the column may be missing
 		if !c.atomPayloads() {
 			return "0", true

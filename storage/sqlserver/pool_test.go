@@ -128,6 +128,9 @@ func (h handle) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []
 	h.p.exec(t, `UPDATE dbo.FileSegments SET RawPayload = @p1 WHERE FileSegmentId = @p2`, payload, segment.RowID)
 }
 
+// AddressTables implements catalogtest.ByHand.
+func (handle) AddressTables() []string { return catalogtest.SegmentTables }
+
 // AllowOldRows implements catalogtest.ByHand. The columns can be NULL.
 func (h handle) AllowOldRows(*testing.T) {}
 

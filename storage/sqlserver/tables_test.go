@@ -50,6 +50,9 @@ func (d doubled) Overwrite(t *testing.T, segment ingest.StoredSegment, payload [
 		payload, segment.RowID), &one)
 }
 
+// AddressTables implements catalogtest.ByHand.
+func (doubled) AddressTables() []string { return catalogtest.SegmentTables }
+
 // AllowOldRows implements catalogtest.ByHand.
 func (d doubled) AllowOldRows(t *testing.T) {
 	t.Helper()

@@ -41,6 +41,7 @@ type flaw struct {
 	replace func(s broken, ctx context.Context, digest digest, at address, p []byte) (address, error)
 	get     func(s broken, ctx context.Context, digest digest, at address, offset int64, into []byte) error
 	stat    func(s broken, ctx context.Context, digest digest, at address) (bool, error)
+	holds   func(s broken, ctx context.Context, digest digest, at address) (bool, error)
 	list    func(s broken, ctx context.Context) iter.Seq2[ingest.Object, error]
 	delete  func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error)
 	owner   func(s broken, ctx context.Context, claim string) (string, error)
@@ -72,6 +73,13 @@ func (b broken) Stat(ctx context.Context, digest digest, at address) (bool, erro
 		return b.stat(b, ctx, digest, at)
 	}
 	return b.Store.Stat(ctx, digest, at)
+}
+
+func (b broken) Holds(ctx context.Context, digest digest, at address) (bool, error) {
+	if b.holds != nil {
+		return b.holds(b, ctx, digest, at)
+	}
+	return b.Store.Holds(ctx, digest, at)
 }
 
 func (b broken) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
@@ -116,6 +124,12 @@ var flaws = map[string]struct {
 	want string
 	flaw func() flaw
 }{
+	"holds any address of its payloads": {"holds", func() flaw {
+		return flaw{holds: func(s broken, ctx context.Context, digest digest, at address) (bool, error) {
+			_, err := s.Store.Stat(ctx, digest, at)
+			return err == nil, nil
+		}}
+	}},
 	"keeps nothing": {"round_trip", func() flaw {
 		return flaw{put: func(_ broken, _ context.Context, _ ingest.Key, p []byte) (address, error) {
 			return address{URI: "x", Bytes: int64(len(p))}, nil

@@ -38,6 +38,11 @@ func (d Discard) Stat(ctx context.Context, digest ingest.Digest, address ingest.
 	return false, d.Get(ctx, digest, address, 0, nil)
 }
 
+// Holds reports that nothing is stored.
+func (Discard) Holds(ctx context.Context, _ ingest.Digest, _ ingest.Address) (bool, error) {
+	return false, ctx.Err()
+}
+
 // List yields nothing.
 func (Discard) List(context.Context) iter.Seq2[ingest.Object, error] {
 	return func(func(ingest.Object, error) bool) {}

@@ -11,7 +11,7 @@ var _ ingest.Store = (*Faulty)(nil)
 
 // Call is one call of the Hook of a Faulty store.
 type Call struct {
-	Verb   string        // "Owner", "Put", "Get", "Stat", "Replace", "List" or "Delete"
+	Verb   string        // "Owner", "Put", "Get", "Stat", "Holds", "Replace", "List" or "Delete"
 	Digest ingest.Digest // zero for Owner, List and Delete
 	// Done is false before the effect and true after it.
 	Done bool
@@ -76,6 +76,13 @@ func (f *Faulty) Get(ctx context.Context, digest ingest.Digest, address ingest.A
 func (f *Faulty) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
 	return around(ctx, f, Call{Verb: "Stat", Digest: digest}, func() (bool, error) {
 		return f.Store.Stat(ctx, digest, address)
+	})
+}
+
+// Holds satisfies ingest.Store.
+func (f *Faulty) Holds(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	return around(ctx, f, Call{Verb: "Holds", Digest: digest}, func() (bool, error) {
+		return f.Store.Holds(ctx, digest, address)
 	})
 }
 

@@ -191,6 +191,14 @@ func (m *Memory) Stat(ctx context.Context, digest ingest.Digest, address ingest.
 	return false, err
 }
 
+// Holds satisfies ingest.Store.
+func (m *Memory) Holds(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, there := m.stored[digest.String()]
+	return there && address.URI == memoryAddress(digest, nil).URI, ctx.Err()
+}
+
 // List satisfies ingest.Store.
 func (m *Memory) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 	return func(yield func(ingest.Object, error) bool) {

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
@@ -31,6 +32,7 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		"positions":      positions,
 		"missing":        missing,
 		"stat":           stat,
+		"holds":          holds,
 		"replace":        replace,
 		"cancelled":      cancelled,
 		"whole payloads": wholePayloads,
@@ -270,6 +272,33 @@ func missing(t *testing.T, s ingest.Store) {
 		}
 	}
 	wantPayload(t, s, ingest.Sum(there), address, there)
+}
+
+// holds checks Holds for the address of a payload, and for addresses of other stores and payloads.
+func holds(t *testing.T, s ingest.Store) {
+	digest, at := put(t, s, payload(5000, 23))
+	other, _ := put(t, s, payload(5000, 24))
+	check := func(what string, digest ingest.Digest, at ingest.Address, want bool) {
+		t.Helper()
+		if held, err := s.Holds(t.Context(), digest, at); held != want || err != nil {
+			t.Errorf("Holds of %s: %v, %v, want %v", what, held, err, want)
+		}
+	}
+	check("what was put", digest, at, true)
+	check("no address", digest, ingest.Address{Bytes: 5000}, false)
+	changed := at
+	changed.URI = "https://account.example/container/" + digest.String()
+	check("the URI of another store", digest, changed, false)
+	changed.URI = strings.ToUpper(at.URI)
+	check("a URI in other letters", digest, changed, false)
+	if at.Name == "" {
+		check("another payload", other, at, false)
+		check("a payload that is not there", ingest.Sum([]byte("absent")), at, false)
+		return
+	}
+	changed = at
+	changed.Name += "x"
+	check("another name", digest, changed, false)
 }
 
 // stat checks Stat for stored, missing, rewritten and damaged payloads.
