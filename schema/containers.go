@@ -22,7 +22,8 @@ type Filegroup struct {
 
 // selectContainers leaves out partitioned tables, whose data space is a partition scheme.
 const selectContainers = `/* ingest: containers */ SELECT t.name, c.name, g.name,
-	(SELECT COUNT(*) FROM sys.database_files AS f WHERE f.data_space_id = g.data_space_id AND f.type = 2 AND f.state = 0)
+	(SELECT COUNT(*) FROM sys.database_files AS f
+		WHERE f.data_space_id = g.data_space_id AND f.type = 2 AND f.state = 0)
 	FROM sys.tables AS t INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 		INNER JOIN sys.filegroups AS g ON g.data_space_id = t.filestream_data_space_id
 	WHERE t.schema_id = SCHEMA_ID(N'dbo') AND c.is_filestream = 1 AND (t.name = N'Atoms' AND c.name = N'Payload'

@@ -200,7 +200,8 @@ func (p *program) printMigrationProblem(b migrate.Problem) {
 	s := b.Segment
 	if p.json {
 		p.printJSON(map[string]any{"event": "refused", "model": b.File.Model, "file": b.File.Name, "tensor": s.Tensor,
-			"layer": s.Layer, "ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest, "reason": b.Reason.Error()})
+			"layer": s.Layer, "ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest,
+			"reason": b.Reason.Error()})
 		return
 	}
 	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s: %v\n", b.File.Model, inFile(b.File, s.Place()), b.Reason)

@@ -31,7 +31,8 @@ func oldRowsTo(t *testing.T, store string, flags ...string) {
 		`INSERT INTO Models (ModelName, ModelType) VALUES ('old', 'GGUF')`,
 		`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, QuantizationType)
 			VALUES (1, 0, 'a', 'F32'), (1, 1, 'b', 'Q8_0')`,
-		`INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
+		`INSERT INTO LayerTensorSegments
+				(LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload)
 			SELECT LayerId, 0, 0, 1, QuantizationType, randomblob(100000 * (1 + LayerIdx)) FROM ModelLayers`) {
 		s.Exec(s.Server, statement)
 	}

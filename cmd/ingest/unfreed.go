@@ -17,8 +17,8 @@ func (p *program) printUnfreed(u ingest.Unfreed) {
 	}
 	p.printf("space not freed yet: %s\n", u.Why)
 	for _, c := range u.Collected {
-		p.printf("  the garbage collector deleted %s in %s; %d marked for a later pass, %d not processed: they wait for "+
-			"a checkpoint, a log backup or the end of a transaction\n",
+		p.printf("  the garbage collector deleted %s in %s; %d marked for a later pass, %d not processed: they wait "+
+			"for a checkpoint, a log backup or the end of a transaction\n",
 			plural(int(c.Deleted), "file"), ingest.Printable(c.Container), c.Marked, c.Unprocessed)
 	}
 	if refused != "" {

@@ -171,7 +171,8 @@ var atomMergeTests = []test{
 
 // atomRowMergeTests need the column Payload.
 var atomRowMergeTests = []test{
-	{name: "a registered model's atom that is merged with another program's stays", run: func(t *testing.T, db Database) {
+	{name: "a registered model's atom that is merged with another program's stays", run: func(t *testing.T,
+		db Database) {
 		r := start(t, db(t), "/a")
 		s := small("/m", "content", ingest.Weights)
 		id := r.register(newWork("m", s))

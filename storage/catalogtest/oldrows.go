@@ -16,8 +16,8 @@ func (r *run) oldModel(layers ...[]string) ingest.ModelID {
 	r.exec(`INSERT INTO Models (ModelName, ModelType) VALUES ('old', 'GGUF')`)
 	id := hand.Count(r.T, `SELECT MAX(ModelId) FROM Models`)
 	for i, payloads := range slices.Backward(layers) {
-		r.exec(`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, QuantizationType) VALUES (@p1, @p2, 'blk', 'F32')`,
-			id, int64(i))
+		r.exec(`INSERT INTO ModelLayers (ModelId, LayerIdx, LayerName, QuantizationType)
+			VALUES (@p1, @p2, 'blk', 'F32')`, id, int64(i))
 		for ordinal, p := range payloads {
 			r.exec(`INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType,
 				RawPayload) SELECT MAX(LayerId), @p1, 0, 1, 'F32', @p2 FROM ModelLayers`, int64(ordinal), []byte(p))

@@ -173,8 +173,8 @@ var removalTests = []test{
 		_, err = r.Removal(t.Context(), 4711)
 		wantIs(t, err, ingest.ErrNotFound)
 	}},
-	{name: "the copies of a registered model's files are freed with the model that took them over", run: func(t *testing.T,
-		db Database) {
+	{name: "copies of a registered model's files are freed with the model that took them over", run: func(
+		t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)) // the template is one segment
 		old := r.register(w)

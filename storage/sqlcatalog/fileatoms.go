@@ -19,7 +19,8 @@ const (
 // RecordedBytes are not its ByteSize.
 const fileAtomColumns = ` a.AtomId, a.ContentHash, a.Modality, COALESCE(a.Subtype, ''), COALESCE(a.SourceType, ''),
 	{read a.SourceUri}, {readjsononly a.Metadata ` + maxMetadata + `}, {jsonbytes a.Metadata},
-	{read a.PayloadLocator}, {haspayload a}, {payloadbytes a}, COALESCE(a.ByteSize, 0), {addressonly a}, CASE WHEN EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
+	{read a.PayloadLocator}, {haspayload a}, {payloadbytes a}, COALESCE(a.ByteSize, 0), {addressonly a},
+	CASE WHEN EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
 		INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId WHERE f.FileAtomId = a.AtomId
 		AND f.RecordedBytes = f.ByteSize AND ` + isComplete + `) THEN 1 ELSE 0 END,
 	{time a.CreatedAt} FROM dbo.Atoms AS a `

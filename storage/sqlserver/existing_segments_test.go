@@ -17,7 +17,8 @@ func moveOldSegments(t *testing.T, c *Catalog, model ingest.ModelID, inRow bool)
 	}
 	moves := 0
 	for s, err := range c.TensorSegments(t.Context(), model) {
-		if err != nil || s.Ordinal != moves || !s.Digest.IsZero() || s.InRow != inRow || inRow != (s.Address.URI == "") {
+		if err != nil || s.Ordinal != moves || !s.Digest.IsZero() || s.InRow != inRow ||
+			inRow != (s.Address.URI == "") {
 			t.Errorf("an old segment is %+v, %v", s, err)
 			continue
 		}

@@ -69,11 +69,13 @@ func TestContainers(t *testing.T) {
 	tables.New(t, srv, t.TempDir())
 	srv.Handle("/* ingest: containers */", func(*tdstest.Request) (tdstest.Result, error) {
 		return tdstest.Rows("a nvarchar(128), b nvarchar(128), c nvarchar(128), d int",
-			[]any{"FileSegments", "RawPayload", "Se]gments", 2}, []any{"LayerTensorSegments", "RawPayload", "Se]gments", 2},
+			[]any{"FileSegments", "RawPayload", "Se]gments", 2},
+			[]any{"LayerTensorSegments", "RawPayload", "Se]gments", 2},
 			[]any{"Atoms", "Payload", "Whole", 1}), nil
 	})
 	srv.Handle("/* ingest: container-files */", func(req *tdstest.Request) (tdstest.Result, error) {
-		for part, files := range map[string]int64{"dbo.[FileSegments] WITH (READUNCOMMITTED)\n\tWHERE [RawPayload] IS": 1,
+		for part, files := range map[string]int64{
+			"dbo.[FileSegments] WITH (READUNCOMMITTED)\n\tWHERE [RawPayload] IS":        1,
 			"dbo.[LayerTensorSegments] WITH (READUNCOMMITTED)\n\tWHERE [RawPayload] IS": 599_998,
 			"dbo.[Atoms] WITH (READUNCOMMITTED)\n\tWHERE [Payload] IS":                  300_001} {
 			if strings.Contains(req.SQL, part) {
