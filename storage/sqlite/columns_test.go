@@ -93,7 +93,8 @@ func TestStatementsCompareTheAtom(t *testing.T) {
 		for locator, want := range map[any]int64{"p": 1, "P": 0, "": 0, nil: 0} {
 			change(locator, same, want)
 		}
-		for _, other := range []ingest.Address{{}, {URI: uri}, {URI: uri, Name: "C"}, {URI: "https://a/b/C", Name: name}} {
+		for _, other := range []ingest.Address{{}, {URI: uri}, {URI: uri, Name: "C"},
+			{URI: "https://a/b/C", Name: name}} {
 			change("p", other, 0)
 		}
 	}
