@@ -290,6 +290,11 @@ func TestLocators(t *testing.T) {
 			if sum := e.event("summary"); count(sum, "moved") != 0 || count(sum, "there") != 6*times+2 {
 				t.Errorf("again: %v", sum)
 			}
+			r.back(6*times + 1)
+			e = r.run(r.migrate()...)
+			if sum := e.event("summary"); count(sum, "moved") != 6*times+1 || number(sum, "corrected") != 0 {
+				t.Errorf("after --back: %v\n%s", sum, e.stderr)
+			}
 			e = r.run(r.migrate("--clear-locators")...)
 			if sum := e.event("summary"); count(sum, "cleared") != 6*times+1 {
 				t.Errorf("cleared: %v\n%s", sum, e.stderr)
@@ -300,6 +305,19 @@ func TestLocators(t *testing.T) {
 			}
 		})
 	}
+}
+
+// back puts so many rows back to having only a path.
+func (r *registry) back(rows int64) {
+	r.Helper()
+	e := r.run("migrate", "locators", "--back", "--root", r.folder, "--map", `D:\Models\=`+r.folder+"/")
+	if sum := e.event("summary"); e.code != 0 || count(sum, "back") != rows || number(sum, "failed") != 0 {
+		r.Errorf("--back: exit code %d, %v\n%s", e.code, sum, e.stderr)
+	}
+	if left := r.query(`SELECT count(*) FROM Atoms WHERE Payload IS NOT NULL OR BlobUri IS NOT NULL`); left != 0 {
+		r.Errorf("%d rows have a copy after --back", left)
+	}
+	r.lost()
 }
 
 // content reads a file.

@@ -46,7 +46,7 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 func (r *locatorRun) withdraw(ctx context.Context, job ingest.Lease, atom ingest.FileAtom, damage error) error {
 	damage = fmt.Errorf("the copy is damaged or missing; the path was not cleared: %w", damage)
 	if err := r.checkFile(ctx, atom, atom.Locator); err != nil {
-		return fmt.Errorf("%w; nor is the file at its path intact: %w", damage, err)
+		return fmt.Errorf("%w; the file at its path cannot replace it: %w", damage, err)
 	}
 	if err := r.restore(ctx, job, atom, atom.Locator); err != nil {
 		return fmt.Errorf("%w; the copy was not removed from the row: %w", damage, err)

@@ -191,7 +191,7 @@ func TestDamagedCopyStaysWithoutTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := w.atom(a.ID)
-		w.refused(w.run(true), "nor is the file at its path intact")
+		w.refused(w.run(true), "the file at its path cannot replace it")
 		if now := w.atom(a.ID); now.InRow != before.InRow || now.Address != before.Address || now.Locator != a.Locator {
 			t.Errorf("%+v, want %+v", now, before)
 		}
