@@ -30,6 +30,9 @@ func (r *Reader) Each(ctx context.Context, file ingest.StoredFile, do Selection)
 	p.want, p.writes = do.Want, file.ID == 0
 	p.fetch = func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 		f := r.read(ctx, s, into)
+		if !p.writes { // Work may take long
+			p.releaseCopies(&f)
+		}
 		if !s.Digest.IsZero() {
 			f.hash(nil)
 			f.err = f.damage()

@@ -63,6 +63,8 @@ type fetched struct {
 	payload []byte
 	sum     ingest.Digest // of payload, once it is hashed
 	err     error         // why there is no payload
+	// released is set if the reservation for the driver's copies has ended.
+	released bool
 	// The following are set by Verify.
 	verified  bool                   // the store or the server confirmed the digest; nothing was read
 	rewritten *ingest.RewrittenError // the payload was overwritten since its row was recorded
@@ -222,9 +224,17 @@ func (p *pass) fetchOne(ctx context.Context, s ingest.StoredSegment, into []byte
 	f := p.fetch(ctx, s, into)
 	f.buffer = into
 	if into != nil && !p.writes {
-		p.lease.Release(p.copies(s))
+		p.releaseCopies(&f)
 	}
 	return f
+}
+
+// releaseCopies ends the reservation for the driver's copies.
+func (p *pass) releaseCopies(f *fetched) {
+	if !f.released {
+		p.lease.Release(p.copies(f.StoredSegment))
+		f.released = true
+	}
 }
 
 func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
