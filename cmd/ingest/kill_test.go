@@ -30,8 +30,8 @@ type killer struct {
 	wasted    []int64       // bytes read by killed runs and not recorded by them
 }
 
-// newKiller logs the seed of its random delays. INGEST_TEST_SEED repeats them.
-func newKiller(t *testing.T, s sources, inRows bool) *killer {
+// seedOf returns the seed of random delays, and logs it. INGEST_TEST_SEED repeats them.
+func seedOf(t testing.TB) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("INGEST_TEST_SEED"); text != "" {
 		var err error
@@ -40,8 +40,12 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 		}
 	}
 	t.Logf("INGEST_TEST_SEED=%d", seed)
+	return seed
+}
+
+func newKiller(t *testing.T, s sources, inRows bool) *killer {
 	return &killer{box: newBox(t, filepath.Join(t.TempDir(), "home"), inRows), sources: s,
-		random: rand.New(rand.NewPCG(seed, 1)), maxDelay: 1500 * time.Millisecond}
+		random: rand.New(rand.NewPCG(seedOf(t), 1)), maxDelay: 1500 * time.Millisecond}
 }
 
 // models returns the command to kill.

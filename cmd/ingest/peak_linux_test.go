@@ -81,7 +81,7 @@ func TestPeakMemoryOfLocators(t *testing.T) {
 		if to == "" {
 			continue // other tests report that Azurite is missing
 		}
-		r := newRegistry(t, to)
+		r := newRegistry(t, to, nil)
 		name, _ := r.file("sparse", 100)
 		path := filepath.Join(r.folder, name)
 		if err := os.Truncate(path, bytes); err != nil {
@@ -91,8 +91,7 @@ func TestPeakMemoryOfLocators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.good[digest] = true
-		r.row(pathHash(path), "model", path, nil)
+		r.add(&content{digest, moves, []*otherAtom{{hash: pathHash(path), modality: "model", locator: path}}})
 		for _, more := range []string{"--read-back", "--clear-locators"} {
 			args := r.migrate(more)
 			peak := r.peak(args...)

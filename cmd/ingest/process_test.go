@@ -24,6 +24,37 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 	return c
 }
 
+// running is a process that runs beside the test.
+type running struct {
+	*exec.Cmd
+	ended chan struct{}
+}
+
+// beside starts the program.
+func (b box) beside(args ...string) *running {
+	b.Helper()
+	p := &running{b.command(args...), make(chan struct{})}
+	if err := p.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { p.Process.Kill() }) // most have ended long before
+	go func() {
+		p.Wait() // the code says how it ended
+		close(p.ended)
+	}()
+	return p
+}
+
+// over reports whether the process has ended.
+func (p *running) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // partialFiles counts the partially recorded files.
 const partialFiles = `SELECT count(*) FROM ModelFiles WHERE RecordedBytes > 0 AND RecordedBytes < ByteSize`
 
