@@ -27,6 +27,7 @@ type killer struct {
 	midRun    int           // of kills: the run had recorded a batch
 	unchecked int           // of kills: the next run started without an audit before it
 	others    int           // kills of gc and export
+	killed    int           // ID of the last process
 	wasted    []int64       // bytes read by killed runs and not recorded by them
 }
 
@@ -94,6 +95,7 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 	if err := c.Start(); err != nil {
 		k.Fatal(err)
 	}
+	k.killed = c.Process.Pid
 	waited := make(chan error, 1)
 	go func() { waited <- c.Wait() }()
 	select {

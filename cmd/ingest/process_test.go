@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -53,6 +54,16 @@ func (p *running) over() bool {
 	default:
 		return false
 	}
+}
+
+// hadLease reports whether a process that was killed had the lease of a job.
+func (b box) hadLease(process int) (had bool) {
+	b.Helper()
+	b.outside(func(o *outside) {
+		had = o.number(`SELECT COUNT(*) FROM dbo.IngestionJobs WHERE Status = N'open' AND LeaseHolder LIKE @p1`,
+			fmt.Sprintf(`%%"process":%d,%%`, process)) > 0
+	})
+	return had
 }
 
 // partialFiles counts the partially recorded files.

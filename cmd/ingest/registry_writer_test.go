@@ -116,8 +116,7 @@ func (r *registry) insertTwin(o *outside) {
 // respell changes the path of a row to another path of the same file.
 func (r *registry) respell(o *outside) {
 	c, a := r.single()
-	if c == nil || a.hash != c.digest && !strings.Contains(a.metadata, "file_path") || len(a.locator) > 400 ||
-		!strings.HasPrefix(a.locator, r.folder) {
+	if c == nil || a.hash == pathHash(a.locator) || len(a.locator) > 400 || !strings.HasPrefix(a.locator, r.folder) {
 		return
 	}
 	path := strings.Replace(a.locator, "/models/", "/models/./", 1)

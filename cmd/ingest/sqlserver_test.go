@@ -224,7 +224,7 @@ func TestLocatorsOnSQLServer(t *testing.T) {
 				s.createAtoms(t, edition)
 				r := newRegistry(t, to, s)
 				r.plain = edition != "filestream"
-				r.migrateAll(5)
+				r.migrateAll(2)
 			})
 		}
 	}
