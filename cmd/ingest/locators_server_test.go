@@ -10,6 +10,9 @@ import (
 
 // TestLocatorsOnServer is TestLocators on the double of SQL Server, with both editions of Atoms.
 func TestLocatorsOnServer(t *testing.T) {
+	if rerunWithoutRace(t) {
+		return
+	}
 	for _, to := range targets() {
 		for _, plain := range []bool{false, true} {
 			t.Run(fmt.Sprint(filepath.Base(to), " plain ", plain), func(t *testing.T) {

@@ -22,6 +22,9 @@ func targets() []string {
 // TestLocators migrates a database of another program to each target, clears it, and migrates the
 // segments back.
 func TestLocators(t *testing.T) {
+	if rerunWithoutRace(t) {
+		return
+	}
 	for _, to := range targets() {
 		t.Run(filepath.Base(to), func(t *testing.T) {
 			newRegistry(t, to, nil).migrateAll(15)

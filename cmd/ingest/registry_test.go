@@ -134,6 +134,21 @@ func (r *registry) file(name string, bytes int) (string, ingest.Digest) {
 	return name, digest
 }
 
+// sparse creates a file of zeros after its name.
+func (r *registry) sparse(name string, bytes int64) (path string, digest ingest.Digest) {
+	r.Helper()
+	path = r.write(name, []byte(name))
+	err := os.Truncate(path, bytes)
+	if err == nil {
+		digest, _, err = digestOf(path)
+	}
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.files[digest] = path
+	return path, digest
+}
+
 // local and windows return the path of a file, on this machine and on the one that registered it.
 func (r *registry) local(name string) string {
 	return filepath.Join(r.folder, filepath.FromSlash(name))

@@ -217,6 +217,10 @@ func (s *server) createAtoms(t testing.TB, edition string) {
 
 // TestLocatorsOnSQLServer is TestLocators on a server, with all editions of Atoms.
 func TestLocatorsOnSQLServer(t *testing.T) {
+	serverAddress(t)
+	if rerunWithoutRace(t) {
+		return
+	}
 	for _, to := range targets() {
 		for edition := range editions {
 			t.Run(filepath.Base(to)+" "+edition, func(t *testing.T) {
