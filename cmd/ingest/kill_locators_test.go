@@ -20,7 +20,7 @@ func TestKillLocators(t *testing.T) {
 	}
 	for _, to := range targets() {
 		t.Run(filepath.Base(to), func(t *testing.T) {
-			newLocatorKiller(newRegistry(t, to, nil)).run(killsOf(t, 14, 4))
+			newLocatorKiller(newRegistry(t, to)).run(killsOf(t, 14, 4))
 		})
 	}
 }
@@ -35,7 +35,7 @@ func TestKillLocatorsSQLServer(t *testing.T) {
 		t.Run(to, func(t *testing.T) {
 			s := newServer(t)
 			s.createAtoms(t, edition)
-			r := newRegistry(t, to, s)
+			r := newRegistryOn(t, s, to)
 			r.plain = edition == "plain"
 			newLocatorKiller(r).run(killsOf(t, 8, 2))
 		})

@@ -40,16 +40,15 @@ func testKillMigration(t *testing.T, inBlobs bool) {
 	kills := killsOf(t, 30, 6)
 	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
 		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": smallTensors(1500)})
-	k := &segmentKiller{killer: newKiller(t, s, false), payloads: map[ingest.Digest][]byte{}}
+	k := &segmentKiller{killer: newKiller(t, s, false), payloads: map[ingest.Digest][]byte{},
+		undigested: map[string]ingest.Digest{}}
 	if inBlobs {
 		k.blobs = &blobs{account: azurite(t)}
 	}
 	k.reset()
 	k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
-	k.outside(func(o *outside) {
-		o.exec(`CREATE TABLE dbo.TensorAtoms (TensorAtomId bigint IDENTITY(1,1) PRIMARY KEY,
-			AtomId bigint NOT NULL REFERENCES dbo.Atoms (AtomId))`)
-	})
+	k.exec(`CREATE TABLE dbo.TensorAtoms (TensorAtomId bigint IDENTITY(1,1) PRIMARY KEY,
+		AtomId bigint NOT NULL REFERENCES dbo.Atoms (AtomId))`)
 	k.sources()
 	begun := time.Now()
 	k.must("migrate", "segments", "--to", k.storeAddress(), "--dry-run")
@@ -79,6 +78,7 @@ type segmentKiller struct {
 	*killer
 	amid, gcs, wrote int
 	payloads         map[ingest.Digest][]byte // for another program
+	undigested       map[string]ingest.Digest // digests of payloads whose rows had none
 }
 
 // killMigrations kills a few migrations in a row. Each continues the previous one.
@@ -163,11 +163,18 @@ func (k *segmentKiller) sources() {
 		o.each(func(v []any) {
 			digest, uri := digestIn(v[2]), textOf(v[3])
 			payload, _ := v[4].([]byte)
+			row := fmt.Sprint(v[0], v[1])
+			if v[2] == nil { // a row of another program
+				digest = ingest.Sum(payload)
+				k.undigested[row] = digest
+			} else if was, known := k.undigested[row]; known && was != digest {
+				k.Errorf("%s has the digest %s, and its payload had %s", row, digest, was)
+			}
 			switch {
 			case len(payload) == 0 && uri == "":
-				k.Errorf("%s %d has neither a payload nor an address", v[0], v[1])
+				k.Errorf("%s has neither a payload nor an address", row)
 			case len(payload) > 0 && ingest.Sum(payload) != digest:
-				k.Errorf("%s %d has another payload", v[0], v[1])
+				k.Errorf("%s has another payload", row)
 			case len(payload) > 0:
 				k.payloads[digest] = payload
 			}
@@ -180,12 +187,12 @@ func (k *segmentKiller) sources() {
 				copies[digest] = err
 			}
 			if err != nil {
-				k.Errorf("%s %d refers to %s: %v", v[0], v[1], uri, err)
+				k.Errorf("%s refers to %s: %v", row, uri, err)
 			}
-		}, `SELECT N'tensor segment', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
-			FROM dbo.LayerTensorSegments AS s INNER JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
-			UNION ALL SELECT N'file segment', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
-			FROM dbo.FileSegments AS s INNER JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId`)
+		}, `SELECT N'tensor segment ', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
+			FROM dbo.LayerTensorSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
+			UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
+			FROM dbo.FileSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId`)
 	})
 }
 

@@ -34,7 +34,7 @@ func TestLocatorsChanged(t *testing.T) {
 		"deleted":  {"", nil, exitSomeRefused, exitDone, false},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r := newRegistry(t, "dir", nil)
+			r := newRegistry(t, "dir")
 			path, digest := r.sparse("sparse", 64<<20)
 			if err := os.Link(path, path+"2"); err != nil {
 				t.Fatal(err)
@@ -48,16 +48,14 @@ func TestLocatorsChanged(t *testing.T) {
 			if p.over() || r.rows()[a.id].hasCopy() {
 				t.Fatal("the program was not suspended while it read the file")
 			}
-			r.outside(func(o *outside) {
-				switch value := change.value; {
-				case change.set == "":
-					o.exec(`DELETE FROM dbo.Atoms WHERE AtomId = @p1`, a.id)
-				case value == "2":
-					o.exec(`UPDATE dbo.Atoms SET `+change.set+` WHERE AtomId = @p1`, a.id, path+"2")
-				default:
-					o.exec(`UPDATE dbo.Atoms SET `+change.set+` WHERE AtomId = @p1`, a.id, value)
-				}
-			})
+			switch value := change.value; {
+			case change.set == "":
+				r.exec(`DELETE FROM dbo.Atoms WHERE AtomId = @p1`, a.id)
+			case value == "2":
+				r.exec(`UPDATE dbo.Atoms SET `+change.set+` WHERE AtomId = @p1`, a.id, path+"2")
+			default:
+				r.exec(`UPDATE dbo.Atoms SET `+change.set+` WHERE AtomId = @p1`, a.id, value)
+			}
 			left := r.rows()
 			p.Process.Signal(syscall.SIGCONT)
 			<-p.ended

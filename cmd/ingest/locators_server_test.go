@@ -18,7 +18,7 @@ func TestLocatorsOnServer(t *testing.T) {
 			t.Run(fmt.Sprint(filepath.Base(to), " plain ", plain), func(t *testing.T) {
 				s := newServerDouble(t)
 				s.PlainAtoms = plain
-				r := newRegistry(t, to, s)
+				r := newRegistryOn(t, s, to)
 				r.plain = plain
 				r.migrateAll(2)
 			})

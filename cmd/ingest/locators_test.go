@@ -27,7 +27,7 @@ func TestLocators(t *testing.T) {
 	}
 	for _, to := range targets() {
 		t.Run(filepath.Base(to), func(t *testing.T) {
-			newRegistry(t, to, nil).migrateAll(15)
+			newRegistry(t, to).migrateAll(15)
 		})
 	}
 }

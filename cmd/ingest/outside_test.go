@@ -129,6 +129,12 @@ func (b box) outside(do func(*outside)) {
 	}
 }
 
+// exec executes one statement as another program.
+func (b box) exec(statement string, args ...any) {
+	b.Helper()
+	b.outside(func(o *outside) { o.exec(statement, args...) })
+}
+
 // The values of a row, as SQLite and SQL Server return them.
 
 func textOf(value any) string {

@@ -81,7 +81,7 @@ func TestPeakMemoryOfLocators(t *testing.T) {
 		if to == "" {
 			continue // other tests report that Azurite is missing
 		}
-		r := newRegistry(t, to, nil)
+		r := newRegistry(t, to)
 		path, digest := r.sparse("sparse", bytes)
 		r.add(&content{digest, moves, []*otherAtom{{hash: pathHash(path), modality: "model", locator: path}}})
 		for _, more := range []string{"--read-back", "--clear-locators"} {

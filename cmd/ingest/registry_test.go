@@ -65,9 +65,11 @@ type otherAtom struct {
 	jobs, layers, tensors, embeddings, ownCount int64 // rows that refer to it, and its ReferenceCount
 }
 
-// newRegistry creates an empty registry. to is row, dir, or an account of blobs. Without a database,
-// it is a SQLite file.
-func newRegistry(t testing.TB, to string, server database) *registry {
+// newRegistry creates an empty registry in SQLite. to is row, dir, or an account of blobs.
+func newRegistry(t testing.TB, to string) *registry { return newRegistryOn(t, nil, to) }
+
+// newRegistryOn creates an empty registry on a server, or in SQLite if that is nil.
+func newRegistryOn(t testing.TB, server database, to string) *registry {
 	folder := t.TempDir()
 	r := &registry{box: newBox(t, filepath.Join(folder, "data"), true), folder: filepath.Join(folder, "models"),
 		to: to, random: mathrand.New(mathrand.NewPCG(1, 2)), paths: map[string]ingest.Digest{},

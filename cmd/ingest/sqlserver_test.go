@@ -226,7 +226,7 @@ func TestLocatorsOnSQLServer(t *testing.T) {
 			t.Run(filepath.Base(to)+" "+edition, func(t *testing.T) {
 				s := newServer(t)
 				s.createAtoms(t, edition)
-				r := newRegistry(t, to, s)
+				r := newRegistryOn(t, s, to)
 				r.plain = edition != "filestream"
 				r.migrateAll(2)
 			})
