@@ -46,16 +46,17 @@ type locatorKiller struct {
 	*registry
 	random *rand.Rand // r.random is the writer's
 	kills  int
-	amid   int // kills of a process that had a lease
-	rounds int // all rows were migrated
-	gcs    int // runs of gc that were not refused because of a migration
+	amid   int  // kills of a process that had a lease
+	rounds int  // all rows were migrated
+	undoes bool // some of the processes migrate back
+	gcs    int  // runs of gc that were not refused because of a migration
 }
 
 func newLocatorKiller(r *registry) *locatorKiller {
 	r.fill(5, 600<<10)
 	r.most = len(r.contents) + 50
 	r.run(r.migrate("--limit", "1")...) // creates the store, without which gc fails
-	return &locatorKiller{registry: r, random: rand.New(rand.NewPCG(seedOf(r.TB), 1))}
+	return &locatorKiller{registry: r, random: rand.New(rand.NewPCG(seedOf(r.TB), 1)), undoes: r.canUndo()}
 }
 
 func (k *locatorKiller) clearing() []string { return k.migrate("--clear-locators") }
@@ -125,7 +126,12 @@ func (k *locatorKiller) collected(p *running) {
 // kill starts a migration and the other program, and kills the migration after a random time.
 func (k *locatorKiller) kill() {
 	k.Helper()
-	p := k.beside(k.clearing()...)
+	back := k.undoes && k.random.IntN(4) == 0
+	args := k.clearing()
+	if back {
+		args = k.undoing()
+	}
+	p := k.beside(args...)
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() { k.writeUntil(stop) })
@@ -140,9 +146,14 @@ func (k *locatorKiller) kill() {
 	if err := k.database().drain(k.Context(), p.Process.Pid); err != nil {
 		k.Error(err)
 	}
-	if p.ProcessState.Exited() { // before it was killed
-		k.migrated(p)
-	} else {
+	switch {
+	case !p.ProcessState.Exited():
 		k.kills++
+	case !back: // it ended before it was killed
+		k.migrated(p)
+	default: // rows without a path keep their copies
+		if e := k.result(p.Cmd); e.code != exitDone && e.code != exitSomeRefused {
+			k.Errorf("migrate --back: exit code %d\n%s", e.code, e.stderr)
+		}
 	}
 }

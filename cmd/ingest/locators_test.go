@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -93,6 +95,8 @@ func (r *registry) migrateAll(times int) {
 	r.same(before, r.ask(true))
 	r.verify()
 
+	r.undo(before)
+
 	if sum := r.run(r.migrate("--read-back")...).event("summary"); count(sum, "moved")+count(sum, "linked") != 0 {
 		r.Errorf("again: %v", sum)
 	}
@@ -113,6 +117,49 @@ func (r *registry) migrateAll(times int) {
 			r.Errorf("%s: exported with another SHA-256", path)
 		}
 	}
+}
+
+// canUndo reports whether the program has a way back for locators.
+func (r *registry) canUndo() bool {
+	help, err := exec.Command(r.program, "migrate", "locators", "--help").Output()
+	if err != nil {
+		r.Fatal(err)
+	}
+	return strings.Contains(string(help), "--back ")
+}
+
+func (r *registry) undoing() []string {
+	return []string{"migrate", "locators", "--back", "--root", r.folder, "--map", `D:\Models\=` + r.folder + "/"}
+}
+
+// undo moves the files back to having only paths, and migrates them again.
+func (r *registry) undo(before map[string]string) {
+	r.Helper()
+	if !r.canUndo() {
+		return
+	}
+	if sum := r.must(r.undoing()...).event("summary"); count(sum, "back") != r.copies() {
+		r.Errorf("--back: %v, want %d", sum, r.copies())
+	}
+	r.check()
+	for id, a := range r.rows() {
+		if a.hasCopy() {
+			r.Errorf("atom %d has a copy after --back", id)
+		}
+	}
+	r.same(before, r.ask(true))
+	r.must("gc", "--yes", "--store", r.to, "--older-than", "0s")
+	for _, c := range r.contents {
+		if c.fate == has {
+			c.fate = moves
+		}
+	}
+	if sum := r.run(r.migrate()...).event("summary"); count(sum, "moved") != r.copies() || number(sum, "corrected") != 0 {
+		r.Errorf("after --back: %v, want %d", sum, r.copies())
+	}
+	r.final(false)
+	r.same(before, r.ask(true))
+	r.verify()
 }
 
 // migrateSegments moves the segments of models to the store and back.

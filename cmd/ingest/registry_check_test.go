@@ -39,7 +39,7 @@ func (r *registry) check() map[ingest.Digest]state {
 			switch {
 			case a.hasCopy() && a.hash == c.digest:
 				copies++
-			case c.fate == moves && r.paths[a.locator] == c.digest:
+			case r.paths[a.locator] == c.digest && (c.fate == moves || c.fate == has):
 				paths++
 			}
 			if a.locator == "" {
@@ -54,7 +54,7 @@ func (r *registry) check() map[ingest.Digest]state {
 			r.Errorf("the rows %v are lost", ids(c.rows))
 		case copies > 1:
 			r.Errorf("of the rows %v, %d have a copy", ids(c.rows), copies)
-		case c.fate == moves && copies+paths == 0:
+		case (c.fate == moves || c.fate == has) && copies+paths == 0:
 			r.Errorf("the rows %v have neither a path nor a copy: %+v, %+v", ids(c.rows), c.rows[0], rows[c.rows[0].id])
 		case c.fate == stays || c.fate == untouched:
 			for _, was := range c.rows {

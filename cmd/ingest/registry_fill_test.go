@@ -210,7 +210,7 @@ func (r *registry) add(contents ...*content) {
 	var rows []*otherAtom
 	for _, c := range contents {
 		for _, a := range c.rows {
-			if c.fate == moves && a.locator != "" {
+			if (c.fate == moves || c.fate == has) && a.locator != "" {
 				r.paths[a.locator] = c.digest
 			}
 		}
