@@ -127,9 +127,12 @@ func (k *locatorKiller) collected(p *running) {
 func (k *locatorKiller) kill() {
 	k.Helper()
 	back := k.undoes && k.random.IntN(4) == 0
-	args := k.clearing()
-	if back {
+	args := k.migrate()
+	switch {
+	case back:
 		args = k.undoing()
+	case k.random.IntN(2) == 0:
+		args = k.clearing()
 	}
 	p := k.beside(args...)
 	stop := make(chan struct{})

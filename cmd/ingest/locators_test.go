@@ -182,13 +182,15 @@ func (r *registry) migrateSegments(before map[string]string) {
 	r.verify()
 }
 
-// verify checks that the program finds each payload.
+// verify checks that gc deletes no payload, and that the program finds each.
 func (r *registry) verify() {
 	r.Helper()
+	if removed := r.must("gc", "--yes", "--store", r.to, "--older-than", "0s").event("removed"); removed != nil {
+		r.Errorf("gc: %v", removed)
+	}
 	if e := r.must("verify", "--store", r.to); number(e.event("summary"), "files") != r.copies() {
 		r.Errorf("verify: %v, want %d files", e.event("summary"), r.copies())
 	}
-	r.must("gc", "--store", r.to)
 }
 
 // copies is the number of contents of which a row has a copy after the migration.
