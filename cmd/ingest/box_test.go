@@ -33,9 +33,10 @@ type box struct {
 type database interface {
 	env() []string // tells the program where the database is
 	open(context.Context) (catalogue, error)
-	clear() error                                 // deletes all rows
-	version() string                              // changes with each commit
-	drain(ctx context.Context, process int) error // waits until the work of a killed process has ended
+	outside(context.Context, func(*outside)) error // runs a transaction of another program
+	clear() error                                  // deletes all rows
+	version() string                               // changes with each commit
+	drain(ctx context.Context, process int) error  // waits until the work of a killed process has ended
 }
 
 // catalogue is an open catalogue that a test can check.

@@ -70,7 +70,7 @@ func unzip(t *testing.T, archive, folder string) {
 	}
 }
 
-func fileSum(t *testing.T, path string) [sha256.Size]byte {
+func fileSum(t testing.TB, path string) [sha256.Size]byte {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -3,177 +3,159 @@
 package main
 
 import (
-	"database/sql"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// TestKillLocators kills migrations of locators at random moments, while a second process migrates
-// and another one changes rows. INGEST_TEST_KILLS is the number of kills for each target.
+// TestKillLocators kills migrations of locators at random moments, while a second process migrates,
+// gc runs, and another program changes, inserts and deletes rows. INGEST_TEST_KILLS is the number of
+// kills for each target.
 func TestKillLocators(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
 	}
-	kills := 14
-	if testing.Short() {
-		kills = 4
-	}
-	if text := os.Getenv("INGEST_TEST_KILLS"); text != "" {
-		var err error
-		if kills, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, to := range []string{"dir", inRows, os.Getenv("INGEST_TEST_AZURITE")} {
-		if to == "" {
-			continue // other tests report that Azurite is missing
-		}
+	for _, to := range targets() {
 		t.Run(filepath.Base(to), func(t *testing.T) {
-			r := newRegistry(t, to)
-			r.fill(8, 1<<20)
-			k := &locatorKiller{registry: r, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))}
-			k.run(kills)
+			newLocatorKiller(newRegistry(t, to)).run(killsOf(t, 14, 4))
+		})
+	}
+}
+
+// TestKillLocatorsSQLServer is TestKillLocators on a server.
+func TestKillLocatorsSQLServer(t *testing.T) {
+	serverAddress(t)
+	if rerunWithoutRace(t) {
+		return
+	}
+	for to, edition := range map[string]string{inRows: "filestream", "dir": "plain"} {
+		t.Run(to, func(t *testing.T) {
+			s := newServer(t)
+			s.createAtoms(t, edition)
+			r := newRegistryOn(t, s, to)
+			r.plain = edition == "plain"
+			newLocatorKiller(r).run(killsOf(t, 8, 2))
 		})
 	}
 }
 
 type locatorKiller struct {
 	*registry
-	random *rand.Rand
+	random *rand.Rand // r.random is the writer's
 	kills  int
-	during int // kills after some of the rows had changed
-	added  int
+	amid   int // kills of a process that had a lease
+	rounds int // all rows were migrated
+	gcs    int // runs of gc that were not refused because of a migration
 }
 
-// run kills until there are enough kills. When all rows are migrated, it removes their copies.
+func newLocatorKiller(r *registry) *locatorKiller {
+	r.fill(5, 600<<10)
+	r.most = len(r.contents) + 50
+	r.run(r.migrate("--limit", "1")...) // creates the store, without which gc fails
+	return &locatorKiller{registry: r, random: rand.New(rand.NewPCG(seedOf(r.TB), 1))}
+}
+
+func (k *locatorKiller) clearing() []string { return k.migrate("--clear-locators") }
+
+func (k *locatorKiller) collect() []string {
+	return []string{"gc", "--yes", "--store", k.to, "--older-than", "0s"}
+}
+
+// run kills until there are enough kills. When all rows are migrated, it starts over.
 func (k *locatorKiller) run(enough int) {
-	var second *exec.Cmd
-	secondEnded := make(chan struct{})
-	close(secondEnded)
+	k.Helper()
+	second, gc := k.beside(k.clearing()...), k.beside(k.collect()...)
 	for k.kills < enough {
-		select {
-		case <-secondEnded: // start the second process again
-			second = k.command(k.migrate("--clear-locators")...)
-			if err := second.Start(); err != nil {
-				k.Fatal(err)
-			}
-			k.Cleanup(func() { second.Process.Kill() })
-			secondEnded = make(chan struct{})
-			go func(c *exec.Cmd, ended chan struct{}) {
-				c.Wait() // run checks the state instead
-				close(ended)
-			}(second, secondEnded)
-		default:
+		if second.over() {
+			k.migrated(second)
+			second = k.beside(k.clearing()...)
 		}
-		killed := k.kill()
-		if k.store != nil && k.kills%4 == 3 { // refused while the second process runs
-			k.registry.run("gc", "--yes", "--store", k.to, "--older-than", "0s")
+		if gc.over() && k.random.IntN(3) == 0 {
+			k.collected(gc)
+			gc = k.beside(k.collect()...)
 		}
-		all := k.check()
-		done := 0
-		for _, s := range all {
-			if s.stored {
-				done++
-			}
-		}
-		k.lost()
+		k.kill()
+		done, all := stored(k.check())
 		if k.Failed() {
 			k.FailNow()
 		}
-		if killed && done > 0 && done < len(k.good) {
-			k.during++
-		}
-		if done == len(k.good) {
+		if done == all {
+			k.rounds++
 			k.restart()
 		}
 	}
-	<-secondEnded
-	if e := k.registry.run(k.migrate("--clear-locators")...); e.code != exitSomeRefused {
-		k.Errorf("the last run: exit code %d\n%s", e.code, e.stderr)
-	}
+	<-second.ended
+	<-gc.ended
+	k.collected(gc)
+	k.migrated(second)
+	last := k.beside(k.clearing()...)
+	<-last.ended
+	k.expected().compare("the last run", k.result(last.Cmd))
 	k.final(true)
-	if k.store == nil {
-		k.must("verify")
-	}
-	k.Logf("%d kills, %d of them during the work", k.kills, k.during)
+	k.must(k.collect()...)
+	k.final(true)
+	k.verify()
+	k.Logf("%d kills, %d of them of a process with a lease; all rows migrated %d times; gc ran %d times; %d changes "+
+		"by another program", k.kills, k.amid, k.rounds, k.gcs, k.wrote)
 }
 
-// kill starts a migration and a writer, and kills the migration after a random time. It returns
-// false if the migration has ended before.
-func (k *locatorKiller) kill() (killed bool) {
+// migrated checks the result of a migration: some rows cannot be migrated.
+func (k *locatorKiller) migrated(p *running) {
 	k.Helper()
-	c := k.command(k.migrate("--clear-locators")...)
-	if err := c.Start(); err != nil {
-		k.Fatal(err)
+	if e := k.result(p.Cmd); e.code != exitSomeRefused {
+		k.Errorf("migrate: exit code %d\n%s", e.code, e.stderr)
 	}
+}
+
+// collected checks the result of gc, which does not run while a migration has a lease.
+func (k *locatorKiller) collected(p *running) {
+	k.Helper()
+	switch e := k.result(p.Cmd); {
+	case e.code == exitDone:
+		k.gcs++
+	case e.code != exitFailed || !strings.Contains(e.stderr, "is working on job") &&
+		!strings.Contains(e.stderr, "run gc again"): // another program refers to a payload since
+		k.Errorf("gc: exit code %d\n%s", e.code, e.stderr)
+	}
+}
+
+// kill starts a migration and the other program, and kills the migration after a random time.
+func (k *locatorKiller) kill() {
+	k.Helper()
+	back := k.random.IntN(4) == 0
+	args := k.migrate()
+	switch {
+	case back:
+		args = k.undoing()
+	case k.random.IntN(2) == 0:
+		args = k.clearing()
+	}
+	p := k.beside(args...)
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
-	writer.Go(func() { k.write(stop) })
+	writer.Go(func() { k.writeUntil(stop) })
 	time.Sleep(15*time.Millisecond + time.Duration(k.random.Int64N(int64(700*time.Millisecond))))
-	c.Process.Kill()
-	c.Wait() // it may have ended
+	p.Process.Kill()
+	<-p.ended
+	if k.hadLease(p.Process.Pid) {
+		k.amid++
+	}
 	close(stop)
 	writer.Wait()
-	if killed = !c.ProcessState.Exited(); killed {
-		k.kills++
-	}
-	return killed
-}
-
-// write changes rows as another program does: UpdatedAt, and paths of the same file.
-func (k *locatorKiller) write(stop chan struct{}) {
-	db, err := sql.Open("sqlite", "file:"+k.catalog+"?_pragma=busy_timeout(60000)")
-	if err != nil {
+	if err := k.database().drain(k.Context(), p.Process.Pid); err != nil {
 		k.Error(err)
-		return
 	}
-	defer db.Close()
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return
-		case <-time.After(time.Duration(5+i%7) * time.Millisecond):
-		}
-		statement := `UPDATE Atoms SET UpdatedAt = 'x' WHERE AtomId % 7 = ?`
-		if i%3 == 0 { // the same file by another path
-			statement = `UPDATE Atoms SET PayloadLocator = replace(PayloadLocator, '/models/', '/models/./')
-				WHERE AtomId % 7 = ? AND Metadata LIKE '%ollama%' AND length(PayloadLocator) < 500`
-		}
-		if _, err := db.Exec(statement, i%7); err != nil {
-			k.Error(err)
-			return
+	switch {
+	case !p.ProcessState.Exited():
+		k.kills++
+	case !back: // it ended before it was killed
+		k.migrated(p)
+	default: // rows without a path keep their copies
+		if e := k.result(p.Cmd); e.code != exitDone && e.code != exitSomeRefused {
+			k.Errorf("migrate --back: exit code %d\n%s", e.code, e.stderr)
 		}
 	}
-}
-
-// restart removes the copies from the rows, and adds a row.
-func (k *locatorKiller) restart() {
-	k.Helper()
-	paths := map[string]string{}
-	entries, err := filepath.Glob(filepath.Join(k.folder, "*"))
-	if err != nil {
-		k.Fatal(err)
-	}
-	blobs, _ := filepath.Glob(filepath.Join(k.folder, "blobs", "*"))
-	for _, path := range append(entries, blobs...) {
-		if digest, _, err := digestOf(path); err == nil && k.good[digest] {
-			paths[digest.String()] = path
-		}
-	}
-	for digest, path := range paths {
-		k.exec(`UPDATE Atoms SET Payload = NULL, BlobUri = NULL, BlobName = NULL, BlobSizeBytes = NULL,
-			PayloadLocator = ? WHERE hex(ContentHash) = upper(?)`, path, digest)
-	}
-	k.added++
-	name, d := k.file(fmt.Sprint("added", k.added), 1<<20)
-	k.good[d] = true
-	path := filepath.Join(k.folder, name)
-	k.row(pathHash(path), "model", path, nil)
 }

@@ -27,11 +27,12 @@ type killer struct {
 	midRun    int           // of kills: the run had recorded a batch
 	unchecked int           // of kills: the next run started without an audit before it
 	others    int           // kills of gc and export
+	killed    int           // ID of the last process
 	wasted    []int64       // bytes read by killed runs and not recorded by them
 }
 
-// newKiller logs the seed of its random delays. INGEST_TEST_SEED repeats them.
-func newKiller(t *testing.T, s sources, inRows bool) *killer {
+// seedOf returns the seed of random delays, and logs it. INGEST_TEST_SEED repeats them.
+func seedOf(t testing.TB) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("INGEST_TEST_SEED"); text != "" {
 		var err error
@@ -40,8 +41,12 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 		}
 	}
 	t.Logf("INGEST_TEST_SEED=%d", seed)
+	return seed
+}
+
+func newKiller(t *testing.T, s sources, inRows bool) *killer {
 	return &killer{box: newBox(t, filepath.Join(t.TempDir(), "home"), inRows), sources: s,
-		random: rand.New(rand.NewPCG(seed, 1)), maxDelay: 1500 * time.Millisecond}
+		random: rand.New(rand.NewPCG(seedOf(t), 1)), maxDelay: 1500 * time.Millisecond}
 }
 
 // models returns the command to kill.
@@ -90,6 +95,7 @@ func (k *killer) kill(after time.Duration, args ...string) (done bool, read int6
 	if err := c.Start(); err != nil {
 		k.Fatal(err)
 	}
+	k.killed = c.Process.Pid
 	waited := make(chan error, 1)
 	go func() { waited <- c.Wait() }()
 	select {

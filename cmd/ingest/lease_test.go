@@ -3,7 +3,6 @@
 package main
 
 import (
-	"database/sql"
 	"fmt"
 	"strings"
 	"syscall"
@@ -72,19 +71,6 @@ func TestTakenOverByAnotherJob(t *testing.T) {
 	b.must("resume")
 	if now := b.audit(s.digests); now.open != 0 || fmt.Sprint(now.models) != fmt.Sprint(after.models) {
 		t.Errorf("the process without a lease has changed rows")
-	}
-}
-
-// exec runs a statement in the catalogue.
-func (b box) exec(text string) {
-	b.Helper()
-	db, err := sql.Open("sqlite", "file:"+b.catalog+"?_pragma=busy_timeout(60000)")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(text); err != nil {
-		b.Fatal(err)
 	}
 }
 

@@ -70,29 +70,20 @@ func highWater(pid int) (bytes int64) {
 	return 0
 }
 
-// TestPeakMemoryOfLocators checks the same limit for `migrate locators`, with a file of more than 2
-// GiB for a folder, and smaller ones for blobs and a row.
+// TestPeakMemoryOfLocators checks the same limit for `migrate locators`, with a file of 5 GiB for
+// a folder, and smaller ones for blobs and a row.
 func TestPeakMemoryOfLocators(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: it writes 3 GiB")
+		t.Skip("-short: it writes 5 GiB")
 	}
-	for to, bytes := range map[string]int64{"dir": 2300 << 20, inRows: 13 << 20,
+	for to, bytes := range map[string]int64{"dir": 5 << 30, inRows: 13 << 20,
 		os.Getenv("INGEST_TEST_AZURITE"): 150 << 20} {
 		if to == "" {
 			continue // other tests report that Azurite is missing
 		}
 		r := newRegistry(t, to)
-		name, _ := r.file("sparse", 100)
-		path := filepath.Join(r.folder, name)
-		if err := os.Truncate(path, bytes); err != nil {
-			t.Fatal(err)
-		}
-		digest, _, err := digestOf(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.good[digest] = true
-		r.row(pathHash(path), "model", path, nil)
+		path, digest := r.sparse("sparse", bytes)
+		r.add(&content{digest, moves, []*otherAtom{{hash: pathHash(path), modality: "model", locator: path}}})
 		for _, more := range []string{"--read-back", "--clear-locators"} {
 			args := r.migrate(more)
 			peak := r.peak(args...)

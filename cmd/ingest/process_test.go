@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -22,6 +23,47 @@ func (b box) start(ready string, args ...string) *exec.Cmd {
 	b.Cleanup(func() { c.Process.Kill() }) // most have ended long before
 	b.waitFor(ready, func() bool { return b.query(ready) > 0 })
 	return c
+}
+
+// running is a process that runs beside the test.
+type running struct {
+	*exec.Cmd
+	ended chan struct{}
+}
+
+// beside starts the program.
+func (b box) beside(args ...string) *running {
+	b.Helper()
+	p := &running{b.command(args...), make(chan struct{})}
+	if err := p.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { p.Process.Kill() }) // most have ended long before
+	go func() {
+		p.Wait() // the code says how it ended
+		close(p.ended)
+	}()
+	return p
+}
+
+// over reports whether the process has ended.
+func (p *running) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// hadLease reports whether a process that was killed had the lease of a job.
+func (b box) hadLease(process int) (had bool) {
+	b.Helper()
+	b.outside(func(o *outside) {
+		had = o.number(`SELECT COUNT(*) FROM dbo.IngestionJobs WHERE Status = N'open' AND LeaseHolder LIKE @p1`,
+			fmt.Sprintf(`%%"process":%d,%%`, process)) > 0
+	})
+	return had
 }
 
 // partialFiles counts the partially recorded files.

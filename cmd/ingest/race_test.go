@@ -7,9 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
+
+// buildTests builds the tests without the race detector, next to the program that realProgram built.
+var buildTests = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildFolder, "tests")
+	build := exec.Command("go", "test", "-c", "-race=false", "-o", path, ".")
+	build.Stderr = os.Stderr
+	return path, build.Run()
+})
 
 // rerunWithoutRace runs a test in a process without the race detector, and returns true. SQLite is
 // compiled to Go here, and the detector makes each query sixty times slower. Nothing is lost: these
@@ -18,10 +27,8 @@ import (
 func rerunWithoutRace(t *testing.T) bool {
 	t.Helper()
 	program := realProgram(t)
-	tests := filepath.Join(t.TempDir(), "tests")
-	build := exec.Command("go", "test", "-c", "-race=false", "-o", tests, ".")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
+	tests, err := buildTests()
+	if err != nil {
 		t.Fatalf("go test -c: %v", err)
 	}
 	args := []string{"-test.v", "-test.run", "^" + t.Name() + "$"}

@@ -186,3 +186,50 @@ func cmdSecret(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the output contains the password")
 	}
 }
+
+// editions are the columns that the editions of Atoms have in addition.
+var editions = map[string]string{
+	"plain": "",
+	"filestream": `, RowGuid uniqueidentifier ROWGUIDCOL NOT NULL DEFAULT (NEWID()) CONSTRAINT UQ_Atoms_RowGuid UNIQUE,
+		Payload varbinary(max) NULL, PayloadSize AS DATALENGTH(Payload) PERSISTED`,
+	"cloud": `, BlobUri nvarchar(2048) NULL, BlobContainer nvarchar(256) NULL, BlobName nvarchar(1024) NULL,
+		BlobSizeBytes bigint NULL, BlobETag nvarchar(128) NULL, BlobLastModified datetime2 NULL`,
+}
+
+// createAtoms creates an edition of Atoms as another program does, and the other tables.
+func (s *server) createAtoms(t testing.TB, edition string) {
+	t.Helper()
+	_, err := s.own.Exec(`CREATE TABLE dbo.Atoms (AtomId bigint IDENTITY(1,1) NOT NULL CONSTRAINT PK_Atoms PRIMARY KEY,
+		ContentHash binary(32) NOT NULL, Modality nvarchar(64) NOT NULL, Subtype nvarchar(128) NULL,
+		SourceUri nvarchar(1024) NULL, SourceType nvarchar(128) NULL, CanonicalText nvarchar(max) NULL,
+		PayloadLocator nvarchar(500) NULL, Metadata nvarchar(max) NULL,
+		CreatedAt datetime2 NOT NULL DEFAULT (SYSUTCDATETIME()), UpdatedAt datetime2 NULL,
+		IsActive bit NOT NULL DEFAULT (1), ReferenceCount bigint NOT NULL DEFAULT (0),
+		SpatialKey varbinary(max) NULL, ComponentStream varbinary(max) NULL` + editions[edition] + `);
+		CREATE UNIQUE INDEX UX_Atoms_ContentHash ON dbo.Atoms (ContentHash)`)
+	if err == nil {
+		err = s.clear()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLocatorsOnSQLServer is TestLocators on a server, with all editions of Atoms.
+func TestLocatorsOnSQLServer(t *testing.T) {
+	serverAddress(t)
+	if rerunWithoutRace(t) {
+		return
+	}
+	for _, to := range targets() {
+		for edition := range editions {
+			t.Run(filepath.Base(to)+" "+edition, func(t *testing.T) {
+				s := newServer(t)
+				s.createAtoms(t, edition)
+				r := newRegistryOn(t, s, to)
+				r.plain = edition != "filestream"
+				r.migrateAll(2)
+			})
+		}
+	}
+}

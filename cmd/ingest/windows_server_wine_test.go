@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -64,6 +65,11 @@ func (s serverDouble) env() []string                    { return []string{"INGES
 func (s serverDouble) clear() error                     { return errors.ErrUnsupported }
 func (s serverDouble) version() string                  { return "" }
 func (s serverDouble) drain(context.Context, int) error { return nil }
+
+func (s serverDouble) outside(ctx context.Context, do func(*outside)) (err error) {
+	s.Conn(s.Server, func(conn *sql.Conn) { err = within(ctx, conn, false, do) })
+	return err
+}
 
 func (s serverDouble) open(ctx context.Context) (catalogue, error) {
 	return sqlserver.Open(ctx, s.DSN(), sqlserver.Settings{Filestream: sqlserver.TSQL})

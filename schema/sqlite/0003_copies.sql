@@ -32,12 +32,46 @@ UPDATE FileSegments SET BlobUri = NULL, BlobContainer = NULL, BlobName = NULL, B
     BlobSizeBytes = 0, BlobLastModified = NULL
 WHERE BlobUri IS NOT NULL AND length(RawPayload) > 0;
 
--- A payload that is replaced or cleared is no longer that of the copy.
-CREATE TRIGGER TR_LayerTensorSegments_RawPayload AFTER UPDATE OF RawPayload ON LayerTensorSegments
+-- These keep it so when another program writes: an emptied row gets the address of its copy, and an
+-- address beside a payload moves to the copies. A copy stays when the payload changes: verify finds the
+-- damage, and the copy may be all that is left.
+CREATE TRIGGER TR_LayerTensorSegments_Emptied AFTER UPDATE OF RawPayload ON LayerTensorSegments
+WHEN length(NEW.RawPayload) = 0
 BEGIN
+    UPDATE LayerTensorSegments SET (BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified) =
+        (SELECT BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified
+        FROM TensorSegmentCopies WHERE SegmentId = NEW.LayerTensorSegmentId)
+    WHERE LayerTensorSegmentId = NEW.LayerTensorSegmentId AND BlobUri IS NULL
+        AND EXISTS (SELECT 1 FROM TensorSegmentCopies WHERE SegmentId = NEW.LayerTensorSegmentId);
     DELETE FROM TensorSegmentCopies WHERE SegmentId = NEW.LayerTensorSegmentId;
 END;
-CREATE TRIGGER TR_FileSegments_RawPayload AFTER UPDATE OF RawPayload ON FileSegments
+CREATE TRIGGER TR_LayerTensorSegments_Both AFTER UPDATE OF RawPayload, BlobUri ON LayerTensorSegments
+WHEN NEW.BlobUri IS NOT NULL AND length(NEW.RawPayload) > 0
 BEGIN
+    INSERT OR REPLACE INTO TensorSegmentCopies
+    VALUES (NEW.LayerTensorSegmentId, NEW.BlobUri, NEW.BlobContainer, NEW.BlobName, NEW.BlobETag,
+        NEW.BlobSizeBytes, NEW.BlobLastModified);
+    UPDATE LayerTensorSegments SET BlobUri = NULL, BlobContainer = NULL, BlobName = NULL, BlobETag = NULL,
+        BlobSizeBytes = 0, BlobLastModified = NULL
+    WHERE LayerTensorSegmentId = NEW.LayerTensorSegmentId;
+END;
+CREATE TRIGGER TR_FileSegments_Emptied AFTER UPDATE OF RawPayload ON FileSegments
+WHEN length(NEW.RawPayload) = 0
+BEGIN
+    UPDATE FileSegments SET (BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified) =
+        (SELECT BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified
+        FROM FileSegmentCopies WHERE SegmentId = NEW.FileSegmentId)
+    WHERE FileSegmentId = NEW.FileSegmentId AND BlobUri IS NULL
+        AND EXISTS (SELECT 1 FROM FileSegmentCopies WHERE SegmentId = NEW.FileSegmentId);
     DELETE FROM FileSegmentCopies WHERE SegmentId = NEW.FileSegmentId;
+END;
+CREATE TRIGGER TR_FileSegments_Both AFTER UPDATE OF RawPayload, BlobUri ON FileSegments
+WHEN NEW.BlobUri IS NOT NULL AND length(NEW.RawPayload) > 0
+BEGIN
+    INSERT OR REPLACE INTO FileSegmentCopies
+    VALUES (NEW.FileSegmentId, NEW.BlobUri, NEW.BlobContainer, NEW.BlobName, NEW.BlobETag,
+        NEW.BlobSizeBytes, NEW.BlobLastModified);
+    UPDATE FileSegments SET BlobUri = NULL, BlobContainer = NULL, BlobName = NULL, BlobETag = NULL,
+        BlobSizeBytes = 0, BlobLastModified = NULL
+    WHERE FileSegmentId = NEW.FileSegmentId;
 END;

@@ -132,6 +132,8 @@ func (c *Catalog) Relocate(ctx context.Context, lease ingest.Lease, s ingest.Sto
 
 var (
 	placePayload = sharedOfRow("place-payload", `UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`, ``)
+	// dropCopy removes the row's address where the row itself does not have it.
+	dropCopy = differsOfRow("drop-copy")
 	// placeShared updates the other rows with this payload: a seek in the index on AtomId.
 	placeShared = []*Statement{shared("place-shared-tensors", `UPDATE dbo.LayerTensorSegments`+sharesPayload),
 		shared("place-shared-files", `UPDATE dbo.FileSegments`+sharesPayload),
@@ -144,7 +146,11 @@ const sharesPayload = ` SET {setaddress 2}
 // Place sets the payload, which may be empty, and the address of a segment's row. Other rows with
 // the same payload and URI get the address, too.
 func (t *Tx) Place(s ingest.StoredSegment, payload []byte, address ingest.Address) error {
-	statement, args := placePayload.Of(s, address, payload)
+	statement, args := dropCopy.Of(s)
+	if err := t.Exec(statement, args...); err != nil {
+		return err
+	}
+	statement, args = placePayload.Of(s, address, payload)
 	changed, err := t.Change(statement, args...)
 	if err == nil && changed == 0 {
 		err = noRow(s)

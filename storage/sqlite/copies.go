@@ -4,7 +4,7 @@ import "github.com/hartonomous/ingest/storage/sqlcatalog"
 
 // copyTable has the addresses of payloads that are in their rows, too. The row of a segment has an
 // address only if it has no payload: to change one column, SQLite writes a row with its payload
-// anew. A trigger deletes the copy's row when the payload is replaced or cleared.
+// anew. Triggers see to that when another program writes; see schema step 3.
 type copyTable struct{ name, kind, segments, id string }
 
 var copyTables = []copyTable{
@@ -23,10 +23,10 @@ func (c copyTable) addTexts(own map[string]string) {
 	own["add-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = @p7, BlobSizeBytes = 0, BlobUri = NULL,
 			BlobContainer = NULL, BlobName = NULL, BlobETag = NULL, BlobLastModified = NULL`) +
 		` AND {ataddress 6} AND length(RawPayload) = 0`
-	own["clear-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = x'', `+
-		addressList(func(name string) string { return name + " = c." + name })+` FROM `+c.name+` AS c`) +
-		` AND c.SegmentId = ` + c.id + ` AND c.BlobUri = @p6BlobUri
-			AND ifnull(c.BlobName, '') = ifnull(@p6BlobName, '') AND sha256_of(RawPayload) = @p4`
+	own["clear-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = x''`) +
+		` AND EXISTS (SELECT 1 FROM ` + c.name + ` WHERE SegmentId = ` + c.id + ` AND {ataddress 6})
+			AND sha256_of(RawPayload) = @p4` // a trigger keeps the address
+	own["drop-copy-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1`
 	own["clear-address-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1 AND {ataddress 6}
 		AND EXISTS (` + c.ofRow(`SELECT 1 FROM `, ``) + ` AND sha256_of(RawPayload) = @p4)`
 	own["place-shared-copies-"+c.kind] = `UPDATE ` + c.name + ` SET {setaddress 2} WHERE BlobUri = @p3
@@ -50,8 +50,9 @@ func addressOf(kind, segment string) string {
 		c = copyTables[1]
 	}
 	return addressList(func(name string) string {
-		text := `CASE WHEN length(` + segment + `.RawPayload) = 0 THEN ` + segment + `.` + name + ` ELSE
-			(SELECT c.` + name + ` FROM ` + c.name + ` AS c WHERE c.SegmentId = ` + segment + `.` + c.id + `) END`
+		text := `CASE WHEN ` + segment + `.BlobUri IS NOT NULL OR length(` + segment + `.RawPayload) = 0
+			THEN ` + segment + `.` + name + `
+			ELSE (SELECT c.` + name + ` FROM ` + c.name + ` AS c WHERE c.SegmentId = ` + segment + `.` + c.id + `) END`
 		if name == "BlobSizeBytes" {
 			text = `ifnull(` + text + `, 0)`
 		}
@@ -62,7 +63,8 @@ func addressOf(kind, segment string) string {
 // adopt sets no address, which keep-address does.
 const adopt = `UPDATE LayerTensorSegments
 	SET AtomId = (SELECT a.AtomId FROM Atoms AS a WHERE a.ContentHash = @p4), ByteSize = @p5
-	WHERE ` + sqlcatalog.Adoptable
+	WHERE ` + sqlcatalog.Adoptable + `
+		AND NOT EXISTS (SELECT 1 FROM TensorSegmentCopies WHERE SegmentId = LayerTensorSegmentId)`
 
 // referenced adds the payloads of the copies to those that rows need.
 func referenced() string {

@@ -42,7 +42,8 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 	c, segment := withPayload(t)
 	for _, text := range []string{
 		`DROP TABLE TensorSegmentCopies`, `DROP TABLE FileSegmentCopies`,
-		`DROP TRIGGER TR_LayerTensorSegments_RawPayload`, `DROP TRIGGER TR_FileSegments_RawPayload`,
+		`DROP TRIGGER TR_LayerTensorSegments_Emptied`, `DROP TRIGGER TR_FileSegments_Emptied`,
+		`DROP TRIGGER TR_LayerTensorSegments_Both`, `DROP TRIGGER TR_FileSegments_Both`,
 		`DELETE FROM SchemaSteps WHERE Number = 3`,
 		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
 	} {
@@ -64,5 +65,48 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 	}
 	if row := c.row(t, `SELECT count(*) FROM LayerTensorSegments WHERE BlobUri IS NOT NULL`); row != "0" {
 		t.Errorf("%s rows with a payload have an address", row)
+	}
+}
+
+// Another program knows only LayerTensorSegments. Whatever it writes there, the address stays known.
+func TestAddressSurvivesOtherPrograms(t *testing.T) {
+	at := ingest.Address{URI: "file:///there", Name: "there"}
+	const set = `UPDATE LayerTensorSegments SET `
+	for name, test := range map[string]struct {
+		statements []string
+		inRow      bool
+	}{
+		"empties the row":                  {[]string{set + `RawPayload = x''`}, false},
+		"empties it and writes it again":   {[]string{set + `RawPayload = x''`, set + `RawPayload = zeroblob(1048576)`}, true},
+		"changes the payload":              {[]string{set + `RawPayload = zeroblob(9)`}, true},
+		"writes the address into the row":  {[]string{set + `BlobUri = 'file:///there', BlobName = 'there'`}, true},
+		"writes both":                      {[]string{set + `RawPayload = zeroblob(9), BlobUri = 'file:///there', BlobName = 'there'`}, true},
+		"empties it and writes an address": {[]string{set + `RawPayload = x'', BlobUri = 'file:///there', BlobName = 'there'`}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, segment := withPayload(t)
+			lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "migrate", Source: "/m", TTL: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at.Bytes = segment.Bytes
+			if _, err := c.AddAddresses(t.Context(), lease, []ingest.Move{{Segment: segment, Address: at}}); err != nil {
+				t.Fatal(err)
+			}
+			for _, statement := range test.statements {
+				if _, err := c.conns.writer.Exec(statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for got, err := range c.Segments(t.Context(), segment.File, 0) {
+				if err != nil || got.InRow != test.inRow || got.Address.URI != at.URI || got.Address.Name != at.Name {
+					t.Errorf("in its row: %v; address %+v; error %v", got.InRow, got.Address, err)
+				}
+			}
+			needed, err := c.Referenced(t.Context(), []ingest.Digest{segment.Digest})
+			if err != nil || len(needed[segment.Digest]) == 0 {
+				t.Errorf("gc would delete the copy: %v, error %v", needed, err)
+			}
+		})
 	}
 }

@@ -8,7 +8,7 @@ var own = map[string]string{
 		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
 
 	// An application lock: locks on rows do not keep others from inserting rows.
-	"keep-address-tensor": "", "keep-address-file": "",
+	"keep-address-tensor": "", "keep-address-file": "", "drop-copy-tensor": "", "drop-copy-file": "",
 	"place-shared-copies-tensor": "", "place-shared-copies-file": "",
 
 	"lock-jobs": `DECLARE @got int;

@@ -242,3 +242,8 @@ func (d *Tables) Exec(srv *tdstest.Server, statement string, args ...any) {
 		}
 	})
 }
+
+// Conn calls do with the connection of the tables, in SQLite's words, while no statement runs.
+func (d *Tables) Conn(srv *tdstest.Server, do func(*sql.Conn)) {
+	srv.Do(func() { do(d.conn) })
+}
