@@ -40,18 +40,39 @@ func (e *SharedError) Error() string {
 		"another folder or container", len(e.Catalogs), strings.Join(names, ", "), e.Where)
 }
 
-// ClaimStore makes catalog the owner of store if it has none. If it belongs to another catalogue,
-// the error is an *OwnerError.
-func ClaimStore(ctx context.Context, catalog Catalog, store Store) error {
+// ClaimStore makes catalog the owner of the store at address if it has none. If it belongs to another
+// catalogue, the error is an *OwnerError; if it has no owner and a job of the catalogue used it, a
+// *LostStoreError. So a store must be claimed before a job has its address in OptionStore.
+func ClaimStore(ctx context.Context, catalog Catalog, store Store, address string) error {
 	identity, err := catalog.Identity(ctx)
 	if err != nil {
 		return err
 	}
-	owner, err := store.Owner(ctx, identity)
-	if err == nil && owner != identity {
-		err = &OwnerError{owner, identity}
+	owner, err := store.Owner(ctx, "")
+	if err != nil {
+		return err
 	}
-	return err
+	if owner == "" {
+		used, err := UsedStores(ctx, catalog)
+		if err != nil {
+			return err
+		}
+		if owner, err = store.Owner(ctx, ""); err != nil { // another process may have claimed it, and begun its job
+			return err
+		}
+		for _, u := range used {
+			if owner == "" && u.Address == address {
+				return &LostStoreError{u}
+			}
+		}
+		if owner, err = store.Owner(ctx, identity); err != nil {
+			return err
+		}
+	}
+	if owner != identity {
+		return &OwnerError{owner, identity}
+	}
+	return nil
 }
 
 // LostStoreError says that a store has no owner although a job put payloads into it, so it is not

@@ -9,10 +9,13 @@ import (
 // Removal is what removing a model would do.
 type Removal struct {
 	Model   Summary
-	Freed   int64         // bytes of payloads that only this model needs
+	Freed   int64         // bytes of payloads, of segments and of whole files, that only this model needs
 	InRows  int64         // of Freed, the bytes in rows, which are deleted with the model
 	Shared  int64         // bytes of payloads that other models also need
 	Foreign []ForeignRows // in tables of other programs
+	// OnlyCopies is the number of files that are stored whole and have no path: what is removed is the
+	// only copy that the catalogue knows.
+	OnlyCopies int
 }
 
 // ForeignRows are rows of another program's table that refer to a model by a foreign key, directly

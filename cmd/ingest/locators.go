@@ -100,8 +100,10 @@ func (p *program) migrateLocators(c *cobra.Command, f *locatorFlags) error {
 		l.To, l.At, target = stores.to, stores.holder, stores.name
 		given["to"] = target
 	}
-	if l.Options, err = commandOption(c, given); err != nil {
-		return err
+	if !f.dryRun {
+		if l.Options, err = commandOption(c, given); err != nil {
+			return err
+		}
 	}
 	if f.split {
 		s, err := p.splitter(ctx, f, catalog, l.Pool)
@@ -114,7 +116,7 @@ func (p *program) migrateLocators(c *cobra.Command, f *locatorFlags) error {
 	report, err := l.Run(ctx)
 	stop()
 	p.printLocators(report, f, target)
-	return migrationError(err, report.Failed)
+	return p.endMigration(ctx, catalog, l.Options, err, report.Failed)
 }
 
 // locators returns the settings of the flags.

@@ -46,10 +46,11 @@ programs that read RawPayload no longer find the payload; or with --to row the a
 ` + "`ingest gc`" + ` deletes the payload in the store. To go back before that, migrate in the other direction with
 --clear-source: the payloads are already there, so nothing is copied.
 
-	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
-		p.printUnfreed(e.catalog.Unfreed(ctx))
-	}
-	return migrationError(err, report.Failed)
+Clearing rows does not free their space at once: what frees it is printed at the end. With FILESTREAM,
+--clear-source also runs one pass of the server's garbage collector, if the login is in db_owner.
+
+After an interruption, ` + "`ingest resume`" + ` or the same command continues. Several processes share the work, one
+model each.
 
 ` + exitCodes,
 		Example: "  ingest migrate segments --to azblob://account/container --dry-run\n" +
@@ -98,9 +99,11 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	if f.to == inRows {
 		target, given = inRows, map[string]string{"store": store}
 	}
-	options, err := commandOption(c, given)
-	if err != nil {
-		return err
+	var options map[string]string // a dry run has no jobs
+	if !f.dryRun {
+		if options, err = commandOption(c, given); err != nil {
+			return err
+		}
 	}
 	models, err := modelsToMigrate(ctx, e.catalog, f.models, since)
 	if err != nil {
@@ -121,7 +124,7 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
 		p.printUnfreed(e.catalog.Unfreed(ctx))
 	}
-	return migrationError(err, report.Failed)
+	return p.endMigration(ctx, e.catalog, options, err, report.Failed)
 }
 
 // openMigration opens the catalogue and the store that is the target or the source.

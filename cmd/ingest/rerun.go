@@ -71,39 +71,44 @@ func (p *program) resumeMigration(c *cobra.Command, job ingest.Job, ran map[stri
 		err = root.ExecuteContext(c.Context())
 		ran[command] = err
 	}
-	if err != nil {
-		return err
-	}
-	return p.closeJob(c, job)
-}
-
-// closeJob ends a job of which nothing is left to do. The command takes over only jobs that have
-// work left.
-func (p *program) closeJob(c *cobra.Command, job ingest.Job) error {
-	catalog, err := p.openExisting(c.Context())
-	if err != nil {
-		return err
-	}
-	defer catalog.Close()
-	job, err = catalog.Job(c.Context(), job.ID)
-	if err != nil || job.State != ingest.JobOpen {
-		return err
-	}
-	err = lease.Run(c.Context(), catalog, ingest.JobRequest{Job: job.ID}, p.log,
-		func(context.Context, ingest.Lease) error { return nil }, nil)
-	if errors.Is(err, ingest.ErrBusy) {
-		return nil // another process continues it
-	}
 	return err
 }
 
-// migrationError returns the error, with its exit code, that ends a migration.
-func migrationError(err error, failed int64) error {
+// endMigration returns the error, with its exit code, that ends a migration. After an interruption, it
+// leaves an open job, so that resume finds the command even if it was between two jobs. After
+// success, it ends the open jobs of the same command: nothing is left of them.
+func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, options map[string]string, err error,
+	failed int64) error {
+	command := options[optionCommand]
 	switch {
-	case err != nil && !errors.Is(err, ingest.ErrInterrupted):
+	case command == "": // a dry run
+		if err == nil && failed > 0 {
+			err = &codeError{code: exitSomeRefused}
+		}
+		return err
+	case errors.Is(err, ingest.ErrInterrupted) || errors.Is(err, context.Canceled):
+		request := ingest.JobRequest{Pipeline: "migrate", Source: command, Options: options}
+		err = errors.Join(err, json.Unmarshal([]byte(command), &request.Paths))
+		open := lease.Run(context.WithoutCancel(ctx), catalog, request, p.log,
+			func(context.Context, ingest.Lease) error { return ingest.ErrInterrupted }, nil)
+		if !errors.Is(open, ingest.ErrInterrupted) {
+			err = errors.Join(err, open)
+		}
+		return &codeError{exitInterrupted, fmt.Errorf("%w: `ingest resume` or the same command continues", err)}
+	case err != nil:
 		return fmt.Errorf("%w\nRows that changed stay changed: `ingest resume` or the same command continues", err)
-	case err == nil && failed > 0:
+	}
+	for job, err := range catalog.AllJobs(ctx) {
+		if err == nil && job.State == ingest.JobOpen && job.Options[optionCommand] == command && !isLive(job) {
+			err = lease.Run(ctx, catalog, ingest.JobRequest{Job: job.ID}, p.log,
+				func(context.Context, ingest.Lease) error { return nil }, nil)
+		}
+		if err != nil && !errors.Is(err, ingest.ErrBusy) {
+			return err
+		}
+	}
+	if failed > 0 {
 		return &codeError{code: exitSomeRefused}
 	}
-	return err
+	return nil
 }

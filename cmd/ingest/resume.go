@@ -125,7 +125,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		if err != nil {
 			return nil, err
 		}
-		if job.State == ingest.JobOpen && resumes(job) && (!job.Live || job.Holder.Dead()) {
+		if job.State == ingest.JobOpen && resumes(job) && !isLive(job) {
 			jobs = append(jobs, job)
 		}
 	}

@@ -56,9 +56,13 @@ func (p *program) printRmModel(m ingest.Removal) {
 	if m.InRows > 0 {
 		fmt.Fprintf(p.stdout, "  rm frees %s in rows\n", human(m.InRows))
 	}
+	if m.OnlyCopies > 0 {
+		fmt.Fprintf(p.stdout, "  %s stored whole, without a path: this is the only copy that the catalogue knows\n",
+			plural(m.OnlyCopies, "file"))
+	}
 	if m.Model.State == ingest.ModelRegistered {
-		fmt.Fprintln(p.stdout, "  removes the rows and the payloads in them; files at their paths stay, and gc "+
-			"frees copies in a store")
+		fmt.Fprintf(p.stdout, "  files at their paths stay; gc frees %s of copies in a store\n",
+			human(m.Freed-m.InRows))
 	} else if inStore := m.Freed - m.InRows; inStore+m.Shared > 0 || m.InRows == 0 {
 		fmt.Fprintf(p.stdout, "  gc frees %s that only this model needs; %s that other models need stay\n",
 			human(inStore), human(m.Shared))
@@ -109,7 +113,7 @@ func removalObject(event string, m ingest.Removal) map[string]any {
 	}
 	return map[string]any{"event": event, "id": m.Model.ID, "name": m.Model.Name, "state": m.Model.State,
 		"names": append([]string{m.Model.Name}, otherNames(m.Model)...), "files": files, "bytes": totalBytes(m.Model),
-		"bytes_freed": m.Freed, "bytes_shared": m.Shared, "foreign": foreign}
+		"bytes_freed": m.Freed, "bytes_shared": m.Shared, "only_copies": m.OnlyCopies, "foreign": foreign}
 }
 
 func printableList(names []string) string {

@@ -73,12 +73,15 @@ func jobState(job ingest.Job) string {
 	switch {
 	case job.State != ingest.JobOpen:
 		return string(job.State)
-	case job.Live && !job.Holder.Dead():
+	case isLive(job):
 		return "running"
 	default:
 		return "interrupted"
 	}
 }
+
+// isLive reports whether a process works on an open job.
+func isLive(job ingest.Job) bool { return job.Live && !job.Holder.Dead() }
 
 func jobObject(job ingest.Job) map[string]any {
 	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths),

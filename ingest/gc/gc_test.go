@@ -111,7 +111,7 @@ func (h *fixture) failAtRecord(name string, content []byte, records int) {
 // orphan puts a payload without a row into the store, and makes the catalogue the store's owner.
 func (h *fixture) orphan(p []byte) ingest.Digest {
 	h.Helper()
-	h.must(ingest.ClaimStore(h.Context(), h.catalog, h.memory))
+	h.must(ingest.ClaimStore(h.Context(), h.catalog, h.memory, "memory"))
 	digest := ingest.Sum(p)
 	_, err := h.memory.Put(h.Context(), ingest.Key{Digest: digest}, p)
 	h.must(err)

@@ -2,6 +2,7 @@ package migrate_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -52,4 +53,21 @@ func TestAddressElsewhere(t *testing.T) {
 	// the way out: the row's payload counts, and the address is removed
 	s.run(s.migration(true, true), all-1, all, 0)
 	s.readable()
+}
+
+// TestLostStore checks that a store that a migration used and that has no owner now, like an empty
+// mount point, gets no payloads.
+func TestLostStore(t *testing.T) {
+	s := newSetting(t)
+	_, _, all := s.rows()
+	s.run(s.migration(false, false), all, 0, 0)
+	m := s.migration(false, true)
+	m.Store = &storetest.Memory{}
+	var lost *ingest.LostStoreError
+	if _, err := m.Run(t.Context(), []ingest.Summary{s.model}); !errors.As(err, &lost) {
+		t.Errorf("error is %v", err)
+	}
+	if inRow, stored, _ := s.rows(); inRow != all || stored != all {
+		t.Errorf("%d payloads in rows and %d addresses, want %d of both", inRow, stored, all)
+	}
 }

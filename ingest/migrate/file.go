@@ -71,14 +71,11 @@ func (w *fileRun) clear(ctx context.Context) error {
 	flush := w.flush(ctx, verb, &w.report.Cleared)
 	return w.each(ctx, reader.Selection{Want: want, Done: func(s ingest.StoredSegment, _ []byte, err error) error {
 		m := ingest.Move{Segment: s}
-		if !w.ToRows {
-			held, wrong := w.Store.Holds(ctx, s.Digest, s.Address)
-			switch {
-			case wrong != nil:
-				err = wrong
-			case !held:
-				err = errNotHeld
-			}
+		switch held, wrong := w.held(ctx, &s); {
+		case wrong != nil:
+			err = wrong
+		case !held:
+			err = notHeld(w.file.Model)
 		}
 		if isDamage(err) {
 			err = w.withdraw(ctx, m, err)
@@ -86,10 +83,6 @@ func (w *fileRun) clear(ctx context.Context) error {
 		return w.add(m, w.maxBytes, err, flush)
 	}}, flush)
 }
-
-// errNotHeld leaves the address alone: the payload may be intact in another store.
-var errNotHeld = errors.New("the address is not one of this store, or its payload is missing; the source was not " +
-	"cleared (`ingest migrate segments --to row --store ADDRESS --clear-source` removes the address)")
 
 // isDamage reports whether an error means that a copy is damaged or missing, not that it cannot be
 // read now.

@@ -187,7 +187,11 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 	request := ingest.JobRequest{Pipeline: "migrate", Source: group.key, Paths: []string{group.key},
 		Options: r.Options}
 	if !r.Back && r.Split == nil {
-		request.Options = withStore(r.Options, r.To(first).Address)
+		target := r.To(first)
+		if err := r.claim(ctx, target); err != nil {
+			return false, err
+		}
+		request.Options = withStore(r.Options, target.Address)
 	}
 	err = lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 		for _, id := range group.atoms {

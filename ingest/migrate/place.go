@@ -90,9 +90,6 @@ func (r *locatorRun) place(ctx context.Context, o *opened, atom ingest.FileAtom,
 		place.Payload = o.file
 		return place, false, nil
 	}
-	if err := r.claim(ctx, target); err != nil {
-		return place, false, &fatalError{err}
-	}
 	place.Address, err = target.Store.PutFile(ctx, baseName(atom.Locator), place.Digest, o.file, o.size)
 	var other *ingest.MismatchError
 	switch {
@@ -158,10 +155,10 @@ func (r *locatorRun) isStored(ctx context.Context, o *opened, atom ingest.FileAt
 
 // claim makes the store belong to this catalogue, or returns an error if it belongs to another.
 func (r *locatorRun) claim(ctx context.Context, target Target) error {
-	if r.claimed[target.Address] {
+	if target.Store == nil || r.claimed[target.Address] {
 		return nil
 	}
-	if err := ingest.ClaimStore(ctx, r.Catalog, target.Store); err != nil {
+	if err := ingest.ClaimStore(ctx, r.Catalog, target.Store, target.Address); err != nil {
 		return fmt.Errorf("store %s: %w", ingest.Printable(target.Address), err)
 	}
 	r.claimed[target.Address] = true

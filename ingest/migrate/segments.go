@@ -102,7 +102,7 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 		r.maxBytes = min(r.maxBytes, s.BatchBytes)
 	}
 	if !s.DryRun && !s.ToRows {
-		if err := ingest.ClaimStore(ctx, s.Catalog, s.Store); err != nil {
+		if err := ingest.ClaimStore(ctx, s.Catalog, s.Store, s.Target); err != nil {
 			return &r.report, fmt.Errorf("store %s: %w", ingest.Printable(s.Target), err)
 		}
 	}
@@ -245,8 +245,19 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 			}
 			switch {
 			case r.inBoth(&s):
-				l.both.add(s.Bytes)
+				held, err := r.held(ctx, &s)
+				if err != nil {
+					return l, err
+				}
 				l.todo = l.todo || r.Clear
+				if held {
+					l.both.add(s.Bytes)
+				} else if (r.DryRun || !r.Clear) && !again { // clear reports it itself
+					r.failed(f, s, notHeld(m.ID))
+				}
+				if !held {
+					continue
+				}
 			case !r.toCopy(&s):
 				switch elsewhere, err := r.elsewhere(ctx, &s); {
 				case err != nil:
@@ -289,6 +300,21 @@ func (r *run) elsewhere(ctx context.Context, s *ingest.StoredSegment) (bool, err
 	return false, nil // verify finds damage
 }
 
+// held reports whether the copy of a payload that is in its row, too, is in the target.
+func (r *run) held(ctx context.Context, s *ingest.StoredSegment) (bool, error) {
+	if r.ToRows {
+		return true, nil
+	}
+	return r.Store.Holds(ctx, s.Digest, s.Address)
+}
+
+// notHeld leaves the address alone: the payload may be intact in another store.
+func notHeld(model ingest.ModelID) error {
+	return fmt.Errorf("its address is not one of this store, or its payload is missing there; nothing was cleared "+
+		"(`ingest migrate segments --to row --store ADDRESS --clear-source --model %d` removes the addresses of "+
+		"payloads that are in rows)", model)
+}
+
 // plan counts what would be done with a row.
 func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
 	if !s.InRow && s.Address.URI == "" {
@@ -302,6 +328,10 @@ func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
 		}
 	}
 	if r.toCopy(&s) {
+		if r.left == 0 {
+			return
+		}
+		r.left--
 		r.report.Copied.add(s.Bytes)
 	}
 	if r.Clear {

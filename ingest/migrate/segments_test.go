@@ -71,7 +71,7 @@ func newSetting(t *testing.T) *setting {
 
 // migration returns a migration between the rows and the store.
 func (s *setting) migration(toRows, clearSource bool) *migrate.Segments {
-	target := "memory:"
+	target := fmt.Sprintf("memory:%p", s.store) // each store has an address of its own
 	if toRows {
 		target = ingest.StoreRows
 	}

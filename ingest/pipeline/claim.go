@@ -17,14 +17,7 @@ func (in *Ingester) claimStore(ctx context.Context) (others []string, err error)
 	}
 	here := slices.IndexFunc(used, func(u ingest.UsedStore) bool { return u.Address == in.StoreAddress })
 	if in.Store != nil {
-		owner, err := in.Store.Owner(ctx, "")
-		if err != nil {
-			return nil, err
-		}
-		if owner == "" && here >= 0 { // the store that the job used had an owner
-			return nil, &ingest.LostStoreError{UsedStore: used[here]}
-		}
-		if err := ingest.ClaimStore(ctx, in.Catalog, in.Store); err != nil {
+		if err := ingest.ClaimStore(ctx, in.Catalog, in.Store, in.StoreAddress); err != nil {
 			return nil, fmt.Errorf("store %s: %w", ingest.Printable(in.StoreAddress), err)
 		}
 	}

@@ -230,11 +230,40 @@ func (c *Catalog) Removal(ctx context.Context, model ingest.ModelID) (r ingest.R
 		if err := t.One(weighStored, model).Scan(&r.Freed, &r.Shared); err != nil {
 			return err
 		}
+		if err := t.weighWhole(model, &r); err != nil {
+			return err
+		}
 		r.Freed = addBytes(r.Freed, r.InRows)
 		r.Foreign, err = t.foreignRows(model, r.Model.State == ingest.ModelRemoving)
 		return err
 	})
 	return r, err
+}
+
+// wholeCopies selects the atoms of a model's files that have a payload or an address, and that no
+// other model's files have.
+var wholeCopies = shared("whole-copies", `SELECT {haspayload a}, {payloadbytes a}, COALESCE(a.BlobSizeBytes, 0),
+		CASE WHEN {notnull a.PayloadLocator} THEN 1 ELSE 0 END
+	FROM dbo.Atoms AS a WHERE a.AtomId IN (SELECT f.FileAtomId FROM dbo.ModelFiles AS f WHERE f.ModelId = @p1)
+		AND NOT EXISTS (SELECT 1 FROM dbo.ModelFiles AS o WHERE o.FileAtomId = a.AtomId AND o.ModelId <> @p1)
+		AND (a.BlobUri IS NOT NULL OR {haspayload a} = 1) AND `+ours)
+
+// weighWhole adds the files that are stored whole.
+func (t *Tx) weighWhole(model ingest.ModelID, r *ingest.Removal) error {
+	return t.Each(func(row Scanner) error {
+		var inRow, hasPath bool
+		var payload, blob int64
+		err := row.Scan(&inRow, &payload, &blob, &hasPath)
+		if inRow {
+			r.InRows = addBytes(r.InRows, payload)
+		} else {
+			r.Freed = addBytes(r.Freed, blob)
+		}
+		if !hasPath {
+			r.OnlyCopies++
+		}
+		return err
+	}, wholeCopies, model)
 }
 
 // addBytes adds sizes; the sum is at most the largest integer.
