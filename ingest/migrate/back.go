@@ -33,7 +33,7 @@ func (r *locatorRun) clear(ctx context.Context, job ingest.Lease, atom ingest.Fi
 	cleared, err := r.Catalog.ClearLocator(ctx, job, atom)
 	switch {
 	case err != nil:
-		return &fatalError{err}
+		return r.refusal(ctx, atom, err)
 	case !cleared:
 		return errRowChanged
 	}
@@ -108,7 +108,7 @@ func (r *locatorRun) restore(ctx context.Context, job ingest.Lease, atom ingest.
 	restored, err := r.Catalog.RestoreLocator(ctx, job, atom, locator)
 	switch {
 	case err != nil:
-		return &fatalError{err}
+		return r.refusal(ctx, atom, err)
 	case !restored:
 		return errRowChanged
 	}

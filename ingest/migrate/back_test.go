@@ -123,6 +123,25 @@ func TestBackNeedsTheFile(t *testing.T) {
 	}
 }
 
+// TestTriggerRefusesOneRow checks that a row that a trigger of another program keeps as it is does not
+// stop the others.
+func TestTriggerRefusesOneRow(t *testing.T) {
+	targets(t, func(t *testing.T, w *fixture) {
+		a, b := w.file("a", []byte("content")), w.file("b", []byte("CONTENT"))
+		w.run(false)
+		w.exec(fmt.Sprintf(`CREATE TRIGGER Keep BEFORE UPDATE ON Atoms WHEN OLD.AtomId = %d
+			BEGIN SELECT RAISE(ABORT, 'keep it'); END`, a.ID))
+		if r := w.back(); r.Back.Rows != 1 {
+			t.Errorf("%+v", r)
+		}
+		w.refused(w.run(true), "keep it")
+		w.stored(a.ID)
+		if w.atom(a.ID).Locator == "" || w.atom(b.ID).Locator != "" {
+			t.Errorf("paths %q and %q", w.atom(a.ID).Locator, w.atom(b.ID).Locator)
+		}
+	})
+}
+
 // TestLostAnswersOfBack lets each call of the catalogue fail once, before and after its effect, on the
 // way back and when a damaged copy is removed.
 func TestLostAnswersOfBack(t *testing.T) {

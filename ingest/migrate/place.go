@@ -206,11 +206,16 @@ func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom inges
 	case file != nil && file.err != nil:
 		return placed, changed, file.err
 	}
-	// If the catalogue still answers, it refused this row: by a constraint or a trigger of another program.
-	if _, other := r.Catalog.FileAtom(ctx, atom.ID); other != nil && !errors.Is(other, ingest.ErrNotFound) {
-		err = &fatalError{err}
+	return placed, changed, r.refusal(ctx, atom, err)
+}
+
+// refusal returns the error of changing a row. It ends the migration unless the catalogue still
+// answers: then a constraint or a trigger of another program refused this row.
+func (r *locatorRun) refusal(ctx context.Context, atom ingest.FileAtom, err error) error {
+	if _, wrong := r.Catalog.FileAtom(ctx, atom.ID); wrong != nil && !errors.Is(wrong, ingest.ErrNotFound) {
+		return &fatalError{err}
 	}
-	return placed, changed, err
+	return err
 }
 
 // placed counts a row, and reports what else changed.
