@@ -170,6 +170,47 @@ func TestChangedOldRow(t *testing.T) {
 	s.readable()
 }
 
+// careless is a store whose Replace writes other bytes.
+type careless struct{ *storetest.Memory }
+
+func (c careless) Replace(ctx context.Context, digest ingest.Digest, at ingest.Address,
+	payload []byte) (ingest.Address, error) {
+	address, err := c.Memory.Replace(ctx, digest, at, payload)
+	c.Damage(digest, make([]byte, len(payload)))
+	return address, err
+}
+
+// TestDamagedObjectIsReplacedWithCare checks that a damaged object is replaced only with the bytes that it
+// lost, and that what replaces it is read back.
+func TestDamagedObjectIsReplacedWithCare(t *testing.T) {
+	s := newOldSetting(t, "first")
+	digest := ingest.Sum([]byte("first"))
+	if _, err := s.store.Put(t.Context(), ingest.Key{Digest: digest}, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	s.store.Damage(digest, []byte("fIrst"))
+	m := s.migration(false, false)
+	m.ReadBack, m.Store = true, careless{s.store}
+	if _, err := m.Run(t.Context(), []ingest.Summary{s.model}); err == nil {
+		t.Error("a damaged copy was taken for a good one")
+	}
+	if got := s.segments()[0].Address.URI; got != "" {
+		t.Errorf("the row has the address %s of a damaged copy", got)
+	}
+	m = s.migration(false, false)
+	m.ReadBack = true
+	m.Store = &storetest.Faulty{Store: s.store, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Verb == "Get" && call.Done {
+			s.exec(`UPDATE LayerTensorSegments SET RawPayload = CAST('FIRST' AS BLOB)`)
+		}
+		return nil
+	}}
+	r, err := m.Run(t.Context(), []ingest.Summary{s.model})
+	if err != nil || r.Failed != 1 {
+		t.Errorf("%+v, %v: want one row that changed", r, err)
+	}
+}
+
 // TestEachCallFailsOnceForOldRows is TestEachCallFailsOnce for rows of another program: each call
 // fails in a migration that gives rows their digest.
 func TestEachCallFailsOnceForOldRows(t *testing.T) {
