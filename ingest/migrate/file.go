@@ -179,6 +179,7 @@ func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []by
 	if err != nil {
 		return &storeError{err}
 	}
+	at := ingest.Printable(address.URI)
 	err = w.readBack(ctx, s.Digest, address, payload)
 	if err != nil && !errors.Is(err, ingest.ErrUnreachable) { // Put kept an object that is damaged
 		if err := w.Catalog.ReadPayload(ctx, row, payload); err != nil {
@@ -192,7 +193,7 @@ func (w *fileRun) put(ctx context.Context, s *ingest.StoredSegment, payload []by
 		}
 	}
 	if err != nil {
-		return &storeError{fmt.Errorf("the copy at %s: %w", address.URI, err)}
+		return &storeError{fmt.Errorf("the copy at %s: %w", at, err)}
 	}
 	s.Address = address
 	return nil

@@ -211,6 +211,30 @@ func TestDamagedObjectIsReplacedWithCare(t *testing.T) {
 	}
 }
 
+// TestMessageOfRefusedReplacement checks that the error of a store names the object and the tensor, and no
+// file without a name.
+func TestMessageOfRefusedReplacement(t *testing.T) {
+	s := newOldSetting(t, "first")
+	digest := ingest.Sum([]byte("first"))
+	address, err := s.store.Put(t.Context(), ingest.Key{Digest: digest}, []byte("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.store.Damage(digest, []byte("fIrst"))
+	m := s.migration(false, false)
+	m.ReadBack = true
+	m.Store = &storetest.Faulty{Store: s.store, Hook: func(_ context.Context, call storetest.Call) error {
+		if call.Verb == "Replace" {
+			return errors.New("refused")
+		}
+		return nil
+	}}
+	want := "model 5 (old): tensor blk.0 segment 0 (of layer 17): the copy at " + address.URI + ": refused"
+	if _, err := m.Run(t.Context(), []ingest.Summary{s.model}); err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+}
+
 // TestEachCallFailsOnceForOldRows is TestEachCallFailsOnce for rows of another program: each call
 // fails in a migration that gives rows their digest.
 func TestEachCallFailsOnceForOldRows(t *testing.T) {

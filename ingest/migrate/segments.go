@@ -199,8 +199,11 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 		if err == nil && r.Clear {
 			err = w.clear(ctx)
 		}
+		if err != nil && f.ID != 0 {
+			err = fmt.Errorf("file %s: %w", ingest.Printable(f.Name), err)
+		}
 		if err != nil {
-			return fmt.Errorf("file %s: %w", ingest.Printable(f.Name), err)
+			return err
 		}
 	}
 	return nil
