@@ -202,11 +202,34 @@ func TestFileGrowsDuringTheCopy(t *testing.T) {
 	}
 }
 
+// TestCatalogueStopsAnswering checks that a run ends when the catalogue does not answer any more, instead of
+// reading all other files in vain.
+func TestCatalogueStopsAnswering(t *testing.T) {
+	for _, verb := range []string{"PlaceAtom", "ClearLocator"} {
+		w := newFixture(t)
+		w.file("a", []byte("content"))
+		w.file("b", []byte("CONTENT"))
+		gone := false
+		l := w.locators()
+		l.Clear = true
+		l.Catalog = catalogtest.Faulty(w.Catalog, func(v string, _ catalogtest.Moment) error {
+			if gone = gone || v == verb; gone {
+				return errors.New("injected")
+			}
+			return nil
+		})
+		if r, err := l.Run(t.Context()); err == nil || r.Failed != 0 {
+			t.Errorf("after %s, the run ended with %+v, %v", verb, r, err)
+		}
+	}
+}
+
 // TestLostAnswersOfLocators lets each call of the catalogue fail once, before and after its effect.
 // The next run must have the same result as one without faults.
 func TestLostAnswersOfLocators(t *testing.T) {
 	for _, rows := range []bool{false, true} {
-		for _, verb := range []string{"Open", "PlaceAtom", "ClearLocator", "CloseJob", "FileAtom"} {
+		for _, verb := range []string{"Open", "PlaceAtom", "ClearLocator", "CloseJob", "FileAtom",
+			"FileAtomWithDigest", "FileAtoms"} {
 			for _, at := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 				t.Run(fmt.Sprint(rows, verb, at), func(t *testing.T) {
 					w := newFixture(t)
@@ -230,7 +253,7 @@ func TestLostAnswersOfLocators(t *testing.T) {
 						return nil
 					})
 					r, err := l.Run(t.Context())
-					if faults == 0 && verb != "FileAtom" || err == nil && r.Failed == 0 && faults > 0 {
+					if faults == 0 || err == nil && r.Failed == 0 && faults > 0 {
 						t.Errorf("%d faults, and the run ended with %+v, %v", faults, r, err)
 					}
 					for atom, err := range w.FileAtoms(t.Context()) {

@@ -22,7 +22,8 @@ const (
 // goroutines at once.
 type Hook func(verb string, when Moment) error
 
-// Faulty returns inner with hook around each of its verbs except Close, Identity and Unfreed.
+// Faulty returns inner with hook around each of its verbs except Close, Identity, MaxAtomPayload and
+// Unfreed.
 func Faulty(inner ingest.Catalog, hook Hook) ingest.Catalog { return &faulty{inner, hook} }
 
 type faulty struct {
@@ -238,6 +239,24 @@ func (f *faulty) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []
 
 func (f *faulty) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
 	return act(f.hook, "ClearAddresses", func() ([]bool, error) { return f.Catalog.ClearAddresses(ctx, lease, moves) })
+}
+
+func (f *faulty) FileAtoms(ctx context.Context) iter.Seq2[ingest.FileAtom, error] {
+	return sequence(f.hook, "FileAtoms", f.Catalog.FileAtoms(ctx))
+}
+
+func (f *faulty) FileAtom(ctx context.Context, id int64) (ingest.FileAtom, error) {
+	return act(f.hook, "FileAtom", func() (ingest.FileAtom, error) { return f.Catalog.FileAtom(ctx, id) })
+}
+
+func (f *faulty) FileAtomWithDigest(ctx context.Context, digest ingest.Digest) (ingest.FileAtom, error) {
+	return act(f.hook, "FileAtomWithDigest", func() (ingest.FileAtom, error) {
+		return f.Catalog.FileAtomWithDigest(ctx, digest)
+	})
+}
+
+func (f *faulty) ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) error {
+	return effect(f.hook, "ReadAtom", func() error { return f.Catalog.ReadAtom(ctx, atom, offset, into) })
 }
 
 // placed is the answer of PlaceAtom.
