@@ -1,9 +1,11 @@
 package sqlcatalog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -23,8 +25,8 @@ var (
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
 		` AND {ataddress 6} AND {bytes RawPayload} = 0`)
-	// keepAddress keeps the address of a row that addPayload or adopt changed, where the row itself
-	// cannot.
+	// keepAddress records the address of a row that addPayload or adopt changed, in a dialect whose rows
+	// have no address beside a payload. It is empty in others.
 	keepAddress = differsOfRow("keep-address")
 	// checkPayloadRow counts a row whose payload has the segment's hash, before it is committed.
 	checkPayloadRow = sharedOfRow("check-payload", `SELECT {count} FROM `, ``, ` AND {sha256 RawPayload} = @p4`)
@@ -37,7 +39,7 @@ var (
 		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
 )
 
-// Adoptable is the condition for that row, for a dialect that has its own statement.
+// Adoptable is the condition of adopt, for a dialect that has its own statement.
 const Adoptable = `LayerTensorSegmentId = @p1 AND LayerId = @p2 AND SegmentOrdinal = @p3 AND AtomId IS NULL
 	AND BlobUri IS NULL AND {bytes RawPayload} = @p5 AND {sha256 RawPayload} = @p4
 	AND EXISTS (SELECT 1 FROM dbo.ModelLayers AS l WHERE l.LayerId = @p2 AND l.ModelFileId IS NULL)`
@@ -121,16 +123,25 @@ func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves 
 // locks at which SQL Server locks the whole table.
 const maxMoves = 1000
 
-// move executes a statement for each row, in one transaction. then, which may be nil, gets the
-// number of rows that the statement changed, 0 or 1, and returns that of both.
+// move executes a statement for each row, in one transaction: in the order of the digests, in which
+// other transactions lock atoms, too. then, which may be nil, gets the number of rows that the
+// statement changed, 0 or 1, and returns that of both.
 func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.Move, in InRow,
 	args func(ingest.Move) []any, then func(*Tx, ingest.Move, int64) (int64, error)) (moved []bool, err error) {
 	if len(moves) > maxMoves {
 		return nil, fmt.Errorf("%d rows at once, at most %d", len(moves), maxMoves)
 	}
 	moved = make([]bool, len(moves))
+	order := make([]int, len(moves))
+	for i := range moves {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return bytes.Compare(moves[a].Segment.Digest[:], moves[b].Segment.Digest[:])
+	})
 	err = c.writeUnder(ctx, lease, func(t *Tx) error {
-		for i, m := range moves {
+		for _, i := range order {
+			m := moves[i]
 			statement, all := in.Of(m.Segment, args(m)...)
 			changed, err := t.Change(statement, all...)
 			if err == nil && then != nil {
