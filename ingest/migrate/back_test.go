@@ -14,6 +14,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/migrate"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/dir"
+	"github.com/hartonomous/ingest/storage/storetest"
 )
 
 // targets calls test for migrations to a store and to rows.
@@ -140,6 +141,33 @@ func TestTriggerRefusesOneRow(t *testing.T) {
 			t.Errorf("paths %q and %q", w.atom(a.ID).Locator, w.atom(b.ID).Locator)
 		}
 	})
+}
+
+// TestUnreachableStoreEndsClearing checks that no further copy is read once the store cannot be reached.
+func TestUnreachableStoreEndsClearing(t *testing.T) {
+	w := newFixture(t)
+	w.file("a", []byte("content"))
+	w.file("b", []byte("CONTENT"))
+	w.run(false)
+	unreachable := func(_ context.Context, call storetest.Call) error {
+		if call.Verb == "Get" {
+			return ingest.ErrUnreachable
+		}
+		return nil
+	}
+	for _, store := range []ingest.Store{nil, &storetest.Faulty{Store: w.store, Hook: unreachable}} {
+		l := w.locators()
+		l.Clear = true
+		l.At = func(context.Context, ingest.FileAtom) (ingest.Store, error) {
+			if store == nil {
+				return nil, ingest.ErrUnreachable
+			}
+			return store, nil
+		}
+		if r, err := l.Run(t.Context()); !errors.Is(err, ingest.ErrUnreachable) || r.Failed != 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
 }
 
 // TestLostAnswersOfBack lets each call of the catalogue fail once, before and after its effect, on the
