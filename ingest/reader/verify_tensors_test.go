@@ -1,8 +1,11 @@
 package reader
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
@@ -96,6 +99,44 @@ func TestEachReservesCopies(t *testing.T) {
 			}
 			return err
 		}})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The memory for the driver's copies is free again after each segment that belongs to no file.
+func TestEachReleasesCopies(t *testing.T) {
+	w := newUnfiled(t)
+	w.rows = slices.Repeat(w.rows[:2], 100)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Second, errors.New("no memory is free any more"))
+	defer cancel()
+	err := w.reader(t).Each(ctx, w.file, Selection{Done: func(_ ingest.StoredSegment, _ []byte, err error) error {
+		return err
+	}})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Work has only the payload of a file's segment in memory, not the driver's copies.
+func TestWorkBeginsWithoutCopies(t *testing.T) {
+	w := newFake(t, 50*kib)
+	r := w.reader(t)
+	for _, row := range w.rows[:2] {
+		w.rows = []ingest.StoredSegment{row}
+		err := r.Each(t.Context(), w.file, Selection{
+			Work: func(context.Context, *ingest.StoredSegment, []byte) error {
+				free := r.Pool.Limit() - w.file.SegmentBytes
+				lease := r.Pool.Lease()
+				defer lease.Close()
+				if lease.Try(free+1) != nil || lease.Try(free) == nil {
+					t.Errorf("in the store: %v: other than %d bytes are free", row.InStore(), free)
+				}
+				return nil
+			},
+			Done: func(_ ingest.StoredSegment, _ []byte, err error) error { return err },
+		})
 		if err != nil {
 			t.Error(err)
 		}
