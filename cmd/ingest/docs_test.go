@@ -124,6 +124,23 @@ func TestPagesNameEverything(t *testing.T) {
 	}
 }
 
+// TestHelpHasNoCode: no help has an indented line, as code pasted into it would have.
+func TestHelpHasNoCode(t *testing.T) {
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		if c.Name() == "completion" { // cobra's, with commands for a shell
+			return
+		}
+		if strings.Contains(c.Long, "\n\t") {
+			t.Errorf("the help of %s has an indented line:\n%s", c.CommandPath(), c.Long)
+		}
+		for _, child := range c.Commands() {
+			visit(child)
+		}
+	}
+	visit(newRoot(io.Discard, io.Discard))
+}
+
 // flagNames returns the flags of a command and its subcommands, except those of completion scripts.
 func flagNames(c *cobra.Command) []string {
 	all := map[string]bool{}

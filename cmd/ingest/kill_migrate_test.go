@@ -182,7 +182,8 @@ func (k *segmentKiller) check() {
 func (k *segmentKiller) sources() {
 	k.Helper()
 	copies := map[ingest.Digest]error{}
-	query := `SELECT N'tensor segment ', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
+	query := `SELECT N'tensor segment ', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize,
+				s.BlobName
 			FROM dbo.LayerTensorSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
 		UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
 			FROM dbo.FileSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId`

@@ -86,7 +86,7 @@ func (p *program) migrateLocators(c *cobra.Command, f *locatorFlags) error {
 	l.Catalog = catalog
 	// Blocks of 8 MiB for a store of blobs use the memory that the pool does not.
 	p.blobs.calls = int(min(8, max(1, l.Pool.Limit()*3/4/(8<<20)-1)))
-	target, given := "path", map[string]string{"store": "", "root": f.root}
+	target, given := "path", map[string]string{"store": inRows, "root": f.root}
 	if p.store != "" && p.store != f.to && !f.split { // it has earlier copies
 		if given["store"], err = p.storeName(); err != nil {
 			return err

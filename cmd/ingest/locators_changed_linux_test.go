@@ -60,7 +60,8 @@ func TestLocatorsChanged(t *testing.T) {
 			p.Process.Signal(syscall.SIGCONT)
 			<-p.ended
 			e := r.result(p.Cmd)
-			if refused := e.event("refused"); e.code != change.first || (refused != nil) != (change.first != exitDone) ||
+			if refused := e.event("refused"); e.code != change.first ||
+				(refused != nil) != (change.first != exitDone) ||
 				refused != nil && !strings.Contains(refused["reason"].(string), "another program changed the row") {
 				t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
 			}

@@ -140,7 +140,8 @@ func (r *registry) undo(before map[string]string) {
 			c.fate = moves
 		}
 	}
-	if sum := r.run(r.migrate()...).event("summary"); count(sum, "moved") != r.copies() || number(sum, "corrected") != 0 {
+	sum := r.run(r.migrate()...).event("summary")
+	if count(sum, "moved") != r.copies() || number(sum, "corrected") != 0 {
 		r.Errorf("after --back: %v, want %d", sum, r.copies())
 	}
 	r.final(false)

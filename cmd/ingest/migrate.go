@@ -95,7 +95,7 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	if err != nil {
 		return err
 	}
-	target, given := store, map[string]string{"to": store, "store": ""}
+	target, given := store, map[string]string{"to": store, "store": inRows}
 	if f.to == inRows {
 		target, given = inRows, map[string]string{"store": store}
 	}

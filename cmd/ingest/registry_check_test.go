@@ -86,8 +86,8 @@ func (r *registry) unchanged(was *otherAtom, now *storedAtom) {
 
 // columns returns the columns that another program wrote.
 func columns(a *otherAtom) string {
-	return fmt.Sprintf("%s %q %q %q %q %q %q %q inactive %t count %d", a.hash, a.modality, a.subtype, a.uri, a.sourceType,
-		a.text, a.locator, a.metadata, a.inactive, a.ownCount)
+	return fmt.Sprintf("%s %q %q %q %q %q %q %q inactive %t count %d", a.hash, a.modality, a.subtype, a.uri,
+		a.sourceType, a.text, a.locator, a.metadata, a.inactive, a.ownCount)
 }
 
 // final checks each row after the last migration.
@@ -146,7 +146,8 @@ func (r *registry) finalContent(c *content, rows map[int64]*storedAtom, cleared 
 	}
 	if len(left) != 1 {
 		for _, a := range left {
-			r.Errorf("of the rows %v, %d remains: %s, with a copy %t", ids(c.rows), a.id, columns(&a.otherAtom), a.hasCopy())
+			r.Errorf("of the rows %v, %d remains: %s, with a copy %t", ids(c.rows), a.id, columns(&a.otherAtom),
+				a.hasCopy())
 		}
 		return
 	}
@@ -260,8 +261,8 @@ func (r *registry) ask(migrated bool) map[string]string {
 				`SELECT LayerId, LayerName, LayerType, TensorShape, QuantizationType, LayerAtomId FROM dbo.ModelLayers
 				WHERE ModelId = @p1 AND LayerIdx = @p2 ORDER BY LayerId`, l.model, l.index)
 			ask(fmt.Sprint("segments of layer ", l.id), -1,
-				`SELECT SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload FROM dbo.LayerTensorSegments
-				WHERE LayerId = @p1 ORDER BY SegmentOrdinal`, l.id)
+				`SELECT SegmentOrdinal, PointOffset, PointCount, QuantizationType, RawPayload
+				FROM dbo.LayerTensorSegments WHERE LayerId = @p1 ORDER BY SegmentOrdinal`, l.id)
 		}
 	})
 	return answers

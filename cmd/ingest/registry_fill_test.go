@@ -30,7 +30,7 @@ var kinds = map[string]func(*registry, int) *content{
 		const old = `C:\Old\model.bin`
 		path := fmt.Sprint(old, r.serialOf())
 		return &content{d, moves, []*otherAtom{r.atom(pathHash(path), r.path(name),
-			fmt.Sprintf(`{"file_path": %q, "ollama_digest": "sha256:%s"}`, path, d))}}
+			fmt.Sprintf(`{"file_path": %q, "load_on_demand": true, "ollama_digest": "sha256:%s"}`, path, d))}}
 	},
 	// Two rows, one with the hash of the path and one with the right one.
 	"twins": func(r *registry, bytes int) *content {
@@ -69,7 +69,9 @@ var kinds = map[string]func(*registry, int) *content{
 	"relative":   func(r *registry, _ int) *content { return r.bad(fmt.Sprint("models/", r.serialOf())) },
 	"folder":     func(r *registry, _ int) *content { return r.bad(r.folder + strings.Repeat("/", 1+r.serialOf())) },
 	"device":     func(r *registry, _ int) *content { return r.bad(strings.Repeat("/", 1+r.serialOf()) + "dev/null") },
-	"dots":       func(r *registry, _ int) *content { return r.bad(windowsName(fmt.Sprint("../../etc/", r.serialOf()))) },
+	"dots": func(r *registry, _ int) *content {
+		return r.bad(windowsName(fmt.Sprint("../../etc/", r.serialOf())))
+	},
 	"outside": func(r *registry, _ int) *content {
 		path := filepath.Join(filepath.Dir(r.folder), fmt.Sprint("outside", r.serialOf()))
 		if err := os.WriteFile(path, []byte(path), 0o600); err != nil {

@@ -221,13 +221,14 @@ func (r *registry) rows() map[int64]*storedAtom {
 		o.each(func(v []any) {
 			a := &storedAtom{otherAtom: otherAtom{id: numberOf(v[0]), hash: digestIn(v[1]), modality: textOf(v[2]),
 				subtype: textOf(v[3]), uri: textOf(v[4]), sourceType: textOf(v[5]), text: textOf(v[6]),
-				locator: textOf(v[7]), metadata: textOf(v[8]), inactive: numberOf(v[9]) == 0, ownCount: numberOf(v[10])},
+				locator: textOf(v[7]), metadata: textOf(v[8]), inactive: numberOf(v[9]) == 0,
+				ownCount: numberOf(v[10])},
 				created: textOf(v[11]), updated: textOf(v[12]), address: textOf(v[13]), inRow: numberOf(v[15]) == 1,
 				byteSize: numberOf(v[16])}
 			a.payload, _ = v[14].([]byte)
 			all[a.id] = a
-		}, `SELECT AtomId, ContentHash, Modality, Subtype, SourceUri, SourceType, CanonicalText, PayloadLocator, Metadata,
-				IsActive, ReferenceCount, CreatedAt, UpdatedAt, BlobUri, `+payload+`,
+		}, `SELECT AtomId, ContentHash, Modality, Subtype, SourceUri, SourceType, CanonicalText, PayloadLocator,
+				Metadata, IsActive, ReferenceCount, CreatedAt, UpdatedAt, BlobUri, `+payload+`,
 				CASE WHEN `+payload+` IS NULL THEN 0 ELSE 1 END, BlobSizeBytes
 			FROM dbo.Atoms WHERE COALESCE(SourceType, N'') <> N'ingest_segment'`)
 	})

@@ -153,10 +153,11 @@ func (r *registry) refer(o *outside) {
 	a := c.rows[r.random.IntN(len(c.rows))]
 	switch r.random.IntN(3) {
 	case 0:
-		a.tensors += o.exec(`INSERT INTO dbo.TensorAtoms (AtomId) SELECT AtomId FROM dbo.Atoms WHERE AtomId = @p1`, a.id)
+		a.tensors += o.exec(`INSERT INTO dbo.TensorAtoms (AtomId)
+			SELECT AtomId FROM dbo.Atoms WHERE AtomId = @p1`, a.id)
 	case 1:
-		a.embeddings += o.exec(`INSERT INTO dbo.AtomEmbeddings (AtomId) SELECT AtomId FROM dbo.Atoms WHERE AtomId = @p1`,
-			a.id)
+		a.embeddings += o.exec(`INSERT INTO dbo.AtomEmbeddings (AtomId)
+			SELECT AtomId FROM dbo.Atoms WHERE AtomId = @p1`, a.id)
 	case 2:
 		o.exec(`INSERT INTO dbo.IngestionJobs (PipelineName, Status) VALUES (N'old', N'complete')`)
 		a.jobs += o.exec(`INSERT INTO dbo.IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate)

@@ -44,39 +44,40 @@ func commandOption(c *cobra.Command, given map[string]string) (map[string]string
 	return map[string]string{optionCommand: string(text)}, err
 }
 
+// isRunFlag reports whether an argument is one of runFlags. A recorded command has none: it concerns
+// the catalogue that has it.
+func isRunFlag(argument string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(argument, "-"), "=")
+	return strings.HasPrefix(argument, "-") && (slices.Contains(runFlags, name) || !strings.HasPrefix(argument, "--"))
+}
+
 // resumes reports whether resume continues a job.
 func resumes(job ingest.Job) bool {
 	return job.Pipeline == "models" || job.Options[optionCommand] != ""
 }
 
-// resumeMigration runs the command of a job again, unless another job has the same and it ran
-// already. ran are the errors of those that did.
-func (p *program) resumeMigration(c *cobra.Command, job ingest.Job, ran map[string]error) error {
-	command := job.Options[optionCommand]
-	err, known := ran[command]
-	if !known {
-		var arguments []string
-		if err := json.Unmarshal([]byte(command), &arguments); err != nil || len(arguments) < 2 ||
-			arguments[0] != "migrate" {
-			return fmt.Errorf("its command is %s: run it again by hand", ingest.Printable(command))
-		}
-		p.printf("ingest %s\n", ingest.Printable(strings.Join(arguments, " ")))
-		for _, name := range runFlags {
-			if f := c.Flags().Lookup(name); f.Changed {
-				arguments = append(arguments, "--"+name+"="+f.Value.String())
-			}
-		}
-		root := newRoot(p.stdout, p.stderr)
-		root.SetArgs(arguments)
-		err = root.ExecuteContext(c.Context())
-		ran[command] = err
+// resumeMigration runs the command of a job again.
+func (p *program) resumeMigration(c *cobra.Command, job ingest.Job) error {
+	var arguments []string
+	if err := json.Unmarshal([]byte(job.Options[optionCommand]), &arguments); err != nil || len(arguments) < 2 ||
+		arguments[0] != "migrate" || slices.ContainsFunc(arguments, isRunFlag) {
+		return fmt.Errorf("the command of job %d is %s: run it again by hand", job.ID,
+			ingest.Printable(job.Options[optionCommand]))
 	}
-	return err
+	p.printf("ingest %s\n", ingest.Printable(strings.Join(arguments, " ")))
+	for _, name := range runFlags {
+		if f := c.Flags().Lookup(name); f.Changed {
+			arguments = append(arguments, "--"+name+"="+f.Value.String())
+		}
+	}
+	root := newRoot(p.stdout, p.stderr)
+	root.SetArgs(arguments)
+	return root.ExecuteContext(c.Context())
 }
 
-// endMigration returns the error, with its exit code, that ends a migration. After an interruption, it
-// leaves an open job, so that resume finds the command even if it was between two jobs. After
-// success, it ends the open jobs of the same command: nothing is left of them.
+// endMigration returns the error, with its exit code, that ends a migration. After an interruption or
+// an error, it leaves an open job with the command: those of parts may all have ended. Otherwise it ends
+// the open jobs of the same command: nothing is left of them.
 func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, options map[string]string, err error,
 	failed int64) error {
 	command := options[optionCommand]
@@ -86,17 +87,14 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 			err = &codeError{code: exitSomeRefused}
 		}
 		return err
-	case errors.Is(err, ingest.ErrInterrupted) || errors.Is(err, context.Canceled):
-		request := ingest.JobRequest{Pipeline: "migrate", Source: command, Options: options}
-		err = errors.Join(err, json.Unmarshal([]byte(command), &request.Paths))
-		open := lease.Run(context.WithoutCancel(ctx), catalog, request, p.log,
-			func(context.Context, ingest.Lease) error { return ingest.ErrInterrupted }, nil)
-		if !errors.Is(open, ingest.ErrInterrupted) {
-			err = errors.Join(err, open)
-		}
-		return &codeError{exitInterrupted, fmt.Errorf("%w: `ingest resume` or the same command continues", err)}
 	case err != nil:
-		return fmt.Errorf("%w\nRows that changed stay changed: `ingest resume` or the same command continues", err)
+		code := exitFailed
+		if errors.Is(err, ingest.ErrInterrupted) || errors.Is(err, context.Canceled) {
+			code = exitInterrupted
+		}
+		number, openErr := p.leaveOpen(context.WithoutCancel(ctx), catalog, options)
+		return &codeError{code, fmt.Errorf("%w\nRows that changed stay changed: `ingest resume %d` or the same "+
+			"command continues", errors.Join(err, openErr), number)}
 	}
 	for job, err := range catalog.AllJobs(ctx) {
 		if err == nil && job.State == ingest.JobOpen && job.Options[optionCommand] == command && !isLive(job) {
@@ -111,4 +109,21 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 		return &codeError{code: exitSomeRefused}
 	}
 	return nil
+}
+
+// leaveOpen leaves an open job for a command, and returns its number.
+func (p *program) leaveOpen(ctx context.Context, catalog ingest.Catalog, options map[string]string) (number int64,
+	err error) {
+	request := ingest.JobRequest{Pipeline: "migrate", Source: options[optionCommand], Options: options}
+	if err := json.Unmarshal([]byte(options[optionCommand]), &request.Paths); err != nil {
+		return 0, err
+	}
+	err = lease.Run(ctx, catalog, request, p.log, func(_ context.Context, job ingest.Lease) error {
+		number = job.Job
+		return ingest.ErrInterrupted
+	}, nil)
+	if errors.Is(err, ingest.ErrInterrupted) {
+		err = nil
+	}
+	return number, err
 }

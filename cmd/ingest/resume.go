@@ -16,8 +16,9 @@ func newResume(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "resume [JOB]",
 		Short: "Resume interrupted jobs",
-		Long: `Resume an interrupted job, or all interrupted jobs if you name none. Each job keeps its paths, store
-and segment size. Of a migration, the command runs again, over all that it selects.
+		Long: `Resume an interrupted job, or all interrupted ingestions if you name none. Each job keeps its paths,
+store and segment size. A migration is resumed by its number only: its command runs again, over all that it
+selects.
 
 ` + exitCodes,
 		Example: "  ingest resume\n  ingest resume 7",
@@ -35,16 +36,15 @@ func (p *program) resume(c *cobra.Command, f *ingestFlags, args []string) error 
 		return err
 	}
 	if len(jobs) == 0 {
-		p.printf("no job is interrupted\n")
+		p.printf("no ingestion is interrupted\n")
 	}
 	refused := false
 	var failed error
 	given := p.store
-	ran := map[string]error{} // commands of migrations, which have a job for each part
 	for _, job := range jobs {
 		var err error
 		if job.Pipeline == "migrate" {
-			err = p.resumeMigration(c, job, ran)
+			err = p.resumeMigration(c, job)
 		} else {
 			each := *f
 			p.store = given
@@ -125,8 +125,13 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		if err != nil {
 			return nil, err
 		}
-		if job.State == ingest.JobOpen && resumes(job) && !isLive(job) {
+		switch {
+		case job.State != ingest.JobOpen || isLive(job):
+		case job.Pipeline == "models":
 			jobs = append(jobs, job)
+		case resumes(job):
+			fmt.Fprintf(p.stderr, "ingest: not resumed: job %d (migrate): `ingest resume %d` runs its command again\n",
+				job.ID, job.ID)
 		}
 	}
 	return jobs, nil

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -112,5 +113,52 @@ func TestInterruptExport(t *testing.T) {
 	}
 	if code != exitInterrupted {
 		t.Errorf("verify: exit code %d", code)
+	}
+}
+
+// TestInterruptMigration: whenever a migration is interrupted, resume continues it.
+func TestInterruptMigration(t *testing.T) {
+	files := map[string]func(string) error{}
+	for i := range 20 {
+		files[fmt.Sprintf("%02d.gguf", i)] = noise(fmt.Sprint("m", i), 3<<20, uint64(i))
+	}
+	s := newSources(t, files)
+	b := newBox(t, t.TempDir(), false)
+	b.must("models", s.folder, "--store", "row", "--segment-size", "1MiB")
+	interrupted := 0
+	for round := range 8 {
+		to := fmt.Sprint("dir:", filepath.Join(t.TempDir(), "store"))
+		c := b.command("migrate", "segments", "--to", to, "--store", inRows, "--clear-source")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		b.waitFor("a payload", func() bool {
+			found, _ := filepath.Glob(filepath.Join(strings.TrimPrefix(to, "dir:"), "sha256", "*", "*"))
+			return len(found) > round
+		})
+		c.Process.Signal(syscall.SIGINT)
+		if e := b.wait(c); e.code == exitInterrupted {
+			interrupted++
+			_, after, _ := strings.Cut(e.stderr, "`ingest resume ")
+			number, _, _ := strings.Cut(after, "`")
+			if e := b.must("resume", number); e.event("summary") == nil {
+				t.Errorf("resume %s did nothing: %s", number, e.stderr)
+			}
+		} else if e.code != exitDone {
+			t.Errorf("exit code %d\n%s", e.code, e.stderr)
+		}
+		sum := b.must("migrate", "segments", "--to", to, "--store", inRows).event("summary")
+		if count(sum, "copied") != 0 || count(sum, "both") != 0 {
+			t.Errorf("left after resume: %v", sum)
+		}
+		for _, job := range b.must("status").lines {
+			if job["state"] == "interrupted" {
+				t.Errorf("a job is still interrupted: %v", job)
+			}
+		}
+		b.must("migrate", "segments", "--to", inRows, "--store", to, "--clear-source")
+	}
+	if interrupted == 0 {
+		t.Error("no run was interrupted")
 	}
 }

@@ -59,13 +59,17 @@ func (r *locatorRun) toBack(a ingest.FileAtom) bool {
 	return r.Back && hasCopy(a) && formerPath(a) != ""
 }
 
-// formerPath returns the path of the file of a row. If it was cleared, it is the one in Metadata.
+// formerPath returns the path of the file of a row. If it was cleared, it is the one in Metadata of a
+// row that was registered with a path: others may have had their payload from the start.
 func formerPath(a ingest.FileAtom) string {
 	if a.Locator != "" {
 		return a.Locator
 	}
-	_, path, _ := readMetadata(a.Metadata)
-	return path
+	claims, _ := readMetadata(a.Metadata)
+	if !claims.registered {
+		return ""
+	}
+	return claims.path
 }
 
 // back puts a row back to having only a path, after reading the file there. A payload in a store is
@@ -74,6 +78,12 @@ func (r *locatorRun) back(ctx context.Context, job ingest.Lease, atom ingest.Fil
 	path := formerPath(atom)
 	if err := r.checkFile(ctx, atom, path); err != nil {
 		return fmt.Errorf("the row keeps its copy: %w", err)
+	}
+	if atom.InRow { // another program may have put other bytes there
+		r.expect(atom.Bytes)
+		if err := r.reader.CheckAtom(ctx, atom); err != nil {
+			return fmt.Errorf("the row keeps its payload, which is not the content of the file: %w", err)
+		}
 	}
 	if err := r.restore(ctx, job, atom, path); err != nil {
 		return err

@@ -58,8 +58,8 @@ func TestBack(t *testing.T) {
 	targets(t, func(t *testing.T, w *fixture) {
 		kept, cleared, nowhere := w.file("kept", []byte("kept")), w.file("cleared", []byte("cleared")),
 			w.file("nowhere", []byte("nowhere"))
-		w.exec(`UPDATE Atoms SET Metadata = json_object('file_path', PayloadLocator), Modality = 'text'
-			WHERE AtomId = ?`, cleared.ID)
+		w.exec(`UPDATE Atoms SET Metadata = json_object('file_path', PayloadLocator, 'load_on_demand', 1),
+			Modality = 'text' WHERE AtomId = ?`, cleared.ID)
 		w.exec(`UPDATE Atoms SET Modality = 'text' WHERE AtomId = ?`, nowhere.ID)
 		w.run(false)
 		w.change = func(l *migrate.Locators) { l.Modality = "text" }

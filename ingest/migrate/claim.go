@@ -29,17 +29,17 @@ func claimOf(atom ingest.FileAtom) (claim, error) {
 		c.digest, _ = ingest.ParseDigest(name) // the pattern is a digest
 		c.by = "its name"
 	}
-	said, path, note := readMetadata(atom.Metadata)
+	said, note := readMetadata(atom.Metadata)
 	if c.note = note; atom.LargeMetadata {
 		c.note = "Metadata has more than 64 KiB and was not read"
 	}
-	c.hashesPath = atom.Digest == pathHash(atom.Locator) || path != "" && atom.Digest == pathHash(path)
+	c.hashesPath = atom.Digest == pathHash(atom.Locator) || said.path != "" && atom.Digest == pathHash(said.path)
 	switch {
-	case said.IsZero():
+	case said.digest.IsZero():
 	case c.digest.IsZero():
-		c.digest, c.by = said, "Metadata.ollama_digest"
-	case c.digest != said:
-		return c, fmt.Errorf("its name claims SHA-256 %s, and Metadata.ollama_digest %s", c.digest, said)
+		c.digest, c.by = said.digest, "Metadata.ollama_digest"
+	case c.digest != said.digest:
+		return c, fmt.Errorf("its name claims SHA-256 %s, and Metadata.ollama_digest %s", c.digest, said.digest)
 	}
 	switch {
 	case c.hashesPath || c.digest == atom.Digest:
@@ -76,28 +76,36 @@ func pathHash(path string) ingest.Digest {
 	return ingest.Sum(text)
 }
 
-// readMetadata reads ollama_digest, and file_path, the path at which the file was registered.
-// Another program wrote the metadata, so they may be missing or malformed.
-func readMetadata(metadata json.RawMessage) (digest ingest.Digest, path, note string) {
-	if len(metadata) == 0 {
-		return digest, "", ""
+// metadata is what the keys of Metadata say.
+type metadata struct {
+	digest     ingest.Digest // ollama_digest
+	path       string        // file_path, at which the file was registered
+	registered bool          // load_on_demand: the row was made for a file at a path
+}
+
+// readMetadata reads what another program may have written: keys may be missing or malformed.
+func readMetadata(text json.RawMessage) (said metadata, note string) {
+	if len(text) == 0 {
+		return said, ""
 	}
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(metadata, &keys); err != nil {
-		return digest, "", fmt.Sprintf("Metadata is not a JSON object: %v", err)
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return said, fmt.Sprintf("Metadata is not a JSON object: %v", err)
 	}
-	_ = json.Unmarshal(keys["file_path"], &path) // ignored if it is not a string
+	_ = json.Unmarshal(keys["file_path"], &said.path) // ignored if it is not a string
+	_, said.registered = keys["load_on_demand"]
 	value, there := keys["ollama_digest"]
 	if !there || string(value) == "null" {
-		return digest, path, ""
+		return said, ""
 	}
-	var text string
-	err := json.Unmarshal(value, &text)
+	var digest string
+	err := json.Unmarshal(value, &digest)
 	if err == nil {
-		digest, err = ingest.ParseDigest(text)
+		said.digest, err = ingest.ParseDigest(digest)
 	}
 	if err != nil {
-		return ingest.Digest{}, path, fmt.Sprintf("Metadata.ollama_digest is not a digest: %v", err)
+		said.digest = ingest.Digest{}
+		return said, fmt.Sprintf("Metadata.ollama_digest is not a digest: %v", err)
 	}
-	return digest, path, ""
+	return said, ""
 }

@@ -75,6 +75,10 @@ func (p Paths) Open(locator string) (file *os.File, path string, err error) {
 	if path, err = p.Local(locator); err != nil {
 		return nil, "", err
 	}
+	if source.InStore(path) {
+		return nil, path, fmt.Errorf("%s is a payload in a store of ingest, which gc may delete",
+			ingest.Printable(path))
+	}
 	file, err = source.Open(path, p.root())
 	var outside *source.OutsideError
 	if errors.As(err, &outside) {

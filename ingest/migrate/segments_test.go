@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,7 @@ type setting struct {
 	store   *storetest.Memory
 	model   ingest.Summary
 	content []byte // of the model's file
+	stores  []*storetest.Memory
 }
 
 func newSetting(t *testing.T) *setting {
@@ -71,7 +73,10 @@ func newSetting(t *testing.T) *setting {
 
 // migration returns a migration between the rows and the store.
 func (s *setting) migration(toRows, clearSource bool) *migrate.Segments {
-	target := fmt.Sprintf("memory:%p", s.store) // each store has an address of its own
+	if !slices.Contains(s.stores, s.store) {
+		s.stores = append(s.stores, s.store)
+	}
+	target := fmt.Sprint("memory:", slices.Index(s.stores, s.store)) // each store has an address of its own
 	if toRows {
 		target = ingest.StoreRows
 	}

@@ -6,7 +6,8 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// unusable returns an error for a row without a digest that has no payload, or an address.
+// unusable returns why the payload of a row without a digest cannot be moved: the row has none, or it has
+// an address. It returns nil for other rows.
 func unusable(s *ingest.StoredSegment) error {
 	switch {
 	case !s.Digest.IsZero():

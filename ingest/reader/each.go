@@ -27,7 +27,7 @@ func (r *Reader) Each(ctx context.Context, file ingest.StoredFile, do Selection)
 	if err != nil {
 		return err
 	}
-	p.want, p.writes = do.Want, file.ID == 0
+	p.want, p.writes, p.once = do.Want, file.ID == 0, true
 	p.fetch = func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 		f := r.read(ctx, s, into)
 		if !p.writes { // Work may take long

@@ -83,6 +83,8 @@ type pass struct {
 	fetch func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched
 	// reads reports whether fetch needs a buffer.
 	reads func(s ingest.StoredSegment) bool
+	// once: a payload that is not where its row said is not looked for again.
+	once bool
 	// writes reserves memory for the driver's copies until visit returns, which may write the
 	// payload to a row.
 	writes bool
@@ -222,11 +224,30 @@ func (p *pass) fetchOne(ctx context.Context, s ingest.StoredSegment, into []byte
 		return fetched{StoredSegment: s, err: err}
 	}
 	f := p.fetch(ctx, s, into)
-	f.buffer = into
-	if into != nil && !p.writes {
-		p.releaseCopies(&f)
+	if into != nil && !p.writes && !f.released {
+		p.lease.Release(p.copies(s))
 	}
+	if errors.Is(f.err, ingest.ErrNoPayload) && !p.once && into != nil {
+		if now, moved := p.moved(ctx, s); moved {
+			f = p.fetch(ctx, now, into)
+		}
+	}
+	f.buffer = into
 	return f
+}
+
+// moved returns the row of a segment as it is now, and whether a migration has moved its payload since
+// it was read.
+func (p *pass) moved(ctx context.Context, was ingest.StoredSegment) (now ingest.StoredSegment, moved bool) {
+	if was.File == 0 || was.InStore() && p.Store == nil {
+		return was, false
+	}
+	for s, err := range p.Catalog.Segments(ctx, was.File, was.Offset) {
+		same := err == nil && s.RowID == was.RowID && s.Layer == was.Layer && s.Digest == was.Digest &&
+			s.Bytes == was.Bytes && p.checkSize(s) == nil
+		return s, same && (s.InRow != was.InRow || s.Address != was.Address)
+	}
+	return was, false
 }
 
 // releaseCopies ends the reservation for the driver's copies.

@@ -2,6 +2,7 @@ package register
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/source"
@@ -11,6 +12,10 @@ import (
 // name if names are trusted, or by reading the file.
 func (r *run) content(ctx context.Context, f *ingest.File, known knownFile) (c ingest.FileContent, err error) {
 	c.Locator = source.Real(f.Path)
+	if source.InStore(f.Path) {
+		return c, &ingest.SourceError{Path: f.Path, Offset: -1,
+			Err: errors.New("it is a payload in a store of ingest, which gc may delete")}
+	}
 	switch {
 	case known.ID != 0 && known.Bytes == f.Bytes && known.Modified.Equal(f.Modified):
 		c.Digest, c.Trusted = known.Digest, known.trusted

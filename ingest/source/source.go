@@ -110,6 +110,18 @@ func Real(path string) string {
 	return path
 }
 
+// InStore reports whether path leads to a payload in a folder that is a store of this program (see
+// storage/dir). gc deletes such a file when no row needs its digest, whoever else needs the path.
+func InStore(path string) bool {
+	real := Real(path)
+	name, fanOut := filepath.Base(real), filepath.Dir(real)
+	if len(name) != 64 || filepath.Base(fanOut) != name[:2] || filepath.Base(filepath.Dir(fanOut)) != "sha256" {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(filepath.Dir(filepath.Dir(fanOut)), "owner"))
+	return err == nil
+}
+
 // OutsideError says that a path leads out of the given folder.
 type OutsideError struct {
 	Target string

@@ -45,7 +45,7 @@ func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.A
 // Holds reports whether the payload exists under the address's URI; see ingest.Store. The URI does not
 // name the folder.
 func (s *Store) Holds(ctx context.Context, digest ingest.Digest, at ingest.Address) (bool, error) {
-	if at.URI != address(digest, 0).URI {
+	if at.URI != address(digest, 0).URI || at.Name != "" { // gc would not find the row by another name
 		return false, nil
 	}
 	err := s.look(ctx, digest, func() error {

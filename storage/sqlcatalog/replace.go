@@ -232,9 +232,12 @@ var (
 	atomsOfModel = shared("atoms-of-model", `SELECT DISTINCT FileAtomId FROM dbo.ModelFiles
 		WHERE ModelId = @p1 AND FileAtomId IS NOT NULL ORDER BY FileAtomId`)
 	forgetAtoms = shared("forget-atoms", `UPDATE dbo.ModelFiles SET FileAtomId = NULL WHERE ModelId = @p1`)
-	// unneededAtom locks an atom of this program to which only rows of jobs refer.
+	// unneededAtom locks an atom of this program to which only rows of its jobs refer.
 	unneededAtom = shared("unneeded-atom",
-		`SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1`+withoutCopy+` AND `+ours+nothingRefers)
+		`SELECT 1 FROM dbo.Atoms {update lock} WHERE AtomId = @p1`+withoutCopy+` AND `+ours+nothingRefers+`
+			AND NOT EXISTS (SELECT 1 FROM dbo.IngestionJobAtoms AS j
+				INNER JOIN dbo.IngestionJobs AS b ON b.IngestionJobId = j.IngestionJobId
+				WHERE j.AtomId = Atoms.AtomId AND b.PipelineName NOT IN ('models', 'register', 'migrate'))`)
 	removeNotes    = shared("remove-notes", `DELETE FROM dbo.IngestionJobAtoms WHERE AtomId = @p1`)
 	removeUnneeded = shared("remove-unneeded-atom", `DELETE FROM dbo.Atoms WHERE AtomId = @p1`+withoutCopy)
 )

@@ -60,7 +60,7 @@ func addressOf(kind, segment string) string {
 	})
 }
 
-// adopt sets no address, which keep-address does.
+// adopt does not set the address: keep-address does.
 const adopt = `UPDATE LayerTensorSegments
 	SET AtomId = (SELECT a.AtomId FROM Atoms AS a WHERE a.ContentHash = @p4), ByteSize = @p5
 	WHERE ` + sqlcatalog.Adoptable + `

@@ -71,17 +71,22 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 // Another program knows only LayerTensorSegments. Whatever it writes there, the address stays known.
 func TestAddressSurvivesOtherPrograms(t *testing.T) {
 	at := ingest.Address{URI: "file:///there", Name: "there"}
-	const set = `UPDATE LayerTensorSegments SET `
+	const (
+		set     = `UPDATE LayerTensorSegments SET `
+		clear   = `RawPayload = x''`
+		fill    = `RawPayload = zeroblob(9)`
+		address = `BlobUri = 'file:///there', BlobName = 'there'`
+	)
 	for name, test := range map[string]struct {
 		statements []string
 		inRow      bool
 	}{
-		"empties the row":                  {[]string{set + `RawPayload = x''`}, false},
-		"empties it and writes it again":   {[]string{set + `RawPayload = x''`, set + `RawPayload = zeroblob(1048576)`}, true},
-		"changes the payload":              {[]string{set + `RawPayload = zeroblob(9)`}, true},
-		"writes the address into the row":  {[]string{set + `BlobUri = 'file:///there', BlobName = 'there'`}, true},
-		"writes both":                      {[]string{set + `RawPayload = zeroblob(9), BlobUri = 'file:///there', BlobName = 'there'`}, true},
-		"empties it and writes an address": {[]string{set + `RawPayload = x'', BlobUri = 'file:///there', BlobName = 'there'`}, false},
+		"empties the row":                  {[]string{set + clear}, false},
+		"empties it and writes it again":   {[]string{set + clear, set + fill}, true},
+		"changes the payload":              {[]string{set + fill}, true},
+		"writes the address into the row":  {[]string{set + address}, true},
+		"writes both":                      {[]string{set + fill + `, ` + address}, true},
+		"empties it and writes an address": {[]string{set + clear + `, ` + address}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, segment := withPayload(t)
@@ -90,7 +95,8 @@ func TestAddressSurvivesOtherPrograms(t *testing.T) {
 				t.Fatal(err)
 			}
 			at.Bytes = segment.Bytes
-			if _, err := c.AddAddresses(t.Context(), lease, []ingest.Move{{Segment: segment, Address: at}}); err != nil {
+			move := ingest.Move{Segment: segment, Address: at}
+			if _, err := c.AddAddresses(t.Context(), lease, []ingest.Move{move}); err != nil {
 				t.Fatal(err)
 			}
 			for _, statement := range test.statements {

@@ -7,10 +7,11 @@ var own = map[string]string{
 	"fence": `UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken
 		WHERE IngestionJobId = @p1 AND LeaseToken = @p2 AND LeaseExpires IS NOT NULL`,
 
-	// An application lock: locks on rows do not keep others from inserting rows.
+	// A row has its payload and its address at once.
 	"keep-address-tensor": "", "keep-address-file": "", "drop-copy-tensor": "", "drop-copy-file": "",
 	"place-shared-copies-tensor": "", "place-shared-copies-file": "",
 
+	// An application lock: locks on rows do not keep others from inserting rows.
 	"lock-jobs": `DECLARE @got int;
 		EXEC @got = sp_getapplock @Resource = N'ingest:jobs', @LockMode = N'Exclusive', @LockOwner = N'Transaction',
 			@LockTimeout = 30000;
