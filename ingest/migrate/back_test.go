@@ -44,6 +44,25 @@ func (w *fixture) back() *migrate.LocatorReport {
 	return w.run(false)
 }
 
+// TestBackKeepsPayloadsOfOthers: a payload that is not the content of the file stays in its row, and so
+// does that of a row that was never registered with a path.
+func TestBackKeepsPayloadsOfOthers(t *testing.T) {
+	w := newFixture(t)
+	other, image := w.file("other", []byte("other")), w.file("image", []byte("image"))
+	w.exec(`UPDATE Atoms SET Payload = x'6f74686572' || x'21' WHERE AtomId = ?`, other.ID)
+	w.exec(`UPDATE Atoms SET Payload = x'696d616765', Metadata = json_object('file_path', PayloadLocator)
+		WHERE AtomId = ?`, image.ID)
+	w.exec(`UPDATE Atoms SET PayloadLocator = NULL WHERE AtomId = ?`, image.ID)
+	if r := w.back(); r.Back.Rows != 0 || r.Failed != 1 {
+		t.Errorf("%+v %v", r, w.problems)
+	}
+	for _, id := range []int64{other.ID, image.ID} {
+		if a := w.atom(id); !a.InRow {
+			t.Errorf("%+v lost its payload", a)
+		}
+	}
+}
+
 // onlyPath checks that a row has a path and no copy.
 func (w *fixture) onlyPath(id int64, path string) {
 	w.Helper()

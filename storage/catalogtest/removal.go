@@ -225,6 +225,40 @@ var removalTests = []test{
 		want(t, "references", r.count(`SELECT ReferenceCount FROM Atoms WHERE Metadata = '{}'`), 3)
 		want(t, "atom of the registered model", r.atomOf(other, 0).Locator, "/t")
 	}},
+	{name: "an atom with a note of another program's job stays", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		id := r.register(newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template)))
+		noted, free := r.atomOf(id, 0), r.atomOf(id, 1)
+		r.exec(`INSERT INTO IngestionJobs (PipelineName) VALUES ('theirs')`)
+		r.exec(`INSERT INTO IngestionJobAtoms (IngestionJobId, AtomId, WasDuplicate)
+			SELECT IngestionJobId, @p1, 0 FROM IngestionJobs WHERE PipelineName = 'theirs'`, noted.ID)
+		r.remove(id)
+		_, err := r.FileAtom(t.Context(), noted.ID)
+		must(t, err)
+		want(t, "notes", r.count(`SELECT COUNT(*) FROM IngestionJobAtoms AS a INNER JOIN IngestionJobs AS j
+			ON j.IngestionJobId = a.IngestionJobId WHERE j.PipelineName = 'theirs'`), 1)
+		_, err = r.FileAtom(t.Context(), free.ID)
+		wantIs(t, err, ingest.ErrNotFound)
+		r.exec(`DELETE FROM IngestionJobs WHERE PipelineName = 'theirs'`)
+	}},
+	{name: "copies of whole files count", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("m", gguf("/m.gguf", "m"), small("/t", "template", ingest.Template))
+		id := r.register(w)
+		s := w.sources[0]
+		r.place(r.atomOf(id, 0), ingest.AtomPlace{Digest: s.digest(), Bytes: s.Bytes,
+			Address: address(s.digest(), s.Bytes)})
+		for _, only := range []int{0, 1} {
+			removal, err := r.Removal(t.Context(), id)
+			must(t, err)
+			want(t, "freed", removal.Freed, s.Bytes)
+			want(t, "in rows", removal.InRows, 0)
+			want(t, "only copies", removal.OnlyCopies, only)
+			if only == 0 {
+				r.clear("a row with a copy", r.atomOf(id, 0), true)
+			}
+		}
+	}},
 	{name: "payloads in rows are freed with them", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		var first *ingest.Entry

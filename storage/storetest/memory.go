@@ -196,7 +196,7 @@ func (m *Memory) Holds(ctx context.Context, digest ingest.Digest, address ingest
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, there := m.stored[digest.String()]
-	return there && address.URI == memoryAddress(digest, nil).URI, ctx.Err()
+	return there && address.URI == memoryAddress(digest, nil).URI && address.Name == "", ctx.Err()
 }
 
 // List satisfies ingest.Store.

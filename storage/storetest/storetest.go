@@ -293,6 +293,9 @@ func holds(t *testing.T, s ingest.Store) {
 	check("a URI in other letters", digest, changed, false)
 	if at.Name == "" {
 		check("another payload", other, at, false)
+		changed = at
+		changed.Name = "x" // gc would not find the row that needs the payload
+		check("a name", digest, changed, false)
 		check("a payload that is not there", ingest.Sum([]byte("absent")), at, false)
 		return
 	}

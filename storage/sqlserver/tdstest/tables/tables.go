@@ -84,6 +84,9 @@ func (d *Tables) make() {
 	for _, step := range steps {
 		all = append(all, step.SQL)
 	}
+	for _, table := range []string{"LayerTensorSegments", "FileSegments"} { // a row has its address beside its payload
+		all = append(all, "DROP TRIGGER TR_"+table+"_Emptied", "DROP TRIGGER TR_"+table+"_Both")
+	}
 	for table, columns := range exactColumns {
 		for _, column := range columns {
 			all = append(all, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s BLOB", table, column))
