@@ -53,26 +53,35 @@ func ClaimStore(ctx context.Context, catalog Catalog, store Store, address strin
 		return err
 	}
 	if owner == "" {
-		used, err := UsedStores(ctx, catalog)
-		if err != nil {
+		if err := checkUnused(ctx, catalog, store, address); err != nil {
 			return err
 		}
-		if owner, err = store.Owner(ctx, ""); err != nil { // another process may have claimed it, and begun its job
-			return err
-		}
-		for _, u := range used {
-			if owner == "" && u.Address == address {
-				return &LostStoreError{u}
-			}
-		}
-		if owner, err = store.Owner(ctx, identity); err != nil {
-			return err
-		}
+	}
+	if owner, err = store.Owner(ctx, identity); err != nil {
+		return err
 	}
 	if owner != identity {
 		return &OwnerError{owner, identity}
 	}
 	return nil
+}
+
+// checkUnused returns a *LostStoreError if a job of the catalogue used the store at address, which has
+// no owner.
+func checkUnused(ctx context.Context, catalog Catalog, store Store, address string) error {
+	used, err := UsedStores(ctx, catalog)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(used, func(u UsedStore) bool { return u.Address == address })
+	if i < 0 {
+		return nil
+	}
+	// Another process may have claimed the store meanwhile, and begun its job.
+	if owner, err := store.Owner(ctx, ""); err != nil || owner != "" {
+		return err
+	}
+	return &LostStoreError{used[i]}
 }
 
 // LostStoreError says that a store has no owner although a job put payloads into it, so it is not

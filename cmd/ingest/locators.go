@@ -38,8 +38,8 @@ stored in segments stays: 'ingest verify' reads those.
 
 --back, instead of --to, undoes this. It reads the file of each row with a copy. If the file has the SHA-256 in
 ContentHash, the row loses its payload or address, and keeps its path. A row whose path was cleared gets it again
-from file_path in Metadata. A row whose file is missing keeps its copy: first write the file there, such as with
-ingest export. ingest gc deletes the payloads in a store, and ingest rm the models of --split.
+from file_path in Metadata, if it was registered (load_on_demand). A row whose file is missing keeps its copy.
+ingest gc deletes the payloads in a store, and ingest rm the models of --split.
 
 --to azblob://ACCOUNT, without a container, copies models to the container models, and other files to atoms.
 

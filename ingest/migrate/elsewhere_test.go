@@ -71,3 +71,17 @@ func TestLostStore(t *testing.T) {
 		t.Errorf("%d payloads in rows and %d addresses, want %d of both", inRow, stored, all)
 	}
 }
+
+// TestRemovedModel checks that a model that was removed meanwhile does not keep the others from being
+// migrated.
+func TestRemovedModel(t *testing.T) {
+	s := newSetting(t)
+	_, _, all := s.rows()
+	gone := s.model
+	gone.ID += 100
+	gone.Files = []ingest.StoredFile{{ID: 100, Model: gone.ID, Name: "gone", Bytes: 1, SegmentBytes: mib}}
+	r, err := s.migration(false, false).Run(t.Context(), []ingest.Summary{gone, s.model})
+	if err != nil || r.Copied.Rows != all {
+		t.Errorf("%+v, error %v", r, err)
+	}
+}

@@ -108,13 +108,17 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 	}
 	err := whenFree(ctx, models, func(m ingest.Summary) (busy bool, err error) {
 		err = r.model(ctx, m)
-		if errors.Is(err, ingest.ErrBusy) {
+		switch {
+		case err == nil:
+			return false, nil
+		case errors.Is(err, ingest.ErrBusy):
 			return true, nil
+		case errors.Is(err, ingest.ErrNotFound):
+			if _, err := s.Catalog.Model(ctx, m.ID); errors.Is(err, ingest.ErrNotFound) {
+				return false, nil // it was removed meanwhile
+			}
 		}
-		if err != nil {
-			err = fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err)
-		}
-		return false, err
+		return false, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err)
 	})
 	return &r.report, err
 }
