@@ -126,8 +126,8 @@ func (v *verification) hint(ctx context.Context, jobs ingest.Jobs) error {
 	}
 	if v.atPaths > 0 {
 		fmt.Fprintln(v.stderr, "ingest: hint: verify does not repair registered files: restore them at "+
-			"their paths, and register them again if they changed; `ingest migrate locators --clear-locators` removes a "+
-			"damaged copy of a file that is intact at its path")
+			"their paths, and register them again if they changed; `ingest migrate locators --clear-locators` "+
+			"removes a damaged copy of a file that is intact at its path")
 	}
 	repairable := v.damaged - v.missingRows - v.atPaths
 	var err error
