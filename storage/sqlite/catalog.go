@@ -38,6 +38,7 @@ type connections struct {
 	path    string
 	file    os.FileInfo // of path, when it was opened
 	writer  *sql.DB     // one connection
+	turns   turns       // of writer
 	reader  *sql.DB
 	catalog *sqlcatalog.Catalog
 	reading sync.Mutex // held while a payload is read, which SQLite holds in memory as a whole
@@ -116,9 +117,11 @@ func (c *connections) connect(ctx context.Context) error {
 	return nil
 }
 
-// Close implements ingest.Catalog. The last process to close the database folds the write-ahead log
-// into it.
+// Close implements ingest.Catalog. It waits for the calls of Write that came before it. The last
+// process to close the database folds the write-ahead log into it.
 func (c *Catalog) Close() error {
+	_, _ = c.conns.turns.take(context.Background(), newCall(true)) // without an error or a group to join
+	defer c.conns.turns.pass(nil)
 	var failed []error
 	for _, db := range []*sql.DB{c.conns.reader, c.conns.writer} {
 		if db != nil {
