@@ -70,7 +70,11 @@ func (c connector) Connect(ctx context.Context) (databasedriver.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return engine.Open(string(c))
+	opened, err := engine.Open(string(c))
+	if err != nil {
+		return nil, err
+	}
+	return newConn(opened), nil
 }
 
 func (connector) Driver() databasedriver.Driver { return engine }

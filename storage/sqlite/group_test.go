@@ -36,13 +36,13 @@ func openGrouped(t *testing.T) *grouped {
 	g := &grouped{Catalog: openAt(t, filepath.Join(t.TempDir(), "catalogue.db")), t: t}
 	g.exec(`CREATE TABLE Marks (Mark INTEGER PRIMARY KEY, Parent INTEGER
 		REFERENCES Models (ModelId) DEFERRABLE INITIALLY DEFERRED, Filler BLOB)`)
-	conn, err := g.conns.writer.Conn(t.Context())
+	writer, err := g.conns.writer.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	err = conn.Raw(func(raw any) error {
-		raw.(driver.HookRegisterer).RegisterCommitHook(func() int32 {
+	defer writer.Close()
+	err = writer.Raw(func(raw any) error {
+		raw.(*conn).driverConn.(driver.HookRegisterer).RegisterCommitHook(func() int32 {
 			if g.refuse.Load() {
 				return 1
 			}
