@@ -114,27 +114,30 @@ func (g *grouped) waiting(n int) {
 	}
 }
 
-// writes calls each function while mark 0 is being set, and returns their errors and that of mark 0.
-// They take their turns in this order.
-func (g *grouped) writes(calls ...func() error) []error {
-	g.t.Helper()
+// writes is writesAfter mark 0.
+func (g *grouped) writes(calls ...func() error) []error { return g.writesAfter(mark(0), calls...) }
+
+// writesAfter calls each function while the turn is that of first, and returns their errors and that
+// of first. They take their turns in this order.
+func (g *grouped) writesAfter(first work, calls ...func() error) []error {
 	errs := make([]error, len(calls)+1)
 	ended := make(chan int)
+	run := func(i int, call func() error) {
+		defer func() { ended <- i }()
+		errs[i] = errors.New("it did not return")
+		errs[i] = call()
+	}
 	start := sync.OnceFunc(func() {
 		for i, call := range calls {
-			go func() {
-				defer func() { ended <- i }()
-				errs[i] = errors.New("it did not return")
-				errs[i] = call()
-			}()
+			go run(i, call)
 			g.waiting(i + 1)
 		}
 	})
-	errs[len(calls)] = g.conns.Write(context.Background(), false, func(t *sqlcatalog.Tx) error {
+	go run(len(calls), g.write(func(t *sqlcatalog.Tx) error {
 		start()
-		return mark(0)(t)
-	})
-	for range calls {
+		return first(t)
+	}))
+	for range errs {
 		<-ended
 	}
 	return errs
@@ -171,6 +174,10 @@ func TestWritesShareCommits(t *testing.T) {
 // A failed call leaves no changes, and does not touch the others.
 func TestWriteFailsAlone(t *testing.T) {
 	fault := errors.New("fault")
+	ignores := func(t *sqlcatalog.Tx) error {
+		_ = t.Exec(sqlcatalog.Own("ignored", `INSERT OR ROLLBACK INTO Marks (Mark) VALUES (100), (100)`))
+		return nil
+	}
 	fails := func(t *sqlcatalog.Tx) error { return errors.Join(mark(100)(t), fault) }
 	for name, c := range map[string]struct {
 		do   work
@@ -189,10 +196,7 @@ func TestWriteFailsAlone(t *testing.T) {
 		"rolls back everything": {func(t *sqlcatalog.Tx) error {
 			return execute(t, `INSERT OR ROLLBACK INTO Marks (Mark) VALUES (100), (100)`)
 		}, "UNIQUE"},
-		"ignores that everything was rolled back": {func(t *sqlcatalog.Tx) error {
-			_ = execute(t, `INSERT OR ROLLBACK INTO Marks (Mark) VALUES (100), (100)`)
-			return nil
-		}, "no transaction is active"},
+		"ignores that everything was rolled back": {ignores, "no transaction is active"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := openGrouped(t)
@@ -202,6 +206,11 @@ func TestWriteFailsAlone(t *testing.T) {
 				t.Errorf("error is %v, want %s", err, c.want)
 			}
 			if got := g.marks(); !slices.Equal(got, []int{0, 1, 2}) {
+				t.Errorf("marks %v are committed", got)
+			}
+			errs = g.writesAfter(c.do, g.write(mark(3))) // as the first one
+			g.succeeded(errs, 1)
+			if got := g.marks(); !slices.Equal(got, []int{0, 1, 2, 3}) {
 				t.Errorf("marks %v are committed", got)
 			}
 		})
