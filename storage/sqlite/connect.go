@@ -58,9 +58,9 @@ var engine = func() *driver.Driver {
 	return e
 }()
 
-// savepointMemory is how many bytes of page copies SQLite keeps in memory for a savepoint. Its default
-// of 64 KiB is less than a small transaction needs, and the rest goes to a temporary file. It is
-// written there at once, and SQLite cannot write more than 128 KiB at once.
+// savepointMemory is how many bytes of page copies SQLite keeps in memory for a savepoint. Its
+// default of 64 KiB is less than a small transaction needs, and the rest goes to a temporary file.
+// It is written there at once, and SQLite cannot write more than 128 KiB at once.
 const savepointMemory = 120 << 10
 
 func init() {

@@ -9,8 +9,8 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// temporaryFiles returns how many files the process has open that have no name, as SQLite's temporary
-// files have none.
+// temporaryFiles returns how many files the process has open that have no name, as SQLite's
+// temporary files have none.
 func temporaryFiles(t *testing.T) (n int) {
 	t.Helper()
 	open, err := os.ReadDir("/proc/self/fd")

@@ -91,13 +91,14 @@ func (q *turns) pass(g *group) bool {
 // errUndone is the outcome of a call whose changes were rolled back because of another call.
 var errUndone = errors.New("another call's error rolled back the transaction")
 
-// Write implements sqlcatalog.Sessions. Transactions of this process take turns, and those of other
+// Write implements sqlcatalog.Sessions. It returns after the commit. Transactions of other
 // processes wait in BEGIN IMMEDIATE.
 func (c *connections) Write(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) error) error {
 	return c.write(ctx, false, do)
 }
 
-// write runs do in a transaction, which is not shared if alone is set.
+// write runs do in a transaction, which is not shared if alone is set. If another call's error
+// rolls back the transaction, it runs do again, alone: that cannot happen twice.
 func (c *connections) write(ctx context.Context, alone bool, do func(*sqlcatalog.Tx) error) error {
 	err := c.share(ctx, newCall(alone), do)
 	if errors.Is(err, errUndone) {

@@ -117,8 +117,8 @@ func (g *grouped) waiting(n int) {
 // writes is writesAfter mark 0.
 func (g *grouped) writes(calls ...func() error) []error { return g.writesAfter(mark(0), calls...) }
 
-// writesAfter calls each function while the turn is that of first, and returns their errors and that
-// of first. They take their turns in this order.
+// writesAfter calls each function while the turn is that of first, and returns their errors and
+// that of first. They take their turns in this order.
 func (g *grouped) writesAfter(first work, calls ...func() error) []error {
 	errs := make([]error, len(calls)+1)
 	ended := make(chan int)

@@ -17,8 +17,8 @@ func keptBy(t *testing.T, c *sql.Conn) (n int) {
 	return n
 }
 
-// connection returns a connection that has prepared nothing, and a function that executes a query on
-// it and returns its numbers.
+// connection returns a connection that has prepared nothing, and a function that executes a query
+// on it and returns its numbers.
 func connection(t *testing.T) (*sql.Conn, func(query string, each func()) []int) {
 	t.Helper()
 	db := pool(filepath.Join(t.TempDir(), "test.db"), nil, 1)

@@ -44,8 +44,8 @@ type segmentWriter struct {
 	added sqlcatalog.Added
 }
 
-// large reports whether the transaction of a batch is not to be shared: a savepoint would need a copy
-// of each page that it changes, and the sync is a small part of its time.
+// large reports whether the transaction of a batch is not to be shared: a savepoint would need a
+// copy of each page that it changes, and the sync is a small part of its time.
 func large(b *ingest.Batch) bool {
 	const rows, bytes = 100, 1 << 20
 	var payloads int
