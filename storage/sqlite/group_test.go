@@ -342,6 +342,13 @@ func TestLargeBatchCommitsAlone(t *testing.T) {
 		g.succeeded(g.writes(g.write(mark(1)), record, g.write(mark(2)), g.write(mark(3))))
 	}
 	g.want(3, 0, 1, 2, 3)
+	for bytes, want := range map[int]bool{0: false, 1 << 18: false, 1 << 19: true} {
+		payload := make([]byte, bytes)
+		if got := large(&ingest.Batch{Segments: []ingest.NewSegment{{Payload: payload}, {Payload: payload},
+			{Payload: payload}}}); got != want {
+			t.Errorf("a batch with three payloads of %d bytes is large: %t", bytes, got)
+		}
+	}
 }
 
 // Close waits for the calls that came before it; later ones fail.

