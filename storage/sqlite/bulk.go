@@ -13,24 +13,25 @@ import (
 // bulk executes a few statements many times, directly on the driver: database/sql adds half to the
 // cost of a row. Arguments must be of the driver's own types: int64, float64, string, []byte, nil.
 type bulk struct {
-	conn  driver.Conn
+	conn  *conn
 	stmts []*statement
 }
 
 // statement is a prepared statement with buffers for its arguments and result.
 type statement struct {
-	stmt driver.Stmt
-	args []driver.NamedValue
-	row  []driver.Value
+	query string
+	stmt  driver.Stmt
+	args  []driver.NamedValue
+	row   []driver.Value
 }
 
 // inBulk calls do, which must not use t otherwise.
 func inBulk(t *sqlcatalog.Tx, do func(*bulk) error) error {
 	return t.Conn.Raw(func(raw any) (err error) {
-		b := &bulk{conn: raw.(driver.Conn)}
+		b := &bulk{conn: raw.(*conn)}
 		defer func() {
 			for _, s := range b.stmts {
-				err = errors.Join(err, s.stmt.Close())
+				err = b.conn.keep(s.query, s.stmt, err)
 			}
 		}()
 		return do(b)
@@ -38,11 +39,11 @@ func inBulk(t *sqlcatalog.Tx, do func(*bulk) error) error {
 }
 
 func (b *bulk) prepare(query string) (*statement, error) {
-	stmt, err := b.conn.Prepare(query)
+	stmt, err := b.conn.take(context.Background(), query)
 	if err != nil {
 		return nil, err
 	}
-	s := &statement{stmt: stmt}
+	s := &statement{query: query, stmt: stmt}
 	b.stmts = append(b.stmts, s)
 	return s, nil
 }

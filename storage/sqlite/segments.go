@@ -44,9 +44,22 @@ type segmentWriter struct {
 	added sqlcatalog.Added
 }
 
+// large reports whether the transaction of a batch is not to be shared: a savepoint would need a
+// copy of each page that it changes, and the sync is a small part of its time. In a catalogue of
+// 600,000 segments, 8 files at once are recorded a third faster if batches of 20 rows share
+// transactions, as fast with 100 rows, and a tenth slower with 1,000.
+func large(b *ingest.Batch) bool {
+	const rows, bytes = 100, 1 << 20
+	var payloads int
+	for i := range b.Segments {
+		payloads += len(b.Segments[i].Payload)
+	}
+	return len(b.Segments) > rows || payloads > bytes
+}
+
 // Record implements sqlcatalog.Rows. It inserts the rows one by one.
 func (d *dialect) Record(ctx context.Context, r *sqlcatalog.Recording) error {
-	return d.Write(ctx, false, func(t *sqlcatalog.Tx) error {
+	return d.write(ctx, large(r.Batch), func(t *sqlcatalog.Tx) error {
 		if r.Batch.InRows { // keeps the small cache from here on: payload pages are written once, and not read again
 			if err := execute(t, payloadCache); err != nil {
 				return err

@@ -11,17 +11,6 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
-// Write implements sqlcatalog.Sessions. Transactions of this process wait for the connection, and
-// those of other processes in BEGIN IMMEDIATE.
-func (c *connections) Write(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) error) error {
-	return c.explain(c.transact(ctx, func(t *sqlcatalog.Tx) error {
-		if err := do(t); err != nil {
-			return err
-		}
-		return c.inPlace()
-	}))
-}
-
 // inPlace returns an error unless the open file is still the one at the catalogue's path: rows
 // written to a file that was removed or renamed would be lost.
 func (c *connections) inPlace() error {
@@ -35,10 +24,6 @@ func (c *connections) inPlace() error {
 	return nil
 }
 
-func (c *connections) transact(ctx context.Context, do func(*sqlcatalog.Tx) error) error {
-	return c.within(ctx, c.writer, "BEGIN IMMEDIATE", do)
-}
-
 // Read implements sqlcatalog.Sessions. It reads one snapshot.
 func (c *connections) Read(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) error) error {
 	return c.explain(c.within(ctx, c.reader, "BEGIN", do))
@@ -47,16 +32,12 @@ func (c *connections) Read(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) 
 // within does not use the transactions of database/sql: when ctx ends, another goroutine rolls
 // those back, and statements that Record then executes on the raw connection would commit by
 // themselves.
-func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do func(*sqlcatalog.Tx) error) (err error) {
-	conn, err := db.Conn(ctx)
+func (c *connections) within(ctx context.Context, db *sql.DB, text string, do func(*sqlcatalog.Tx) error) error {
+	conn, err := begin(ctx, db, text)
 	if err != nil {
 		return err
 	}
 	defer conn.Close() // returns it to the pool; always nil
-	if _, err := conn.ExecContext(ctx, begin); err != nil {
-		rollBack(conn) // an interrupted BEGIN may have taken effect
-		return err
-	}
 	finished := false
 	defer func() {
 		if !finished {
@@ -72,6 +53,20 @@ func (c *connections) within(ctx context.Context, db *sql.DB, begin string, do f
 	}
 	finished = true
 	return nil
+}
+
+// begin begins a transaction on a connection of db.
+func begin(ctx context.Context, db *sql.DB, text string) (*sql.Conn, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, text); err != nil {
+		rollBack(conn) // an interrupted BEGIN may have taken effect
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // rollBack rolls back. If that fails, the connection is not used again.

@@ -24,7 +24,7 @@ func (c *connections) upgrade(ctx context.Context) error {
 	if err != nil || applied == len(steps) {
 		return err
 	}
-	return c.transact(ctx, func(t *sqlcatalog.Tx) error { return apply(t, steps) })
+	return c.within(ctx, c.writer, "BEGIN IMMEDIATE", func(t *sqlcatalog.Tx) error { return apply(t, steps) })
 }
 
 // stepsApplied returns how many steps the database has; -1 if it is empty. It returns an error for
