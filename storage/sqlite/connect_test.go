@@ -40,8 +40,16 @@ func TestSavepointInMemory(t *testing.T) {
 	var small, large int
 	before := temporaryFiles(t)
 	g.succeeded(g.writes(
-		g.write(func(tx *sqlcatalog.Tx) error { err := fill(20)(tx); small = temporaryFiles(t) - before; return err }),
-		g.write(func(tx *sqlcatalog.Tx) error { err := fill(1000)(tx); large = temporaryFiles(t) - before; return err }),
+		g.write(func(tx *sqlcatalog.Tx) error {
+			err := fill(20)(tx)
+			small = temporaryFiles(t) - before
+			return err
+		}),
+		g.write(func(tx *sqlcatalog.Tx) error {
+			err := fill(1000)(tx)
+			large = temporaryFiles(t) - before
+			return err
+		}),
 	))
 	if small != 0 || large != 1 {
 		t.Errorf("%d temporary files for 20 pages, want none, and %d for 1,000, want one", small, large)
