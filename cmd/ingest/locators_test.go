@@ -79,7 +79,10 @@ func (r *registry) migrateAll(times int) {
 		r.Error("--dry-run changed rows")
 	}
 	if r.store != nil {
-		for object := range r.store.List(r.Context()) {
+		for object, err := range r.store.List(r.Context()) {
+			if err != nil {
+				r.Fatal(err)
+			}
 			r.Errorf("--dry-run stored %s", object.Name)
 		}
 	}
