@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -92,9 +93,13 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 		if errors.Is(err, ingest.ErrInterrupted) || errors.Is(err, context.Canceled) {
 			code = exitInterrupted
 		}
+		by := "the same command"
 		number, openErr := p.leaveOpen(context.WithoutCancel(ctx), catalog, options)
-		return &codeError{code, fmt.Errorf("%w\nRows that changed stay changed: `ingest resume %d` or the same "+
-			"command continues", errors.Join(err, openErr), number)}
+		if openErr == nil {
+			by = fmt.Sprintf("`ingest resume %d` or the same command", number)
+		}
+		return &codeError{code, fmt.Errorf("%w\nRows that changed stay changed: %s continues",
+			errors.Join(err, openErr), by)}
 	}
 	for job, err := range catalog.AllJobs(ctx) {
 		if err == nil && job.State == ingest.JobOpen && job.Options[optionCommand] == command && !isLive(job) {
@@ -111,9 +116,14 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 	return nil
 }
 
+// leaveTime is how long leaveOpen may take: the catalogue may be what failed.
+const leaveTime = 10 * time.Second
+
 // leaveOpen leaves an open job for a command, and returns its number.
 func (p *program) leaveOpen(ctx context.Context, catalog ingest.Catalog, options map[string]string) (number int64,
 	err error) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
 	request := ingest.JobRequest{Pipeline: "migrate", Source: options[optionCommand], Options: options}
 	if err := json.Unmarshal([]byte(options[optionCommand]), &request.Paths); err != nil {
 		return 0, err
