@@ -103,10 +103,9 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 	}
 	for job, err := range catalog.AllJobs(ctx) {
 		if err == nil && job.State == ingest.JobOpen && job.Options[optionCommand] == command && !isLive(job) {
-			err = lease.Run(ctx, catalog, ingest.JobRequest{Job: job.ID}, p.log,
-				func(context.Context, ingest.Lease) error { return nil }, nil)
+			err = p.endJob(ctx, catalog, job.ID)
 		}
-		if err != nil && !errors.Is(err, ingest.ErrBusy) {
+		if err != nil {
 			return err
 		}
 	}
@@ -114,6 +113,19 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 		return &codeError{code: exitSomeRefused}
 	}
 	return nil
+}
+
+// endJob ends an open job, unless another process continues it or has ended it.
+func (p *program) endJob(ctx context.Context, catalog ingest.Catalog, id int64) error {
+	err := lease.Run(ctx, catalog, ingest.JobRequest{Job: id}, p.log,
+		func(context.Context, ingest.Lease) error { return nil }, nil)
+	if err == nil || errors.Is(err, ingest.ErrBusy) {
+		return nil
+	}
+	if job, readErr := catalog.Job(ctx, id); readErr == nil && job.State != ingest.JobOpen {
+		return nil
+	}
+	return err
 }
 
 // leaveTime is how long leaveOpen may take: the catalogue may be what failed.
