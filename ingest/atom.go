@@ -32,6 +32,9 @@ type FileAtom struct {
 	Created       time.Time // CreatedAt
 }
 
+// HasCopy reports whether the row has the bytes of the file, or their address.
+func (a FileAtom) HasCopy() bool { return a.InRow || a.Address.URI != "" }
+
 // Trusted reports whether the digest is only claimed by the file's name: the file was registered
 // without being read, and Metadata says so.
 func (a FileAtom) Trusted() bool {

@@ -68,7 +68,7 @@ func Containers(ctx context.Context, db querier) ([]Filegroup, error) {
 		}
 		g := &groups[len(groups)-1]
 		var files int64
-		err := db.QueryRowContext(ctx, fmt.Sprintf(selectFiles, quote(c.table), quote(c.name))).Scan(&files)
+		err := db.QueryRowContext(ctx, fmt.Sprintf(selectFiles, Quote(c.table), Quote(c.name))).Scan(&files)
 		if err != nil {
 			return nil, fmt.Errorf("counting the FILESTREAM values of %s: %w", c.table, err)
 		}
@@ -96,5 +96,5 @@ func (g *Filegroup) Problem(planned int64) string {
 	}
 	return fmt.Sprintf("Microsoft advises at most %d in each (KB 2160002): ingest with a larger --segment-size, or "+
 		"add %d more first: ALTER DATABASE CURRENT ADD FILE (NAME = CONTAINER, FILENAME = 'FOLDER') TO FILEGROUP %s",
-		MaxContainerFiles, missing, quote(g.Name))
+		MaxContainerFiles, missing, Quote(g.Name))
 }

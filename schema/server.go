@@ -129,7 +129,7 @@ func pick(first bool, one, other string) string {
 func (s Server) variables() *strings.Replacer {
 	payload, on := "varbinary(max)", ""
 	if s.Filegroup != "" {
-		payload, on = "varbinary(max) FILESTREAM", " FILESTREAM_ON "+quote(s.Filegroup)
+		payload, on = "varbinary(max) FILESTREAM", " FILESTREAM_ON "+Quote(s.Filegroup)
 	}
 	return strings.NewReplacer(
 		"$(json)", pick(s.JSON, "json", "nvarchar(max)"),
@@ -172,8 +172,8 @@ func Batches(script string) []string {
 	return batches
 }
 
-// quote returns any name as an identifier.
-func quote(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
+// Quote returns any name as an identifier of T-SQL.
+func Quote(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
 // literal returns any text as a T-SQL string literal.
 func literal(text string) string { return "N'" + strings.ReplaceAll(text, "'", "''") + "'" }

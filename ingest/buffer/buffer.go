@@ -33,6 +33,10 @@ const DefaultMemory = 96 << 20
 // catalogue's cache, the rows of open batches. It was measured, not derived.
 const Reserved = 40 << 20
 
+// RowCopies is the number of copies that a database driver makes of a payload while it reads it from a
+// row, or writes it to one. It was measured with SQLite, not derived.
+const RowCopies = 3
+
 // ForMemory returns a pool for a process with a limit of memory bytes, or DefaultMemory if it is
 // zero or less.
 func ForMemory(memory int64) *Pool {

@@ -56,7 +56,7 @@ func (r *locatorRun) withdraw(ctx context.Context, job ingest.Lease, atom ingest
 
 // toBack reports whether the row is to be put back to having only a path.
 func (r *locatorRun) toBack(a ingest.FileAtom) bool {
-	return r.Back && hasCopy(a) && formerPath(a) != ""
+	return r.Back && a.HasCopy() && formerPath(a) != ""
 }
 
 // formerPath returns the path of the file of a row. If it was cleared, it is the one in Metadata of a

@@ -140,10 +140,7 @@ type rowGroup struct {
 	atoms []int64
 }
 
-const (
-	maxGroup  = 100
-	rowCopies = 3 // that a database driver makes of a payload while writing it; see package reader
-)
+const maxGroup = 100
 
 // groupOf returns the key of an atom's group, the same in every process. A model, which may have
 // many gigabytes, is a group of its own; others are grouped by the hundred.
@@ -161,15 +158,12 @@ func (r *locatorRun) selected(a ingest.FileAtom) bool {
 
 // toCopy reports whether the row has only the path of a file.
 func (r *locatorRun) toCopy(a ingest.FileAtom) bool {
-	return !r.Back && a.Locator != "" && !hasCopy(a) && !a.InSegments
+	return !r.Back && a.Locator != "" && !a.HasCopy() && !a.InSegments
 }
-
-// hasCopy reports whether the row has a copy of the file, or its address.
-func hasCopy(a ingest.FileAtom) bool { return a.InRow || a.Address.URI != "" }
 
 // toClear reports whether there is a copy of the file and its path is to be cleared.
 func (r *locatorRun) toClear(a ingest.FileAtom) bool {
-	return r.Clear && a.Locator != "" && hasCopy(a)
+	return r.Clear && a.Locator != "" && a.HasCopy()
 }
 
 // try migrates a group of rows, unless another process has the lease.

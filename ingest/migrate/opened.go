@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
@@ -65,7 +66,7 @@ func (o *opened) unchanged(p Paths) error {
 func (r *locatorRun) fits(size int64) error {
 	const other = "; use --to dir:PATH or --to azblob://ACCOUNT/CONTAINER"
 	most, streamed := r.Catalog.MaxAtomPayload()
-	switch room := r.Pool.Limit() / (1 + rowCopies); {
+	switch room := r.Pool.Limit() / (1 + buffer.RowCopies); {
 	case most == 0:
 		return errors.New("the table Atoms has no column Payload (`ingest schema apply --with filestream` adds it)" +
 			other)

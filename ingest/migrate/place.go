@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
 )
 
 // copy copies the file of a row to the target, unless its content is stored already, and updates
@@ -150,7 +151,7 @@ func (r *locatorRun) isStored(ctx context.Context, o *opened, atom ingest.FileAt
 		return false, nil
 	}
 	o.duplicate = err == nil
-	return err == nil && (other.InRow || other.Address.URI != "" || other.InSegments), err
+	return err == nil && (other.HasCopy() || other.InSegments), err
 }
 
 // claim makes the store belong to this catalogue, or returns an error if it belongs to another.
@@ -192,7 +193,7 @@ func (r *locatorRun) switchRow(ctx context.Context, job ingest.Lease, atom inges
 	if _, streamed := r.Catalog.MaxAtomPayload(); place.Payload != nil && !streamed {
 		room := r.Pool.Lease()
 		defer room.Close()
-		if err := room.Reserve(ctx, (1+rowCopies)*place.Bytes); err != nil {
+		if err := room.Reserve(ctx, (1+buffer.RowCopies)*place.Bytes); err != nil {
 			return atom, false, err
 		}
 	}

@@ -329,7 +329,7 @@ func (r *run) plan(file ingest.StoredFile, s ingest.StoredSegment) {
 		return
 	}
 	if file.ID == 0 && (r.toCopy(&s) || r.Clear) {
-		if err := r.Pool.Check((1 + rowCopies) * s.Bytes); err != nil {
+		if err := r.Pool.Check((1 + buffer.RowCopies) * s.Bytes); err != nil {
 			r.failed(file, s, err)
 			return
 		}

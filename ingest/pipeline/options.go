@@ -31,10 +31,6 @@ type Options struct {
 // minBuffers lets one segment be read while another is stored.
 const minBuffers = 2
 
-// rowCopies is the number of segments that the database driver copies when payloads are in rows. It
-// was measured with SQLite, not derived.
-const rowCopies = 3
-
 // WithDefaults returns o with its defaults filled in.
 func (o Options) WithDefaults() Options {
 	processors := runtime.GOMAXPROCS(0)

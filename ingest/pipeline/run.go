@@ -253,7 +253,7 @@ func (r *run) sortReport() {
 // buffers.
 func (in *Ingester) copies() int64 {
 	if in.Store == nil {
-		return rowCopies
+		return buffer.RowCopies
 	}
 	return 0
 }

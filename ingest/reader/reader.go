@@ -49,10 +49,6 @@ type Reader struct {
 	Progress *ingest.Progress // may be nil; BytesRecorded counts the bytes that were read or verified
 }
 
-// rowCopies is the number of segments that the database driver copies while it reads a payload from
-// a row. It was measured with SQLite, not derived.
-const rowCopies = 3
-
 // maxUnfiled is the maximum size of a segment that belongs to no file: that of a value in SQL Server.
 const maxUnfiled = 1<<31 - 1
 
@@ -195,7 +191,7 @@ func (p *pass) copies(s ingest.StoredSegment) int64 {
 	if s.InStore() && !p.writes {
 		return 0
 	}
-	return rowCopies * p.size(s)
+	return buffer.RowCopies * p.size(s)
 }
 
 // checkSize returns an error if the sizes in a row are impossible, or a *buffer.TooSmallError if the

@@ -91,7 +91,7 @@ func TestEachReservesCopies(t *testing.T) {
 	for _, row := range w.rows[:2] {
 		w.rows = []ingest.StoredSegment{row}
 		err := r.Each(t.Context(), w.file, Selection{Done: func(s ingest.StoredSegment, _ []byte, err error) error {
-			free := r.Pool.Limit() - (1+rowCopies)*s.Bytes
+			free := r.Pool.Limit() - (1+buffer.RowCopies)*s.Bytes
 			lease := r.Pool.Lease()
 			defer lease.Close()
 			if lease.Try(free+1) != nil || lease.Try(free) == nil {

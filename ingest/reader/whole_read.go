@@ -24,8 +24,8 @@ func (r *Reader) wholeBuffer(ctx context.Context, lease *buffer.Lease, w *whole)
 	size := max(1, w.stored.Bytes)
 	switch {
 	case w.atom.InRow:
-		most := min(size, wholeBytes, r.Pool.Limit()/(1+rowCopies))
-		return lease.GetBeside(ctx, most, rowCopies*most)
+		most := min(size, wholeBytes, r.Pool.Limit()/(1+buffer.RowCopies))
+		return lease.GetBeside(ctx, most, buffer.RowCopies*most)
 	case w.file == nil:
 		return lease.Get(ctx, min(size, storeBytes, r.Pool.Limit()/4))
 	}

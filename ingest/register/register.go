@@ -225,7 +225,7 @@ func (r *run) look(ctx context.Context, f ingest.SourceFile, k *knownFile) error
 		*k = knownFile{}
 		return nil
 	}
-	if atom.InRow || atom.InSegments || atom.Address.URI != "" || atom.Locator == source.Real(f.Path) {
+	if atom.HasCopy() || atom.InSegments || atom.Locator == source.Real(f.Path) {
 		return nil
 	}
 	info, err := source.Stat(atom.Locator, filepath.Dir(atom.Locator))

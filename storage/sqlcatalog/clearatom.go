@@ -39,7 +39,7 @@ func (t *Tx) clearLocator(atom ingest.FileAtom) (bool, error) {
 	if noRows(err) {
 		return false, nil
 	}
-	if err != nil || !hasCopy(now) {
+	if err != nil || !now.HasCopy() {
 		return false, err
 	}
 	empty := now.Locator == ""

@@ -54,7 +54,7 @@ func (m *merged) spare() bool { return m.ours && (m.InSegments || m.SourceType =
 
 // mergeAtoms merges two locked atoms of the same content, and returns the one that it keeps.
 func (t *Tx) mergeAtoms(one, other ingest.FileAtom) (*ingest.FileAtom, error) {
-	if hasCopy(one) && hasCopy(other) {
+	if one.HasCopy() && other.HasCopy() {
 		return nil, &ingest.AtomClashError{Atom: one.ID, Other: other.ID, Reason: "each has a copy of the content: " +
 			"check one copy, and remove the payload or address of the other"}
 	}
@@ -226,7 +226,7 @@ func (t *Tx) absorb(keep *ingest.FileAtom, lose ingest.FileAtom, metadata string
 	err := t.Exec(absorbAtom, keep.ID, lose.ID, Text{Column: "Atoms.Subtype", Value: keep.Subtype, Null: true},
 		keep.SourceType, Text{Column: "Atoms.SourceUri", Value: keep.SourceURI, Null: true}, locatorText(*keep),
 		Text{Column: "Atoms.Metadata", Value: metadata, Null: true})
-	if err == nil && !hasCopy(*keep) && lose.Address.URI != "" { // lose has no payload, or it would be kept
+	if err == nil && !keep.HasCopy() && lose.Address.URI != "" { // lose has no payload, or it would be kept
 		keep.Address = lose.Address
 		err = t.Exec(addressAtom, keep.ID, keep.Digest[:], keep.Address)
 	}

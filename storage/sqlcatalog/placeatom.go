@@ -133,7 +133,7 @@ func (p *placing) begin(t *Tx) error {
 		return err
 	}
 	switch {
-	case now == nil && other != nil && (isAt(*other, p.AtomPlace) || hasCopy(*other)): // an earlier attempt merged them
+	case now == nil && other != nil && (isAt(*other, p.AtomPlace) || other.HasCopy()): // an earlier attempt merged them
 		return p.did(t, *other)
 	case now == nil:
 		return nil
@@ -197,9 +197,6 @@ func sameFileAtom(now, was ingest.FileAtom) bool {
 		now.Address.ETag == was.Address.ETag // another ETag: the blob was written again since it was read
 }
 
-// hasCopy reports whether the row has the bytes or their address.
-func hasCopy(a ingest.FileAtom) bool { return a.InRow || a.Address.URI != "" }
-
 // locatorText is the argument for PayloadLocator.
 func locatorText(a ingest.FileAtom) Text {
 	return Text{Column: "Atoms.PayloadLocator", Value: a.Locator, Null: true, Whole: true}
@@ -213,7 +210,7 @@ func isAt(a ingest.FileAtom, place ingest.AtomPlace) bool {
 
 // change changes one row. It keeps the payload or address of a merged atom.
 func (p *placing) change(t *Tx, now ingest.FileAtom) error {
-	p.fill = p.Payload != nil && !hasCopy(now)
+	p.fill = p.Payload != nil && !now.HasCopy()
 	if p.address = now.Address; p.address.URI == "" {
 		p.address = p.Address
 	}

@@ -98,7 +98,7 @@ func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !hasCopy(a) && !a.InSegments {
+		if !a.HasCopy() && !a.InSegments {
 			models = append(models, id)
 		}
 	}

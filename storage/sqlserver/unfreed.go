@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/schema"
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
@@ -23,11 +24,11 @@ func (c *Catalog) Unfreed(ctx context.Context) (u ingest.Unfreed) {
 	if len(e.plain) < len(payloadTables) {
 		why = append(why, "the file of a cleared FILESTREAM value stays until a checkpoint, a log backup (in the full "+
 			"and bulk-logged recovery models) and two passes of the garbage collector; an empty file stays")
-		name := strings.ReplaceAll(e.server.Database, "]", "]]")
+		name := schema.Quote(e.server.Database)
 		pass := "EXEC sp_filestream_force_garbage_collection @dbname = N'" +
 			strings.ReplaceAll(e.server.Database, "'", "''") + "';"
-		u.Do = append(u.Do, "USE ["+name+"];", "CHECKPOINT;",
-			"BACKUP LOG ["+name+"] TO ...;  -- your next log backup; not in the simple recovery model",
+		u.Do = append(u.Do, "USE "+name+";", "CHECKPOINT;",
+			"BACKUP LOG "+name+" TO ...;  -- your next log backup; not in the simple recovery model",
 			pass, pass+"  -- again until num_unprocessed_items is 0")
 		u.Collected, u.Refused = e.collect(ctx)
 	}
