@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,11 +72,8 @@ func (w *fileRun) clear(ctx context.Context) error {
 	flush := w.flush(ctx, verb, &w.report.Cleared)
 	return w.each(ctx, reader.Selection{Want: want, Done: func(s ingest.StoredSegment, _ []byte, err error) error {
 		m := ingest.Move{Segment: s}
-		switch held, wrong := w.held(ctx, &s); {
-		case wrong != nil:
-			err = wrong
-		case !held:
-			err = notHeld(w.file.Model)
+		if problem, wrong := w.notHeld(ctx, w.file.Model, &s); wrong != nil || problem != nil {
+			err = cmp.Or(wrong, problem)
 		}
 		if isDamage(err) {
 			err = w.withdraw(ctx, m, err)

@@ -115,7 +115,7 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 			return true, nil
 		case errors.Is(err, ingest.ErrNotFound):
 			if _, err := s.Catalog.Model(ctx, m.ID); errors.Is(err, ingest.ErrNotFound) {
-				return false, nil // it was removed meanwhile
+				return false, nil // another process removed it since it was listed
 			}
 		}
 		return false, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err)
@@ -244,37 +244,24 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 			if err != nil {
 				return l, err
 			}
-			if err := unusable(&s); err != nil {
-				if !again {
-					r.failed(f, s, err)
+			both := r.inBoth(&s)
+			problem := unusable(&s)
+			if problem == nil && !r.toCopy(&s) {
+				if problem, err = r.misplaced(ctx, m.ID, &s); err != nil {
+					return l, err
 				}
-				continue
 			}
+			l.todo = l.todo || both && r.Clear
 			switch {
-			case r.inBoth(&s):
-				held, err := r.held(ctx, &s)
-				if err != nil {
-					return l, err
-				}
-				l.todo = l.todo || r.Clear
-				if held {
-					l.both.add(s.Bytes)
-				} else if (r.DryRun || !r.Clear) && !again { // clear reports it itself
-					r.failed(f, s, notHeld(m.ID))
-				}
-				if !held {
-					continue
-				}
+			case problem != nil && (again || both && r.Clear && !r.DryRun): // clear reports it itself
+				continue
+			case problem != nil:
+				r.failed(f, s, problem)
+				continue
+			case both:
+				l.both.add(s.Bytes)
 			case !r.toCopy(&s):
-				switch elsewhere, err := r.elsewhere(ctx, &s); {
-				case err != nil:
-					return l, err
-				case elsewhere && !again:
-					r.failed(f, s, errElsewhere)
-				case elsewhere:
-				default:
-					l.there.add(s.Bytes)
-				}
+				l.there.add(s.Bytes)
 				continue
 			default:
 				l.todo = true
@@ -293,33 +280,36 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 var errElsewhere = errors.New("its payload is in another store: `ingest migrate segments --to row --store ADDRESS` " +
 	"moves it to its row first")
 
-// elsewhere reports whether a payload that is in no row is not in the target either.
-func (r *run) elsewhere(ctx context.Context, s *ingest.StoredSegment) (bool, error) {
-	if r.ToRows || s.InRow {
-		return false, nil
+// misplaced returns the problem of a payload whose address is not one of the target, or that is missing
+// there.
+func (r *run) misplaced(ctx context.Context, model ingest.ModelID, s *ingest.StoredSegment) (problem, err error) {
+	switch {
+	case r.ToRows:
+		return nil, nil
+	case s.InRow:
+		return r.notHeld(ctx, model, s)
 	}
 	switch _, err := r.Store.Stat(ctx, s.Digest, s.Address); {
 	case errors.Is(err, ingest.ErrNoPayload):
-		return true, nil
+		return errElsewhere, nil
 	case errors.Is(err, ingest.ErrUnreachable):
-		return false, err
+		return nil, err
 	}
-	return false, nil // verify finds damage
+	return nil, nil // verify finds damage
 }
 
-// held reports whether the copy of a payload that is in its row, too, is in the target.
-func (r *run) held(ctx context.Context, s *ingest.StoredSegment) (bool, error) {
+// notHeld returns the problem of a payload that is in its row, and whose copy is not in the target. It
+// leaves the address alone: the payload may be intact in another store.
+func (r *run) notHeld(ctx context.Context, model ingest.ModelID, s *ingest.StoredSegment) (problem, err error) {
 	if r.ToRows {
-		return true, nil
+		return nil, nil
 	}
-	return r.Store.Holds(ctx, s.Digest, s.Address)
-}
-
-// notHeld leaves the address alone: the payload may be intact in another store.
-func notHeld(model ingest.ModelID) error {
+	if held, err := r.Store.Holds(ctx, s.Digest, s.Address); held || err != nil {
+		return nil, err
+	}
 	return fmt.Errorf("its address is not one of this store, or its payload is missing there; nothing was cleared "+
 		"(`ingest migrate segments --to row --store ADDRESS --clear-source --model %d` removes the addresses of "+
-		"payloads that are in rows)", model)
+		"payloads that are in rows)", model), nil
 }
 
 // plan counts what would be done with a row.
