@@ -77,7 +77,7 @@ func checkUnused(ctx context.Context, catalog Catalog, store Store, address stri
 	if i < 0 {
 		return nil
 	}
-	// Another process may have claimed the store meanwhile, and begun its job.
+	// The job may be that of another process, which has claimed the store since.
 	if owner, err := store.Owner(ctx, ""); err != nil || owner != "" {
 		return err
 	}

@@ -183,7 +183,7 @@ func (r *registry) verify() {
 	}
 }
 
-// copies is the number of contents of which a row has a copy after the migration.
+// copies is the number of contents that have a copy in a row after the migration.
 func (r *registry) copies() (n int64) {
 	for _, c := range r.contents {
 		if c.fate == moves || c.fate == has {

@@ -72,8 +72,7 @@ func TestLostStore(t *testing.T) {
 	}
 }
 
-// TestRemovedModel checks that a model that was removed meanwhile does not keep the others from being
-// migrated.
+// TestRemovedModel removes a model during a migration, which must continue with the others.
 func TestRemovedModel(t *testing.T) {
 	s := newSetting(t)
 	_, _, all := s.rows()

@@ -66,7 +66,7 @@ func TestVerifyLargeTensor(t *testing.T) {
 	}
 }
 
-// Attested payloads that were overwritten are read, whatever their sizes.
+// Attested payloads of any size are read if they were overwritten.
 func TestVerifyRewrittenTensors(t *testing.T) {
 	w := newUnfiled(t)
 	v := &Verifier{Reader: w.reader(t), Attested: true, Writer: w}

@@ -111,7 +111,7 @@ func Real(path string) string {
 }
 
 // InStore reports whether path leads to a payload in a folder that is a store of this program (see
-// storage/dir). gc deletes such a file when no row needs its digest, whoever else needs the path.
+// storage/dir). gc deletes such a file when no row needs its digest, even if a row has its path.
 func InStore(path string) bool {
 	real := Real(path)
 	name, fanOut := filepath.Base(real), filepath.Dir(real)

@@ -1,5 +1,5 @@
 -- The address of a payload that is in its segment's row as well, during a migration. The row itself has
--- no address then: to change one column, SQLite writes a row with its payload anew.
+-- no address then: SQLite would write the whole row again, with its payload, to set it.
 CREATE TABLE TensorSegmentCopies (
     SegmentId        INTEGER PRIMARY KEY REFERENCES LayerTensorSegments (LayerTensorSegmentId) ON DELETE CASCADE,
     BlobUri          TEXT NOT NULL,

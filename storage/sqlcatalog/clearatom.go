@@ -50,7 +50,7 @@ func (t *Tx) clearLocator(atom ingest.FileAtom) (bool, error) {
 		return sameFileAtom(now, atom), nil
 	}
 	statement := clearLocator
-	if now.InRow && now.Bytes <= math.MaxInt32 { // T-SQL hashes no more
+	if now.InRow && now.Bytes <= math.MaxInt32 { // T-SQL hashes at most 2 GB
 		statement = clearLocatorOfRow
 	}
 	n, err := t.Change(statement, now.ID, now.Digest[:], now.Address, locatorText(ingest.FileAtom{}), locatorText(now))

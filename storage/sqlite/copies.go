@@ -3,8 +3,8 @@ package sqlite
 import "github.com/hartonomous/ingest/storage/sqlcatalog"
 
 // copyTable has the addresses of payloads that are in their rows, too. The row of a segment has an
-// address only if it has no payload: to change one column, SQLite writes a row with its payload
-// anew. Triggers see to that when another program writes; see schema step 3.
+// address only if it has no payload: SQLite would write the whole row again, with its payload, to set
+// an address. Triggers keep this true when another program writes; see schema step 3.
 type copyTable struct{ name, kind, segments, id string }
 
 var copyTables = []copyTable{

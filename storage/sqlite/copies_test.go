@@ -68,7 +68,7 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 	}
 }
 
-// Another program knows only LayerTensorSegments. Whatever it writes there, the address stays known.
+// Another program knows only LayerTensorSegments. Its writes there do not lose an address.
 func TestAddressSurvivesOtherPrograms(t *testing.T) {
 	at := ingest.Address{URI: "file:///there", Name: "there"}
 	const (

@@ -365,7 +365,7 @@ func TestCloseWaitsForWrites(t *testing.T) {
 	}
 }
 
-// Of many calls at once, exactly those that succeed leave changes, whatever happens to the others.
+// TestManyWritesAtOnce makes many calls at once. Exactly those that succeed leave changes.
 func TestManyWritesAtOnce(t *testing.T) {
 	g := openGrouped(t)
 	groupTime = 2 * time.Millisecond
