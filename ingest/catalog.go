@@ -35,8 +35,13 @@ type Writer interface {
 
 	// Record writes the rows of a batch of stored segments and the file's recorded bytes. A segment
 	// that has a row is kept and not counted again. An existing atom is reused. With InRows, the
-	// payloads commit together with their rows.
+	// payloads commit together with their rows, and so do small ones without it.
 	Record(ctx context.Context, lease Lease, batch *Batch) error
+
+	// SmallPayload returns the maximum size in bytes of payloads that Record keeps in the catalogue
+	// even if there is a store, because that costs less; 0 for none. Segments with the same content
+	// share one.
+	SmallPayload() int64
 
 	// Complete closes a model and creates the atoms of its files. Every file must be recorded to
 	// its end and have its expected digest; otherwise the error is ErrIncomplete, wrapped, with
@@ -86,7 +91,8 @@ type RowPayloads interface {
 	// digest.
 	ReadPayload(ctx context.Context, segment StoredSegment, into []byte) error
 	// ReplacePayload writes a payload into a segment's row, in place of a damaged one or of an
-	// address. It refuses a payload without the segment's digest.
+	// address. It replaces a small payload for all segments that share it. It refuses a payload
+	// without the segment's digest.
 	ReplacePayload(ctx context.Context, lease Lease, segment StoredSegment, payload []byte) error
 	// HashPayload has the database hash the payload of a segment's row without transferring it. If
 	// the row has none, the error is ErrNoPayload, wrapped.

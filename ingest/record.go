@@ -48,7 +48,7 @@ type FileEntry struct {
 }
 
 // Batch is a run of segments of one file, in file order and without gaps. Their payloads are
-// durable or, with InRows, part of the batch.
+// durable, or part of the batch: all with InRows, otherwise small ones.
 type Batch struct {
 	Model    ModelID
 	File     FileID
@@ -73,7 +73,7 @@ type NewSegment struct {
 	Type    string  // the tensor's type; empty for NoTensor
 	Digest  Digest
 	Address Address
-	Payload []byte // with InRows only
+	Payload []byte // with InRows, or if it is small, see Writer.SmallPayload; nil if Address is set
 }
 
 // StoredSegment is a recorded segment.
@@ -88,6 +88,9 @@ type StoredSegment struct {
 	Digest  Digest // zero if another program wrote the row and recorded none
 	Address Address
 	InRow   bool // the payload is in the row
+	// Small is set with InRow if the payload is small, and is kept once for all segments with its
+	// content; see Writer.SmallPayload. Migrations leave it where it is.
+	Small bool
 }
 
 // Alias is a name of a model and its origin.

@@ -238,7 +238,7 @@ func (r *run) toCopy(s *ingest.StoredSegment) bool {
 	case r.ToRows:
 		return !s.InRow
 	}
-	return s.Address.URI == ""
+	return s.Address.URI == "" && !s.Small
 }
 
 func (r *run) inBoth(s *ingest.StoredSegment) bool {

@@ -63,7 +63,7 @@ var errElsewhere = errors.New("its payload is in another store: `ingest migrate 
 // there.
 func (r *run) misplaced(ctx context.Context, model ingest.ModelID, s *ingest.StoredSegment) (problem, err error) {
 	switch {
-	case r.ToRows:
+	case r.ToRows, s.Small:
 		return nil, nil
 	case s.InRow:
 		return r.notHeld(ctx, model, s)

@@ -13,7 +13,8 @@ type pendingBatch struct {
 	begun   time.Time
 	rows    int
 	bytes   int64
-	final   bool // the file ends with it
+	small   int64 // bytes of small payloads
+	final   bool  // the file ends with it
 	pending atomic.Int64
 	done    chan struct{} // closed when all of it is hashed and stored
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,11 @@ func (f *fileIngest) read(ctx context.Context) error {
 	defer close(f.batches)
 	batch, block := newBatch(), &readBlock{from: f.entry.Recorded, to: f.entry.Recorded}
 	for segment := range f.plan.From(f.entry.Recorded) {
-		if len(block.segments) > 0 && !block.fits(segment, f.plan.SegmentBytes(), f.Options.BatchRows-batch.rows) {
+		size := f.plan.SegmentBytes()
+		if f.isSmall(segment.Bytes) {
+			size = min(size, maxSmall)
+		}
+		if len(block.segments) > 0 && !block.fits(segment, size, f.Options.BatchRows-batch.rows) {
 			var err error
 			if batch, err = f.readBlock(ctx, batch, block); err != nil || f.stopped {
 				return err
@@ -148,6 +153,7 @@ func (f *fileIngest) readBlock(ctx context.Context, batch *pendingBatch, block *
 	case <-ctx.Done():
 		return batch, context.Cause(ctx)
 	}
+	batch.small += f.smallBytes(block)
 	if block.to < f.file.Bytes && f.isFull(batch) { // the last batch waits for the file's digest
 		return newBatch(), f.submit(ctx, batch)
 	}
@@ -155,8 +161,27 @@ func (f *fileIngest) readBlock(ctx context.Context, batch *pendingBatch, block *
 }
 
 func (f *fileIngest) isFull(batch *pendingBatch) bool {
-	return batch.rows >= f.Options.BatchRows || batch.bytes >= f.Options.BatchBytes ||
+	return batch.rows >= f.Options.BatchRows || batch.bytes >= f.Options.BatchBytes || batch.small >= maxSmall ||
 		time.Since(batch.begun) >= f.Options.BatchTime
+}
+
+// maxSmall is how many bytes of small payloads a batch collects, in memory that is not of the pool. A
+// block has as many at most, so there are at most twice as many.
+const maxSmall = 1 << 20
+
+// isSmall reports whether the catalogue keeps a payload of this size although there is a store.
+func (r *run) isSmall(bytes int64) bool {
+	return r.Store != nil && !r.Unshared && bytes <= r.Catalog.SmallPayload()
+}
+
+// smallBytes returns how many bytes of the block are small payloads.
+func (f *fileIngest) smallBytes(block *readBlock) (n int64) {
+	for i := range block.segments {
+		if size := block.segments[i].Bytes; f.isSmall(size) {
+			n += size
+		}
+	}
+	return n
 }
 
 // allocate gives the block a buffer. Payloads for rows keep their buffers until the batch is
@@ -240,12 +265,15 @@ func (f *fileIngest) hash(ctx context.Context) error {
 	return nil
 }
 
-// storeSegments puts segments into the store, or attaches their payloads to their rows.
+// storeSegments puts segments into the store, or attaches their payloads to their rows: a copy of a
+// small one, whose block need not be kept until the commit.
 func (f *fileIngest) storeSegments(ctx context.Context) error {
 	for s := range f.segments {
 		r := &s.block.segments[s.index]
 		if f.Store == nil {
 			r.Payload = s.payload()
+		} else if f.isSmall(r.Bytes) {
+			r.Payload = bytes.Clone(s.payload())
 		} else if err := f.put(ctx, r, s.payload()); err != nil {
 			return fmt.Errorf("%s: store bytes %d to %d: %w", ingest.Printable(f.file.Path), r.Offset, r.End(), err)
 		}

@@ -182,7 +182,7 @@ func TestResumeSplit(t *testing.T) {
 	in := h.ingester(serial)
 	var puts atomic.Int64
 	in.Store = &storetest.Faulty{Store: h.memory, Hook: func(_ context.Context, call storetest.Call) error {
-		if !call.Done && puts.Add(1) > 8 {
+		if !call.Done && puts.Add(1) > 5 {
 			return errFault
 		}
 		return nil

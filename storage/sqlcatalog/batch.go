@@ -9,8 +9,8 @@ import (
 
 // checkBatch makes sure that the batch's segments are contiguous from From to To, and that each has
 // a digest, and a layer if and only if it is of a tensor. With InRows, each must carry its whole
-// payload.
-func checkBatch(batch *ingest.Batch) error {
+// payload; otherwise, at most those of up to small bytes do, and have no address.
+func checkBatch(batch *ingest.Batch, small int64) error {
 	at := batch.From
 	for i := range batch.Segments {
 		s := &batch.Segments[i]
@@ -26,6 +26,10 @@ func checkBatch(batch *ingest.Batch) error {
 		case batch.InRows && int64(len(s.Payload)) != s.Bytes:
 			return fmt.Errorf("segment at %d of file %d: payload of %d bytes, want %d", at, batch.File, len(s.Payload),
 				s.Bytes)
+		case !batch.InRows && s.Payload != nil && (int64(len(s.Payload)) != s.Bytes || s.Bytes > small ||
+			s.Address.URI != ""):
+			return fmt.Errorf("segment at %d of file %d: payload of %d bytes of %d, want an address", at, batch.File,
+				len(s.Payload), s.Bytes)
 		}
 		at = s.End()
 	}

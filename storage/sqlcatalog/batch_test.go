@@ -35,19 +35,30 @@ func TestCheckBatch(t *testing.T) {
 		"tensor without a layer": {func(b *ingest.Batch) { b.Segments[0].Layer = 0 }, true, true},
 		"layer without a tensor": {func(b *ingest.Batch) { b.Segments[1].Layer = 6 }, true, true},
 		"no payload":             {func(b *ingest.Batch) { b.Segments[1].Payload = nil }, false, true},
-		"short payload":          {func(b *ingest.Batch) { b.Segments[0].Payload = make([]byte, 7) }, false, true},
+		"short payload":          {func(b *ingest.Batch) { b.Segments[0].Payload = make([]byte, 7) }, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := twoSegments()
+			for i := range b.Segments {
+				b.Segments[i].Payload = nil
+			}
 			test.change(b)
-			if err := checkBatch(b); (err != nil) != test.refused {
+			if err := checkBatch(b, 0); (err != nil) != test.refused {
 				t.Errorf("without payloads: error is %v", err)
 			}
 			b = twoSegments()
 			b.InRows = true
 			test.change(b)
-			if err := checkBatch(b); (err != nil) != test.asPayload {
+			if err := checkBatch(b, 0); (err != nil) != test.asPayload {
 				t.Errorf("with payloads: error is %v", err)
+			}
+			b = twoSegments()
+			test.change(b)
+			if err := checkBatch(b, 12); (err != nil) != test.refused {
+				t.Errorf("with small payloads: error is %v", err)
+			}
+			if err := checkBatch(twoSegments(), 11); err == nil {
+				t.Error("a payload of 12 bytes is not small")
 			}
 		})
 	}

@@ -81,10 +81,12 @@ type Rows interface {
 	// FillFile writes the payload of an atom into its row through a file handle, in one transaction.
 	// It returns false and does nothing if the engine takes payloads as parameters.
 	FillFile(ctx context.Context, fill FileFill) (bool, error)
-	// ReplaceFile writes a payload into the row of a segment through a file handle, in one
-	// transaction under the lease. It returns false and does nothing if the engine takes payloads
-	// as parameters.
-	ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error)
+	// Replace writes a payload through a file handle into the row of a segment, or replaces a small
+	// payload, in one transaction under the lease. It returns false and does nothing if the payload is
+	// a parameter of an update of the row.
+	Replace(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool, error)
+	// SmallPayload is that of ingest.Writer.
+	SmallPayload() int64
 }
 
 // FileFill has the steps of a transaction that writes the payload of an atom as a file.

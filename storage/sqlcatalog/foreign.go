@@ -13,7 +13,7 @@ import (
 var own = []string{"Atoms", "Models", "ModelMetadata", "ModelLayers", "LayerTensorSegments", "IngestionJobs",
 	"IngestionJobAtoms", "CatalogIdentity", "IngestionJobKeys", "ModelKeys", "ModelMerges", "ModelFiles", "FilePaths",
 	"ModelNames", "ModelNameFiles", "FileSegments", "SchemaSteps",
-	"TensorSegmentCopies", "FileSegmentCopies"}
+	"TensorSegmentCopies", "FileSegmentCopies", "SmallPayloads"}
 
 // isOwn reports whether a table is one of ours. Other schemas may have tables of the same names.
 func isOwn(schema, table string) bool {

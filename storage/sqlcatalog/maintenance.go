@@ -15,7 +15,7 @@ import (
 func neededOf(table string) string {
 	return `SELECT a.ContentHash, {blobname s}
 		FROM dbo.Atoms AS a INNER JOIN ` + table + ` AS s ON s.AtomId = a.AtomId
-		WHERE a.ContentHash IN ({digests}) AND ({bytes s.RawPayload} = 0 OR s.BlobUri IS NOT NULL)`
+		WHERE a.ContentHash IN ({digests}) AND ({bytes s.RawPayload} = 0 AND NOT {small s} OR s.BlobUri IS NOT NULL)`
 }
 
 // referenced always takes maxDigests digests, so that there is one plan: seeks in the unique index

@@ -79,6 +79,9 @@ func (c *Catalog) ReadPayload(ctx context.Context, s ingest.StoredSegment, into 
 	return nil
 }
 
+// SmallPayload implements ingest.Writer.
+func (c *Catalog) SmallPayload() int64 { return c.dialect.SmallPayload() }
+
 // NoRow is the payload's size if the row does not exist, and NoPayload that of an atom without a
 // payload.
 const (
@@ -115,7 +118,7 @@ func (c *Catalog) ReplacePayload(ctx context.Context, lease ingest.Lease, s inge
 	if err := checkPayload(s, payload); err != nil {
 		return err
 	}
-	if done, err := c.dialect.ReplaceFile(ctx, lease, s, payload); done || err != nil {
+	if done, err := c.dialect.Replace(ctx, lease, s, payload); done || err != nil {
 		return err
 	}
 	return c.writeUnder(ctx, lease, func(t *Tx) error { return t.Place(s, payload, ingest.Address{}) })

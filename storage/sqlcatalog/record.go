@@ -12,7 +12,7 @@ import (
 // row has the same bytes: other programs read the payload there, and no row depends on another
 // model.
 func (c *Catalog) Record(ctx context.Context, lease ingest.Lease, batch *ingest.Batch) error {
-	if err := checkBatch(batch); err != nil {
+	if err := checkBatch(batch, c.dialect.SmallPayload()); err != nil {
 		return err
 	}
 	return c.dialect.Record(ctx, &Recording{Lease: lease, Batch: batch})

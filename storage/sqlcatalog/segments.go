@@ -13,7 +13,8 @@ import (
 // its address.
 const (
 	segmentColumns = `a.ContentHash, s.SegmentOrdinal, s.ByteOffset, s.ByteSize, ` + inRowColumn
-	inRowColumn    = `CASE WHEN {bytes s.RawPayload} > 0 THEN 1 ELSE 0 END, `
+	// inRowColumn is 1 for a payload in its row, 2 for a small one that rows share, and 0 for others.
+	inRowColumn = `CASE WHEN {bytes s.RawPayload} > 0 THEN 1 WHEN {small s} THEN 2 ELSE 0 END, `
 )
 
 const tensorSegments = ` s.LayerTensorSegmentId, l.LayerId, {read l.LayerName}, l.ByteOffset, ` + segmentColumns +
@@ -139,9 +140,11 @@ func (c *Catalog) segments(ctx context.Context, file ingest.FileID, s *Statement
 
 func scanSegment(row Scanner) (s ingest.StoredSegment, layerAt int64, err error) {
 	var digest []byte
+	var inRow int
 	err = row.Scan(&s.RowID, &s.Layer, readText(&s.Tensor), &layerAt, &digest, &s.Ordinal, &s.Offset, &s.Bytes,
-		&s.InRow, &s.Address)
+		&inRow, &s.Address)
 	copy(s.Digest[:], digest)
+	s.InRow, s.Small = inRow > 0, inRow == 2
 	return s, layerAt, err
 }
 

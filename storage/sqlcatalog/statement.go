@@ -80,6 +80,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{ifwhole 6}            another condition: the columns can hold the whole address
 //	{blobname s}           the name of a blob; empty if the columns do not hold all of it
 //	{bytes x.Col}          the length of a payload
+//	{small s}              whether the payload of a segment is small and kept with its atom
 //	{empty}                the empty payload
 //	{sha256 x.Col}         the SHA-256 of a payload
 //	{count}                the number of rows, as a 64-bit integer

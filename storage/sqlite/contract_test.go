@@ -18,6 +18,8 @@ func TestCatalog(t *testing.T) { catalogtest.Run(t, fresh) }
 
 func TestRowStore(t *testing.T) { catalogtest.Rows(t, fresh) }
 
+func TestSmall(t *testing.T) { catalogtest.Small(t, fresh) }
+
 func fresh(t *testing.T) catalogtest.Database {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
 	return func(t *testing.T) ingest.Catalog { return hand{open(t, path), path} }

@@ -44,7 +44,8 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 		`DROP TABLE TensorSegmentCopies`, `DROP TABLE FileSegmentCopies`,
 		`DROP TRIGGER TR_LayerTensorSegments_Emptied`, `DROP TRIGGER TR_FileSegments_Emptied`,
 		`DROP TRIGGER TR_LayerTensorSegments_Both`, `DROP TRIGGER TR_FileSegments_Both`,
-		`DELETE FROM SchemaSteps WHERE Number = 3`,
+		`DROP TABLE SmallPayloads`,
+		`DELETE FROM SchemaSteps WHERE Number >= 3`,
 		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
 	} {
 		if _, err := c.conns.writer.Exec(text); err != nil {

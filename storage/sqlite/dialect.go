@@ -28,6 +28,7 @@ func init() {
 		c.addTexts(own)
 	}
 	own["referenced"], own["adopt-segment"] = referenced(), adopt
+	own["hash-payload-tensor"], own["hash-payload-file"] = hashPayload.Text(true), hashPayload.Text(false)
 }
 
 // Finish implements sqlcatalog.Dialect. SQLite has no schemas.
@@ -97,6 +98,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "ifnull(" + sqlcatalog.Qualified(args.At(0), "BlobName") + ", '')", true
 	case "bytes":
 		return "length(" + args.At(0) + ")", true
+	case "small":
+		return isSmall(args.At(0)), true
 	case "empty":
 		return "x''", true
 	case "sha256":

@@ -16,8 +16,10 @@ import (
 
 // readRow copies nothing if the size is not the expected one: another program may have written
 // anything.
-var readRow = sqlcatalog.OfRow("read-payload",
-	`SELECT length(RawPayload), CASE WHEN length(RawPayload) = @p6 THEN payload_into(@p7, RawPayload) END FROM `, ``)
+var readRow = sqlcatalog.OfRow("read-payload", `SELECT CASE WHEN length(RawPayload) > 0 THEN length(RawPayload)
+			ELSE ifnull((SELECT length(Payload) `+ofAtom+`), 0) END,
+		CASE WHEN length(RawPayload) = @p6 THEN payload_into(@p7, RawPayload) WHEN length(RawPayload) = 0
+			THEN (SELECT payload_into(@p7, Payload) `+ofAtom+` AND length(Payload) = @p6) END FROM `, ``)
 
 // ReadPayload implements sqlcatalog.Rows. The payload is copied once, from SQLite's memory into the
 // buffer: for a column of a row, the driver would make another copy.
@@ -84,9 +86,4 @@ func (b *buffers) remove(number int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.lent, number)
-}
-
-// ReplaceFile implements sqlcatalog.Rows. SQLite takes payloads as parameters.
-func (d *dialect) ReplaceFile(context.Context, ingest.Lease, ingest.StoredSegment, []byte) (bool, error) {
-	return false, nil
 }

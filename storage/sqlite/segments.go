@@ -16,7 +16,9 @@ const (
 	insertAtom = `INSERT OR IGNORE INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize, CreatedAt)
 		VALUES (?, 'model', 'ingest_segment', 1, ?, ?)`
 	selectAtom = `SELECT AtomId, ReferenceCount, ByteSize FROM Atoms WHERE ContentHash = ?`
-	countAtom  = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
+	// insertSmall keeps a payload that is there: it is the same.
+	insertSmall = `INSERT OR IGNORE INTO SmallPayloads (PayloadAtomId, Payload) VALUES (?, ?)`
+	countAtom   = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
 
 	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId
 		WHERE s.LayerId = ? AND s.SegmentOrdinal = ?`
@@ -35,6 +37,7 @@ const (
 // segmentWriter writes the rows of a batch.
 type segmentWriter struct {
 	insertAtom, selectAtom, countAtom        *statement
+	insertSmall                              *statement
 	selectTensorSegment, insertTensorSegment *statement
 	selectFileSegment, insertFileSegment     *statement
 	file                                     ingest.FileID
@@ -110,6 +113,7 @@ func (w *segmentWriter) prepare(b *bulk) error {
 		query string
 	}{
 		{&w.insertAtom, insertAtom}, {&w.selectAtom, selectAtom}, {&w.countAtom, countAtom},
+		{&w.insertSmall, insertSmall},
 		{&w.selectTensorSegment, selectTensorSegment}, {&w.insertTensorSegment, insertTensorSegment},
 		{&w.selectFileSegment, selectFileSegment}, {&w.insertFileSegment, insertFileSegment},
 	} {
@@ -136,6 +140,11 @@ func (w *segmentWriter) write(s *ingest.NewSegment, recorded bool) error {
 	}
 	if err := w.insert(s, atom); err != nil {
 		return err
+	}
+	if !w.inRows && s.Payload != nil {
+		if _, _, err := w.insertSmall.exec(atom, s.Payload); err != nil {
+			return err
+		}
 	}
 	if recorded {
 		return nil

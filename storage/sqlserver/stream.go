@@ -124,8 +124,8 @@ func (f *fileTx) path(s ingest.StoredSegment) (path string, bytes int64, err err
 	return path, bytes, err
 }
 
-// ReplaceFile implements sqlcatalog.Rows.
-func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
+// Replace implements sqlcatalog.Rows.
+func (c *engine) Replace(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment,
 	payload []byte) (bool, error) {
 	if c.access.files == nil {
 		return false, nil
@@ -137,6 +137,9 @@ func (c *engine) ReplaceFile(ctx context.Context, lease ingest.Lease, s ingest.S
 		})
 	})
 }
+
+// SmallPayload implements sqlcatalog.Rows: all payloads are in the store or in their rows.
+func (c *engine) SmallPayload() int64 { return 0 }
 
 // replacement is a batch of one existing row.
 type replacement struct {

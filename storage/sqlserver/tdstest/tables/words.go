@@ -40,6 +40,8 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 		return args.Column() + " = @p" + args[1] + ", " + args.Column() + "Exact = @p" + args[1] + "x", true
 	case "time":
 		return timeOf + args[0], true
+	case "small":
+		return "1 = 0", true
 	}
 	return embedded.Word(name, args)
 }
