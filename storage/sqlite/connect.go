@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"modernc.org/libc"
 	driver "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
 
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
@@ -57,18 +55,6 @@ var engine = func() *driver.Driver {
 	e.MustRegisterFunction("key_of", &driver.FunctionImpl{NArgs: 2, Scalar: keyOf, Deterministic: true})
 	return e
 }()
-
-// savepointMemory is how many bytes of page copies SQLite keeps in memory for a savepoint. Its
-// default of 64 KiB is less than a small transaction needs, and the rest goes to a temporary file.
-// It is written there at once, and SQLite cannot write more than 128 KiB at once.
-const savepointMemory = 120 << 10
-
-func init() {
-	tls := libc.NewTLS()
-	defer tls.Close()
-	defer tls.Free(8)
-	codes.Xsqlite3_config(tls, codes.SQLITE_CONFIG_STMTJRNL_SPILL, libc.VaList(tls.Alloc(8), int32(savepointMemory)))
-}
 
 // keyOf is the SQL function key_of(text, text): sqlcatalog.Hash, which SQL Server's tables store.
 func keyOf(_ *driver.FunctionContext, args []databasedriver.Value) (databasedriver.Value, error) {

@@ -25,8 +25,20 @@ func (c *connections) inPlace() error {
 }
 
 // Read implements sqlcatalog.Sessions. It reads one snapshot.
-func (c *connections) Read(ctx context.Context, _ bool, do func(*sqlcatalog.Tx) error) error {
-	return c.explain(c.within(ctx, c.reader, "BEGIN", do))
+func (c *connections) Read(ctx context.Context, long bool, do func(*sqlcatalog.Tx) error) error {
+	return c.explain(c.within(ctx, c.reader, "BEGIN", uninterrupted(long, do)))
+}
+
+// uninterrupted returns do for a short transaction, whose statements the end of its context does not
+// interrupt once it has begun: the driver would start a goroutine for each.
+func uninterrupted(long bool, do func(*sqlcatalog.Tx) error) func(*sqlcatalog.Tx) error {
+	if long {
+		return do
+	}
+	return func(t *sqlcatalog.Tx) error {
+		t.Context = context.WithoutCancel(t.Context)
+		return do(t)
+	}
 }
 
 // within does not use the transactions of database/sql: when ctx ends, another goroutine rolls
