@@ -22,6 +22,8 @@ var (
 	ErrBusy = errors.New("another process is at work")
 	// ErrNotFound: the catalogue has no such model, file or job.
 	ErrNotFound = errors.New("not found")
+	// ErrUnfinished: an earlier run began the model and recorded a part of it.
+	ErrUnfinished = errors.New("an unfinished model has the same files")
 	// ErrIncomplete: rows or digests of a file are missing.
 	ErrIncomplete = errors.New("not everything is recorded")
 	// ErrOverlap: two tensors claim the same bytes, or bytes beyond the file.

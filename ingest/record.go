@@ -66,6 +66,13 @@ type Batch struct {
 	Unshared bool
 }
 
+// Added is a model that Add recorded.
+type Added struct {
+	Model          ModelID
+	Merged         bool  // its weights were already present: its name became one more of Model
+	Stored, Shared int64 // bytes of segments whose content had no row before, and of others
+}
+
 // NewSegment is a segment to record.
 type NewSegment struct {
 	Segment

@@ -47,10 +47,12 @@ func (b *pendingBatch) add(block *readBlock, untilCommit bool) {
 	block.users.Store(int32(users))
 }
 
-// record collects the batch's rows. A batch without blocks, of an empty file, takes from and state.
-func (b *pendingBatch) record(model ingest.ModelID, file ingest.FileID, from int64, state []byte) *ingest.Batch {
-	r := &ingest.Batch{Model: model, File: file, From: from, To: from, HashState: state,
-		Segments: make([]ingest.NewSegment, 0, b.rows)}
+// recordOf collects the rows of a batch. A batch without blocks, of an empty file, takes from and
+// state.
+func (f *fileIngest) recordOf(b *pendingBatch, from int64, state []byte) *ingest.Batch {
+	r := &ingest.Batch{Model: f.model, File: f.entry.ID, From: from, To: from, HashState: state,
+		Segments: make([]ingest.NewSegment, 0, b.rows), InRows: f.Store == nil}
+	r.Unshared = r.InRows || f.Unshared
 	for _, block := range b.blocks {
 		r.Segments = append(r.Segments, block.segments...)
 		r.To, r.HashState = block.to, block.state

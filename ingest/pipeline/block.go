@@ -22,13 +22,20 @@ type readBlock struct {
 
 // add appends the next segment of f.
 func (b *readBlock) add(segment ingest.Segment, f *fileIngest) {
-	r := ingest.NewSegment{Segment: segment}
+	r := ingest.NewSegment{Segment: segment, Type: f.typeOf(segment)}
 	if segment.Tensor != ingest.NoTensor {
 		r.Layer = f.entry.Layers[segment.Tensor]
-		r.Type = f.file.Tensors[segment.Tensor].Type
 	}
 	b.segments = append(b.segments, r)
 	b.to = segment.End()
+}
+
+// typeOf returns the type of a segment's tensor.
+func (f *fileIngest) typeOf(segment ingest.Segment) string {
+	if segment.Tensor == ingest.NoTensor {
+		return ""
+	}
+	return f.file.Tensors[segment.Tensor].Type
 }
 
 // fits reports whether next can share the block's buffer of size bytes.

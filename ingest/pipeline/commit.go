@@ -17,9 +17,7 @@ func (f *fileIngest) commit(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		record := batch.record(f.model, f.entry.ID, at, state)
-		record.InRows = f.Store == nil
-		record.Unshared = record.InRows || f.Unshared
+		record := f.recordOf(batch, at, state)
 		if batch.final {
 			record.Digest = f.hasher.Sum() // hash has seen the last block: b is done
 			if err := f.checkComplete(record.Digest); err != nil {
@@ -35,7 +33,8 @@ func (f *fileIngest) commit(ctx context.Context) error {
 }
 
 func (f *fileIngest) record(ctx context.Context, record *ingest.Batch, batch *pendingBatch) error {
-	if err := f.recordWithTimeout(ctx, record); err != nil {
+	err := withRecordTimeout(ctx, func(ctx context.Context) error { return f.Catalog.Record(ctx, f.job, record) })
+	if err != nil {
 		return fmt.Errorf("%s: record bytes %d to %d: %w", ingest.Printable(f.file.Path), record.From, record.To, err)
 	}
 	if record.InRows {
@@ -50,10 +49,11 @@ func (f *fileIngest) record(ctx context.Context, record *ingest.Batch, batch *pe
 	return nil
 }
 
-func (f *fileIngest) recordWithTimeout(ctx context.Context, record *ingest.Batch) error {
+// withRecordTimeout runs a transaction, which the end of ctx does not interrupt.
+func withRecordTimeout(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errRecordTimeout)
 	defer cancel()
-	err := f.Catalog.Record(ctx, f.job, record)
+	err := do(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}

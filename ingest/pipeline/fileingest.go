@@ -269,16 +269,28 @@ func (f *fileIngest) hash(ctx context.Context) error {
 // small one, whose block need not be kept until the commit.
 func (f *fileIngest) storeSegments(ctx context.Context) error {
 	for s := range f.segments {
+		payload := s.payload()
 		r := &s.block.segments[s.index]
-		if f.Store == nil {
-			r.Payload = s.payload()
-		} else if f.isSmall(r.Bytes) {
-			r.Payload = bytes.Clone(s.payload())
-		} else if err := f.put(ctx, r, s.payload()); err != nil {
-			return fmt.Errorf("%s: store bytes %d to %d: %w", ingest.Printable(f.file.Path), r.Offset, r.End(), err)
+		if f.isSmall(r.Bytes) {
+			payload = bytes.Clone(payload)
+		}
+		if err := f.storeSegment(ctx, r, payload); err != nil {
+			return err
 		}
 		f.release(s.block)
 		s.block.batch.finish()
+	}
+	return nil
+}
+
+// storeSegment puts a segment into the store, or attaches its payload to its row.
+func (f *fileIngest) storeSegment(ctx context.Context, r *ingest.NewSegment, payload []byte) error {
+	if f.Store == nil || f.isSmall(r.Bytes) {
+		r.Payload = payload
+		return nil
+	}
+	if err := f.put(ctx, r, payload); err != nil {
+		return fmt.Errorf("%s: store bytes %d to %d: %w", ingest.Printable(f.file.Path), r.Offset, r.End(), err)
 	}
 	return nil
 }

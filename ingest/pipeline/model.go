@@ -124,6 +124,11 @@ func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.
 		return err
 	}
 	defer unlock()
+	if into == 0 && r.addable(model) {
+		if err := r.add(ctx, model, plans, recorded); !errors.Is(err, ingest.ErrUnfinished) {
+			return err
+		}
+	}
 	entry, err := r.Catalog.Begin(ctx, r.job, model, plans)
 	if err != nil {
 		return err
@@ -140,23 +145,27 @@ func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.
 	r.Progress.BytesRecorded.Add(resumed)
 	r.Progress.BytesResumed.Add(resumed)
 	err = r.ingestFiles(ctx, model, plans, entry, recorded)
-	if err = errors.Join(err, r.countStored(ctx, before)); err == nil {
+	if err = errors.Join(err, r.countRecorded(ctx, before)); err == nil {
 		err = r.complete(ctx, model, entry.ID, into, resumed)
 	}
 	return r.abandonIfWrong(ctx, model, entry, err)
 }
 
-// countStored adds the bytes that this run recorded for a model to the report.
-func (r *run) countStored(ctx context.Context, before ingest.Summary) error {
+// countRecorded adds the bytes that this run recorded for a model to the report.
+func (r *run) countRecorded(ctx context.Context, before ingest.Summary) error {
 	after, err := r.Catalog.Model(ctx, before.ID)
 	if err != nil {
 		return err
 	}
+	r.countStored(after.BytesStored-before.BytesStored, after.BytesShared-before.BytesShared)
+	return nil
+}
+
+func (r *run) countStored(stored, shared int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.BytesStored += after.BytesStored - before.BytesStored
-	r.report.BytesShared += after.BytesShared - before.BytesShared
-	return nil
+	r.report.BytesStored += stored
+	r.report.BytesShared += shared
 }
 
 // ingestFiles ingests the files of a model. It tries all of them even if one fails.
@@ -200,27 +209,33 @@ func (r *run) complete(ctx context.Context, model *ingest.Model, id, into ingest
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
 	}
-	ingested := IngestedModel{Model: final, Name: model.Name, Files: len(model.Files), Merged: final != id,
-		Resumed: resumed}
-	for i := range model.Files {
-		ingested.Bytes += model.Files[i].Bytes
-	}
+	r.ingested(model, IngestedModel{Model: final, Merged: final != id, Resumed: resumed})
+	return nil
+}
+
+// ingested adds a model to the report.
+func (r *run) ingested(model *ingest.Model, m IngestedModel) {
+	m.Name, m.Files, m.Bytes = model.Name, len(model.Files), modelBytes(model)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.report.Ingested = append(r.report.Ingested, ingested)
-	return nil
+	r.report.Ingested = append(r.report.Ingested, m)
+}
+
+func modelBytes(model *ingest.Model) (n int64) {
+	for i := range model.Files {
+		n += model.Files[i].Bytes
+	}
+	return n
 }
 
 // abandonIfWrong removes the rows of a model that cannot be resumed: a file changed or has an
 // unexpected digest, or rows are missing.
 func (r *run) abandonIfWrong(ctx context.Context, model *ingest.Model, entry *ingest.Entry, err error) error {
-	var mismatch *ingest.MismatchError
-	if !errors.As(err, &mismatch) && !errors.Is(err, ingest.ErrChanged) && !errors.Is(err, ingest.ErrIncomplete) {
+	if !errors.As(err, new(*ingest.MismatchError)) && !errors.Is(err, ingest.ErrChanged) &&
+		!errors.Is(err, ingest.ErrIncomplete) {
 		return err
 	}
-	if mismatch != nil {
-		mismatch.Parts = r.differing(ctx, mismatch.Want, model)
-	}
+	err = r.mismatched(ctx, model, err)
 	if abandonErr := r.Catalog.Abandon(ctx, r.job, entry.ID); abandonErr != nil {
 		return errors.Join(err, abandonErr)
 	}

@@ -193,17 +193,37 @@ func grace(ctx context.Context) (context.Context, func()) {
 	return work, func() { stop(); cancel(nil) }
 }
 
-// ingestAll ingests the sources, Options.Jobs at a time.
+// ingestAll ingests the sources, Options.Jobs at a time, and beside them the small ones if there are
+// to be more of them at a time.
 func (r *run) ingestAll(work context.Context, sources []ingest.Source) error {
 	sizes := r.count(sources)
-	group, ctx := errgroup.WithContext(work)
-	group.SetLimit(r.Options.Jobs)
-	for i, source := range sources {
-		if r.stop.Err() != nil {
-			r.interrupted.Store(true)
-			break
+	kinds := []struct {
+		atOnce  int
+		sources []int
+	}{{atOnce: r.Options.Jobs}, {atOnce: r.Options.SmallJobs}}
+	for i := range sources {
+		kind := &kinds[0]
+		if r.Options.SmallJobs > r.Options.Jobs && r.adds() && sizes[i] <= maxAdded {
+			kind = &kinds[1]
 		}
-		group.Go(func() error { return r.reportErrors(work, source, r.ingestSource(ctx, source, sizes[i])) })
+		kind.sources = append(kind.sources, i)
+	}
+	group, ctx := errgroup.WithContext(work)
+	for _, kind := range kinds {
+		group.Go(func() error {
+			some, ctx := errgroup.WithContext(ctx)
+			some.SetLimit(kind.atOnce)
+			for _, i := range kind.sources {
+				if r.stop.Err() != nil {
+					r.interrupted.Store(true)
+					break
+				}
+				some.Go(func() error {
+					return r.reportErrors(work, sources[i], r.ingestSource(ctx, sources[i], sizes[i]))
+				})
+			}
+			return some.Wait()
+		})
 	}
 	return group.Wait()
 }

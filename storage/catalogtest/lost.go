@@ -15,7 +15,7 @@ var errInjected = errors.New("injected")
 var writes = map[string]bool{
 	"Open": true, "Renew": true, "CloseJob": true, "Begin": true, "Record": true, "Complete": true,
 	"Abandon": true, "Attach": true, "Unreferenced": true, "Relocate": true, "ReplacePayload": true,
-	"Remove": true, "RemoveName": true, "Rename": true, "Register": true,
+	"Add": true, "Remove": true, "RemoveName": true, "Rename": true, "Register": true,
 }
 
 var lostTests = []test{
@@ -154,6 +154,11 @@ func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.Mo
 func (p patient) Register(ctx context.Context, lease ingest.Lease, model *ingest.Model,
 	content []ingest.FileContent) (ingest.ModelID, error) {
 	return retry(func() (ingest.ModelID, error) { return p.Catalog.Register(ctx, lease, model, content) })
+}
+
+func (p patient) Add(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan,
+	batches []*ingest.Batch) (ingest.Added, error) {
+	return retry(func() (ingest.Added, error) { return p.Catalog.Add(ctx, lease, model, plans, batches) })
 }
 
 func (p patient) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {

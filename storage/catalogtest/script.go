@@ -61,7 +61,12 @@ func (s *scripted) ingest() error {
 			return err
 		}
 	}
-	return nil
+	if s.SmallPayload() == 0 {
+		return nil
+	}
+	r := &run{s.T, s.Catalog, s.lease}
+	_, err := r.add(newWork("added", small("/added", "added", ingest.Weights)))
+	return err
 }
 
 func (s *scripted) known(f source) (ingest.StoredFile, error) {

@@ -7,8 +7,11 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Small tests the small payloads of a catalogue that keeps them beside a store.
-func Small(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, smallTests, fresh) }
+// Small tests the small payloads of a catalogue that keeps them beside a store, and Add.
+func Small(t *testing.T, fresh func(t *testing.T) Database) {
+	runAll(t, smallTests, fresh)
+	t.Run("Add", func(t *testing.T) { runAll(t, addTests, fresh) })
+}
 
 // withSmall returns b with payloads in place of the addresses of its small segments.
 func (r *run) withSmall(b *ingest.Batch) *ingest.Batch {

@@ -148,15 +148,19 @@ var (
 
 func (t *Tx) newModel(lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan, key ingest.Digest) (*ingest.Entry,
 	error) {
-	segmentBytes := make([]int64, len(plans))
-	for i, plan := range plans {
-		segmentBytes[i] = plan.SegmentBytes()
-	}
-	entry, err := t.addModel(lease, model, ingest.ModelOpen, segmentBytes)
+	entry, err := t.addModel(lease, model, ingest.ModelOpen, segmentBytes(plans))
 	if err != nil {
 		return nil, err
 	}
 	return entry, t.Exec(openKey, key[:], entry.ID)
+}
+
+func segmentBytes(plans []*ingest.Plan) []int64 {
+	sizes := make([]int64, len(plans))
+	for i, plan := range plans {
+		sizes[i] = plan.SegmentBytes()
+	}
+	return sizes
 }
 
 // addModel inserts the rows of a model, its files, its name and its tensors. segmentBytes has the
@@ -182,7 +186,7 @@ func (t *Tx) addModel(lease ingest.Lease, model *ingest.Model, state ingest.Mode
 		}
 		entry.Files[i].ID = files[i]
 	}
-	if err := t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files); err != nil {
+	if err := t.newName(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files); err != nil {
 		return nil, err
 	}
 	return entry, t.c.dialect.AddLayers(t, entry, model)
@@ -238,23 +242,39 @@ var (
 
 // name gives the model a name that covers exactly these files.
 func (t *Tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
-	uri := Text{Column: "ModelNames.SourceUri", Value: name.URI}
 	var id int64
 	there, err := t.found(t.One(findName, model, Key{name.Name}), &id)
-	switch {
-	case err != nil:
-	case there:
-		err = t.Exec(changeName, id, uri)
-	default:
-		id, err = t.insert(addName, model, Key{name.Name}, Text{Column: "ModelNames.Name", Value: name.Name}, uri)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = t.Exec(clearName, id)
+	if !there {
+		return t.newName(model, name, files)
 	}
+	uri := Text{Column: "ModelNames.SourceUri", Value: name.URI}
+	if err := t.Exec(changeName, id, uri); err != nil {
+		return err
+	}
+	if err := t.Exec(clearName, id); err != nil {
+		return err
+	}
+	return t.nameFiles(id, files)
+}
+
+// newName gives the model a name that it does not have.
+func (t *Tx) newName(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+	id, err := t.insert(addName, model, Key{name.Name}, Text{Column: "ModelNames.Name", Value: name.Name},
+		Text{Column: "ModelNames.SourceUri", Value: name.URI})
+	if err != nil {
+		return err
+	}
+	return t.nameFiles(id, files)
+}
+
+func (t *Tx) nameFiles(name int64, files []ingest.FileID) error {
 	for _, file := range files {
-		if err == nil {
-			err = t.Exec(nameFile, id, file)
+		if err := t.Exec(nameFile, name, file); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }

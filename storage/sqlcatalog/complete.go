@@ -66,6 +66,12 @@ func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (id ingest
 			return 0, nil, fmt.Errorf("model %d: %s: %w", model, files[i].Path, err)
 		}
 	}
+	return t.completeWith(lease, model, into, files)
+}
+
+// completeWith is complete for a model whose files are whole.
+func (t *Tx) completeWith(lease ingest.Lease, model, into ingest.ModelID, files modelFiles) (id ingest.ModelID,
+	replaced []ingest.ModelID, err error) {
 	overtaken, err := t.overtaken(files)
 	if err != nil {
 		return 0, nil, err
@@ -76,12 +82,13 @@ func (t *Tx) complete(lease ingest.Lease, model, into ingest.ModelID) (id ingest
 		return 0, nil, err
 	}
 	if target == 0 {
-		target, err = model, t.finish(lease, model, files, key)
-	} else {
-		err = t.merge(lease, model, target, files)
+		err = t.finish(lease, model, files, key)
+		target = model
+	} else if err = t.merge(lease, model, target, files); err == nil {
+		files, err = t.files(target)
 	}
 	if err == nil {
-		replaced, err = t.replaceRegistered(target, overtaken)
+		replaced, err = t.replaceRegistered(target, files, overtaken)
 	}
 	return target, replaced, err
 }
@@ -169,6 +176,7 @@ func (t *Tx) finish(lease ingest.Lease, model ingest.ModelID, files modelFiles, 
 		if err := t.finishFile(lease, name, &files[i]); err != nil {
 			return err
 		}
+		files[i].State = ingest.ModelComplete
 	}
 	for _, s := range []*Statement{finishModel, dropKeys} {
 		if err := t.Exec(s, model); err != nil {

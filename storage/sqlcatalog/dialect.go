@@ -68,6 +68,9 @@ type Rows interface {
 	// Record writes a batch in one transaction. It calls r.Look before the rows and r.Note after
 	// them.
 	Record(ctx context.Context, r *Recording) error
+	// RecordIn inserts the rows of a batch of a new file. A dialect without small payloads does not
+	// need it.
+	RecordIn(t *Tx, r *Recording) (Added, error)
 	// ReadPayload fills into with the payload in the row of a segment and returns the payload's
 	// size. It copies nothing if that is not len(into). The size is 0 if the row holds no payload,
 	// and NoRow if there is no row.

@@ -84,16 +84,20 @@ func (r *Recording) Note(t *Tx, n Added) error {
 	if err := f.accepts(r.Batch); err != nil {
 		return fmt.Errorf("file %d: %w", r.Batch.File, err)
 	}
-	n = n.of(r.Batch)
-	changed, err := t.Change(advance, r.Batch.File, f.Recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
+	if err := r.advance(t, f.Recorded, n.of(r.Batch)); err != nil {
+		return err
+	}
+	return t.Fence(r.Lease)
+}
+
+// advance updates the progress of a file that has rows for recorded bytes.
+func (r *Recording) advance(t *Tx, recorded int64, n Added) error {
+	changed, err := t.Change(advance, r.Batch.File, recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
 		r.Batch.HashState, digestColumn(r.Batch.Digest))
 	if err == nil && changed == 0 {
 		err = RaceError(fmt.Sprintf("another process has written to file %d", r.Batch.File))
 	}
-	if err != nil {
-		return err
-	}
-	return t.Fence(r.Lease)
+	return err
 }
 
 // Name is the segment's name in messages.

@@ -79,10 +79,14 @@ func (r *registration) register() (id ingest.ModelID, replaced []ingest.ModelID,
 	if err == nil {
 		err = r.giveName(id)
 	}
+	var present modelFiles
+	if err == nil {
+		present, err = r.Tx.files(id)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
-	replaced, err = r.replaceRegistered(id, overtaken)
+	replaced, err = r.replaceRegistered(id, present, overtaken)
 	return id, replaced, err
 }
 

@@ -105,17 +105,17 @@ func (t *Tx) overtaken(files modelFiles) (models []ingest.ModelID, err error) {
 	return models, nil
 }
 
-// replaceRegistered replaces registered models by model, and returns those that it marked for
-// removal. overtaken are models with other content at a path of model.
-func (t *Tx) replaceRegistered(model ingest.ModelID, overtaken []ingest.ModelID) (marked []ingest.ModelID, err error) {
-	present, err := t.files(model)
-	if err != nil {
-		return nil, err
-	}
+// replaceRegistered replaces registered models by model, whose files are present, and returns those
+// that it marked for removal. overtaken are models with other content at a path of model.
+func (t *Tx) replaceRegistered(model ingest.ModelID, present modelFiles, overtaken []ingest.ModelID) (
+	marked []ingest.ModelID, err error) {
 	if present[0].State == ingest.ModelComplete {
 		if marked, err = t.takeNames(model, present); err != nil {
 			return nil, err
 		}
+	}
+	if len(overtaken) == 0 {
+		return marked, nil
 	}
 	names, err := t.names(model)
 	if err != nil {
@@ -148,7 +148,7 @@ func named(names []ingest.Name, name string) bool {
 // was not read counts if the complete model was read from its path.
 func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []ingest.ModelID, err error) {
 	equal, err := t.registeredLike(present)
-	if err != nil {
+	if err != nil || len(equal) == 0 {
 		return nil, err
 	}
 	own, err := t.names(model)

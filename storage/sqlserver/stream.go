@@ -141,6 +141,11 @@ func (c *engine) Replace(ctx context.Context, lease ingest.Lease, s ingest.Store
 // SmallPayload implements sqlcatalog.Rows: all payloads are in the store or in their rows.
 func (c *engine) SmallPayload() int64 { return 0 }
 
+// RecordIn implements sqlcatalog.Rows.
+func (c *engine) RecordIn(*sqlcatalog.Tx, *sqlcatalog.Recording) (added sqlcatalog.Added, err error) {
+	return added, errors.ErrUnsupported
+}
+
 // replacement is a batch of one existing row.
 type replacement struct {
 	fileTx
