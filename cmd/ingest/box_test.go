@@ -23,10 +23,11 @@ import (
 type box struct {
 	testing.TB
 	program string
-	catalog string   // path of the file
-	server  database // used instead of the file unless nil
-	store   string   // path of the folder; empty for payloads in rows
-	blobs   *blobs   // used instead of the folder unless nil
+	catalog string        // path of the file
+	server  database      // used instead of the file unless nil
+	store   string        // path of the folder; empty for payloads in rows
+	blobs   *blobs        // used instead of the folder unless nil
+	damaged ingest.Digest // of a payload in the catalogue that the test has damaged; see audit
 }
 
 // database contains a box's catalogue.
@@ -172,14 +173,16 @@ func (b box) open() catalogue {
 type rows struct {
 	models   []string // one line for each model, file and segment
 	digests  map[ingest.Digest]int64
-	recorded int64 // bytes of files that have rows
-	reread   int64 // bytes that a resumed run reads again: the last segment of each unfinished file
-	open     int   // models that are not complete
+	stored   map[ingest.Digest]int64 // of the digests, those of payloads in the store
+	recorded int64                   // bytes of files that have rows
+	reread   int64                   // bytes that a resumed run reads again: the last segment of each unfinished file
+	open     int                     // models that are not complete
 }
 
 // audit reads all rows and checks what must hold at any moment: rows do not contradict each other,
 // each segment has its payload, the segments of a file have no gap up to its recorded bytes, and a
-// complete model has all bytes and the digests of its files. want has these digests by path.
+// complete model has all bytes and the digests of its files. want has these digests by path. Payloads
+// in the store are not read, and neither is that of b.damaged.
 func (b box) audit(want map[string]ingest.Digest) rows {
 	b.Helper()
 	ctx := context.Background()
@@ -188,7 +191,7 @@ func (b box) audit(want map[string]ingest.Digest) rows {
 	if err := c.Audit(ctx); err != nil {
 		b.Errorf("rows contradict each other: %v", err)
 	}
-	r := rows{digests: map[ingest.Digest]int64{}}
+	r := rows{digests: map[ingest.Digest]int64{}, stored: map[ingest.Digest]int64{}}
 	for m, err := range c.Models(ctx) {
 		if err != nil {
 			b.Fatal(err)
@@ -230,23 +233,27 @@ func (b box) auditSegments(c catalogue, f ingest.StoredFile, r *rows) string {
 		}
 		at, last = at+segment.Bytes, segment.Bytes
 		switch {
+		case segment.InRow && segment.Digest == b.damaged:
 		case segment.InRow:
 			buffer := make([]byte, segment.Bytes)
 			if err = c.ReadPayload(context.Background(), segment, buffer); err != nil ||
 				ingest.Sum(buffer) != segment.Digest {
 				b.Errorf("%s: %s: the row lacks its payload (%v)", f.Path, segment.Place(), err)
 			}
-		case r.digests[segment.Digest] == 0 && b.blobs != nil:
+		case r.stored[segment.Digest] == 0 && b.blobs != nil:
 			if err := b.blobs.holds(segment); err != nil {
 				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, segment.Place(), err)
 			}
-		case r.digests[segment.Digest] == 0:
+		case r.stored[segment.Digest] == 0:
 			info, err := os.Stat(payloadPath(b.store, segment.Digest))
 			if err != nil || info.Size() != segment.Bytes {
 				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, segment.Place(), err)
 			}
 		}
 		r.digests[segment.Digest] = segment.Bytes
+		if !segment.InRow {
+			r.stored[segment.Digest] = segment.Bytes
+		}
 		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", segment.Tensor, segment.Ordinal, segment.Offset, segment.Bytes,
 			segment.Digest, b.blobs.within(segment.Address.URI))
 	}
@@ -277,6 +284,13 @@ func (b box) files() map[string]int64 {
 		b.Fatal(err)
 	}
 	return found
+}
+
+// damageSmall overwrites a payload that the catalogue keeps with zeros.
+func (b box) damageSmall(digest ingest.Digest) {
+	b.Helper()
+	b.exec(`UPDATE SmallPayloads SET Payload = zeroblob(length(Payload))
+		WHERE PayloadAtomId = (SELECT AtomId FROM Atoms WHERE ContentHash = @p1)`, digest[:])
 }
 
 // blobs is a store of blobs in a box.

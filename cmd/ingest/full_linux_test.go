@@ -36,7 +36,7 @@ func TestDiskFull(t *testing.T) {
 		return
 	}
 	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 64<<20, 1),
-		"small.gguf": smallTensors(3000)})
+		"small.gguf": manyTensors(3000)})
 	for _, test := range []struct {
 		name          string
 		size          string

@@ -21,7 +21,7 @@ func TestKillBlobs(t *testing.T) {
 		"noise.gguf": noise("noise", 60<<20, 7),
 		"one.gguf":   tuned("one", 20<<20, 1, 1),
 		"two.gguf":   tuned("two", 20<<20, 1, 2),
-		"small.gguf": smallTensors(40),
+		"small.gguf": manyTensors(40),
 	}), false)
 	k.blobs = &blobs{account: account}
 	k.killRuns(kills)
@@ -44,12 +44,12 @@ func (k *killer) collectBlobs(now rows) {
 		if err != nil {
 			k.Fatal(err)
 		}
-		if left++; now.digests[object.Digest] != object.Bytes {
+		if left++; now.stored[object.Digest] != object.Bytes {
 			k.Errorf("after gc the container holds %s with %d bytes; rows need %d", object.Name, object.Bytes,
-				now.digests[object.Digest])
+				now.stored[object.Digest])
 		}
 	}
-	if left != len(now.digests) {
-		k.Errorf("after gc the container holds %d blobs, and rows need %d", left, len(now.digests))
+	if left != len(now.stored) {
+		k.Errorf("after gc the container holds %d blobs, and rows need %d", left, len(now.stored))
 	}
 }

@@ -41,13 +41,14 @@ func TestKillMigrationOfBlobs(t *testing.T) {
 func testKillMigration(t *testing.T, inBlobs bool) {
 	kills := killsOf(t, 30, 6)
 	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
-		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": smallTensors(1500)})
+		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": manyTensors(1500)})
 	k := &segmentKiller{killer: newKiller(t, s, false), payloads: map[ingest.Digest][]byte{},
 		undigested: map[string]ingest.Digest{}}
 	if inBlobs {
 		k.blobs = &blobs{account: azurite(t)}
 	}
 	k.reset()
+	k.must("models", k.path("small.gguf")) // migrations leave its small payloads in the catalogue
 	k.must("models", k.folder, "--store", "row", "--segment-size", "1MiB")
 	k.addOldRows()
 	k.exec(`CREATE TABLE dbo.TensorAtoms (TensorAtomId bigint IDENTITY(1,1) PRIMARY KEY,
@@ -172,7 +173,8 @@ func (k *segmentKiller) check() {
 }
 
 // sources reads the payload of each segment as another program does. A segment is in one of three
-// states: the payload is in the row, at the address, or in both. Each copy must be intact.
+// states: the payload is in the row, at the address, or in both. A small one may be in the catalogue
+// instead. Each copy must be intact.
 func (k *segmentKiller) sources() {
 	k.Helper()
 	copies := map[ingest.Digest]error{}
@@ -182,8 +184,8 @@ func (k *segmentKiller) sources() {
 		UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
 			FROM dbo.FileSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId`
 	if k.server == nil { // SQLite keeps the address of a payload that is also in its row elsewhere
-		query = strings.NewReplacer("s.BlobUri", "COALESCE(s.BlobUri, c.BlobUri)", "s.BlobName",
-			"COALESCE(s.BlobName, c.BlobName)", "dbo.LayerTensorSegments AS s",
+		query = strings.NewReplacer("RawPayload,", smallOrRaw+",", "s.BlobUri", "COALESCE(s.BlobUri, c.BlobUri)",
+			"s.BlobName", "COALESCE(s.BlobName, c.BlobName)", "dbo.LayerTensorSegments AS s",
 			"LayerTensorSegments AS s LEFT JOIN TensorSegmentCopies AS c ON c.SegmentId = LayerTensorSegmentId",
 			"dbo.FileSegments AS s",
 			"FileSegments AS s LEFT JOIN FileSegmentCopies AS c ON c.SegmentId = FileSegmentId").Replace(query)
@@ -221,6 +223,10 @@ func (k *segmentKiller) sources() {
 		}, query)
 	})
 }
+
+// smallOrRaw is the payload that SQLite keeps for a row: in the row, or with the row's atom.
+const smallOrRaw = `CASE WHEN length(RawPayload) = 0 AND s.BlobUri IS NULL
+	THEN (SELECT Payload FROM SmallPayloads WHERE PayloadAtomId = s.AtomId) ELSE RawPayload END`
 
 // readCopy reads a payload in the store.
 func (k *segmentKiller) readCopy(digest ingest.Digest, at ingest.Address) error {

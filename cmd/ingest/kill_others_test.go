@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/hartonomous/ingest/ingest"
 )
 
 // killsVariable has the number of kills of TestKillOthers and TestKillMigration.
@@ -22,7 +24,7 @@ func TestKillOthers(t *testing.T) {
 	}
 	kills := killsOf(t, 40, 8)
 	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
-		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": smallTensors(2500)})
+		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": manyTensors(2500)})
 	k := newKiller(t, s, false)
 	k.reset()
 	want := k.baseline()
@@ -81,9 +83,12 @@ func (k *killer) killRemoval() {
 // killRepair damages a payload and kills the repair of it.
 func (k *killer) killRepair() {
 	k.Helper()
-	for digest, bytes := range k.audit(k.digests).digests {
-		path := payloadPath(k.store, digest)
-		if err := os.WriteFile(path, make([]byte, bytes), 0o600); err != nil {
+	now := k.audit(k.digests)
+	for digest, bytes := range now.digests {
+		if now.stored[digest] == 0 {
+			k.damageSmall(digest)
+			k.damaged = digest
+		} else if err := os.WriteFile(payloadPath(k.store, digest), make([]byte, bytes), 0o600); err != nil {
 			k.Fatal(err)
 		}
 		break
@@ -94,6 +99,7 @@ func (k *killer) killRepair() {
 		k.audit(k.digests)
 		k.must(args...)
 	}
+	k.damaged = ingest.Digest{}
 }
 
 // killResume removes a model, kills its next ingestion, and kills resume.

@@ -42,7 +42,7 @@ func severalSources(t *testing.T) sources {
 		"noise.gguf": noise("noise", 120<<20, 7),
 		"one.gguf":   tuned("one", 40<<20, 1, 1),
 		"two.gguf":   tuned("two", 40<<20, 1, 2),
-		"small.gguf": smallTensors(1500),
+		"small.gguf": manyTensors(1500),
 		"blob.dat":   blob(20<<20, 3),
 		"empty.dat":  blob(0, 0),
 	})
@@ -66,7 +66,7 @@ func sourcesForRows(t *testing.T) sources {
 		"noise.gguf": noise("noise", 150<<20, 7),
 		"one.gguf":   tuned("one", 40<<20, 1, 1),
 		"two.gguf":   tuned("two", 40<<20, 1, 2),
-		"small.gguf": smallTensors(1500),
+		"small.gguf": manyTensors(1500),
 	})
 }
 

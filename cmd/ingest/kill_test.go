@@ -208,7 +208,7 @@ func (k *killer) collect(now rows) {
 	}
 	k.must("gc", "--yes")
 	want := map[string]int64{}
-	for digest, bytes := range now.digests {
+	for digest, bytes := range now.stored {
 		text := digest.String()
 		want["sha256/"+text[:2]+"/"+text] = bytes
 	}

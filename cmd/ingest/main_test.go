@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"printable": cmdPrintable,
 			"register":  cmdRegister,
 			"same":      cmdSame,
+			"small":     cmdSmall,
 			"split":     cmdSplit,
 			"garbage":   cmdGarbage,
 		},

@@ -39,7 +39,8 @@ func newMigrateSegments(p *program) *cobra.Command {
 		Long: `Copy the payloads of segments from rows (LayerTensorSegments.RawPayload, FileSegments.RawPayload) to a
 store, or with --to row from --store to the rows. Each copy is read back and compared with its SHA-256 before the
 row changes. Payloads stay readable during the migration. Until you clear the source, they are in both places.
-Rows that another program wrote without a digest get one when they are copied to a store.
+Rows that another program wrote without a digest get one when they are copied to a store. Payloads of up to 32 KiB
+that a SQLite catalogue keeps itself stay there, and count as already there.
 
 --clear-source reads every copy again, and clears the source of intact copies: RawPayload becomes 0x, so
 programs that read RawPayload no longer find the payload; or with --to row the address is removed, and
@@ -213,7 +214,8 @@ func (p *program) printMigrationProblem(b migrate.Problem) {
 func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "models": r.Models, "to": target, "copied": r.Copied,
-			"cleared": r.Cleared, "there": r.There, "both": r.Both, "failed": r.Failed, "dry_run": f.dryRun})
+			"cleared": r.Cleared, "there": r.There, "small": r.Small, "both": r.Both, "failed": r.Failed,
+			"dry_run": f.dryRun})
 		return
 	}
 	copied, cleared := "copied", "cleared the source of"
@@ -225,7 +227,11 @@ func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target stri
 		p.printf("%s %s\n", cleared, countOf(r.Cleared))
 	}
 	if r.There.Rows > 0 {
-		p.printf("%s already there\n", countOf(r.There))
+		small := ""
+		if r.Small.Rows > 0 {
+			small = fmt.Sprintf(", %d of them small ones that the catalogue keeps", r.Small.Rows)
+		}
+		p.printf("%s already there%s\n", countOf(r.There), small)
 	}
 	if both := r.Copied.Rows + r.Both.Rows - r.Cleared.Rows; both > 0 && !f.dryRun {
 		p.printf("%s in both places: --clear-source clears the source\n", plural(int(both), "payload"))

@@ -45,7 +45,7 @@ func pauses(t *testing.T, b box) {
 			t.Fatalf("%s: %v", pausesVariable, err)
 		}
 	}
-	s := newSources(t, map[string]func(string) error{"small.gguf": smallTensors(120),
+	s := newSources(t, map[string]func(string) error{"small.gguf": manyTensors(120),
 		"one.gguf": tuned("one", 3<<20, 1, 1), "two.gguf": tuned("two", 3<<20, 1, 2)})
 	seed := uint64(time.Now().UnixNano())
 	p := &pauser{box: b, sources: s, random: rand.New(rand.NewPCG(seed, 0)), durations: map[string]time.Duration{}}
@@ -180,9 +180,19 @@ func (p *pauser) objects() (store ingest.Store, all []ingest.Object) {
 	return store, all
 }
 
-// damage overwrites a payload with zeros.
+// damage overwrites a payload in the store, or one that the catalogue keeps, with zeros.
 func (p *pauser) damage() {
 	p.Helper()
+	if p.random.IntN(3) == 0 {
+		now := p.audit(p.digests)
+		for digest := range now.digests {
+			if now.stored[digest] == 0 {
+				p.events = append(p.events, "damage "+digest.String())
+				p.damageSmall(digest)
+				return
+			}
+		}
+	}
 	store, all := p.objects()
 	object := all[p.random.IntN(len(all))]
 	p.events = append(p.events, "damage "+object.Name)
@@ -196,7 +206,7 @@ func (p *pauser) damage() {
 func (p *pauser) checkGarbage() {
 	p.Helper()
 	p.must("gc", "--yes", "--older-than", "0s")
-	needed := p.audit(p.digests).digests
+	needed := p.audit(p.digests).stored
 	_, all := p.objects()
 	for _, object := range all {
 		if _, ok := needed[object.Digest]; !ok || object.Hidden {

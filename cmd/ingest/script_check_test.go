@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,31 +114,71 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdPayload damages the stored payload of one segment: payload damage|remove|cut TENSOR ORDINAL.
-// The tensor - stands for the bytes outside tensors.
+// cmdPayload damages a segment's payload in the store: payload damage|remove|cut TENSOR ORDINAL. The
+// tensor - stands for the bytes outside tensors.
 func cmdPayload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: payload damage|remove|cut TENSOR ORDINAL")
 	}
-	path := payloadOf(ts, strings.TrimPrefix(args[1], "-"), args[2])
+	path := payloadPath(filepath.Join(filepath.Dir(catalogPath(ts)), "store"), segmentOf(ts, args[1], args[2]).Digest)
 	content, err := os.ReadFile(path)
 	ts.Check(err)
-	switch args[0] {
-	case "damage":
-		content[len(content)/2] ^= 1
-	case "cut":
-		content = content[:len(content)/2]
-	case "remove":
+	if args[0] == "remove" {
 		ts.Check(os.Remove(path))
 		return
 	}
-	ts.Check(os.WriteFile(path, content, 0o600))
+	ts.Check(os.WriteFile(path, damaged(args[0], content), 0o600))
 }
 
-// payloadOf returns the path of a segment's payload in the store beside the catalogue.
-func payloadOf(ts *testscript.TestScript, tensor, ordinal string) string {
-	path := strings.TrimPrefix(ts.Getenv("INGEST_CATALOG"), "sqlite:")
-	catalog, err := sqlite.Open(context.Background(), path)
+// cmdSmall damages a payload that the catalogue keeps: small damage|remove|cut TENSOR ORDINAL. small
+// count N checks how many it has.
+func cmdSmall(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 && (len(args) != 2 || args[0] != "count") {
+		ts.Fatalf("usage: small damage|remove|cut TENSOR ORDINAL | small count N")
+	}
+	db, err := sql.Open("sqlite", catalogPath(ts))
+	ts.Check(err)
+	defer db.Close()
+	if args[0] == "count" {
+		var found string
+		ts.Check(db.QueryRow(`SELECT count(*) FROM SmallPayloads`).Scan(&found))
+		if found != args[1] {
+			ts.Fatalf("the catalogue has %s small payloads, want %s", found, args[1])
+		}
+		return
+	}
+	segment := segmentOf(ts, args[1], args[2])
+	var atom int64
+	var content []byte
+	ts.Check(db.QueryRow(`SELECT AtomId, s.Payload FROM SmallPayloads AS s JOIN Atoms ON AtomId = PayloadAtomId
+		WHERE ContentHash = ?`, segment.Digest[:]).Scan(&atom, &content))
+	if args[0] == "remove" {
+		_, err = db.Exec(`DELETE FROM SmallPayloads WHERE PayloadAtomId = ?`, atom)
+	} else {
+		content = damaged(args[0], content)
+		_, err = db.Exec(`UPDATE SmallPayloads SET Payload = ? WHERE PayloadAtomId = ?`, content, atom)
+	}
+	ts.Check(err)
+}
+
+// damaged returns content with a wrong bit, or with how "cut" its first half.
+func damaged(how string, content []byte) []byte {
+	if how == "cut" {
+		return content[:len(content)/2]
+	}
+	content[len(content)/2] ^= 1
+	return content
+}
+
+func catalogPath(ts *testscript.TestScript) string {
+	return strings.TrimPrefix(ts.Getenv("INGEST_CATALOG"), "sqlite:")
+}
+
+// segmentOf returns the first recorded segment of a tensor, or of - for the bytes outside tensors,
+// with this ordinal.
+func segmentOf(ts *testscript.TestScript, tensor, ordinal string) ingest.StoredSegment {
+	tensor = strings.TrimPrefix(tensor, "-")
+	catalog, err := sqlite.Open(context.Background(), catalogPath(ts))
 	ts.Check(err)
 	defer catalog.Close()
 	for m, err := range catalog.Models(context.Background()) {
@@ -146,13 +187,13 @@ func payloadOf(ts *testscript.TestScript, tensor, ordinal string) string {
 			for segment, err := range catalog.Segments(context.Background(), f.ID, 0) {
 				ts.Check(err)
 				if segment.Tensor == tensor && strconv.Itoa(segment.Ordinal) == ordinal {
-					return payloadPath(filepath.Join(filepath.Dir(path), "store"), segment.Digest)
+					return segment
 				}
 			}
 		}
 	}
 	ts.Fatalf("no segment %s of tensor %s is recorded", ordinal, tensor)
-	return ""
+	return ingest.StoredSegment{}
 }
 
 func payloadPath(store string, d ingest.Digest) string {

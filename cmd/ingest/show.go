@@ -160,7 +160,10 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 				return err
 			}
 			where := segment.Address.URI
-			if segment.InRow {
+			switch {
+			case segment.Small:
+				where = "catalogue"
+			case segment.InRow:
 				where = "row"
 			}
 			if p.json {

@@ -104,12 +104,17 @@ func tuned(name string, bytes int64, base, seed uint64) func(string) error {
 	return f.Create
 }
 
-// smallTensors writes a model of many small tensors. More than 1,000 do not fit in a batch.
-func smallTensors(tensors int) func(string) error {
+// manyTensors writes a model of many tensors. More than 1,000 do not fit in a batch. Those of 36 KiB
+// are put into the store, and those of 256 bytes stay in a SQLite catalogue. The payloads repeat.
+func manyTensors(tensors int) func(string) error {
 	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.name", Value: "small"}}}
 	for i := range tensors {
+		floats := uint64(64)
+		if i%5 == 0 {
+			floats = 9 << 10
+		}
 		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("tensor.%d", i), Type: gguf.TypeF32,
-			Shape: []uint64{64}, Seed: uint64(1000 + i%50)})
+			Shape: []uint64{floats}, Seed: uint64(1000 + i%250)})
 	}
 	return f.Create
 }

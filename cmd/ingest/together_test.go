@@ -95,7 +95,7 @@ func TestTwoCatalogues(t *testing.T) {
 		t.Errorf("exit codes %d and %d\n%s", ends[0].code, ends[1].code, refused.stderr)
 	}
 	other.must("gc", "--yes")
-	needed := owner.audit(s.digests).digests
+	needed := owner.audit(s.digests).stored
 	owner.must("verify")
 	if got := owner.files(); len(got) != len(needed) {
 		t.Errorf("the store holds %d files, and rows need %d", len(got), len(needed))

@@ -210,9 +210,9 @@ func (w *windows) dataFolder(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("gc left %s (%v)", path, err)
 	}
-	if r := h.auditFiles(w.sample, w.files); len(r.models) != 2 || r.open != 0 || len(r.digests) != len(h.box.files()) {
+	if r := h.auditFiles(w.sample, w.files); len(r.models) != 2 || r.open != 0 || len(r.stored) != len(h.box.files()) {
 		t.Errorf("%d models, %d of them open, %d segments in %d files of the store", len(r.models), r.open,
-			len(r.digests), len(h.box.files()))
+			len(r.stored), len(h.box.files()))
 	}
 	h.exportAndCompare("1", filepath.Join(t.TempDir(), "restored.gguf"), w.files["tiny-chat.gguf"])
 

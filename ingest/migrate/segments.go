@@ -57,10 +57,16 @@ func (c *Count) add(bytes int64) {
 	c.Bytes += bytes
 }
 
+func (c *Count) addAll(more Count) {
+	c.Rows += more.Rows
+	c.Bytes += more.Bytes
+}
+
 // Report counts what a migration did, or would do.
 type Report struct {
 	Models  int   // with rows to change
-	There   Count // rows whose payload was in the target only
+	There   Count // rows whose payload was in the target only, or is small
+	Small   Count // those of There whose payload is small: the catalogue keeps it
 	Both    Count // rows whose payload was in both places
 	Copied  Count // rows whose payload was copied, and is now in both places
 	Cleared Count // rows whose source was cleared

@@ -11,8 +11,8 @@ import (
 
 // survey counts where the payloads of a model are before its migration.
 type survey struct {
-	there, both Count
-	todo        bool
+	there, small, both Count
+	todo               bool
 }
 
 func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error) {
@@ -41,6 +41,9 @@ func (r *run) survey(ctx context.Context, m ingest.Summary) (l survey, err error
 				l.both.add(s.Bytes)
 			case !r.toCopy(&s):
 				l.there.add(s.Bytes)
+				if s.Small {
+					l.small.add(s.Bytes)
+				}
 				continue
 			default:
 				l.todo = true
@@ -119,6 +122,7 @@ func (r *Report) add(l survey) {
 	if l.todo {
 		r.Models++
 	}
-	r.There.Rows, r.There.Bytes = r.There.Rows+l.there.Rows, r.There.Bytes+l.there.Bytes
-	r.Both.Rows, r.Both.Bytes = r.Both.Rows+l.both.Rows, r.Both.Bytes+l.both.Bytes
+	r.There.addAll(l.there)
+	r.Small.addAll(l.small)
+	r.Both.addAll(l.both)
 }

@@ -63,8 +63,8 @@ func faultSources(t *testing.T) (before, during []ingest.Source) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	weights := create(t, in("weights"), tiny(1))
-	old, later := blob(t, in("old"), 100, 2), blob(t, in("later"), 200, 3)
-	part := file(create(t, in("part"), tiny(2))) // a model of two files
+	old, later := blob(t, in("old"), 100, 2), blob(t, in("later"), 40<<10, 3) // only the second is put
+	part := file(create(t, in("part"), tiny(2)))                              // a model of two files
 	part.Files = append(part.Files, file(create(t, in("other"), tiny(3))).Files...)
 	before = []ingest.Source{named("m:a", weights, old)}
 	during = []ingest.Source{

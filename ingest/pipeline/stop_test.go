@@ -195,7 +195,7 @@ func TestStoppedBeforeStart(t *testing.T) {
 	h := storeHome(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	report, err := run(t, ctx, h.ingester(small), file(blob(t, filepath.Join(t.TempDir(), "blob"), 10, 1)))
+	report, err := run(t, ctx, h.ingester(small), file(blob(t, filepath.Join(t.TempDir(), "blob"), mib, 1)))
 	if report != nil || !errors.Is(err, context.Canceled) || len(h.models(t)) != 0 || h.memory.Payloads() != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
