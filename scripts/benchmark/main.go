@@ -27,6 +27,8 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "runs of each command")
 	flag.BoolVar(&b.blobs, "blobs", true, "measure uploads to a server that discards, and to Azurite in memory")
 	flag.BoolVar(&b.migrate, "migrate", true, "measure moving payloads from rows to a store")
+	flag.BoolVar(&b.file, "file", true, "measure a large file in a folder")
+	flag.BoolVar(&b.many, "small", true, "measure many small files, tensors and models")
 	flag.IntVar(&b.rows, "rows", 200_000, "rows to record in the catalogue; 0 skips it")
 	flag.Parse()
 	finish(b.run(context.Background()))
@@ -45,6 +47,7 @@ type bench struct {
 	ingest, folder string
 	gib, large     int64
 	rounds, rows   int
+	file, many     bool
 	blobs, migrate bool
 }
 
@@ -55,29 +58,17 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(folder)
 	b.folder = folder
-	if err := b.local(ctx); err != nil {
-		return err
-	}
-	if b.large > 0 {
-		if err := b.memory(ctx); err != nil {
+	for _, step := range []struct {
+		chosen bool
+		run    func(context.Context) error
+	}{{b.file, b.local}, {b.large > 0, b.memory}, {b.many, b.small}, {b.blobs, b.upload}, {b.blobs, b.uploadToAzurite},
+		{b.migrate, b.migration}, {b.rows > 0, b.catalog}} {
+		if !step.chosen {
+			continue
+		}
+		if err := step.run(ctx); err != nil {
 			return err
 		}
-	}
-	if b.blobs {
-		if err := b.upload(ctx); err != nil {
-			return err
-		}
-		if err := b.uploadToAzurite(ctx); err != nil {
-			return err
-		}
-	}
-	if b.migrate {
-		if err := b.migration(ctx); err != nil {
-			return err
-		}
-	}
-	if b.rows > 0 {
-		return b.catalog(ctx)
 	}
 	return nil
 }

@@ -109,6 +109,16 @@ var smallTests = []test{
 		want(t, "digest", ingest.Sum(r.payload(theirs)), theirs.Digest)
 		want(t, "segment", r.smallOf(first)[0], mine)
 		r.check()
+		if hand, ok := r.Catalog.(ByHand); ok {
+			hand.Exec(t, `DELETE FROM SmallPayloads`)
+			gone := list(t, r.Segments(t.Context(), mine.File, 0))[0]
+			wantIs(t, r.ReadPayload(t.Context(), gone, make([]byte, gone.Bytes)), ingest.ErrNoPayload)
+			must(t, r.ReplacePayload(t.Context(), r.lease, gone, right))
+			want(t, "digest", ingest.Sum(r.payload(theirs)), theirs.Digest)
+			hand.Exec(t, `UPDATE SmallPayloads SET Payload = x'00'`)
+			r.takeSmall(newWork("k", small("/k", "equal", ingest.Weights), small("/k2", "k2", ingest.Template)))
+			want(t, "digest after it was ingested again", ingest.Sum(r.payload(theirs)), theirs.Digest)
+		}
 	}},
 	{name: "migrations leave it", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")

@@ -16,8 +16,9 @@ const (
 	insertAtom = `INSERT OR IGNORE INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize, CreatedAt)
 		VALUES (?, 'model', 'ingest_segment', 1, ?, ?)`
 	selectAtom = `SELECT AtomId, ReferenceCount, ByteSize FROM Atoms WHERE ContentHash = ?`
-	// insertSmall keeps a payload that is there: it is the same.
-	insertSmall = `INSERT OR IGNORE INTO SmallPayloads (PayloadAtomId, Payload) VALUES (?, ?)`
+	// insertSmall replaces a payload of another size: it is damaged.
+	insertSmall = `INSERT INTO SmallPayloads (PayloadAtomId, Payload) VALUES (?, ?) ON CONFLICT DO UPDATE
+		SET Payload = excluded.Payload WHERE length(Payload) <> length(excluded.Payload)`
 	countAtom   = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
 
 	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
@@ -28,17 +29,22 @@ var hashPayload = sqlcatalog.OfRow("hash-payload", `SELECT CASE WHEN length(RawP
 // SmallPayload implements sqlcatalog.Rows.
 func (d *dialect) SmallPayload() int64 { return smallPayload }
 
-// replaceSmall changes the payload for all segments with this content.
-var replaceSmall = sqlcatalog.Own("replace-small", `UPDATE SmallPayloads SET Payload = @p2
-	WHERE PayloadAtomId = (SELECT AtomId FROM Atoms WHERE ContentHash = @p1)`)
+// replaceSmall writes the payload for all segments with this content.
+var replaceSmall = sqlcatalog.Own("replace-small", `INSERT INTO SmallPayloads (PayloadAtomId, Payload)
+	SELECT AtomId, @p2 FROM Atoms WHERE ContentHash = @p1
+	ON CONFLICT DO UPDATE SET Payload = excluded.Payload`)
 
-// Replace implements sqlcatalog.Rows.
+// Replace implements sqlcatalog.Rows. A small payload that is nowhere belongs with its atom.
 func (d *dialect) Replace(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool,
 	error) {
-	if !s.Small {
+	if !s.Small && (s.InRow || s.Address.URI != "" || len(payload) > smallPayload) {
 		return false, nil
 	}
 	return true, d.Write(ctx, false, sqlcatalog.Under(lease, func(t *sqlcatalog.Tx) error {
-		return t.Exec(replaceSmall, s.Digest[:], payload)
+		changed, err := t.Change(replaceSmall, s.Digest[:], payload)
+		if err == nil && changed == 0 {
+			err = fmt.Errorf("the content of %s: %w", s.Place(), ingest.ErrNotFound)
+		}
+		return err
 	}))
 }
