@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// disk is a model of a folder on a disk. It knows what programs see there, and what survives a power
-// failure. A sync makes a file's content durable, or the names in a folder. A file's sync does not
-// make its name durable. A rename is atomic, as in the journal of a file system: the old name is not
-// lost before the new one is durable.
+// disk is a model of a folder on a disk. It knows what programs see there, and what survives a
+// power failure. A sync makes a file's content durable, or the names in a folder. A file's sync
+// does not make its name durable. A rename is atomic, as in the journal of a file system: the old
+// name is not lost before the new one is durable.
 type disk struct {
 	path    string // of the folder
 	root    *node
