@@ -77,7 +77,8 @@ func (p *powerCut) rerun() {
 	p.image.must("verify")
 	p.image.must("models", p.folder, "--segment-size", "1MiB")
 	p.image.must("verify")
-	// Of two equal files, one may have left an unfinished model and now join the model of the other.
+	// Of two equal files, one may have left an unfinished model, and now joins the other's model:
+	// gc removes that.
 	p.image.must("gc", "--yes", "--unfinished")
 	distinct := map[ingest.Digest]bool{}
 	for _, digest := range p.digests {
