@@ -25,7 +25,7 @@ func TestPowerCut(t *testing.T) {
 	}
 	s := newSources(t, map[string]func(string) error{
 		"a.bin": blob(2<<10, 1), "b.bin": blob(33<<10+7, 2), "c.bin": blob(60<<10, 3), "b again.bin": blob(33<<10+7, 2),
-		"small.gguf": smallTensors(20), "blob.dat": blob(3<<20+5, 4),
+		"small.gguf": manyTensors(20), "blob.dat": blob(3<<20+5, 4),
 		"one.gguf": tuned("one", 2<<20, 1, 1), "two.gguf": tuned("two", 2<<20, 1, 2),
 	})
 	for name, inRows := range map[string]bool{"dir": false, "rows": true} {
@@ -37,6 +37,9 @@ func TestPowerCut(t *testing.T) {
 			p.trace("gc", "--yes")
 			p.finished(20)
 
+			if unfinished == nil && testing.Short() {
+				t.Skip("gc of an unfinished model: with -short, no checked moment has one")
+			}
 			if unfinished == nil {
 				t.Fatal("no power failure left an unfinished model with rows")
 			}
