@@ -50,12 +50,12 @@ type Writer interface {
 	// the other lacks move there, its other rows are deleted, and the other's ID is returned.
 	Complete(ctx context.Context, lease Lease, model, into ModelID) (ModelID, error)
 
-	// Add records a model whose files were read to their ends: Begin, Record and Complete in one
-	// transaction. batches is parallel to the model's files; each covers its file, and Add sets its
-	// model, file and layers. If an unfinished model has the same Key, the error is ErrUnfinished,
-	// wrapped, and Begin continues it. Repeated after a lost answer, it returns the model of the
-	// first call, if that has weights. If SmallPayload is 0, the error is errors.ErrUnsupported.
-	Add(ctx context.Context, lease Lease, model *Model, plans []*Plan, batches []*Batch) (Added, error)
+	// Add records models whose files were read to their ends: Begin, Record and Complete of all of
+	// them in one transaction, in this order. added is parallel to models. If an unfinished model has
+	// the same Key as one of them, the error is ErrUnfinished, wrapped, and Begin continues that one.
+	// Repeated after a lost answer, Add returns the models of the first call, if they have weights.
+	// If SmallPayload is 0, the error is errors.ErrUnsupported.
+	Add(ctx context.Context, lease Lease, models []WholeModel) (added []Added, err error)
 
 	// Abandon deletes the rows of a model that is not complete. Its payloads stay in the store
 	// until gc. If rows of other programs refer to it, and their key is not set to NULL with it, the

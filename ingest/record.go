@@ -66,6 +66,14 @@ type Batch struct {
 	Unshared bool
 }
 
+// WholeModel is a model to record in one piece.
+type WholeModel struct {
+	*Model
+	Plans []*Plan // one for each file
+	// Batches has one for each file, which covers it. Add sets their model, file and layers.
+	Batches []*Batch
+}
+
 // Added is a model that Add recorded.
 type Added struct {
 	Model          ModelID

@@ -12,54 +12,146 @@ import (
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// A small model is read whole, and recorded in one transaction, which it shares with others. There is
-// nothing to resume.
+// A small model is read whole, and recorded in one transaction together with others. There is nothing
+// to resume. Many are read at the same time, and recorded in the order of their sources:
+//
+//	read, hash, store ──turn──> addInOrder
+//
+// While a transaction commits, the next models are read.
 
 // maxAdded is the maximum size of a small model.
 const maxAdded = 1 << 20
 
+// bufferBytes is the size of the buffer for a small model: a power of two, so that the pool can lend
+// it again.
+func bufferBytes(model int64) int64 { return 1 << bits.Len64(uint64(max(model, 1)-1)) }
+
 // adds reports whether small models are recorded in one transaction.
 func (r *run) adds() bool { return r.Catalog.SmallPayload() > 0 && !r.Unshared }
 
-// addable reports whether a model is small. Without weights, Add is not safe to repeat.
-func (r *run) addable(model *ingest.Model) bool {
-	return r.adds() && modelBytes(model) <= maxAdded &&
+// adds reports whether a model is small, as its source was. Without weights, Add is not safe to
+// repeat.
+func (t *turn) adds(model *ingest.Model) bool {
+	return modelBytes(model) <= t.bytes &&
 		slices.ContainsFunc(model.Files, func(f ingest.File) bool { return f.Role == ingest.Weights })
+}
+
+// addition is a small model to record.
+type addition struct {
+	ingest.WholeModel
+	added ingest.Added
+	done  chan error // receives the outcome of the transaction
+}
+
+// turn is the place of a source in the order of additions. Its goroutine must take it or pass it.
+type turn struct {
+	bytes int64          // of the buffer that the source may have; 0 if it is not small
+	offer chan *addition // receives one value; nil if the source is not added here
+	over  bool
+}
+
+// take offers a, and returns false if the turn is over.
+func (t *turn) take(a *addition) bool {
+	if t.over {
+		return false
+	}
+	t.over = true
+	t.offer <- a
+	return true
+}
+
+// pass lets the next sources be added. A goroutine that waits for another one must pass its turn
+// first.
+func (t *turn) pass() { t.take(nil) }
+
+// addInOrder records the models that take their turns: half of those that are read at a time
+// together, so that the others are read during the commit, or all if no other source has begun.
+func (r *run) addInOrder(ctx context.Context, turns <-chan *turn) {
+	var ready []*addition
+	for {
+		var t *turn
+		select {
+		case t = <-turns:
+		default:
+			r.addTogether(ctx, ready)
+			ready = nil
+			t = <-turns
+		}
+		if t == nil { // closed
+			r.addTogether(ctx, ready)
+			return
+		}
+		if a := <-t.offer; a != nil {
+			ready = append(ready, a)
+		}
+		if len(ready) >= r.Options.SmallJobs/2 {
+			r.addTogether(ctx, ready)
+			ready = nil
+		}
+	}
+}
+
+// addTogether records models in one transaction. If that fails because of one of them, each gets its own.
+func (r *run) addTogether(ctx context.Context, models []*addition) {
+	if len(models) == 0 {
+		return
+	}
+	whole := make([]ingest.WholeModel, len(models))
+	for i, a := range models {
+		whole[i] = a.WholeModel
+	}
+	var added []ingest.Added
+	err := withRecordTimeout(ctx, func(ctx context.Context) (err error) {
+		added, err = r.Catalog.Add(ctx, r.job, whole)
+		return err
+	})
+	if err != nil && len(models) > 1 && !errors.Is(err, errRecordTimeout) && !errors.Is(err, ingest.ErrLeaseLost) {
+		for i := range models {
+			r.addTogether(ctx, models[i:i+1])
+		}
+		return
+	}
+	for i, a := range models {
+		if err == nil {
+			a.added = added[i]
+		}
+		a.done <- err
+	}
 }
 
 // add ingests a small model. It adds the bytes that have rows to recorded. The error is
 // ErrUnfinished if an earlier run has recorded a part of it.
-func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan, recorded *atomic.Int64) error {
+func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan, recorded *atomic.Int64,
+	t *turn) error {
 	lease := r.Pool.Lease()
 	defer lease.Close()
 	size := modelBytes(model)
-	// A power of two, so that the pool can lend it again.
-	buffer, err := lease.Get(ctx, 1<<bits.Len64(uint64(max(size, 1)-1)))
+	buffer, err := lease.Get(ctx, bufferBytes(size))
 	if err != nil {
 		return err
 	}
-	batches := make([]*ingest.Batch, len(model.Files))
-	for i, at := 0, int64(0); i < len(batches); i++ {
+	a := &addition{WholeModel: ingest.WholeModel{Model: model, Plans: plans}, done: make(chan error, 1)}
+	for i, at := 0, int64(0); i < len(plans); i++ {
 		f := &fileIngest{run: r, file: &model.Files[i], plan: plans[i]}
 		to := at + f.file.Bytes
-		if batches[i], err = f.whole(ctx, buffer[at:to:to]); err != nil {
+		batch, err := f.whole(ctx, buffer[at:to:to])
+		if err != nil {
 			return r.mismatched(ctx, model, err)
 		}
+		a.Batches = append(a.Batches, batch)
 		at = to
 	}
-	var added ingest.Added
-	err = withRecordTimeout(ctx, func(ctx context.Context) (err error) {
-		added, err = r.Catalog.Add(ctx, r.job, model, plans, batches)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("record model %q: %w", ingest.Printable(model.Name), err)
+	if !t.take(a) {
+		r.addTogether(ctx, []*addition{a})
+	}
+	if err := <-a.done; err != nil { // until then, buffer is in use
+		return fmt.Errorf("record model %s: %w", ingest.Printable(model.Name), err)
 	}
 	recorded.Add(size)
 	r.Progress.BytesRecorded.Add(size)
-	r.countStored(added.Stored, added.Shared)
-	r.ingested(model, IngestedModel{Model: added.Model, Merged: added.Merged})
-	r.Log.Debug("model added", "name", model.Name, "model", added.Model, "bytes", size)
+	r.countStored(a.added.Stored, a.added.Shared)
+	r.ingested(model, IngestedModel{Model: a.added.Model, Merged: a.added.Merged})
+	r.Log.Debug("model added", "name", model.Name, "model", a.added.Model, "bytes", size)
 	return nil
 }
 

@@ -72,7 +72,7 @@ func faultSources(t *testing.T) (before, during []ingest.Source) {
 		file(blob(t, in("opaque"), 2*mib+5, 4)),
 		file(blob(t, in("empty"), 0, 0)),
 		file(blob(t, in("small"), 100_000, 5)), // goes to the store
-		copied(t, weights, in("copy")), // is merged
+		copied(t, weights, in("copy")),         // is merged
 		part,
 	}
 	return before, during
@@ -119,7 +119,8 @@ func TestEachCallFailsOnce(t *testing.T) {
 		if h.memory != nil {
 			verbs = append(verbs, "Owner", "Put")
 		}
-		for _, verb := range append(verbs, "Open", "Unchanged", "Model", "Attach", "Begin", "Complete", "Add", "CloseJob") {
+		verbs = append(verbs, "Open", "Unchanged", "Model", "Attach", "Begin", "Complete", "Add", "CloseJob")
+		for _, verb := range verbs {
 			if failed[verb] == 0 && step == 1 {
 				t.Errorf("no call of %s has failed", verb)
 			}

@@ -296,7 +296,7 @@ func (f *fileIngest) storeSegment(ctx context.Context, r *ingest.NewSegment, pay
 }
 
 func (f *fileIngest) put(ctx context.Context, r *ingest.NewSegment, payload []byte) error {
-	unlock, err := f.payloads.Lock(ctx, r.Digest)
+	unlock, err := f.payloads.Lock(ctx, r.Digest, func() {})
 	if err != nil {
 		return err
 	}

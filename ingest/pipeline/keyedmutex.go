@@ -12,8 +12,9 @@ type keyedMutex[K comparable] struct {
 	locked map[K]chan struct{} // closed by unlock
 }
 
-// Lock locks key. It fails with ctx's cause if ctx ends first.
-func (m *keyedMutex[K]) Lock(ctx context.Context, key K) (unlock func(), err error) {
+// Lock locks key. It calls waits before it waits for another goroutine, and fails with ctx's cause if
+// ctx ends first.
+func (m *keyedMutex[K]) Lock(ctx context.Context, key K, waits func()) (unlock func(), err error) {
 	for {
 		m.mu.Lock()
 		if m.locked == nil {
@@ -32,6 +33,7 @@ func (m *keyedMutex[K]) Lock(ctx context.Context, key K) (unlock func(), err err
 			}, nil
 		}
 		m.mu.Unlock()
+		waits()
 		select {
 		case <-unlocked:
 		case <-ctx.Done():

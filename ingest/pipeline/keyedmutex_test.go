@@ -21,7 +21,7 @@ func TestKeyedMutex(t *testing.T) {
 	for i := range 12 {
 		group.Go(func() {
 			for range 100 {
-				unlock, err := m.Lock(t.Context(), i%3)
+				unlock, err := m.Lock(t.Context(), i%3, func() {})
 				if err != nil {
 					t.Error(err)
 					return
@@ -45,11 +45,11 @@ func TestKeyedMutex(t *testing.T) {
 func TestKeyedMutexWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m keyedMutex[string]
-		unlock, err := m.Lock(t.Context(), "a")
+		unlock, err := m.Lock(t.Context(), "a", func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := m.Lock(t.Context(), "b")
+		other, err := m.Lock(t.Context(), "b", func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestKeyedMutexWaits(t *testing.T) {
 		ended := make(chan error, 2)
 		for _, ctx := range []context.Context{ctx, t.Context()} {
 			go func() {
-				unlock, err := m.Lock(ctx, "a")
+				unlock, err := m.Lock(ctx, "a", func() {})
 				if err == nil {
 					unlock()
 				}

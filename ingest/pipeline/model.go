@@ -25,11 +25,12 @@ func (r *run) count(sources []ingest.Source) (sizes []int64) {
 
 // ingestSource ingests one model unless it is already present. It handles sources with the same
 // weights, such as two tags, one after the other: the second finds the model of the first.
-func (r *run) ingestSource(ctx context.Context, source ingest.Source, size int64) (err error) {
+func (r *run) ingestSource(ctx context.Context, source ingest.Source, size int64, t *turn) (err error) {
+	defer t.pass()
 	if r.stop.Err() != nil {
 		return ingest.ErrInterrupted
 	}
-	unlock, err := r.sources.Lock(ctx, "path "+source.Files[0].Path)
+	unlock, err := r.sources.Lock(ctx, "path "+source.Files[0].Path, t.pass)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (r *run) ingestSource(ctx context.Context, source ingest.Source, size int64
 		return err
 	}
 	r.warn(model)
-	if err := r.ingestModel(ctx, model, into, &recorded); err != nil || into == 0 {
+	if err := r.ingestModel(ctx, model, into, &recorded, t); err != nil || into == 0 {
 		return err
 	}
 	return r.attach(ctx, &source, into) // its name also covers the files that were already present
@@ -109,7 +110,8 @@ func (r *run) warnUnfinished(ctx context.Context) error {
 
 // ingestModel records a parsed model and ingests its files. It adds the bytes that have rows to
 // recorded.
-func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.ModelID, recorded *atomic.Int64) error {
+func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.ModelID, recorded *atomic.Int64,
+	t *turn) error {
 	model.StoreAddress = r.StoreAddress
 	plans := make([]*ingest.Plan, len(model.Files))
 	for i := range model.Files {
@@ -119,16 +121,17 @@ func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.
 		}
 	}
 	// Two sources can have the same key: only one goroutine may work on a model.
-	unlock, err := r.sources.Lock(ctx, "key "+model.Key(plans).String())
+	unlock, err := r.sources.Lock(ctx, "key "+model.Key(plans).String(), t.pass)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if into == 0 && r.addable(model) {
-		if err := r.add(ctx, model, plans, recorded); !errors.Is(err, ingest.ErrUnfinished) {
+	if into == 0 && t.adds(model) {
+		if err := r.add(ctx, model, plans, recorded, t); !errors.Is(err, ingest.ErrUnfinished) {
 			return err
 		}
 	}
+	t.pass()
 	entry, err := r.Catalog.Begin(ctx, r.job, model, plans)
 	if err != nil {
 		return err

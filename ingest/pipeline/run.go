@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
@@ -78,6 +79,7 @@ type run struct {
 	payloads keyedMutex[ingest.Digest] // being stored
 	sources  keyedMutex[string]        // by first path and by key of the model
 	slots    chan struct{}             // one for each file being ingested
+	adding   *semaphore.Weighted       // bytes of the small models being ingested
 	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
 	// commits.
 	batchBuffers int
@@ -176,6 +178,7 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	r.batchBuffers = max(1, number/2)                // half for the batch being read, half for the one being written
 	r.Options.Workers = min(options.Workers, number) // more would wait for buffers
 	r.slots = make(chan struct{}, options.Jobs)
+	r.adding = semaphore.NewWeighted(pool.Limit() / 2)
 	return r, nil
 }
 
@@ -197,35 +200,60 @@ func grace(ctx context.Context) (context.Context, func()) {
 // to be more of them at a time.
 func (r *run) ingestAll(work context.Context, sources []ingest.Source) error {
 	sizes := r.count(sources)
-	kinds := []struct {
-		atOnce  int
-		sources []int
-	}{{atOnce: r.Options.Jobs}, {atOnce: r.Options.SmallJobs}}
+	var small, others []int
 	for i := range sources {
-		kind := &kinds[0]
 		if r.Options.SmallJobs > r.Options.Jobs && r.adds() && sizes[i] <= maxAdded {
-			kind = &kinds[1]
+			small = append(small, i)
+		} else {
+			others = append(others, i)
 		}
-		kind.sources = append(kind.sources, i)
 	}
 	group, ctx := errgroup.WithContext(work)
-	for _, kind := range kinds {
+	for _, kind := range []struct {
+		atOnce  int
+		sources []int
+	}{{r.Options.Jobs, others}, {r.Options.SmallJobs, small}} {
 		group.Go(func() error {
-			some, ctx := errgroup.WithContext(ctx)
-			some.SetLimit(kind.atOnce)
-			for _, i := range kind.sources {
-				if r.stop.Err() != nil {
-					r.interrupted.Store(true)
-					break
-				}
-				some.Go(func() error {
-					return r.reportErrors(work, sources[i], r.ingestSource(ctx, sources[i], sizes[i]))
-				})
-			}
-			return some.Wait()
+			return r.ingestSome(ctx, kind.atOnce, kind.sources, sizes, func(ctx context.Context, i int, t *turn) error {
+				return r.reportErrors(work, sources[i], r.ingestSource(ctx, sources[i], sizes[i], t))
+			})
 		})
 	}
 	return group.Wait()
+}
+
+// ingestSome calls ingest for the sources with these numbers, so many at once. They have their turns
+// in this order.
+func (r *run) ingestSome(ctx context.Context, atOnce int, sources []int, sizes []int64,
+	ingest func(ctx context.Context, i int, t *turn) error) (err error) {
+	turns := make(chan *turn, atOnce)
+	var adding sync.WaitGroup
+	adding.Go(func() { r.addInOrder(ctx, turns) })
+	some, each := errgroup.WithContext(ctx)
+	some.SetLimit(atOnce)
+	for _, i := range sources {
+		if r.stop.Err() != nil {
+			r.interrupted.Store(true)
+			break
+		}
+		t := &turn{offer: make(chan *addition, 1)}
+		if r.adds() && sizes[i] <= maxAdded {
+			// In their order: a later one, with a buffer, waits for an earlier one.
+			t.bytes = bufferBytes(sizes[i])
+			if err = r.adding.Acquire(each, t.bytes); err != nil {
+				break
+			}
+		}
+		some.Go(func() error {
+			defer r.adding.Release(t.bytes)
+			return ingest(each, i, t)
+		})
+		turns <- t
+	}
+	close(turns)
+	err = cmp.Or(some.Wait(), err)
+	adding.Wait()
+	return err
 }
 
 // reportErrors adds the errors of single files to the report, and returns those that end the run. A

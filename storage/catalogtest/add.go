@@ -22,14 +22,21 @@ func (r *run) whole(w work) []*ingest.Batch {
 }
 
 func (r *run) add(w work) (ingest.Added, error) {
-	return r.Add(r.Context(), r.lease, w.model, w.plans, r.whole(w))
+	whole := ingest.WholeModel{Model: w.model, Plans: w.plans, Batches: r.whole(w)}
+	added, err := r.Add(r.Context(), r.lease, []ingest.WholeModel{whole})
+	if err != nil {
+		return ingest.Added{}, err
+	}
+	return added[0], nil
 }
 
-// addRefused calls Add, which must fail and change nothing.
+// addRefused calls Add with a good model and w. It must fail and change nothing.
 func (r *run) addRefused(w work, batches []*ingest.Batch) error {
 	r.Helper()
 	before := result(r.T, r.Catalog)
-	_, err := r.Add(r.Context(), r.lease, w.model, w.plans, batches)
+	good := newWork("good", small("/good", "good", ingest.Weights))
+	_, err := r.Add(r.Context(), r.lease, []ingest.WholeModel{{Model: good.model, Plans: good.plans,
+		Batches: r.whole(good)}, {Model: w.model, Plans: w.plans, Batches: batches}})
 	wantError(r.T, err, "the model")
 	want(r.T, "result", result(r.T, r.Catalog), before)
 	r.check()
@@ -121,6 +128,25 @@ var addTests = []test{
 		must(t, err)
 		want(t, "models", len(list(t, r.Models(t.Context()))), 1)
 		want(t, "state", r.summary(added.Model).State, ingest.ModelComplete)
+		r.check()
+	}},
+	{name: "models are added in order, and share what is equal", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		var models []ingest.WholeModel
+		for i := range 40 {
+			name := fmt.Sprintf("m%d", i)
+			w := newWork(name, small("/"+name, fmt.Sprint("weights ", i%10), ingest.Weights))
+			models = append(models, ingest.WholeModel{Model: w.model, Plans: w.plans, Batches: r.whole(w)})
+		}
+		added, err := r.Add(t.Context(), r.lease, models)
+		must(t, err)
+		for i, a := range added {
+			want(t, "model", a.Model, added[i%10].Model)
+			want(t, "merged", a.Merged, i >= 10)
+			want(t, "in order", i == 0 || i >= 10 || a.Model > added[i-1].Model, true)
+			want(t, "shared bytes", a.Shared > 0, i >= 10)
+		}
+		want(t, "models", len(list(t, r.Models(t.Context()))), 10)
 		r.check()
 	}},
 	{name: "many at once share what is equal", run: func(t *testing.T, db Database) {

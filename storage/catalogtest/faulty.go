@@ -76,11 +76,8 @@ func (f *faulty) Open(ctx context.Context, request ingest.JobRequest) (ingest.Le
 	return act(f.hook, "Open", func() (ingest.Lease, error) { return f.Catalog.Open(ctx, request) })
 }
 
-func (f *faulty) Add(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan,
-	batches []*ingest.Batch) (ingest.Added, error) {
-	return act(f.hook, "Add", func() (ingest.Added, error) {
-		return f.Catalog.Add(ctx, lease, model, plans, batches)
-	})
+func (f *faulty) Add(ctx context.Context, lease ingest.Lease, models []ingest.WholeModel) ([]ingest.Added, error) {
+	return act(f.hook, "Add", func() ([]ingest.Added, error) { return f.Catalog.Add(ctx, lease, models) })
 }
 
 func (f *faulty) Renew(ctx context.Context, lease ingest.Lease) error {

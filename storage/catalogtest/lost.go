@@ -156,9 +156,8 @@ func (p patient) Register(ctx context.Context, lease ingest.Lease, model *ingest
 	return retry(func() (ingest.ModelID, error) { return p.Catalog.Register(ctx, lease, model, content) })
 }
 
-func (p patient) Add(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan,
-	batches []*ingest.Batch) (ingest.Added, error) {
-	return retry(func() (ingest.Added, error) { return p.Catalog.Add(ctx, lease, model, plans, batches) })
+func (p patient) Add(ctx context.Context, lease ingest.Lease, models []ingest.WholeModel) ([]ingest.Added, error) {
+	return retry(func() ([]ingest.Added, error) { return p.Catalog.Add(ctx, lease, models) })
 }
 
 func (p patient) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {

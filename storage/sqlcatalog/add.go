@@ -10,51 +10,66 @@ import (
 )
 
 // Add implements ingest.Writer.
-func (c *Catalog) Add(ctx context.Context, lease ingest.Lease, model *ingest.Model, plans []*ingest.Plan,
-	batches []*ingest.Batch) (added ingest.Added, err error) {
-	switch {
-	case c.dialect.SmallPayload() == 0:
-		return added, errors.ErrUnsupported
-	case len(plans) != len(model.Files) || len(batches) != len(model.Files):
-		return added, fmt.Errorf("model of %d files with %d plans and %d batches", len(model.Files), len(plans),
-			len(batches))
+func (c *Catalog) Add(ctx context.Context, lease ingest.Lease, models []ingest.WholeModel) ([]ingest.Added, error) {
+	if c.dialect.SmallPayload() == 0 {
+		return nil, errors.ErrUnsupported
 	}
-	key := model.Key(plans)
-	var id ingest.ModelID // of the rows that the transaction adds
-	var replaced []ingest.ModelID
-	err = c.writeUnder(ctx, lease, func(t *Tx) error {
-		added = ingest.Added{}
-		open, err := t.unfinished(lease, key)
-		if err == nil && open != 0 {
-			err = fmt.Errorf("model %d: %w", open, ingest.ErrUnfinished)
-		}
-		if err != nil {
-			return err
-		}
-		entry, err := t.addModel(lease, model, ingest.ModelOpen, segmentBytes(plans))
-		if err != nil {
-			return err
-		}
-		id = entry.ID
-		files := make(modelFiles, len(batches))
-		for i, batch := range batches {
-			files[i].StoredFile = storedFile(entry, i, &model.Files[i], plans[i], batch)
-			if err := t.addFile(lease, entry, &files[i], batch); err != nil {
-				return fmt.Errorf("%s: %w", ingest.Printable(files[i].Path), err)
+	var added []ingest.Added
+	var merged, replaced []ingest.ModelID
+	err := c.writeUnder(ctx, lease, func(t *Tx) error {
+		added, merged, replaced = make([]ingest.Added, len(models)), nil, nil
+		for i := range models {
+			id, old, err := t.addWhole(lease, &models[i], &added[i])
+			if err != nil {
+				return fmt.Errorf("model %s: %w", ingest.Printable(models[i].Name), err)
 			}
-			added.Stored, added.Shared = added.Stored+files[i].Stored, added.Shared+files[i].Shared
+			if replaced = append(replaced, old...); added[i].Merged {
+				merged = append(merged, id)
+			}
 		}
-		added.Model, replaced, err = t.completeWith(lease, id, 0, files)
-		return err
+		return nil
 	})
-	if err == nil && added.Model != id {
-		added.Merged = true
-		err = c.clearIfFree(ctx, lease, id)
+	for _, id := range merged {
+		if err == nil {
+			err = c.clearIfFree(ctx, lease, id)
+		}
 	}
 	if err == nil {
 		err = c.clearAll(ctx, lease, replaced)
 	}
 	return added, err
+}
+
+// addWhole adds the rows of a model, and makes it complete. It returns their model, which may be
+// merged into another one, and the registered models that it replaced.
+func (t *Tx) addWhole(lease ingest.Lease, m *ingest.WholeModel, added *ingest.Added) (id ingest.ModelID,
+	replaced []ingest.ModelID, err error) {
+	if len(m.Plans) != len(m.Files) || len(m.Batches) != len(m.Files) {
+		return 0, nil, fmt.Errorf("%d files with %d plans and %d batches", len(m.Files), len(m.Plans), len(m.Batches))
+	}
+	open, err := t.unfinished(lease, m.Key(m.Plans))
+	if err == nil && open != 0 {
+		err = fmt.Errorf("model %d: %w", open, ingest.ErrUnfinished)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	entry, err := t.addModel(lease, m.Model, ingest.ModelOpen, segmentBytes(m.Plans))
+	if err != nil {
+		return 0, nil, err
+	}
+	files := make(modelFiles, len(m.Files))
+	for i := range files {
+		f := &files[i]
+		f.StoredFile = storedFile(entry, i, &m.Files[i], m.Plans[i], m.Batches[i])
+		if err := t.addFile(lease, entry, f, m.Batches[i]); err != nil {
+			return 0, nil, fmt.Errorf("%s: %w", ingest.Printable(f.Path), err)
+		}
+		added.Stored, added.Shared = added.Stored+f.Stored, added.Shared+f.Shared
+	}
+	added.Model, replaced, err = t.completeWith(lease, entry.ID, 0, files)
+	added.Merged = added.Model != entry.ID
+	return entry.ID, replaced, err
 }
 
 // storedFile is the row of file i of a new model, once its only batch is recorded.

@@ -4,8 +4,7 @@
 // One connection writes and a few read, in write-ahead mode, so that listing models and a running
 // ingest do not wait for each other. A verb that writes is one transaction, which takes the write
 // lock at its start: it never reads what another process is about to change, and never deadlocks on
-// a lock upgrade. Verbs that write at the same time share a transaction and the sync of its commit.
-// Sequences read a page of rows at a time and hold no connection between pages: a snapshot held by
+// a lock upgrade. Sequences read a page of rows at a time and hold no connection between pages: a snapshot held by
 // a slow consumer would keep the write-ahead log from being reused.
 //
 // The database must be on a local disk: in write-ahead mode, the processes that use the file share
@@ -39,7 +38,6 @@ type connections struct {
 	path    string
 	file    os.FileInfo // of path, when it was opened
 	writer  *sql.DB     // one connection
-	turns   turns       // of writer
 	reader  *sql.DB
 	catalog *sqlcatalog.Catalog
 	reading sync.Mutex // held while a payload is read, which SQLite holds in memory as a whole
@@ -118,11 +116,9 @@ func (c *connections) connect(ctx context.Context) error {
 	return nil
 }
 
-// Close implements ingest.Catalog. It waits for the calls of Write that came before it. The last
-// process to close the database folds the write-ahead log into it.
+// Close implements ingest.Catalog. The last process to close the database folds the write-ahead log
+// into it.
 func (c *Catalog) Close() error {
-	_, _ = c.conns.turns.take(context.Background(), newCall(true)) // without an error or a group to join
-	defer c.conns.turns.pass(nil)
 	var failed []error
 	for _, db := range []*sql.DB{c.conns.reader, c.conns.writer} {
 		if db != nil {

@@ -18,11 +18,7 @@ const child = "INGEST_TEST_RECORD_INTO"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(child); path != "" {
-		run := recordAndPrint
-		if os.Getenv(child+"_AS") == manyJobs {
-			run = openAndPrint
-		}
-		if err := run(path, os.Getenv(child+"_AS")); err != nil {
+		if err := recordAndPrint(path, os.Getenv(child+"_AS")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -64,32 +60,6 @@ func recordAndPrint(path, name string) error {
 		return err
 	}
 	return c.Close()
-}
-
-// manyJobs is the name of a process that opens jobs, many at a time.
-const manyJobs = "many jobs"
-
-// openAndPrint opens jobs until it is killed, and prints each one's number after it was opened.
-func openAndPrint(path, name string) error {
-	c, err := Open(context.Background(), path)
-	if err != nil {
-		return err
-	}
-	failed := make(chan error)
-	for i := range 32 {
-		go func() {
-			for n := 0; ; n++ {
-				lease, err := c.Open(context.Background(), ingest.JobRequest{Pipeline: name,
-					Source: fmt.Sprint(i, " ", n), TTL: time.Hour})
-				if err != nil {
-					failed <- err
-					return
-				}
-				fmt.Println(lease.Job)
-			}
-		}()
-	}
-	return <-failed
 }
 
 func command(t *testing.T, path, name string) *exec.Cmd {
@@ -176,47 +146,5 @@ func TestKilledProcessLosesNothingReported(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// Calls that share a transaction do not return before its commit.
-func TestKilledProcessLosesNoSharedCommit(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "catalogue.db")
-	cmd := command(t, path, manyJobs)
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var reported []int64
-	for scanner := bufio.NewScanner(output); scanner.Scan(); {
-		var job int64
-		if _, err := fmt.Sscan(scanner.Text(), &job); err != nil {
-			t.Fatal(err)
-		}
-		if reported = append(reported, job); len(reported) == 500 { // the rest of the output is read, too
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	_ = cmd.Wait() // reports that the process was killed
-	c := openAt(t, path)
-	there := make(map[int64]bool)
-	for job, err := range c.AllJobs(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		there[job.ID] = true
-	}
-	for _, job := range reported {
-		if !there[job] {
-			t.Errorf("job %d was reported, but it is not there", job)
-		}
-	}
-	if err := c.Audit(t.Context()); err != nil {
-		t.Error(err)
 	}
 }

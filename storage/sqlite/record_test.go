@@ -6,7 +6,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -103,50 +102,6 @@ func recordRows(tb testing.TB, path string, rows int64) float64 {
 		tb.Fatal(err)
 	}
 	return float64(rows) / took.Seconds()
-}
-
-// BenchmarkSmallModels begins, records and completes models of one segment, 1 or 64 at a time.
-func BenchmarkSmallModels(b *testing.B) {
-	for _, writers := range []int{1, 4, 64} {
-		b.Run(fmt.Sprint(writers), func(b *testing.B) {
-			c, err := Open(b.Context(), filepath.Join(b.TempDir(), "catalogue.db"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			lease, err := c.Open(b.Context(), ingest.JobRequest{Pipeline: "models", Source: "b", TTL: time.Hour})
-			if err != nil {
-				b.Fatal(err)
-			}
-			next := make(chan int)
-			var wg sync.WaitGroup
-			for range writers {
-				wg.Go(func() {
-					for i := range next {
-						f := flat(fmt.Sprint(i), 1)
-						e, err := f.begin(b.Context(), c, lease)
-						if err != nil {
-							b.Error(err)
-							continue
-						}
-						for batch := range f.batches(e, 1) {
-							if err := c.Record(b.Context(), lease, batch); err != nil {
-								b.Error(err)
-							}
-						}
-						if _, err := c.Complete(b.Context(), lease, e.ID, 0); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			for i := 0; b.Loop(); i++ {
-				next <- i
-			}
-			close(next)
-			wg.Wait()
-		})
-	}
 }
 
 // The log does not grow without bound, and Close removes it.

@@ -19,7 +19,7 @@ const (
 	// insertSmall replaces a payload of another size: it is damaged.
 	insertSmall = `INSERT INTO SmallPayloads (PayloadAtomId, Payload) VALUES (?, ?) ON CONFLICT DO UPDATE
 		SET Payload = excluded.Payload WHERE length(Payload) <> length(excluded.Payload)`
-	countAtom   = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
+	countAtom = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
 
 	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId
 		WHERE s.LayerId = ? AND s.SegmentOrdinal = ?`
@@ -48,21 +48,9 @@ type segmentWriter struct {
 	added sqlcatalog.Added
 }
 
-// large reports whether the transaction of a batch is not to be shared: the sync is a small part of
-// its time, and it would run again if another call fails. In a catalogue of 600,000 segments, 8 files
-// at once are recorded a third faster if batches of 20 rows share transactions, and as fast with 100.
-func large(b *ingest.Batch) bool {
-	const rows, bytes = 100, 1 << 20
-	var payloads int
-	for i := range b.Segments {
-		payloads += len(b.Segments[i].Payload)
-	}
-	return len(b.Segments) > rows || payloads > bytes
-}
-
 // Record implements sqlcatalog.Rows. It inserts the rows one by one.
 func (d *dialect) Record(ctx context.Context, r *sqlcatalog.Recording) error {
-	return d.write(ctx, large(r.Batch), func(t *sqlcatalog.Tx) error {
+	return d.Write(ctx, false, func(t *sqlcatalog.Tx) error {
 		if r.Batch.InRows { // keeps the small cache from here on: payload pages are written once, and not read again
 			if err := execute(t, payloadCache); err != nil {
 				return err

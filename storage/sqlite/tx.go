@@ -11,6 +11,18 @@ import (
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
+// Write implements sqlcatalog.Sessions. Transactions of this process wait for the connection, and
+// those of other processes in BEGIN IMMEDIATE.
+func (c *connections) Write(ctx context.Context, long bool, do func(*sqlcatalog.Tx) error) error {
+	do = uninterrupted(long, do)
+	return c.explain(c.within(ctx, c.writer, "BEGIN IMMEDIATE", func(t *sqlcatalog.Tx) error {
+		if err := do(t); err != nil {
+			return err
+		}
+		return c.inPlace()
+	}))
+}
+
 // inPlace returns an error unless the open file is still the one at the catalogue's path: rows
 // written to a file that was removed or renamed would be lost.
 func (c *connections) inPlace() error {
