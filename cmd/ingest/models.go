@@ -31,7 +31,7 @@ type ingestFlags struct {
 func (f *ingestFlags) register(c *cobra.Command) {
 	f.segment = ingest.DefaultSegmentBytes
 	flags := c.Flags()
-	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel; 0 is 1, or 2 with four or more processors")
+	flags.IntVar(&f.jobs, "jobs", 0, "files in parallel; 0 is 1, or 2 from four processors on, and 64 small models")
 	flags.IntVar(&f.workers, "workers", 0, "segments in parallel per file; 0 is four per processor, at most 16")
 }
 

@@ -91,7 +91,8 @@ func (r *run) addInOrder(ctx context.Context, turns <-chan *turn) {
 	}
 }
 
-// addTogether records models in one transaction. If that fails because of one of them, each gets its own.
+// addTogether records models in one transaction. If that fails, perhaps because of one of them, each
+// gets its own.
 func (r *run) addTogether(ctx context.Context, models []*addition) {
 	if len(models) == 0 {
 		return
@@ -136,6 +137,7 @@ func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan
 		to := at + f.file.Bytes
 		batch, err := f.whole(ctx, buffer[at:to:to])
 		if err != nil {
+			t.pass()
 			return r.mismatched(ctx, model, err)
 		}
 		a.Batches = append(a.Batches, batch)

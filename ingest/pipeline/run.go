@@ -79,7 +79,7 @@ type run struct {
 	payloads keyedMutex[ingest.Digest] // being stored
 	sources  keyedMutex[string]        // by first path and by key of the model
 	slots    chan struct{}             // one for each file being ingested
-	adding   *semaphore.Weighted       // bytes of the small models being ingested
+	adding   *semaphore.Weighted       // memory of the small models being ingested, in bytes
 	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
 	// commits.
 	batchBuffers int
@@ -240,12 +240,14 @@ func (r *run) ingestSome(ctx context.Context, atOnce int, sources []int, sizes [
 		if r.adds() && sizes[i] <= maxAdded {
 			// In their order: a later one, with a buffer, waits for an earlier one.
 			t.bytes = bufferBytes(sizes[i])
-			if err = r.adding.Acquire(each, t.bytes); err != nil {
-				break
-			}
+		}
+		// A header of many tensors takes several times its size.
+		memory := min(8*t.bytes, r.Pool.Limit()/2)
+		if err = r.adding.Acquire(each, memory); err != nil {
+			break
 		}
 		some.Go(func() error {
-			defer r.adding.Release(t.bytes)
+			defer r.adding.Release(memory)
 			return ingest(each, i, t)
 		})
 		turns <- t
