@@ -200,7 +200,8 @@ type Maintenance interface {
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
 	// Unreferenced counts the atoms of segments that no row refers to, and their bytes. With
 	// remove, it deletes these atoms and corrects the reference counts of the others, because
-	// another program may have deleted models. Only remove needs a lease.
+	// another program may have deleted models. Without remove, a catalogue may rely on the counts:
+	// then it misses atoms whose rows another program deleted. Only remove needs a lease.
 	Unreferenced(ctx context.Context, lease Lease, remove bool) (atoms, bytes int64, err error)
 	// Relocate records that the payload of a segment is now at address. If address has a name, all
 	// rows with this digest and URI get its ETag, size and time, because they share the payload.

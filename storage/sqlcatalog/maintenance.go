@@ -123,7 +123,9 @@ const ours = `Modality = 'model' AND SourceType IN ('ingest_segment', 'model_fil
 	AND {sized}`
 
 // inRange selects our atoms in the range of one transaction of unreferenced.
-const inRange = ` FROM dbo.Atoms WHERE AtomId > @p1 AND AtomId <= @p2 AND ` + ours
+const inRange = `AtomId > @p1 AND AtomId <= @p2 AND ` + ours
+
+const atomsInRange = ` FROM dbo.Atoms WHERE ` + inRange
 
 // isUnreferenced selects segment atoms without a reference in the tables that this program knows.
 const isUnreferenced = ` AND SourceType = 'ingest_segment'` + nothingRefers + `
@@ -149,29 +151,41 @@ var (
 	// nextAtoms returns the last of our next @p2 atoms after @p1; 0 for none. It must not read an
 	// application's other atoms, such as texts and images.
 	nextAtoms = differs("next-atoms")
+	// nextListed is nextAtoms for the atoms that may be unreferenced, as their counts say.
+	nextListed = differs("next-listed")
 	// lockAtoms waits for transactions that change the atoms, and locks the atoms until the commit.
 	// It is a separate statement so that under snapshots the next statements start after the wait
 	// and see what the others committed. An engine with a single writer needs no lock.
-	lockAtoms          = differs("lock-atoms")
-	unreferencedAtoms  = shared("unreferenced", `SELECT {count}, {sum ByteSize}`+inRange+isUnreferenced)
-	removeUnreferenced = shared("remove-unreferenced", `DELETE`+inRange+isUnreferenced)
+	lockAtoms         = differs("lock-atoms")
+	unreferencedAtoms = shared("unreferenced", `SELECT {count}, {sum ByteSize}`+atomsInRange+isUnreferenced)
+	listUnreferenced  = shared("list-unreferenced",
+		`SELECT {count}, {sum ByteSize} FROM dbo.Atoms {wherelisted} `+inRange+isUnreferenced)
+	removeUnreferenced = shared("remove-unreferenced", `DELETE`+atomsInRange+isUnreferenced)
 	correctCounts      = shared("correct-counts", `UPDATE dbo.Atoms SET ReferenceCount = `+references+`
-		WHERE AtomId > @p1 AND AtomId <= @p2 AND `+ours+noLayer+` AND ReferenceCount <> `+references)
+		WHERE `+inRange+noLayer+` AND ReferenceCount <> `+references)
 )
 
 // Unreferenced implements ingest.Maintenance. With remove it also corrects the reference counts of
 // the atoms that stay, except those that rows of other programs refer to: it is unknown whether
 // those references are counted. It works in bounded transactions, so what it did before an error is
 // kept.
+//
+// Without remove, SQLite looks only at the atoms whose count is zero, which an index finds. With it,
+// the counts are not relied on: all atoms are looked at, and in either case only rows decide whether
+// an atom is unreferenced.
 func (c *Catalog) Unreferenced(ctx context.Context, lease ingest.Lease, remove bool) (atoms, bytes int64, err error) {
 	return c.unreferenced(ctx, lease, remove, atomsAtOnce)
 }
 
 func (c *Catalog) unreferenced(ctx context.Context, lease ingest.Lease, remove bool, atOnce int) (atoms, bytes int64,
 	err error) {
+	next := nextListed
+	if remove {
+		next = nextAtoms
+	}
 	for after := int64(0); ; {
 		var last int64
-		err := c.readLong(ctx, func(t *Tx) error { return t.One(nextAtoms, after, atOnce).Scan(&last) })
+		err := c.readLong(ctx, func(t *Tx) error { return t.One(next, after, atOnce).Scan(&last) })
 		if err != nil || last == 0 {
 			return atoms, bytes, err
 		}
@@ -200,14 +214,15 @@ func (t *Tx) unreferenced(after, last int64, remove bool) (atoms, bytes int64, e
 		return 0, 0, err
 	}
 	others := unreferencedBy(keys.to("Atoms"))
-	if remove {
-		if err := t.Exec(lockAtoms, after, last); err != nil {
-			return 0, 0, err
-		}
-	}
-	err = t.One(unreferencedAtoms.and(others), after, last).Scan(&atoms, &bytes)
-	if err != nil || !remove {
+	if !remove {
+		err = t.One(listUnreferenced.and(others), after, last).Scan(&atoms, &bytes)
 		return atoms, bytes, err
+	}
+	if err := t.Exec(lockAtoms, after, last); err != nil {
+		return 0, 0, err
+	}
+	if err := t.One(unreferencedAtoms.and(others), after, last).Scan(&atoms, &bytes); err != nil {
+		return 0, 0, err
 	}
 	err = t.Exec(removeUnreferenced.and(others), after, last)
 	if err != nil && t.c.dialect.Refused(err) { // a new reference, which the retry sees

@@ -254,6 +254,45 @@ func TestCompleteCountsTheRows(t *testing.T) {
 func TestUnreferencedCorrectsCounts(t *testing.T) {
 	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	ctx := t.Context()
+	lease := recordFlat(t, c)
+	if _, err := c.conns.writer.Exec(`DELETE FROM Models`); err != nil {
+		t.Fatal(err)
+	}
+	if atoms, _, err := c.Unreferenced(ctx, lease, false); err != nil || atoms != 0 {
+		t.Fatalf("a list, which relies on the counts, has %d atoms: %v", atoms, err)
+	}
+	if err := c.Audit(ctx); err == nil {
+		t.Error("the audit found no wrong count")
+	}
+	if atoms, bytes, err := c.Unreferenced(ctx, lease, true); err != nil || atoms != 5 || bytes != 5*flatSegment {
+		t.Fatalf("%d atoms, %d bytes: %v", atoms, bytes, err)
+	}
+	if err := c.Audit(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// A reference count of zero does not delete an atom that rows refer to.
+func TestUnreferencedKeepsAtomsWithRows(t *testing.T) {
+	c := openAt(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	lease := recordFlat(t, c)
+	if _, err := c.conns.writer.Exec(`UPDATE Atoms SET ReferenceCount = 0`); err != nil {
+		t.Fatal(err)
+	}
+	for _, remove := range []bool{false, true} {
+		if atoms, _, err := c.Unreferenced(t.Context(), lease, remove); err != nil || atoms != 0 {
+			t.Fatalf("%d atoms: %v", atoms, err)
+		}
+	}
+	if err := c.Audit(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// recordFlat records 5 segments.
+func recordFlat(t *testing.T, c *Catalog) ingest.Lease {
+	t.Helper()
+	ctx := t.Context()
 	lease, err := c.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -268,16 +307,5 @@ func TestUnreferencedCorrectsCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.conns.writer.Exec(`DELETE FROM Models`); err != nil {
-		t.Fatal(err)
-	}
-	for _, remove := range []bool{false, true} {
-		atoms, bytes, err := c.Unreferenced(ctx, lease, remove)
-		if err != nil || atoms != 5 || bytes != 5*flatSegment {
-			t.Fatalf("%d atoms, %d bytes: %v", atoms, bytes, err)
-		}
-	}
-	if err := c.Audit(ctx); err != nil {
-		t.Error(err)
-	}
+	return lease
 }

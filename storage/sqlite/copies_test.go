@@ -44,7 +44,7 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 		`DROP TABLE TensorSegmentCopies`, `DROP TABLE FileSegmentCopies`,
 		`DROP TRIGGER TR_LayerTensorSegments_Emptied`, `DROP TRIGGER TR_FileSegments_Emptied`,
 		`DROP TRIGGER TR_LayerTensorSegments_Both`, `DROP TRIGGER TR_FileSegments_Both`,
-		`DROP TABLE SmallPayloads`,
+		`DROP TABLE SmallPayloads`, `DROP INDEX IX_Atoms_Unreferenced`,
 		`DELETE FROM SchemaSteps WHERE Number >= 3`,
 		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
 	} {

@@ -108,6 +108,8 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "count(*)", true
 	case "sum": // total() cannot overflow, and a cast clamps
 		return "CAST(total(" + args.All() + ") AS INTEGER)", true
+	case "wherelisted":
+		return "INDEXED BY IX_Atoms_Unreferenced WHERE ReferenceCount <= 0 AND", true
 	case "limit":
 		return "LIMIT " + args.At(0), true
 	case "then":
@@ -205,6 +207,11 @@ var own = map[string]string{
 	// Nearly all atoms are ours, so a scan in key order does.
 	"next-atoms": `SELECT coalesce(max(AtomId), 0)
 		FROM (SELECT AtomId FROM Atoms WHERE AtomId > @p1 ORDER BY AtomId LIMIT @p2)`,
+
+	// This and list-unreferenced name the index: the planner may prefer a range of AtomId, which has
+	// all atoms. Without garbage among 8.7 million atoms, a list takes 1 ms, and took 8 s before.
+	"next-listed": `SELECT coalesce(max(AtomId), 0) FROM (SELECT AtomId FROM Atoms INDEXED BY IX_Atoms_Unreferenced
+		WHERE ReferenceCount <= 0 AND AtomId > @p1 ORDER BY AtomId LIMIT @p2)`,
 
 	"release-tensors": `UPDATE Atoms SET ReferenceCount = ReferenceCount - n.Pieces FROM (` +
 		sqlcatalog.TensorReferences + `) AS n WHERE Atoms.AtomId = n.AtomId`,

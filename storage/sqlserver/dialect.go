@@ -87,7 +87,7 @@ var words = map[string]string{
 	"now": "SYSUTCDATETIME()", "empty": "0x", "count": "COUNT_BIG(*)", "limit": "", "then": "INNER JOIN",
 	"expires": "LeaseExpires", "sized": "ByteSize IS NOT NULL", "nosize": "NULL",
 	"update": "WITH (UPDLOCK, ROWLOCK)", "range": "WITH (UPDLOCK, HOLDLOCK, FORCESEEK)",
-	"committed": "WITH (READCOMMITTEDLOCK)",
+	"committed": "WITH (READCOMMITTEDLOCK)", "wherelisted": "WHERE",
 }
 
 // Bind implements sqlcatalog.Encoding. Texts are nvarchar(max): the driver declares other types

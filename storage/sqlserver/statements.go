@@ -2,6 +2,16 @@ package sqlserver
 
 import "github.com/hartonomous/ingest/storage/sqlcatalog"
 
+// nextAtoms reads our atoms of each kind, in order, from the index on SourceType and AtomId.
+const nextAtoms = `SELECT COALESCE(MAX(n.AtomId), 0) FROM (SELECT TOP (@p2) u.AtomId FROM (
+		SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
+			WHERE SourceType = N'ingest_segment' AND AtomId > @p1 ORDER BY AtomId) AS x
+		UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
+			WHERE SourceType = N'model_file' AND AtomId > @p1 ORDER BY AtomId) AS x
+		UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
+			WHERE SourceType = N'ollama_blob' AND AtomId > @p1 ORDER BY AtomId) AS x) AS u
+	ORDER BY u.AtomId) AS n`
+
 // own are the statements that differ from SQLite's.
 var own = map[string]string{
 	"fence": `UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken
@@ -35,15 +45,7 @@ var own = map[string]string{
 	"drop-keys":    `DELETE FROM dbo.ModelKeys WHERE ModelId = @p1`,
 	"complete-key": `INSERT INTO dbo.ModelKeys (State, KeyHash, ModelId) VALUES (N'complete', @p1, @p2)`,
 
-	// Our atoms of each kind, in order, from the index on SourceType and AtomId.
-	"next-atoms": `SELECT COALESCE(MAX(n.AtomId), 0) FROM (SELECT TOP (@p2) u.AtomId FROM (
-			SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
-				WHERE SourceType = N'ingest_segment' AND AtomId > @p1 ORDER BY AtomId) AS x
-			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
-				WHERE SourceType = N'model_file' AND AtomId > @p1 ORDER BY AtomId) AS x
-			UNION ALL SELECT x.AtomId FROM (SELECT TOP (@p2) AtomId FROM dbo.Atoms
-				WHERE SourceType = N'ollama_blob' AND AtomId > @p1 ORDER BY AtomId) AS x) AS u
-		ORDER BY u.AtomId) AS n`,
+	"next-atoms": nextAtoms, "next-listed": nextAtoms,
 	// SUM(ReferenceCount), so that the rows are read and locked: the index on SourceType and AtomId
 	// covers the other columns, and a writer of ReferenceCount does not lock its keys.
 	"lock-atoms": `SELECT COUNT_BIG(*), SUM(ReferenceCount) FROM dbo.Atoms WITH (UPDLOCK, ROWLOCK)
