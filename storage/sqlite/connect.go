@@ -25,13 +25,21 @@ var sharedPragmas = []string{
 	"foreign_keys(1)",
 }
 
+// newPages sets the page size of a new database; an existing one keeps its own. 1 GiB of payloads in
+// rows take 5.5 s with pages of 4 KiB, 4.6 s with 8 KiB, 4.5 s with 16 and 4.3 s with 64. But at 5
+// million segments, nearly each new row changes another page of the index on digests: a row writes 11
+// KB with pages of 4 KiB, 17 KB with 8 and 27 KB with 16, and the rates are 21,400, 22,700 and 15,900
+// rows per second.
+const newPages = `PRAGMA page_size = 8192`
+
 // writerPragmas: synchronous=FULL syncs the log at each commit. With NORMAL, a power failure may
-// undo commits that have been acknowledged. The log grows to 20,000 pages (80 MiB) before it is
+// undo commits that have been acknowledged. The log grows to 10,000 pages (80 MiB) before it is
 // folded into the database, so that a page that many batches change is written there once; the
-// limit truncates the log after a larger batch. The cache size is in KiB of pages and takes twice
-// the memory: the allocator rounds a page of 4 KiB with its header up to 8.
+// limit truncates the log after a larger batch. The cache size is in KiB of pages and takes up to
+// twice the memory: the allocator rounds a page with its header up. A larger cache and memory-mapped
+// reads saved no time at 5 million segments.
 var writerPragmas = append([]string{
-	"synchronous(FULL)", "wal_autocheckpoint(20000)", "journal_size_limit(83886080)", "cache_size(-12288)",
+	"synchronous(FULL)", "wal_autocheckpoint(10000)", "journal_size_limit(83886080)", "cache_size(-12288)",
 }, sharedPragmas...)
 
 // payloadCache reduces the cache of a connection that writes payloads.
@@ -90,9 +98,12 @@ func dsn(path string, pragmas []string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
-// enterWAL switches a new database to write-ahead mode, which the file stores. The switch does not
-// wait for locks as statements do.
+// enterWAL switches a new database to write-ahead mode, which the file stores with its page size. The
+// switch does not wait for locks as statements do.
 func (c *connections) enterWAL(ctx context.Context) error {
+	if _, err := c.writer.ExecContext(ctx, newPages); err != nil {
+		return err
+	}
 	for deadline := time.Now().Add(busyTimeout); ; {
 		var mode string
 		err := c.writer.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)

@@ -389,3 +389,24 @@ func TestFileReplacedWhileOpen(t *testing.T) {
 		})
 	}
 }
+
+// New catalogues get the page size, and existing ones keep theirs.
+func TestPageSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	if size := openAt(t, path).row(t, `PRAGMA page_size`); size != "8192" {
+		t.Errorf("a new catalogue has pages of %s bytes", size)
+	}
+	old := filepath.Join(t.TempDir(), "old.db")
+	db := pool(old, []string{"page_size(4096)"}, 1)
+	for _, text := range []string{`PRAGMA journal_mode = WAL`, createSteps} {
+		if _, err := db.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if size := openAt(t, old).row(t, `PRAGMA page_size`); size != "4096" {
+		t.Errorf("an existing catalogue has pages of %s bytes", size)
+	}
+}
