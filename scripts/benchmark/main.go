@@ -29,7 +29,7 @@ func main() {
 	flag.BoolVar(&b.migrate, "migrate", true, "measure moving payloads from rows to a store")
 	flag.BoolVar(&b.file, "file", true, "measure a large file in a folder")
 	flag.BoolVar(&b.many, "small", true, "measure many small files, tensors and models")
-	flag.IntVar(&b.rows, "rows", 200_000, "rows to record in the catalogue; 0 skips it")
+	flag.IntVar(&b.rows, "rows", 1_000_000, "rows to record in the catalogue; 0 skips it; 5000000 for the goals")
 	flag.Parse()
 	finish(b.run(context.Background()))
 }
