@@ -32,7 +32,11 @@ type env struct {
 
 // reader reads the stored files of an env, within the memory limit. progress may be nil.
 func (p *program) reader(e *env, progress *ingest.Progress) *reader.Reader {
-	return &reader.Reader{Catalog: e.catalog, Store: e.store, Pool: p.pool(), Progress: progress}
+	r := &reader.Reader{Catalog: e.catalog, Store: e.store, Pool: p.pool(), Progress: progress}
+	if !isBlobs(p.store) {
+		r.Workers = reader.LocalWorkers()
+	}
+	return r
 }
 
 // pool bounds the buffers of the process.

@@ -34,7 +34,6 @@ func (r *Reader) Each(ctx context.Context, file ingest.StoredFile, do Selection)
 			p.releaseCopies(&f)
 		}
 		if !s.Digest.IsZero() {
-			f.hash(nil)
 			f.err = f.damage()
 		}
 		if f.err == nil && do.Work != nil {

@@ -2,12 +2,13 @@ package reader
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"sync"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 var (
@@ -45,10 +46,10 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if f.stored.Whole {
 		return f.writeWhole(w, 0, f.stored.Bytes)
 	}
-	whole := sha256x2.New()
+	whole := sha256.New()
 	n, err := f.write(w, 0, f.stored.Bytes, whole)
 	if err == nil {
-		if got := ingest.Digest(whole.Sum()); got != f.stored.Digest {
+		if got := ingest.Digest(whole.Sum(nil)); got != f.stored.Digest {
 			err = &ingest.MismatchError{Want: f.stored.Digest, Got: got}
 		}
 	}
@@ -68,7 +69,7 @@ func (f *File) WriteRange(w io.Writer, from, to int64) (int64, error) {
 	return f.write(w, from, to, nil)
 }
 
-func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written int64, err error) {
+func (f *File) write(w io.Writer, from, to int64, whole hash.Hash) (written int64, err error) {
 	if from == to {
 		return 0, nil
 	}
@@ -82,9 +83,11 @@ func (f *File) write(w io.Writer, from, to int64, whole *sha256x2.Hash) (written
 		if s.Offset != at && (at != from || s.Offset > at || s.Offset+s.Bytes <= at) {
 			return gap(at, s.Offset)
 		}
-		s.hash(whole)
 		if reason := s.damage(); reason != nil {
 			return fmt.Errorf("%s: %w; ingest verify lists all damage", s.Place(), reason)
+		}
+		if whole != nil {
+			whole.Write(s.payload)
 		}
 		part := s.payload[at-s.Offset : min(to-s.Offset, s.Bytes)]
 		n, err := w.Write(part)
@@ -137,7 +140,6 @@ func (f *File) load(at int64) error {
 		if s.Offset > at || s.Offset+s.Bytes <= at {
 			return gap(at, s.Offset)
 		}
-		s.hash(nil)
 		if reason := s.damage(); reason != nil {
 			return fmt.Errorf("%s: %w", s.Place(), reason)
 		}

@@ -20,7 +20,6 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // Catalog is the part of ingest.Catalog that a Reader needs.
@@ -49,6 +48,11 @@ type Reader struct {
 	Progress *ingest.Progress // may be nil; BytesRecorded counts the bytes that were read or verified
 }
 
+// LocalWorkers returns the Workers for payloads on a disk of this machine. More take turns in the
+// processor's cache: with two hardware threads, verifying 1 GiB took 1.4 s with 2 workers, 1.6 with 3
+// and 2.0 with 8, and half of the memory.
+func LocalWorkers() int { return max(2, min(3, runtime.NumCPU())) }
+
 // maxUnfiled is the maximum size of a segment that belongs to no file: that of a value in SQL Server.
 const maxUnfiled = 1<<31 - 1
 
@@ -57,7 +61,7 @@ type fetched struct {
 	ingest.StoredSegment
 	buffer  []byte // of the lease; nil if the segment was not read
 	payload []byte
-	sum     ingest.Digest // of payload, once it is hashed
+	sum     ingest.Digest // of payload
 	err     error         // why there is no payload
 	// released is set if the reservation for the driver's copies has ended.
 	released bool
@@ -254,6 +258,8 @@ func (p *pass) releaseCopies(f *fetched) {
 	}
 }
 
+// read reads a payload and computes its digest. It is called by several goroutines at once: only the
+// digest of the whole file has to be computed in its order.
 func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 	f := fetched{StoredSegment: s}
 	payload := into[:s.Bytes]
@@ -266,25 +272,12 @@ func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) 
 		f.err = r.Store.Get(ctx, s.Digest, s.Address, 0, payload)
 	}
 	if f.err == nil {
-		f.payload = payload
+		f.payload, f.sum = payload, ingest.Sum(payload)
 	}
 	return f
 }
 
-// hash computes the payload's digest, and adds the payload to whole, which may be nil.
-func (f *fetched) hash(whole *sha256x2.Hash) {
-	switch {
-	case f.err != nil:
-	case whole == nil:
-		f.sum = ingest.Sum(f.payload)
-	default:
-		sum := sha256x2.New()
-		sha256x2.WriteBoth(whole, sum, f.payload)
-		f.sum = sum.Sum()
-	}
-}
-
-// damage returns what is wrong with a hashed segment; nil if it is intact.
+// damage returns what is wrong with a segment that was read; nil if it is intact.
 func (f *fetched) damage() error {
 	switch {
 	case f.err != nil:

@@ -2,14 +2,15 @@ package reader
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"sync/atomic"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // Verifier checks stored files and repairs damaged payloads.
@@ -54,10 +55,10 @@ type verification struct {
 	*Verifier
 	file   ingest.StoredFile
 	found  func(Damage)
-	spare  []byte         // for segments that visit reads because check did not
-	whole  *sha256x2.Hash // of the bytes before at
-	unread bool           // whole lacks some bytes
-	at     int64          // where the next segment starts
+	spare  []byte    // for segments that visit reads because check did not
+	whole  hash.Hash // of the bytes before at
+	unread bool      // whole lacks some bytes
+	at     int64     // where the next segment starts
 }
 
 // Verify checks every segment of file, and calls found for each that is damaged or missing, in file
@@ -75,7 +76,7 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 	if err != nil {
 		return err
 	}
-	w := &verification{Verifier: v, file: file, found: found, whole: sha256x2.New()}
+	w := &verification{Verifier: v, file: file, found: found, whole: sha256.New()}
 	if v.Attested || v.Server { // taken before the pass starts: waiting for a buffer during it can deadlock
 		lease := v.Pool.Lease()
 		defer lease.Close()
@@ -90,7 +91,7 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 	if w.at != file.Bytes {
 		found(Damage{File: file, Reason: fmt.Errorf("rows cover %d of its %d bytes: %w", w.at, file.Bytes,
 			ingest.ErrIncomplete)})
-	} else if got := ingest.Digest(w.whole.Sum()); !w.unread && got != file.Digest {
+	} else if got := ingest.Digest(w.whole.Sum(nil)); !w.unread && got != file.Digest {
 		found(Damage{File: file, Reason: &ingest.MismatchError{Want: file.Digest, Got: got}})
 	}
 	return nil
@@ -169,13 +170,11 @@ func (w *verification) visit(ctx context.Context, f fetched) error {
 		w.unread = true
 		return nil
 	}
-	before := *w.whole
-	f.hash(w.whole)
 	reason := f.damage()
 	if reason == nil {
+		w.whole.Write(f.payload)
 		return w.recordRewrite(ctx, f)
 	}
-	*w.whole = before
 	d := Damage{File: w.file, Segment: f.StoredSegment, Reason: reason}
 	err := w.repair(ctx, &d, f.buffer)
 	w.found(d)

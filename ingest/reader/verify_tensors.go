@@ -2,13 +2,13 @@ package reader
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // NoDigestError says how many segments of a model have no digest, so that they cannot be verified.
@@ -30,7 +30,7 @@ func (v *Verifier) verifyTensors(ctx context.Context, file ingest.StoredFile, fo
 	if err != nil {
 		return err
 	}
-	w := &verification{Verifier: v, file: file, found: found, whole: sha256x2.New()}
+	w := &verification{Verifier: v, file: file, found: found, whole: sha256.New()}
 	p.fetch, p.reads = w.check, w.reads
 	lacking := &NoDigestError{}
 	p.want = func(s *ingest.StoredSegment) bool {

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
@@ -120,13 +120,13 @@ func (r *Reader) CheckAtom(ctx context.Context, atom ingest.FileAtom) error {
 		}
 	}
 	w.stored.Bytes = size
-	hash := sha256x2.New()
+	hash := sha256.New()
 	err = r.eachPart(ctx, w, 0, size, func(part []byte) error {
 		hash.Write(part)
 		r.count(int64(len(part)))
 		return nil
 	})
-	if got := ingest.Digest(hash.Sum()); err == nil && got != atom.Digest {
+	if got := ingest.Digest(hash.Sum(nil)); err == nil && got != atom.Digest {
 		err = mismatch(got, atom.Digest)
 	}
 	return err

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
-	"github.com/hartonomous/ingest/ingest/sha256x2"
 )
 
 // wholeBytes is the maximum size of a read of a whole file, and storeBytes that in a store, where
@@ -57,7 +57,7 @@ func (r *Reader) eachPart(ctx context.Context, w *whole, from, to int64, do func
 
 // sum reads the whole file, calls do with each part unless do is nil, and compares the SHA-256.
 func (r *Reader) sum(ctx context.Context, w *whole, do func(part []byte) error) error {
-	hash := sha256x2.New()
+	hash := sha256.New()
 	err := r.eachPart(ctx, w, 0, w.stored.Bytes, func(part []byte) error {
 		hash.Write(part)
 		if do == nil {
@@ -68,7 +68,7 @@ func (r *Reader) sum(ctx context.Context, w *whole, do func(part []byte) error) 
 	if err != nil {
 		return err
 	}
-	got := ingest.Digest(hash.Sum())
+	got := ingest.Digest(hash.Sum(nil))
 	switch {
 	case got == w.stored.Digest:
 		return nil
