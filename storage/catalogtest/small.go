@@ -92,6 +92,33 @@ var smallTests = []test{
 			want(t, "payloads left", hand.Count(t, `SELECT count(*) FROM SmallPayloads`), 0)
 		}
 	}},
+	{name: "a small file is freed with its model, and small tensors by gc", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		w := newWork("f", small("/f", "file", ingest.Weights))
+		e := r.begin(w)
+		b := w.sources[0].batches(e, 0, 1, 0)[0] // has the digest of the file
+		b.Segments[0].Payload, b.Segments[0].Address = []byte("file"), ingest.Address{}
+		must(t, r.Record(t.Context(), r.lease, b))
+		file, err := r.Complete(t.Context(), r.lease, e.ID, 0)
+		must(t, err)
+		removal, err := r.Removal(t.Context(), file)
+		must(t, err)
+		want(t, "freed", [2]int64{removal.Freed, removal.InRows}, [2]int64{4, 4})
+		must(t, r.Remove(t.Context(), r.lease, file, false))
+		atoms, _, err := r.Unreferenced(t.Context(), r.lease, false)
+		must(t, err)
+		want(t, "atoms for gc", atoms, 0)
+
+		id := r.takeSmall(newWork("m", gguf("/m.gguf", "m")))
+		tensors := int64(0)
+		for _, s := range r.smallOf(id) {
+			tensors += s.Bytes
+		}
+		removal, err = r.Removal(t.Context(), id)
+		must(t, err)
+		want(t, "freed with the model", removal.InRows, 0)
+		want(t, "freed by gc", removal.Freed >= tensors, true)
+	}},
 	{name: "a payload is replaced for all that share it", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		first := r.takeSmall(newWork("m", small("/m", "equal", ingest.Weights), small("/t", "t", ingest.Template)))

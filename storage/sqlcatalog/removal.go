@@ -205,11 +205,14 @@ var (
 			SELECT COALESCE(s.ByteSize, {bytes s.RawPayload}) AS ByteSize FROM `+tensorsOf+` = @p1
 				AND {bytes s.RawPayload} > 0
 			UNION ALL SELECT s.ByteSize FROM `+filesIn+` = @p1 AND {bytes s.RawPayload} > 0) AS r`)
-	// weighStored adds up, each once, the payloads in a store that no other model needs, and those
-	// that others need, too. It seeks in the indexes on AtomId for each.
+	// weighStored adds up, each once, the payloads in a store, and the small ones, that no other model
+	// needs; those that others need, too; and of the first, the small ones of whole files, whose atoms
+	// are deleted with the model. It seeks in the indexes on AtomId for each.
 	weighStored = shared("weigh-stored", `SELECT {sum CASE WHEN w.Others = 0 THEN w.Bytes ELSE 0 END},
-			{sum CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END}
-		FROM (SELECT g.Bytes, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+`
+			{sum CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END},
+			{sum CASE WHEN w.Others = 0 AND w.Whole = 1 THEN w.Bytes ELSE 0 END}
+		FROM (SELECT g.Bytes, CASE WHEN g.Place = '' AND EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
+				WHERE f.ModelId = @p1 AND f.FileAtomId = g.AtomId) THEN 1 ELSE 0 END AS Whole, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+`
 				OR EXISTS (SELECT 1 FROM `+filesIn+samePlace+` THEN 1 ELSE 0 END AS Others
 			FROM (SELECT r.AtomId, r.Place, MAX(r.Bytes) AS Bytes FROM (
 				`+inStore+tensorsOf+` = @p1 AND {bytes s.RawPayload} = 0
@@ -227,13 +230,14 @@ func (c *Catalog) Removal(ctx context.Context, model ingest.ModelID) (r ingest.R
 		if err := t.One(weighRows, model).Scan(&r.InRows); err != nil {
 			return err
 		}
-		if err := t.One(weighStored, model).Scan(&r.Freed, &r.Shared); err != nil {
+		var whole int64
+		if err := t.One(weighStored, model).Scan(&r.Freed, &r.Shared, &whole); err != nil {
 			return err
 		}
 		if err := t.weighWhole(model, &r); err != nil {
 			return err
 		}
-		r.Freed = addBytes(r.Freed, r.InRows)
+		r.Freed, r.InRows = addBytes(r.Freed, r.InRows), addBytes(r.InRows, whole)
 		r.Foreign, err = t.foreignRows(model, r.Model.State == ingest.ModelRemoving)
 		return err
 	})
