@@ -175,7 +175,7 @@ func (b *bench) commands(ctx context.Context) error {
 	fmt.Printf("  %-54s %.0f ms (goal 25)\n", "start", 1000*max(help.median(wall), single.median(wall)))
 	for _, c := range []*contender{list, show, gc} {
 		fmt.Printf("  %-54s %.1f microseconds (goal 20)\n", c.name+", for each",
-			1e6*(c.median(wall)-single.median(wall))/models)
+			1e6*max(0, c.median(wall)-single.median(wall))/models)
 	}
 	fmt.Printf("  %-54s %.2f s (goal 0.30)\n", inspect.name, inspect.median(wall))
 	return b.clear("many.gguf", "one file")
