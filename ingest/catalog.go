@@ -35,12 +35,12 @@ type Writer interface {
 
 	// Record writes the rows of a batch of stored segments and the file's recorded bytes. A segment
 	// that has a row is kept and not counted again. An existing atom is reused. With InRows, the
-	// payloads commit together with their rows, and so do small ones without it.
+	// payloads commit together with their rows. Without it, a segment has an address or, if it is
+	// small, a payload.
 	Record(ctx context.Context, lease Lease, batch *Batch) error
 
-	// SmallPayload returns the maximum size in bytes of payloads that Record keeps in the catalogue
-	// even if there is a store, because that costs less; 0 for none. Segments with the same content
-	// share one.
+	// SmallPayload returns the maximum size in bytes of a payload that should be given to Record and
+	// not to a store, because that costs less; 0 for none. Segments with the same content share one.
 	SmallPayload() int64
 
 	// Complete closes a model and creates the atoms of its files. Every file must be recorded to
@@ -53,8 +53,9 @@ type Writer interface {
 	// Add records models whose files were read to their ends: Begin, Record and Complete of all of
 	// them in one transaction, in this order. added is parallel to models. If an unfinished model has
 	// the same Key as one of them, the error is ErrUnfinished, wrapped, and Begin continues that one.
-	// Repeated after a lost answer, Add returns the models of the first call, if they have weights.
-	// If SmallPayload is 0, the error is errors.ErrUnsupported.
+	// After an error, nothing or everything may be recorded. Repeated, Add returns the models of the
+	// first call, as merged; a model without weights is added once more. If SmallPayload is 0, the error
+	// is errors.ErrUnsupported.
 	Add(ctx context.Context, lease Lease, models []WholeModel) (added []Added, err error)
 
 	// Abandon deletes the rows of a model that is not complete. Its payloads stay in the store

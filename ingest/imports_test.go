@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"ingest/lease":    {"ingest"},
 	"ingest/remove":   {"ingest", "ingest/lease"},
 	"ingest/gc":       {"ingest", "ingest/lease"},
-	"ingest/reader":   {"ingest", "ingest/buffer", "ingest/durable", "ingest/sha256x2", "ingest/source"},
+	"ingest/reader":   {"ingest", "ingest/buffer", "ingest/durable", "ingest/source"},
 	"ingest/register": {"ingest", "ingest/lease", "ingest/source"},
 	"ingest/migrate":  {"ingest", "ingest/buffer", "ingest/lease", "ingest/reader", "ingest/source"},
 	"ingest/pipeline": {"ingest", "ingest/buffer", "ingest/lease", "ingest/reader", "ingest/sha256x2",

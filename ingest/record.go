@@ -78,7 +78,7 @@ type WholeModel struct {
 type Added struct {
 	Model          ModelID
 	Merged         bool  // its weights were already present: its name became one more of Model
-	Stored, Shared int64 // bytes of segments whose content had no row before, and of others
+	Stored, Shared int64 // bytes of segments whose content had no row before, and of the others
 }
 
 // NewSegment is a segment to record.
@@ -102,7 +102,7 @@ type StoredSegment struct {
 	Bytes   int64
 	Digest  Digest // zero if another program wrote the row and recorded none
 	Address Address
-	InRow   bool // the payload is in the row
+	InRow   bool // the payload is in the catalogue, usually in the row
 	// Small is set with InRow if the payload is small, and is kept once for all segments with its
 	// content; see Writer.SmallPayload. Migrations leave it where it is.
 	Small bool

@@ -17,6 +17,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/reader"
+	"github.com/hartonomous/ingest/storage/dir"
 	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
@@ -33,7 +34,11 @@ type env struct {
 // reader reads the stored files of an env, within the memory limit. progress may be nil.
 func (p *program) reader(e *env, progress *ingest.Progress) *reader.Reader {
 	r := &reader.Reader{Catalog: e.catalog, Store: e.store, Pool: p.pool(), Progress: progress}
-	if !isBlobs(p.store) {
+	_, local := e.store.(*dir.Store)
+	if e.store == nil {
+		_, local = e.catalog.(*sqlite.Catalog)
+	}
+	if local {
 		r.Workers = reader.LocalWorkers()
 	}
 	return r

@@ -29,11 +29,19 @@ func bufferBytes(model int64) int64 { return 1 << bits.Len64(uint64(max(model, 1
 // adds reports whether small models are recorded in one transaction.
 func (r *run) adds() bool { return r.Catalog.SmallPayload() > 0 && !r.Unshared }
 
-// adds reports whether a model is small, as its source was. Without weights, Add is not safe to
-// repeat.
-func (t *turn) adds(model *ingest.Model) bool {
-	return modelBytes(model) <= t.bytes &&
+// addable reports whether a model is small, as its source was, with rows for at most one batch: their
+// memory is not counted. Without weights, Add is not safe to repeat.
+func (r *run) addable(model *ingest.Model, plans []*ingest.Plan, t *turn) bool {
+	return modelBytes(model) <= t.bytes && countRows(plans) <= r.Options.BatchRows &&
 		slices.ContainsFunc(model.Files, func(f ingest.File) bool { return f.Role == ingest.Weights })
+}
+
+// countRows returns the number of segments, and so of rows, of a model.
+func countRows(plans []*ingest.Plan) (rows int) {
+	for _, plan := range plans {
+		rows += int(plan.Count())
+	}
+	return rows
 }
 
 // addition is a small model to record.
@@ -65,34 +73,39 @@ func (t *turn) take(a *addition) bool {
 func (t *turn) pass() { t.take(nil) }
 
 // addInOrder records the models that take their turns: half of those that are read at a time
-// together, so that the others are read during the commit, or all if no other source has begun.
+// together, so that the others are read during the commit, or fewer if they have the rows of a batch,
+// or if no other source has begun.
 func (r *run) addInOrder(ctx context.Context, turns <-chan *turn) {
 	var ready []*addition
+	rows := 0
+	flush := func() {
+		r.addTogether(ctx, ready)
+		ready, rows = nil, 0
+	}
+	defer flush()
 	for {
 		var t *turn
 		select {
 		case t = <-turns:
 		default:
-			r.addTogether(ctx, ready)
-			ready = nil
+			flush()
 			t = <-turns
 		}
 		if t == nil { // closed
-			r.addTogether(ctx, ready)
 			return
 		}
 		if a := <-t.offer; a != nil {
 			ready = append(ready, a)
+			rows += countRows(a.Plans)
 		}
-		if len(ready) >= r.Options.SmallJobs/2 {
-			r.addTogether(ctx, ready)
-			ready = nil
+		if len(ready) >= r.Options.SmallJobs/2 || rows >= r.Options.BatchRows {
+			flush()
 		}
 	}
 }
 
-// addTogether records models in one transaction. If that fails, perhaps because of one of them, each
-// gets its own.
+// addTogether records models in one transaction. If that fails because of one of them, each gets its
+// own.
 func (r *run) addTogether(ctx context.Context, models []*addition) {
 	if len(models) == 0 {
 		return
@@ -106,7 +119,9 @@ func (r *run) addTogether(ctx context.Context, models []*addition) {
 		added, err = r.Catalog.Add(ctx, r.job, whole)
 		return err
 	})
-	if err != nil && len(models) > 1 && !errors.Is(err, errRecordTimeout) && !errors.Is(err, ingest.ErrLeaseLost) {
+	ofModel := errors.Is(err, ingest.ErrUnfinished) || errors.Is(err, ingest.ErrBusy) ||
+		errors.Is(err, ingest.ErrIncomplete)
+	if ofModel && len(models) > 1 {
 		for i := range models {
 			r.addTogether(ctx, models[i:i+1])
 		}
@@ -137,7 +152,7 @@ func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan
 		to := at + f.file.Bytes
 		batch, err := f.whole(ctx, buffer[at:to:to])
 		if err != nil {
-			t.pass()
+			t.pass() // to compare can take long
 			return r.mismatched(ctx, model, err)
 		}
 		a.Batches = append(a.Batches, batch)

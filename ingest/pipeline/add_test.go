@@ -12,6 +12,8 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format"
+	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
@@ -30,6 +32,8 @@ func TestSmallModels(t *testing.T) {
 			switch s := file(blob(t, path, 1+i*700, uint64(i%60))); {
 			case i%10 == 3:
 				sources = append(sources, file(create(t, path+".gguf", tiny(uint64(i)))))
+			case i%10 == 5:
+				sources = append(sources, file(create(t, path+".gguf", smallTensors(uint64(i)))))
 			case i%10 == 7:
 				sources = append(sources, expecting(path, ingest.Sum([]byte("other"))))
 			default:
@@ -93,10 +97,16 @@ func modified(t *testing.T, s ingest.Source) int64 {
 	return info.ModTime().UnixNano()
 }
 
+// smallTensors is a file below 1 MiB with a payload for the store and one for the catalogue.
+func smallTensors(seed uint64) gguftest.File {
+	return gguftest.File{Seed: seed, Tensors: []gguftest.Tensor{{Name: "a", Shape: []uint64{20_000}},
+		{Name: "b", Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}}
+}
+
 // TestSmallModelIsContinued: an earlier version may have left a small model unfinished.
 func TestSmallModelIsContinued(t *testing.T) {
 	h := storeHome(t)
-	source := file(create(t, filepath.Join(t.TempDir(), "a.gguf"), tiny(1)))
+	source := file(create(t, filepath.Join(t.TempDir(), "a.gguf"), smallTensors(1)))
 	source.Files = append(source.Files, file(blob(t, source.Files[0].Path+".t", 1000, 2)).Files...)
 	source.Files[1].Role = ingest.Template
 	in := h.ingester(together)
@@ -112,12 +122,50 @@ func TestSmallModelIsContinued(t *testing.T) {
 	must(t, err)
 	entry, err := h.catalog.Begin(t.Context(), lease, m, plans)
 	must(t, err)
+	var added atomic.Int64
+	in.Catalog = catalogtest.Faulty(h.catalog, func(verb string, when catalogtest.Moment) error {
+		if verb == "Add" && when == catalogtest.Before {
+			added.Add(1)
+		}
+		return nil
+	})
 	report, err := run(t, t.Context(), in, source)
-	if err != nil || len(report.Ingested) != 1 || report.Ingested[0].Model != entry.ID {
+	if err != nil || added.Load() == 0 || len(report.Ingested) != 1 || report.Ingested[0].Model != entry.ID {
 		t.Fatalf("%+v, %v; want model %d", report, err, entry.ID)
 	}
 	h.check(t)
 	h.checkExports(t)
+}
+
+// TestSmallModelsWait: models that wait for each other, or for memory, do not wait for ever.
+func TestSmallModelsWait(t *testing.T) {
+	folder := t.TempDir()
+	weights := blob(t, filepath.Join(folder, "weights"), 1000, 1)
+	var tags, large []ingest.Source
+	for i := range 40 {
+		tags = append(tags, named(fmt.Sprint("m:", i), weights))
+		large = append(large, file(blob(t, filepath.Join(folder, fmt.Sprint(i)), 300_000, uint64(i))))
+	}
+	for name, c := range map[string]struct {
+		sources []ingest.Source
+		memory  int64
+		models  int
+	}{
+		"equal paths": {tags, 0, 1}, "little memory": {large, 45 * mib, 40},
+		"both": {append(tags, large...), 45 * mib, 41},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := storeHome(t)
+			options := together
+			options.SegmentBytes, options.MemoryBytes = mib, c.memory
+			report, err := run(t, t.Context(), h.ingester(options), c.sources...)
+			if err != nil || len(report.Refused) > 0 || len(h.models(t)) != c.models {
+				t.Fatalf("%d models, want %d; refused %v, %v", len(h.models(t)), c.models, report.Refused, err)
+			}
+			h.check(t)
+			h.checkExports(t)
+		})
+	}
 }
 
 // TestSmallModelsStop: models that were recorded before a stop are kept, and the next run ingests the

@@ -106,6 +106,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 		}
 		for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 			for index, fired := (step-1)*int64(when)/2, true; fired; index += step {
+				fired = false
 				t.Run(fmt.Sprint([]string{"before", "after"}[when], index), func(t *testing.T) {
 					verb := failOnce(t, base.restore(t), &fault{index: index, when: when}, during, want)
 					fired = verb != ""

@@ -126,7 +126,7 @@ func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.
 		return err
 	}
 	defer unlock()
-	if into == 0 && t.adds(model) {
+	if into == 0 && r.addable(model, plans, t) {
 		if err := r.add(ctx, model, plans, recorded, t); !errors.Is(err, ingest.ErrUnfinished) {
 			return err
 		}

@@ -17,8 +17,8 @@ type Options struct {
 	MemoryBytes int64
 	Jobs        int // files at a time; 1, or 2 with at least four processors
 	// SmallJobs is the number of models of up to 1 MiB at a time, which share transactions, in a
-	// catalogue that keeps small payloads; Jobs if that is set, else 64. Half of the buffers must hold
-	// them.
+	// catalogue that keeps small payloads; Jobs if that is set, else 64. They take at most half of the
+	// buffers.
 	SmallJobs int
 	// Workers is the number of goroutines that store segments of one file; four for each processor,
 	// at most 16 and at most the number of buffers.

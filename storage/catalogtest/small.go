@@ -1,6 +1,7 @@
 package catalogtest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -137,14 +138,22 @@ var smallTests = []test{
 		want(t, "segment", r.smallOf(first)[0], mine)
 		r.check()
 		if hand, ok := r.Catalog.(ByHand); ok {
+			hand.Exec(t, `UPDATE SmallPayloads SET Payload = x'00'`)
+			var wrong *ingest.SizeError
+			if err := r.ReadPayload(t.Context(), mine, make([]byte, mine.Bytes)); !errors.As(err, &wrong) {
+				t.Fatalf("a payload of one byte: %v", err)
+			}
+			r.takeSmall(newWork("k", small("/k", "equal", ingest.Weights), small("/k2", "k2", ingest.Template)))
+			want(t, "digest after it was ingested again", ingest.Sum(r.payload(theirs)), theirs.Digest)
+			hand.Exec(t, `UPDATE SmallPayloads SET Payload = zeroblob(length(Payload))`)
+			r.takeSmall(newWork("l", small("/l", "equal", ingest.Weights), small("/l2", "l2", ingest.Template)))
+			want(t, "digest after it was ingested again", ingest.Sum(r.payload(theirs)), theirs.Digest)
 			hand.Exec(t, `DELETE FROM SmallPayloads`)
 			gone := list(t, r.Segments(t.Context(), mine.File, 0))[0]
 			wantIs(t, r.ReadPayload(t.Context(), gone, make([]byte, gone.Bytes)), ingest.ErrNoPayload)
 			must(t, r.ReplacePayload(t.Context(), r.lease, gone, right))
-			want(t, "digest", ingest.Sum(r.payload(theirs)), theirs.Digest)
-			hand.Exec(t, `UPDATE SmallPayloads SET Payload = x'00'`)
-			r.takeSmall(newWork("k", small("/k", "equal", ingest.Weights), small("/k2", "k2", ingest.Template)))
-			want(t, "digest after it was ingested again", ingest.Sum(r.payload(theirs)), theirs.Digest)
+			want(t, "digest", ingest.Sum(r.payload(gone)), gone.Digest)
+			want(t, "small", list(t, r.Segments(t.Context(), mine.File, 0))[0].Small, false)
 		}
 	}},
 	{name: "migrations leave it", run: func(t *testing.T, db Database) {

@@ -29,15 +29,16 @@ func (c *Catalog) Add(ctx context.Context, lease ingest.Lease, models []ingest.W
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range merged {
-		if err == nil {
-			err = c.clearIfFree(ctx, lease, id)
-		}
+		err = errors.Join(err, c.clearIfFree(ctx, lease, id))
 	}
-	if err == nil {
-		err = c.clearAll(ctx, lease, replaced)
+	if err = errors.Join(err, c.clearAll(ctx, lease, replaced)); err != nil {
+		return nil, err
 	}
-	return added, err
+	return added, nil
 }
 
 // addWhole adds the rows of a model, and makes it complete. It returns their model, which may be

@@ -212,7 +212,8 @@ var (
 			{sum CASE WHEN w.Others = 0 THEN 0 ELSE w.Bytes END},
 			{sum CASE WHEN w.Others = 0 AND w.Whole = 1 THEN w.Bytes ELSE 0 END}
 		FROM (SELECT g.Bytes, CASE WHEN g.Place = '' AND EXISTS (SELECT 1 FROM dbo.ModelFiles AS f
-				WHERE f.ModelId = @p1 AND f.FileAtomId = g.AtomId) THEN 1 ELSE 0 END AS Whole, CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+`
+				WHERE f.ModelId = @p1 AND f.FileAtomId = g.AtomId) THEN 1 ELSE 0 END AS Whole,
+				CASE WHEN EXISTS (SELECT 1 FROM `+tensorsOf+samePlace+`
 				OR EXISTS (SELECT 1 FROM `+filesIn+samePlace+` THEN 1 ELSE 0 END AS Others
 			FROM (SELECT r.AtomId, r.Place, MAX(r.Bytes) AS Bytes FROM (
 				`+inStore+tensorsOf+` = @p1 AND {bytes s.RawPayload} = 0

@@ -85,6 +85,7 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{sha256 x.Col}         the SHA-256 of a payload
 //	{count}                the number of rows, as a 64-bit integer
 //	{sum x.Col}            the sum of an expression, 0 for no rows, and at most the largest 64-bit integer
+//	{wherelisted}          WHERE and AND, with the index of atoms that may be unreferenced
 //	{top @p2} {limit @p2}  the maximum number of rows, after SELECT and at the end
 //	{then} join            an inner join that reads the tables in the order written
 //	{update lock}          locks the row that is read until the transaction ends

@@ -16,12 +16,16 @@ type Tx struct {
 	Conn    *sql.Conn
 	// InDoubt is set when a statement fails: the state of the connection is then unknown.
 	InDoubt bool
+	caller  context.Context
 	c       *Catalog
 }
 
+// Err returns an error if the caller's context has ended. Context may not end with it.
+func (t *Tx) Err() error { return t.caller.Err() }
+
 // NewTx returns a Tx for a dialect, which keeps conn for it while it is in use.
 func (c *Catalog) NewTx(ctx context.Context, conn *sql.Conn) *Tx {
-	return &Tx{Context: ctx, Conn: conn, c: c}
+	return &Tx{Context: ctx, Conn: conn, caller: ctx, c: c}
 }
 
 // Doubt sets InDoubt if err is an error of a statement, and returns err.

@@ -99,7 +99,7 @@ func (d *dialect) AddLayers(t *sqlcatalog.Tx, entry *ingest.Entry, model *ingest
 			_, id, err := insert.exec(int64(entry.ID), int64(l.Index), l.Name, l.Kind, l.Shape, l.Dtype, l.Type,
 				l.Parameters, l.Elements, int64(f.ID), l.Offset, l.Bytes)
 			if err == nil {
-				err = t.Context.Err()
+				err = t.Err()
 			}
 			if err != nil {
 				return err

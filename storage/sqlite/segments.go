@@ -16,9 +16,9 @@ const (
 	insertAtom = `INSERT OR IGNORE INTO Atoms (ContentHash, Modality, SourceType, ReferenceCount, ByteSize, CreatedAt)
 		VALUES (?, 'model', 'ingest_segment', 1, ?, ?)`
 	selectAtom = `SELECT AtomId, ReferenceCount, ByteSize FROM Atoms WHERE ContentHash = ?`
-	// insertSmall replaces a payload of another size: it is damaged.
+	// insertSmall replaces a payload that is damaged.
 	insertSmall = `INSERT INTO SmallPayloads (PayloadAtomId, Payload) VALUES (?, ?) ON CONFLICT DO UPDATE
-		SET Payload = excluded.Payload WHERE length(Payload) <> length(excluded.Payload)`
+		SET Payload = excluded.Payload WHERE Payload IS NOT excluded.Payload`
 	countAtom = `UPDATE Atoms SET ReferenceCount = ReferenceCount + 1 WHERE AtomId = ?`
 
 	selectTensorSegment = `SELECT a.ContentHash FROM LayerTensorSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId
@@ -87,7 +87,7 @@ func writeSegments(t *sqlcatalog.Tx, r *sqlcatalog.Recording, recorded int64) (s
 		}
 		for i := range r.Batch.Segments {
 			s := &r.Batch.Segments[i]
-			err := t.Context.Err()
+			err := t.Err()
 			if err == nil {
 				err = w.write(s, s.Offset < recorded)
 			}

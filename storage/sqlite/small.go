@@ -34,10 +34,11 @@ var replaceSmall = sqlcatalog.Own("replace-small", `INSERT INTO SmallPayloads (P
 	SELECT AtomId, @p2 FROM Atoms WHERE ContentHash = @p1
 	ON CONFLICT DO UPDATE SET Payload = excluded.Payload`)
 
-// Replace implements sqlcatalog.Rows. A small payload that is nowhere belongs with its atom.
+// Replace implements sqlcatalog.Rows. A payload that is nowhere goes to its row: perhaps the store is
+// the rows.
 func (d *dialect) Replace(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) (bool,
 	error) {
-	if !s.Small && (s.InRow || s.Address.URI != "" || len(payload) > smallPayload) {
+	if !s.Small {
 		return false, nil
 	}
 	return true, d.Write(ctx, false, sqlcatalog.Under(lease, func(t *sqlcatalog.Tx) error {

@@ -42,7 +42,7 @@ func (c *connections) Read(ctx context.Context, long bool, do func(*sqlcatalog.T
 }
 
 // uninterrupted returns do for a short transaction, whose statements the end of its context does not
-// interrupt once it has begun: the driver would start a goroutine for each.
+// interrupt once it has begun: the driver would start a goroutine for each. Loops call Tx.Err.
 func uninterrupted(long bool, do func(*sqlcatalog.Tx) error) func(*sqlcatalog.Tx) error {
 	if long {
 		return do

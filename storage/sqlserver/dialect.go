@@ -59,7 +59,7 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 			parameter + "x", true
 	case "time":
 		return args.At(0), true
-	case "small": // FILESTREAM is bad at values under 1 MB, and a store takes them
+	case "small": // never: FILESTREAM is bad at values under 1 MB, and a store takes them
 		return "1 = 0", true
 	case "bytes":
 		return "COALESCE(DATALENGTH(" + args.At(0) + "), 0)", true
