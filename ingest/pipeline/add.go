@@ -26,8 +26,10 @@ const maxAdded = 1 << 20
 // it again.
 func bufferBytes(model int64) int64 { return 1 << bits.Len64(uint64(max(model, 1)-1)) }
 
-// adds reports whether small models are recorded in one transaction.
-func (r *run) adds() bool { return r.Catalog.SmallPayload() > 0 && !r.Unshared }
+// isSmallModel reports whether a model of this size is small, and recorded in one transaction.
+func (r *run) isSmallModel(bytes int64) bool {
+	return r.Catalog.SmallPayload() > 0 && !r.Unshared && bytes <= maxAdded
+}
 
 // addable reports whether a model is small, as its source was, with rows for at most one batch: their
 // memory is not counted. Without weights, Add is not safe to repeat.
@@ -68,8 +70,8 @@ func (t *turn) take(a *addition) bool {
 	return true
 }
 
-// pass lets the next sources be added. A goroutine that waits for another one must pass its turn
-// first.
+// pass lets the next sources be added. A goroutine that waits for that of another source must pass
+// its turn first.
 func (t *turn) pass() { t.take(nil) }
 
 // addInOrder records the models that take their turns: half of those that are read at a time
@@ -147,16 +149,15 @@ func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan
 		return err
 	}
 	a := &addition{WholeModel: ingest.WholeModel{Model: model, Plans: plans}, done: make(chan error, 1)}
-	for i, at := 0, int64(0); i < len(plans); i++ {
+	for i := range plans {
 		f := &fileIngest{run: r, file: &model.Files[i], plan: plans[i]}
-		to := at + f.file.Bytes
-		batch, err := f.whole(ctx, buffer[at:to:to])
+		batch, err := f.whole(ctx, buffer[:f.file.Bytes:f.file.Bytes])
 		if err != nil {
 			t.pass() // to compare can take long
 			return r.mismatched(ctx, model, err)
 		}
 		a.Batches = append(a.Batches, batch)
-		at = to
+		buffer = buffer[f.file.Bytes:]
 	}
 	if !t.take(a) {
 		r.addTogether(ctx, []*addition{a})
@@ -185,8 +186,7 @@ func (f *fileIngest) whole(ctx context.Context, buffer []byte) (_ *ingest.Batch,
 	}
 	block := &readBlock{buffer: buffer}
 	for s := range f.plan.All() {
-		block.segments = append(block.segments, ingest.NewSegment{Segment: s, Type: f.typeOf(s)})
-		block.to = s.End()
+		block.add(s, f)
 	}
 	if err := f.readFull(block); err != nil {
 		return nil, err
@@ -194,7 +194,8 @@ func (f *fileIngest) whole(ctx context.Context, buffer []byte) (_ *ingest.Batch,
 	digest := ingest.Sum(buffer)
 	for i := range block.segments {
 		s, payload := &block.segments[i], blockSegment{block, i}.payload()
-		if s.Digest = digest; s.Bytes < f.file.Bytes {
+		s.Digest = digest
+		if s.Bytes < f.file.Bytes {
 			s.Digest = ingest.Sum(payload)
 		}
 		if err := f.storeSegment(ctx, s, payload); err != nil {
@@ -204,11 +205,7 @@ func (f *fileIngest) whole(ctx context.Context, buffer []byte) (_ *ingest.Batch,
 	if err := f.checkComplete(digest); err != nil {
 		return nil, err
 	}
-	batch := newBatch()
-	if len(block.segments) > 0 {
-		batch.add(block, true)
-	}
-	record := f.recordOf(batch, 0, nil)
+	record := f.recordOf([]*readBlock{block}, 0, nil)
 	record.Digest = digest
 	return record, nil
 }

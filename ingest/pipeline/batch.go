@@ -39,6 +39,7 @@ func (b *pendingBatch) add(block *readBlock, untilCommit bool) {
 	b.blocks = append(b.blocks, block)
 	b.rows += len(block.segments)
 	b.bytes += block.to - block.from
+	b.small += block.small
 	users := 1 + len(block.segments)
 	b.pending.Add(int64(users))
 	if untilCommit {
@@ -47,13 +48,12 @@ func (b *pendingBatch) add(block *readBlock, untilCommit bool) {
 	block.users.Store(int32(users))
 }
 
-// recordOf collects the rows of a batch. A batch without blocks, of an empty file, takes from and
+// recordOf collects the rows of blocks. Without any, as for an empty file, the batch has from and
 // state.
-func (f *fileIngest) recordOf(b *pendingBatch, from int64, state []byte) *ingest.Batch {
-	r := &ingest.Batch{Model: f.model, File: f.entry.ID, From: from, To: from, HashState: state,
-		Segments: make([]ingest.NewSegment, 0, b.rows), InRows: f.Store == nil}
+func (f *fileIngest) recordOf(blocks []*readBlock, from int64, state []byte) *ingest.Batch {
+	r := &ingest.Batch{Model: f.model, File: f.entry.ID, From: from, To: from, HashState: state, InRows: f.Store == nil}
 	r.Unshared = r.InRows || f.Unshared
-	for _, block := range b.blocks {
+	for _, block := range blocks {
 		r.Segments = append(r.Segments, block.segments...)
 		r.To, r.HashState = block.to, block.state
 	}

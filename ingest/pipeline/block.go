@@ -16,26 +16,25 @@ type readBlock struct {
 	buffer   []byte
 	from, to int64
 	segments []ingest.NewSegment
+	small    int64        // bytes of small payloads
 	state    []byte       // of the file's hash after byte to
 	users    atomic.Int32 // that still need buffer
 }
 
 // add appends the next segment of f.
 func (b *readBlock) add(segment ingest.Segment, f *fileIngest) {
-	r := ingest.NewSegment{Segment: segment, Type: f.typeOf(segment)}
+	r := ingest.NewSegment{Segment: segment}
 	if segment.Tensor != ingest.NoTensor {
-		r.Layer = f.entry.Layers[segment.Tensor]
+		r.Type = f.file.Tensors[segment.Tensor].Type
+		if f.entry.ID != 0 { // otherwise Add sets the layers
+			r.Layer = f.entry.Layers[segment.Tensor]
+		}
 	}
 	b.segments = append(b.segments, r)
 	b.to = segment.End()
-}
-
-// typeOf returns the type of a segment's tensor.
-func (f *fileIngest) typeOf(segment ingest.Segment) string {
-	if segment.Tensor == ingest.NoTensor {
-		return ""
+	if f.isSmall(segment.Bytes) {
+		b.small += segment.Bytes
 	}
-	return f.file.Tensors[segment.Tensor].Type
 }
 
 // fits reports whether next can share the block's buffer of size bytes.

@@ -17,7 +17,7 @@ func (f *fileIngest) commit(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		record := f.recordOf(batch, at, state)
+		record := f.recordOf(batch.blocks, at, state)
 		if batch.final {
 			record.Digest = f.hasher.Sum() // hash has seen the last block: b is done
 			if err := f.checkComplete(record.Digest); err != nil {

@@ -153,7 +153,6 @@ func (f *fileIngest) readBlock(ctx context.Context, batch *pendingBatch, block *
 	case <-ctx.Done():
 		return batch, context.Cause(ctx)
 	}
-	batch.small += f.smallBytes(block)
 	if block.to < f.file.Bytes && f.isFull(batch) { // the last batch waits for the file's digest
 		return newBatch(), f.submit(ctx, batch)
 	}
@@ -172,16 +171,6 @@ const maxSmall = 1 << 20
 // isSmall reports whether the catalogue keeps a payload of this size although there is a store.
 func (r *run) isSmall(bytes int64) bool {
 	return r.Store != nil && !r.Unshared && bytes <= r.Catalog.SmallPayload()
-}
-
-// smallBytes returns how many bytes of the block are small payloads.
-func (f *fileIngest) smallBytes(block *readBlock) (n int64) {
-	for i := range block.segments {
-		if size := block.segments[i].Bytes; f.isSmall(size) {
-			n += size
-		}
-	}
-	return n
 }
 
 // allocate gives the block a buffer. Payloads for rows keep their buffers until the batch is

@@ -9,78 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/source"
 )
-
-// count adds the sources to the totals of the progress, and returns their sizes.
-func (r *run) count(sources []ingest.Source) (sizes []int64) {
-	for _, source := range sources {
-		size := sourceBytes(&source)
-		sizes = append(sizes, size)
-		r.Progress.BytesTotal.Add(size)
-		r.Progress.FilesTotal.Add(int64(len(source.Files)))
-	}
-	return sizes
-}
-
-// ingestSource ingests one model unless it is already present. It handles sources with the same
-// weights, such as two tags, one after the other: the second finds the model of the first.
-func (r *run) ingestSource(ctx context.Context, source ingest.Source, size int64, t *turn) (err error) {
-	defer t.pass()
-	if r.stop.Err() != nil {
-		return ingest.ErrInterrupted
-	}
-	unlock, err := r.sources.Lock(ctx, "path "+source.Files[0].Path, t.pass)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	var recorded atomic.Int64
-	defer func() { r.countDone(len(source.Files), size-recorded.Load(), err) }()
-	into, missing, err := r.findExisting(ctx, &source)
-	if err != nil {
-		return err
-	}
-	if len(missing.Files) == 0 {
-		return nil
-	}
-	model, err := r.Parse(r.stop, missing) // a hostile header can take a long time
-	if r.stop.Err() != nil {
-		return ingest.ErrInterrupted
-	}
-	if err != nil {
-		return err
-	}
-	r.warn(model)
-	if err := r.ingestModel(ctx, model, into, &recorded, t); err != nil || into == 0 {
-		return err
-	}
-	return r.attach(ctx, &source, into) // its name also covers the files that were already present
-}
-
-// countDone counts a source's files as done, unless a later run resumes them. The bytes that are
-// left of a refused source are no longer part of the total.
-func (r *run) countDone(files int, left int64, err error) {
-	var sourceErr *ingest.SourceError
-	if err != nil && !errors.As(err, &sourceErr) && !errors.Is(err, ingest.ErrBusy) {
-		return
-	}
-	r.Progress.FilesDone.Add(int64(files))
-	if err != nil {
-		r.Progress.BytesTotal.Add(-left)
-	}
-}
-
-// sourceBytes returns the size of the source's files that exist.
-func sourceBytes(s *ingest.Source) int64 {
-	n := int64(0)
-	for _, f := range s.Files {
-		if info, err := source.Stat(f.Path, f.Root); err == nil {
-			n += info.Size()
-		}
-	}
-	return n
-}
 
 func (r *run) warn(model *ingest.Model) {
 	r.mu.Lock()

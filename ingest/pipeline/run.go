@@ -5,7 +5,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -194,102 +192,6 @@ func grace(ctx context.Context) (context.Context, func()) {
 		}
 	})
 	return work, func() { stop(); cancel(nil) }
-}
-
-// ingestAll ingests the sources, Options.Jobs at a time, and beside them the small ones if there are
-// to be more of them at a time.
-func (r *run) ingestAll(work context.Context, sources []ingest.Source) error {
-	sizes := r.count(sources)
-	var small, others []int
-	for i := range sources {
-		if r.Options.SmallJobs > r.Options.Jobs && r.adds() && sizes[i] <= maxAdded {
-			small = append(small, i)
-		} else {
-			others = append(others, i)
-		}
-	}
-	group, ctx := errgroup.WithContext(work)
-	for _, kind := range []struct {
-		atOnce  int
-		sources []int
-	}{{r.Options.Jobs, others}, {r.Options.SmallJobs, small}} {
-		group.Go(func() error {
-			return r.ingestSome(ctx, kind.atOnce, kind.sources, sizes, func(ctx context.Context, i int, t *turn) error {
-				return r.reportErrors(work, sources[i], r.ingestSource(ctx, sources[i], sizes[i], t))
-			})
-		})
-	}
-	return group.Wait()
-}
-
-// ingestSome calls do for the sources with these numbers, so many at once. They have their turns
-// in this order.
-func (r *run) ingestSome(ctx context.Context, atOnce int, sources []int, sizes []int64,
-	do func(ctx context.Context, i int, t *turn) error) error {
-	turns := make(chan *turn, atOnce)
-	var adding sync.WaitGroup
-	adding.Go(func() { r.addInOrder(ctx, turns) })
-	some, each := errgroup.WithContext(ctx)
-	some.SetLimit(atOnce)
-	for _, i := range sources {
-		if r.stop.Err() != nil {
-			r.interrupted.Store(true)
-			break
-		}
-		t := &turn{offer: make(chan *addition, 1)}
-		if r.adds() && sizes[i] <= maxAdded {
-			// In their order: a later one, with a buffer, waits for an earlier one.
-			t.bytes = bufferBytes(sizes[i])
-		}
-		// The header of 22,000 tensors in 1 MiB takes 15 MiB, until their rows are written.
-		memory := min(16*t.bytes, r.Pool.Limit()/2)
-		if memory > 0 && r.adding.Acquire(each, memory) != nil {
-			t.bytes, memory = 0, 0 // each has ended: the source reports why
-		}
-		some.Go(func() error {
-			defer r.adding.Release(memory)
-			return do(each, i, t)
-		})
-		turns <- t
-	}
-	close(turns)
-	err := some.Wait()
-	adding.Wait()
-	return err
-}
-
-// reportErrors adds the errors of single files to the report, and returns those that end the run. A
-// call that was cancelled fails only with context.Canceled; the cause of work says why.
-func (r *run) reportErrors(work context.Context, source ingest.Source, err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var rest []error
-		for _, err := range joined.Unwrap() {
-			rest = append(rest, r.reportErrors(work, source, err))
-		}
-		return errors.Join(rest...)
-	}
-	if errors.Is(err, context.Canceled) && work.Err() != nil {
-		err = context.Cause(work)
-	}
-	var sourceErr *ingest.SourceError
-	switch {
-	case err == nil:
-	case errors.As(err, &sourceErr):
-		r.refuse(sourceErr.Path, sourceErr)
-	case errors.Is(err, ingest.ErrBusy):
-		r.refuse(source.Files[0].Path, err)
-	case errors.Is(err, ingest.ErrInterrupted):
-		r.interrupted.Store(true)
-	default:
-		return err
-	}
-	return nil
-}
-
-func (r *run) refuse(path string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Refused = append(r.report.Refused, ingest.Note{Path: path, Reason: err})
 }
 
 func (r *run) sortReport() {
