@@ -90,8 +90,6 @@ func (p *powerCut) rerun() {
 	for source, digest := range p.digests {
 		target := filepath.Join(filepath.Dir(p.image.catalog), filepath.Base(source))
 		p.image.must("export", digest.String(), "-o", target)
-		if got, _, err := digestOf(target); err != nil || got != digest {
-			p.Errorf("%s: exported with SHA-256 %s, want %s (%v)", target, got, digest, err)
-		}
+		p.exported(target, digest)
 	}
 }

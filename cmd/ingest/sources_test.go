@@ -43,6 +43,14 @@ func newSources(t testing.TB, models map[string]func(path string) error) sources
 
 func (s sources) path(name string) string { return filepath.Join(s.folder, name) }
 
+// exported checks a file that export wrote.
+func (b box) exported(path string, want ingest.Digest) {
+	b.Helper()
+	if got, _, err := digestOf(path); err != nil || got != want {
+		b.Errorf("%s: exported with SHA-256 %s, want %s (%v)", path, got, want, err)
+	}
+}
+
 func digestOf(path string) (ingest.Digest, int64, error) {
 	f, err := os.Open(path)
 	if err != nil {

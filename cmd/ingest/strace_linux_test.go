@@ -57,9 +57,8 @@ type replay struct {
 // opened is an open file.
 type opened struct {
 	*node
-	path   string
-	at     int64
-	append bool
+	path string
+	at   int64
 }
 
 // begun is a system call that has begun. Changes up to the number were made before it.
@@ -99,7 +98,7 @@ func (r *replay) read(log io.Reader) error {
 			b = r.begun[thread]
 			b.text += rest
 		} else {
-			r.begin(text)
+			r.closes(text)
 		}
 		if text, ok := strings.CutSuffix(b.text, "<unfinished ...>"); ok {
 			r.begun[thread] = begun{strings.TrimSuffix(text, " "), b.number}
@@ -109,9 +108,9 @@ func (r *replay) read(log io.Reader) error {
 	}
 }
 
-// begin closes a descriptor at the beginning of the call: another thread may get the same number
+// closes closes a descriptor at the beginning of the call: another thread may get the same number
 // before the log has the end.
-func (r *replay) begin(text string) {
+func (r *replay) closes(text string) {
 	if rest, ok := strings.CutPrefix(text, "close("); ok {
 		delete(r.open, rest[:strings.IndexAny(rest+")", ") ")])
 	}
