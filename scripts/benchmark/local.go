@@ -39,9 +39,7 @@ func (b *bench) local(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("a GGUF file of %d GiB, medians of %d\n", b.gib, b.rounds)
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	fmt.Printf("  ratio to the limit                                     %.2f (goal 1.60)\n", ours.ratio(limit))
 	if len(disk.samples) > 0 {
 		fmt.Printf("  ratio to the disk                                      %.2f\n", ours.ratio(disk))
@@ -73,9 +71,14 @@ func (b *bench) makeModel(path string, gib int64) error {
 	return file.Create(path)
 }
 
+// command is a command of ingest in the benchmark's catalogue and store.
+func (b *bench) command(words ...string) []string {
+	return append(append([]string{b.ingest}, words...), "--quiet", "--catalog", "sqlite:"+b.path("catalog/catalog.db"),
+		"--store", "dir:"+b.path("store"))
+}
+
 func (b *bench) models(path string) []string {
-	return []string{b.ingest, "models", path, "--quiet", "--catalog", "sqlite:" + b.path("catalog/catalog.db"),
-		"--store", "dir:" + b.path("store")}
+	return b.command("models", path)
 }
 
 // keepStore prepares a round in which all content is in the store and the catalogue is empty.

@@ -79,6 +79,12 @@ func (c *contender) ratio(to *contender) float64 {
 	return values[len(values)/2]
 }
 
+func printAll(contenders []*contender) {
+	for _, c := range contenders {
+		c.print()
+	}
+}
+
 func (c *contender) print() {
 	fmt.Printf("  %-52s %7.2f s wall %7.2f s cpu %6.0f MiB peak\n", c.name, c.median(wall), c.median(cpu),
 		c.median(peak))

@@ -63,9 +63,7 @@ func (b *bench) migration(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("payloads of %d GiB in rows of SQLite and at a path, medians of %d\n", b.gib, b.rounds)
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	for _, m := range []struct {
 		what         string
 		moved, taken *contender

@@ -35,19 +35,13 @@ func (b *bench) small(ctx context.Context) error {
 	return nil
 }
 
-// command is a command of ingest in the benchmark's catalogue and store.
-func (b *bench) command(words ...string) []string {
-	return append(append([]string{b.ingest}, words...), "--quiet", "--catalog", "sqlite:"+b.path("catalog/catalog.db"),
-		"--store", "dir:"+b.path("store"))
-}
-
 // smallFiles measures a folder of n small files: new, unchanged, and verified.
 func (b *bench) smallFiles(ctx context.Context, n int) error {
 	folder := b.path("small")
 	if err := makeFiles(folder, n); err != nil {
 		return err
 	}
-	models := b.command("models", folder)
+	models := b.models(folder)
 	ours := &contender{name: fmt.Sprintf("ingest models, %d new files of 20 KB", n), command: models,
 		prepare: func() error { return b.clear("catalog", "store") }}
 	again := &contender{name: "ingest models, unchanged files", command: models}
@@ -65,9 +59,7 @@ func (b *bench) smallFiles(ctx context.Context, n int) error {
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
 		return err
 	}
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	if len(restic.samples) > 0 {
 		fmt.Printf("  %-54s %.2f (goal 1.50)\n", "ratio to restic", ours.ratio(restic))
 	}
@@ -144,7 +136,7 @@ func (b *bench) commands(ctx context.Context) error {
 	if err := makeFiles(folder, models); err != nil {
 		return err
 	}
-	if _, err := (&contender{command: b.command("models", folder)}).runOnce(ctx); err != nil {
+	if _, err := (&contender{command: b.models(folder)}).runOnce(ctx); err != nil {
 		return err
 	}
 	many := b.path("many.gguf")
@@ -169,9 +161,7 @@ func (b *bench) commands(ctx context.Context) error {
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
 		return err
 	}
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	fmt.Printf("  %-54s %.0f ms (goal 25)\n", "start", 1000*max(help.median(wall), single.median(wall)))
 	for _, c := range []*contender{list, show, gc} {
 		fmt.Printf("  %-54s %.1f microseconds (goal 20)\n", c.name+", for each",
@@ -196,7 +186,7 @@ func (b *bench) smallTensors(ctx context.Context) error {
 	if err := (gguftest.File{Tensors: tensors(20_000, 1024)}).Create(model); err != nil {
 		return err
 	}
-	ours := &contender{name: "ingest models, 20,000 tensors of 4 KiB", command: b.command("models", model),
+	ours := &contender{name: "ingest models, 20,000 tensors of 4 KiB", command: b.models(model),
 		prepare: func() error { return b.clear("catalog", "store") }}
 	verify := &contender{name: "ingest verify", command: b.command("verify")}
 	copied := &contender{name: "cp, sync", prepare: func() error { return b.clear("copy") },
@@ -205,9 +195,7 @@ func (b *bench) smallTensors(ctx context.Context) error {
 	if err := compare(ctx, b.rounds, contenders...); err != nil {
 		return err
 	}
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	fmt.Printf("  %-54s %.1f (goal 7.5), %.2f s (goal 1.50)\n", "ratio to cp and sync", ours.ratio(copied),
 		ours.median(wall))
 	return b.clear("tensors.gguf")
@@ -238,9 +226,7 @@ func (b *bench) rowStore(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("a GGUF file of %d GiB, medians of %d\n", b.gib, b.rounds)
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	fmt.Printf("  %-54s %.2f (goal 2.20)\n", "rows, ratio to a folder", rows.ratio(dir))
 	fmt.Printf("  %-54s %.2f (goal 1.35)\n", "verify, ratio to the limit", verify.ratio(limit))
 	return nil

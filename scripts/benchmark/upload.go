@@ -80,9 +80,7 @@ func (b *bench) upload(ctx context.Context) error {
 		return fmt.Errorf("the server checked %d bytes of %d", checked, info.Size())
 	}
 	fmt.Printf("a GGUF file of %d GiB to a discarding server, medians of %d\n", b.gib, b.rounds)
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	fmt.Printf("  peak memory                                            %.0f MiB (goal 100)\n", ours.median(peak))
 	for _, c := range contenders[2:] {
 		fmt.Printf("  ratio to %-45s %.2f (goal %.2f)\n", c.name, ours.ratio(c), goals[c])
@@ -133,9 +131,7 @@ func (b *bench) uploadToAzurite(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("a GGUF file of %d GiB to Azurite in memory, medians of %d\n", b.gib, rounds)
-	for _, c := range contenders {
-		c.print()
-	}
+	printAll(contenders)
 	return nil
 }
 

@@ -4,8 +4,8 @@
 // One connection writes and a few read, in write-ahead mode, so that listing models and a running
 // ingest do not wait for each other. A verb that writes is one transaction, which takes the write
 // lock at its start: it never reads what another process is about to change, and never deadlocks on
-// a lock upgrade. Sequences read a page of rows at a time and hold no connection between pages: a snapshot held by
-// a slow consumer would keep the write-ahead log from being reused.
+// a lock upgrade. Sequences read a page of rows at a time and hold no connection between pages: a
+// snapshot held by a slow consumer would keep the write-ahead log from being reused.
 //
 // The database must be on a local disk: in write-ahead mode, the processes that use the file share
 // memory.

@@ -16,8 +16,7 @@ import (
 
 // readRow copies nothing if the size is not the expected one: another program may have written
 // anything.
-var readRow = sqlcatalog.OfRow("read-payload", `SELECT CASE WHEN length(RawPayload) > 0 THEN length(RawPayload)
-			ELSE ifnull((SELECT length(Payload) `+ofAtom+`), 0) END,
+var readRow = sqlcatalog.OfRow("read-payload", `SELECT `+payloadSize+`,
 		CASE WHEN length(RawPayload) = @p6 THEN payload_into(@p7, RawPayload) WHEN length(RawPayload) = 0
 			THEN (SELECT payload_into(@p7, Payload) `+ofAtom+` AND length(Payload) = @p6) END FROM `, ``)
 

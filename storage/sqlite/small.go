@@ -21,8 +21,11 @@ func isSmall(segment string) string {
 		SELECT 1 FROM SmallPayloads AS p WHERE p.PayloadAtomId = ` + segment + `.AtomId))`
 }
 
-var hashPayload = sqlcatalog.OfRow("hash-payload", `SELECT CASE WHEN length(RawPayload) > 0 THEN length(RawPayload)
-			ELSE ifnull((SELECT length(Payload) `+ofAtom+`), 0) END,
+// payloadSize is the size of the payload of a segment's row, which may be small.
+const payloadSize = `CASE WHEN length(RawPayload) > 0 THEN length(RawPayload)
+	ELSE ifnull((SELECT length(Payload) ` + ofAtom + `), 0) END`
+
+var hashPayload = sqlcatalog.OfRow("hash-payload", `SELECT `+payloadSize+`,
 		CASE WHEN length(RawPayload) > 0 THEN sha256_of(RawPayload)
 			ELSE (SELECT sha256_of(Payload) `+ofAtom+`) END FROM `, ``)
 
