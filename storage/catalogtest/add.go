@@ -21,9 +21,12 @@ func (r *run) whole(w work) []*ingest.Batch {
 	return batches
 }
 
+func (r *run) wholeModel(w work) ingest.WholeModel {
+	return ingest.WholeModel{Model: w.model, Plans: w.plans, Batches: r.whole(w)}
+}
+
 func (r *run) add(w work) (ingest.Added, error) {
-	whole := ingest.WholeModel{Model: w.model, Plans: w.plans, Batches: r.whole(w)}
-	added, err := r.Add(r.Context(), r.lease, []ingest.WholeModel{whole})
+	added, err := r.Add(r.Context(), r.lease, []ingest.WholeModel{r.wholeModel(w)})
 	if err != nil {
 		return ingest.Added{}, err
 	}
@@ -35,8 +38,8 @@ func (r *run) addRefused(w work, batches []*ingest.Batch) error {
 	r.Helper()
 	before := result(r.T, r.Catalog)
 	good := newWork("good", small("/good", "good", ingest.Weights))
-	_, err := r.Add(r.Context(), r.lease, []ingest.WholeModel{{Model: good.model, Plans: good.plans,
-		Batches: r.whole(good)}, {Model: w.model, Plans: w.plans, Batches: batches}})
+	_, err := r.Add(r.Context(), r.lease, []ingest.WholeModel{r.wholeModel(good),
+		{Model: w.model, Plans: w.plans, Batches: batches}})
 	wantError(r.T, err, "the model")
 	want(r.T, "result", result(r.T, r.Catalog), before)
 	r.check()
@@ -136,7 +139,7 @@ var addTests = []test{
 		for i := range 40 {
 			name := fmt.Sprintf("m%d", i)
 			w := newWork(name, small("/"+name, fmt.Sprint("weights ", i%10), ingest.Weights))
-			models = append(models, ingest.WholeModel{Model: w.model, Plans: w.plans, Batches: r.whole(w)})
+			models = append(models, r.wholeModel(w))
 		}
 		added, err := r.Add(t.Context(), r.lease, models)
 		must(t, err)
