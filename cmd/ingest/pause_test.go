@@ -184,14 +184,10 @@ func (p *pauser) objects() (store ingest.Store, all []ingest.Object) {
 func (p *pauser) damage() {
 	p.Helper()
 	if p.random.IntN(3) == 0 {
-		now := p.audit(p.digests)
-		for digest := range now.digests {
-			if now.stored[digest] == 0 {
-				p.events = append(p.events, "damage "+digest.String())
-				p.damageSmall(digest)
-				return
-			}
-		}
+		p.events = append(p.events, "damage a payload that the catalogue keeps")
+		p.exec(`UPDATE SmallPayloads SET Payload = zeroblob(length(Payload))
+			WHERE PayloadAtomId = (SELECT min(PayloadAtomId) FROM SmallPayloads)`)
+		return
 	}
 	store, all := p.objects()
 	object := all[p.random.IntN(len(all))]
