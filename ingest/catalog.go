@@ -190,22 +190,31 @@ type Reader interface {
 	// FileWithDigest returns a file of a complete model with this digest; ErrNotFound, wrapped, if
 	// there is none.
 	FileWithDigest(ctx context.Context, digest Digest) (StoredFile, error)
+	// Addresses returns different addresses in stores at which rows have the payload of digest, in no
+	// order. It looks at no more than 16 rows of a table, so it may miss addresses.
+	Addresses(ctx context.Context, digest Digest) ([]Address, error)
+	// EncodedBytes returns the sizes of a model's segments by element type and codec, in this order.
+	// Small payloads and those in rows have no codec.
+	EncodedBytes(ctx context.Context, model ModelID) ([]EncodedBytes, error)
 }
 
 // Maintenance is what gc, verify, rm and rename need in addition to Reader. Verbs that write take a
 // lease, like those of Writer.
 type Maintenance interface {
 	// Referenced returns those of at most 1,000 digests that a row needs from a store. Each has the
-	// names of its payloads in the store according to the rows, once each, in no order; "" stands
-	// for rows without a name, and for rows of other programs that refer to the atom.
+	// names of its payloads in the store according to the rows, once each, in no order. A row without a
+	// name has its URI instead. "" stands for rows whose columns hold neither completely, and for rows of
+	// other programs that refer to the atom.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
 	// Unreferenced counts the atoms of segments that no row refers to, and their bytes. With
 	// remove, it deletes these atoms and corrects the reference counts of the others, because
 	// another program may have deleted models. Without remove, a catalogue may rely on the counts:
 	// then it misses atoms whose rows another program deleted. Only remove needs a lease.
 	Unreferenced(ctx context.Context, lease Lease, remove bool) (atoms, bytes int64, err error)
-	// Relocate records that the payload of a segment is now at address. If address has a name, all
-	// rows with this digest and URI get its ETag, size and time, because they share the payload.
+	// Relocate records that the payload of a segment is now at address, with its encoding. Its row must
+	// have the address of segment; if it has a third one by now, the error is ErrMoved, wrapped, and
+	// nothing changes. All rows with this digest and the URI of segment get the address, because they
+	// share the payload.
 	Relocate(ctx context.Context, lease Lease, segment StoredSegment, address Address) error
 	// Removal returns what Remove would do.
 	Removal(ctx context.Context, model ModelID) (Removal, error)

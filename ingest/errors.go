@@ -16,6 +16,8 @@ var (
 	ErrUnreachable = errors.New("the store cannot be reached")
 	// ErrModified: the object was overwritten since it was listed.
 	ErrModified = errors.New("it was overwritten since it was listed, and is kept")
+	// ErrMoved: another process has changed where the row's payload is since the row was read.
+	ErrMoved = errors.New("another process has changed where its payload is")
 	// ErrLeaseLost: the lease expired and another process took over the job.
 	ErrLeaseLost = errors.New("the job was taken over by another process")
 	// ErrBusy: another process works on it. A BusyError has the details.

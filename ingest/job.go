@@ -79,8 +79,9 @@ const (
 
 // Outcome is how a run ended.
 type Outcome struct {
-	State    JobState
-	Problems []Problem
+	State      JobState
+	Problems   []Problem
+	BytesSaved int64 // by encoding payloads, in this run
 }
 
 // Problem is one file that was refused or failed, and why.
@@ -102,6 +103,8 @@ type Job struct {
 	Holder    Holder
 	Live      bool // the lease has not expired
 	Problems  []Problem
+	// BytesSaved is how many bytes the job's runs saved by encoding payloads.
+	BytesSaved int64
 }
 
 // BusyError says which process works on a job. It is ErrBusy.

@@ -137,6 +137,18 @@ type Summary struct {
 	Segments     int64 // of tensors and of bytes outside all tensors
 	BytesStored  int64 // of segments whose content had no row before
 	BytesShared  int64 // of segments whose content had a row
+	// BytesSaved is how many bytes smaller than the segments their encoded payloads are, of all segments
+	// whose address has a codec.
+	BytesSaved int64
+}
+
+// EncodedBytes are the sizes of a model's segments of one element type and codec.
+type EncodedBytes struct {
+	Type     string // of the elements; empty for bytes outside all tensors
+	Codec    string // empty for payloads that are the bytes themselves
+	Segments int64
+	Bytes    int64 // in the file
+	Stored   int64 // of the payloads: less than Bytes with a codec
 }
 
 // Parts returns the model's files. A model that another program wrote has none: the only part then

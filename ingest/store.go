@@ -17,18 +17,24 @@ type Store interface {
 	// atomically. If several catalogues used the store before stores had owners, the error is a
 	// *SharedError.
 	Owner(ctx context.Context, claim string) (string, error)
-	// Put stores payload, whose digest is key.Digest, unless it is already present. After a nil
-	// error, the payload is durable and readable by others. A partial payload is never visible
-	// under its digest. Concurrent Puts of the same digest are safe. After an error, Put may be
-	// repeated, whether or not the payload was stored. Put does not keep or change payload.
+	// Put stores payload unless it is already present. Its SHA-256 is that of key.Encoding if this has
+	// a codec, otherwise key.Digest. After a nil error, the payload is durable and readable by others. A
+	// partial payload is never visible under its digest. Payloads of one digest with different
+	// encodings are different payloads. Concurrent Puts of the same payload are safe. After an error,
+	// Put may be repeated, whether or not the payload was stored. Put does not keep or change payload.
+	// The address has key.Encoding.
 	Put(ctx context.Context, key Key, payload []byte) (Address, error)
-	// Get reads the payload at address, from offset on, into into. If the payload is shorter, or
-	// longer although offset+len(into) is address.Bytes, the error is a *SizeError; if it does not
-	// exist, ErrNoPayload, wrapped. Get does not check the digest; the caller does.
+	// Reuse reports whether the payload of digest at address is present, as far as its size and
+	// metadata tell, under the name that Put gives it by content. If so, it is durable and readable, and
+	// a row may be recorded for it, as after Put. It returns the payload's address as it is now.
+	Reuse(ctx context.Context, digest Digest, address Address) (now Address, present bool, err error)
+	// Get reads the payload at address, as it is stored, from offset on, into into. If the payload is
+	// shorter, or longer although offset+len(into) is address.Bytes, the error is a *SizeError; if it
+	// does not exist, ErrNoPayload, wrapped. Get does not check the digest; the caller does.
 	Get(ctx context.Context, digest Digest, address Address, offset int64, into []byte) error
 	// Stat compares the store's metadata of the payload at address with digest and address, without
-	// reading the payload. attested is true if the store attests the content: it has kept digest
-	// and ETag since Put. The error is ErrNoPayload, wrapped, if nothing is there; a
+	// reading the payload. attested is true if the store attests the content: it has kept the SHA-256
+	// of the payload and the ETag since Put. The error is ErrNoPayload, wrapped, if nothing is there; a
 	// *RewrittenError if only the ETag differs; ErrUnreachable, wrapped, if the store cannot tell;
 	// otherwise what differs.
 	Stat(ctx context.Context, digest Digest, address Address) (attested bool, err error)
@@ -37,7 +43,7 @@ type Store interface {
 	// payload whose URI names the store. If the URI does not, it reports whether the payload exists.
 	Holds(ctx context.Context, digest Digest, address Address) (bool, error)
 	// Replace writes payload at address, over anything that is there. It repairs payloads that are
-	// damaged or missing.
+	// damaged or missing. The payload has the encoding of address.
 	Replace(ctx context.Context, digest Digest, address Address, payload []byte) (Address, error)
 	// List yields the objects of the store in no order: payloads, and leftovers of interrupted
 	// writes and deletes. It ends at the first error.
@@ -60,6 +66,24 @@ type Key struct {
 	Layer   LayerID // 0 for bytes outside all tensors
 	Ordinal int
 	Type    string // of the tensor's elements; empty for bytes outside all tensors
+	Encoding
+}
+
+// Encoding describes how a payload is encoded. The zero value is that of a payload that is the bytes
+// themselves.
+type Encoding struct {
+	Codec string // column Codec; empty if the payload is the bytes themselves
+	// Stored is the SHA-256 of the payload as it is stored, column StoredHash; zero without Codec. All
+	// other digests are those of the original bytes.
+	Stored Digest
+}
+
+// Content returns the SHA-256 of a payload as it is stored. digest is that of its original bytes.
+func (e Encoding) Content(digest Digest) Digest {
+	if e.Codec == "" {
+		return digest
+	}
+	return e.Stored
 }
 
 // Address is where a store keeps a payload, as in the catalogue's columns. A store that finds
@@ -69,13 +93,14 @@ type Address struct {
 	Container string // BlobContainer
 	Name      string // BlobName
 	ETag      string // BlobETag
-	Bytes     int64  // BlobSizeBytes
+	Bytes     int64  // BlobSizeBytes, of the payload as it is stored
 	Modified  time.Time
+	Encoding
 }
 
 // Object is one object in a store.
 type Object struct {
-	Digest   Digest // zero for the leftovers of an interrupted write
+	Digest   Digest // of the original bytes; zero for the leftovers of an interrupted write
 	Name     string // the store's own name
 	Bytes    int64
 	Modified time.Time

@@ -1,3 +1,3 @@
-// Package storage holds what stores and catalogues share: Do, which retries, and CheckPart. Each
-// store and catalogue is a package below it.
+// Package storage holds what stores and catalogues share: Do, which retries, CheckPart, and
+// Payload, which names payloads by content. Each store and catalogue is a package below it.
 package storage

@@ -14,8 +14,9 @@
 //  1. gc opens an exclusive job.
 //  2. It lists the store, a thousand objects at a time, and asks the catalogue which of them rows
 //     need.
-//  3. Store.Delete hides the other payloads. A later Put does not rely on a hidden payload: it
-//     restores it, or writes it again. No row needs a temporary file, so these are not hidden.
+//  3. Store.Delete hides the other payloads. A later Put or Reuse does not rely on a hidden
+//     payload: it restores it, or Put writes it again. No row needs a temporary file, so these are
+//     not hidden.
 //  4. Store.Delete calls confirm, which renews gc's lease, and then asks again for rows.
 //  5. If gc has its lease and no row needs the payloads, Store.Delete deletes those that are still
 //     hidden, and the temporary files. Otherwise it restores the payloads.
@@ -27,17 +28,19 @@
 //   - gc's lease is the only one. gc's job cannot be opened while another is live, and opening it
 //     ends expired leases. Another job cannot be opened while gc's lease is live, and opening one
 //     ends gc's lease if it has expired. A lease that has ended never becomes live again.
-//   - A row is recorded after a Put or Replace of its payload under the same lease. Attach copies
-//     the reference of a row of a complete model, which only rm removes, and rm runs alone.
-//   - A Put that returns nil found the payload visible, restored it, or wrote it. Replace wrote it.
+//   - A row is recorded after a Put, Reuse or Replace of its payload under the same lease. Attach
+//     copies the reference of a row of a complete model, which only rm removes, and rm runs alone.
+//   - A Put that returns nil found the payload visible, restored it, or wrote it. A Reuse that
+//     reports it as present found it visible or restored it. Replace wrote it.
 //   - Only what is still hidden is deleted, not what was restored or written again.
 //
 // Suppose that gc deletes a payload that a row needs afterwards. That row, or the one it was copied
-// from, was recorded under some lease after a Put under the same lease. The payload was hidden from
-// step 3 until it was deleted, so Put found or wrote it before it was hidden, and its lease was
-// opened before that. gc held the only lease in step 4: the other had ended, and nothing was
-// recorded under it from then on. So the row existed when gc asked again, and gc restored the
-// payload: a contradiction. A job that is resumed gets a new lease, and puts again.
+// from, was recorded under some lease after a Put under the same lease; the same holds for Reuse
+// and Replace. The payload was hidden from step 3 until it was deleted, so Put found or wrote it
+// before it was hidden, and its lease was opened before that. gc held the only lease in step 4: the
+// other had ended, and nothing was recorded under it from then on. So the row existed when gc asked
+// again, and gc restored the payload: a contradiction. A job that is resumed gets a new lease, and
+// puts again.
 //
 // No clock is part of this proof, so a pause of any length between any two steps does not matter.
 // For the same reason it does not matter if a process that lost its lease still puts, hides or
@@ -50,7 +53,13 @@
 // hid itself: its step 4 comes after the hiding in any case.
 //
 // Package dir hides by renaming, package azureblob by metadata and ETags. Package storetest pauses
-// and kills Delete and Put between every two of their steps.
+// and kills Delete, Put and Reuse between every two of their steps.
+//
+// # Several payloads of one digest
+//
+// Payloads of one digest with different encodings are different payloads. recompress puts the new
+// one and then changes the rows, under its lease. A row needs only the payload that it names, so
+// the old one is garbage as soon as no row names it.
 //
 // # Limits
 //

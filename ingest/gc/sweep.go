@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -71,8 +72,7 @@ func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 	return s.remove(ctx, garbage)
 }
 
-// needed returns a function that reports whether a row needs an object. A row without a name needs
-// all objects with its digest.
+// needed returns a function that reports whether a row needs an object.
 func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(ingest.Object) bool, error) {
 	var digests []ingest.Digest
 	for _, object := range objects {
@@ -81,9 +81,30 @@ func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(inges
 		}
 	}
 	names, err := s.Catalog.Referenced(ctx, digests)
-	return func(object ingest.Object) bool {
-		return slices.Contains(names[object.Digest], object.Name) || slices.Contains(names[object.Digest], "")
-	}, err
+	return func(object ingest.Object) bool { return isNeeded(object, names[object.Digest]) }, err
+}
+
+// isNeeded reports whether one of the names that Referenced returned for the object's digest is
+// that of object. A row without a name has its URI, whose last element is the name of the payload's
+// file or blob: the folder differs if other tools copied the payloads into a container. A row whose
+// URI has another form needs all objects of its digest, and so does one without a URI.
+func isNeeded(object ingest.Object, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		if !strings.Contains(name, ":") {
+			return name == "" || name == object.Name
+		}
+		element := lastElement(name)
+		return !isPayload(element, object.Digest) || element == lastElement(object.Name)
+	})
+}
+
+// lastElement returns what follows the last slash or colon.
+func lastElement(name string) string { return name[strings.LastIndexAny(name, "/:")+1:] }
+
+// isPayload reports whether element has the form that stores by content give to payloads of digest.
+func isPayload(element string, digest ingest.Digest) bool {
+	stored, ok := strings.CutPrefix(element, digest.String())
+	return ok && strings.Trim(stored, "-0123456789abcdef") == ""
 }
 
 // errRestore makes Store.Delete restore objects.

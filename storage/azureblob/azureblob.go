@@ -1,6 +1,7 @@
 // Package azureblob stores payloads in a container of Azure Blob Storage, one blob each:
 //
-//	sha256/ab/<64 hexadecimal digits>         payloads by digest: the content layout
+//	sha256/ab/<digest>                        payloads by digest: the content layout
+//	sha256/ab/<digest>-<digest>               the same, encoded
 //	<model>/<layer>/<ordinal>.bin             payloads by row: the position layout
 //	<model>/files/<file>/<ordinal>.bin        the same, for bytes outside tensors
 //	<file name>                               whole files that are named like the file
@@ -10,7 +11,8 @@
 // A payload is written by one Put Blob, on the condition that the blob does not exist or was not
 // modified since it was found to be wrong. So every existing blob is whole, and an interrupted
 // write leaves nothing behind. The request carries a CRC-64/NVME that the service checks, and the
-// blob's metadata has the digest.
+// blob's metadata has the digest of its content. The name of an encoded payload has the digest of
+// the original bytes, and then that of its content.
 //
 // A credential is only sent to the host that it was given for: requests go to one host, redirects
 // are not followed, and no error, address or text of a Store contains a secret. Plain http is only
@@ -41,7 +43,7 @@ type Layout string
 // The layouts.
 const (
 	ByContent  Layout = "content"  // by digest: equal payloads are stored once
-	ByPosition Layout = "position" // by the row that refers to them, as other programs expect
+	ByPosition Layout = "position" // by the row that refers to them, as other programs expect; never encoded
 )
 
 // Settings of a store. The zero value has good defaults.

@@ -178,3 +178,8 @@ func sasAddress(t *testing.T, c *azblob.Client, name, rights string) string {
 	}
 	return c.URL() + "/" + name + "?" + query.Encode()
 }
+
+// payloadName returns the name of a payload that is not encoded.
+func payloadName(digest ingest.Digest) string {
+	return storage.PayloadOf(digest, ingest.Encoding{}).Name()
+}

@@ -52,6 +52,44 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// TestEncoded checks the name and metadata of an encoded payload.
+func TestEncoded(t *testing.T) {
+	s := fresh(t, Settings{})
+	p, digest := randomBytes(1000, 12), ingest.Sum([]byte("original"))
+	encoding := ingest.Encoding{Codec: "x", Stored: ingest.Sum(p)}
+	a, err := s.Put(t.Context(), ingest.Key{Digest: digest, Encoding: encoding}, p)
+	name := payloadName(digest) + "-" + encoding.Stored.String()
+	if err != nil || a.Name != name || a.URI != s.String()+"/"+name || a.Bytes != 1000 || a.Encoding != encoding {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	there, err := s.head(t.Context(), name)
+	if err != nil || there.digest() != encoding.Stored {
+		t.Errorf("metadata %v, %v", there.metadata, err)
+	}
+	if attested, err := s.Stat(t.Context(), digest, a); !attested || err != nil {
+		t.Errorf("Stat: %v, %v", attested, err)
+	}
+	without := a
+	without.Name, without.ETag = "", ""
+	if got, err := get(t, s, digest, without); err != nil || !bytes.Equal(got, p) {
+		t.Errorf("Get for a row without a name: %d bytes, %v", len(got), err)
+	}
+	if now, present, err := s.Reuse(t.Context(), digest, without); !present || err != nil || now != a {
+		t.Errorf("Reuse for a row without a name: %+v, %v, %v", now, present, err)
+	}
+	without.URI = "dir:" + name
+	if now, present, err := s.Reuse(t.Context(), digest, without); present || err != nil {
+		t.Errorf("Reuse for a row of a folder: %+v, %v, %v", now, present, err)
+	}
+	for _, other := range []string{"1/2/3.bin", "1/files/2/3.bin", "model.gguf"} {
+		at := a
+		at.Name = other
+		if _, err := s.Replace(t.Context(), digest, at, p); !errors.Is(err, errNoName) {
+			t.Errorf("Replace of an encoded payload at %s: %v", other, err)
+		}
+	}
+}
+
 // plainClient is the SDK's client, as another program uses it.
 func plainClient(t *testing.T) *azblob.Client {
 	t.Helper()
@@ -263,6 +301,7 @@ func TestGetChecksSizes(t *testing.T) {
 	}
 	for _, name := range []string{
 		"../x", "sha256/ab/cd", "owner", "1/2/3", "01/2/3.bin", "1/0/3.bin", payloadName(ingest.Sum(p)) + "/",
+		payloadName(ingest.Sum(p)) + "-" + ingest.Sum(p).String(), payloadName(ingest.Sum(p)) + "-",
 	} {
 		if _, err := get(t, s, ingest.Sum(p), ingest.Address{Name: name}); !errors.Is(err, errNoName) {
 			t.Errorf("a row with the name %s: %v", name, err)

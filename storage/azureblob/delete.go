@@ -90,7 +90,7 @@ func (d *deletion) each(ctx context.Context, do func(ctx context.Context, i int)
 // hide marks a blob if it was not modified since it was listed.
 func (d *deletion) hide(ctx context.Context, i int) error {
 	object := d.objects[i]
-	_, isContent := payloadDigest(object.Name)
+	_, isContent := parseContent(object.Name)
 	_, isPosition := parsePosition(object.Name)
 	if !isContent && !isPosition || object.Tag == "" {
 		return fmt.Errorf("remove %s: %w", ingest.Printable(object.Name), errNoName)

@@ -17,7 +17,7 @@ func isMark(r *http.Request) bool {
 }
 
 func isDelete(r *http.Request) bool {
-	return r.Method == http.MethodDelete && strings.Contains(r.URL.Path, payloads)
+	return r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/sha256/")
 }
 
 // filled returns a store behind a proxy, with one payload, and the payload's address.

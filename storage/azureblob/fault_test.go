@@ -84,6 +84,10 @@ func TestFaults(t *testing.T) {
 				if _, err := s.Stat(t.Context(), digest, address); err != nil {
 					t.Fatalf("Stat: %v", err)
 				}
+				now, present, err := s.Reuse(t.Context(), digest, address)
+				if !present || err != nil || now != address {
+					t.Fatalf("Reuse: %+v, %v, %v", now, present, err)
+				}
 			}
 		})
 	}

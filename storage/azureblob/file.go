@@ -38,7 +38,8 @@ func (s *Store) PutFile(
 	if err != nil {
 		return ingest.Address{}, err
 	}
-	f := &sending{Store: s, name: payloadName(digest), digest: digest, file: file, size: size, block: block}
+	p := storage.PayloadOf(digest, ingest.Encoding{})
+	f := &sending{Store: s, name: p.Name(), digest: digest, file: file, size: size, block: block}
 	if name == "" {
 		return f.send(ctx)
 	}

@@ -3,6 +3,8 @@ package azureblob
 import (
 	"strings"
 	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
 )
 
 // FuzzAddress checks that neither an error nor the printed address contains what follows sig=.
@@ -34,7 +36,7 @@ func FuzzAddress(f *testing.F) {
 func FuzzNames(f *testing.F) {
 	for _, name := range []string{
 		"1/2/3.bin", "1/files/2/3.bin", "01/2/3.bin", "-1/2/3.bin", "1/0/3.bin", "sha256/ab/cd", "~41", "~zz", "a~",
-		"", "/",
+		"", "/", payloadName(ingest.Sum(nil)), payloadName(ingest.Sum(nil)) + "-" + strings.Repeat("0", 64),
 		"9223372036854775808/1/1.bin",
 	} {
 		f.Add(name)
@@ -43,8 +45,8 @@ func FuzzNames(f *testing.F) {
 		if p, ok := parsePosition(name); ok && positionName(p) != name {
 			t.Errorf("%q is read as %+v", name, p)
 		}
-		if d, ok := payloadDigest(name); ok && payloadName(d) != name {
-			t.Errorf("%q is read as %s", name, d)
+		if p, ok := parseContent(name); ok && p.Name() != name {
+			t.Errorf("%q is read as %s", name, p)
 		}
 		if got := unescape(escape(name)); got != name {
 			t.Errorf("%q became %q", name, got)

@@ -3,6 +3,7 @@ package azureblob
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,11 +12,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Prefixes of names in the container, and the blob with its owner.
 const (
-	payloads    = "sha256/"
 	catalogs    = "catalogs/"
 	ownerRecord = "owner"
 )
@@ -62,17 +63,10 @@ func (m metadata) with(name, value string) metadata {
 	return m
 }
 
-// payloadName is the blob of a digest.
-func payloadName(d ingest.Digest) string {
-	text := d.String()
-	return payloads + text[:2] + "/" + text
-}
-
-// payloadDigest returns the digest in a name of payloadName.
-func payloadDigest(name string) (ingest.Digest, bool) {
-	var d ingest.Digest
-	last := name[strings.LastIndexByte(name, '/')+1:]
-	return d, d.UnmarshalText([]byte(last)) == nil && payloadName(d) == name
+// parseContent parses the name of a payload in the content layout.
+func parseContent(name string) (storage.Payload, bool) {
+	p, ok := storage.ParsePayload(path.Base(name))
+	return p, ok && p.Name() == name
 }
 
 // positionName is the blob of a row.
@@ -172,15 +166,18 @@ func plainTag(tag *azcore.ETag) string {
 var errNoName = errors.New("not a name of this store")
 
 // nameAt returns the blob of a row's payload. If the row was written for another kind of store and
-// has no name, it is the blob of the digest. Names that the store does not give are refused.
+// has no name, it is the blob by content. Names that the store does not give are refused: an
+// encoded payload is only stored by content.
 func nameAt(digest ingest.Digest, address ingest.Address) (string, error) {
 	if address.Name == "" {
-		return payloadName(digest), nil
+		return storage.PayloadOf(digest, address.Encoding).Name(), nil
 	}
-	if _, ok := payloadDigest(address.Name); ok {
-		return address.Name, nil
+	_, ok := parseContent(address.Name)
+	if !ok && address.Codec == "" {
+		_, ok = parsePosition(address.Name)
+		ok = ok || fileNames.MatchString(address.Name) && address.Name != ownerRecord
 	}
-	if _, ok := parsePosition(address.Name); ok || fileNames.MatchString(address.Name) && address.Name != ownerRecord {
+	if ok {
 		return address.Name, nil
 	}
 	return "", fmt.Errorf("blob %s: %w", ingest.Printable(address.Name), errNoName)

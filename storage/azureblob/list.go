@@ -103,14 +103,14 @@ func object(item *container.BlobItem) (ingest.Object, bool) {
 		Tag:    plainTag(item.Properties.ETag),
 		Hidden: there.metadata.get(metaHidden) != "",
 	}
-	digest, ours := payloadDigest(object.Name)
+	p, ours := parseContent(object.Name)
+	object.Digest = p.Digest
 	if !ours {
 		if _, ours = parsePosition(object.Name); ours {
-			digest = there.digest()
-			ours = !digest.IsZero()
+			object.Digest = there.digest()
+			ours = !object.Digest.IsZero()
 		}
 	}
-	object.Digest = digest
 	if n := item.Properties.ContentLength; n != nil {
 		object.Bytes = *n
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/minio/crc64nvme"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // lookFirst is the size in bytes from which Put checks for the blob before it sends the payload.
@@ -32,7 +33,7 @@ const maxContests = 4
 // upload is one payload for one blob.
 type upload struct {
 	name     string
-	digest   ingest.Digest
+	digest   ingest.Digest // of payload
 	payload  []byte
 	crc      uint64
 	metadata metadata
@@ -59,14 +60,44 @@ func crcText(crc uint64) string {
 
 // Put stores payload under its digest or, in the position layout, under the numbers of its row; see
 // ingest.Store. In the position layout, it overwrites another payload of that name, left by an
-// interrupted run, but not another catalogue's.
+// interrupted run, but not another catalogue's. Other programs read these blobs as they are, so Put
+// returns errors.ErrUnsupported, wrapped, for an encoded payload.
 func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
-	u := newUpload(payloadName(key.Digest), key.Digest, payload, metadata{})
-	if s.layout == ByPosition {
+	var u *upload
+	switch p := storage.PayloadOf(key.Digest, key.Encoding); {
+	case s.layout == ByContent:
+		u = newUpload(p.Name(), p.Content, payload, metadata{})
+	case key.Codec != "":
+		return ingest.Address{}, fmt.Errorf("store an encoded payload by position: %w", errors.ErrUnsupported)
+	default:
 		u = newUpload(positionName(key), key.Digest, payload, positionMetadata(key).with(metaCatalog, s.ownedBy()))
 		u.mayRely = s.isOurs
 	}
-	return tried(ctx, s, func() (ingest.Address, error) { return s.put(ctx, u) })
+	address, err := tried(ctx, s, func() (ingest.Address, error) { return s.put(ctx, u) })
+	if err != nil {
+		return ingest.Address{}, err
+	}
+	address.Encoding = key.Encoding
+	return address, nil
+}
+
+// Reuse looks at the blob by content; see ingest.Store. A hidden blob is not present: Put writes it
+// again. In the position layout nothing is, because each row needs a blob of its own.
+func (s *Store) Reuse(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+) (ingest.Address, bool, error) {
+	p := storage.PayloadOf(digest, address.Encoding)
+	if s.layout == ByPosition || address.URI != s.urlOf(p.Name()) {
+		return ingest.Address{}, false, ctx.Err()
+	}
+	there, err := tried(ctx, s, func() (*present, error) { return s.look(ctx, p.Name()) })
+	if err != nil || !there.holds(p.Content, address.Bytes) {
+		return ingest.Address{}, false, err
+	}
+	there.Encoding = address.Encoding
+	return there.Address, true, nil
 }
 
 const onlyOne = "catalogues number their models alike, so in the position layout each needs its own container"
@@ -95,14 +126,19 @@ func (s *Store) Replace(
 	if err != nil {
 		return ingest.Address{}, err
 	}
-	return tried(ctx, s, func() (ingest.Address, error) {
+	now, err := tried(ctx, s, func() (ingest.Address, error) {
 		for contest := 1; ; contest++ {
-			address, err := s.replace(ctx, name, digest, payload)
+			now, err := s.replace(ctx, name, address.Content(digest), payload)
 			if !isTaken(err) || contest == maxContests {
-				return address, err
+				return now, err
 			}
 		}
 	})
+	if err != nil {
+		return ingest.Address{}, err
+	}
+	now.Encoding = address.Encoding
+	return now, nil
 }
 
 func (s *Store) replace(

@@ -136,6 +136,8 @@ func everyCall(t *testing.T, s *Store) map[string]error {
 	for _, err := range s.List(t.Context()) {
 		said["List"] = err
 	}
+	s.layout = ByContent // in the other, Reuse sends no request
+	_, _, said["Reuse"] = s.Reuse(t.Context(), digest, ingest.Address{URI: s.urlOf(payloadName(digest)), Bytes: 7})
 	return said
 }
 

@@ -112,12 +112,15 @@ func (p *present) differs(digest ingest.Digest, address ingest.Address) error {
 	switch said := p.digest(); {
 	case said.IsZero():
 		changed.What = "its metadata has no SHA-256: another program wrote it"
-	case said != digest:
-		changed.What = fmt.Sprintf("its metadata says SHA-256 %s, but %s was stored", said.Short(), digest.Short())
+	case said != address.Content(digest):
+		changed.What = fmt.Sprintf("its metadata says SHA-256 %s, but %s was stored", said.Short(),
+			address.Content(digest).Short())
 	case !p.crcAgrees():
 		changed.What = fmt.Sprintf("its CRC64 is %s, but %s was sent", p.crc, p.metadata.get(metaCRC))
 	case address.ETag != "" && address.ETag != p.ETag:
-		return &ingest.RewrittenError{Was: address.ETag, Now: p.Address}
+		now := p.Address
+		now.Encoding = address.Encoding
+		return &ingest.RewrittenError{Was: address.ETag, Now: now}
 	default:
 		return nil
 	}

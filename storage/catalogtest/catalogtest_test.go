@@ -88,6 +88,7 @@ func TestCheckFinds(t *testing.T) {
 		"a gap":                {func(l *brokenCatalog) { l.segments[1].Offset++ }, "after byte 5 comes"},
 		"a missing end":        {func(l *brokenCatalog) { l.segments = l.segments[:1] }, "its segments end at 5"},
 		"a wrong count":        {func(l *brokenCatalog) { l.model.Segments = 3 }, "has 2 segments, its row says 3"},
+		"wrong savings":        {func(l *brokenCatalog) { l.model.BytesSaved = 3 }, "save 2 bytes, its row says 3"},
 		"no digest":            {func(l *brokenCatalog) { l.model.Files[0].Digest = ingest.Digest{} }, "is incomplete"},
 		"a wrong digest":       {func(l *brokenCatalog) { l.model.Files[0].Expected = b }, "is incomplete"},
 		"no payload":           {func(l *brokenCatalog) { l.segments[1].Digest = b }, "has a row and no payload"},
@@ -96,10 +97,11 @@ func TestCheckFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := brokenCatalog{
-				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2,
+				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2, BytesSaved: 2,
 					Names: []ingest.Name{{Files: []ingest.FileID{7}}},
 					Files: []ingest.StoredFile{{ID: 7, Model: 1, Bytes: 8, Recorded: 8, Digest: a}}},
-				segments: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a},
+				segments: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a,
+					Address: ingest.Address{Bytes: 3, Encoding: ingest.Encoding{Codec: "planes"}}},
 					{File: 7, Offset: 5, Bytes: 3, Digest: a}},
 			}
 			c.spoil(&l)

@@ -137,6 +137,37 @@ var concurrentTests = []test{
 		want(t, "winners", won.Load(), 1)
 		want(t, "refused", busy.Load(), 3)
 	}},
+	{name: "handles relocate shared payloads while others record them", run: func(t *testing.T, db Database) {
+		group, ctx := errgroup.WithContext(t.Context())
+		for i := range 3 {
+			r := start(t, db(t), fmt.Sprint("/", i))
+			e := r.fill(newWork(fmt.Sprint("m", i), gguf(fmt.Sprintf("/%d.gguf", i), "the same")))
+			segments := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))
+			group.Go(func() error {
+				for _, s := range segments {
+					to := otherAddress(s)
+					to.URI += fmt.Sprint(".", i)
+					if err := r.Relocate(ctx, r.lease, s, to); err != nil && !errors.Is(err, ingest.ErrMoved) {
+						return err
+					}
+				}
+				return nil
+			})
+			other := start(t, db(t), fmt.Sprint("/other", i))
+			w := newWork(fmt.Sprint("n", i), gguf(fmt.Sprintf("/n%d.gguf", i), "the same"))
+			f := other.begin(w)
+			group.Go(func() error {
+				for _, b := range w.sources[0].batches(f, 0, 2, 0) {
+					if err := other.Record(ctx, other.lease, b); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		must(t, group.Wait())
+		must(t, Check(t.Context(), db(t), nil))
+	}},
 	{name: "readers see whole transactions while others write", run: func(t *testing.T, db Database) {
 		writer := start(t, db(t), "/a")
 		ctx, stop := context.WithCancel(t.Context())

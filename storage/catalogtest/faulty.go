@@ -179,6 +179,16 @@ func (f *faulty) FileWithDigest(ctx context.Context, digest ingest.Digest) (inge
 	})
 }
 
+func (f *faulty) Addresses(ctx context.Context, digest ingest.Digest) ([]ingest.Address, error) {
+	return act(f.hook, "Addresses", func() ([]ingest.Address, error) { return f.Catalog.Addresses(ctx, digest) })
+}
+
+func (f *faulty) EncodedBytes(ctx context.Context, model ingest.ModelID) ([]ingest.EncodedBytes, error) {
+	return act(f.hook, "EncodedBytes", func() ([]ingest.EncodedBytes, error) {
+		return f.Catalog.EncodedBytes(ctx, model)
+	})
+}
+
 func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string, error) {
 		return f.Catalog.Referenced(ctx, digests)

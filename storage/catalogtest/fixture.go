@@ -96,6 +96,22 @@ func address(d ingest.Digest, bytes int64) ingest.Address {
 		Modified: changed}
 }
 
+// segmentAddress is that of the payload of a segment, which is encoded for half of the digests.
+func segmentAddress(d ingest.Digest, bytes int64) ingest.Address {
+	if d[0]%2 == 0 && bytes > 1 {
+		return encodedAddress(d, bytes)
+	}
+	return address(d, bytes)
+}
+
+// encodedAddress is address for an encoded payload.
+func encodedAddress(d ingest.Digest, bytes int64) ingest.Address {
+	a := address(d, bytes)
+	a.URI, a.Name, a.Bytes = a.URI+".planes", a.Name+".planes", bytes-bytes/3-1
+	a.Encoding = ingest.Encoding{Codec: "planes", Stored: ingest.Sum(d[:])}
+	return a
+}
+
 // batches returns batches of at most rows segments that record the file from byte from on.
 func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.Batch {
 	var list []*ingest.Batch
@@ -104,7 +120,7 @@ func (s source) batches(e *ingest.Entry, file, rows int, from int64) []*ingest.B
 			list = append(list, &ingest.Batch{Model: e.ID, File: e.Files[file].ID, From: segment.Offset})
 		}
 		b, d := list[len(list)-1], s.segmentDigest(segment)
-		r := ingest.NewSegment{Segment: segment, Digest: d, Address: address(d, segment.Bytes)}
+		r := ingest.NewSegment{Segment: segment, Digest: d, Address: segmentAddress(d, segment.Bytes)}
 		if segment.Tensor != ingest.NoTensor {
 			r.Layer, r.Type = e.Files[file].Layers[segment.Tensor], s.Tensors[segment.Tensor].Type
 		}

@@ -34,11 +34,15 @@ func Check(ctx context.Context, c ingest.Catalog, stored func(ingest.Digest) boo
 			found = append(found, checkTensors(ctx, c, model.ID, stored))
 			continue
 		}
-		segments := int64(0)
+		segments, saved := int64(0), int64(0)
 		for _, f := range model.Files {
-			n, err := checkFile(ctx, c, &model, f, stored)
-			segments += n
+			n, less, err := checkFile(ctx, c, &model, f, stored)
+			segments, saved = segments+n, saved+less
 			found = append(found, err)
+		}
+		if saved != model.BytesSaved {
+			found = append(found, fmt.Errorf("the payloads of model %d save %d bytes, its row says %d", model.ID, saved,
+				model.BytesSaved))
 		}
 		if segments != model.Segments {
 			found = append(found, fmt.Errorf("model %d has %d segments, its row says %d", model.ID, segments,
@@ -56,36 +60,40 @@ func unwrap(c ingest.Catalog) ingest.Catalog {
 	return c
 }
 
-// checkFile returns the number of segments of the file, and an error if the file is inconsistent.
+// checkFile returns the number of segments of the file and the bytes that their payloads save, and
+// an error if the file is inconsistent.
 func checkFile(ctx context.Context, c ingest.Catalog, m *ingest.Summary, f ingest.StoredFile,
-	stored func(ingest.Digest) bool) (int64, error) {
-	segments, at := int64(0), int64(0)
+	stored func(ingest.Digest) bool) (segments, saved int64, err error) {
+	at := int64(0)
 	for segment, err := range c.Segments(ctx, f.ID, 0) {
 		if err != nil {
-			return segments, err
+			return segments, saved, err
 		}
 		if segment.Offset != at || segment.Bytes < 1 || segment.File != f.ID || segment.Digest.IsZero() {
-			return segments, fmt.Errorf("file %d: after byte %d comes %+v", f.ID, at, segment)
+			return segments, saved, fmt.Errorf("file %d: after byte %d comes %+v", f.ID, at, segment)
 		}
 		if !segment.InRow && stored != nil && !stored(segment.Digest) {
-			return segments, fmt.Errorf("file %d: the segment at %d has a row and no payload (%s)", f.ID, at,
+			return segments, saved, fmt.Errorf("file %d: the segment at %d has a row and no payload (%s)", f.ID, at,
 				segment.Digest)
+		}
+		if segment.Address.Codec != "" {
+			saved += segment.Bytes - segment.Address.Bytes
 		}
 		at += segment.Bytes
 		segments++
 	}
 	if at != f.Recorded || f.Model != m.ID {
-		return segments, fmt.Errorf("file %d of model %d: its segments end at %d, but %d bytes are recorded", f.ID,
-			m.ID, at, f.Recorded)
+		return segments, saved, fmt.Errorf("file %d of model %d: its segments end at %d, but %d bytes are recorded",
+			f.ID, m.ID, at, f.Recorded)
 	}
 	if m.State == ingest.ModelRegistered && (f.Digest.IsZero() || !f.Whole || f.Recorded != 0) {
-		return segments, fmt.Errorf("file %d of registered model %d: %+v", f.ID, m.ID, f)
+		return segments, saved, fmt.Errorf("file %d of registered model %d: %+v", f.ID, m.ID, f)
 	}
 	if m.State == ingest.ModelComplete && (f.Recorded != f.Bytes || f.Digest.IsZero() || !f.Expected.IsZero() &&
 		f.Expected != f.Digest) {
-		return segments, fmt.Errorf("file %d of complete model %d is incomplete: %+v", f.ID, m.ID, f)
+		return segments, saved, fmt.Errorf("file %d of complete model %d is incomplete: %+v", f.ID, m.ID, f)
 	}
-	return segments, nil
+	return segments, saved, nil
 }
 
 // checkTensors returns an error if a segment of another program's model has an address, and no

@@ -191,14 +191,14 @@ func result(t *testing.T, c ingest.Catalog) string {
 	text := ""
 	for s, err := range c.Models(t.Context()) {
 		must(t, err)
-		text += fmt.Sprintf("%s %s %s %d %d %d\n", s.Name, s.State, s.Architecture, s.Segments, s.BytesStored,
-			s.BytesShared)
+		text += fmt.Sprintf("%s %s %s %d %d %d %d\n", s.Name, s.State, s.Architecture, s.Segments, s.BytesStored,
+			s.BytesShared, s.BytesSaved)
 		for _, f := range s.Files {
 			text += fmt.Sprintf("  file %d %s %s %d %s\n", f.Index, f.Role, f.Path, f.Recorded, f.Digest.Short())
 			for segment, err := range c.Segments(t.Context(), f.ID, 0) {
 				must(t, err)
-				text += fmt.Sprintf("    %d %d %s %s %s\n", segment.Offset, segment.Bytes, segment.Digest.Short(),
-					segment.Tensor, segment.Address.URI)
+				text += fmt.Sprintf("    %d %d %s %s %s %s\n", segment.Offset, segment.Bytes, segment.Digest.Short(),
+					segment.Tensor, segment.Address.URI, segment.Address.Codec)
 			}
 		}
 		for _, n := range s.Names {

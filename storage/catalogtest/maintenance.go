@@ -127,7 +127,9 @@ var maintenanceTests = []test{
 		here := ingest.Address{URI: "https://x/here", Container: "x", Name: "here", ETag: "1", Bytes: one.Bytes,
 			Modified: changed}
 		must(t, r.Relocate(t.Context(), r.lease, one, here))
-		must(t, r.Relocate(t.Context(), r.lease, two, here))
+		one, two = segments()
+		want(t, "the one", one.Address, here)
+		want(t, "the other", two.Address, here)
 		again := here
 		again.ETag, again.Modified = "2", changed.Add(time.Hour)
 		must(t, r.Relocate(t.Context(), r.lease, one, again))
@@ -135,15 +137,17 @@ var maintenanceTests = []test{
 		want(t, "the one", one.Address, again)
 		want(t, "the other", two.Address, again)
 		want(t, "names", named(one.Digest), "here")
+		r.exec(`UPDATE LayerTensorSegments SET BlobUri = 'https://x/apart' WHERE LayerTensorSegmentId = @p1`, one.RowID)
+		one, _ = segments()
 		there := ingest.Address{URI: "https://x/there", Container: "x", Name: "there", ETag: "3", Bytes: one.Bytes,
 			Modified: changed}
 		must(t, r.Relocate(t.Context(), r.lease, two, there))
-		one, two = segments()
-		want(t, "the one that stays", one.Address, again)
-		want(t, "the other that goes", two.Address, there)
+		stays, goes := segments()
+		want(t, "the one at another URI", stays.Address, one.Address)
+		want(t, "the other that goes", goes.Address, there)
 		want(t, "names", named(one.Digest), "here there")
-		must(t, r.Relocate(t.Context(), r.lease, two, ingest.Address{URI: "dir:x", Bytes: two.Bytes}))
-		want(t, "names", named(one.Digest), " here")
+		must(t, r.Relocate(t.Context(), r.lease, goes, ingest.Address{URI: "dir:x", Bytes: two.Bytes}))
+		want(t, "names", named(one.Digest), "dir:x here")
 		r.check()
 	}},
 	{name: "a deleted segment cannot be relocated", run: func(t *testing.T, db Database) {

@@ -12,7 +12,7 @@ func (r *run) moves(e *ingest.Entry) (all []ingest.Move) {
 	r.Helper()
 	for _, f := range e.Files {
 		for _, s := range list(r.T, r.Segments(r.Context(), f.ID, 0)) {
-			m := ingest.Move{Segment: s, Address: address(s.Digest, s.Bytes)}
+			m := ingest.Move{Segment: s, Address: segmentAddress(s.Digest, s.Bytes)}
 			if s.InRow {
 				m.Payload = r.payload(s)
 			}
@@ -50,10 +50,11 @@ func (r *run) places(e *ingest.Entry, inRow, addressed bool) []ingest.Move {
 		want(r.T, "in its row", s.InRow, inRow)
 		at := ingest.Address{}
 		if addressed {
-			at = address(s.Digest, s.Bytes)
+			at = segmentAddress(s.Digest, s.Bytes)
 		}
 		want(r.T, "address", s.Address.URI, at.URI)
 		want(r.T, "tag", s.Address.ETag, at.ETag)
+		want(r.T, "encoding", s.Address.Encoding, at.Encoding)
 		needed, err := r.Referenced(r.Context(), []ingest.Digest{s.Digest})
 		must(r.T, err)
 		want(r.T, "names that gc keeps", len(needed[s.Digest]) > 0, addressed)
@@ -123,6 +124,25 @@ var migrationTests = []test{
 			r.move("rows with another address", r.ClearPayloads, both, 0)
 			r.move("rows with another address", r.ClearAddresses, both, 0)
 		}
+	}},
+	{name: "a row with its payload and a shared address gets the new address", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		a, b := r.fillRows(newWork("m", template("/t"))), r.fillRows(newWork("n", template("/u")))
+		for _, e := range []*ingest.Entry{a, b} {
+			r.move("rows with an address", r.AddAddresses, r.moves(e), 1)
+		}
+		r.move("rows emptied", r.ClearPayloads, r.moves(a), 1)
+		for _, e := range []*ingest.Entry{a, b} {
+			s := r.moves(e)[0].Segment
+			to := otherAddress(s)
+			want(t, "payloads in rows", r.stored(b.ID)[0].InRow, true)
+			must(t, r.Relocate(t.Context(), r.lease, s, to))
+			want(t, "address", r.stored(a.ID)[0].Address, to)
+			want(t, "address of the other", r.stored(b.ID)[0].Address, to)
+			want(t, "names", r.neededAs(s.Digest), to.Name)
+			r.check()
+		}
+		want(t, "payloads in rows", r.stored(b.ID)[0].InRow, false)
 	}},
 	{name: "a payload with another digest is neither written nor cleared", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")

@@ -38,7 +38,7 @@ func (r *run) oldMoves(id ingest.ModelID) (all []ingest.Move) {
 		if s.Digest.IsZero() {
 			m.Segment.Digest = ingest.Sum(m.Payload)
 		}
-		m.Address = address(m.Segment.Digest, s.Bytes)
+		m.Address = segmentAddress(m.Segment.Digest, s.Bytes)
 		all = append(all, m)
 	}
 	return all

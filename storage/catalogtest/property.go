@@ -23,7 +23,7 @@ var propertyTests = []test{
 			rt.Repeat(map[string]func(*rapid.T){
 				"begin": m.begin, "record": m.record, "repeat": m.repeat, "complete": m.finish,
 				"register": m.register, "abandon": m.abandon, "remove": m.remove, "collect": m.collect,
-				"reopen": m.reopen, "": m.check,
+				"relocate": m.relocate, "reopen": m.reopen, "": m.check,
 			})
 			m.must(rt, Check(t.Context(), c, nil))
 			m.must(rt, c.Close())
@@ -186,6 +186,25 @@ func (m *machine) remove(rt *rapid.T) {
 	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.complete))).Draw(rt, "model")
 	m.must(rt, m.c.Remove(m.t.Context(), m.lease, id, false))
 	delete(m.complete, id)
+}
+
+// relocate encodes the payload of a segment, or stores it raw again.
+func (m *machine) relocate(rt *rapid.T) {
+	var all []ingest.StoredSegment
+	for s, err := range m.c.Models(m.t.Context()) {
+		m.must(rt, err)
+		for _, f := range s.Files {
+			for segment, err := range m.c.Segments(m.t.Context(), f.ID, 0) {
+				m.must(rt, err)
+				all = append(all, segment)
+			}
+		}
+	}
+	if len(all) == 0 {
+		rt.Skip("nothing is recorded")
+	}
+	s := rapid.SampledFrom(all).Draw(rt, "segment")
+	m.must(rt, m.c.Relocate(m.t.Context(), m.lease, s, otherAddress(s)))
 }
 
 // collect removes the unreferenced atoms and checks that none are left.

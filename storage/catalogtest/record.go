@@ -27,7 +27,7 @@ var recordTests = []test{
 			p, d := segments[i], s.segmentDigest(segment)
 			i++
 			expected := ingest.StoredSegment{RowID: p.RowID, File: e.Files[0].ID, Ordinal: segment.Ordinal,
-				Offset: segment.Offset, Bytes: segment.Bytes, Digest: d, Address: address(d, segment.Bytes)}
+				Offset: segment.Offset, Bytes: segment.Bytes, Digest: d, Address: segmentAddress(d, segment.Bytes)}
 			if segment.Tensor != ingest.NoTensor {
 				expected.Layer, expected.Tensor = e.Files[0].Layers[segment.Tensor], s.Tensors[segment.Tensor].Name
 			}

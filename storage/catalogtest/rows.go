@@ -166,18 +166,20 @@ var rowTests = []test{
 		e := r.fillRows(newWork("m", small("/t", "template", ingest.Template)))
 		segment := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
 		right := r.payload(segment)
-		to := address(segment.Digest, segment.Bytes)
+		to := encodedAddress(segment.Digest, segment.Bytes)
 		to.Modified = to.Modified.Truncate(time.Second) // the precision of blobs, which each column type keeps
 		must(t, r.Relocate(t.Context(), r.lease, segment, to))
 		moved := list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0]
 		want(t, "in the row", moved.InRow, false)
 		want(t, "address", moved.Address, to)
+		want(t, "saved", r.saves(e.ID) > 0, true)
 		wantIs(t, r.ReadPayload(t.Context(), moved, make([]byte, segment.Bytes)), ingest.ErrNoPayload)
 		needed, err := r.Referenced(t.Context(), []ingest.Digest{segment.Digest})
 		must(t, err)
 		want(t, "needed", strings.Join(needed[segment.Digest], "|"), moved.Address.Name)
 		must(t, r.ReplacePayload(t.Context(), r.lease, moved, right))
 		want(t, "in the row", list(t, r.Segments(t.Context(), e.Files[0].ID, 0))[0].InRow, true)
+		want(t, "saved", r.saves(e.ID), 0)
 		r.check()
 	}},
 	{name: "a deleted segment is not found", run: func(t *testing.T, db Database) {

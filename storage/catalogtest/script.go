@@ -163,7 +163,9 @@ func (s *scripted) move() error {
 		if err != nil {
 			return err
 		}
-		if err := s.Relocate(s.Context(), s.lease, segment, ingest.Address{URI: "moved"}); err != nil {
+		to := encodedAddress(segment.Digest, segment.Bytes)
+		to.URI, to.Name = "moved", ""
+		if err := s.Relocate(s.Context(), s.lease, segment, to); err != nil {
 			return err
 		}
 	}

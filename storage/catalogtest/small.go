@@ -159,7 +159,7 @@ var smallTests = []test{
 	{name: "migrations leave it", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		s := r.smallOf(r.takeSmall(newWork("m", small("/m", "m", ingest.Weights))))[0]
-		move := ingest.Move{Segment: s, Address: address(s.Digest, s.Bytes)}
+		move := ingest.Move{Segment: s, Address: segmentAddress(s.Digest, s.Bytes)}
 		moved, err := r.AddAddresses(t.Context(), r.lease, []ingest.Move{move})
 		must(t, err)
 		want(t, "moved", moved[0], false)

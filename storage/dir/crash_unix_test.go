@@ -153,10 +153,10 @@ func reportedPayloads(t *testing.T, root string) map[int]bool {
 func TestPipeForAPayload(t *testing.T) {
 	s := open(t, t.TempDir())
 	digest, address := put(t, s, nil)
-	if err := os.Remove(s.payload(digest)); err != nil {
+	if err := os.Remove(s.payload(raw(digest))); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(s.payload(digest), 0o600); err != nil {
+	if err := syscall.Mkfifo(s.payload(raw(digest)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := get(t, s, digest, address); err == nil || errors.Is(err, ingest.ErrNoPayload) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // Delete hides the objects, calls confirm, and deletes them or puts them back; see ingest.Store.
@@ -59,7 +60,7 @@ func (s *Store) Delete(
 		if d.at[i] == "" {
 			continue
 		}
-		if err := s.try(rest, func() error { return finish(d.at[i], object) }); err != nil {
+		if err := s.try(rest, func() error { return finish(d.at[i]) }); err != nil {
 			failed[i] = fmt.Errorf("remove %s: %w", ingest.Printable(object.Name), err)
 		}
 	}
@@ -94,7 +95,7 @@ func (d *deletion) hide(i int, object ingest.Object) error {
 	if err := d.makeTrash(); err != nil {
 		return err
 	}
-	hidden := filepath.Join(d.folder(trash), d.token, object.Digest.String())
+	hidden := filepath.Join(d.folder(trash), d.token, filepath.Base(path))
 	if err := d.do("hide", hidden, func() error { return rename(path, hidden) }); err != nil {
 		if _, err := os.Lstat(filepath.Dir(hidden)); err != nil {
 			return fmt.Errorf("another gc removed the folder: %w", err)
@@ -104,7 +105,7 @@ func (d *deletion) hide(i int, object ingest.Object) error {
 	d.at[i] = hidden
 	if err := unchanged(hidden, object); err != nil { // modified between the check and the rename
 		d.at[i] = ""
-		return errors.Join(err, d.putBack(hidden, object))
+		return errors.Join(err, d.putBack(hidden))
 	}
 	return nil
 }
@@ -143,23 +144,24 @@ func (d *deletion) makeTrash() (err error) {
 }
 
 // remove deletes a hidden payload or a temporary file.
-func (d *deletion) remove(path string, _ ingest.Object) error {
+func (d *deletion) remove(path string) error {
 	return ignoreMissing(d.do("remove", path, func() error { return os.Remove(path) }))
 }
 
 // putBack puts a hidden payload back in place. If the name is taken, the payload in place stays
 // unless it is damaged and the hidden one is intact. Replace may repair the one in place at any
 // time: an intact payload may overwrite it, a damaged one may not.
-func (d *deletion) putBack(path string, object ingest.Object) error {
-	if object.Digest.IsZero() {
+func (d *deletion) putBack(path string) error {
+	p, ok := storage.ParsePayload(filepath.Base(path))
+	if !ok { // a temporary file
 		return nil
 	}
-	final := d.payload(object.Digest)
+	final := d.payload(p)
 	err := d.link(path, final)
 	if errors.Is(err, fs.ErrExist) {
 		var keep, better bool
-		if keep, err = isIntact(final, object.Digest); err == nil && !keep {
-			better, err = isIntact(path, object.Digest)
+		if keep, err = isIntact(final, p.Content); err == nil && !keep {
+			better, err = isIntact(path, p.Content)
 		}
 		switch {
 		case err != nil:
@@ -169,7 +171,7 @@ func (d *deletion) putBack(path string, object ingest.Object) error {
 				err = d.syncFolder(filepath.Dir(final))
 			}
 		default:
-			err = d.remove(path, object)
+			err = d.remove(path)
 		}
 	}
 	return ignoreMissing(err)

@@ -1,10 +1,13 @@
 // Package dir stores payloads in a local folder, one file each:
 //
 //	<root>/owner                               the identity of the store's catalogue
-//	<root>/sha256/ab/<64 hexadecimal digits>   payloads, by the first byte of their digest
+//	<root>/sha256/ab/<digest>                  payloads, by the first byte of their digest
+//	<root>/sha256/ab/<digest>-<digest>         encoded payloads
 //	<root>/tmp/<process>-<random>              payloads being written
-//	<root>/trash/<process>-<random>/<digest>   payloads that a Delete has hidden
+//	<root>/trash/<process>-<random>/<name>     payloads that a Delete has hidden
 //	<root>/catalogs/<identity>                 in stores of earlier versions: a catalogue that used it
+//
+// The name of an encoded payload has the digest of the original bytes, and then that of the file.
 //
 // A payload is written under a temporary name, synced, and renamed to its digest; then its folder
 // is synced. So a file named by a digest is whole and durable, and a crash leaves at most a
@@ -74,44 +77,65 @@ func (s *Store) try(ctx context.Context, op func() error) error {
 
 // Put stores payload; see ingest.Store.
 func (s *Store) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
-	return s.store(ctx, key.Digest, payload, func() error {
-		if err := s.prepare(); err != nil {
+	bytes := int64(len(payload))
+	return s.store(ctx, key.Digest, key.Encoding, bytes, func(p storage.Payload) error {
+		if found, err := s.find(p, bytes); found || err != nil {
 			return err
 		}
-		if s.holds(key.Digest, int64(len(payload))) || s.takeBack(key.Digest, int64(len(payload))) {
-			// The process that wrote it may have been killed before the name was durable.
-			return s.syncFolder(s.fanOut(key.Digest))
-		}
-		return s.write(key.Digest, payload, false)
+		return s.write(p, payload, false)
 	})
+}
+
+// Reuse looks for the payload like Put; see ingest.Store.
+func (s *Store) Reuse(
+	ctx context.Context,
+	digest ingest.Digest,
+	address ingest.Address,
+) (now ingest.Address, present bool, err error) {
+	if !gives(storage.PayloadOf(digest, address.Encoding), address) {
+		return ingest.Address{}, false, ctx.Err()
+	}
+	now, err = s.store(ctx, digest, address.Encoding, address.Bytes, func(p storage.Payload) (err error) {
+		present, err = s.find(p, address.Bytes)
+		return err
+	})
+	if err != nil || !present {
+		return ingest.Address{}, false, err
+	}
+	return now, true, nil
 }
 
 // Replace stores payload even if a file has its name; see ingest.Store.
 func (s *Store) Replace(
 	ctx context.Context,
 	digest ingest.Digest,
-	_ ingest.Address,
+	address ingest.Address,
 	payload []byte,
 ) (ingest.Address, error) {
-	return s.store(ctx, digest, payload, func() error {
-		if err := s.prepare(); err != nil {
-			return err
-		}
-		return s.write(digest, payload, true)
+	return s.store(ctx, digest, address.Encoding, int64(len(payload)), func(p storage.Payload) error {
+		return s.write(p, payload, true)
 	})
 }
 
-// store runs op for a payload. If a folder has disappeared, it does not retry, because a store that
-// disappears during a run must be noticed. The next call makes the folders again.
+// store prepares the folders, runs op, and returns the address of the payload. If a folder has
+// disappeared, it does not retry, because a store that disappears during a run must be noticed. The
+// next call makes the folders again.
 func (s *Store) store(
 	ctx context.Context,
 	digest ingest.Digest,
-	payload []byte,
-	op func() error,
+	encoding ingest.Encoding,
+	bytes int64,
+	op func(storage.Payload) error,
 ) (ingest.Address, error) {
-	err := s.try(ctx, op)
+	p := storage.PayloadOf(digest, encoding)
+	err := s.try(ctx, func() error {
+		if err := s.prepare(); err != nil {
+			return err
+		}
+		return op(p)
+	})
 	if err == nil {
-		return address(digest, len(payload)), nil
+		return ingest.Address{URI: uri(p), Bytes: bytes, Encoding: encoding}, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		s.preparing.Lock()
@@ -121,10 +145,19 @@ func (s *Store) store(
 	return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
 }
 
+// find reports whether the payload is in place with this size, durably. It takes a hidden one back.
+func (s *Store) find(p storage.Payload, bytes int64) (bool, error) {
+	if !s.holds(p, bytes) && !s.takeBack(p, bytes) {
+		return false, nil
+	}
+	// The process that wrote it may have been killed before the name was durable.
+	return true, s.syncFolder(s.fanOut(p))
+}
+
 // holds reports whether the payload's file exists and has this size. A file of another size is
 // damaged, and a link is not the store's: both are overwritten.
-func (s *Store) holds(digest ingest.Digest, bytes int64) bool {
-	return isFile(s.payload(digest), bytes)
+func (s *Store) holds(p storage.Payload, bytes int64) bool {
+	return isFile(s.payload(p), bytes)
 }
 
 func isFile(path string, bytes int64) bool {

@@ -2,6 +2,7 @@ package dir
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -39,6 +41,9 @@ func put(t testing.TB, s *Store, p []byte) (ingest.Digest, ingest.Address) {
 	return digest, address
 }
 
+// raw returns the payload of digest that is not encoded.
+func raw(digest ingest.Digest) storage.Payload { return storage.PayloadOf(digest, ingest.Encoding{}) }
+
 func get(t testing.TB, s *Store, digest ingest.Digest, address ingest.Address) ([]byte, error) {
 	into := make([]byte, address.Bytes)
 	return into, s.Get(t.Context(), digest, address, 0, into)
@@ -50,8 +55,8 @@ type damaging struct {
 	t *testing.T
 }
 
-func (d damaging) DamageAt(digest ingest.Digest, _ ingest.Address, p []byte) {
-	if err := os.WriteFile(d.payload(digest), p, 0o600); err != nil {
+func (d damaging) DamageAt(digest ingest.Digest, address ingest.Address, p []byte) {
+	if err := os.WriteFile(d.payload(storage.PayloadOf(digest, address.Encoding)), p, 0o600); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -99,6 +104,42 @@ func TestLayout(t *testing.T) {
 	}
 	if _, err := get(t, open(t, moved), digest, address); err != nil {
 		t.Errorf("after the folder was moved: %v", err)
+	}
+}
+
+// putEncoded puts p as the encoded bytes of digest.
+func putEncoded(t *testing.T, s *Store, digest ingest.Digest, p []byte) (storage.Payload, ingest.Address) {
+	t.Helper()
+	encoding := ingest.Encoding{Codec: "x", Stored: ingest.Sum(p)}
+	address, err := s.Put(t.Context(), ingest.Key{Digest: digest, Encoding: encoding}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return storage.PayloadOf(digest, encoding), address
+}
+
+func TestLayoutOfEncodedPayloads(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root)
+	digest, p := ingest.Sum([]byte("original")), []byte("encoded")
+	_, address := putEncoded(t, s, digest, p)
+	name := "sha256/" + digest.String()[:2] + "/" + digest.String() + "-" + ingest.Sum(p).String()
+	if want := (ingest.Address{URI: "dir:" + name, Bytes: 7,
+		Encoding: ingest.Encoding{Codec: "x", Stored: ingest.Sum(p)}}); address != want {
+		t.Errorf("address %+v, want %+v", address, want)
+	}
+	if got, err := os.ReadFile(filepath.Join(root, name)); err != nil || !bytes.Equal(got, p) {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+	hidden := func(context.Context) error {
+		trashed, err := filepath.Glob(filepath.Join(root, "trash", "*", filepath.Base(name)))
+		if err != nil || len(trashed) != 1 {
+			t.Errorf("in the trash are %q, %v", trashed, err)
+		}
+		return nil
+	}
+	if failed, err := s.Delete(t.Context(), listed(t, s), hidden); err != nil || failed[0] != nil {
+		t.Errorf("Delete: %v, %v", failed, err)
 	}
 }
 
@@ -151,7 +192,7 @@ func TestWrongSizeIsOverwritten(t *testing.T) {
 			s := open(t, t.TempDir())
 			p := payload(100_000)
 			digest, address := put(t, s, p)
-			if err := os.Truncate(s.payload(digest), size); err != nil {
+			if err := os.Truncate(s.payload(raw(digest)), size); err != nil {
 				t.Fatal(err)
 			}
 			_, err := get(t, s, digest, address)
@@ -171,7 +212,7 @@ func TestReplaceOverwritesTheSameSize(t *testing.T) {
 	s := open(t, t.TempDir())
 	p := payload(100_000)
 	digest, address := put(t, s, p)
-	if err := os.WriteFile(s.payload(digest), make([]byte, len(p)), 0o600); err != nil {
+	if err := os.WriteFile(s.payload(raw(digest)), make([]byte, len(p)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, p)
@@ -204,10 +245,10 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	p := payload(5000)
 	digest, address := put(t, s, p)
 	outside := filepath.Join(t.TempDir(), "outside")
-	if err := os.Rename(s.payload(digest), outside); err != nil {
+	if err := os.Rename(s.payload(raw(digest)), outside); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(outside, s.payload(digest)); err != nil {
+	if err := os.Symlink(outside, s.payload(raw(digest))); err != nil {
 		t.Skip("no symbolic links:", err)
 	}
 	if _, err := get(t, s, digest, address); err == nil || errors.Is(err, ingest.ErrNoPayload) {
@@ -217,7 +258,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		t.Errorf("List yielded a link: %v", object)
 	}
 	put(t, s, p)
-	if info, err := os.Lstat(s.payload(digest)); err != nil || !info.Mode().IsRegular() {
+	if info, err := os.Lstat(s.payload(raw(digest))); err != nil || !info.Mode().IsRegular() {
 		t.Errorf("Put left the link in place: %v, %v", info, err)
 	}
 	if got, _ := os.ReadFile(outside); !bytes.Equal(got, p) {
@@ -231,10 +272,10 @@ func TestLinkedFanOutIsRefused(t *testing.T) {
 	digest, address := put(t, open(t, root), p)
 	s := open(t, root)
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.Rename(s.fanOut(digest), elsewhere); err != nil {
+	if err := os.Rename(s.fanOut(raw(digest)), elsewhere); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(elsewhere, s.fanOut(digest)); err != nil {
+	if err := os.Symlink(elsewhere, s.fanOut(raw(digest))); err != nil {
 		t.Skip("no symbolic links:", err)
 	}
 	if _, err := get(t, s, digest, address); err == nil {
@@ -246,11 +287,11 @@ func TestLinkedFanOutIsRefused(t *testing.T) {
 	for object := range s.List(t.Context()) {
 		t.Errorf("List went through a linked folder: %v", object)
 	}
-	info, err := os.Stat(s.payload(digest))
+	info, err := os.Stat(s.payload(raw(digest)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	through := ingest.Object{Digest: digest, Name: payloadName(digest), Bytes: info.Size(), Modified: info.ModTime()}
+	through := ingest.Object{Digest: digest, Name: raw(digest).Name(), Bytes: info.Size(), Modified: info.ModTime()}
 	if failed := remove(t, s, through); failed == nil {
 		t.Error("Delete went through a linked folder")
 	}
@@ -287,7 +328,7 @@ func BenchmarkPut(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.StopTimer()
-				_ = os.Remove(s.payload(digest))
+				_ = os.Remove(s.payload(raw(digest)))
 				b.StartTimer()
 			}
 		})

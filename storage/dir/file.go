@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // copyBytes is the size of the buffer for copying a file.
@@ -21,47 +21,33 @@ const copyBytes = 1 << 20
 // the file's name. It reads an existing payload, and replaces it if it is damaged.
 func (s *Store) PutFile(ctx context.Context, _ string, digest ingest.Digest, file io.ReaderAt,
 	size int64) (ingest.Address, error) {
-	err := s.try(ctx, func() error {
-		if err := s.prepare(); err != nil {
-			return err
-		}
-		if s.holds(digest, size) || s.takeBack(digest, size) {
-			if right, err := s.isRight(ctx, digest, size); err != nil || right {
-				return errors.Join(err, s.syncFolder(s.fanOut(digest)))
+	return s.store(ctx, digest, ingest.Encoding{}, size, func(p storage.Payload) error {
+		if s.holds(p, size) || s.takeBack(p, size) {
+			if right, err := s.isRight(ctx, p, size); err != nil || right {
+				return errors.Join(err, s.syncFolder(s.fanOut(p)))
 			}
 		}
-		return s.writeFile(ctx, digest, io.NewSectionReader(file, 0, size), size)
+		return s.writeFile(ctx, p, io.NewSectionReader(file, 0, size), size)
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		s.preparing.Lock()
-		s.prepared = false
-		s.preparing.Unlock()
-	}
-	if err != nil {
-		return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
-	}
-	a := address(digest, 0)
-	a.Bytes = size
-	return a, nil
 }
 
-// isRight reads the payload of digest and compares its SHA-256.
-func (s *Store) isRight(ctx context.Context, digest ingest.Digest, size int64) (bool, error) {
-	f, err := s.open(digest)
+// isRight reads the payload and compares its SHA-256.
+func (s *Store) isRight(ctx context.Context, p storage.Payload, size int64) (bool, error) {
+	f, err := s.open(p)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
 	h := sha256.New()
 	n, err := copyTo(ctx, h, f)
-	return n == size && ingest.Digest(h.Sum(nil)) == digest, err
+	return n == size && ingest.Digest(h.Sum(nil)) == p.Content, err
 }
 
 // writeFile writes a file under a temporary name, checks its digest, and renames it.
-func (s *Store) writeFile(ctx context.Context, digest ingest.Digest, file io.Reader, size int64) error {
+func (s *Store) writeFile(ctx context.Context, p storage.Payload, file io.Reader, size int64) error {
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
-	final := s.payload(digest)
-	err := s.copyTemporary(ctx, temporary, digest, file, size)
+	final := s.payload(p)
+	err := s.copyTemporary(ctx, temporary, p.Content, file, size)
 	if err == nil {
 		err = s.do("rename", final, func() error { return rename(temporary, final) })
 	}

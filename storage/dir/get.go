@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/storage"
 )
 
-// Get reads a part of the payload of digest; see ingest.Store.
+// Get reads a part of a payload; see ingest.Store.
 func (s *Store) Get(
 	ctx context.Context,
 	digest ingest.Digest,
@@ -20,8 +20,9 @@ func (s *Store) Get(
 	offset int64,
 	into []byte,
 ) error {
-	return s.look(ctx, digest, func() error {
-		f, err := s.open(digest)
+	p := storage.PayloadOf(digest, address.Encoding)
+	return s.look(ctx, p, func() error {
+		f, err := s.open(p)
 		if err != nil {
 			return err
 		}
@@ -32,8 +33,9 @@ func (s *Store) Get(
 
 // Stat compares the size of the payload's file; see ingest.Store. It never attests the content.
 func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.Address) (attested bool, err error) {
-	return false, s.look(ctx, digest, func() error {
-		f, err := s.open(digest)
+	p := storage.PayloadOf(digest, address.Encoding)
+	return false, s.look(ctx, p, func() error {
+		f, err := s.open(p)
 		if err != nil {
 			return err
 		}
@@ -44,12 +46,13 @@ func (s *Store) Stat(ctx context.Context, digest ingest.Digest, address ingest.A
 
 // Holds reports whether the payload exists under the address's URI; see ingest.Store. The URI does not
 // name the folder.
-func (s *Store) Holds(ctx context.Context, digest ingest.Digest, at ingest.Address) (bool, error) {
-	if at.URI != address(digest, 0).URI || at.Name != "" { // gc would not find the row by another name
+func (s *Store) Holds(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
+	p := storage.PayloadOf(digest, address.Encoding)
+	if !gives(p, address) {
 		return false, nil
 	}
-	err := s.look(ctx, digest, func() error {
-		f, err := s.open(digest)
+	err := s.look(ctx, p, func() error {
+		f, err := s.open(p)
 		if err != nil {
 			return err
 		}
@@ -61,32 +64,37 @@ func (s *Store) Holds(ctx context.Context, digest ingest.Digest, at ingest.Addre
 	return err == nil, err
 }
 
-func (s *Store) look(ctx context.Context, digest ingest.Digest, op func() error) error {
+// gives reports whether address is that of p in this store. With a name, gc would not find the row.
+func gives(p storage.Payload, address ingest.Address) bool {
+	return address.URI == uri(p) && address.Name == ""
+}
+
+func (s *Store) look(ctx context.Context, p storage.Payload, op func() error) error {
 	err := s.try(ctx, op)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read %s: %w", s.payload(digest), ingest.ErrNoPayload)
+		return fmt.Errorf("read %s: %w", s.payload(p), ingest.ErrNoPayload)
 	}
 	if err != nil {
-		return fmt.Errorf("read payload %s: %w", digest.Short(), err)
+		return fmt.Errorf("read payload %s: %w", p.Digest.Short(), err)
 	}
 	return nil
 }
 
-// open opens the payload of digest, in place or hidden.
-func (s *Store) open(digest ingest.Digest) (*os.File, error) {
-	if err := s.realFolders(digest); err != nil {
+// open opens the payload, in place or hidden.
+func (s *Store) open(p storage.Payload) (*os.File, error) {
+	if err := s.realFolders(p); err != nil {
 		return nil, err
 	}
-	f, err := openFile(s.payload(digest))
+	f, err := openFile(s.payload(p))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	for _, path := range s.hidden(digest) {
+	for _, path := range s.hidden(p) {
 		if f, err := openFile(path); !errors.Is(err, fs.ErrNotExist) {
 			return f, err
 		}
 	}
-	return openFile(s.payload(digest)) // it may have been put back
+	return openFile(s.payload(p)) // it may have been put back
 }
 
 func openFile(path string) (*os.File, error) {
@@ -124,9 +132,9 @@ func read(f *os.File, bytes, offset int64, into []byte) error {
 }
 
 // realFolders returns an error if a folder on the path to the payload is a link.
-func (s *Store) realFolders(digest ingest.Digest) error {
+func (s *Store) realFolders(p storage.Payload) error {
 	if err := realFolder(s.folder(payloads)); err != nil {
 		return err
 	}
-	return realFolder(s.fanOut(digest))
+	return realFolder(s.fanOut(p))
 }

@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // listChunk is how many names of a folder are read at a time.
@@ -27,13 +29,8 @@ func (s *Store) List(ctx context.Context) iter.Seq2[ingest.Object, error] {
 		}
 		for _, folder := range s.trashFolders() {
 			more := s.listFolder(ctx, folder, yield, func(name string) (ingest.Object, bool) {
-				var digest ingest.Digest
-				err := digest.UnmarshalText([]byte(name))
-				return ingest.Object{
-					Digest: digest,
-					Name:   hiddenName(filepath.Base(folder), digest),
-					Hidden: true,
-				}, err == nil
+				p, ok := storage.ParsePayload(name)
+				return ingest.Object{Digest: p.Digest, Name: hiddenName(filepath.Base(folder), p), Hidden: true}, ok
 			})
 			if !more {
 				return
@@ -51,8 +48,8 @@ func (s *Store) listPayloads(ctx context.Context, yield func(ingest.Object, erro
 		fanOut := fmt.Sprintf("%02x", i)
 		path := filepath.Join(s.folder(payloads), fanOut)
 		more := s.listFolder(ctx, path, yield, func(name string) (ingest.Object, bool) {
-			digest, ok := payloadDigest(fanOut, name)
-			return ingest.Object{Digest: digest, Name: payloads + "/" + fanOut + "/" + name}, ok
+			p, ok := storage.ParsePayload(name)
+			return ingest.Object{Digest: p.Digest, Name: p.Name()}, ok && s.fanOut(p) == path
 		})
 		if !more {
 			return false
@@ -120,18 +117,23 @@ func (s *Store) objectPath(object ingest.Object) (string, error) {
 	if name, ok := strings.CutPrefix(object.Name, temporaries+"/"); ok && object.Digest.IsZero() && isTemporary(name) {
 		return filepath.Join(s.folder(temporaries), name), nil
 	}
-	if !object.Hidden && object.Name == payloadName(object.Digest) {
-		return s.payload(object.Digest), nil
-	}
-	token, ok := strings.CutSuffix(strings.TrimPrefix(object.Name, trash+"/"), "/"+object.Digest.String())
-	if ok && object.Hidden && object.Name == hiddenName(token, object.Digest) && isTemporary(token) {
-		return filepath.Join(s.folder(trash), token, object.Digest.String()), nil
+	folder, name := path.Split(object.Name)
+	token := path.Base(folder)
+	p, ok := storage.ParsePayload(name)
+	switch {
+	case !ok || p.Digest != object.Digest:
+	case !object.Hidden && object.Name == p.Name():
+		return s.payload(p), nil
+	case object.Hidden && object.Name == hiddenName(token, p) && isTemporary(token):
+		return filepath.Join(s.folder(trash), token, name), nil
 	}
 	return "", errors.New("not a name of this store")
 }
 
 // hiddenName is the store's name for a payload that the Delete with this token has hidden.
-func hiddenName(token string, d ingest.Digest) string { return trash + "/" + token + "/" + d.String() }
+func hiddenName(token string, p storage.Payload) string {
+	return trash + "/" + token + "/" + p.String()
+}
 
 // foldersAreReal reports whether none of the paths is a link or another kind of file. A path that
 // does not exist or cannot be read is left to the caller, who opens it.

@@ -23,10 +23,13 @@ func TestListYieldsOnlyOurFiles(t *testing.T) {
 		}
 	}
 	write("tmp/17-0123456789abcdef") // left by an interrupted write
-	other := []string{
+	other := ingest.Sum(nil).String()
+	ignored := []string{
 		"tmp/README", "tmp/17-0123456789ABCDEF", "tmp/-0123456789abcdef", "tmp/17-0123456789abcdef.bak",
 		"note.txt", "sha256/note.txt", "sha256/" + hex, "sha256/00/" + hex, "sha256/00/short",
 		"sha256/" + hex[:2] + "/" + hex + ".bak", "sha256/" + hex[:2] + "/.DS_Store",
+		"sha256/" + hex[:2] + "/" + hex + "-", "sha256/" + hex[:2] + "/" + hex + "-" + hex[1:],
+		"sha256/" + hex[:2] + "/" + hex + "-" + hex, "sha256/" + hex[:2] + "/" + hex + "-" + strings.ToUpper(other),
 		"catalogs/other", "owner", "trash/note.txt", "trash/17-0123456789abcdef/note.txt",
 	}
 	for _, folder := range []string{"catalogs", "trash/17-0123456789abcdef"} {
@@ -34,7 +37,7 @@ func TestListYieldsOnlyOurFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range other {
+	for _, name := range ignored {
 		if name != "sha256/00/"+hex || hex[:2] != "00" {
 			write(name)
 		}
@@ -49,7 +52,7 @@ func TestListYieldsOnlyOurFiles(t *testing.T) {
 	if len(found) != 2 {
 		t.Errorf("found %v", found)
 	}
-	if object := found[payloadName(digest)]; object.Digest != digest || object.Bytes != 7 ||
+	if object := found[raw(digest).Name()]; object.Digest != digest || object.Bytes != 7 ||
 		time.Since(object.Modified) > time.Hour {
 		t.Errorf("payload: %+v", object)
 	}
@@ -61,7 +64,7 @@ func TestListYieldsOnlyOurFiles(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, name := range other {
+	for _, name := range ignored {
 		if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
 			t.Errorf("a file that is not ours was deleted: %v", err)
 		}
@@ -79,7 +82,7 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 	for _, object := range []ingest.Object{
 		{}, {Name: "."}, {Name: "tmp"}, {Name: "tmp/"}, {Name: "tmp/.."}, {Name: "sha256"},
 		{Name: "tmp/../../17-0123456789abcdef"}, {Name: "../17-0123456789abcdef"}, {Name: outside},
-		{Name: "tmp/../" + payloadName(digest)}, {Name: payloadName(digest)},
+		{Name: "tmp/../" + raw(digest).Name()}, {Name: raw(digest).Name()},
 		{Digest: digest, Name: "tmp/17-0123456789abcdef"}, {Digest: digest, Name: "catalogs/c"}, {Digest: digest},
 	} {
 		if err := remove(t, s, object); err == nil {
@@ -89,7 +92,7 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 	if _, err := os.Lstat(outside); err != nil {
 		t.Error(err)
 	}
-	if !s.holds(digest, 7) {
+	if !s.holds(raw(digest), 7) {
 		t.Error("the payload is gone")
 	}
 }

@@ -117,7 +117,8 @@ func TestWithoutLinks(t *testing.T) {
 		if failed[0] != nil || err != nil && err != refused {
 			t.Errorf("%s: %v, %v", name, failed, err)
 		}
-		if _, err := get(t, s, digest, address); err != nil || !s.holds(digest, 5000) || len(s.trashFolders()) != 0 {
+		_, err = get(t, s, digest, address)
+		if err != nil || !s.holds(raw(digest), 5000) || len(s.trashFolders()) != 0 {
 			t.Errorf("%s: %v, left %q", name, err, s.trashFolders())
 		}
 	}
@@ -140,20 +141,23 @@ func TestPutBackIfNameIsTaken(t *testing.T) {
 	for name, written := range map[string][]byte{"intact": p, "damaged": make([]byte, len(p)), "short": p[:10]} {
 		s := open(t, t.TempDir())
 		digest, address := put(t, s, p)
+		original := ingest.Sum([]byte("original"))
+		encoded, encodedAddress := putEncoded(t, s, original, p)
 		refused := errors.New("refused")
 		failed, err := s.Delete(t.Context(), listed(t, s), func(context.Context) error {
-			if err := os.WriteFile(s.payload(digest), written, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return refused
+			return errors.Join(os.WriteFile(s.payload(raw(digest)), written, 0o600),
+				os.WriteFile(s.payload(encoded), written, 0o600), refused)
 		})
-		if err != refused || failed[0] != nil {
+		if !errors.Is(err, refused) || errors.Join(failed...) != nil {
 			t.Errorf("%s: %v, %v", name, failed, err)
 		}
 		if got, err := get(t, s, digest, address); err != nil || ingest.Sum(got) != digest {
 			t.Errorf("%s: the payload is damaged, %v", name, err)
 		}
-		if left := listed(t, s); len(left) != 1 || left[0].Hidden {
+		if got, err := get(t, s, original, encodedAddress); err != nil || ingest.Sum(got) != digest {
+			t.Errorf("%s: the encoded payload is damaged, %v", name, err)
+		}
+		if left := listed(t, s); len(left) != 2 || left[0].Hidden || left[1].Hidden {
 			t.Errorf("%s: left are %+v", name, left)
 		}
 	}
@@ -167,8 +171,8 @@ func TestPutBackDamaged(t *testing.T) {
 	inPlace := make([]byte, 5000)
 	refused := errors.New("refused")
 	failed, err := s.Delete(t.Context(), listed(t, s), func(context.Context) error {
-		return errors.Join(os.WriteFile(s.hidden(digest)[0], payload(5000)[1:], 0o600),
-			os.WriteFile(s.payload(digest), inPlace, 0o600), refused)
+		return errors.Join(os.WriteFile(s.hidden(raw(digest))[0], payload(5000)[1:], 0o600),
+			os.WriteFile(s.payload(raw(digest)), inPlace, 0o600), refused)
 	})
 	if !errors.Is(err, refused) || failed[0] != nil {
 		t.Errorf("%v, %v", failed, err)
@@ -186,8 +190,8 @@ func TestModifiedWhileHidden(t *testing.T) {
 	objects := listed(t, s)
 	s.hook = func(step, _ string, done bool) error {
 		if step == "hide" && !done {
-			return errors.Join(os.Remove(s.payload(digest)), os.WriteFile(s.payload(digest), p, 0o600),
-				os.Chtimes(s.payload(digest), time.Time{}, objects[0].Modified.Add(time.Second)))
+			return errors.Join(os.Remove(s.payload(raw(digest))), os.WriteFile(s.payload(raw(digest)), p, 0o600),
+				os.Chtimes(s.payload(raw(digest)), time.Time{}, objects[0].Modified.Add(time.Second)))
 		}
 		return nil
 	}

@@ -46,7 +46,7 @@ func TestOrderOfSteps(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "new")
 	s, steps := record(t, root)
 	p := payload(100_000)
-	digest, _ := put(t, s, p)
+	digest, address := put(t, s, p)
 	fanOut := "sha256/" + digest.String()[:2]
 	write := []string{
 		"create tmp/*",
@@ -72,6 +72,13 @@ func TestOrderOfSteps(t *testing.T) {
 		t.Errorf("Put of a present payload: %q, want only its name synced: %q", *steps, want)
 	}
 	*steps = nil
+	if _, present, err := s.Reuse(t.Context(), digest, address); !present || err != nil {
+		t.Fatal(present, err)
+	}
+	if want := []string{"syncdir " + fanOut}; !slices.Equal(*steps, want) {
+		t.Errorf("Reuse of a present payload: %q, want only its name synced: %q", *steps, want)
+	}
+	*steps = nil
 	if _, err := s.Replace(t.Context(), digest, ingest.Address{}, p); err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +98,43 @@ func TestOrderOfSteps(t *testing.T) {
 // A new process syncs folders that a killed process may not have synced.
 func TestFoldersOfKilledProcessAreSynced(t *testing.T) {
 	root := t.TempDir()
-	put(t, open(t, root), payload(1))
-	s, steps := record(t, root)
-	put(t, s, payload(2))
-	for _, want := range []string{"mkdirall .", "syncdir .", "syncdir sha256"} {
-		if !slices.Contains(*steps, want) {
-			t.Errorf("%q is not among the first steps of a new process", want)
+	digest, address := put(t, open(t, root), payload(1))
+	for verb, call := range map[string]func(s *Store){
+		"Put": func(s *Store) { put(t, s, payload(2)) },
+		"Reuse": func(s *Store) {
+			if _, present, err := s.Reuse(t.Context(), digest, address); !present || err != nil {
+				t.Error(present, err)
+			}
+		},
+	} {
+		s, steps := record(t, root)
+		call(s)
+		for _, want := range []string{"mkdirall .", "syncdir .", "syncdir sha256"} {
+			if !slices.Contains(*steps, want) {
+				t.Errorf("%q is not among the first steps of a new process that calls %s", want, verb)
+			}
+		}
+	}
+}
+
+// A payload whose name may not be durable is not reused.
+func TestReuseFaults(t *testing.T) {
+	fault := errors.New("fault")
+	for _, step := range []string{"mkdirall", "mkdir", "syncdir"} {
+		for _, done := range []bool{false, true} {
+			root := t.TempDir()
+			digest, address := put(t, open(t, root), payload(5000))
+			s := open(t, root)
+			s.hook = func(at, path string, d bool) error {
+				if at == step && d == done {
+					return fault
+				}
+				return nil
+			}
+			if now, present, err := s.Reuse(t.Context(), digest, address); !errors.Is(err, fault) || present ||
+				now != (ingest.Address{}) {
+				t.Errorf("%s fails, done=%v: %+v, %v, %v", step, done, now, present, err)
+			}
 		}
 	}
 }
@@ -149,7 +187,7 @@ func onlyWhole(t *testing.T, s *Store, digest ingest.Digest, p []byte, mayLeave 
 		case object.Digest.IsZero() && !mayLeave:
 			t.Errorf("temporary file %s", object.Name)
 		case object.Digest == digest:
-			if got, err := os.ReadFile(s.payload(digest)); err != nil || !bytes.Equal(got, p) {
+			if got, err := os.ReadFile(s.payload(raw(digest))); err != nil || !bytes.Equal(got, p) {
 				t.Errorf("a partial payload: %d of %d bytes, %v", len(got), len(p), err)
 			}
 		}

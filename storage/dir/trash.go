@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // trashFolders returns the folders with hidden payloads. Usually there is none.
@@ -24,24 +24,24 @@ func (s *Store) trashFolders() []string {
 	return folders
 }
 
-// hidden returns the paths where the payload of digest may be hidden.
-func (s *Store) hidden(digest ingest.Digest) []string {
+// hidden returns the paths where the payload may be hidden.
+func (s *Store) hidden(p storage.Payload) []string {
 	folders := s.trashFolders()
 	for i := range folders {
-		folders[i] = filepath.Join(folders[i], digest.String())
+		folders[i] = filepath.Join(folders[i], p.String())
 	}
 	return folders
 }
 
 // takeBack moves a hidden payload back in place. It reports whether a payload of this size is in
 // place then.
-func (s *Store) takeBack(digest ingest.Digest, bytes int64) bool {
-	for _, path := range s.hidden(digest) {
+func (s *Store) takeBack(p storage.Payload, bytes int64) bool {
+	for _, path := range s.hidden(p) {
 		if !isFile(path, bytes) {
 			continue
 		}
-		if err := s.link(path, s.payload(digest)); err == nil || errors.Is(err, fs.ErrExist) {
-			return s.holds(digest, bytes)
+		if err := s.link(path, s.payload(p)); err == nil || errors.Is(err, fs.ErrExist) {
+			return s.holds(p, bytes)
 		}
 	}
 	return false

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/durable"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // do makes one change of the folder, and calls the hook before and after.
@@ -25,13 +25,13 @@ func (s *Store) do(step, path string, act func() error) error {
 	return s.hook(step, path, true)
 }
 
-// write stores payload under its digest. The bytes are durable before they have the name, and the
-// name is durable before write returns. A power failure after the rename may restore the temporary
-// name beside the new one; gc deletes it. Without replace, a payload that another writer has stored
-// is enough: Windows does not rename over a file that a reader has open.
-func (s *Store) write(digest ingest.Digest, payload []byte, replace bool) error {
+// write stores payload under the name of p. The bytes are durable before they have the name, and
+// the name is durable before write returns. A power failure after the rename may restore the
+// temporary name beside the new one; gc deletes it. Without replace, a payload that another writer
+// has stored is enough: Windows does not rename over a file that a reader has open.
+func (s *Store) write(p storage.Payload, payload []byte, replace bool) error {
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
-	final := s.payload(digest)
+	final := s.payload(p)
 	err := s.writeTemporary(temporary, payload)
 	if err == nil {
 		err = s.do("rename", final, func() error { return rename(temporary, final) })
@@ -39,7 +39,7 @@ func (s *Store) write(digest ingest.Digest, payload []byte, replace bool) error 
 	if err != nil {
 		// This fails if the rename did take effect; then there is nothing to remove.
 		_ = s.do("remove", temporary, func() error { return os.Remove(temporary) })
-		if replace || !s.holds(digest, int64(len(payload))) {
+		if replace || !s.holds(p, int64(len(payload))) {
 			return err
 		}
 	}

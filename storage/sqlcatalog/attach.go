@@ -97,6 +97,9 @@ func (t *Tx) copyFile(id ingest.FileID, model ingest.ModelID) (ingest.FileID, er
 	if err == nil {
 		err = t.Exec(countCopies, made)
 	}
+	if err == nil { // the copies of rows with a payload have no address in SQLite
+		err = t.Exec(countSaved, made)
+	}
 	return ingest.FileID(made), err
 }
 

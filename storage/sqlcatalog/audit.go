@@ -47,6 +47,8 @@ var findings = []Finding{
 		filesOfModels+notRemoving+`f.RecordedBytes <> `+segmentsOf(`COALESCE(SUM(s.ByteSize), 0)`)),
 	finding("segments", "file whose count of segments differs from its rows",
 		filesOfModels+notRemoving+`f.SegmentCount <> `+segmentsOf(`{count}`)),
+	finding("saved", "file with a wrong BytesSaved",
+		filesOfModels+notRemoving+`f.BytesSaved <> `+savedIn("f.ModelFileId")),
 	finding("shares", "file whose stored and shared bytes do not add up to its recorded bytes",
 		filesOfModels+`f.BytesStored + f.BytesShared <> f.RecordedBytes`),
 	finding("whole", "incomplete file of a complete model", filesOfModels+`m.State = 'complete'

@@ -9,7 +9,8 @@ import (
 
 // checkBatch makes sure that the batch's segments are contiguous from From to To, and that each has
 // a digest, and a layer if and only if it is of a tensor. With InRows, each must carry its whole
-// payload; otherwise, at most those of up to small bytes do, and have no address.
+// payload, which is not encoded; otherwise, at most those of up to small bytes do, and have no
+// address.
 func checkBatch(batch *ingest.Batch, small int64) error {
 	at := batch.From
 	for i := range batch.Segments {
@@ -31,12 +32,47 @@ func checkBatch(batch *ingest.Batch, small int64) error {
 			return fmt.Errorf("segment at %d of file %d: payload of %d bytes of %d, want an address", at, batch.File,
 				len(s.Payload), s.Bytes)
 		}
+		err := checkEncoding(s.Address, s.Bytes)
+		if err == nil && batch.InRows && s.Address.Codec != "" {
+			err = errors.New("a payload in a row is not encoded")
+		}
+		if err != nil {
+			return fmt.Errorf("segment at %d of file %d: %w", at, batch.File, err)
+		}
 		at = s.End()
 	}
 	if at != batch.To {
 		return fmt.Errorf("batch of file %d ends at %d, its segments at %d", batch.File, batch.To, at)
 	}
 	return nil
+}
+
+// maxCodec is the length of the columns Codec.
+const maxCodec = 20
+
+// checkEncoding returns an error unless an address is that of the bytes themselves, or of a smaller
+// payload with a codec and a digest.
+func checkEncoding(a ingest.Address, bytes int64) error {
+	switch {
+	case a.Encoding == ingest.Encoding{}:
+		return nil
+	case a.Codec == "" || len(a.Codec) > maxCodec || a.Stored.IsZero():
+		return fmt.Errorf("codec %q with SHA-256 %s: want a codec of at most %d bytes, and the SHA-256 of the "+
+			"encoded payload", a.Codec, a.Stored, maxCodec)
+	case a.URI == "":
+		return fmt.Errorf("codec %q without an address", a.Codec)
+	case a.Bytes < 1 || a.Bytes >= bytes:
+		return fmt.Errorf("codec %q with %d bytes: want less than %d", a.Codec, a.Bytes, bytes)
+	}
+	return nil
+}
+
+// EncodingOf returns an encoding as its columns have it. A SHA-256 of another length is none.
+func EncodingOf(codec string, stored []byte) (e ingest.Encoding) {
+	if e.Codec = codec; codec != "" && len(stored) == len(e.Stored) {
+		e.Stored = ingest.Digest(stored)
+	}
+	return e
 }
 
 // ErrOtherContent is returned for a segment that is already recorded with other bytes.
@@ -69,7 +105,9 @@ func (f *fileProgress) accepts(batch *ingest.Batch) error {
 
 // Added is what a batch added to the tables.
 type Added struct {
-	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
+	Segments, Stored, Shared int64 // new segments, and bytes that were new or stored before
+	// Rows are those of Segments, and of segments whose row another program had deleted.
+	Rows int64
 }
 
 // of corrects n for a batch whose payloads are not shared: all its bytes are stored, even if their

@@ -64,6 +64,50 @@ func TestCheckBatch(t *testing.T) {
 	}
 }
 
+func TestCheckBatchWithEncodings(t *testing.T) {
+	encoded := ingest.Address{URI: "dir:x", Bytes: 7,
+		Encoding: ingest.Encoding{Codec: "planes", Stored: ingest.Sum(nil)}}
+	for name, test := range map[string]struct {
+		change  func(*ingest.NewSegment)
+		refused bool
+	}{
+		"in a store":      {func(s *ingest.NewSegment) { s.Payload = nil }, false},
+		"with no bytes":   {func(s *ingest.NewSegment) { s.Payload, s.Address.Bytes = nil, 0 }, true},
+		"with more bytes": {func(s *ingest.NewSegment) { s.Payload, s.Address.Bytes = nil, 8 }, true},
+		"in a row":        {func(*ingest.NewSegment) {}, true},
+		"in a row without an address": {func(s *ingest.NewSegment) {
+			s.Address = ingest.Address{Encoding: encoded.Encoding}
+		}, true},
+	} {
+		b := twoSegments()
+		b.Segments[0].Address = encoded
+		test.change(&b.Segments[0])
+		b.InRows = b.Segments[0].Payload != nil
+		if err := checkBatch(b, 12); (err != nil) != test.refused {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+// Another program may write anything.
+func TestEncodingOf(t *testing.T) {
+	stored := ingest.Sum(nil)
+	for _, test := range []struct {
+		codec  string
+		stored []byte
+		want   ingest.Encoding
+	}{
+		{"planes", stored[:], ingest.Encoding{Codec: "planes", Stored: stored}},
+		{"planes", stored[:31], ingest.Encoding{Codec: "planes"}},
+		{"planes", nil, ingest.Encoding{Codec: "planes"}},
+		{"", stored[:], ingest.Encoding{}},
+	} {
+		if got := EncodingOf(test.codec, test.stored); got != test.want {
+			t.Errorf("codec %q with %d bytes is %+v, want %+v", test.codec, len(test.stored), got, test.want)
+		}
+	}
+}
+
 func TestFileProgress(t *testing.T) {
 	right, wrong := ingest.Sum([]byte("right")), ingest.Sum([]byte("wrong"))
 	half := fileProgress{Bytes: 100, Recorded: 50}

@@ -10,7 +10,7 @@ import (
 // its hash, an empty one, if the file was not read.
 const fileColumns = ` f.ModelFileId, f.ModelId, f.FileIdx, {read f.Role}, {read f.Format}, {read f.FileName},
 	{read f.SourcePath}, f.ByteSize, f.ModifiedNs, f.ClaimedHash, f.ContentHash, f.SegmentBytes, f.TensorCount,
-	f.RecordedBytes, f.SegmentCount, f.BytesStored, f.BytesShared,
+	f.RecordedBytes, f.SegmentCount, f.BytesStored, f.BytesShared, f.BytesSaved,
 	COALESCE(f.FileAtomId, 0), COALESCE(m.State, 'complete'), CASE WHEN f.HashState IS NULL THEN 0 ELSE 1 END
 	FROM dbo.ModelFiles AS f INNER JOIN dbo.Models AS m ON m.ModelId = f.ModelId `
 
@@ -27,7 +27,7 @@ func scanFile(from Scanner) (modelFile, error) {
 	var modified int64
 	err := from.Scan(&f.ID, &f.Model, &f.Index, readText(&role), readText(&f.Format), readText(&f.Name),
 		readText(&f.Path), &f.Bytes, &modified, &expected, &digest, &f.SegmentBytes, &f.Tensors, &f.Recorded,
-		&f.Segments, &f.Stored, &f.Shared, &f.Atom, &f.State, &f.Trusted)
+		&f.Segments, &f.Stored, &f.Shared, &f.Saved, &f.Atom, &f.State, &f.Trusted)
 	f.Role = ingest.Role(role)
 	f.setColumns(modified, expected, digest)
 	f.Trusted = f.Trusted && f.Whole

@@ -65,6 +65,6 @@ func (t *Tx) foundJob(row Scanner, job *ingest.Job) (bool, error) {
 		return there, fmt.Errorf("metadata of job %d: %w", job.ID, err)
 	}
 	job.Started, job.Completed, job.Holder = started, completed, parseHolder(holder)
-	job.Paths, job.Options, job.Problems = meta.Paths, meta.Options, meta.Problems
+	job.Paths, job.Options, job.Problems, job.BytesSaved = meta.Paths, meta.Options, meta.Problems, meta.Saved
 	return there, nil
 }

@@ -12,11 +12,12 @@ type jobMetadata struct {
 	Paths    []string
 	Options  map[string]string
 	Problems []ingest.Problem
+	Saved    int64 // bytes, by all runs of the job
 }
 
 // encode returns the metadata as JSON.
 func (m jobMetadata) encode() string {
-	w := jobMetadataJSON{Options: make(map[string]exact, len(m.Options))}
+	w := jobMetadataJSON{Options: make(map[string]exact, len(m.Options)), Saved: m.Saved}
 	for _, path := range m.Paths {
 		w.Paths = append(w.Paths, exact(path))
 	}
@@ -40,6 +41,7 @@ func parseJobMetadata(text string) (jobMetadata, error) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return m, err
 	}
+	m.Saved = w.Saved
 	for _, path := range w.Paths {
 		m.Paths = append(m.Paths, string(path))
 	}
@@ -70,6 +72,7 @@ type jobMetadataJSON struct {
 	Paths    []exact          `json:"paths,omitempty"`
 	Options  map[string]exact `json:"options,omitempty"`
 	Problems []problem        `json:"problems,omitempty"`
+	Saved    int64            `json:"bytes_saved,omitempty"`
 }
 
 type problem struct {

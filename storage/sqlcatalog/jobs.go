@@ -253,6 +253,7 @@ func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome inge
 			return err
 		}
 		meta.Problems = outcome.Problems
+		meta.Saved += outcome.BytesSaved
 		return t.closeJob(lease, outcome.State, meta)
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 // neededOf selects the rows of a table that need a payload in a store. A row holds its payload, or
 // names a blob, or, while a payload is moved, both: then it needs both. If only AddressExact holds
-// the whole name, the result is an empty name.
+// the whole address, the result is an empty name.
 func neededOf(table string) string {
 	return `SELECT a.ContentHash, {blobname s}
 		FROM dbo.Atoms AS a INNER JOIN ` + table + ` AS s ON s.AtomId = a.AtomId
@@ -24,7 +24,7 @@ var referenced = shared("referenced", Referenced)
 
 // Referenced is the text of that statement, for a dialect that adds to it.
 var Referenced = neededOf("dbo.LayerTensorSegments") + ` UNION ` + neededOf("dbo.FileSegments") + `
-	UNION SELECT a.ContentHash, COALESCE(a.BlobName, '') FROM dbo.Atoms AS a
+	UNION SELECT a.ContentHash, ` + BlobName("a") + ` FROM dbo.Atoms AS a
 		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`
 
 // referencedByOthers finds the atoms that layers refer to, which other programs make do so, and is

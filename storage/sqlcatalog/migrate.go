@@ -24,7 +24,7 @@ var (
 		WHERE `+Adoptable)
 	// addPayload fills a row whose payload is only in the store.
 	addPayload = sharedOfRow("add-payload", `UPDATE `, ` SET RawPayload = @p7`,
-		` AND {ataddress 6} AND {bytes RawPayload} = 0`)
+		` AND {asread 6} AND {bytes RawPayload} = 0`)
 	// keepAddress records the address of a row that addPayload or adopt changed, in a dialect whose rows
 	// have no address beside a payload. It is empty in others.
 	keepAddress = differsOfRow("keep-address")
@@ -33,10 +33,10 @@ var (
 	// clearPayload empties a row whose payload is also in the store. The hash keeps a payload that
 	// another program has written since the copy.
 	clearPayload = sharedOfRow("clear-payload", `UPDATE `, ` SET RawPayload = {empty}`,
-		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
+		` AND {asread 6} AND {sha256 RawPayload} = @p4`)
 	// clearAddress removes an address. The hash ensures that the row has the payload.
 	clearAddress = sharedOfRow("clear-address", `UPDATE `, ` SET {setaddress 7}`,
-		` AND {ataddress 6} AND {sha256 RawPayload} = @p4`)
+		` AND {asread 6} AND {sha256 RawPayload} = @p4`)
 )
 
 // Adoptable is the condition of adopt, for a dialect that has its own statement.
@@ -51,7 +51,9 @@ func (c *Catalog) AddAddresses(ctx context.Context, lease ingest.Lease, moves []
 			return nil, err
 		}
 	}
-	return c.move(ctx, lease, moves, addAddress, func(m ingest.Move) []any { return []any{m.Address} }, (*Tx).adopt)
+	return c.move(ctx, lease, moves, mover{statement: addAddress, then: (*Tx).adopt,
+		args:  func(m ingest.Move) []any { return []any{m.Address} },
+		saves: func(m ingest.Move) int64 { return bytesSaved(m.Segment.Bytes, m.Address) }})
 }
 
 // adopt adds the address, and an atom, to a row of another program that has no atom.
@@ -81,9 +83,8 @@ func (c *Catalog) AddPayloads(ctx context.Context, lease ingest.Lease, moves []i
 			return nil, err
 		}
 	}
-	return c.move(ctx, lease, moves, addPayload, func(m ingest.Move) []any {
-		return []any{m.Segment.Address, m.Payload}
-	}, (*Tx).afterPayload)
+	return c.move(ctx, lease, moves, mover{statement: addPayload, then: (*Tx).afterPayload,
+		args: func(m ingest.Move) []any { return []any{m.Segment.Address, m.Payload} }})
 }
 
 // afterPayload has the database hash the payload that was written to a row, and keeps the row's
@@ -107,27 +108,36 @@ func (t *Tx) afterPayload(m ingest.Move, changed int64) (int64, error) {
 
 // ClearPayloads implements ingest.Migration.
 func (c *Catalog) ClearPayloads(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
-	return c.move(ctx, lease, moves, clearPayload, func(m ingest.Move) []any {
-		return []any{m.Segment.Address}
-	}, nil)
+	return c.move(ctx, lease, moves, mover{statement: clearPayload,
+		args: func(m ingest.Move) []any { return []any{m.Segment.Address} }})
 }
 
 // ClearAddresses implements ingest.Migration.
 func (c *Catalog) ClearAddresses(ctx context.Context, lease ingest.Lease, moves []ingest.Move) ([]bool, error) {
-	return c.move(ctx, lease, moves, clearAddress, func(m ingest.Move) []any {
-		return []any{m.Segment.Address, ingest.Address{}}
-	}, nil)
+	return c.move(ctx, lease, moves, mover{statement: clearAddress,
+		args:  func(m ingest.Move) []any { return []any{m.Segment.Address, ingest.Address{}} },
+		saves: func(m ingest.Move) int64 { return -bytesSaved(m.Segment.Bytes, m.Segment.Address) }})
 }
 
 // maxMoves is the maximum number of rows that one transaction changes: far fewer than the 5,000
 // locks at which SQL Server locks the whole table.
 const maxMoves = 1000
 
+// mover is a verb that moves payloads.
+type mover struct {
+	statement InRow
+	args      func(ingest.Move) []any
+	// then gets the number of rows that the statement changed, 0 or 1, and returns that of both;
+	// nil for nothing to do.
+	then func(*Tx, ingest.Move, int64) (int64, error)
+	// saves is the change of BytesSaved for a row that changed; nil for none.
+	saves func(ingest.Move) int64
+}
+
 // move executes a statement for each row, in one transaction: in the order of the digests, in which
-// other transactions lock atoms, too. then, which may be nil, gets the number of rows that the
-// statement changed, 0 or 1, and returns that of both.
-func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.Move, in InRow,
-	args func(ingest.Move) []any, then func(*Tx, ingest.Move, int64) (int64, error)) (moved []bool, err error) {
+// other transactions lock atoms, too.
+func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.Move, by mover) (moved []bool,
+	err error) {
 	if len(moves) > maxMoves {
 		return nil, fmt.Errorf("%d rows at once, at most %d", len(moves), maxMoves)
 	}
@@ -140,19 +150,23 @@ func (c *Catalog) move(ctx context.Context, lease ingest.Lease, moves []ingest.M
 		return bytes.Compare(moves[a].Segment.Digest[:], moves[b].Segment.Digest[:])
 	})
 	err = c.writeUnder(ctx, lease, func(t *Tx) error {
+		saved := savings{}
 		for _, i := range order {
 			m := moves[i]
-			statement, all := in.Of(m.Segment, args(m)...)
+			statement, all := by.statement.Of(m.Segment, by.args(m)...)
 			changed, err := t.Change(statement, all...)
-			if err == nil && then != nil {
-				changed, err = then(t, m, changed)
+			if err == nil && by.then != nil {
+				changed, err = by.then(t, m, changed)
 			}
 			if err != nil {
 				return aboutSegment(m.Segment, "%w", err)
 			}
+			if changed > 0 && by.saves != nil {
+				saved[m.Segment.File] += by.saves(m)
+			}
 			moved[i] = moved[i] || changed > 0 // an earlier attempt may have changed it, and its answer was lost
 		}
-		return nil
+		return t.addSaved(saved)
 	})
 	return moved, err
 }

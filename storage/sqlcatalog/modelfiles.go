@@ -12,6 +12,7 @@ import (
 type modelFile struct {
 	ingest.StoredFile
 	Segments, Stored, Shared int64 // rows, and bytes that were new or stored before
+	Saved                    int64 // bytes
 	State                    ingest.ModelState
 }
 
@@ -83,6 +84,7 @@ func (files modelFiles) addTo(s *ingest.Summary) {
 		s.Segments += files[i].Segments
 		s.BytesStored += files[i].Stored
 		s.BytesShared += files[i].Shared
+		s.BytesSaved += files[i].Saved
 	}
 	s.Files = files.stored()
 }

@@ -69,6 +69,7 @@ func (r *Recording) progress(t *Tx, s *Statement) (fileProgress, error) {
 // RecordedBytes is for an engine that ignores the lock of lockFile.
 var advance = shared("advance", `UPDATE dbo.ModelFiles
 	SET SegmentCount = SegmentCount + @p3, BytesStored = BytesStored + @p4, BytesShared = BytesShared + @p5,
+		BytesSaved = BytesSaved + @p9,
 		HashState = CASE WHEN @p6 > RecordedBytes THEN @p7 ELSE HashState END,
 		RecordedBytes = CASE WHEN @p6 > RecordedBytes THEN @p6 ELSE RecordedBytes END,
 		ContentHash = COALESCE(ContentHash, @p8)
@@ -92,10 +93,20 @@ func (r *Recording) Note(t *Tx, n Added) error {
 
 // advance updates the progress of a file that has rows for recorded bytes.
 func (r *Recording) advance(t *Tx, recorded int64, n Added) error {
+	rows, saved := int64(0), int64(0)
+	for i := range r.Batch.Segments {
+		if s := &r.Batch.Segments[i]; s.Offset >= recorded {
+			rows++
+			saved += bytesSaved(s.Bytes, s.Address)
+		}
+	}
 	changed, err := t.Change(advance, r.Batch.File, recorded, n.Segments, n.Stored, n.Shared, r.Batch.To,
-		r.Batch.HashState, digestColumn(r.Batch.Digest))
+		r.Batch.HashState, digestColumn(r.Batch.Digest), saved)
 	if err == nil && changed == 0 {
 		err = RaceError(fmt.Sprintf("another process has written to file %d", r.Batch.File))
+	}
+	if err == nil && n.Rows > rows { // another program had deleted some, which were counted
+		err = t.Exec(countSaved, r.Batch.File)
 	}
 	return err
 }

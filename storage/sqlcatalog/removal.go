@@ -196,7 +196,8 @@ const (
 	tensorsOf = `dbo.ModelLayers AS l INNER JOIN dbo.LayerTensorSegments AS s ON s.LayerId = l.LayerId WHERE l.ModelId`
 	filesIn   = `dbo.ModelFiles AS l INNER JOIN dbo.FileSegments AS s ON s.ModelFileId = l.ModelFileId WHERE l.ModelId`
 	samePlace = ` <> @p1 AND s.AtomId = g.AtomId AND COALESCE(s.BlobUri, '') = g.Place AND {bytes s.RawPayload} = 0)`
-	inStore   = `SELECT s.AtomId, COALESCE(s.BlobUri, '') AS Place, s.ByteSize AS Bytes FROM `
+	inStore   = `SELECT s.AtomId, COALESCE(s.BlobUri, '') AS Place,
+		CASE WHEN s.Codec IS NULL THEN s.ByteSize ELSE s.BlobSizeBytes END AS Bytes FROM `
 )
 
 var (

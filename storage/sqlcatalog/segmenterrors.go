@@ -24,10 +24,13 @@ func checkPayload(s ingest.StoredSegment, payload []byte) error {
 	return nil
 }
 
-// checkAddress returns an error for an empty address.
+// checkAddress returns an error for an empty address, or for an impossible encoding.
 func checkAddress(s ingest.StoredSegment, address ingest.Address) error {
 	if address.URI == "" {
 		return aboutSegment(s, "the new address is empty")
+	}
+	if err := checkEncoding(address, s.Bytes); err != nil {
+		return aboutSegment(s, "%w", err)
 	}
 	return nil
 }

@@ -70,15 +70,18 @@ var braced = regexp.MustCompile(`\{([^{}]+)\}`)
 //	{equal Col 2}          compares a text column with parameter 2, a [Text]; no text equals NULL
 //	{address x}            selects the columns of an address; without x, the list of an INSERT
 //	{addressof tensor s}   selects the address of a segment of a tensor, or of a file outside tensors
+//	{columnof tensor s X}  selects column X of it
 //	{setaddress 6}         assigns parameter 6, an [ingest.Address], to these columns
-//	{addressonly x}        {address} of a table without a column for what does not fit
+//	{addressonly x}        {address} of a table that has only the first six of them
 //	{setaddressonly 6}     assigns parameter 6 to these columns
 //	{sized} {nosize}       whether an atom has a ByteSize, and the value of one that has none
 //	{ataddress 6}          compares URI and name with those of parameter 6, an [ingest.Address], byte for byte
+//	{asread 6}             {ataddress} of a segment; compares codec and size, too
+//	{aturi 3}              compares the URI with parameter 3, byte for byte
+//	{aturi 2 tensor s}     the same for the address of a segment
 //	{haspayload a}         1 if an atom has a payload in its row, else 0
 //	{payloadbytes a}       the payload's length
-//	{ifwhole 6}            another condition: the columns can hold the whole address
-//	{blobname s}           the name of a blob; empty if the columns do not hold all of it
+//	{blobname s}           a blob's name, or its URI without one; empty if it does not fit
 //	{bytes x.Col}          the length of a payload
 //	{small s}              whether the payload of a segment is small and kept with its atom
 //	{empty}                the empty payload

@@ -12,26 +12,26 @@ var copyTables = []copyTable{
 	{"FileSegmentCopies", "file", "FileSegments", "FileSegmentId"},
 }
 
-var addressColumnNames = sqlcatalog.AddressNames()[:6] // these hold any address
-
-// addTexts adds the statements of a migration of segments.
+// addTexts adds the statements that set or move an address. place-payload need not compare the
+// address that was read in the same transaction.
 func (c copyTable) addTexts(own map[string]string) {
 	add := c.ofRow(`INSERT INTO `+c.name+` (SegmentId, {address}) SELECT `+c.id+`, `+
 		addressList(func(name string) string { return "@p6" + name })+` FROM `, ``) +
 		` AND length(RawPayload) = ByteSize ON CONFLICT DO NOTHING`
 	own["add-address-"+c.kind], own["keep-address-"+c.kind] = add, add
 	own["add-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = @p7, BlobSizeBytes = 0, BlobUri = NULL,
-			BlobContainer = NULL, BlobName = NULL, BlobETag = NULL, BlobLastModified = NULL`) +
-		` AND {ataddress 6} AND length(RawPayload) = 0`
+			BlobContainer = NULL, BlobName = NULL, BlobETag = NULL, BlobLastModified = NULL, Codec = NULL,
+			StoredHash = NULL`) + ` AND {asread 6} AND length(RawPayload) = 0`
 	own["clear-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET RawPayload = x''`) +
-		` AND EXISTS (SELECT 1 FROM ` + c.name + ` WHERE SegmentId = ` + c.id + ` AND {ataddress 6})
+		` AND EXISTS (SELECT 1 FROM ` + c.name + ` WHERE SegmentId = ` + c.id + ` AND {asread 6})
 			AND sha256_of(RawPayload) = @p4` // a trigger keeps the address
 	own["drop-copy-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1`
-	own["clear-address-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1 AND {ataddress 6}
+	own["clear-address-"+c.kind] = `DELETE FROM ` + c.name + ` WHERE SegmentId = @p1 AND {asread 6}
 		AND EXISTS (` + c.ofRow(`SELECT 1 FROM `, ``) + ` AND sha256_of(RawPayload) = @p4)`
-	own["place-shared-copies-"+c.kind] = `UPDATE ` + c.name + ` SET {setaddress 2} WHERE BlobUri = @p3
+	own["place-payload-"+c.kind] = c.ofRow(`UPDATE `, ` SET {setaddress 6}, RawPayload = @p7`)
+	own["place-shared-copies-"+c.kind] = `UPDATE ` + c.name + ` SET {setaddress 2} WHERE {aturi 3}
 		AND SegmentId IN (SELECT s.` + c.id + ` FROM Atoms AS a JOIN ` + c.segments + ` AS s ON s.AtomId = a.AtomId
-			WHERE a.ContentHash = @p1)`
+			WHERE a.ContentHash = @p1 AND s.BlobUri IS NULL AND length(s.RawPayload) > 0)`
 }
 
 // ofRow is the text of a statement about the row of a segment, for further conditions.
@@ -40,24 +40,23 @@ func (c copyTable) ofRow(before, after string) string {
 }
 
 func addressList(each func(name string) string) string {
-	return sqlcatalog.Join(addressColumnNames, each)
+	return sqlcatalog.Join(sqlcatalog.AddressNames(), each)
 }
 
-// addressOf selects the address of a segment of a kind, from the copy if the payload is in the row.
-func addressOf(kind, segment string) string {
+// columnOf selects a column of the address of a segment of a kind, from the copy if the payload is
+// in the row.
+func columnOf(kind, segment, name string) string {
 	c := copyTables[0]
 	if kind != c.kind {
 		c = copyTables[1]
 	}
-	return addressList(func(name string) string {
-		text := `CASE WHEN ` + segment + `.BlobUri IS NOT NULL OR length(` + segment + `.RawPayload) = 0
-			THEN ` + segment + `.` + name + `
-			ELSE (SELECT c.` + name + ` FROM ` + c.name + ` AS c WHERE c.SegmentId = ` + segment + `.` + c.id + `) END`
-		if name == "BlobSizeBytes" {
-			text = `ifnull(` + text + `, 0)`
-		}
-		return text
-	})
+	text := `CASE WHEN ` + segment + `.BlobUri IS NOT NULL OR length(` + segment + `.RawPayload) = 0
+		THEN ` + segment + `.` + name + `
+		ELSE (SELECT c.` + name + ` FROM ` + c.name + ` AS c WHERE c.SegmentId = ` + segment + `.` + c.id + `) END`
+	if name == "BlobSizeBytes" {
+		text = `ifnull(` + text + `, 0)`
+	}
+	return text
 }
 
 // adopt does not set the address: keep-address does.
@@ -70,7 +69,7 @@ const adopt = `UPDATE LayerTensorSegments
 func referenced() string {
 	text := sqlcatalog.Referenced
 	for _, c := range copyTables {
-		text += ` UNION SELECT a.ContentHash, ifnull(c.BlobName, '') FROM Atoms AS a
+		text += ` UNION SELECT a.ContentHash, {blobname c} FROM Atoms AS a
 			JOIN ` + c.segments + ` AS s ON s.AtomId = a.AtomId JOIN ` + c.name + ` AS c ON c.SegmentId = s.` + c.id + `
 			WHERE a.ContentHash IN ({digests})`
 	}

@@ -1,11 +1,15 @@
 package sqlite
 
 import (
+	"database/sql"
+	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/schema"
 )
 
 // To add an address to a row, or to remove it, SQLite must not write the row's payload again.
@@ -45,6 +49,9 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 		`DROP TRIGGER TR_LayerTensorSegments_Emptied`, `DROP TRIGGER TR_FileSegments_Emptied`,
 		`DROP TRIGGER TR_LayerTensorSegments_Both`, `DROP TRIGGER TR_FileSegments_Both`,
 		`DROP TABLE SmallPayloads`, `DROP INDEX IX_Atoms_Unreferenced`,
+		`ALTER TABLE LayerTensorSegments DROP COLUMN Codec`, `ALTER TABLE LayerTensorSegments DROP COLUMN StoredHash`,
+		`ALTER TABLE FileSegments DROP COLUMN Codec`, `ALTER TABLE FileSegments DROP COLUMN StoredHash`,
+		`ALTER TABLE ModelFiles DROP COLUMN BytesSaved`,
 		`DELETE FROM SchemaSteps WHERE Number >= 3`,
 		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
 	} {
@@ -115,5 +122,98 @@ func TestAddressSurvivesOtherPrograms(t *testing.T) {
 				t.Errorf("gc would delete the copy: %v, error %v", needed, err)
 			}
 		})
+	}
+}
+
+// Schema step 6 gives the rows of an older catalogue, and the copies of addresses, the columns of
+// an encoding.
+func TestUpgradeToEncodings(t *testing.T) {
+	steps, err := schema.Steps(schema.SQLite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "catalogue.db")
+	db := sql.OpenDB(connector(dsn(path, writerPragmas)))
+	all := []string{createSteps}
+	for _, step := range steps[:5] {
+		all = append(all, step.SQL, fmt.Sprintf(`INSERT INTO SchemaSteps (Number, Name) VALUES (%d, '%s')`, step.Number,
+			step.Name))
+	}
+	a, b := ingest.Sum([]byte("aa")), ingest.Sum([]byte("bb"))
+	all = append(all, fmt.Sprintf(`INSERT INTO Atoms
+			(AtomId, ContentHash, Modality, SourceType, ByteSize, ReferenceCount)
+			VALUES (1, x'%s', 'model', 'ingest_segment', 2, 1), (2, x'%s', 'model', 'ingest_segment', 2, 1)`, a, b),
+		`INSERT INTO Models (ModelId, ModelName, ModelType, State) VALUES (1, 'm', 'gguf', 'open')`,
+		`INSERT INTO ModelNames (ModelId, Name, SourceUri) VALUES (1, 'm', '')`,
+		`INSERT INTO ModelFiles (ModelFileId, ModelId, FileIdx, Role, Format, FileName, SourcePath, ByteSize,
+			ModifiedNs, SegmentBytes, TensorCount, RecordedBytes, SegmentCount, BytesStored)
+			VALUES (1, 1, 0, 'weights', 'gguf', 'm', '/m', 4, 0, 1048576, 1, 4, 2, 4)`,
+		`INSERT INTO ModelLayers (LayerId, ModelId, LayerIdx, ModelFileId, ByteOffset, ByteSize, QuantizationType)
+			VALUES (1, 1, 0, 1, 0, 2, 'F16')`,
+		`INSERT INTO LayerTensorSegments (LayerTensorSegmentId, LayerId, SegmentOrdinal, PointOffset, PointCount,
+			QuantizationType, ByteOffset, ByteSize, AtomId, RawPayload)
+			VALUES (1, 1, 0, 0, 1, 'F16', 0, 2, 1, x'6161')`,
+		`INSERT INTO TensorSegmentCopies (SegmentId, BlobUri, BlobSizeBytes) VALUES (1, 'dir:a', 2)`,
+		`INSERT INTO FileSegments (FileSegmentId, ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId, BlobUri,
+			BlobSizeBytes) VALUES (1, 1, 1, 2, 2, 2, 'dir:b', 2)`)
+	for _, text := range all {
+		if _, err := db.Exec(text); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := openAt(t, path)
+	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "recompress", Source: "/m", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := func(uri string, d ingest.Digest) ingest.Address {
+		return ingest.Address{URI: uri, Bytes: 1, Encoding: ingest.Encoding{Codec: "x", Stored: ingest.Sum(d[:])}}
+	}
+	read := func(inRow bool, first, second ingest.Address) (all []ingest.StoredSegment) {
+		t.Helper()
+		for s, err := range c.Segments(t.Context(), 1, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s)
+		}
+		if len(all) != 2 || all[0].InRow != inRow || all[0].Address != first || all[1].Address != second {
+			t.Fatalf("the segments are %+v, want %+v and %+v", all, first, second)
+		}
+		if err := c.Audit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	rawA, rawB := ingest.Address{URI: "dir:a", Bytes: 2}, ingest.Address{URI: "dir:b", Bytes: 2}
+	segments := read(true, rawA, rawB)
+	if err := c.Relocate(t.Context(), lease, segments[1], encoded("dir:b.x", b)); err != nil {
+		t.Fatal(err)
+	}
+	moves := []ingest.Move{{Segment: segments[0], Address: encoded("dir:a.x", a), Payload: []byte("aa")}}
+	if moved, err := c.ClearAddresses(t.Context(), lease, moves); err != nil || !moved[0] {
+		t.Fatalf("cleared an address: %v, error %v", moved, err)
+	}
+	if moved, err := c.AddAddresses(t.Context(), lease, moves); err != nil || !moved[0] {
+		t.Fatalf("added an address: %v, error %v", moved, err)
+	}
+	read(true, encoded("dir:a.x", a), encoded("dir:b.x", b))
+	if _, err := c.conns.writer.Exec(`UPDATE LayerTensorSegments SET RawPayload = x''`); err != nil {
+		t.Fatal(err)
+	}
+	moves[0].Segment = read(false, encoded("dir:a.x", a), encoded("dir:b.x", b))[0]
+	if moved, err := c.AddPayloads(t.Context(), lease, moves); err != nil || !moved[0] {
+		t.Fatalf("added a payload: %v, error %v", moved, err)
+	}
+	segments = read(true, encoded("dir:a.x", a), encoded("dir:b.x", b))
+	if err := c.Relocate(t.Context(), lease, segments[0], rawA); err != nil {
+		t.Fatal(err)
+	}
+	read(false, rawA, encoded("dir:b.x", b))
+	if row := c.row(t, `SELECT count(*) FROM TensorSegmentCopies`); row != "0" {
+		t.Errorf("%s copies are left", row)
 	}
 }

@@ -45,7 +45,14 @@ func Statement(name, text string, word func(name string, args sqlcatalog.Args) (
 
 // Word returns SQLite's text for a word of a shared statement.
 func Word(name string, args sqlcatalog.Args) (string, bool) {
-	address := sqlcatalog.AddressNames()[:6] // these hold any address
+	if len(args) == 3 && name == "aturi" {
+		return columnOf(args.At(1), args.At(2), "BlobUri") + " = @p" + args.At(0), true
+	}
+	if text, known := sqlcatalog.AtAddress(name, args, func(text string) string {
+		return "COALESCE(" + text + ", '')"
+	}); known {
+		return text, true
+	}
 	switch name {
 	case "now":
 		return nowText, true
@@ -65,19 +72,20 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "@p" + args.At(1), true
 	case "set", "setjson":
 		return args.Column() + " = @p" + args.At(1), true
-	case "key", "keyed", "setkey", "update", "range", "committed", "ifwhole", "top":
+	case "key", "keyed", "setkey", "update", "range", "committed", "top":
 		return "", true
 	case "same":
 		return args.At(0) + " = @p" + args.At(1), true
 	case "equal":
 		return "COALESCE(" + args.At(0) + ", '') = COALESCE(@p" + args.At(1) + ", '')", true
 	case "address":
-		return sqlcatalog.Join(address, func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }),
-			true
+		return addressList(func(name string) string { return sqlcatalog.Qualified(args.At(0), name) }), true
 	case "addressof":
-		return addressOf(args.At(0), args.At(1)), true
+		return addressList(func(name string) string { return columnOf(args.At(0), args.At(1), name) }), true
+	case "columnof":
+		return columnOf(args.At(0), args.At(1), args.At(2)), true
 	case "setaddress":
-		return sqlcatalog.Join(address, func(name string) string { return name + " = @p" + args.At(0) + name }), true
+		return addressList(func(name string) string { return name + " = @p" + args.At(0) + name }), true
 	case "notnull":
 		return args.At(0) + " IS NOT NULL", true
 	case "addressonly":
@@ -90,12 +98,10 @@ func Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "0", true
 	case "haspayload": // IS NOT NULL as a value would read the payload; typeof and octet_length do not
 		return "(typeof(" + sqlcatalog.Qualified(args.At(0), "Payload") + ") <> 'null')", true
-	case "ataddress":
-		return sqlcatalog.AtAddress(args, func(text string) string { return "COALESCE(" + text + ", '')" }), true
 	case "payloadbytes":
 		return "ifnull(octet_length(" + sqlcatalog.Qualified(args.At(0), "Payload") + "), 0)", true
 	case "blobname":
-		return "ifnull(" + sqlcatalog.Qualified(args.At(0), "BlobName") + ", '')", true
+		return sqlcatalog.BlobName(args.At(0)), true
 	case "bytes":
 		return "length(" + args.At(0) + ")", true
 	case "small":
@@ -158,7 +164,7 @@ func keyArgument(key sqlcatalog.Key) any {
 
 // Field implements sqlcatalog.Encoding. Each column may be NULL.
 func (d *dialect) Field(value any) *sqlcatalog.Field {
-	var text [5]sql.NullString
+	var text [6]sql.NullString
 	field := &sqlcatalog.Field{Columns: []any{&text[0]}}
 	switch value := value.(type) {
 	case sqlcatalog.TextInto:
@@ -168,10 +174,12 @@ func (d *dialect) Field(value any) *sqlcatalog.Field {
 	case *time.Time:
 		field.Set = func() (err error) { *value, err = parseTime(text[0]); return err }
 	case *ingest.Address:
-		field.Columns = []any{&text[0], &text[1], &text[2], &text[3], &value.Bytes, &text[4]}
+		var stored []byte
+		field.Columns = []any{&text[0], &text[1], &text[2], &text[3], &value.Bytes, &text[4], &text[5], &stored}
 		field.Set = func() (err error) {
 			value.URI, value.Container, value.Name, value.ETag = text[0].String, text[1].String, text[2].String,
 				text[3].String
+			value.Encoding = sqlcatalog.EncodingOf(text[5].String, stored)
 			value.Modified, err = parseTime(text[4])
 			return err
 		}

@@ -25,14 +25,16 @@ const (
 		WHERE s.LayerId = ? AND s.SegmentOrdinal = ?`
 	insertTensorSegment = `INSERT INTO LayerTensorSegments
 		(LayerId, SegmentOrdinal, PointOffset, PointCount, QuantizationType, ByteOffset, ByteSize, AtomId,
-		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
+		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, Codec, StoredHash, CreatedAt,
+		RawPayload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
 
 	selectFileSegment = `SELECT a.ContentHash FROM FileSegments s LEFT JOIN Atoms a ON a.AtomId = s.AtomId
 		WHERE s.ModelFileId = ? AND s.SegmentOrdinal = ?`
 	insertFileSegment = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
-		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, CreatedAt, RawPayload)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
+		BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, Codec, StoredHash, CreatedAt,
+		RawPayload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ifnull(?, x''))`
 )
 
 // segmentWriter writes the rows of a batch.
@@ -139,6 +141,7 @@ func (w *segmentWriter) write(s *ingest.NewSegment, recorded bool) error {
 			return err
 		}
 	}
+	w.added.Rows++
 	if recorded {
 		return nil
 	}
@@ -199,26 +202,28 @@ func (w *segmentWriter) insert(s *ingest.NewSegment, atom int64) error {
 	var err error
 	if s.Layer == 0 {
 		_, _, err = w.insertFileSegment.exec(int64(w.file), int64(s.Ordinal), s.Offset, s.Bytes, atom,
-			a[0], a[1], a[2], a[3], a[4], a[5], w.now, payload)
+			a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], w.now, payload)
 	} else {
 		_, _, err = w.insertTensorSegment.exec(int64(s.Layer), int64(s.Ordinal), s.First, s.Count, s.Type,
-			s.Offset, s.Bytes, atom, a[0], a[1], a[2], a[3], a[4], a[5], w.now, payload)
+			s.Offset, s.Bytes, atom, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], w.now, payload)
 	}
 	return err
 }
 
-// addressColumns are BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes and
-// BlobLastModified.
-func addressColumns(a ingest.Address) [6]driver.Value {
+// addressColumns are the values of sqlcatalog.AddressNames.
+func addressColumns(a ingest.Address) [8]driver.Value {
 	text := func(s string) driver.Value {
 		if s == "" {
 			return nil
 		}
 		return s
 	}
-	columns := [6]driver.Value{text(a.URI), text(a.Container), text(a.Name), text(a.ETag), a.Bytes, nil}
+	columns := [8]driver.Value{text(a.URI), text(a.Container), text(a.Name), text(a.ETag), a.Bytes, nil, text(a.Codec)}
 	if !a.Modified.IsZero() {
 		columns[5] = a.Modified.UTC().Format(time.RFC3339Nano)
+	}
+	if a.Codec != "" {
+		columns[7] = a.Stored[:]
 	}
 	return columns
 }

@@ -28,6 +28,8 @@ CREATE TABLE #ingest_batch (
 	BlobETag         nvarchar(128) NULL,
 	BlobSizeBytes    bigint NOT NULL,
 	BlobLastModified datetime2 NULL,
+	Codec            nvarchar(20) NULL,
+	StoredHash       binary(32) NULL,
 	AddressExact     varbinary(max) NULL,
 	New              int NOT NULL,
 	AtomId           bigint NULL,
@@ -37,7 +39,7 @@ TRUNCATE TABLE #ingest_batch`)
 
 var batchColumns = []string{"RowNo", "LayerId", "SegmentOrdinal", "PointOffset", "PointCount", "QuantizationType",
 	"ByteOffset", "ByteSize", "ContentHash", "BlobUri", "BlobContainer", "BlobName", "BlobETag", "BlobSizeBytes",
-	"BlobLastModified", "AddressExact", "New"}
+	"BlobLastModified", "Codec", "StoredHash", "AddressExact", "New"}
 
 // markPresent finds the segments that already have a row. It has two updates, each with a seek for
 // each row of the batch: with an OR between the tables, it would scan both.
@@ -129,7 +131,8 @@ func (c *engine) send(t *sqlcatalog.Tx, batch *ingest.Batch) error {
 			}
 			a := c.addressColumns(s.Address)
 			if !yield([]any{int64(i), layer, int64(s.Ordinal), s.First, s.Count, cut(s.Type, 20), s.Offset, s.Bytes,
-				s.Digest[:], a.uri, a.container, a.name, a.etag, a.bytes, a.modified, a.exact, int64(1)}) {
+				s.Digest[:], a.uri, a.container, a.name, a.etag, a.bytes, a.modified, a.codec, a.stored,
+				a.exact, int64(1)}) {
 				return
 			}
 		}
@@ -237,7 +240,7 @@ func (r *recording) reconcile(t *sqlcatalog.Tx) error {
 // finish counts the references, which locks the atoms, and updates the file's progress. It ends the
 // transaction.
 func (r *recording) finish(t *sqlcatalog.Tx) error {
-	var n sqlcatalog.Added
+	n := sqlcatalog.Added{Rows: r.made}
 	if len(r.Batch.Segments) > 0 {
 		var bytes int64
 		if err := t.One(countAtoms).Scan(&n.Segments, &bytes, &n.Stored); err != nil {

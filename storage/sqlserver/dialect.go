@@ -26,6 +26,9 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 	}
 	parameter := "@p" + args.At(1)
 	bytes := func(text string) string { return "COALESCE(CONVERT(varbinary(max), " + text + "), 0x)" }
+	if text, known := sqlcatalog.AtAddress(name, args, bytes); known {
+		return text, true
+	}
 	switch name {
 	case "readjson":
 		return "CONVERT(nvarchar(max), " + args.At(0) + "), " + args.At(0) + "Exact", true
@@ -36,8 +39,6 @@ func (c *engine) Word(name string, args sqlcatalog.Args) (string, bool) {
 		return "COALESCE(DATALENGTH(CONVERT(nvarchar(max), " + args.At(0) + ")), 0)", true
 	case "equal": // byte for byte, unlike the collation
 		return sqlcatalog.EqualExact(args, bytes(args.At(0))+" = "+bytes(parameter)), true
-	case "ataddress":
-		return sqlcatalog.AtAddress(args, bytes), true
 	case "haspayload": // the column may be missing
 		if !c.atomPayloads() {
 			return "0", true
@@ -111,10 +112,11 @@ func (c *engine) Bind(name string, argument any) []sql.NamedArg {
 func (c *engine) bindAddress(name string, address ingest.Address) (all []sql.NamedArg) {
 	a := c.addressColumns(address)
 	modified, known := a.modified.(time.Time)
+	stored, _ := a.stored.([]byte)
 	exactly, _ := a.exact.([]byte)
 	columns := []any{typed(a.uri), typed(a.container), typed(a.name), typed(a.etag), a.bytes,
-		sql.NullTime{Time: modified, Valid: known}, exactly}
-	for i, column := range sqlcatalog.AddressNames() {
+		sql.NullTime{Time: modified, Valid: known}, typed(a.codec), stored, exactly}
+	for i, column := range sqlcatalog.ExactAddressNames() {
 		all = append(all, sql.Named(name+column, columns[i]))
 	}
 	return all

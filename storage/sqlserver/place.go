@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlcatalog"
 )
 
 // addressRow is an address as column values; nil is NULL.
@@ -13,6 +14,7 @@ type addressRow struct {
 	uri, container, name, etag any
 	bytes                      int64
 	modified                   any
+	codec, stored              any
 	exact                      any
 }
 
@@ -43,6 +45,9 @@ func (c *engine) addressColumns(a ingest.Address) addressRow {
 		row.modified = a.Modified.UTC()
 		whole = whole && a.Modified.Nanosecond()%int(c.resolution()) == 0
 	}
+	if a.Codec != "" {
+		row.codec, row.stored = a.Codec, a.Stored[:]
+	}
 	if !whole {
 		// the encoding cannot fail
 		row.exact, _ = json.Marshal(exactAddress{[]byte(a.URI), []byte(a.Container), []byte(a.Name), []byte(a.ETag),
@@ -65,18 +70,19 @@ type scannedAddress struct {
 	uri, container, name, etag sql.NullString
 	bytes                      int64
 	modified                   sql.NullTime
-	exact                      []byte
+	codec                      sql.NullString
+	stored, exact              []byte
 }
 
 func (s *scannedAddress) fields() []any {
-	return []any{&s.uri, &s.container, &s.name, &s.etag, &s.bytes, &s.modified, &s.exact}
+	return []any{&s.uri, &s.container, &s.name, &s.etag, &s.bytes, &s.modified, &s.codec, &s.stored, &s.exact}
 }
 
 // address returns the address that was written. If another program has changed one of the texts
 // since, the texts count, and AddressExact is ignored.
 func (s *scannedAddress) address() ingest.Address {
 	a := ingest.Address{URI: s.uri.String, Container: s.container.String, Name: s.name.String, ETag: s.etag.String,
-		Bytes: s.bytes}
+		Bytes: s.bytes, Encoding: sqlcatalog.EncodingOf(s.codec.String, s.stored)}
 	if s.modified.Valid {
 		a.Modified = s.modified.Time.UTC()
 	}

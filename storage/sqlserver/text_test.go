@@ -2,6 +2,7 @@ package sqlserver
 
 import (
 	"database/sql"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,14 +88,16 @@ func TestAddressRoundTrip(t *testing.T) {
 		"long ETag":  {URI: "dir:x", ETag: strings.Repeat("y", 11)},
 		"hostile":    {URI: "a\x00\xff", Name: "\xff", Bytes: 1},
 		"nanosecond": {URI: "dir:x", Modified: at.Add(time.Nanosecond)},
+		"encoded":    {URI: "dir:x", Bytes: 5, Encoding: ingest.Encoding{Codec: "planes", Stored: ingest.Sum(nil)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row := c.addressColumns(a)
-			if whole := name == "empty" || name == "short"; whole != (row.exact == nil) {
+			if whole := slices.Contains([]string{"empty", "short", "encoded"}, name); whole != (row.exact == nil) {
 				t.Errorf("exact is %v", row.exact)
 			}
 			s := scannedAddress{uri: read(row.uri), container: read(row.container), name: read(row.name),
-				etag: read(row.etag), bytes: row.bytes}
+				etag: read(row.etag), bytes: row.bytes, codec: read(row.codec)}
+			s.stored, _ = row.stored.([]byte)
 			s.exact, _ = row.exact.([]byte)
 			if modified, ok := row.modified.(time.Time); ok {
 				s.modified = sql.NullTime{Time: modified.Truncate(100 * time.Nanosecond), Valid: true}

@@ -38,6 +38,7 @@ type broken struct {
 // flaw has a function for each verb that is wrong. s.Store is the correct store.
 type flaw struct {
 	put     func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error)
+	reuse   func(s broken, ctx context.Context, digest digest, at address) (address, bool, error)
 	replace func(s broken, ctx context.Context, digest digest, at address, p []byte) (address, error)
 	get     func(s broken, ctx context.Context, digest digest, at address, offset int64, into []byte) error
 	stat    func(s broken, ctx context.Context, digest digest, at address) (bool, error)
@@ -52,6 +53,13 @@ func (b broken) Put(ctx context.Context, key ingest.Key, p []byte) (address, err
 		return b.put(b, ctx, key, p)
 	}
 	return b.Store.Put(ctx, key, p)
+}
+
+func (b broken) Reuse(ctx context.Context, digest digest, at address) (address, bool, error) {
+	if b.reuse != nil {
+		return b.reuse(b, ctx, digest, at)
+	}
+	return b.Store.Reuse(ctx, digest, at)
 }
 
 func (b broken) Replace(ctx context.Context, digest digest, at address, p []byte) (address, error) {
@@ -129,6 +137,64 @@ var flaws = map[string]struct {
 			_, err := s.Store.Stat(ctx, digest, at)
 			return err == nil, nil
 		}}
+	}},
+	"reuses any address of its payloads": {"reuse", func() flaw {
+		return flaw{reuse: func(s broken, ctx context.Context, digest digest, at address) (address, bool, error) {
+			_, err := s.Store.Stat(ctx, digest, at)
+			return at, err == nil, ctx.Err()
+		}}
+	}},
+	"reuses nothing": {"reuse", func() flaw {
+		return flaw{reuse: func(_ broken, ctx context.Context, _ digest, _ address) (address, bool, error) {
+			return address{}, false, ctx.Err()
+		}}
+	}},
+	"reuses a damaged payload": {"reuse", func() flaw {
+		return flaw{reuse: func(s broken, ctx context.Context, digest digest, at address) (address, bool, error) {
+			held, err := s.Store.Holds(ctx, digest, at)
+			if !held || err != nil {
+				at = address{}
+			}
+			return at, held, err
+		}}
+	}},
+	"forgets the encoding": {"encodings", func() flaw {
+		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
+			at, err := s.Store.Put(ctx, key, p)
+			at.Encoding = ingest.Encoding{}
+			return at, err
+		}}
+	}},
+	"relies on another encoding": {"encodings", func() flaw {
+		return flaw{put: func(s broken, ctx context.Context, key ingest.Key, p []byte) (address, error) {
+			for object := range s.memory.List(ctx) {
+				if object.Digest == key.Digest {
+					return address{URI: "memory:" + object.Name, Bytes: int64(len(p)), Encoding: key.Encoding}, nil
+				}
+			}
+			return s.Store.Put(ctx, key, p)
+		}}
+	}},
+	"replaces the raw payload": {"encodings", func() flaw {
+		return flaw{
+			replace: func(s broken, ctx context.Context, digest digest, at address, p []byte) (address, error) {
+				s.memory.Damage(digest, p)
+				return at, ctx.Err()
+			},
+		}
+	}},
+	"deletes every encoding": {"encodings", func() flaw {
+		return flaw{
+			delete: func(s broken, ctx context.Context, objects []ingest.Object, confirm confirmed) ([]error, error) {
+				failed, err := s.Store.Delete(ctx, objects, confirm)
+				if err == nil {
+					for _, object := range objects {
+						s.memory.Damage(object.Digest, nil)
+					}
+				}
+				return failed, err
+			},
+		}
 	}},
 	"keeps nothing": {"round_trip", func() flaw {
 		return flaw{put: func(_ broken, _ context.Context, _ ingest.Key, p []byte) (address, error) {
@@ -359,6 +425,14 @@ var flaws = map[string]struct {
 				return address{URI: "memory:" + key.Digest.String(), Bytes: int64(len(p))}, nil
 			}
 			return s.Store.Put(ctx, key, p)
+		}}
+	}},
+	"reuses a hidden payload": {"pauses", func() flaw {
+		return flaw{reuse: func(s broken, ctx context.Context, digest digest, at address) (address, bool, error) {
+			if s.hidden(digest) {
+				return at, true, nil
+			}
+			return s.Store.Reuse(ctx, digest, at)
 		}}
 	}},
 	"confirms before it hides": {"pauses", func() flaw {

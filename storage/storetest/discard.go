@@ -18,14 +18,20 @@ type Discard struct{}
 func (Discard) Owner(ctx context.Context, claim string) (string, error) { return claim, ctx.Err() }
 
 // Put drops payload.
-func (Discard) Put(ctx context.Context, _ ingest.Key, payload []byte) (ingest.Address, error) {
-	return ingest.Address{URI: "discard:", Bytes: int64(len(payload))}, ctx.Err()
+func (Discard) Put(ctx context.Context, key ingest.Key, payload []byte) (ingest.Address, error) {
+	return ingest.Address{URI: "discard:", Bytes: int64(len(payload)), Encoding: key.Encoding}, ctx.Err()
+}
+
+// Reuse finds nothing.
+func (Discard) Reuse(ctx context.Context, _ ingest.Digest, _ ingest.Address) (now ingest.Address, present bool,
+	err error) {
+	return ingest.Address{}, false, ctx.Err()
 }
 
 // Replace drops payload.
-func (d Discard) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address,
+func (d Discard) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address,
 	payload []byte) (ingest.Address, error) {
-	return d.Put(ctx, ingest.Key{Digest: digest}, payload)
+	return d.Put(ctx, ingest.Key{Digest: digest, Encoding: address.Encoding}, payload)
 }
 
 // Get finds nothing.

@@ -11,7 +11,7 @@ var _ ingest.Store = (*Faulty)(nil)
 
 // Call is one call of the Hook of a Faulty store.
 type Call struct {
-	Verb   string        // "Owner", "Put", "Get", "Stat", "Holds", "Replace", "List" or "Delete"
+	Verb   string        // "Owner", "Put", "Reuse", "Get", "Stat", "Holds", "Replace", "List" or "Delete"
 	Digest ingest.Digest // zero for Owner, List and Delete
 	// Done is false before the effect and true after it.
 	Done bool
@@ -53,6 +53,16 @@ func (f *Faulty) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 	return around(ctx, f, Call{Verb: "Put", Digest: key.Digest}, func() (ingest.Address, error) {
 		return f.Store.Put(ctx, key, payload)
 	})
+}
+
+// Reuse satisfies ingest.Store.
+func (f *Faulty) Reuse(ctx context.Context, digest ingest.Digest, address ingest.Address) (now ingest.Address,
+	present bool, err error) {
+	now, err = around(ctx, f, Call{Verb: "Reuse", Digest: digest}, func() (now ingest.Address, err error) {
+		now, present, err = f.Store.Reuse(ctx, digest, address)
+		return now, err
+	})
+	return now, present && err == nil, err
 }
 
 // Replace satisfies ingest.Store.

@@ -41,7 +41,7 @@ type kept struct {
 // Counts has the number of calls of each verb, and of the payloads and bytes that Put and Replace
 // wrote.
 type Counts struct {
-	Owner, Put, Get, Stat, Replace, List, Delete int
+	Owner, Put, Reuse, Get, Stat, Replace, List, Delete int
 
 	Written      int
 	BytesWritten int64
@@ -69,18 +69,26 @@ func (m *Memory) Payloads() int {
 
 // Damage stores payload under digest without a check; nil removes the stored payload.
 func (m *Memory) Damage(digest ingest.Digest, payload []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if payload == nil {
-		delete(m.stored, digest.String())
-		return
-	}
-	m.keep(digest.String(), digest, payload)
+	m.DamageAt(digest, ingest.Address{}, payload)
 }
 
-// DamageAt satisfies Damager.
-func (m *Memory) DamageAt(digest ingest.Digest, _ ingest.Address, payload []byte) {
-	m.Damage(digest, payload)
+// DamageAt satisfies Damager. A nil payload removes the stored one.
+func (m *Memory) DamageAt(digest ingest.Digest, address ingest.Address, payload []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := storage.PayloadOf(digest, address.Encoding).String()
+	if payload == nil {
+		delete(m.stored, name)
+		return
+	}
+	m.keep(name, digest, payload)
+}
+
+// Copy returns a store with the same objects, and the counts and the owner of an empty one.
+func (m *Memory) Copy() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Memory{stored: maps.Clone(m.stored), writes: m.writes}
 }
 
 // Leave stores the remains of an interrupted write.
@@ -118,43 +126,68 @@ func (m *Memory) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Put++
-	there, ok := m.stored[key.Digest.String()]
-	if ok && len(there.payload) == len(payload) && there.hidden == "" && ctx.Err() == nil {
-		return memoryAddress(key.Digest, payload), nil
+	address := memoryAddress(key.Digest, key.Encoding, int64(len(payload)))
+	if m.visible(key.Digest, address) && ctx.Err() == nil {
+		return address, nil
 	}
-	return m.write(ctx, key.Digest, payload)
+	return m.write(ctx, key.Digest, key.Encoding, payload)
+}
+
+// Reuse satisfies ingest.Store.
+func (m *Memory) Reuse(ctx context.Context, digest ingest.Digest, address ingest.Address) (now ingest.Address,
+	present bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts.Reuse++
+	now = memoryAddress(digest, address.Encoding, address.Bytes)
+	if err := ctx.Err(); err != nil || address.URI != now.URI || address.Name != "" || !m.visible(digest, now) {
+		return ingest.Address{}, false, err
+	}
+	return now, true, nil
+}
+
+// visible reports whether the payload at address is stored with its size, and not hidden.
+func (m *Memory) visible(digest ingest.Digest, address ingest.Address) bool {
+	there, ok := m.stored[storage.PayloadOf(digest, address.Encoding).String()]
+	return ok && int64(len(there.payload)) == address.Bytes && there.hidden == ""
 }
 
 // Replace satisfies ingest.Store.
-func (m *Memory) Replace(ctx context.Context, digest ingest.Digest, _ ingest.Address,
+func (m *Memory) Replace(ctx context.Context, digest ingest.Digest, address ingest.Address,
 	payload []byte) (ingest.Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Replace++
-	return m.write(ctx, digest, payload)
+	return m.write(ctx, digest, address.Encoding, payload)
 }
 
-func (m *Memory) write(ctx context.Context, digest ingest.Digest, payload []byte) (ingest.Address, error) {
+func (m *Memory) write(ctx context.Context, digest ingest.Digest, encoding ingest.Encoding,
+	payload []byte) (ingest.Address, error) {
 	if err := ctx.Err(); err != nil {
 		return ingest.Address{}, err
 	}
-	if ingest.Sum(payload) != digest {
+	p := storage.PayloadOf(digest, encoding)
+	if ingest.Sum(payload) != p.Content {
 		return ingest.Address{}, fmt.Errorf("%d bytes were put under %s, which is not their digest", len(payload),
-			digest.Short())
+			p.Content.Short())
 	}
-	m.keep(digest.String(), digest, payload)
+	m.keep(p.String(), digest, payload)
 	m.counts.Written++
 	m.counts.BytesWritten += int64(len(payload))
-	return memoryAddress(digest, payload), nil
+	return memoryAddress(digest, encoding, int64(len(payload))), nil
 }
 
-func memoryAddress(digest ingest.Digest, payload []byte) ingest.Address {
-	return ingest.Address{URI: "memory:" + digest.String(), Bytes: int64(len(payload))}
+func memoryAddress(digest ingest.Digest, encoding ingest.Encoding, bytes int64) ingest.Address {
+	return ingest.Address{
+		URI:      "memory:" + storage.PayloadOf(digest, encoding).String(),
+		Bytes:    bytes,
+		Encoding: encoding,
+	}
 }
 
-// find returns the payload of digest if it has the size of the address.
+// find returns the payload at address if it has that size.
 func (m *Memory) find(ctx context.Context, digest ingest.Digest, address ingest.Address) ([]byte, error) {
-	there, ok := m.stored[digest.String()]
+	there, ok := m.stored[storage.PayloadOf(digest, address.Encoding).String()]
 	switch size := int64(len(there.payload)); {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -195,8 +228,9 @@ func (m *Memory) Stat(ctx context.Context, digest ingest.Digest, address ingest.
 func (m *Memory) Holds(ctx context.Context, digest ingest.Digest, address ingest.Address) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, there := m.stored[digest.String()]
-	return there && address.URI == memoryAddress(digest, nil).URI && address.Name == "", ctx.Err()
+	p := storage.PayloadOf(digest, address.Encoding)
+	_, there := m.stored[p.String()]
+	return there && address.URI == "memory:"+p.String() && address.Name == "", ctx.Err()
 }
 
 // List satisfies ingest.Store.
@@ -297,8 +331,8 @@ func (m *Memory) count(n *int) {
 	*n++
 }
 
-// Handle returns another handle on the store that calls step between every two steps of Put and
-// Delete; nil returns m.
+// Handle returns another handle on the store that calls step between every two steps of Put, Reuse
+// and Delete; nil returns m.
 func (m *Memory) Handle(step func() error) ingest.Store {
 	if step == nil {
 		return m
@@ -320,6 +354,18 @@ func (s stepped) Put(ctx context.Context, key ingest.Key, payload []byte) (inges
 		err = s.step()
 	}
 	return address, err
+}
+
+func (s stepped) Reuse(ctx context.Context, digest ingest.Digest, address ingest.Address) (now ingest.Address,
+	present bool, err error) {
+	if err := s.step(); err != nil {
+		return ingest.Address{}, false, err
+	}
+	now, present, err = s.Memory.Reuse(ctx, digest, address)
+	if err == nil {
+		err = s.step()
+	}
+	return now, present && err == nil, err
 }
 
 func (s stepped) Delete(ctx context.Context, objects []ingest.Object,

@@ -121,38 +121,70 @@ func (l *ledger) gc(ctx context.Context, s ingest.Store, step func() error) erro
 // scene is a store with one payload that no row needs.
 type scene struct {
 	ledger
-	open    Open
+	stage
 	payload []byte
-	digest  ingest.Digest
+	key     ingest.Key
+	address ingest.Address
+}
+
+// stage is where a scene takes place: in a store, and with runs that put their payload, or that
+// reuse the encoded one and put it only if it is not present.
+type stage struct {
+	open  Open
+	reuse bool
+}
+
+// onEachStage runs test with runs that put, and with runs that reuse.
+func onEachStage(t *testing.T, name string, place func(*testing.T) Open, test func(*testing.T, stage)) {
+	t.Run(name, func(t *testing.T) { test(t, stage{open: place(t)}) })
+	t.Run(name+", reuse", func(t *testing.T) {
+		open := place(t)
+		if isByPosition(t, open(t, nil)) {
+			t.Skip("Reuse finds nothing by position")
+		}
+		test(t, stage{open: open, reuse: true})
+	})
 }
 
 // newScene clears the store of an earlier scene.
-func newScene(t *testing.T, open Open) *scene {
+func newScene(t *testing.T, where stage) *scene {
 	t.Helper()
-	s := &scene{open: open, payload: payload(70_000, 40)}
-	first := open(t, nil)
+	s := &scene{stage: where, payload: payload(70_000, 40)}
+	if s.key = keyOf(ingest.Sum(s.payload)); s.reuse {
+		s.key = encodedAs(ingest.Sum([]byte("original")), "x", s.payload)
+	}
+	first := s.open(t, nil)
 	if _, err := first.Owner(t.Context(), "catalogue"); err != nil {
 		t.Fatal(err)
 	}
 	removeAll(t, first)
-	s.digest, _ = put(t, first, s.payload)
+	s.address = putKey(t, first, s.key, s.payload)
 	return s
 }
 
 // unpaused is a step that does nothing.
 func unpaused() error { return nil }
 
-// run is a complete run of another process: it puts the payload and records it. step is called
-// between the steps of Put.
+// run is a complete run of another process: it puts or reuses the payload and records it. step is
+// called between the steps of Put and Reuse.
 func (s *scene) run(t *testing.T, step func() error) {
 	job, store := s.begin(), s.open(t, step)
 	_, _ = store.Owner(t.Context(), "") // stores by position need it before Put
-	address, err := store.Put(t.Context(), keyOf(s.digest), s.payload)
+	address, err := s.putOrReuse(t.Context(), store)
 	if err == nil {
-		s.record(job, s.digest, address)
+		s.record(job, s.key.Digest, address)
 	} else if !errors.Is(err, errKilled) && !isTransient(err) {
-		t.Errorf("Put of another run: %v", err)
+		t.Errorf("another run: %v", err)
 	}
+}
+
+func (s *scene) putOrReuse(ctx context.Context, store ingest.Store) (ingest.Address, error) {
+	if s.reuse {
+		if now, present, err := store.Reuse(ctx, s.key.Digest, s.address); present || err != nil {
+			return now, err
+		}
+	}
+	return store.Put(ctx, s.key, s.payload)
 }
 
 // collect is a complete gc of another process.
@@ -165,8 +197,8 @@ func (s *scene) collect(t *testing.T) {
 // check fails if a row refers to a payload that is missing.
 func (s *scene) check(t *testing.T) {
 	t.Helper()
-	if address, ok := s.rows[s.digest]; ok {
-		wantPayload(t, s.open(t, nil), s.digest, address, s.payload)
+	if address, ok := s.rows[s.key.Digest]; ok {
+		wantPayload(t, s.open(t, nil), s.key.Digest, address, s.payload)
 	}
 }
 
@@ -186,10 +218,10 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 			s.run(t, nil)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			open, paused := place(t), 0
+		onEachStage(t, name, place, func(t *testing.T, where stage) {
+			paused := 0
 			for more := true; more; paused++ {
-				s := newScene(t, open)
+				s := newScene(t, where)
 				more = s.pausedAt(t, paused, func() { others(t, s) })
 				s.check(t)
 				s.collect(t)
@@ -203,7 +235,7 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 			}
 		})
 	}
-	t.Run("a paused run", func(t *testing.T) { bothPaused(t, place(t)) })
+	onEachStage(t, "a paused run", place, bothPaused)
 }
 
 // killedAt returns a step that succeeds n times and then reports a kill.
@@ -236,12 +268,12 @@ func (s *scene) pausedAt(t *testing.T, n int, others func()) (paused bool) {
 	return paused
 }
 
-// bothPaused pauses gc at one of its steps until a Put of another run has reached one of its own
-// steps, where it waits until gc has finished.
-func bothPaused(t *testing.T, open Open) {
+// bothPaused pauses gc at one of its steps until a Put or Reuse of another run has reached one of
+// its own steps, where it waits until gc has finished.
+func bothPaused(t *testing.T, where stage) {
 	for atGC, moreGC := 0, true; moreGC; atGC++ {
 		for atPut, morePut := 0, true; morePut; atPut++ {
-			s := newScene(t, open)
+			s := newScene(t, where)
 			collected, ended, waits := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
 			moreGC = s.pausedAt(t, atGC, func() {
 				n := atPut
@@ -291,10 +323,9 @@ func kills(t *testing.T, place func(*testing.T) Open) {
 			s.inPlace(t)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			open := place(t)
+		onEachStage(t, name, place, func(t *testing.T, where stage) {
 			steps := everyStep(t, func(t *testing.T, step func() error) {
-				s := newScene(t, open)
+				s := newScene(t, where)
 				_ = s.gc(t.Context(), s.open(t, step), step)
 				then(t, s)
 			})
@@ -303,21 +334,18 @@ func kills(t *testing.T, place func(*testing.T) Open) {
 			}
 		})
 	}
-	t.Run("a row", func(t *testing.T) { keptByARow(t, place(t)) })
+	onEachStage(t, "a row", place, keptByARow)
 }
 
 // keptByARow records a row for a payload that a gc is about to delete, and kills the gc at each step.
-func keptByARow(t *testing.T, open Open) {
+func keptByARow(t *testing.T, where stage) {
 	everyStep(t, func(t *testing.T, step func() error) {
-		s := newScene(t, open)
+		s := newScene(t, where)
 		objects := objectsOf(t, s.open(t, nil))
-		first := s.open(t, nil)
-		_, _ = first.Owner(t.Context(), "")
-		_, address := put(t, first, s.payload)
+		s.run(t, nil)
 		_, _ = s.open(t, step).Delete(t.Context(), objects, func(context.Context) error {
 			return errors.New("a row needs it")
 		})
-		s.record(s.begin(), s.digest, address)
 		s.check(t)
 		s.collect(t)
 		s.inPlace(t)
@@ -329,7 +357,7 @@ func keptByARow(t *testing.T, open Open) {
 func (s *scene) inPlace(t *testing.T) {
 	t.Helper()
 	s.check(t)
-	if all := objectsOf(t, s.open(t, nil)); len(all) != 1 || all[0].Digest != s.digest || all[0].Hidden {
+	if all := objectsOf(t, s.open(t, nil)); len(all) != 1 || all[0].Digest != s.key.Digest || all[0].Hidden {
 		t.Errorf("the store holds %+v", all)
 	}
 }

@@ -33,6 +33,8 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		"missing":        missing,
 		"stat":           stat,
 		"holds":          holds,
+		"reuse":          reuse,
+		"encodings":      encodings,
 		"replace":        replace,
 		"cancelled":      cancelled,
 		"whole payloads": wholePayloads,
@@ -87,14 +89,19 @@ func keyOf(digest ingest.Digest) ingest.Key {
 func put(t *testing.T, s ingest.Store, p []byte) (ingest.Digest, ingest.Address) {
 	t.Helper()
 	digest := ingest.Sum(p)
-	address, err := s.Put(t.Context(), keyOf(digest), p)
+	return digest, putKey(t, s, keyOf(digest), p)
+}
+
+func putKey(t *testing.T, s ingest.Store, key ingest.Key, p []byte) ingest.Address {
+	t.Helper()
+	address, err := s.Put(t.Context(), key, p)
 	if err != nil {
 		t.Fatalf("Put of %d bytes: %v", len(p), err)
 	}
-	if address.URI == "" || address.Bytes != int64(len(p)) {
-		t.Fatalf("Put of %d bytes returned the address %+v: want a URI and the size", len(p), address)
+	if address.URI == "" || address.Bytes != int64(len(p)) || address.Encoding != key.Encoding {
+		t.Fatalf("Put of %d bytes returned the address %+v: want a URI, the size and the encoding", len(p), address)
 	}
-	return digest, address
+	return address
 }
 
 // get reads a whole payload.
@@ -398,6 +405,7 @@ func cancelled(t *testing.T, s ingest.Store) {
 		"Owner":   func() error { _, err := s.Owner(ctx, "late"); return err },
 		"Get":     func() error { _, err := get(ctx, s, digest, address); return err },
 		"Stat":    func() error { _, err := s.Stat(ctx, digest, address); return err },
+		"Reuse":   func() error { _, _, err := s.Reuse(ctx, digest, address); return err },
 		"Put":     func() error { _, err := s.Put(ctx, keyOf(ingest.Sum(p)), p); return err },
 		"Replace": func() error { _, err := s.Replace(ctx, digest, address, there); return err },
 		"Delete":  func() error { _, err := s.Delete(ctx, objects, confirmed); return err },

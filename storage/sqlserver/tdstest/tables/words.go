@@ -26,6 +26,8 @@ func word(name string, args sqlcatalog.Args) (string, bool) {
 		return text, true
 	}
 	switch name {
+	case "aturi": // without the tables of copies
+		return sqlcatalog.Qualified(args.At(2), "BlobUri") + " = @p" + args[0], true
 	case "equal":
 		text, _ := embedded.Word(name, args)
 		return sqlcatalog.EqualExact(args, text), true
@@ -77,7 +79,7 @@ var own = map[string][]string{
 	"clear-batch": {`DROP TABLE IF EXISTS temp.[#ingest_batch]`,
 		`CREATE TEMP TABLE [#ingest_batch] (RowNo INTEGER PRIMARY KEY, LayerId, SegmentOrdinal, PointOffset,
 			PointCount, QuantizationType, ByteOffset, ByteSize, ContentHash, BlobUri, BlobContainer, BlobName,
-			BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, New, AtomId)`},
+			BlobETag, BlobSizeBytes, BlobLastModified, Codec, StoredHash, AddressExact, New, AtomId)`},
 	"mark-present": {`UPDATE [#ingest_batch] AS b SET New = 0
 		WHERE EXISTS (SELECT 1 FROM LayerTensorSegments AS s
 				WHERE s.LayerId = b.LayerId AND s.SegmentOrdinal = b.SegmentOrdinal)
@@ -162,15 +164,16 @@ var ownRows = map[string]string{
 const (
 	insertTensors = `INSERT INTO LayerTensorSegments (LayerId, SegmentOrdinal, PointOffset, PointCount,
 			QuantizationType, ByteOffset, ByteSize, AtomId, BlobUri, BlobContainer, BlobName, BlobETag,
-			BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+			BlobSizeBytes, BlobLastModified, Codec, StoredHash, AddressExact, RawPayload)
 		SELECT b.LayerId, b.SegmentOrdinal, b.PointOffset, b.PointCount, b.QuantizationType, b.ByteOffset,
 			b.ByteSize, b.AtomId, b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes,
-			b.BlobLastModified, b.AddressExact, `
+			b.BlobLastModified, b.Codec, b.StoredHash, b.AddressExact, `
 	insertOthers = `INSERT INTO FileSegments (ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId,
-			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, AddressExact, RawPayload)
+			BlobUri, BlobContainer, BlobName, BlobETag, BlobSizeBytes, BlobLastModified, Codec, StoredHash,
+			AddressExact, RawPayload)
 		SELECT @p1, b.SegmentOrdinal, b.ByteOffset, b.ByteSize, b.AtomId,
 			b.BlobUri, b.BlobContainer, b.BlobName, b.BlobETag, b.BlobSizeBytes, b.BlobLastModified,
-			b.AddressExact, `
+			b.Codec, b.StoredHash, b.AddressExact, `
 )
 
 // texts returns the SQLite statements for the statement of package sqlserver with that name.
