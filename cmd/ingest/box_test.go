@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -173,10 +174,11 @@ func (b box) open() catalogue {
 type rows struct {
 	models   []string // one line for each model, file and segment
 	digests  map[ingest.Digest]int64
-	stored   map[ingest.Digest]int64 // of the digests, those of payloads in the store
-	recorded int64                   // bytes of files that have rows
-	reread   int64                   // bytes that a resumed run reads again: the last segment of each unfinished file
-	open     int                     // models that are not complete
+	stored   map[string]int64 // bytes of the payloads in the store, by name
+	small    []ingest.Digest  // of payloads that the catalogue keeps
+	recorded int64            // bytes of files that have rows
+	reread   int64            // bytes that a resumed run reads again: the last segment of each unfinished file
+	open     int              // models that are not complete
 }
 
 // audit reads all rows and checks what must hold at any moment: rows do not contradict each other,
@@ -191,7 +193,7 @@ func (b box) audit(want map[string]ingest.Digest) rows {
 	if err := c.Audit(ctx); err != nil {
 		b.Errorf("rows contradict each other: %v", err)
 	}
-	r := rows{digests: map[ingest.Digest]int64{}, stored: map[ingest.Digest]int64{}}
+	r := rows{digests: map[ingest.Digest]int64{}, stored: map[string]int64{}}
 	for m, err := range c.Models(ctx) {
 		if err != nil {
 			b.Fatal(err)
@@ -240,19 +242,22 @@ func (b box) auditSegments(c catalogue, f ingest.StoredFile, r *rows) string {
 				ingest.Sum(buffer) != segment.Digest {
 				b.Errorf("%s: %s: the row lacks its payload (%v)", f.Path, segment.Place(), err)
 			}
-		case r.stored[segment.Digest] == 0 && b.blobs != nil:
+		case r.stored[objectName(segment)] == 0 && b.blobs != nil:
 			if err := b.blobs.holds(segment); err != nil {
 				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, segment.Place(), err)
 			}
-		case r.stored[segment.Digest] == 0:
-			info, err := os.Stat(payloadPath(b.store, segment.Digest))
-			if err != nil || info.Size() != segment.Bytes {
+		case r.stored[objectName(segment)] == 0:
+			info, err := os.Stat(filepath.Join(b.store, objectName(segment)))
+			if err != nil || info.Size() != segment.Address.Bytes {
 				b.Errorf("%s: %s: a row without its payload (%v)", f.Path, segment.Place(), err)
 			}
 		}
 		r.digests[segment.Digest] = segment.Bytes
+		if segment.Small {
+			r.small = append(r.small, segment.Digest)
+		}
 		if !segment.InRow {
-			r.stored[segment.Digest] = segment.Bytes
+			r.stored[objectName(segment)] = segment.Address.Bytes
 		}
 		fmt.Fprintf(&text, "\n\t\t%s %d %d %d %s %s", segment.Tensor, segment.Ordinal, segment.Offset, segment.Bytes,
 			segment.Digest, b.blobs.within(segment.Address.URI))
@@ -264,6 +269,11 @@ func (b box) auditSegments(c catalogue, f ingest.StoredFile, r *rows) string {
 		b.Errorf("%s: %d bytes are recorded, but its rows cover %d", f.Path, f.Recorded, at)
 	}
 	return text.String()
+}
+
+// objectName is the name of a segment's payload in its store.
+func objectName(s ingest.StoredSegment) string {
+	return cmp.Or(s.Address.Name, strings.TrimPrefix(s.Address.URI, "dir:"))
 }
 
 // files lists the files of the store with their sizes, except the one that names its owner.

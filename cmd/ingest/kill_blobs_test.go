@@ -44,9 +44,9 @@ func (k *killer) collectBlobs(now rows) {
 		if err != nil {
 			k.Fatal(err)
 		}
-		if left++; now.stored[object.Digest] != object.Bytes {
+		if left++; now.stored[object.Name] != object.Bytes {
 			k.Errorf("after gc the container holds %s with %d bytes; rows need %d", object.Name, object.Bytes,
-				now.stored[object.Digest])
+				now.stored[object.Name])
 		}
 	}
 	if left != len(now.stored) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -233,14 +234,14 @@ func (k *segmentKiller) readCopy(digest ingest.Digest, at ingest.Address) error 
 	var got ingest.Digest
 	var err error
 	if k.blobs == nil {
-		got, _, err = digestOf(payloadPath(k.store, digest))
+		got, _, err = digestOf(filepath.Join(k.store, strings.TrimPrefix(at.URI, "dir:")))
 	} else {
 		payload := make([]byte, at.Bytes)
 		err = k.blobs.store.Get(context.Background(), digest, at, 0, payload)
 		got = ingest.Sum(payload)
 	}
-	if err == nil && got != digest {
-		err = fmt.Errorf("it has SHA-256 %s, want %s", got, digest)
+	if want := at.Content(digest); err == nil && got != want {
+		err = fmt.Errorf("it has SHA-256 %s, want %s", got, want)
 	}
 	return err
 }

@@ -84,14 +84,16 @@ func (k *killer) killRemoval() {
 func (k *killer) killRepair() {
 	k.Helper()
 	now := k.audit(k.digests)
-	for digest, bytes := range now.digests {
-		if now.stored[digest] == 0 {
-			k.damageSmall(digest)
-			k.damaged = digest
-		} else if err := os.WriteFile(payloadPath(k.store, digest), make([]byte, bytes), 0o600); err != nil {
-			k.Fatal(err)
+	if k.random.IntN(2) == 0 {
+		k.damaged = now.small[k.random.IntN(len(now.small))]
+		k.damageSmall(k.damaged)
+	} else {
+		for name, bytes := range now.stored {
+			if err := os.WriteFile(filepath.Join(k.store, name), make([]byte, bytes), 0o600); err != nil {
+				k.Fatal(err)
+			}
+			break
 		}
-		break
 	}
 	for _, model := range []string{"one", "two", "small"} {
 		args := []string{"verify", model, "--repair", k.path(model + ".gguf")}

@@ -207,12 +207,7 @@ func (k *killer) collect(now rows) {
 		k.audit(k.digests)
 	}
 	k.must("gc", "--yes")
-	want := map[string]int64{}
-	for digest, bytes := range now.stored {
-		text := digest.String()
-		want["sha256/"+text[:2]+"/"+text] = bytes
-	}
-	got := k.files()
+	want, got := now.stored, k.files()
 	for name, bytes := range got {
 		if want[name] != bytes {
 			k.Errorf("after gc the store holds %s with %d bytes; rows need %d", name, bytes, want[name])

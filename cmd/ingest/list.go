@@ -12,9 +12,10 @@ import (
 func newList(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List models with their size, tensors, segments and shared bytes",
-		Long: `List models with their size, tensors, segments and shared bytes. For a registered model, list
-shows where its bytes are instead of a stored size.`,
+		Short: "List models with their size, tensors, segments, and shared and saved bytes",
+		Long: `List models with their size, tensors and segments. STORED are the bytes of segments that were new,
+SHARED those of segments that were already present, and SAVED how much smaller the encoded payloads of both are.
+For a registered model, list shows where its bytes are instead of a stored size.`,
 		Example: "  ingest list\n  ingest list --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context()) },
@@ -27,7 +28,8 @@ func (p *program) list(ctx context.Context) error {
 		return err
 	}
 	defer catalog.Close()
-	rows := [][]any{{"ID", "NAME", "STATE", "FILES", "SIZE", "TENSORS", "SEGMENTS", "STORED", "SHARED", "SHA-256"}}
+	rows := [][]any{{"ID", "NAME", "STATE", "FILES", "SIZE", "TENSORS", "SEGMENTS", "STORED", "SHARED", "SAVED",
+		"SHA-256"}}
 	for m, err := range catalog.Models(ctx) {
 		if err != nil {
 			return err
@@ -46,7 +48,7 @@ func (p *program) list(ctx context.Context) error {
 			return err
 		}
 		rows = p.flush(append(rows, []any{m.ID, names, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors,
-			m.Segments, stored, human(m.BytesShared), digest}))
+			m.Segments, stored, human(m.BytesShared), human(m.BytesSaved), digest}))
 	}
 	if !p.json {
 		p.table(rows)
@@ -83,5 +85,5 @@ func modelObject(m ingest.Summary) map[string]any {
 	return map[string]any{"id": m.ID, "name": m.Name, "names": append(names, otherNames(m)...), "type": m.Type,
 		"architecture": m.Architecture, "parameters": m.Parameters, "state": m.State, "job": m.Job, "files": files,
 		"bytes": totalBytes(m), "tensors": m.Tensors, "segments": m.Segments, "bytes_stored": m.BytesStored,
-		"bytes_shared": m.BytesShared, "ingested": m.Ingested.UTC()}
+		"bytes_shared": m.BytesShared, "bytes_saved": m.BytesSaved, "ingested": m.Ingested.UTC()}
 }

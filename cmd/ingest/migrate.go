@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -128,6 +130,8 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	return p.endMigration(ctx, e.catalog, options, err, report.Failed)
 }
 
+var errNoStore = errors.New("this catalogue has no payloads in a store")
+
 // openMigration opens the catalogue and the store that is the target or the source.
 func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, error) {
 	switch {
@@ -145,9 +149,7 @@ func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, err
 	if f.to == inRows {
 		e, err := p.open(ctx)
 		if err == nil && e.store == nil {
-			if err = p.requireStore(ctx, e); err == nil {
-				err = fmt.Errorf("this catalogue has no payloads in a store")
-			}
+			err = cmp.Or(p.requireStore(ctx, e), errNoStore)
 			e.catalog.Close()
 		}
 		return e, err

@@ -14,18 +14,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 // ingestFlags are the flags of models and resume.
 type ingestFlags struct {
-	segment byteSize
-	jobs    int
-	workers int
-	opaque  bool
-	recheck bool
-	dryRun  bool
+	segment  byteSize
+	jobs     int
+	workers  int
+	compress codec.Level
+	opaque   bool
+	recheck  bool
+	dryRun   bool
 }
 
 func (f *ingestFlags) register(c *cobra.Command) {
@@ -51,9 +53,17 @@ a file that you name is ingested.
 		Example: `  ingest models ~/.ollama/models
   ingest models model-00001-of-00003.gguf --store dir:/mnt/payloads`,
 		Args: requireArg("PATH", cobra.MinimumNArgs(1)),
-		RunE: func(c *cobra.Command, paths []string) error { return p.models(c.Context(), f, paths) },
+		RunE: func(c *cobra.Command, paths []string) error {
+			if c.Flags().Changed("compress") && f.compress != codec.Off && !p.encodes() {
+				return usage("--compress %s: payloads in rows and in the blob layout position are not encoded, "+
+					"because other programs read them: omit it, or use another store", f.compress)
+			}
+			return p.models(c.Context(), f, paths)
+		},
 	}
 	f.register(c)
+	f.compress = codec.Auto
+	c.Flags().Var(&f.compress, "compress", compressHelp)
 	c.Flags().Var(&f.segment, "segment-size", "maximum size of a segment, 1MiB to 64MiB")
 	c.Flags().BoolVar(&f.opaque, "opaque", false, "store a damaged GGUF file as a blob instead of refusing it")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
@@ -101,7 +111,8 @@ func absolute(paths []string) ([]string, error) {
 func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
-		"recheck": strconv.FormatBool(f.recheck), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
+		"recheck": strconv.FormatBool(f.recheck), "compress": f.compress.String(), "blob-layout": p.blobs.layout,
+		ingest.OptionStore: store}, err
 }
 
 func (f *ingestFlags) restore(options map[string]string) error {
@@ -110,10 +121,19 @@ func (f *ingestFlags) restore(options map[string]string) error {
 			return err
 		}
 	}
+	if text, ok := options["compress"]; ok {
+		if err := f.compress.Set(text); err != nil {
+			return err
+		}
+	}
 	f.opaque = options["opaque"] == "true"
 	f.recheck = options["recheck"] == "true"
 	return nil
 }
+
+// encodes reports whether payloads may be encoded: those in rows and those by position may not, because
+// other programs read them.
+func (p *program) encodes() bool { return p.store != inRows && !p.blobs.byPosition() }
 
 // settings returns the checked options of a run.
 func (p *program) settings(f *ingestFlags) (pipeline.Options, error) {
@@ -121,7 +141,10 @@ func (p *program) settings(f *ingestFlags) (pipeline.Options, error) {
 		return pipeline.Options{}, usage("--jobs %d, --workers %d: want 0 or more", f.jobs, f.workers)
 	}
 	options := pipeline.Options{SegmentBytes: int64(f.segment), MemoryBytes: int64(p.memory), Jobs: f.jobs,
-		Workers: f.workers, Recheck: f.recheck}
+		Workers: f.workers, Compress: f.compress, Recheck: f.recheck}
+	if !p.encodes() {
+		options.Compress = codec.Off
+	}
 	if err := options.Check(); err != nil {
 		return options, usage("%w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec"
+	"github.com/hartonomous/ingest/storage"
 )
 
 // pausesVariable has the number of rounds of TestPauses.
@@ -192,10 +195,19 @@ func (p *pauser) damage() {
 	store, all := p.objects()
 	object := all[p.random.IntN(len(all))]
 	p.events = append(p.events, "damage "+object.Name)
-	at := ingest.Address{Name: object.Name}
+	at := ingest.Address{Name: object.Name, Encoding: encodingOf(object)}
 	if _, err := store.Replace(p.Context(), object.Digest, at, make([]byte, object.Bytes)); err != nil {
 		p.Fatal(err)
 	}
+}
+
+// encodingOf returns the encoding in the name of an object.
+func encodingOf(object ingest.Object) ingest.Encoding {
+	p, ok := storage.ParsePayload(path.Base(object.Name))
+	if !ok || p.Content == p.Digest {
+		return ingest.Encoding{}
+	}
+	return ingest.Encoding{Codec: codec.Name, Stored: p.Content}
 }
 
 // checkGarbage checks that gc keeps the payloads that rows need and no others.
@@ -205,7 +217,7 @@ func (p *pauser) checkGarbage() {
 	needed := p.audit(p.digests).stored
 	_, all := p.objects()
 	for _, object := range all {
-		if _, ok := needed[object.Digest]; !ok || object.Hidden {
+		if _, ok := needed[object.Name]; !ok || object.Hidden {
 			p.Errorf("after gc the store holds %+v", object)
 		}
 	}

@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// TestPeakMemory: with its defaults, the program stays below 100 MiB with a file of 1 GiB.
+// TestPeakMemory: with its defaults, the program stays below 100 MiB with files of 1 GiB and 512 MiB. The
+// payloads of the second are encoded.
 func TestPeakMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: it writes 3 GiB")
+		t.Skip("-short: it writes 5 GiB")
 	}
-	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 1<<30, 1)})
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 1<<30, 1),
+		"weights.gguf": encodable("weights", 512<<20, 1)})
 	rows := []string{"--store", inRows, "--catalog", "sqlite:" + filepath.Join(t.TempDir(), "rows.db")}
 	b := newBox(t, t.TempDir(), false)
 	for _, args := range [][]string{
@@ -23,6 +25,9 @@ func TestPeakMemory(t *testing.T) {
 		{"gc"},
 		{"verify"},
 		{"export", "noise", "-o", filepath.Join(t.TempDir(), "out.gguf")},
+		{"export", "weights", "-o", filepath.Join(t.TempDir(), "out.gguf")},
+		{"recompress", "weights", "--compress", "off"},
+		{"recompress", "weights", "--compress", "max"},
 		{"rm", "noise", "--yes"},
 		{"models", s.folder}, // its content is present
 		append([]string{"models", s.folder}, rows...),

@@ -112,16 +112,27 @@ func (p *program) printReport(r *pipeline.Report) {
 	p.printNotes("skipped", r.Skipped)
 	p.printNotes("warning", r.Warnings)
 	p.printNotes("refused", r.Refused)
+	saved, types, smaller := int64(0), make([]map[string]any, len(r.Stored)), []string{}
+	for i, t := range r.Stored {
+		saved += t.Bytes - t.Stored
+		types[i] = typeObject(t)
+		if t.Codec != "" {
+			smaller = append(smaller, fmt.Sprintf("%s %s to %s", typeName(t), human(t.Bytes), human(t.Stored)))
+		}
+	}
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested),
 			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
-			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared, "seconds": r.Elapsed.Seconds(),
-			"interrupted": r.Interrupted})
+			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared, "bytes_saved": saved,
+			"types": types, "seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
 		return
 	}
 	p.printf("job %d: %s ingested, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n",
 		r.Job, plural(len(r.Ingested), "model"), len(r.Skipped), len(r.Refused), human(r.BytesRead),
 		human(r.BytesStored), human(r.BytesShared), r.Elapsed.Round(10*time.Millisecond))
+	if len(smaller) > 0 {
+		p.printf("saved %s by compression: %s\n", human(saved), strings.Join(smaller, ", "))
+	}
 }
 
 func plural(n int, noun string) string {

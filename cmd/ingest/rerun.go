@@ -16,17 +16,18 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
-// optionCommand is the key in the options of a migration's jobs with its command, a JSON array of
-// arguments.
+// optionCommand is the key in the options of a job of migrate or recompress with its command, a JSON
+// array of arguments.
 const optionCommand = "command"
 
 // runFlags are global flags that do not change the work. The command of a job does not have them.
 var runFlags = []string{"catalog", "json", "quiet", "log-level", "memory"}
 
 // commandOption returns the options of jobs that resume runs again. given are the values of flags
-// with addresses and paths: absolute and without secrets; an empty one omits the flag.
-func commandOption(c *cobra.Command, given map[string]string) (map[string]string, error) {
-	arguments := strings.Fields(c.CommandPath())[1:]
+// with addresses and paths: absolute and without secrets; an empty one omits the flag. models are the
+// command's arguments.
+func commandOption(c *cobra.Command, given map[string]string, models ...string) (map[string]string, error) {
+	arguments := append(strings.Fields(c.CommandPath())[1:], models...)
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
@@ -57,11 +58,14 @@ func resumes(job ingest.Job) bool {
 	return job.Pipeline == "models" || job.Options[optionCommand] != ""
 }
 
+// rerun are the commands that resume runs again.
+var rerun = []string{"migrate", "recompress"}
+
 // resumeMigration runs the command of a job again.
 func (p *program) resumeMigration(c *cobra.Command, job ingest.Job) error {
 	var arguments []string
 	if err := json.Unmarshal([]byte(job.Options[optionCommand]), &arguments); err != nil || len(arguments) < 2 ||
-		arguments[0] != "migrate" || slices.ContainsFunc(arguments, isRunFlag) {
+		!slices.Contains(rerun, arguments[0]) || slices.ContainsFunc(arguments, isRunFlag) {
 		return fmt.Errorf("the command of job %d is %s: run it again by hand", job.ID,
 			ingest.Printable(job.Options[optionCommand]))
 	}
@@ -136,10 +140,11 @@ func (p *program) leaveOpen(ctx context.Context, catalog ingest.Catalog, options
 	err error) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	request := ingest.JobRequest{Pipeline: "migrate", Source: options[optionCommand], Options: options}
+	request := ingest.JobRequest{Source: options[optionCommand], Options: options}
 	if err := json.Unmarshal([]byte(options[optionCommand]), &request.Paths); err != nil {
 		return 0, err
 	}
+	request.Pipeline = request.Paths[0]
 	err = lease.Run(ctx, catalog, request, p.log, func(_ context.Context, job ingest.Lease) error {
 		number = job.Job
 		return ingest.ErrInterrupted

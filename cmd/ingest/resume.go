@@ -17,8 +17,8 @@ func newResume(p *program) *cobra.Command {
 		Use:   "resume [JOB]",
 		Short: "Resume interrupted jobs",
 		Long: `Resume an interrupted job, or all interrupted ingestions if you name none. Each job keeps its paths,
-store and segment size. A migration is resumed by its number only: its command runs again, over all that it
-selects.
+store and segment size. A job of migrate or recompress is resumed by its number only: its command runs again,
+over all that it selects.
 
 ` + exitCodes,
 		Example: "  ingest resume\n  ingest resume 7",
@@ -43,7 +43,7 @@ func (p *program) resume(c *cobra.Command, f *ingestFlags, args []string) error 
 	given := p.store
 	for _, job := range jobs {
 		var err error
-		if job.Pipeline == "migrate" {
+		if job.Pipeline != "models" {
 			err = p.resumeMigration(c, job)
 		} else {
 			each := *f
@@ -130,8 +130,8 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		case job.Pipeline == "models":
 			jobs = append(jobs, job)
 		case resumes(job):
-			fmt.Fprintf(p.stderr, "ingest: not resumed: job %d (migrate): `ingest resume %d` runs its command again\n",
-				job.ID, job.ID)
+			fmt.Fprintf(p.stderr, "ingest: not resumed: job %d (%s): `ingest resume %d` runs its command again\n",
+				job.ID, job.Pipeline, job.ID)
 		}
 	}
 	return jobs, nil

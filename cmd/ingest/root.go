@@ -32,8 +32,8 @@ type program struct {
 }
 
 const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
-failed, and each is named; 4 verify found damage; 130 interrupted (models, migrate and resume
-continue where they stopped).`
+failed, and each is named; 4 verify found damage; 130 interrupted (models, migrate,
+recompress and resume continue where they stopped).`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{stdout: stdout, stderr: stderr, memory: buffer.DefaultMemory}
@@ -86,8 +86,8 @@ Interrupted runs resume when you run the same command again.
 		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newRegister(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
-		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRename(p), newRm(p), newGC(p), newSchema(p),
-		newVersion(p))
+		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRecompress(p), newRename(p), newRm(p), newGC(p),
+		newSchema(p), newVersion(p))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

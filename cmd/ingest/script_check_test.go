@@ -120,7 +120,7 @@ func cmdPayload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: payload damage|remove|cut TENSOR ORDINAL")
 	}
-	path := payloadPath(filepath.Join(filepath.Dir(catalogPath(ts)), "store"), segmentOf(ts, args[1], args[2]).Digest)
+	path := filepath.Join(filepath.Dir(catalogPath(ts)), "store", objectName(segmentOf(ts, args[1], args[2])))
 	content, err := os.ReadFile(path)
 	ts.Check(err)
 	if args[0] == "remove" {

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec/codectest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
@@ -40,14 +41,15 @@ func smallModel(name string, bytes int64, base, seed uint64) gguftest.File {
 	}
 }
 
-// cmdGGUF writes a model: gguf FILE [name=test] [bytes=100000] [base=1] [seed=1] [norms=0] [cut=0]. A
-// value in double quotes may contain Go escapes. norms is the number of tensors of 1 KiB in addition.
-// cut drops bytes from the end.
+// cmdGGUF writes a model: gguf FILE [name=test] [bytes=100000] [base=1] [seed=1] [norms=0] [cut=0]
+// [weights=0]. A value in double quotes may contain Go escapes. norms is the number of tensors of 1 KiB
+// in addition. cut drops bytes from the end. With weights=1, the embedding is encoded.
 func cmdGGUF(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: gguf FILE [name=N] [bytes=N] [base=N] [seed=N] [norms=N] [cut=N]")
+		ts.Fatalf("usage: gguf FILE [name=N] [bytes=N] [base=N] [seed=N] [norms=N] [cut=N] [weights=1]")
 	}
-	name, number := "test", map[string]int64{"bytes": 100_000, "base": 1, "seed": 1, "norms": 0, "cut": 0}
+	name, number := "test", map[string]int64{"bytes": 100_000, "base": 1, "seed": 1, "norms": 0, "cut": 0,
+		"weights": 0}
 	for _, arg := range args[1:] {
 		key, value, _ := strings.Cut(arg, "=")
 		if key == "name" {
@@ -59,6 +61,10 @@ func cmdGGUF(ts *testscript.TestScript, neg bool, args []string) {
 		number[key] = n
 	}
 	f := smallModel(name, number["bytes"], uint64(number["base"]), uint64(number["seed"]))
+	if number["weights"] > 0 {
+		embedding := &f.Tensors[0]
+		embedding.Data = codectest.Payload("F32", codectest.Weights(uint64(number["base"]), int(embedding.Size()/4)))
+	}
 	for i := range uint64(number["norms"]) {
 		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("blk.%d.attn_norm.weight", i),
 			Type: gguf.TypeF32, Shape: []uint64{256}, Seed: 1000*uint64(number["base"]) + i})

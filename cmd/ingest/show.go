@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,6 +48,9 @@ func (p *program) show(ctx context.Context, reference string, segments bool) err
 	if err := p.showPlaces(ctx, catalog, m); err != nil {
 		return err
 	}
+	if err := p.showSaved(ctx, catalog, m); err != nil {
+		return err
+	}
 	if err := p.showLayers(ctx, catalog, m); err != nil || !segments {
 		return err
 	}
@@ -62,7 +66,7 @@ func (p *program) showModel(m ingest.Summary) {
 	}
 	p.table([][]any{{"model", m.ID}, {"name", m.Name}, {"other names", strings.Join(otherNames(m), ", ")},
 		{"type", m.Type}, {"architecture", m.Architecture}, {"parameters", m.Parameters}, {"state", string(m.State)},
-		{"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}})
+		{"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}, {"saved", human(m.BytesSaved)}})
 	p.section()
 	rows := [][]any{{"FILE", "ROLE", "FORMAT", "BYTES", "SHA-256", "NAMES"}}
 	for _, f := range m.Files {
@@ -79,6 +83,45 @@ func (p *program) showModel(m ingest.Summary) {
 		fmt.Fprintln(p.stdout, "\nMETADATA")
 		p.printMetadata(m.Metadata)
 	}
+}
+
+// showSaved prints the sizes of a model's payloads by element type, if any are encoded.
+func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
+	if m.BytesSaved == 0 && !p.json {
+		return nil
+	}
+	types, err := reader.EncodedBytes(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	rows := [][]any{{"TYPE", "CODEC", "SEGMENTS", "BYTES", "STORED", "SAVED", "RATIO"}}
+	for _, t := range types {
+		if p.json {
+			o := typeObject(t)
+			o["object"] = "type"
+			p.printJSON(o)
+			continue
+		}
+		rows = append(rows, []any{typeName(t), t.Codec, t.Segments, human(t.Bytes), human(t.Stored),
+			human(t.Bytes - t.Stored), ratio(t)})
+	}
+	if !p.json {
+		p.section()
+		p.table(rows)
+	}
+	return nil
+}
+
+// typeObject is the sizes of an element type as --json prints them.
+func typeObject(t ingest.EncodedBytes) map[string]any {
+	return map[string]any{"type": t.Type, "codec": t.Codec, "segments": t.Segments, "bytes": t.Bytes,
+		"bytes_stored": t.Stored}
+}
+
+func typeName(t ingest.EncodedBytes) string { return cmp.Or(t.Type, "(outside tensors)") }
+
+func ratio(t ingest.EncodedBytes) string {
+	return fmt.Sprintf("%.2f", float64(t.Bytes)/float64(max(1, t.Stored)))
 }
 
 // namesOf returns the names of the model that a file belongs to.
@@ -153,13 +196,16 @@ func fileName(m ingest.Summary, id ingest.FileID) string {
 
 func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
 	p.section()
-	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "SHA-256", "LOCATION"}}
+	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "STORED", "SHA-256", "LOCATION"}}
 	for _, file := range m.Files {
 		for segment, err := range reader.Segments(ctx, file.ID, 0) {
 			if err != nil {
 				return err
 			}
-			where := segment.Address.URI
+			where, stored := segment.Address.URI, segment.Bytes
+			if segment.InStore() {
+				stored = segment.Address.Bytes
+			}
 			switch {
 			case segment.Small:
 				where = "catalogue"
@@ -169,15 +215,15 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 			if p.json {
 				p.printJSON(map[string]any{"object": "segment", "file": file.Name, "tensor": segment.Tensor,
 					"ordinal": segment.Ordinal, "offset": segment.Offset, "bytes": segment.Bytes,
-					"sha256": segment.Digest, "uri": where})
+					"bytes_stored": stored, "codec": segment.Address.Codec, "sha256": segment.Digest, "uri": where})
 				continue
 			}
 			owner := segment.Tensor
 			if segment.Layer == 0 {
 				owner = "(" + filepath.Base(file.Name) + ")"
 			}
-			rows = p.flush(append(rows, []any{owner, segment.Ordinal, segment.Offset, segment.Bytes, segment.Digest,
-				where}))
+			rows = p.flush(append(rows, []any{owner, segment.Ordinal, segment.Offset, segment.Bytes, stored,
+				segment.Digest, where}))
 		}
 	}
 	if !p.json {

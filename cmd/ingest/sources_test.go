@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec/codectest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 )
@@ -64,8 +65,23 @@ func digestOf(path string) (ingest.Digest, int64, error) {
 
 // noise writes a model of data that does not compress.
 func noise(name string, bytes int64, seed uint64) func(string) error {
+	return filled(gguftest.Model(gguftest.ModelOptions{Name: name, Bytes: bytes, Seed: seed}), seed, func() []byte {
+		block := make([]byte, blockBytes)
+		gguftest.Fill(block, seed, 0)
+		return block
+	})
+}
+
+// encodable writes a model of weights that are encoded.
+func encodable(name string, bytes int64, seed uint64) func(string) error {
+	f := smallModel(name, bytes, seed, seed)
+	f.Tensors = f.Tensors[:1]
+	return filled(f, seed, func() []byte { return codectest.Payload("F32", codectest.Weights(seed, blockBytes/4)) })
+}
+
+// filled writes a model whose data is a block, repeated, each time with another number in front.
+func filled(model gguftest.File, seed uint64, content func() []byte) func(string) error {
 	return func(path string) error {
-		model := gguftest.Model(gguftest.ModelOptions{Name: name, Bytes: bytes, Seed: seed})
 		if err := model.CreateSparse(path); err != nil {
 			return err
 		}
@@ -73,8 +89,7 @@ func noise(name string, bytes int64, seed uint64) func(string) error {
 		if err != nil {
 			return err
 		}
-		block := make([]byte, blockBytes)
-		gguftest.Fill(block, seed, 0)
+		block := content()
 		at, size := int64(len(model.Header())), model.Size()
 		for ; err == nil && at < size; at += blockBytes {
 			binary.LittleEndian.PutUint64(block, uint64(at)^seed)
@@ -92,6 +107,11 @@ const blockBytes = 1 << 20
 func repeated(bytes int64, seed uint64) []byte {
 	block := make([]byte, blockBytes)
 	gguftest.Fill(block, seed, 0)
+	return repeat(block, bytes, seed)
+}
+
+// repeat repeats a block, each time with another number in front.
+func repeat(block []byte, bytes int64, seed uint64) []byte {
 	var all []byte
 	for at := int64(0); at < bytes; at += blockBytes {
 		binary.LittleEndian.PutUint64(block, uint64(at)^seed)
@@ -105,15 +125,18 @@ func zeros(name string, bytes int64) func(string) error {
 	return gguftest.Model(gguftest.ModelOptions{Name: name, Bytes: bytes}).CreateSparse
 }
 
-// tuned writes a model that shares all tensors except the last with others of the same base.
+// tuned writes a model that shares all tensors except the last with others of the same base. The
+// payloads of the first are encoded.
 func tuned(name string, bytes int64, base, seed uint64) func(string) error {
 	f := smallModel(name, bytes, base, seed)
-	f.Tensors[0].Data = repeated(f.Tensors[0].Size(), base)
+	block := codectest.Payload("F32", codectest.Weights(base, blockBytes/4))
+	f.Tensors[0].Data = repeat(block, f.Tensors[0].Size(), base)
 	return f.Create
 }
 
 // manyTensors writes a model of many tensors. More than 1,000 do not fit in a batch. Those of 36 KiB
-// are put into the store, and those of 256 bytes stay in a SQLite catalogue. The payloads repeat.
+// are put into the store, half of them encoded, and those of 256 bytes stay in a SQLite catalogue. The
+// payloads repeat.
 func manyTensors(tensors int) func(string) error {
 	f := gguftest.File{KVs: []gguftest.KV{{Key: "general.name", Value: "small"}}}
 	for i := range tensors {
@@ -121,8 +144,12 @@ func manyTensors(tensors int) func(string) error {
 		if i%5 == 0 {
 			floats = 9 << 10
 		}
-		f.Tensors = append(f.Tensors, gguftest.Tensor{Name: fmt.Sprintf("tensor.%d", i), Type: gguf.TypeF32,
-			Shape: []uint64{floats}, Seed: uint64(1000 + i%250)})
+		tensor := gguftest.Tensor{Name: fmt.Sprintf("tensor.%d", i), Type: gguf.TypeF32, Shape: []uint64{floats},
+			Seed: uint64(1000 + i%250)}
+		if i%10 == 0 {
+			tensor.Data = codectest.Payload("F32", codectest.Weights(tensor.Seed, int(floats)))
+		}
+		f.Tensors = append(f.Tensors, tensor)
 	}
 	return f.Create
 }

@@ -26,7 +26,7 @@ func (p *program) status(ctx context.Context) error {
 		return err
 	}
 	defer catalog.Close()
-	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "PATHS"}}
+	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "SAVED", "PATHS"}}
 	for job, err := range catalog.AllJobs(ctx) {
 		if err != nil {
 			return err
@@ -35,10 +35,14 @@ func (p *program) status(ctx context.Context) error {
 			p.printJSON(jobObject(job))
 			continue
 		}
+		saved := ""
+		if job.BytesSaved != 0 {
+			saved = human(job.BytesSaved)
+		}
 		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline,
-			joinPaths(job.Paths)})
+			saved, joinPaths(job.Paths)})
 		for _, problem := range job.Problems {
-			rows = append(rows, []any{"", "", "", "", "  " + problemText(problem)})
+			rows = append(rows, []any{"", "", "", "", "", "  " + problemText(problem)})
 		}
 	}
 	if !p.json {
@@ -85,7 +89,8 @@ func isLive(job ingest.Job) bool { return job.Live && !job.Holder.Dead() }
 
 func jobObject(job ingest.Job) map[string]any {
 	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths),
-		"started": job.Started.UTC(), "problems": append([]ingest.Problem{}, job.Problems...)}
+		"started": job.Started.UTC(), "bytes_saved": job.BytesSaved,
+		"problems": append([]ingest.Problem{}, job.Problems...)}
 	if !job.Completed.IsZero() {
 		o["completed"] = job.Completed.UTC()
 	}

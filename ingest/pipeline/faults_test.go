@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
 	"github.com/hartonomous/ingest/ingest/pipeline"
@@ -62,30 +63,31 @@ func (f *fault) into(in *pipeline.Ingester) *pipeline.Ingester {
 func faultSources(t *testing.T) (before, during []ingest.Source) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
-	weights := create(t, in("weights"), tiny(1))
+	main := create(t, in("weights"), tiny(1))
 	old, later := blob(t, in("old"), 100, 2), blob(t, in("later"), 40<<10, 3) // only the second is put
 	part := file(create(t, in("part"), tiny(2)))                              // a model of two files
 	part.Files = append(part.Files, file(create(t, in("other"), tiny(3))).Files...)
-	before = []ingest.Source{named("m:a", weights, old)}
+	before = []ingest.Source{named("m:a", main, old)}
 	during = []ingest.Source{
-		named("m:b", weights, old, later), // is attached and gains a file
+		named("m:b", main, old, later), // is attached and gains a file
 		file(blob(t, in("opaque"), 2*mib+5, 4)),
 		file(blob(t, in("empty"), 0, 0)),
 		file(blob(t, in("small"), 100_000, 5)), // goes to the store
-		copied(t, weights, in("copy")),         // is merged
+		copied(t, main, in("copy")),            // is merged
 		part,
 	}
 	return before, during
 }
 
-// tiny is a GGUF file of four segments.
+// tiny is a GGUF file of four segments. Two of them are encoded.
 func tiny(seed uint64) gguftest.File {
-	return gguftest.File{Seed: seed, Tensors: []gguftest.Tensor{{Name: "a", Shape: []uint64{300_000}},
+	return gguftest.File{Seed: seed, Tensors: []gguftest.Tensor{weights("a", seed, 300_000),
 		{Name: "b", Type: gguf.TypeQ4_0, Shape: []uint64{32, 100}}}}
 }
 
 // serial makes the order of calls nearly the same each time.
-var serial = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}
+var serial = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib,
+	Compress: codec.Auto}
 
 // TestEachCallFailsOnce: whichever call fails, before or after its effect, the next run reaches the
 // state of a run without faults, and no row is ever without its payload.
@@ -118,7 +120,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 		t.Log(failed)
 		verbs := []string{"Record"}
 		if h.memory != nil {
-			verbs = append(verbs, "Owner", "Put")
+			verbs = append(verbs, "Owner", "Put", "Addresses", "Reuse")
 		}
 		verbs = append(verbs, "Open", "Unchanged", "Model", "Attach", "Begin", "Complete", "Add", "CloseJob")
 		for _, verb := range verbs {

@@ -283,15 +283,3 @@ func (f *fileIngest) storeSegment(ctx context.Context, r *ingest.NewSegment, pay
 	}
 	return nil
 }
-
-func (f *fileIngest) put(ctx context.Context, r *ingest.NewSegment, payload []byte) error {
-	unlock, err := f.payloads.Lock(ctx, r.Digest, func() {})
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	key := ingest.Key{Digest: r.Digest, Model: f.model, File: f.entry.ID, Layer: r.Layer, Ordinal: r.Ordinal,
-		Type: r.Type}
-	r.Address, err = f.Store.Put(ctx, key, payload)
-	return err
-}

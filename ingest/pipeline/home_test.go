@@ -13,6 +13,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/ingest/pipeline"
@@ -25,9 +26,10 @@ import (
 // mib is the smallest segment size. The tests use it, so that a few MiB are several segments.
 const mib = 1 << 20
 
-// small are options with six buffers: a file of a few MiB makes several batches and waits for
+// small are options with six buffers, two of them for encoders: a file of a few MiB makes several batches and waits for
 // buffers.
-var small = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib}
+var small = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib,
+	Compress: codec.Auto}
 
 // home is a catalogue and a store for a test's models.
 type home struct {

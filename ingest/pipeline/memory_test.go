@@ -15,6 +15,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
@@ -22,7 +23,7 @@ import (
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
-// TestMinimumBuffers ingests four files at a time with two buffers.
+// TestMinimumBuffers ingests four files at a time with two buffers, and one for an encoder.
 func TestMinimumBuffers(t *testing.T) {
 	eachHome(t, func(t *testing.T, h *home) {
 		folder := t.TempDir()
@@ -30,10 +31,11 @@ func TestMinimumBuffers(t *testing.T) {
 		for i := range 6 {
 			sources = append(sources, file(blob(t, filepath.Join(folder, string(rune('a'+i))), 5*mib, uint64(i))))
 		}
-		sources = append(sources, splits(t, folder))
-		options := pipeline.Options{SegmentBytes: mib, MemoryBytes: 42 * mib, Jobs: 4, Workers: 8}
+		encoded := gguftest.File{Tensors: []gguftest.Tensor{weights("a", 1, 3*mib/2)}}
+		sources = append(sources, splits(t, folder), file(create(t, filepath.Join(folder, "encoded"), encoded)))
+		options := pipeline.Options{SegmentBytes: mib, MemoryBytes: 43 * mib, Jobs: 4, Workers: 8, Compress: codec.Auto}
 		if h.memory == nil {
-			options.MemoryBytes += 3 * mib // for the copies of the database driver
+			options.MemoryBytes += 2 * mib // three for the copies of the database driver, and no encoder
 		}
 		in := h.ingester(options)
 		var mu sync.Mutex

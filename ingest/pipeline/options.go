@@ -7,6 +7,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
 )
 
 // Options are the settings of a run. A number of zero or less means the default.
@@ -28,6 +29,8 @@ type Options struct {
 	// BatchTime is how long a batch collects segments before it is written; 2 s. Together with
 	// BatchBytes it limits the work that is repeated after a kill.
 	BatchTime time.Duration
+	// Compress says how payloads for a store are encoded, unless each row has its own (Unshared).
+	Compress codec.Level
 	// Recheck reads complete files again although their size and modification time are unchanged.
 	Recheck bool
 }
@@ -58,6 +61,12 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	}
 }
 
+// encoders returns how many goroutines encode at a time: one for each processor, if they leave two
+// thirds of a pool of limit bytes.
+func (o Options) encoders(limit int64) int64 {
+	return min(int64(runtime.NumCPU()), max(1, limit/o.SegmentBytes/3))
+}
+
 // buffers returns how many segments fit into a pool of limit bytes, without those for copies.
 func (o Options) buffers(limit, copies int64) (int, error) {
 	n := limit/o.SegmentBytes - copies
@@ -80,6 +89,10 @@ func (o Options) Check() error {
 		return fmt.Errorf("segment size of %s: want %d to %d MiB", size, ingest.MinSegmentBytes>>20,
 			ingest.MaxSegmentBytes>>20)
 	}
-	_, err := o.buffers(o.MemoryBytes-buffer.Reserved, 0)
+	copies := int64(0)
+	if o.Compress != codec.Off {
+		copies = o.encoders(o.MemoryBytes - buffer.Reserved)
+	}
+	_, err := o.buffers(o.MemoryBytes-buffer.Reserved, copies)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
@@ -109,12 +110,12 @@ func TestRecheckOtherSegments(t *testing.T) {
 	h := storeHome(t)
 	path := blob(t, filepath.Join(t.TempDir(), "blob"), 9*mib+1, 1)
 	large := small
-	large.SegmentBytes = 3 * mib
+	large.SegmentBytes, large.Compress = 3*mib, codec.Off
 	if _, err := run(t, t.Context(), h.ingester(large), file(path)); err != nil {
 		t.Fatal(err)
 	}
 	options := small
-	options.Recheck, options.MemoryBytes = true, 42*mib // no room for two segments of 3 MiB
+	options.Recheck, options.MemoryBytes = true, 43*mib // no room for two segments of 3 MiB
 	for _, damaged := range []bool{false, true} {
 		if damaged {
 			damage(t, path, 8*mib)

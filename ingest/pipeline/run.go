@@ -17,6 +17,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
@@ -52,6 +53,8 @@ type Report struct {
 	BytesRead   int64 // from the sources, in this run
 	BytesStored int64 // of segments that this run recorded and stored first
 	BytesShared int64 // of segments that this run recorded and that were already present
+	// Stored are the payloads that this run put into the store, by type and codec.
+	Stored      []ingest.EncodedBytes
 	Elapsed     time.Duration
 	Interrupted bool
 }
@@ -78,6 +81,10 @@ type run struct {
 	sources  keyedMutex[string]        // by first path and by key of the model
 	slots    chan struct{}             // one for each file being ingested
 	adding   *semaphore.Weighted       // memory of the small models being ingested, in bytes
+	encoders *codec.Workers            // nil if payloads are not encoded
+	// copies is the number of segments in memory besides the buffers: those of the catalogue's driver,
+	// or of encoders.
+	copies int64
 	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
 	// commits.
 	batchBuffers int
@@ -104,9 +111,9 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	if err != nil {
 		return nil, err
 	}
-	driver := r.Pool.Lease() // for the copies of the catalogue's driver
-	defer driver.Close()
-	if err := driver.Reserve(ctx, in.copies()*r.Options.SegmentBytes); err != nil {
+	beside := r.Pool.Lease() // for the copies of the catalogue's driver, and for encoded payloads
+	defer beside.Close()
+	if err := beside.Reserve(ctx, r.copies*r.Options.SegmentBytes); err != nil {
 		return nil, err
 	}
 	graceful, end := grace(ctx)
@@ -142,6 +149,9 @@ func (r *run) begin(job ingest.Lease, found ingest.Found, others []string) {
 func (r *run) outcome(failure error) ingest.Outcome {
 	r.report.Interrupted = r.interrupted.Load()
 	outcome := ingest.Outcome{State: ingest.JobComplete}
+	for _, t := range r.report.Stored {
+		outcome.BytesSaved += t.Bytes - t.Stored
+	}
 	for _, note := range r.report.Refused {
 		outcome.State = ingest.JobFailed
 		outcome.Problems = append(outcome.Problems, ingest.Problem{Path: note.Path, Reason: note.Reason.Error()})
@@ -161,12 +171,19 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if pool == nil {
 		pool = buffer.ForMemory(options.MemoryBytes)
 	}
-	number, err := options.buffers(pool.Limit(), in.copies())
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
+		in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
+	switch {
+	case in.Store == nil:
+		r.copies = buffer.RowCopies
+	case !in.Unshared && options.Compress != codec.Off:
+		r.copies = options.encoders(pool.Limit())
+		r.encoders = codec.NewWorkers(int(r.copies), options.SegmentBytes)
+	}
+	number, err := options.buffers(pool.Limit(), r.copies)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
-		in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
 	if r.Progress == nil {
 		r.Progress = &ingest.Progress{}
 	}
@@ -199,13 +216,7 @@ func (r *run) sortReport() {
 	slices.SortStableFunc(r.report.Refused, byPath)
 	slices.SortStableFunc(r.report.Skipped, byPath)
 	slices.SortStableFunc(r.report.Ingested, func(a, b IngestedModel) int { return cmp.Compare(a.Model, b.Model) })
-}
-
-// copies is the number of segments that the catalogue's driver holds in addition to the run's
-// buffers.
-func (in *Ingester) copies() int64 {
-	if in.Store == nil {
-		return buffer.RowCopies
-	}
-	return 0
+	slices.SortFunc(r.report.Stored, func(a, b ingest.EncodedBytes) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Codec, b.Codec))
+	})
 }

@@ -94,45 +94,28 @@ func lineAt(lines []string, i int) string {
 // snapshot is a copy of a home that many tests start from.
 type snapshot struct {
 	database []byte
-	rows     bool
-	payloads [][]byte
+	memory   *storetest.Memory // nil if payloads are in the catalogue's rows
 }
 
 // takeSnapshot copies a home and closes its catalogue.
 func takeSnapshot(t *testing.T, h *home) snapshot {
 	t.Helper()
-	f := snapshot{rows: h.memory == nil}
 	if err := h.catalog.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if f.database, err = os.ReadFile(h.path); err != nil {
+	database, err := os.ReadFile(h.path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if f.rows {
-		return f
-	}
-	for object := range h.memory.List(t.Context()) {
-		p := make([]byte, object.Bytes)
-		if err := h.memory.Get(t.Context(), object.Digest, ingest.Address{Bytes: object.Bytes}, 0, p); err != nil {
-			t.Fatal(err)
-		}
-		f.payloads = append(f.payloads, p)
-	}
-	return f
+	return snapshot{database, h.memory}
 }
 
 func (f snapshot) restore(t *testing.T) *home {
 	t.Helper()
 	h := &home{path: filepath.Join(t.TempDir(), "catalogue.db")}
 	write(t, h.path, f.database)
-	if !f.rows {
-		h.memory = &storetest.Memory{}
-		for _, p := range f.payloads {
-			if _, err := h.memory.Put(t.Context(), ingest.Key{Digest: ingest.Sum(p)}, p); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if f.memory != nil {
+		h.memory = f.memory.Copy()
 	}
 	return reopen(t, h)
 }

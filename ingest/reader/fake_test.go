@@ -198,7 +198,10 @@ func (w *fake) Replace(_ context.Context, digest ingest.Digest, address ingest.A
 	payload []byte) (ingest.Address, error) {
 	defer w.lock(0)()
 	w.inStore[digest] = append([]byte(nil), payload...)
-	address.ETag = "2"
+	if address.URI == "" {
+		address.URI = "fake:" + digest.String()
+	}
+	address.ETag, address.Bytes = "2", int64(len(payload))
 	return address, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
 )
 
 // pass reads the segments of a file once.
@@ -27,6 +28,9 @@ type pass struct {
 	reads func(s ingest.StoredSegment) bool
 	// once: a payload that is not where its row said is not looked for again.
 	once bool
+	// encoded is set from the first encoded payload on: then all buffers have room for the segment and
+	// its payload, so that the pool can reuse them.
+	encoded bool
 	// writes reserves memory for the driver's copies until visit returns, which may write the
 	// payload to a row.
 	writes bool
@@ -110,10 +114,15 @@ func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, erro
 	if !p.reads(s) || p.checkSize(s) != nil {
 		return nil, nil
 	}
-	return p.lease.GetBeside(ctx, p.size(s), p.copies(s))
+	p.encoded = p.encoded || s.Address.Codec != ""
+	size := p.size(s)
+	if p.encoded {
+		size *= 2
+	}
+	return p.lease.GetBeside(ctx, size, p.copies(s))
 }
 
-// size is the size of the segment's buffer: the file's segment size, because a segment's row may
+// size is the maximum size of the segment: the file's segment size, because a segment's row may
 // claim any size. Tensors that belong to no file have no segment size.
 func (p *pass) size(s ingest.StoredSegment) int64 {
 	if p.file.ID == 0 {
@@ -144,8 +153,13 @@ func (p *pass) checkSize(s ingest.StoredSegment) error {
 		return fmt.Errorf("its row has %d bytes, but segments of its file have at most %d", s.Bytes,
 			p.file.SegmentBytes)
 	}
-	if s.InStore() && s.Address.Bytes != s.Bytes {
-		return fmt.Errorf("its row has %d bytes in the file, but %d in the store", s.Bytes, s.Address.Bytes)
+	switch a := s.Address; {
+	case !s.InStore():
+	case a.Codec == "" && a.Bytes != s.Bytes, a.Codec != "" && (a.Bytes < 1 || a.Bytes >= s.Bytes):
+		return fmt.Errorf("its row has %d bytes in the file, but %d in the store", s.Bytes, a.Bytes)
+	case a.Codec != "" && a.Codec != codec.Name:
+		return fmt.Errorf("it is encoded with %s, which this version cannot decode: use a newer one",
+			ingest.Printable(a.Codec))
 	}
 	return nil
 }

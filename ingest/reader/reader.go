@@ -15,9 +15,11 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"sync"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
 )
 
 // Catalog is the part of ingest.Catalog that a Reader needs.
@@ -79,12 +81,15 @@ func (r *Reader) Segments(ctx context.Context, file ingest.StoredFile,
 	return r.Catalog.Segments(ctx, file.ID, from)
 }
 
-// read reads a payload and computes its digest. It is called by several goroutines at once: only the
-// digest of the whole file has to be computed in its order.
+// read reads a payload, decodes it, and computes its digest. It is called by several goroutines at
+// once: only the digest of the whole file has to be computed in its order. into has room for the
+// segment and, behind it, for its encoded payload; see bufferSize.
 func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 	f := fetched{StoredSegment: s}
 	payload := into[:s.Bytes]
 	switch {
+	case s.InStore() && s.Address.Codec != "" && r.Store != nil:
+		f.err = r.decode(ctx, s, payload, into[int64(len(into))-s.Address.Bytes:])
 	case !s.InStore():
 		f.err = r.Catalog.ReadPayload(ctx, s, payload)
 	case r.Store == nil:
@@ -97,6 +102,24 @@ func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) 
 	}
 	return f
 }
+
+// decode reads an encoded payload into encoded, and decodes it.
+func (r *Reader) decode(ctx context.Context, s ingest.StoredSegment, into, encoded []byte) error {
+	if err := r.Store.Get(ctx, s.Digest, s.Address, 0, encoded); err != nil {
+		return err
+	}
+	decoder, _ := decoders.Get().(*codec.Decoder)
+	if decoder == nil {
+		decoder = codec.NewDecoder()
+	}
+	defer decoders.Put(decoder)
+	if err := decoder.Decode(into, encoded); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil
+}
+
+var decoders sync.Pool
 
 // damage returns what is wrong with a segment that was read; nil if it is intact.
 func (f *fetched) damage() error {

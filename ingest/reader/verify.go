@@ -80,7 +80,7 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 	if v.Attested || v.Server { // taken before the pass starts: waiting for a buffer during it can deadlock
 		lease := v.Pool.Lease()
 		defer lease.Close()
-		if w.spare, err = lease.Get(ctx, file.SegmentBytes); err != nil {
+		if w.spare, err = lease.Get(ctx, 2*file.SegmentBytes); err != nil { // for an encoded payload, too
 			return err
 		}
 	}
@@ -187,7 +187,8 @@ func (w *verification) recordRewrite(ctx context.Context, f fetched) error {
 	if f.rewritten == nil || w.Writer == nil {
 		return nil
 	}
-	if err := w.Writer.Relocate(ctx, w.Lease, f.StoredSegment, f.rewritten.Now); err != nil {
+	err := w.Writer.Relocate(ctx, w.Lease, f.StoredSegment, f.rewritten.Now)
+	if err != nil && !errors.Is(err, ingest.ErrMoved) { // then the row has another address by now
 		return fmt.Errorf("%s is intact, but its new ETag was not recorded: %w", f.Place(), err)
 	}
 	return nil
@@ -228,7 +229,11 @@ func (w *verification) replace(ctx context.Context, s ingest.StoredSegment, payl
 	if w.Store == nil {
 		return fmt.Errorf("it is in a store (%s): name it with --store", s.Address.URI)
 	}
-	address, err := w.Store.Replace(ctx, s.Digest, s.Address, payload)
+	at := s.Address
+	if at.Codec != "" {
+		at = ingest.Address{} // of the bytes themselves: the payload was encoded by its type, which is not known here
+	}
+	address, err := w.Store.Replace(ctx, s.Digest, at, payload)
 	if err != nil || address == s.Address {
 		return err
 	}

@@ -1,0 +1,117 @@
+package reader
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/ingest/codec"
+	"github.com/hartonomous/ingest/ingest/codec/codectest"
+)
+
+// newEncodedFake stores a file of weights in six segments, all but the last encoded.
+func newEncodedFake(t *testing.T) *fake {
+	t.Helper()
+	w := newFake(t, 0)
+	const segment = 64 * kib
+	w.content = codectest.Payload("F32", codectest.Weights(1, 6*segment/4))
+	w.file = ingest.StoredFile{ID: 7, Name: "a.gguf", Bytes: int64(len(w.content)), SegmentBytes: segment,
+		Digest: ingest.Sum(w.content)}
+	encoder := codec.NewEncoder()
+	for i := range 6 {
+		raw := w.content[i*segment : (i+1)*segment]
+		s := ingest.StoredSegment{RowID: int64(i + 1), File: 7, Layer: 3, Tensor: "t", Ordinal: i,
+			Offset: int64(i * segment), Bytes: segment, Digest: ingest.Sum(raw)}
+		payload := bytes.Clone(raw)
+		if i < 5 {
+			payload = encoder.Encode(make([]byte, segment), raw, "F32", codec.Auto)
+			if payload == nil {
+				t.Fatal("weights were not encoded")
+			}
+			s.Address.Encoding = ingest.Encoding{Codec: codec.Name, Stored: ingest.Sum(payload)}
+		}
+		s.Address.URI, s.Address.Bytes = "fake:"+s.Digest.String(), int64(len(payload))
+		w.inStore[s.Digest] = payload
+		w.rows = append(w.rows, s)
+	}
+	return w
+}
+
+func (w *fake) encodedReader(t *testing.T) *Reader {
+	r := w.reader(t)
+	r.Pool = buffer.New(300 * kib) // two segments with their payloads
+	return r
+}
+
+// Encoded payloads are decoded by every way to read a file.
+func TestEncoded(t *testing.T) {
+	w := newEncodedFake(t)
+	f := w.encodedReader(t).Open(t.Context(), w.file)
+	var out bytes.Buffer
+	if _, err := f.WriteTo(&out); err != nil || !bytes.Equal(out.Bytes(), w.content) {
+		t.Errorf("wrote %d of %d bytes, %v", out.Len(), len(w.content), err)
+	}
+	part := make([]byte, 100*kib)
+	if _, err := f.ReadAt(part, 50*kib); err != nil || !bytes.Equal(part, w.content[50*kib:150*kib]) {
+		t.Errorf("ReadAt: %v", err)
+	}
+	if all := w.verify(t, &Verifier{Reader: w.encodedReader(t), Writer: w}); len(all) != 0 {
+		t.Errorf("damage: %+v", all)
+	}
+	w.attested = true
+	w.got = 0
+	all := w.verify(t, &Verifier{Reader: w.encodedReader(t), Writer: w, Attested: true})
+	if len(all) != 0 || w.got > 0 {
+		t.Errorf("attested payloads: %d reads, %+v", w.got, all)
+	}
+}
+
+// Damage of an encoded payload is found. A repair stores the bytes themselves, because the type of the
+// elements is not known, and records that.
+func TestEncodedDamage(t *testing.T) {
+	for name, corrupt := range corruptions {
+		w := newEncodedFake(t)
+		w.corrupt(2, corrupt)
+		v := &Verifier{Reader: w.encodedReader(t), Writer: w}
+		checkDamage(t, w.verify(t, v), w.rows[2], name == "missing", false)
+		v.Repair = bytes.NewReader(w.content)
+		checkDamage(t, w.verify(t, v), w.rows[2], name == "missing", true)
+		now := w.replaced[w.rows[2].Offset]
+		if now.Codec != "" || now.Bytes != w.rows[2].Bytes {
+			t.Errorf("%s: after the repair the row has %+v", name, now)
+		}
+		w.rows[2].Address = now
+		if all := w.verify(t, v); len(all) != 0 {
+			t.Errorf("%s, after repair: %+v", name, all)
+		}
+	}
+}
+
+// Rows whose sizes are impossible, or with the codec of another version, are damage, and take no memory.
+func TestEncodedRows(t *testing.T) {
+	for want, change := range map[string]func(*ingest.Address){
+		"bytes in the file, but 0 in the store":      func(a *ingest.Address) { a.Bytes = 0 },
+		"bytes in the file, but -5 in the store":     func(a *ingest.Address) { a.Bytes = -5 },
+		"bytes in the file, but 65536 in the store":  func(a *ingest.Address) { a.Bytes = 64 * kib },
+		"bytes in the file, but 999999 in the store": func(a *ingest.Address) { a.Bytes = 999999 },
+		"encoded with planes9":                       func(a *ingest.Address) { a.Codec = "planes9" },
+		"it has":                                     func(a *ingest.Address) { a.Bytes-- },
+	} {
+		w := newEncodedFake(t)
+		change(&w.rows[1].Address)
+		all := w.verify(t, &Verifier{Reader: w.encodedReader(t), Writer: w})
+		if len(all) != 1 || all[0].Segment.Ordinal != 1 || !strings.Contains(all[0].Reason.Error(), want) {
+			t.Errorf("want %q: %+v", want, all)
+		}
+	}
+	w := newEncodedFake(t)
+	r := w.encodedReader(t)
+	r.Pool = buffer.New(100 * kib)
+	var small *buffer.TooSmallError
+	if _, err := r.Open(t.Context(), w.file).WriteTo(&bytes.Buffer{}); !errors.As(err, &small) {
+		t.Errorf("with too little memory: %v", err)
+	}
+}
