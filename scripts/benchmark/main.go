@@ -29,7 +29,7 @@ func main() {
 	flag.BoolVar(&b.migrate, "migrate", true, "measure moving payloads from rows to a store")
 	flag.BoolVar(&b.file, "file", true, "measure a large file in a folder")
 	flag.BoolVar(&b.many, "small", true, "measure many small files, tensors and models")
-	flag.BoolVar(&b.encode, "codec", true, "measure the codec of payloads")
+	flag.BoolVar(&b.encode, "codec", true, "measure the codec of payloads, and --compress")
 	flag.IntVar(&b.rows, "rows", 1_000_000, "rows to record in the catalogue; 0 skips it; 5000000 for the goals")
 	flag.Parse()
 	finish(b.run(context.Background()))
@@ -63,7 +63,7 @@ func (b *bench) run(ctx context.Context) error {
 	for _, step := range []struct {
 		chosen bool
 		run    func(context.Context) error
-	}{{b.encode, b.codecs}, {b.file, b.local}, {b.large > 0, b.memory}, {b.many, b.small}, {b.blobs, b.upload},
+	}{{b.encode, b.codecs}, {b.encode, b.encoded}, {b.file, b.local}, {b.large > 0, b.memory}, {b.many, b.small}, {b.blobs, b.upload},
 		{b.blobs, b.uploadToAzurite}, {b.migrate, b.migration}, {b.rows > 0, b.catalog}} {
 		if !step.chosen {
 			continue
