@@ -223,15 +223,16 @@ func (r *reader) measure(f *File, t *info) error {
 		}
 		return nil
 	}
-	hi, size := bits.Mul64(t.Elements, uint64(width))
+	hi, lo := bits.Mul64(t.Elements, uint64(width)) // in bits; hi is below 2^6
+	size := hi<<61 | lo>>3
 	switch {
-	case hi != 0:
-		return r.fail(t.atShape, "shape %v of %s has 2^61 bytes or more", t.Shape, t.Dtype)
-	case size%8 != 0:
-		return r.fail(t.atShape, "%d elements of %s have %d bits, which are not whole bytes", t.Elements, t.Dtype, size)
-	case size/8 != uint64(t.Size):
+	case lo%8 != 0:
+		return r.fail(t.atShape, "%d elements of %s of %d bits each are not whole bytes", t.Elements, t.Dtype, width)
+	case hi >= 8:
+		return r.fail(t.atShape, "shape %v of %s has 2^64 bytes or more", t.Shape, t.Dtype)
+	case size != uint64(t.Size):
 		return r.fail(t.atData, "shape %v of %s has %d bytes, but data_offsets [%d, %d] have %d", t.Shape, t.Dtype,
-			size/8, t.begin, t.end, t.Size)
+			size, t.begin, t.end, t.Size)
 	}
 	return nil
 }

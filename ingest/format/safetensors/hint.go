@@ -22,9 +22,9 @@ func otherwise(first []byte, format string, args ...any) string {
 	if len(first) == 0 {
 		return "is empty"
 	}
-	start := strings.ToLower(strings.TrimLeft(string(first), "\ufeff \t\r\n"))
+	start := strings.TrimLeft(string(first), "\ufeff \t\r\n")
 	for _, known := range knownStarts {
-		if strings.HasPrefix(start, known.start) {
+		if n := len(known.start); len(start) >= n && strings.EqualFold(start[:n], known.start) {
 			return known.what
 		}
 	}

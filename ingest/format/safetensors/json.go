@@ -62,7 +62,11 @@ func (r *reader) list(open, end byte, want string, item func() error) error {
 	if err := r.take(open, want); err != nil {
 		return err
 	}
-	c, err := r.token("a value or " + string(end))
+	first, next := "a value or ]", "a comma or ]"
+	if end == '}' {
+		first, next = "a key or }", "a comma or }"
+	}
+	c, err := r.token(first)
 	if err == nil && c == end {
 		r.pos++
 		return nil
@@ -71,11 +75,11 @@ func (r *reader) list(open, end byte, want string, item func() error) error {
 		if err = item(); err != nil {
 			break
 		}
-		if c, err = r.token("a comma or " + string(end)); err != nil {
+		if c, err = r.token(next); err != nil {
 			break
 		}
 		if c != end && c != ',' {
-			return r.unexpected(c, "a comma or "+string(end))
+			return r.unexpected(c, next)
 		}
 		r.pos++
 		if c == end {
