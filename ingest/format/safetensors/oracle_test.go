@@ -2,7 +2,6 @@ package safetensors_test
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -123,7 +122,8 @@ func wrongTensor(value []byte, start int64) (extent [2]int64, why string) {
 		}
 	}
 	var dtype string
-	if v := known["dtype"]; len(v) == 0 || v[0] != '"' || json.Unmarshal(v, &dtype) != nil || dtype == "" || len(dtype) > 64 {
+	v := known["dtype"]
+	if len(v) == 0 || v[0] != '"' || json.Unmarshal(v, &dtype) != nil || dtype == "" || len(dtype) > 64 {
 		return extent, "dtype is wrong"
 	}
 	shape, ok := integers(known["shape"])
@@ -194,7 +194,7 @@ func depth(value []byte) int {
 }
 
 func wrongExtents(extents [][2]int64, size int64) string {
-	slices.SortFunc(extents, func(a, b [2]int64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
+	slices.SortFunc(extents, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
 	end := int64(0)
 	for _, e := range extents {
 		if e[0] != end {

@@ -14,8 +14,10 @@ import (
 // sample is a file with every type, in an order of offsets that is not that of the header.
 func sample() []byte {
 	file := safetensorstest.File{Metadata: []string{"format", "pt", "", "no key", "quote\"", "é\n\U0001F600"}}
-	for _, dtype := range []safetensors.Dtype{"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ",
-		"F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64"} {
+	for _, dtype := range []safetensors.Dtype{
+		"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3",
+		"F6_E3M2", "F4", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64",
+	} {
 		file.Tensors = append(file.Tensors, safetensorstest.Tensor{Name: "layer." + string(dtype), Dtype: dtype,
 			Shape: []uint64{2, 3, 4}})
 	}
@@ -67,8 +69,9 @@ var accepted = []struct {
 	{"null metadata", `{"__metadata__":null}`, 0, "0"},
 	{"padded", `{}                  `, 0, "0"},
 	{"padded with other white space", "{}\n\t\r ", 0, "0"},
-	{"white space everywhere", " \r\n\t{ \"a\" : { \"dtype\" :\n\"U8\" , \"shape\" : [ 2 , 2 ] , \"data_offsets\":[ 0 , 4 ] } } "[4:],
-		4, "a U8 [2 2] 4; 0"},
+	{"white space everywhere",
+		"{ \r\n\t\"a\" : { \"dtype\" :\n\"U8\" , \"shape\" : [ 2 , 2 ] , \"data_offsets\":[ 0 , 4 ] } } ", 4,
+		"a U8 [2 2] 4; 0"},
 	{"fields in another order", one(`"data_offsets":[0,2],"shape":[1],"dtype":"F16"`), 2, "a F16 [1] 2; 0"},
 	{"tensors out of order", `{"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},` +
 		`"a":{"dtype":"U16","shape":[1],"data_offsets":[0,2]}}`, 3, "b U8 [1] 1; a U16 [1] 2; 0"},
@@ -87,7 +90,8 @@ var accepted = []struct {
 		"a U8 [" + strings.Repeat("1 ", 63) + "1] 1; 0"},
 	{"unknown types", `{"a":{"dtype":"I4","shape":[3],"data_offsets":[0,2]},` +
 		`"b":{"dtype":"u8","shape":[1],"data_offsets":[2,3]}}`, 3, "a I4 [3] 2; b u8 [1] 1; 0"},
-	{"other fields", one(good + `,"x":[1,-2.5e+10,0.1E-3,1e999,{"":[[],{},"\u12aB"]}],"DTYPE":null,"y":true,"y":false`), 16,
+	{"other fields",
+		one(good + `,"x":[1,-2.5e+10,0.1E-3,1e999,{"":[[],{},"\u12aB"]}],"DTYPE":null,"y":true,"y":false`), 16,
 		"a U8 [16] 16; 4"},
 }
 
@@ -119,7 +123,8 @@ func TestLongNames(t *testing.T) {
 func TestLongTexts(t *testing.T) {
 	long := strings.Repeat("x", 4095) + "é" + strings.Repeat("y", 100_000)
 	wide := strings.Repeat("\U0001F600\n", 1_000)
-	f := mustParse(t, safetensorstest.File{Metadata: []string{"exact", long[:4095] + "z", "long", long, "wide", wide}}.Bytes())
+	file := safetensorstest.File{Metadata: []string{"exact", long[:4095] + "z", "long", long, "wide", wide}}
+	f := mustParse(t, file.Bytes())
 	for i, want := range []safetensors.Value{
 		{Text: long[:4095] + "z", Length: 4096}, {Text: long[:4095], Length: int64(len(long))},
 		{Text: wide[:4095], Length: 5000},

@@ -142,7 +142,8 @@ func TestReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if src.bytes > f.DataOffset+1000 || src.end != f.DataOffset || src.largest > 64<<10 {
-		t.Errorf("read %d bytes, %d at once, up to %d, of a header of %d", src.bytes, src.largest, src.end, f.DataOffset)
+		t.Errorf("read %d bytes, %d at once, up to %d, of a header of %d", src.bytes, src.largest, src.end,
+			f.DataOffset)
 	}
 }
 

@@ -111,7 +111,8 @@ func (r *reader) unicode(b []byte) (char rune, used int, err error) {
 	const size = len(`\uXXXX`)
 	char, ok := hex(b)
 	if !ok {
-		return 0, 0, r.fail(r.pos, "escape %s does not have four hexadecimal digits", quote(string(b[:min(size, len(b))])))
+		return 0, 0, r.fail(r.pos, "escape %s does not have four hexadecimal digits",
+			quote(string(b[:min(size, len(b))])))
 	}
 	if !utf16.IsSurrogate(char) {
 		return char, size, nil
