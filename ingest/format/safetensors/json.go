@@ -38,7 +38,10 @@ func (r *reader) token(want string) (byte, error) {
 
 // unexpected returns the error for a token.
 func (r *reader) unexpected(c byte, want string) error {
-	if c < ' ' || c > '~' {
+	switch {
+	case c == ' ':
+		return r.fail(r.pos, "found a space, want %s", want)
+	case c < ' ' || c > '~':
 		return r.fail(r.pos, "found byte 0x%02x, want %s", c, want)
 	}
 	return r.fail(r.pos, "found %c, want %s", c, want)
@@ -229,19 +232,26 @@ func (r *reader) oneOf(set string) (bool, error) {
 
 // digits consumes one digit or more.
 func (r *reader) digits(want string) error {
-	const decimal = "0123456789"
-	some, err := r.oneOf(decimal)
-	if err == nil && !some {
-		c, err := r.token(want)
+	for some := false; ; some = true {
+		b, err := r.ahead(1)
 		if err != nil {
 			return err
 		}
-		return r.unexpected(c, want)
+		n := 0
+		for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+			n++
+		}
+		r.pos += int64(n)
+		switch {
+		case n > 0 && n == len(b): // the window may end inside the number
+		case n > 0 || some:
+			return nil
+		case len(b) == 0:
+			return r.fail(r.end, "the header ends, want %s", want)
+		default:
+			return r.unexpected(b[0], want)
+		}
 	}
-	for some && err == nil {
-		some, err = r.oneOf(decimal)
-	}
-	return err
 }
 
 // MarshalJSON returns a string, or an object with length and first bytes of a truncated one.

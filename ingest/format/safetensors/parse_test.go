@@ -122,12 +122,14 @@ func TestLongNames(t *testing.T) {
 // TestLongTexts: of a long text, the file keeps 4 KiB of whole characters.
 func TestLongTexts(t *testing.T) {
 	long := strings.Repeat("x", 4095) + "é" + strings.Repeat("y", 100_000)
+	plain := strings.Repeat("p", 5_000)
 	wide := strings.Repeat("\U0001F600\n", 1_000)
-	file := safetensorstest.File{Metadata: []string{"exact", long[:4095] + "z", "long", long, "wide", wide}}
+	file := safetensorstest.File{Metadata: []string{"exact", long[:4095] + "z", "long", long, "plain", plain,
+		"wide", wide}}
 	f := mustParse(t, file.Bytes())
 	for i, want := range []safetensors.Value{
 		{Text: long[:4095] + "z", Length: 4096}, {Text: long[:4095], Length: int64(len(long))},
-		{Text: wide[:4095], Length: 5000},
+		{Text: plain[:4096], Length: 5000}, {Text: wide[:4095], Length: 5000},
 	} {
 		if got := f.Metadata[i].Value; got != want {
 			t.Errorf("%s: got %d of %d bytes, want %d of %d", f.Metadata[i].Key, len(got.Text), got.Length,
