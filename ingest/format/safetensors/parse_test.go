@@ -77,6 +77,7 @@ var accepted = []struct {
 		`"a":{"dtype":"U16","shape":[1],"data_offsets":[0,2]}}`, 3, "b U8 [1] 1; a U16 [1] 2; 0"},
 	{"nothing between", "{" + bytesAt("a", 0, 2) + "," + bytesAt("c", 2, 2) + "," + bytesAt("b", 2, 4) + "," +
 		bytesAt("d", 4, 4) + "}", 4, "a U8 [2] 2; c U8 [0] 0; b U8 [2] 2; d U8 [0] 0; 0"},
+	{"nothing before", "{" + bytesAt("b", 0, 4) + "," + bytesAt("a", 0, 0) + "}", 4, "b U8 [4] 4; a U8 [0] 0; 0"},
 	{"escapes", `{"\u0061\ud83d\ude00\"\\\/\b\f\n\r\t":{"d\u0074ype":"\u00558","shape":[],"data_offsets":[0,1]}}`, 1,
 		"a\U0001F600\"\\/\b\f\n\r\t U8 [] 1; 0"},
 	{"a name with a zero", `{"a\u0000b":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}`, 1, "a\x00b U8 [] 1; 0"},

@@ -64,6 +64,7 @@ var syntax = []refusal{
 	{name: "no colon", header: `{"a"§{}}`, reason: "found {, want a colon"},
 	{name: "a key without quotes", header: `{§a:{}}`, reason: "found a, want a key in quotes"},
 	{name: "a comment", header: `{§/**/}`, reason: "found /"},
+	{name: "a form feed", header: "{§\f}", reason: "found byte 0x0c"},
 	{name: "a byte order mark", header: "{§\ufeff}", reason: "found byte 0xef"},
 	{name: "the wrong bracket", header: `{"a":{` + good + `§]`, data: 16, reason: "found ], want a comma or }"},
 	{name: "ends in a name", header: `{"abc§`, reason: "the header ends inside the text that starts at offset 9"},
@@ -103,6 +104,10 @@ var syntax = []refusal{
 	{name: "an exponent without digits", header: one(good + `,"x":1e+§`), data: 16, reason: "found }, want a digit"},
 	{name: "a name twice", header: "{" + bytesAt("a", 0, 8) + "," + bytesAt("b", 8, 9) + "," + "§" +
 		bytesAt("a", 9, 16) + "}", data: 16, reason: `tensor name "a" is used twice, first at offset 9`},
+	{name: "two names twice", header: "{" + bytesAt("b", 0, 1) + "," + bytesAt("a", 1, 2) + ",§" + bytesAt("b", 2, 3) +
+		"," + bytesAt("a", 3, 4) + "}", data: 4, reason: `tensor name "b" is used twice, first at offset 9`},
+	{name: "two names twice, in order", header: "{" + bytesAt("a", 0, 1) + "," + bytesAt("b", 1, 2) + ",§" +
+		bytesAt("a", 2, 3) + "," + bytesAt("b", 3, 4) + "}", data: 4, reason: `tensor name "a" is used twice, first at`},
 	{name: "a name twice, escaped", header: "{" + bytesAt("a", 0, 8) + "," + "§" + bytesAt(`\u0061`, 8, 16) + "}",
 		data: 16, reason: `tensor name "a" is used twice, first at offset 9`},
 	{name: "an empty name twice", header: "{" + bytesAt("", 0, 8) + "," + "§" + bytesAt("", 8, 16) + "}", data: 16,
@@ -226,6 +231,7 @@ var numbers = []struct{ text, reason string }{
 	{"016", "016 starts with a zero"},
 	{"00", "00 starts with a zero"},
 	{"18446744073709551616", "18446744073709551616 does not fit into 64 bits"},
+	{"184467440737095516160", "184467440737095516160 does not fit into 64 bits"},
 	{"99999999999999999999", "99999999999999999999 does not fit into 64 bits"},
 	{"1" + strings.Repeat("0", 1000), "100000000000000000000000 does not fit into 64 bits"},
 	{"+16", "found +, want"},

@@ -36,8 +36,7 @@ func (r *reader) string(want string, keep, limit int64) (at, length int64, err e
 		if length+int64(len(part)) > limit {
 			return 0, 0, r.fail(at, "text of more than %d bytes", limit)
 		}
-		// If a character did not fit, no later one is kept.
-		if room := keep - length; room > 0 && length == int64(len(r.text)) {
+		if room := keep - length; room > 0 { // no room is left after a character that does not fit
 			if err := r.keep(part[:wholeCharacters(part, room)]); err != nil {
 				return 0, 0, err
 			}
