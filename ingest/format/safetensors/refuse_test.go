@@ -97,7 +97,8 @@ var syntax = []refusal{
 	{name: "an odd number in a field", header: one(good + `,"x":-§a`), data: 16, reason: "found a, want a value"},
 	{name: "white space in a number", header: one(good + `,"x":-§ 5`), data: 16,
 		reason: "found a space, want a value"},
-	{name: "white space after the point", header: one(good + `,"x":1.§ 5`), data: 16, reason: "found a space, want a digit"},
+	{name: "white space after the point", header: one(good + `,"x":1.§ 5`), data: 16,
+		reason: "found a space, want a digit"},
 	{name: "ends in a field's number", header: `{"a":{"x":1.§`, reason: "the header ends, want a digit"},
 	{name: "a number with two zeros", header: one(good + `,"x":0§0`), data: 16, reason: "found 0, want a comma or }"},
 	{name: "a fraction without digits", header: one(good + `,"x":1.§e1`), data: 16, reason: "found e, want a digit"},
@@ -107,7 +108,8 @@ var syntax = []refusal{
 	{name: "two names twice", header: "{" + bytesAt("b", 0, 1) + "," + bytesAt("a", 1, 2) + ",§" + bytesAt("b", 2, 3) +
 		"," + bytesAt("a", 3, 4) + "}", data: 4, reason: `tensor name "b" is used twice, first at offset 9`},
 	{name: "two names twice, in order", header: "{" + bytesAt("a", 0, 1) + "," + bytesAt("b", 1, 2) + ",§" +
-		bytesAt("a", 2, 3) + "," + bytesAt("b", 3, 4) + "}", data: 4, reason: `tensor name "a" is used twice, first at`},
+		bytesAt("a", 2, 3) + "," + bytesAt("b", 3, 4) + "}", data: 4,
+		reason: `tensor name "a" is used twice, first at`},
 	{name: "a name twice, escaped", header: "{" + bytesAt("a", 0, 8) + "," + "§" + bytesAt(`\u0061`, 8, 16) + "}",
 		data: 16, reason: `tensor name "a" is used twice, first at offset 9`},
 	{name: "an empty name twice", header: "{" + bytesAt("", 0, 8) + "," + "§" + bytesAt("", 8, 16) + "}", data: 16,
