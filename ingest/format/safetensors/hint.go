@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// hintBytes is the number of bytes that are read to say what another file is.
+const hintBytes = 64
+
 // knownStarts are the first bytes, in lower case, of what is often found in the place of weights.
 var knownStarts = [...]struct{ start, what string }{
 	{"version https://git-lfs", "is a Git LFS pointer in place of the file"},
@@ -32,7 +35,10 @@ func otherwise(first []byte, format string, args ...any) string {
 	case bytes.Count(first, []byte{0}) == len(first):
 		return "starts with zeros, like an unfinished download"
 	case isText(first):
-		return "is text: " + quote(string(first))
+		if len(first) == hintBytes {
+			return fmt.Sprintf("is text: %q...", first)
+		}
+		return fmt.Sprintf("is text: %q", first)
 	}
 	return fmt.Sprintf(format, args...)
 }

@@ -72,7 +72,7 @@ func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
 
 // preamble reads the length of the header and moves to its first byte.
 func (r *reader) preamble() error {
-	r.end = min(r.size, 64) // of what is read to say what another file is
+	r.end = min(r.size, hintBytes)
 	first, err := r.ahead(lengthSize + 1)
 	if err != nil {
 		return err

@@ -306,7 +306,7 @@ var preambles = []struct {
 	{"web page", "\n <!DOCTYPE html><html>", 0, "it is a web page"},
 	{"web page without a type", "<html><head>", 0, "it is a web page"},
 	{"gated", "Access to model demo/x is restricted and you are not in the authorized list.", 0,
-		`it is text: "Access to model demo/x is restricted`},
+		`is restricted and you are not in the auth"...`},
 	{"short text", "gone", 0, `it is text: "gone"`},
 	{"JSON error", `{"error":"Invalid username or password."}`, 0, `it is text: "{\"error\":`},
 	{"PyTorch", "PK\x03\x04\x00\x00\x08\x08\x00\x00", 0, "is a ZIP archive, like PyTorch's files"},
