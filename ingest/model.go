@@ -11,7 +11,7 @@ import (
 type Model struct {
 	Name         string
 	URI          string          // as in Source
-	Type         string          // "gguf", or "opaque" for a file of unknown format
+	Type         string          // "gguf", "safetensors", or "opaque" for a file of unknown format
 	Architecture string          // general.architecture; empty if unknown
 	Metadata     json.RawMessage // the file's own keys as a JSON object; large arrays are shortened
 	Details      Details
@@ -44,7 +44,7 @@ type File struct {
 	Path          string
 	Root          string // as in SourceFile
 	Role          Role
-	Format        string    // "gguf" or "opaque"
+	Format        string    // "gguf", "safetensors" or "opaque"
 	Bytes         int64     // size of the file when it was parsed
 	Modified      time.Time // modification time when it was parsed
 	Expected      Digest    // from its name or manifest; zero if unknown
@@ -57,8 +57,8 @@ type File struct {
 // tensors of a file do not overlap.
 type Tensor struct {
 	Name  string
-	Type  string   // ggml's name of the type: "F32", "Q4_K"; "type 99" for an unknown one
-	Shape []uint64 // dimensions in file order (the fastest first); empty for a scalar
+	Type  string   // the name in the format: "F32", "Q4_K"; "type 99" for an unknown one of GGUF
+	Shape []uint64 // dimensions in file order, in GGUF the fastest first; empty for a scalar
 	// Elements is the product of Shape; 1 for a scalar.
 	Elements int64
 	// Offset is the tensor's first byte, counted from the start of the file.

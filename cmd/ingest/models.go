@@ -65,7 +65,8 @@ a file that you name is ingested.
 	f.compress = codec.Auto
 	c.Flags().Var(&f.compress, "compress", compressHelp)
 	c.Flags().Var(&f.segment, "segment-size", "maximum size of a segment, 1MiB to 64MiB")
-	c.Flags().BoolVar(&f.opaque, "opaque", false, "store a damaged GGUF file as a blob instead of refusing it")
+	c.Flags().BoolVar(&f.opaque, "opaque", false,
+		"store a damaged GGUF or safetensors file as a blob instead of refusing it")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
 		"recorded digests (verify checks the store)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the files to ingest, stored already or not; read "+

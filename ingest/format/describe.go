@@ -10,16 +10,25 @@ import (
 )
 
 // describe sets the fields of m from the header of its weights.
-func describe(m *ingest.Model, header *gguf.File) {
-	if header == nil {
-		return
+func describe(m *ingest.Model, h header) {
+	if h.gguf != nil {
+		describeGGUF(m, h.gguf)
 	}
+	if h.safetensors != nil {
+		pairs := h.safetensors.Metadata
+		m.Type = Safetensors
+		m.Metadata = metadata(len(pairs), func(i int) (string, any) { return pairs[i].Key, pairs[i].Value })
+	}
+}
+
+func describeGGUF(m *ingest.Model, header *gguf.File) {
 	m.Type = GGUF
 	m.Architecture, _ = header.String("general.architecture")
 	if name, _ := header.String("general.name"); m.Name == "" {
 		m.Name = name
 	}
-	m.Metadata = metadata(header)
+	pairs := header.Metadata
+	m.Metadata = metadata(len(pairs), func(i int) (string, any) { return pairs[i].Key, pairs[i].Value })
 	context, _ := header.Uint(m.Architecture + ".context_length")
 	embedding, _ := header.Uint(m.Architecture + ".embedding_length")
 	m.Details.ContextLength, m.Details.EmbeddingLength = toInt64(context), toInt64(embedding)
@@ -42,20 +51,21 @@ func toInt64(n uint64) int64 {
 // maxMetadata limits the JSON of a header's keys, in bytes.
 const maxMetadata = 1 << 20
 
-// metadata returns the header's keys as a JSON object, in file order. It counts and omits the keys
-// after maxMetadata bytes.
-func metadata(header *gguf.File) json.RawMessage {
+// metadata returns the n keys of a header as a JSON object, in file order. It counts and omits the
+// keys after maxMetadata bytes.
+func metadata(n int, pair func(i int) (key string, value any)) json.RawMessage {
 	text := []byte{'{'}
-	for i, kv := range header.Metadata {
+	for i := range n {
 		if len(text) > maxMetadata {
-			text = fmt.Appendf(text, `,"(left out)":%d`, len(header.Metadata)-i)
+			text = fmt.Appendf(text, `,"(left out)":%d`, n-i)
 			break
 		}
+		name, content := pair(i)
 		if i > 0 {
 			text = append(text, ',')
 		}
-		key, _ := json.Marshal(kv.Key) // never fails for a string
-		value, err := json.Marshal(kv.Value)
+		key, _ := json.Marshal(name) // never fails for a string
+		value, err := json.Marshal(content)
 		if err != nil {
 			value = fmt.Appendf(nil, "%q", err.Error())
 		}

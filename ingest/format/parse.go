@@ -5,27 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/safetensors"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // The formats, as in Models.ModelType and ModelFiles.Format.
 const (
-	GGUF   = "gguf"
-	Opaque = "opaque" // a file of unknown format
+	GGUF        = "gguf"
+	Safetensors = "safetensors"
+	Opaque      = "opaque" // a file of unknown format
 )
 
 // Parser opens the files of a source and reads their headers. The zero value is ready.
 type Parser struct {
-	// Opaque accepts an invalid GGUF file as a file of unknown format.
+	// Opaque accepts an invalid GGUF or safetensors file as a file of unknown format.
 	Opaque bool
-	// HeaderBytes is the memory limit for the headers of a model; 0 means gguf.DefaultMemory for
-	// each.
+	// HeaderBytes is the memory limit for the headers of a model; 0 means the default of the format
+	// for each.
 	HeaderBytes int64
 	// Part accepts a single part of a split model.
 	Part bool
@@ -34,14 +38,14 @@ type Parser struct {
 // Parse parses a source. It reads headers only. The error of a file is an *ingest.SourceError.
 func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
 	m := &ingest.Model{Name: source.Name, URI: source.URI, Type: Opaque}
-	var main *gguf.File // header of the first weights file that has one
+	var main header // of the first weights file that has one
 	var parts []splitPart
 	weights := 0
 	for _, sf := range source.Files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		file, header, err := p.parseFile(ctx, sf)
+		file, read, err := p.parseFile(ctx, sf)
 		if err != nil {
 			return nil, err
 		}
@@ -52,13 +56,15 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		if file.Role == ingest.Weights {
 			weights++
 		}
-		if header == nil || file.Role != ingest.Weights {
+		if file.Role != ingest.Weights {
 			continue
 		}
-		if main == nil {
-			main = header
+		if main == (header{}) {
+			main = read
 		}
-		parts = append(parts, splitPartOf(file.Path, header))
+		if read.gguf != nil {
+			parts = append(parts, splitPartOf(file.Path, read.gguf))
+		}
 	}
 	if !p.Part && len(parts) == weights { // not if a part is kept as a blob
 		if err := checkParts(parts); err != nil {
@@ -72,17 +78,16 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 	return m, nil
 }
 
+// header is the header of a file in its format. It is empty for an opaque file.
+type header struct {
+	gguf        *gguf.File
+	safetensors *safetensors.File
+}
+
 // parseFile opens a file and reads its header, if it has a known format.
-func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.File, *gguf.File, error) {
-	refuse := func(err error) (ingest.File, *gguf.File, error) {
-		var invalid *gguf.Error
-		if errors.As(err, &invalid) {
-			err = fmt.Errorf("refused as a GGUF file: %w", err)
-			if invalid.Err == nil && !p.Opaque { // the file is invalid; not a read error or a memory limit
-				err = fmt.Errorf("%w (`ingest models --opaque` keeps it as a blob)", err)
-			}
-		}
-		return ingest.File{}, nil, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
+func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.File, header, error) {
+	refuse := func(err error) (ingest.File, header, error) {
+		return ingest.File{}, header{}, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
 	}
 	opened, err := source.Open(sf.Path, sf.Root)
 	if err != nil {
@@ -103,28 +108,73 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	if err != nil {
 		return refuse(err)
 	}
-	if !gguf.Sniff(first) && (p.Opaque || !hasGGUFName(sf.Path)) {
-		return file, nil, nil
-	}
-	header, err := gguf.Limits{Memory: p.HeaderBytes}.Parse(contextReader{ctx, opened}, file.Bytes)
-	var invalid *gguf.Error
-	if p.Opaque && errors.As(err, &invalid) && invalid.Err == nil {
+	format := p.formatOf(first, sf.Path)
+	read, err := p.readHeader(contextReader{ctx, opened}, file.Bytes, format)
+	switch {
+	case err == nil:
+		file.Format = format
+		addTensors(&file, read)
+		return file, read, nil
+	case isInvalid(err) && p.Opaque:
 		file.Warnings = append(file.Warnings, fmt.Sprintf("kept as a blob: %v", err))
-		return file, nil, nil
+		return file, header{}, nil
+	case isInvalid(err):
+		err = fmt.Errorf("%w (`ingest models --opaque` keeps it as a blob)", err)
 	}
-	if err != nil {
-		return refuse(err)
+	return refuse(fmt.Errorf("refused as a %s file: %w", formatNames[format], err))
+}
+
+// formatOf returns the format of a file by its first bytes, or else, so that a damaged file is
+// refused, by its name.
+func (p Parser) formatOf(first []byte, path string) string {
+	switch extension := strings.ToLower(filepath.Ext(path)); {
+	case gguf.Sniff(first):
+		return GGUF
+	case safetensors.Sniff(first):
+		return Safetensors
+	case p.Opaque:
+		return Opaque
+	case extension == ".gguf":
+		return GGUF
+	case extension == ".safetensors":
+		return Safetensors
 	}
-	file.Format = GGUF
-	addTensors(&file, header)
-	return file, header, nil
+	return Opaque
+}
+
+// formatNames are the names of formats in messages.
+var formatNames = map[string]string{GGUF: "GGUF", Safetensors: "safetensors"}
+
+// readHeader reads the header of a file of size bytes.
+func (p Parser) readHeader(src io.ReaderAt, size int64, format string) (h header, err error) {
+	switch format {
+	case GGUF:
+		h.gguf, err = gguf.Limits{Memory: p.HeaderBytes}.Parse(src, size)
+	case Safetensors:
+		h.safetensors, err = safetensors.Limits{Memory: p.HeaderBytes}.Parse(src, size)
+	}
+	return h, err
+}
+
+// isInvalid reports whether the file is invalid. Otherwise, err is a read error or a memory limit.
+func isInvalid(err error) bool {
+	var g *gguf.Error
+	var s *safetensors.Error
+	return errors.As(err, &g) && g.Err == nil || errors.As(err, &s) && s.Err == nil
 }
 
 // headerBytes estimates the memory of a file's tensors.
 func headerBytes(file *ingest.File) int64 {
 	n := int64(0)
 	for i := range file.Tensors {
-		n += gguf.TensorBytes + int64(len(file.Tensors[i].Name))
+		t := &file.Tensors[i]
+		n += int64(len(t.Name))
+		switch file.Format {
+		case GGUF:
+			n += gguf.TensorBytes
+		case Safetensors:
+			n += safetensors.TensorBytes + 8*int64(len(t.Shape))
+		}
 	}
 	return n
 }
@@ -152,22 +202,51 @@ func head(file *os.File) ([]byte, error) {
 	return first[:n], nil
 }
 
-func hasGGUFName(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
-
 // addTensors converts the header's tensors.
-func addTensors(file *ingest.File, header *gguf.File) {
+func addTensors(file *ingest.File, h header) {
 	unknown := map[string]int{}
-	file.Tensors = make([]ingest.Tensor, len(header.Tensors))
-	for i, t := range header.Tensors {
-		elements, bytes, known := t.Type.Block()
+	add := func(t ingest.Tensor, elements, bytes int64, known bool) {
 		if !known {
-			unknown[t.Type.String()]++
+			unknown[t.Type]++
+			t.Bytes = 0
 		}
-		file.Tensors[i] = ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape,
-			Elements: int64(t.Elements), Offset: t.Offset, Bytes: t.Size, BlockElements: elements, BlockBytes: bytes}
+		t.BlockElements, t.BlockBytes = elements, bytes
+		file.Tensors = append(file.Tensors, t)
 	}
-	for name, n := range unknown {
-		file.Warnings = append(file.Warnings,
-			fmt.Sprintf("%d tensors of unknown type %s: stored as bytes outside all tensors", n, name))
+	if h.gguf != nil {
+		file.Tensors = make([]ingest.Tensor, 0, len(h.gguf.Tensors))
+		for _, t := range h.gguf.Tensors {
+			elements, bytes, known := t.Type.Block()
+			add(ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Elements: int64(t.Elements),
+				Offset: t.Offset, Bytes: t.Size}, elements, bytes, known)
+		}
+	}
+	if h.safetensors != nil {
+		file.Tensors = make([]ingest.Tensor, 0, len(h.safetensors.Tensors))
+		for _, t := range h.safetensors.Tensors {
+			elements, bytes, known := t.Dtype.Block()
+			add(ingest.Tensor{Name: t.Name, Type: string(t.Dtype), Shape: t.Shape, Elements: int64(t.Elements),
+				Offset: t.Offset, Bytes: t.Size}, elements, bytes, known)
+		}
+		if n := h.safetensors.Ignored; n > 0 {
+			file.Warnings = append(file.Warnings,
+				fmt.Sprintf("%d fields of tensors are not part of the format: ignored, and stored with the header", n))
+		}
+	}
+	addUnknown(file, unknown)
+}
+
+// addUnknown warns of tensors of unknown type, by type.
+func addUnknown(file *ingest.File, unknown map[string]int) {
+	const most = 10
+	warn := func(format string, args ...any) {
+		file.Warnings = append(file.Warnings, fmt.Sprintf(format, args...)+": stored as bytes outside all tensors")
+	}
+	types := slices.Sorted(maps.Keys(unknown))
+	for _, name := range types[:min(most, len(types))] {
+		warn("%d tensors of unknown type %s", unknown[name], ingest.Printable(name))
+	}
+	if more := len(types) - most; more > 0 {
+		warn("tensors of %d more unknown types", more)
 	}
 }

@@ -16,7 +16,7 @@ func TestResumeOtherFile(t *testing.T) {
 	const size = 8 * mib
 	when := time.Unix(1, 0)
 	at := func(seed uint64) ingest.Source {
-		path := blob(t, filepath.Join(t.TempDir(), "model.safetensors"), size, seed)
+		path := blob(t, filepath.Join(t.TempDir(), "model.bin"), size, seed)
 		must(t, os.Chtimes(path, when, when))
 		return file(path)
 	}
