@@ -12,13 +12,13 @@ import (
 const (
 	maxKeys      = 100_000
 	maxTensors   = 10_000_000
-	maxItems     = 4_000_000
+	maxItems     = 1 << 30 // GGUF_MAX_ARRAY_ELEMENTS in ggml's src/gguf.cpp
 	maxNesting   = 8
-	maxDims      = 4         // GGML_MAX_DIMS in ggml's include/ggml.h
-	maxName      = 63        // bytes; GGML_MAX_NAME there is 64 with the terminating 0
-	maxKey       = 1<<16 - 1 // bytes; docs/gguf.md
-	maxString    = 64 << 20  // bytes
-	maxAlignment = 1 << 20   // bytes
+	maxDims      = 8          // ggml has 4, but files of video models have 5
+	maxName      = windowSize // bytes; ggml has 63, but files of image models have 77
+	maxKey       = 1<<16 - 1  // bytes; docs/gguf.md
+	maxString    = 64 << 20   // bytes
+	maxAlignment = 1 << 20    // bytes
 	maxVersion   = 3
 )
 

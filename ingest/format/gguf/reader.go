@@ -23,6 +23,8 @@ type reader struct {
 
 	limit, used int64 // memory of the result, in bytes
 
+	foreign [len(layouts)]bool // numbers that the file uses for other types than ggml
+
 	// The current key or tensor, for messages.
 	kind, name   string
 	index, count uint64
@@ -114,7 +116,7 @@ func (r *reader) stringLength(what string, limit uint64) (int64, error) {
 // text returns at most limit bytes of a string of n bytes, and skips the rest.
 func (r *reader) text(n int64, limit int, what string) (string, error) {
 	keep := min(n, int64(limit))
-	if err := r.charge(keep); err != nil {
+	if err := r.charge(keep + keep/8); err != nil { // an allocation is up to an eighth larger
 		return "", err
 	}
 	b, err := r.next(int(keep), what)
