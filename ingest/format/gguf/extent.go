@@ -28,7 +28,10 @@ func (r *reader) extents(f *File) error {
 			return err
 		}
 	}
-	return r.checkOverlap(f, order)
+	if err := r.checkOverlap(f, order); err != nil {
+		return err
+	}
+	return r.findNext(f, order)
 }
 
 // inOrder returns the indexes of the tensors that have data, in the order of their data.
@@ -105,7 +108,7 @@ func (r *reader) checkInside(f *File, t *Tensor) error {
 }
 
 func (r *reader) outsideError(f *File, t *Tensor, relative int64) error {
-	return r.fail(r.offsetField(t), "%d bytes at %d + %d extend beyond the end of the file of %d bytes",
+	return r.short(r.offsetField(t), "%d bytes at %d + %d extend beyond the end of the file of %d bytes",
 		t.span(), f.DataOffset, relative, r.size)
 }
 

@@ -12,8 +12,9 @@ const windowSize = 64 << 10
 // reader reads the header through a window. Skipped bytes are not read.
 type reader struct {
 	src   io.ReaderAt
-	size  int64 // of the file
-	pos   int64 // offset of the next byte, at most size
+	size  int64  // of the file
+	file  string // its name, for messages
+	pos   int64  // offset of the next byte, at most size
 	order binary.ByteOrder
 	width int // bytes of a length or count: 4 in version 1, else 8
 
@@ -36,7 +37,7 @@ func (r *reader) left() int64 { return r.size - r.pos }
 // next returns the next n bytes, which are valid until the following call. n is at most windowSize.
 func (r *reader) next(n int, what string) ([]byte, error) {
 	if int64(n) > r.left() {
-		return nil, r.fail(r.pos, "the file ends inside %s, which needs %d bytes: %d are left", what, n, r.left())
+		return nil, r.short(r.pos, "the file ends inside %s, which needs %d bytes: %d are left", what, n, r.left())
 	}
 	if n == 0 {
 		return nil, nil
@@ -108,7 +109,7 @@ func (r *reader) stringLength(what string, limit uint64) (int64, error) {
 	case n > limit:
 		return 0, r.fail(at, "%s of %d bytes, want at most %d", what, n, limit)
 	case int64(n) > r.left():
-		return 0, r.fail(at, "%s of %d bytes, but %d are left in the file", what, n, r.left())
+		return 0, r.short(at, "%s of %d bytes, but %d are left in the file", what, n, r.left())
 	}
 	return int64(n), nil
 }
