@@ -35,7 +35,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(gguftest.Model(gguftest.ModelOptions{Layers: 1, Vocabulary: 4}).Header())
 	real, _ := filepath.Glob(filepath.Join(folder, "gguf", "*", "*"))
-	for _, path := range real {
+	reported, _ := filepath.Glob(filepath.Join(cases, "*", "*.gguf"))
+	for _, path := range append(real, reported...) {
 		if file, err := os.ReadFile(path); err == nil {
 			addSmall(f, file)
 		}
@@ -80,7 +81,7 @@ func checkFuzzed(t *testing.T, file []byte) {
 		}
 	}
 	more, err := parse(append(bytes.Clone(file), "trailing"...))
-	if err != nil || !reflect.DeepEqual(got, more) {
+	if err != nil || len(got.Warnings) == 0 && !reflect.DeepEqual(got, more) { // a fork's type may fit now
 		t.Errorf("with trailing bytes: got %+v, %v", more, err)
 	}
 }

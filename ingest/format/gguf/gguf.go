@@ -9,12 +9,14 @@
 //     array it keeps the start, the length and the offset, so that memory does not grow with the
 //     vocabulary.
 //   - a [Tensor] for each info. Its size is computed from type and shape, never from the next
-//     tensor's offset. An unknown [Type] keeps its number, and its tensors have no known size.
+//     tensor's offset. An unknown [Type] keeps its number, and its tensors have no known size. So
+//     does a number that forks of ggml use for other types, if ggml's size contradicts the offsets
+//     or the end of the file.
 //
 // The file is not trusted. Every length is checked against the rest of the file and a fixed limit
-// before memory is allocated; memory is not allocated for a count alone; tensors are inside the
-// file and do not overlap. An invalid file is refused with an [*Error]. Versions 1 to 3 are
-// supported, in either byte order.
+// before memory is allocated; memory is not allocated for a count alone, nor for items of an array
+// that are not kept; tensors are inside the file and do not overlap. An invalid file is refused
+// with an [*Error]. Versions 1 to 3 are supported, in either byte order.
 //
 // The package does not read tensor data, does not open files, and interprets no key except
 // general.alignment, on which the layout depends.
@@ -44,9 +46,11 @@ type File struct {
 	DataOffset int64
 	// Metadata in file order. Keys are unique, not empty, and may contain any bytes.
 	Metadata []KV
-	// Tensors in file order, which need not be the order of their data. Names are unique, shorter
-	// than 64 bytes, may contain any bytes, and one may be empty.
+	// Tensors in file order, which need not be the order of their data. Names are unique, may
+	// contain any bytes, and one may be empty.
 	Tensors []Tensor
+	// Warnings are findings that do not make the file invalid.
+	Warnings []string
 }
 
 // Lookup returns the value of a key, and whether the file has the key. It searches linearly.

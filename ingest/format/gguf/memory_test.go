@@ -33,19 +33,61 @@ func vocabulary(n int) []byte {
 }
 
 func TestVocabularyCostsNoMemory(t *testing.T) {
-	file := vocabulary(4_000_000)
+	file := vocabulary(5_000_000)
 	var f *gguf.File
 	var err error
 	took := allocated(func() { f, err = parse(file) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Metadata[0].Value.Length != 4_000_000 || f.HeaderSize != int64(len(file)) {
+	if f.Metadata[0].Value.Length != 5_000_000 || f.HeaderSize != int64(len(file)) {
 		t.Errorf("got %v", f.Metadata[0].Value)
 	}
 	if took > 100_000 {
-		t.Errorf("allocated %d bytes for 4 million tokens in %d bytes", took, len(file))
+		t.Errorf("allocated %d bytes for 5 million tokens in %d bytes", took, len(file))
 	}
+}
+
+// TestArrayOfTheMaximumLength skips 4 GiB of numbers, which are not stored.
+func TestArrayOfTheMaximumLength(t *testing.T) {
+	var before, after gguftest.Raw
+	before.Start(3, 0, 2).Key("numbers", gguf.ValueArray).U32(uint32(gguf.ValueFloat32)).U64(1 << 30).Zeros(64)
+	after.KV("after", uint8(7))
+	hole := int64(4<<30 - 64)
+	src := &counting{ReaderAt: sparse{before.Bytes, hole, after.Bytes}}
+	var f *gguf.File
+	var err error
+	took := allocated(func() { f, err = gguf.Parse(src, before.Len()+hole+after.Len()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := f.Metadata[0].Value
+	if n, _ := f.Uint("after"); n != 7 || v.Length != 1<<30 || len(v.First) != 8 {
+		t.Errorf("got %v", f.Metadata)
+	}
+	if took > 100_000 || src.bytes > 200_000 {
+		t.Errorf("allocated %d bytes, read %d", took, src.bytes)
+	}
+}
+
+// sparse is a file with a hole of zeros.
+type sparse struct {
+	before []byte
+	hole   int64
+	after  []byte
+}
+
+func (s sparse) ReadAt(p []byte, at int64) (int, error) {
+	start := int64(len(s.before))
+	end := start + s.hole
+	clear(p)
+	if at < start {
+		copy(p, s.before[at:])
+	}
+	if from := max(at, end); from < at+int64(len(p)) {
+		copy(p[from-at:], s.after[from-end:])
+	}
+	return len(p), nil
 }
 
 // TestCountsCostNoMemory parses headers with large counts and little content.
@@ -57,7 +99,7 @@ func TestCountsCostNoMemory(t *testing.T) {
 		{"tensors", func(r *gguftest.Raw) { r.Start(3, 10_000_000, 0) }},
 		{"keys", func(r *gguftest.Raw) { r.Start(3, 0, 100_000) }},
 		{"string", func(r *gguftest.Raw) { r.Start(3, 0, 1).Key("a", gguf.ValueString).U64(64 << 20) }},
-		{"array", func(r *gguftest.Raw) { r.Start(3, 0, 1).Key("a", gguf.ValueArray).U32(12).U64(4_000_000) }},
+		{"array", func(r *gguftest.Raw) { r.Start(3, 0, 1).Key("a", gguf.ValueArray).U32(12).U64(1 << 30) }},
 		{"empty arrays", func(r *gguftest.Raw) {
 			r.Start(3, 0, 1).Key("a", gguf.ValueArray).U32(9).U64(4_000_000)
 			for range 4_000_000 {
@@ -84,12 +126,31 @@ func TestCountsCostNoMemory(t *testing.T) {
 	}
 }
 
-// manyTensors, shortTensors and manyKeys return headers whose parsed form needs much memory.
+// manyTensors, longTensors, eightDimensions, shortTensors and manyKeys return headers whose parsed
+// form needs much memory.
 func manyTensors(n int) []byte {
 	var r gguftest.Raw
 	r.Start(3, uint64(n), 0)
 	for i := range n {
 		r.Tensor(fmt.Sprintf("%055d", i), []uint64{1, 1, 1, 0}, gguf.TypeF32, 0)
+	}
+	return r.Pad(32).Bytes
+}
+
+func longTensors(n int) []byte {
+	var r gguftest.Raw
+	r.Start(3, uint64(n), 0)
+	for i := range n {
+		r.Tensor(fmt.Sprintf("%05000d", i), []uint64{1, 1, 1, 1, 1, 1, 1, 0}, gguf.TypeF32, 0)
+	}
+	return r.Pad(32).Bytes
+}
+
+func eightDimensions(n int) []byte {
+	var r gguftest.Raw
+	r.Start(3, uint64(n), 0)
+	for i := range n {
+		r.Tensor(fmt.Sprintf("%x", i), []uint64{1, 1, 1, 1, 1, 1, 1, 0}, gguf.TypeF32, 0)
 	}
 	return r.Pad(32).Bytes
 }
@@ -126,6 +187,7 @@ func TestMemoryLimit(t *testing.T) {
 		file []byte
 	}{
 		{"long tensor names", manyTensors(8_000)}, {"short tensor names", shortTensors(8_000)},
+		{"tensor names of 5,000 bytes", longTensors(500)}, {"8 dimensions", eightDimensions(8_000)},
 		{"keys", manyKeys(8_000)},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -130,7 +130,7 @@ func (r *reader) scalar(t ValueType) (Value, error) {
 		v.bits = r.order.Uint64(b)
 	}
 	if t == ValueBool && v.bits > 1 {
-		return Value{}, r.fail(v.Offset, "a bool is %d, neither 0 nor 1", v.bits)
+		return Value{}, r.notBool(v.Offset, b[0])
 	}
 	return v, nil
 }
@@ -183,7 +183,7 @@ func (r *reader) array(depth int) (Value, error) {
 		return Value{}, r.fail(at, "array of %d items, want at most %d", v.Length, maxItems)
 	}
 	if bytes := int64(v.Length) * least; bytes > r.left() {
-		return Value{}, r.fail(at, "array of %d items takes at least %d bytes, but %d are left in the file",
+		return Value{}, r.short(at, "array of %d items takes at least %d bytes, but %d are left in the file",
 			v.Length, bytes, r.left())
 	}
 	return v, r.items(&v, depth)
@@ -205,7 +205,10 @@ func (r *reader) items(v *Value, depth int) error {
 			v.First = append(v.First, item)
 		}
 	}
-	if size := v.Elem.size(); size > 0 && v.Elem != ValueBool {
+	if v.Elem == ValueBool {
+		return r.skipBools(rest)
+	}
+	if size := v.Elem.size(); size > 0 {
 		r.skip(rest * size)
 		return nil
 	}
@@ -217,13 +220,35 @@ func (r *reader) items(v *Value, depth int) error {
 	return nil
 }
 
-// skipItem reads and checks an item without keeping it.
+// skipBools reads and checks n bools.
+func (r *reader) skipBools(n int64) error {
+	for n > 0 {
+		at := r.pos
+		b, err := r.next(int(min(n, windowSize)), "the value")
+		if err != nil {
+			return err
+		}
+		for i, c := range b {
+			if c > 1 {
+				return r.notBool(at+int64(i), c)
+			}
+		}
+		n -= int64(len(b))
+	}
+	return nil
+}
+
+func (r *reader) notBool(at int64, value byte) error {
+	return r.fail(at, "a bool is %d, neither 0 nor 1", value)
+}
+
+// skipItem reads and checks a string or an array without keeping it.
 func (r *reader) skipItem(t ValueType, depth int) error {
 	if t == ValueString {
 		n, err := r.stringLength("string", maxString)
 		r.skip(n)
 		return err
 	}
-	_, err := r.value(t, 0, depth)
+	_, err := r.array(depth + 1)
 	return err
 }

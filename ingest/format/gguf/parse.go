@@ -5,25 +5,27 @@ import (
 	"io"
 	"math"
 	"math/bits"
-	"strings"
 )
 
 // Limits that are far above those of real files.
 const (
 	maxKeys      = 100_000
 	maxTensors   = 10_000_000
-	maxItems     = 4_000_000
+	maxItems     = 1 << 30 // GGUF_MAX_ARRAY_ELEMENTS in ggml's src/gguf.cpp
 	maxNesting   = 8
-	maxDims      = 4         // GGML_MAX_DIMS in ggml's include/ggml.h
-	maxName      = 63        // bytes; GGML_MAX_NAME there is 64 with the terminating 0
-	maxKey       = 1<<16 - 1 // bytes; docs/gguf.md
-	maxString    = 64 << 20  // bytes
-	maxAlignment = 1 << 20   // bytes
+	maxDims      = 8          // ggml has 4, but files of video models have 5
+	maxName      = windowSize // bytes; ggml has 63, but files of image models have 77
+	maxKey       = 1<<16 - 1  // bytes; docs/gguf.md
+	maxString    = 64 << 20   // bytes
+	maxAlignment = 1 << 20    // bytes
 	maxVersion   = 3
 )
 
 // Limits limits the resources for a header. The zero value has the defaults.
 type Limits struct {
+	// Name of the file, if known. It only serves an error that says that the file is a part of one
+	// that was cut.
+	Name string
 	// Memory is the maximum memory of the parsed header in bytes, in addition to a window of 64
 	// KiB. It includes the growth of slices. Zero or less means DefaultMemory, enough for 140,000
 	// tensors.
@@ -45,7 +47,7 @@ func Parse(src io.ReaderAt, size int64) (*File, error) { return Limits{}.Parse(s
 // Parse reads the header of a GGUF file of size bytes. It may read up to 64 KiB after the header,
 // but ignores them. The error is an [*Error]; it wraps errors of src.
 func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
-	r := &reader{src: src, size: size, order: binary.LittleEndian, limit: l.Memory}
+	r := &reader{src: src, size: size, file: l.Name, order: binary.LittleEndian, limit: l.Memory}
 	if r.limit <= 0 {
 		r.limit = DefaultMemory
 	}
@@ -79,7 +81,7 @@ func (r *reader) preamble(f *File) error {
 		return err
 	}
 	if !Sniff(magic) {
-		return r.fail(0, "not a GGUF file: it starts with %q%s", magic, hint(r.window))
+		return r.fail(0, "not a GGUF file: it starts with %q%s%s", magic, hint(r.window), r.cut())
 	}
 	version, err := r.uint32("the version")
 	if err != nil {
@@ -97,25 +99,6 @@ func (r *reader) preamble(f *File) error {
 		r.width = 4
 	}
 	return nil
-}
-
-// hint names other formats that are often found in .gguf files.
-func hint(first []byte) string {
-	start := strings.ToLower(strings.TrimLeft(string(first[:min(64, len(first))]), "\ufeff \t\r\n"))
-	for _, known := range [...][2]string{
-		{"version https://git-lfs", ", a Git LFS pointer in place of the file"},
-		{"<!doctype", ", a web page"},
-		{"<html", ", a web page"},
-		{"lmgg", ", the older format ggml"},
-		{"fmgg", ", the older format ggmf"},
-		{"tjgg", ", the older format ggjt"},
-		{"fugg", ", a draft of the format"},
-	} {
-		if strings.HasPrefix(start, known[0]) {
-			return known[1]
-		}
-	}
-	return ""
 }
 
 // counts reads the numbers of tensors and keys, and refuses those that do not fit into the file.
@@ -139,10 +122,10 @@ func (r *reader) counts() (tensors, keys uint64, err error) {
 	case keys > maxKeys:
 		return 0, 0, r.fail(atKeys, "%d keys, want at most %d", keys, maxKeys)
 	case keys*minKey > left:
-		return 0, 0, r.fail(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*minKey,
+		return 0, 0, r.short(atKeys, "%d keys take at least %d bytes, but %d are left in the file", keys, keys*minKey,
 			left)
 	case tensors*minTensor > left-keys*minKey:
-		return 0, 0, r.fail(at, "%d keys and %d tensors take at least %d bytes, but %d are left in the file",
+		return 0, 0, r.short(at, "%d keys and %d tensors take at least %d bytes, but %d are left in the file",
 			keys, tensors, keys*minKey+tensors*minTensor, left)
 	}
 	return tensors, keys, nil

@@ -165,9 +165,48 @@ var accepted = []struct {
 	{"unknown type without elements", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{0}, 99, 0) },
 		func(f *gguf.File) bool { return f.Tensors[0].Known() && f.Tensors[0].Size == 0 }},
 	{"removed type", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{3}, 31, 0).Pad(32).Zeros(9) },
-		func(f *gguf.File) bool { return !f.Tensors[0].Known() && f.Tensors[0].Type.String() == "Q4_0_4_4" }},
+		func(f *gguf.File) bool {
+			return !f.Tensors[0].Known() && f.Tensors[0].Type.String() == "type 31" && f.Warnings == nil
+		}},
+	{"MXFP4 that fits", func(r *gguftest.Raw) {
+		r.Start(3, 2, 0).Tensor("a", []uint64{128}, gguf.TypeMXFP4, 0).Tensor("b", []uint64{32}, gguf.TypeMXFP4, 96).
+			Pad(32).Zeros(96 + 17)
+	}, func(f *gguf.File) bool {
+		return f.Tensors[0].Type == gguf.TypeMXFP4 && f.Tensors[0].Size == 68 && f.Tensors[1].Size == 17 &&
+			f.Warnings == nil
+	}},
+	{"fork's number up to the next tensor", func(r *gguftest.Raw) {
+		r.Start(3, 3, 0).Tensor("a", []uint64{128}, gguf.TypeMXFP4, 0).Tensor("b", []uint64{32}, gguf.TypeMXFP4, 64).
+			Tensor("c", []uint64{8}, f32, 96).Pad(32).Zeros(128)
+	}, func(f *gguf.File) bool {
+		return isForeign(f, 0, 39) && isForeign(f, 1, 39) && f.Tensors[2].Size == 32 && len(f.Warnings) == 1 &&
+			f.Warnings[0] == `type 39 (size unknown) is not ggml's MXFP4: tensor "a": `+
+				`its 68 bytes do not fit into the 64 up to the next tensor`
+	}},
+	{"fork's number up to the end of the file", func(r *gguftest.Raw) {
+		r.Start(3, 2, 0).Tensor("a", []uint64{64}, 42, 0).Tensor("b", []uint64{64, 4}, 42, 64).Pad(32).Zeros(64 + 71)
+	}, func(f *gguf.File) bool {
+		return isForeign(f, 0, 42) && isForeign(f, 1, 42) && len(f.Warnings) == 1 && strings.HasSuffix(f.Warnings[0],
+			`Q2_0: tensor "b": its 72 bytes do not fit into the 71 up to the end of the file`)
+	}},
+	{"fork's number with half a block", func(r *gguftest.Raw) {
+		r.Start(3, 3, 0).Tensor("a", []uint64{64}, 40, 0).Tensor("b", []uint64{96}, 40, 64).
+			Tensor("c", []uint64{33}, 39, 128).Pad(32).Zeros(129)
+	}, func(f *gguf.File) bool {
+		return isForeign(f, 0, 40) && isForeign(f, 1, 40) && isForeign(f, 2, 39) && len(f.Warnings) == 2 &&
+			strings.HasSuffix(f.Warnings[0], `"b": a row of 96 elements is not a multiple of the 64 in a block`)
+	}},
+	{"fork's number with half a block and no elements",
+		func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("a", []uint64{33, 0}, 39, 0) },
+		func(f *gguf.File) bool { return f.Tensors[0].Known() && f.Tensors[0].Size == 0 }},
 	{"one empty name", func(r *gguftest.Raw) { r.Start(3, 1, 0).Tensor("", nil, f32, 0).Pad(32).Zeros(4) },
 		func(f *gguf.File) bool { return f.Tensors[0].Name == "" && f.Tensors[0].Size == 4 }},
+	{"name of 65536 bytes", func(r *gguftest.Raw) {
+		r.Start(3, 2, 0).Tensor("a", nil, f32, 0).Tensor(strings.Repeat("n", 65536), nil, f32, 32).Pad(32).Zeros(36)
+	}, func(f *gguf.File) bool { return len(f.Tensors[1].Name) == 65536 }},
+	{"8 dimensions", func(r *gguftest.Raw) {
+		r.Start(3, 1, 0).Tensor("a", []uint64{2, 3, 4, 5, 1, 1, 2, 2}, f32, 0).Pad(32).Zeros(1920)
+	}, func(f *gguf.File) bool { return f.Tensors[0].Size == 1920 && len(f.Tensors[0].Shape) == 8 }},
 	{"names of 63 bytes, of control characters, with a 0", func(r *gguftest.Raw) {
 		r.Start(3, 2, 1).KV("\x00\"\xff\n", "\x1b\xfe").Tensor(strings.Repeat("n", 63), nil, f32, 0).
 			Tensor("a\x00b", nil, f32, 32).Pad(32).Zeros(64)
@@ -192,6 +231,12 @@ var accepted = []struct {
 	}, func(f *gguf.File) bool { return f.Alignment == 1 && f.Tensors[0].Offset == f.HeaderSize+5 }},
 	{"alignment 2^20", func(r *gguftest.Raw) { r.Start(3, 0, 1).KV("general.alignment", uint32(1<<20)) },
 		func(f *gguf.File) bool { return f.DataOffset == 1<<20 }},
+}
+
+// isForeign reports whether the file uses the number of tensor i for another type than ggml.
+func isForeign(f *gguf.File, i int, number uint32) bool {
+	t := f.Tensors[i]
+	return !t.Known() && t.Size == 0 && t.Type != gguf.Type(number) && t.Type.String() == fmt.Sprintf("type %d", number)
 }
 
 func TestAccepted(t *testing.T) {

@@ -12,8 +12,9 @@ const windowSize = 64 << 10
 // reader reads the header through a window. Skipped bytes are not read.
 type reader struct {
 	src   io.ReaderAt
-	size  int64 // of the file
-	pos   int64 // offset of the next byte, at most size
+	size  int64  // of the file
+	file  string // its name, for messages
+	pos   int64  // offset of the next byte, at most size
 	order binary.ByteOrder
 	width int // bytes of a length or count: 4 in version 1, else 8
 
@@ -22,6 +23,8 @@ type reader struct {
 	buf    []byte // backs window
 
 	limit, used int64 // memory of the result, in bytes
+
+	foreign [len(layouts)]bool // numbers that the file uses for other types than ggml
 
 	// The current key or tensor, for messages.
 	kind, name   string
@@ -34,7 +37,7 @@ func (r *reader) left() int64 { return r.size - r.pos }
 // next returns the next n bytes, which are valid until the following call. n is at most windowSize.
 func (r *reader) next(n int, what string) ([]byte, error) {
 	if int64(n) > r.left() {
-		return nil, r.fail(r.pos, "the file ends inside %s, which needs %d bytes: %d are left", what, n, r.left())
+		return nil, r.short(r.pos, "the file ends inside %s, which needs %d bytes: %d are left", what, n, r.left())
 	}
 	if n == 0 {
 		return nil, nil
@@ -106,7 +109,7 @@ func (r *reader) stringLength(what string, limit uint64) (int64, error) {
 	case n > limit:
 		return 0, r.fail(at, "%s of %d bytes, want at most %d", what, n, limit)
 	case int64(n) > r.left():
-		return 0, r.fail(at, "%s of %d bytes, but %d are left in the file", what, n, r.left())
+		return 0, r.short(at, "%s of %d bytes, but %d are left in the file", what, n, r.left())
 	}
 	return int64(n), nil
 }
@@ -114,7 +117,7 @@ func (r *reader) stringLength(what string, limit uint64) (int64, error) {
 // text returns at most limit bytes of a string of n bytes, and skips the rest.
 func (r *reader) text(n int64, limit int, what string) (string, error) {
 	keep := min(n, int64(limit))
-	if err := r.charge(keep); err != nil {
+	if err := r.charge(keep + keep/8); err != nil { // an allocation is up to an eighth larger
 		return "", err
 	}
 	b, err := r.next(int(keep), what)

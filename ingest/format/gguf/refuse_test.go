@@ -30,6 +30,20 @@ var preambles = []refusal{
 		return 0
 	}, "Git LFS pointer"},
 	{"web page", func(r *gguftest.Raw) int64 { r.Text("\n <!DOCTYPE html><html>"); return 0 }, "a web page"},
+	{"text", func(r *gguftest.Raw) int64 { r.Text("../blobs/é\n"); return 0 },
+		`starts with "../b", text: "../blobs/é\n"`},
+	{"long text", func(r *gguftest.Raw) int64 { r.Text(strings.Repeat("a", 63) + "é"); return 0 },
+		`starts with "aaaa", text: "` + strings.Repeat("a", 63) + `"...`},
+	{"UTF-16 text", func(r *gguftest.Raw) int64 { r.Text("\xff\xfev\x001\x00\xac\x20"); return 0 },
+		`starts with "\xff\xfev\x00", UTF-16 text: "v1€"`},
+	{"big-endian UTF-16 text that ends in a character", func(r *gguftest.Raw) int64 {
+		r.Text("\xfe\xff\x00v\x001\xd8\x3d")
+		return 0
+	}, `starts with "\xfe\xff\x00v", UTF-16 text: "v1"`},
+	{"long UTF-16 text", func(r *gguftest.Raw) int64 { r.Text("\xff\xfe" + strings.Repeat("b\x00", 40)); return 0 },
+		`UTF-16 text: "` + strings.Repeat("b", 31) + `"...`},
+	{"half a character of UTF-16", func(r *gguftest.Raw) int64 { r.Text("\xff\xfe\x00\xdcb\x00"); return 0 },
+		`starts with "\xff\xfe\x00\xdc"`},
 	{"legacy", func(r *gguftest.Raw) int64 { r.Text("tjgg\x01\x00\x00\x00"); return 0 }, "format ggjt"},
 	{"escapes in magic", func(r *gguftest.Raw) int64 { r.Text("\x1b[2J\x00"); return 0 }, `starts with "\x1b[2J"`},
 	{"version 0", func(r *gguftest.Raw) int64 { r.Start(0, 0, 0); return 4 }, "version 0, only 1 to 3"},
@@ -126,14 +140,16 @@ var metadata = []refusal{
 		"at most 67108864"},
 	{"array of -1 items", badValue(gguf.ValueArray,
 		func(r *gguftest.Raw) int64 { r.U32(0).U64(math.MaxUint64); return r.Len() - 8 }),
-		"array of 18446744073709551615 items, want at most 4000000"},
+		"array of 18446744073709551615 items, want at most 1073741824"},
 	{"array of 2^63 items", badValue(gguf.ValueArray,
 		func(r *gguftest.Raw) int64 { r.U32(8).U64(1 << 63); return r.Len() - 8 }),
-		"at most 4000000"},
-	{"array above the cap", badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 {
-		r.U32(0).U64(4_000_001).Zeros(4_000_001)
-		return r.Len() - 4_000_001 - 8
-	}), "array of 4000001 items, want at most 4000000"},
+		"at most 1073741824"},
+	{"array above the cap", badValue(gguf.ValueArray,
+		func(r *gguftest.Raw) int64 { r.U32(0).U64(1<<30 + 1); return r.Len() - 8 }),
+		"array of 1073741825 items, want at most 1073741824"},
+	{"array of the cap beyond the file", badValue(gguf.ValueArray,
+		func(r *gguftest.Raw) int64 { r.U32(9).U64(1 << 30).Zeros(99); return r.Len() - 99 - 8 }),
+		"array of 1073741824 items takes at least 12884901888 bytes, but 99 are left"},
 	{"array beyond the file",
 		badValue(gguf.ValueArray, func(r *gguftest.Raw) int64 { r.U32(4).U64(5).Zeros(19); return r.Len() - 27 }),
 		"array of 5 items takes at least 20 bytes, but 19 are left"},
@@ -189,9 +205,9 @@ func second(field int64, shape []uint64, t gguf.Type, offset uint64) func(r *ggu
 }
 
 var tensors = []refusal{
-	{"name of 64 bytes", badTensor(func(r *gguftest.Raw) { r.Tensor(strings.Repeat("n", 64), nil, f32, 32) }),
-		"tensor 2 of 2: name of 64 bytes, want at most 63"},
-	{"name of 2^63 bytes", badTensor(func(r *gguftest.Raw) { r.U64(1 << 63).Zeros(99) }), "at most 63"},
+	{"name of 65537 bytes", badTensor(func(r *gguftest.Raw) { r.Tensor(strings.Repeat("n", 65537), nil, f32, 32) }),
+		"tensor 2 of 2: name of 65537 bytes, want at most 65536"},
+	{"name of 2^63 bytes", badTensor(func(r *gguftest.Raw) { r.U64(1 << 63).Zeros(99) }), "at most 65536"},
 	{"name beyond the file", func(r *gguftest.Raw) int64 { r.Start(3, 1, 0).U64(60).Zeros(59); return 24 },
 		"name of 60 bytes, but 59 are left"},
 	{"same name twice", badTensor(func(r *gguftest.Raw) { r.Tensor("a", []uint64{8}, f32, 32) }),
@@ -201,14 +217,23 @@ var tensors = []refusal{
 		r.Tensor("", nil, f32, 32).Pad(32).Zeros(64)
 		return at
 	}, `tensor name "" used twice`},
-	{"5 dimensions", second(9, []uint64{1, 1, 1, 1, 1}, f32, 32), `tensor "b": 5 dimensions, want at most 4`},
+	{"long name twice", func(r *gguftest.Raw) int64 {
+		name := strings.Repeat("n", 65536)
+		at := r.Start(3, 2, 0).Tensor(name, []uint64{8}, f32, 0).Len()
+		r.Tensor(name, []uint64{8}, f32, 32).Pad(32).Zeros(64)
+		return at
+	}, `n"... used twice, first at offset 24`},
+	{"9 dimensions", second(9, []uint64{1, 1, 1, 1, 1, 1, 1, 1, 1}, f32, 32),
+		`tensor "b": 9 dimensions, want at most 8`},
 	{"2^32-1 dimensions", plus(9, badTensor(func(r *gguftest.Raw) { r.String("b").U32(math.MaxUint32).Zeros(64) })),
-		"at most 4"},
+		"at most 8"},
 	{"negative dimension", second(21, []uint64{1, 1 << 63}, f32, 32),
 		"dimension 2 is -9223372036854775808, which is negative"},
 	{"product wraps to 0", second(13, []uint64{1 << 32, 1 << 32}, f32, 32), "2^63 elements or more"},
 	{"product wraps to 8", second(13, []uint64{8, 1<<61 + 1, 1}, gguf.TypeI8, 32), "2^63 elements or more"},
 	{"product of 2^63", second(13, []uint64{1 << 21, 1 << 21, 1 << 21}, gguf.TypeI8, 32), "2^63 elements or more"},
+	{"product of eight wraps", second(13, []uint64{256, 256, 256, 256, 256, 256, 256, 256}, gguf.TypeI8, 32),
+		"2^63 elements or more"},
 	{"size wraps", second(21, []uint64{1 << 62}, f32, 32), "2^63 bytes or more"},
 	{"size of 2^63", second(21, []uint64{1 << 61}, f32, 32), "2^63 bytes or more"},
 	{"negative type", second(21, []uint64{8}, math.MaxUint32, 32), "type -1 is negative"},
@@ -257,6 +282,26 @@ var tensors = []refusal{
 		return 24 + 33 + 25
 	}, `overlap tensor "a"`},
 	{"unknown type in a known tensor", second(25, []uint64{8}, 4, 0), `overlap tensor "a"`},
+	{"overlap with a long name", func(r *gguftest.Raw) int64 {
+		at := r.Start(3, 2, 0).Tensor(strings.Repeat("n", 200), []uint64{8}, f32, 0).Len() + 25
+		r.Tensor("b", []uint64{8}, f32, 0).Pad(32).Zeros(32)
+		return at
+	}, `n"... with 32 bytes`},
+	{"forks' numbers at one place", func(r *gguftest.Raw) int64 {
+		r.Start(3, 2, 0).Tensor("a", []uint64{64}, 42, 0).Tensor("b", []uint64{64}, 42, 0).Pad(32).Zeros(96)
+		return 24 + 33 + 25
+	}, `overlap tensor "a"`},
+	{"fork's number beyond the end", second(25, []uint64{64}, 42, 96), "18 bytes at 96 + 96 extend beyond the end"},
+	{"truncated in a type of ggml that forks use, too", func(r *gguftest.Raw) int64 {
+		r.Start(3, 2, 0).Tensor("a", []uint64{128}, gguf.TypeMXFP4, 0).Tensor("b", []uint64{128}, gguf.TypeMXFP4, 96).
+			Pad(32).Zeros(96 + 67)
+		return 24 + 33 + 25
+	}, `tensor "b": 68 bytes at 96 + 96 extend beyond the end`},
+	{"known type in a fork's", func(r *gguftest.Raw) int64 {
+		r.Start(3, 2, 0).Tensor("a", []uint64{64}, f32, 0).Tensor("b", []uint64{128}, gguf.TypeMXFP4, 96).Pad(32).
+			Zeros(256)
+		return 24 + 33 + 25
+	}, `its 68 bytes at 192 overlap tensor "a" with 256 bytes`},
 	{"ends in the info", func(r *gguftest.Raw) int64 {
 		r.Start(3, 1, 0).Tensor("b", []uint64{8}, f32, 0)
 		r.Bytes = r.Bytes[:len(r.Bytes)-1]

@@ -2,7 +2,8 @@ package gguf
 
 import "fmt"
 
-// Type is the element type of a tensor, with the number from ggml.
+// Type is the element type of a tensor: a number of ggml or of one of its forks. In a [Tensor], it
+// also says whether the file uses the number for another type than ggml does.
 type Type uint32
 
 // The types of ggml: enum ggml_type in include/ggml.h of github.com/ggml-org/ggml, commit d99724f2
@@ -45,7 +46,15 @@ const (
 	TypeQ2_0   Type = 42
 )
 
-// layout is a type's name, and the elements and bytes of its block. A removed type only has a name.
+// firstDisputed is the first number in layouts that forks of ggml use for other types. BitNet's TL2
+// is 39, too.
+const firstDisputed = TypeMXFP4
+
+// foreign marks a number whose size in layouts does not fit the file. Such numbers are not negative
+// in a file.
+const foreign Type = 1 << 31
+
+// layout is a type's name, and the elements and bytes of its block.
 type layout struct {
 	name            string
 	elements, bytes int64
@@ -53,16 +62,13 @@ type layout struct {
 
 // layouts follows src/ggml.c (blck_size, type_size) and src/ggml-common.h (block_* structures) of
 // ggml, commit d99724f2 (2026-08-21). The names are from gguf-py/gguf/constants.py in
-// github.com/ggml-org/llama.cpp, commit 0024aa74; those of removed types from comments in
-// include/ggml.h. A removed type has no block: its layout differed between versions, and ggml
-// refuses it.
+// github.com/ggml-org/llama.cpp, commit 0024aa74. The types 4, 5, 31 to 33 and 36 to 38 were
+// removed from ggml, which refuses them, and forks use the numbers for others.
 var layouts = [...]layout{
 	TypeF32:    {"F32", 1, 4},
 	TypeF16:    {"F16", 1, 2},
 	TypeQ4_0:   {"Q4_0", 32, 18},
 	TypeQ4_1:   {"Q4_1", 32, 20},
-	4:          {name: "Q4_2"},
-	5:          {name: "Q4_3"},
 	TypeQ5_0:   {"Q5_0", 32, 22},
 	TypeQ5_1:   {"Q5_1", 32, 24},
 	TypeQ8_0:   {"Q8_0", 32, 34},
@@ -88,31 +94,27 @@ var layouts = [...]layout{
 	TypeF64:    {"F64", 1, 8},
 	TypeIQ1M:   {"IQ1_M", 256, 56},
 	TypeBF16:   {"BF16", 1, 2},
-	31:         {name: "Q4_0_4_4"},
-	32:         {name: "Q4_0_4_8"},
-	33:         {name: "Q4_0_8_8"},
 	TypeTQ1_0:  {"TQ1_0", 256, 54},
 	TypeTQ2_0:  {"TQ2_0", 256, 66},
-	36:         {name: "IQ4_NL_4_4"},
-	37:         {name: "IQ4_NL_4_8"},
-	38:         {name: "IQ4_NL_8_8"},
 	TypeMXFP4:  {"MXFP4", 32, 17},
 	TypeNVFP4:  {"NVFP4", 64, 36},
 	TypeQ1_0:   {"Q1_0", 128, 18},
 	TypeQ2_0:   {"Q2_0", 64, 18},
 }
 
-// String returns the type's name, such as "Q4_K", also of types that were removed from ggml, or
-// "type 99" for an unknown type.
+// disputed reports whether t has a block, but forks of ggml use the number for another type.
+func (t Type) disputed() bool { return t >= firstDisputed && int64(t) < int64(len(layouts)) }
+
+// String returns the type's name, such as "Q4_K", or "type 99" for a type without a block.
 func (t Type) String() string {
-	if int64(t) < int64(len(layouts)) {
+	if _, _, ok := t.Block(); ok {
 		return layouts[t].name
 	}
-	return fmt.Sprintf("type %d", uint32(t))
+	return fmt.Sprintf("type %d", uint32(t&^foreign))
 }
 
 // Block returns the elements and bytes of a block. A row of a tensor has whole blocks. ok is false
-// for a type that is unknown or was removed from ggml.
+// for a number that ggml does not use, or that a file uses for another type than ggml does.
 func (t Type) Block() (elements, bytes int64, ok bool) {
 	if int64(t) >= int64(len(layouts)) || layouts[t].bytes == 0 {
 		return 0, 0, false

@@ -1,6 +1,7 @@
 package gguf_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
@@ -43,12 +44,9 @@ func TestTypes(t *testing.T) {
 }
 
 func TestTypesWithoutBlock(t *testing.T) {
-	for number, name := range map[gguf.Type]string{
-		4: "Q4_2", 5: "Q4_3", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8",
-		38: "IQ4_NL_8_8", 43: "type 43", 99: "type 99", 1<<32 - 1: "type 4294967295",
-	} {
-		if _, _, ok := number.Block(); ok || number.String() != name {
-			t.Errorf("type %d is %s with a block: %v; want %s without", uint32(number), number, ok, name)
+	for _, number := range []gguf.Type{4, 5, 31, 32, 33, 36, 37, 38, 43, 99, 1<<31 - 1} {
+		if _, _, ok := number.Block(); ok || number.String() != fmt.Sprintf("type %d", uint32(number)) {
+			t.Errorf("type %d is %s with a block: %v", uint32(number), number, ok)
 		}
 	}
 }
