@@ -115,7 +115,7 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	s := &migrate.Segments{Catalog: e.catalog, Store: e.store, Target: target, ToRows: f.to == inRows,
 		Clear: f.clear, ReadBack: f.readBack, DryRun: f.dryRun, Limit: f.limit, BatchRows: f.batchRows,
 		BatchBytes: int64(f.batchBytes), Options: options, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
-		Found: p.printMigrationProblem}
+		Found: func(b migrate.Problem) { p.printMigrationProblem("not migrated", b) }}
 	for _, m := range models {
 		s.Progress.BytesTotal.Add(totalBytes(m))
 		s.Progress.FilesTotal.Add(int64(len(m.Files)))
@@ -202,7 +202,8 @@ func parseSince(text string) (since time.Time, err error) {
 	return since, nil
 }
 
-func (p *program) printMigrationProblem(b migrate.Problem) {
+// printMigrationProblem prints a row that is not what a command wanted it to be.
+func (p *program) printMigrationProblem(not string, b migrate.Problem) {
 	s := b.Segment
 	if p.json {
 		p.printJSON(map[string]any{"event": "refused", "model": b.File.Model, "file": b.File.Name, "tensor": s.Tensor,
@@ -210,7 +211,7 @@ func (p *program) printMigrationProblem(b migrate.Problem) {
 			"reason": b.Reason.Error()})
 		return
 	}
-	fmt.Fprintf(p.stderr, "ingest: not migrated: model %d  %s: %v\n", b.File.Model, inFile(b.File, s.Place()), b.Reason)
+	fmt.Fprintf(p.stderr, "ingest: %s: model %d  %s: %v\n", not, b.File.Model, inFile(b.File, s.Place()), b.Reason)
 }
 
 func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {

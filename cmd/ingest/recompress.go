@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/migrate"
 )
@@ -67,7 +69,7 @@ func (p *program) recompress(c *cobra.Command, references []string, level codec.
 	}
 	r := &migrate.Recompress{Catalog: e.catalog, Store: e.store, Target: store, Level: level, Options: options,
 		Pool: p.pool(), Workers: p.reader(e, nil).Workers, Progress: &ingest.Progress{}, Log: p.log,
-		Found: p.printMigrationProblem}
+		Found: func(b migrate.Problem) { p.printMigrationProblem("not changed", b) }}
 	for _, m := range models {
 		r.Progress.BytesTotal.Add(totalBytes(m))
 		r.Progress.FilesTotal.Add(int64(len(m.Files)))
@@ -75,6 +77,9 @@ func (p *program) recompress(c *cobra.Command, references []string, level codec.
 	stop := p.showProgress(r.Progress)
 	report, err := r.Run(ctx, models)
 	stop()
+	if errors.As(err, new(*buffer.TooSmallError)) {
+		return usage("%w", err)
+	}
 	p.printRecompressed(report, level)
 	return p.endMigration(ctx, e.catalog, options, err, report.Failed)
 }
@@ -82,12 +87,12 @@ func (p *program) recompress(c *cobra.Command, references []string, level codec.
 func (p *program) printRecompressed(r *migrate.Recompressed, level codec.Level) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "models": r.Models, "compress": level.String(),
-			"changed": r.Changed, "bytes_before": r.Before, "bytes_after": r.After, "kept": r.Kept, "in_rows": r.Rows,
-			"by_position": r.ByPosition, "failed": r.Failed})
+			"changed": r.Changed, "bytes_before": r.Before, "bytes_after": r.After, "kept": r.Kept, "small": r.Small,
+			"in_rows": r.Rows, "by_position": r.ByPosition, "failed": r.Failed})
 		return
 	}
-	p.printf("%s: %s changed, %s before and %s now; %d stay as they are\n", plural(r.Models, "model"),
-		plural(int(r.Changed.Rows), "payload"), human(r.Before), human(r.After), r.Kept.Rows)
+	p.printf("%s: %s changed, %s before and %s now; other payloads: %d\n", plural(r.Models, "model"),
+		plural(int(r.Changed.Rows), "payload"), human(r.Before), human(r.After), r.Kept.Rows+r.Small.Rows)
 	if r.Rows.Rows+r.ByPosition.Rows > 0 {
 		p.printf("%s in rows or in the blob layout position: those are not encoded\n",
 			plural(int(r.Rows.Rows+r.ByPosition.Rows), "payload"))

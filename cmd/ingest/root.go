@@ -163,7 +163,7 @@ func checkNames(c *cobra.Command, args []string) error {
 	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, "-") }); i >= 0 {
 		names = names[:i] // the rest are flags
 	}
-	repeated := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+	repeated := len(names) > 0 && strings.HasSuffix(strings.Trim(names[len(names)-1], "[]"), "...")
 	for i, arg := range args {
 		switch {
 		case len(names) == 0:

@@ -94,7 +94,7 @@ func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.
 	if err != nil {
 		return err
 	}
-	rows := [][]any{{"TYPE", "CODEC", "SEGMENTS", "BYTES", "STORED", "SAVED", "RATIO"}}
+	rows := [][]any{{"TYPE", "CODEC", "SEGMENTS", "BYTES", "ENCODED", "SAVED", "RATIO"}}
 	for _, t := range types {
 		if p.json {
 			o := typeObject(t)
@@ -115,7 +115,7 @@ func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.
 // typeObject is the sizes of an element type as --json prints them.
 func typeObject(t ingest.EncodedBytes) map[string]any {
 	return map[string]any{"type": t.Type, "codec": t.Codec, "segments": t.Segments, "bytes": t.Bytes,
-		"bytes_stored": t.Stored}
+		"bytes_encoded": t.Stored}
 }
 
 func typeName(t ingest.EncodedBytes) string { return cmp.Or(t.Type, "(outside tensors)") }
@@ -196,7 +196,7 @@ func fileName(m ingest.Summary, id ingest.FileID) string {
 
 func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
 	p.section()
-	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "STORED", "SHA-256", "LOCATION"}}
+	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "ENCODED", "SHA-256", "LOCATION"}}
 	for _, file := range m.Files {
 		for segment, err := range reader.Segments(ctx, file.ID, 0) {
 			if err != nil {
@@ -215,7 +215,7 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 			if p.json {
 				p.printJSON(map[string]any{"object": "segment", "file": file.Name, "tensor": segment.Tensor,
 					"ordinal": segment.Ordinal, "offset": segment.Offset, "bytes": segment.Bytes,
-					"bytes_stored": stored, "codec": segment.Address.Codec, "sha256": segment.Digest, "uri": where})
+					"bytes_encoded": stored, "codec": segment.Address.Codec, "sha256": segment.Digest, "uri": where})
 				continue
 			}
 			owner := segment.Tensor

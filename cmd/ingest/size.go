@@ -50,7 +50,7 @@ func (b *byteSize) Type() string { return "size" }
 // human formats a number of bytes for a person. Units are powers of 1,024.
 func human(bytes int64) string {
 	for _, unit := range units {
-		if bytes >= unit.size {
+		if bytes >= unit.size || bytes <= -unit.size {
 			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(unit.size), unit.name)
 		}
 	}

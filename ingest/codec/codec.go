@@ -47,7 +47,7 @@ func (l *Level) Set(name string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a level: use off, auto or max", name)
+	return fmt.Errorf("%q: want off, auto or max", name)
 }
 
 // Type returns the placeholder for the help.

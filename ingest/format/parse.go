@@ -109,7 +109,7 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 		return refuse(err)
 	}
 	format := p.formatOf(first, sf.Path)
-	read, err := p.readHeader(contextReader{ctx, opened}, file.Bytes, format)
+	read, err := p.readHeader(contextReader{ctx, opened}, sf.Path, file.Bytes, format)
 	switch {
 	case err == nil:
 		file.Format = format
@@ -145,11 +145,11 @@ func (p Parser) formatOf(first []byte, path string) string {
 // formatNames are the names of formats in messages.
 var formatNames = map[string]string{GGUF: "GGUF", Safetensors: "safetensors"}
 
-// readHeader reads the header of a file of size bytes.
-func (p Parser) readHeader(src io.ReaderAt, size int64, format string) (h header, err error) {
+// readHeader reads the header of the file at path, which has size bytes.
+func (p Parser) readHeader(src io.ReaderAt, path string, size int64, format string) (h header, err error) {
 	switch format {
 	case GGUF:
-		h.gguf, err = gguf.Limits{Memory: p.HeaderBytes}.Parse(src, size)
+		h.gguf, err = gguf.Limits{Name: path, Memory: p.HeaderBytes}.Parse(src, size)
 	case Safetensors:
 		h.safetensors, err = safetensors.Limits{Memory: p.HeaderBytes}.Parse(src, size)
 	}
@@ -207,13 +207,14 @@ func addTensors(file *ingest.File, h header) {
 	unknown := map[string]int{}
 	add := func(t ingest.Tensor, elements, bytes int64, known bool) {
 		if !known {
-			unknown[t.Type]++
+			unknown[strings.TrimPrefix(t.Type, "type ")]++
 			t.Bytes = 0
 		}
 		t.BlockElements, t.BlockBytes = elements, bytes
 		file.Tensors = append(file.Tensors, t)
 	}
 	if h.gguf != nil {
+		file.Warnings = append(file.Warnings, h.gguf.Warnings...)
 		file.Tensors = make([]ingest.Tensor, 0, len(h.gguf.Tensors))
 		for _, t := range h.gguf.Tensors {
 			elements, bytes, known := t.Type.Block()

@@ -46,10 +46,10 @@ type Recompressed struct {
 	Before, After int64
 	// Kept are payloads that have the encoding, or that it would not make smaller.
 	Kept Count
-	// Rows are those that the catalogue keeps, and ByPosition those that other programs find by the
-	// position of their row: both stay the bytes themselves.
-	Rows, ByPosition Count
-	Failed           int64 // each is a Problem
+	// Small are those that the catalogue keeps, Rows others in rows, and ByPosition those that other
+	// programs find by the position of their row: all stay the bytes themselves.
+	Small, Rows, ByPosition Count
+	Failed                  int64 // each is a Problem
 }
 
 // Run recompresses the models. A payload that fails is in the report and does not stop the others. An
@@ -145,6 +145,8 @@ func (c *recompression) want(s *ingest.StoredSegment) bool {
 	defer c.mu.Unlock()
 	encoded := s.Address.Codec != ""
 	switch {
+	case s.Small:
+		c.report.Small.add(s.Bytes)
 	case s.InRow:
 		c.report.Rows.add(s.Bytes)
 	case s.InStore() && !strings.Contains(s.Address.URI, s.Digest.String()):

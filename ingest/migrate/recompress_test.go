@@ -150,7 +150,7 @@ func TestRecompress(t *testing.T) {
 	one := c.models[0]
 	report := c.run(c.recompress(codec.Auto), 3, 0, one)
 	if report.Models != 1 || report.Before != 3*mib || report.After >= report.Before || report.Kept.Rows != 2 ||
-		report.Rows.Rows != 2 { // the header and the padding are small
+		report.Small.Rows != 2 { // the header and the padding are small
 		t.Errorf("%+v", report)
 	}
 	if got := c.encoded(); got != [2]int{3, 3} {

@@ -131,12 +131,12 @@ func (p *pass) size(s ingest.StoredSegment) int64 {
 	return p.file.SegmentBytes
 }
 
-// copies is the memory to reserve for the driver's copies.
+// copies is the memory to reserve for the driver's copies. checkSize has checked the size in the row.
 func (p *pass) copies(s ingest.StoredSegment) int64 {
 	if s.InStore() && !p.writes {
 		return 0
 	}
-	return buffer.RowCopies * p.size(s)
+	return buffer.RowCopies * s.Bytes
 }
 
 // checkSize returns an error if the sizes in a row are impossible, or a *buffer.TooSmallError if the
