@@ -193,9 +193,9 @@ type Reader interface {
 	// Addresses returns different addresses in stores at which rows have the payload of digest, in no
 	// order. It looks at no more than 16 rows of a table, so it may miss addresses.
 	Addresses(ctx context.Context, digest Digest) ([]Address, error)
-	// EncodedBytes returns the sizes of a model's segments by element type and codec, in this order.
+	// TypeBytes returns the sizes of a model's segments by element type and codec, in this order.
 	// Small payloads and those in rows have no codec.
-	EncodedBytes(ctx context.Context, model ModelID) ([]EncodedBytes, error)
+	TypeBytes(ctx context.Context, model ModelID) ([]TypeBytes, error)
 }
 
 // Maintenance is what gc, verify, rm and rename need in addition to Reader. Verbs that write take a

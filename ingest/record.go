@@ -142,8 +142,8 @@ type Summary struct {
 	BytesSaved int64
 }
 
-// EncodedBytes are the sizes of a model's segments of one element type and codec.
-type EncodedBytes struct {
+// TypeBytes are the sizes of a model's segments of one element type and codec.
+type TypeBytes struct {
 	Type     string // of the elements; empty for bytes outside all tensors
 	Codec    string // empty for payloads that are the bytes themselves
 	Segments int64

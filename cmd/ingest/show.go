@@ -90,7 +90,7 @@ func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.
 	if m.BytesSaved == 0 && !p.json {
 		return nil
 	}
-	types, err := reader.EncodedBytes(ctx, m.ID)
+	types, err := reader.TypeBytes(ctx, m.ID)
 	if err != nil {
 		return err
 	}
@@ -113,14 +113,14 @@ func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.
 }
 
 // typeObject is the sizes of an element type as --json prints them.
-func typeObject(t ingest.EncodedBytes) map[string]any {
+func typeObject(t ingest.TypeBytes) map[string]any {
 	return map[string]any{"type": t.Type, "codec": t.Codec, "segments": t.Segments, "bytes": t.Bytes,
 		"bytes_encoded": t.Stored}
 }
 
-func typeName(t ingest.EncodedBytes) string { return cmp.Or(t.Type, "(outside tensors)") }
+func typeName(t ingest.TypeBytes) string { return cmp.Or(t.Type, "(outside tensors)") }
 
-func ratio(t ingest.EncodedBytes) string {
+func ratio(t ingest.TypeBytes) string {
 	return fmt.Sprintf("%.2f", float64(t.Bytes)/float64(max(1, t.Stored)))
 }
 

@@ -5,7 +5,8 @@
 // Encode divides the elements of a payload into fields and collects each field in a plane. It codes
 // the planes that a sample shows to be compressible, with a Huffman code for each, and stores the
 // others as they are. Bytes that are not weights are compressed with zstd. Encode returns nil for a
-// payload that would hardly get smaller; the caller stores the bytes themselves.
+// payload that would hardly get smaller; the caller stores the bytes themselves. It does not decode
+// what it encoded: the tests, among them a second decoder, are what a caller relies on.
 //
 // Encoder and Decoder work in memory, do no I/O, and have no options but the Level.
 package codec
@@ -18,8 +19,8 @@ import (
 // Name is the value of column Codec of a payload in this package's format.
 const Name = "planes1"
 
-// ScratchBytes is the most memory that an Encoder or a Decoder keeps.
-const ScratchBytes = 6 << 20
+// DecoderBytes is the most memory that a Decoder keeps.
+const DecoderBytes = 2 << 20
 
 // ErrCorrupt: the encoded payload is damaged.
 var ErrCorrupt = errors.New("encoded payload is corrupt")
@@ -35,6 +36,17 @@ const (
 )
 
 var levelNames = [...]string{"off", "auto", "max"}
+
+// EncoderBytes returns the most memory that an Encoder keeps at this level.
+func (l Level) EncoderBytes() int64 {
+	switch l {
+	case Off:
+		return 0
+	case Auto:
+		return 4 << 20
+	}
+	return 7 << 20
+}
 
 // String returns the name of l: off, auto or max.
 func (l Level) String() string { return levelNames[l] }

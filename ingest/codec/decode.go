@@ -11,7 +11,7 @@ import (
 
 var errSize = errors.New("size differs")
 
-// Decoder decodes payloads, one at a time. It keeps at most ScratchBytes.
+// Decoder decodes payloads, one at a time. It keeps at most DecoderBytes.
 type Decoder struct {
 	scratch [maxChunk]byte // the decoded planes of a chunk
 	planes  [maxFields][]byte

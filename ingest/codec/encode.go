@@ -16,7 +16,7 @@ const (
 	methodZstd    = 3
 )
 
-// Encoder encodes payloads, one at a time. It keeps at most ScratchBytes.
+// Encoder encodes payloads, one at a time. It keeps at most Level.EncoderBytes.
 type Encoder struct {
 	scratch                []byte // a sample or a plane
 	counts, column, merged [256]uint32

@@ -11,8 +11,16 @@ type Workers struct {
 // Worker encodes and decodes payloads, for one goroutine at a time.
 type Worker struct {
 	*Encoder
-	*Decoder
-	Buffer []byte // of the size that NewWorkers was given
+	Buffer  []byte   // of the size that NewWorkers was given
+	decoder *Decoder // nil before it is needed
+}
+
+// Decode is Decoder.Decode.
+func (w *Worker) Decode(into, encoded []byte) error {
+	if w.decoder == nil {
+		w.decoder = NewDecoder()
+	}
+	return w.decoder.Decode(into, encoded)
 }
 
 // NewWorkers returns n workers with buffers of size bytes. A worker is allocated when it is first
@@ -30,7 +38,7 @@ func (w *Workers) Get(ctx context.Context) (*Worker, error) {
 	select {
 	case worker := <-w.idle:
 		if worker == nil {
-			worker = &Worker{NewEncoder(), NewDecoder(), make([]byte, w.size)}
+			worker = &Worker{Encoder: NewEncoder(), Buffer: make([]byte, w.size)}
 		}
 		return worker, nil
 	case <-ctx.Done():

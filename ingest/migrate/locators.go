@@ -197,7 +197,7 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 			}
 		}
 		return nil
-	}, outcome(&r.report.Failed))
+	}, outcome(&r.report.Failed, notMigrated))
 	if errors.Is(err, ingest.ErrBusy) || errors.Is(err, ingest.ErrLeaseLost) && ctx.Err() == nil {
 		return true, nil
 	}

@@ -69,13 +69,15 @@ func (r *Recompress) Run(ctx context.Context, models []ingest.Summary) (*Recompr
 		return report, fmt.Errorf("store %s: %w", ingest.Printable(r.Target), err)
 	}
 	size = min(size, ingest.MaxSegmentBytes)
-	n := min(int64(runtime.NumCPU()), max(1, r.Pool.Limit()/size/4))
-	if err := r.Pool.Check((n + 2) * size); err != nil { // the reader needs room for a segment and its payload
+	each := size + r.Level.EncoderBytes() + codec.DecoderBytes
+	n := min(int64(runtime.NumCPU()), max(1, r.Pool.Limit()/each/2))
+	reading := 2*size + codec.DecoderBytes // a segment and its payload
+	if err := r.Pool.Check(n*each + reading); err != nil {
 		return report, err
 	}
 	beside := r.Pool.Lease()
 	defer beside.Close()
-	if err := beside.Reserve(ctx, n*size); err != nil {
+	if err := beside.Reserve(ctx, n*each); err != nil {
 		return report, err
 	}
 	workers := codec.NewWorkers(int(n), size)
@@ -101,7 +103,7 @@ func (r *Recompress) Run(ctx context.Context, models []ingest.Summary) (*Recompr
 
 // outcome returns the outcome of a job that begins now.
 func (r *Recompress) outcome(report *Recompressed) func(error) ingest.Outcome {
-	end, before := outcome(&report.Failed), report.Before-report.After
+	end, before := outcome(&report.Failed, "payloads that were not changed"), report.Before-report.After
 	return func(err error) ingest.Outcome {
 		o := end(err)
 		o.BytesSaved = report.Before - report.After - before
@@ -198,10 +200,17 @@ func (c *recompression) change(ctx context.Context, s *ingest.StoredSegment, pay
 		key.Encoding = ingest.Encoding{Codec: codec.Name, Stored: ingest.Sum(encoded)}
 	}
 	address, err := c.put(ctx, w, key, encoded, payload)
-	if err == nil {
-		err = c.Catalog.Relocate(ctx, c.job, *s, address)
+	if err != nil {
+		return &storeError{err}
 	}
-	switch {
+	if key.Codec != "" {
+		err := w.Decode(payload, w.Buffer[:len(encoded)])
+		if err != nil || ingest.Sum(payload) != key.Digest {
+			return fmt.Errorf("the encoded payload does not decode to the original bytes, and its row was not "+
+				"changed: this is a fault of ingest, please report it (%v)", err)
+		}
+	}
+	switch err := c.Catalog.Relocate(ctx, c.job, *s, address); {
 	case errors.Is(err, ingest.ErrMoved):
 		return err
 	case err != nil:
@@ -222,8 +231,8 @@ func (c *recompression) count(n *Count, s *ingest.StoredSegment, after int64) {
 	}
 }
 
-// put puts a payload, encoded or not, and checks it: it reads it back, and decodes it into payload. It
-// overwrites a damaged payload that Put relied on. encoded may be in the buffer of w.
+// put puts a payload, encoded or not, and reads it back into the buffer of w. It overwrites a damaged
+// payload that Put relied on. encoded may be in that buffer.
 func (c *recompression) put(ctx context.Context, w *codec.Worker, key ingest.Key, encoded, payload []byte) (
 	ingest.Address, error) {
 	address, err := c.Store.Put(ctx, key, encoded)
@@ -232,18 +241,12 @@ func (c *recompression) put(ctx context.Context, w *codec.Worker, key ingest.Key
 	}
 	stored := w.Buffer[:len(encoded)]
 	err = c.readBack(ctx, key, address, stored)
-	if err != nil && !errors.Is(err, ingest.ErrUnreachable) {
+	if isDamage(err) {
 		if key.Codec != "" {
 			encoded = w.Encode(w.Buffer, payload, key.Type, c.Level) // readBack has overwritten it
 		}
 		if address, err = c.Store.Replace(ctx, key.Digest, address, encoded); err == nil {
 			err = c.readBack(ctx, key, address, stored)
-		}
-	}
-	if err == nil && key.Codec != "" {
-		if err = w.Decode(payload, stored); err == nil && ingest.Sum(payload) != key.Digest {
-			err = errors.New("the encoded payload does not decode to the original bytes, and its row was not " +
-				"changed: this is a fault of ingest, please report it")
 		}
 	}
 	if err != nil {
@@ -258,7 +261,7 @@ func (c *recompression) readBack(ctx context.Context, key ingest.Key, address in
 		return err
 	}
 	if got, want := ingest.Sum(stored), key.Content(key.Digest); got != want {
-		return &ingest.MismatchError{Want: want, Got: got}
+		return fmt.Errorf("%w: it has SHA-256 %s, want %s", reader.ErrDamaged, got, want)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func newCompressible(t *testing.T) *compressible {
 
 func (c *compressible) recompress(level codec.Level) *migrate.Recompress {
 	return &migrate.Recompress{Catalog: c.catalog, Store: c.store, Target: "memory:", Level: level,
-		Pool: buffer.New(8 * mib), Workers: 1}
+		Pool: buffer.New(32 * mib), Workers: 1}
 }
 
 // run recompresses the models, and checks how many payloads changed and failed.
@@ -102,7 +102,7 @@ func (c *compressible) run(r *migrate.Recompress, changed, failed int64,
 // readable checks that both models can be read, and that the catalogue's numbers are right.
 func (c *compressible) readable() {
 	c.Helper()
-	r := &reader.Reader{Catalog: c.catalog, Store: c.store, Pool: buffer.New(8 * mib)}
+	r := &reader.Reader{Catalog: c.catalog, Store: c.store, Pool: buffer.New(32 * mib)}
 	for i, m := range c.models {
 		var got bytes.Buffer
 		_, err := r.Open(c.Context(), m.Files[0]).WriteTo(&got)
@@ -222,30 +222,63 @@ func TestRecompressDamage(t *testing.T) {
 	c.readable()
 }
 
-// Payloads elsewhere are left alone: those in rows, in another store, or by position.
+// elsewhere holds no payload under the addresses of rows.
+type elsewhere struct{ *storetest.Memory }
+
+func (elsewhere) Holds(context.Context, ingest.Digest, ingest.Address) (bool, error) {
+	return false, nil
+}
+
+// Payloads in another store are left alone, whether or not this one has them, too.
 func TestRecompressElsewhere(t *testing.T) {
 	c := newCompressible(t)
-	c.store = &storetest.Memory{}
-	r := c.recompress(codec.Auto)
-	r.Store, r.Target = c.store, "memory:2"
-	var found []migrate.Problem
-	r.Found = func(p migrate.Problem) { found = append(found, p) }
-	c.run(r, 0, 5, c.models[0])
-	if len(found) != 5 || !strings.Contains(found[0].Reason.Error(), "missing") || c.encoded() != [2]int{} {
-		t.Errorf("%+v", found)
+	for want, store := range map[string]ingest.Store{
+		"missing": &storetest.Memory{}, "not one of this store": elsewhere{c.store},
+	} {
+		r := c.recompress(codec.Auto)
+		r.Store, r.Target = store, "memory:"+want
+		var found []migrate.Problem
+		r.Found = func(p migrate.Problem) { found = append(found, p) }
+		c.run(r, 0, 5, c.models[0])
+		if len(found) != 5 || !strings.Contains(found[0].Reason.Error(), want) || c.encoded() != [2]int{} {
+			t.Errorf("want %s: %+v", want, found)
+		}
 	}
+}
+
+// movedRows is a catalogue in which another process has changed the rows.
+type movedRows struct{ ingest.Catalog }
+
+func (movedRows) Relocate(context.Context, ingest.Lease, ingest.StoredSegment, ingest.Address) error {
+	return fmt.Errorf("row: %w", ingest.ErrMoved)
+}
+
+// Max encodes encoded payloads again, and keeps those that do not get smaller. Rows that another process
+// has changed are problems, and do not end the run.
+func TestRecompressMax(t *testing.T) {
+	c := newCompressible(t)
+	c.run(c.recompress(codec.Auto), 3, 0, c.models[0])
+	before := c.encoded()
+	r := c.recompress(codec.Max)
+	report := c.run(r, 0, 0, c.models[0])
+	if report.Kept.Rows != 5 || c.encoded() != before {
+		t.Errorf("%+v", report)
+	}
+	r.Level, r.Catalog = codec.Off, movedRows{c.catalog}
+	c.run(r, 0, 3, c.models[0])
+	c.readable()
 }
 
 // With too little memory for a reader and an encoder, the error says how much is enough.
 func TestRecompressMemory(t *testing.T) {
 	c := newCompressible(t)
 	r := c.recompress(codec.Auto)
-	r.Pool = buffer.New(3*mib - 1)
+	r.Pool = buffer.New(11*mib - 1)
 	var small *buffer.TooSmallError
 	if _, err := r.Run(t.Context(), c.models); !errors.As(err, &small) {
 		t.Errorf("%v", err)
 	}
-	r.Pool = buffer.New(3 * mib)
+	r.Pool = buffer.New(11 * mib)
 	c.run(r, 3, 0, c.models[0])
 	c.readable()
 }

@@ -186,7 +186,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 			Options: withStore(r.Options, r.Target)}
 		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 			return r.files(ctx, m, job)
-		}, outcome(&r.report.Failed))
+		}, outcome(&r.report.Failed, notMigrated))
 		if err != nil {
 			return err
 		}
@@ -219,9 +219,11 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 	return nil
 }
 
+const notMigrated = "rows that were not migrated"
+
 // outcome returns the outcome of a job: open after an error, and failed if more rows have failed
-// when it ends. The next run tries them again.
-func outcome(failed *int64) func(error) ingest.Outcome {
+// when it ends. what names them. The next run tries them again.
+func outcome(failed *int64, what string) func(error) ingest.Outcome {
 	before := *failed
 	return func(err error) ingest.Outcome {
 		o := lease.Outcome(err)
@@ -230,7 +232,7 @@ func outcome(failed *int64) func(error) ingest.Outcome {
 		}
 		if n := *failed - before; err == nil && n > 0 {
 			o.State = ingest.JobFailed
-			o.Problems = append(o.Problems, ingest.Problem{Reason: fmt.Sprintf("rows that were not migrated: %d", n)})
+			o.Problems = append(o.Problems, ingest.Problem{Reason: fmt.Sprintf("%s: %d", what, n)})
 		}
 		return o
 	}

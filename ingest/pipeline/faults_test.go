@@ -86,7 +86,7 @@ func tiny(seed uint64) gguftest.File {
 }
 
 // serial makes the order of calls nearly the same each time.
-var serial = pipeline.Options{SegmentBytes: mib, MemoryBytes: 45 * mib, Jobs: 1, Workers: 1, BatchBytes: mib,
+var serial = pipeline.Options{SegmentBytes: mib, MemoryBytes: 50 * mib, Jobs: 1, Workers: 1, BatchBytes: mib,
 	Compress: codec.Auto}
 
 // TestEachCallFailsOnce: whichever call fails, before or after its effect, the next run reaches the

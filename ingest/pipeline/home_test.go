@@ -28,7 +28,7 @@ const mib = 1 << 20
 
 // small are options with six buffers, two of them for encoders: a file of a few MiB makes several batches and waits for
 // buffers.
-var small = pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib,
+var small = pipeline.Options{SegmentBytes: mib, MemoryBytes: 51 * mib, Jobs: 2, Workers: 2, BatchBytes: 2 * mib,
 	Compress: codec.Auto}
 
 // home is a catalogue and a store for a test's models.

@@ -33,9 +33,9 @@ func TestMinimumBuffers(t *testing.T) {
 		}
 		encoded := gguftest.File{Tensors: []gguftest.Tensor{weights("a", 1, 3*mib/2)}}
 		sources = append(sources, splits(t, folder), file(create(t, filepath.Join(folder, "encoded"), encoded)))
-		options := pipeline.Options{SegmentBytes: mib, MemoryBytes: 43 * mib, Jobs: 4, Workers: 8, Compress: codec.Auto}
+		options := pipeline.Options{SegmentBytes: mib, MemoryBytes: 47 * mib, Jobs: 4, Workers: 8, Compress: codec.Auto}
 		if h.memory == nil {
-			options.MemoryBytes += 2 * mib // three for the copies of the database driver, and no encoder
+			options.MemoryBytes -= 2 * mib // three for the copies of the database driver, and no encoder
 		}
 		in := h.ingester(options)
 		var mu sync.Mutex

@@ -61,19 +61,24 @@ func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	}
 }
 
-// encoders returns how many goroutines encode at a time: one for each processor, if they leave two
-// thirds of a pool of limit bytes.
-func (o Options) encoders(limit int64) int64 {
-	return min(int64(runtime.NumCPU()), max(1, limit/o.SegmentBytes/3))
+// encoders returns how many goroutines encode at a time, and the memory that they take: one for each
+// processor, if they leave half of a pool of limit bytes.
+func (o Options) encoders(limit int64) (n int, bytes int64) {
+	if o.Compress == codec.Off {
+		return 0, 0
+	}
+	each := o.SegmentBytes + o.Compress.EncoderBytes()
+	n = int(min(int64(runtime.NumCPU()), max(1, limit/each/2)))
+	return n, int64(n) * each
 }
 
-// buffers returns how many segments fit into a pool of limit bytes, without those for copies.
-func (o Options) buffers(limit, copies int64) (int, error) {
-	n := limit/o.SegmentBytes - copies
+// buffers returns how many segments fit into a pool of limit bytes, without what is taken beside them.
+func (o Options) buffers(limit, beside int64) (int, error) {
+	n := (limit - beside) / o.SegmentBytes
 	if n < minBuffers {
 		return 0, fmt.Errorf("a memory limit of %d MiB is too small for segments of %d MiB: allow at least %d MiB, or "+
 			"make the segments smaller", (limit+buffer.Reserved)>>20, o.SegmentBytes>>20,
-			(buffer.Reserved+(minBuffers+copies)*o.SegmentBytes+1<<20-1)>>20)
+			(buffer.Reserved+minBuffers*o.SegmentBytes+beside+1<<20-1)>>20)
 	}
 	return int(min(n, 1024)), nil
 }
@@ -89,10 +94,7 @@ func (o Options) Check() error {
 		return fmt.Errorf("segment size of %s: want %d to %d MiB", size, ingest.MinSegmentBytes>>20,
 			ingest.MaxSegmentBytes>>20)
 	}
-	copies := int64(0)
-	if o.Compress != codec.Off {
-		copies = o.encoders(o.MemoryBytes - buffer.Reserved)
-	}
-	_, err := o.buffers(o.MemoryBytes-buffer.Reserved, copies)
+	_, encoders := o.encoders(o.MemoryBytes - buffer.Reserved)
+	_, err := o.buffers(o.MemoryBytes-buffer.Reserved, encoders)
 	return err
 }

@@ -16,15 +16,17 @@ func (f *fileIngest) put(ctx context.Context, s *ingest.NewSegment, payload []by
 		return err
 	}
 	defer unlock()
+	var encoding ingest.Encoding
 	if !f.Unshared {
-		var present bool
-		if s.Address, present, err = f.stored(ctx, s.Digest); present || err != nil {
+		present, missing, err := f.reuse(ctx, s)
+		if present || err != nil {
 			return err
 		}
-	}
-	payload, encoding, err := f.encode(ctx, s, payload)
-	if err != nil {
-		return err
+		if !missing {
+			if payload, encoding, err = f.encode(ctx, s, payload); err != nil {
+				return err
+			}
+		}
 	}
 	key := ingest.Key{Digest: s.Digest, Model: f.model, File: f.entry.ID, Layer: s.Layer, Ordinal: s.Ordinal,
 		Type: s.Type, Encoding: encoding}
@@ -34,22 +36,30 @@ func (f *fileIngest) put(ctx context.Context, s *ingest.NewSegment, payload []by
 	return err
 }
 
-// stored returns the address of the payload with a digest that rows refer to and the store has, in an
-// encoding that this version can decode.
-func (r *run) stored(ctx context.Context, digest ingest.Digest) (at ingest.Address, present bool, err error) {
-	known, err := r.Catalog.Addresses(ctx, digest)
+// reuse sets the segment's address to one at which rows have its payload and the store does, too, in an
+// encoding that this version can decode. missing is set if rows name the bytes themselves, and the
+// store lacks them: to put these mends the rows.
+func (r *run) reuse(ctx context.Context, s *ingest.NewSegment) (present, missing bool, err error) {
+	known, err := r.Catalog.Addresses(ctx, s.Digest)
 	if err != nil {
-		return at, false, err
+		return false, false, err
 	}
 	for _, a := range known {
-		if a.Codec != "" && a.Codec != codec.Name {
+		raw := a.Codec == ""
+		if a.Codec != codec.Name && !raw || raw != (a.Bytes == s.Bytes) {
 			continue
 		}
-		if at, present, err = r.Store.Reuse(ctx, digest, a); present || err != nil {
-			return at, present, err
+		now, present, err := r.Store.Reuse(ctx, s.Digest, a)
+		if err != nil {
+			return false, false, err
 		}
+		if present {
+			s.Address = now
+			return true, false, nil
+		}
+		missing = missing || raw
 	}
-	return ingest.Address{}, false, nil
+	return false, missing, nil
 }
 
 // encode encodes a payload, in its own memory, if that makes it smaller.
@@ -74,12 +84,12 @@ func (r *run) encode(ctx context.Context, s *ingest.NewSegment, payload []byte) 
 func (r *run) countPut(s *ingest.NewSegment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.report.Stored, func(e ingest.EncodedBytes) bool {
+	i := slices.IndexFunc(r.report.Stored, func(e ingest.TypeBytes) bool {
 		return e.Type == s.Type && e.Codec == s.Address.Codec
 	})
 	if i < 0 {
 		i = len(r.report.Stored)
-		r.report.Stored = append(r.report.Stored, ingest.EncodedBytes{Type: s.Type, Codec: s.Address.Codec})
+		r.report.Stored = append(r.report.Stored, ingest.TypeBytes{Type: s.Type, Codec: s.Address.Codec})
 	}
 	e := &r.report.Stored[i]
 	e.Segments++

@@ -115,7 +115,7 @@ func TestRecheckOtherSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := small
-	options.Recheck, options.MemoryBytes = true, 43*mib // no room for two segments of 3 MiB
+	options.Recheck, options.MemoryBytes = true, 47*mib // no room for two segments of 3 MiB
 	for _, damaged := range []bool{false, true} {
 		if damaged {
 			damage(t, path, 8*mib)

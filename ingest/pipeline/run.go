@@ -54,7 +54,7 @@ type Report struct {
 	BytesStored int64 // of segments that this run recorded and stored first
 	BytesShared int64 // of segments that this run recorded and that were already present
 	// Stored are the payloads that this run put into the store, by type and codec.
-	Stored      []ingest.EncodedBytes
+	Stored      []ingest.TypeBytes
 	Elapsed     time.Duration
 	Interrupted bool
 }
@@ -82,9 +82,7 @@ type run struct {
 	slots    chan struct{}             // one for each file being ingested
 	adding   *semaphore.Weighted       // memory of the small models being ingested, in bytes
 	encoders *codec.Workers            // nil if payloads are not encoded
-	// copies is the number of segments in memory besides the buffers: those of the catalogue's driver,
-	// or of encoders.
-	copies int64
+	beside   int64                     // memory besides the buffers, for the copies of the catalogue's driver or encoders
 	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
 	// commits.
 	batchBuffers int
@@ -113,7 +111,7 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	}
 	beside := r.Pool.Lease() // for the copies of the catalogue's driver, and for encoded payloads
 	defer beside.Close()
-	if err := beside.Reserve(ctx, r.copies*r.Options.SegmentBytes); err != nil {
+	if err := beside.Reserve(ctx, r.beside); err != nil {
 		return nil, err
 	}
 	graceful, end := grace(ctx)
@@ -173,14 +171,12 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	}
 	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
 		in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
-	switch {
-	case in.Store == nil:
-		r.copies = buffer.RowCopies
-	case !in.Unshared && options.Compress != codec.Off:
-		r.copies = options.encoders(pool.Limit())
-		r.encoders = codec.NewWorkers(int(r.copies), options.SegmentBytes)
+	if n, bytes := options.encoders(pool.Limit()); in.Store == nil {
+		r.beside = buffer.RowCopies * options.SegmentBytes
+	} else if n > 0 && !in.Unshared {
+		r.encoders, r.beside = codec.NewWorkers(n, options.SegmentBytes), bytes
 	}
-	number, err := options.buffers(pool.Limit(), r.copies)
+	number, err := options.buffers(pool.Limit(), r.beside)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +212,7 @@ func (r *run) sortReport() {
 	slices.SortStableFunc(r.report.Refused, byPath)
 	slices.SortStableFunc(r.report.Skipped, byPath)
 	slices.SortStableFunc(r.report.Ingested, func(a, b IngestedModel) int { return cmp.Compare(a.Model, b.Model) })
-	slices.SortFunc(r.report.Stored, func(a, b ingest.EncodedBytes) int {
+	slices.SortFunc(r.report.Stored, func(a, b ingest.TypeBytes) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Codec, b.Codec))
 	})
 }

@@ -144,7 +144,7 @@ func TestStopAt(t *testing.T) {
 					}
 				}
 				in := h.ingester(small)
-				in.Options.Jobs, in.Options.MemoryBytes = 4, 43*mib // two buffers, and one of an encoder
+				in.Options.Jobs, in.Options.MemoryBytes = 4, 47*mib // two buffers and an encoder
 				if in.Store == nil {
 					in.Options.MemoryBytes = 45 * mib // two buffers and the copies of the database driver
 				}

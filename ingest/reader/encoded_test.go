@@ -42,7 +42,7 @@ func newEncodedFake(t *testing.T) *fake {
 
 func (w *fake) encodedReader(t *testing.T) *Reader {
 	r := w.reader(t)
-	r.Pool = buffer.New(300 * kib) // two segments with their payloads
+	r.Pool = buffer.New(2 * (128*kib + codec.DecoderBytes)) // two segments with their payloads
 	return r
 }
 
@@ -69,11 +69,21 @@ func TestEncoded(t *testing.T) {
 	}
 }
 
-// Damage of an encoded payload is found. A repair stores the bytes themselves, because the type of the
-// elements is not known, and records that.
+// Damage of an encoded payload is found. A repair encodes it again, over the damaged one: a later Put would
+// rely on it. If this version encodes it differently, the repair stores the bytes themselves, and
+// records that.
 func TestEncodedDamage(t *testing.T) {
 	for name, corrupt := range corruptions {
 		w := newEncodedFake(t)
+		damaged := w.rows[2]
+		w.elements = "F32"
+		w.corrupt(2, corrupt)
+		again := &Verifier{Reader: w.encodedReader(t), Writer: w, Repair: bytes.NewReader(w.content)}
+		checkDamage(t, w.verify(t, again), damaged, name == "missing", true)
+		if all := w.verify(t, again); len(all) != 0 || w.replaced[damaged.Offset].Encoding != damaged.Address.Encoding {
+			t.Errorf("%s, after repair: %+v, the row has %+v", name, all, w.replaced[damaged.Offset])
+		}
+		w = newEncodedFake(t)
 		w.corrupt(2, corrupt)
 		v := &Verifier{Reader: w.encodedReader(t), Writer: w}
 		checkDamage(t, w.verify(t, v), w.rows[2], name == "missing", false)
@@ -113,5 +123,42 @@ func TestEncodedRows(t *testing.T) {
 	var small *buffer.TooSmallError
 	if _, err := r.Open(t.Context(), w.file).WriteTo(&bytes.Buffer{}); !errors.As(err, &small) {
 		t.Errorf("with too little memory: %v", err)
+	}
+}
+
+// A payload that was encoded while the file is read, and whose former one is gone, is read from its new
+// place. Its buffer has no room for that.
+func TestPayloadsAreEncodedWhileAFileIsRead(t *testing.T) {
+	w := newEncodedFake(t)
+	stale := append([]ingest.StoredSegment(nil), w.rows...)
+	for i := range stale {
+		stale[i].Address = ingest.Address{URI: "fake:raw", Bytes: stale[i].Bytes}
+	}
+	w.goneURI = "fake:raw"
+	r := w.encodedReader(t)
+	moving := &movingRows{fake: w, stale: stale}
+	r.Catalog = moving
+	var out bytes.Buffer
+	if _, err := r.Open(t.Context(), w.file).WriteTo(&out); err != nil || !bytes.Equal(out.Bytes(), w.content) {
+		t.Errorf("wrote %d of %d bytes, %v", out.Len(), len(w.content), err)
+	}
+	moving.listed = false
+	if all := w.verify(t, &Verifier{Reader: r, Writer: w}); len(all) != 0 {
+		t.Errorf("damage: %+v", all)
+	}
+}
+
+// Memory for what Verify holds beside its pass is checked: without it, the pass would wait forever.
+func TestVerifyMemory(t *testing.T) {
+	w := newEncodedFake(t)
+	v := &Verifier{Reader: w.encodedReader(t), Writer: w, Server: true}
+	v.Pool = buffer.New(3*64*kib + codec.DecoderBytes)
+	var small *buffer.TooSmallError
+	if err := v.Verify(t.Context(), w.file, func(Damage) {}); !errors.As(err, &small) {
+		t.Errorf("with memory for three segments: %v", err)
+	}
+	v.Pool = buffer.New(4*64*kib + codec.DecoderBytes)
+	if all := w.verify(t, v); len(all) != 0 {
+		t.Errorf("damage: %+v", all)
 	}
 }

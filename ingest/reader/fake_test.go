@@ -25,6 +25,8 @@ type fake struct {
 	attested bool
 	stat     map[int64]error // by offset
 	get      func(ingest.Digest) error
+	goneURI  string // of payloads that are not there
+	elements string // type of the tensor
 
 	atom ingest.FileAtom // of w.file, if it is stored whole
 
@@ -164,8 +166,11 @@ func (w *fake) Relocate(_ context.Context, _ ingest.Lease, s ingest.StoredSegmen
 	return nil
 }
 
-func (w *fake) Get(_ context.Context, digest ingest.Digest, _ ingest.Address, offset int64, into []byte) error {
+func (w *fake) Get(_ context.Context, digest ingest.Digest, at ingest.Address, offset int64, into []byte) error {
 	defer w.lock(1)()
+	if at.URI == w.goneURI && w.goneURI != "" {
+		return ingest.ErrNoPayload
+	}
 	if w.get != nil {
 		if err := w.get(digest); err != nil {
 			return err
@@ -192,6 +197,11 @@ func (w *fake) Stat(_ context.Context, digest ingest.Digest, address ingest.Addr
 		return false, ingest.ErrNoPayload
 	}
 	return w.attested, nil
+}
+
+// Layers yields the one tensor.
+func (w *fake) Layers(context.Context, ingest.ModelID) iter.Seq2[ingest.Layer, error] {
+	return func(yield func(ingest.Layer, error) bool) { yield(ingest.Layer{ID: 3, Type: w.elements}, nil) }
 }
 
 func (w *fake) Replace(_ context.Context, digest ingest.Digest, address ingest.Address,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,11 +27,14 @@ type pass struct {
 	fetch func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched
 	// reads reports whether fetch needs a buffer.
 	reads func(s ingest.StoredSegment) bool
+	// beside is the memory of the pool in bytes that the caller holds during the pass.
+	beside int64
 	// once: a payload that is not where its row said is not looked for again.
 	once bool
 	// encoded is set from the first encoded payload on: then all buffers have room for the segment and
 	// its payload, so that the pool can reuse them.
 	encoded bool
+	extra   sync.Mutex // see fetchMoved
 	// writes reserves memory for the driver's copies until visit returns, which may write the
 	// payload to a row.
 	writes bool
@@ -119,6 +123,9 @@ func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, erro
 	if p.encoded {
 		size *= 2
 	}
+	if err := p.Pool.Check(p.beside + size + p.copies(s)); err != nil { // it would wait forever
+		return nil, err
+	}
 	return p.lease.GetBeside(ctx, size, p.copies(s))
 }
 
@@ -131,12 +138,16 @@ func (p *pass) size(s ingest.StoredSegment) int64 {
 	return p.file.SegmentBytes
 }
 
-// copies is the memory to reserve for the driver's copies. checkSize has checked the size in the row.
+// copies is the memory to reserve for the driver's copies, or for a decoder. checkSize has checked the
+// size in the row.
 func (p *pass) copies(s ingest.StoredSegment) int64 {
-	if s.InStore() && !p.writes {
-		return 0
+	switch {
+	case !s.InStore() || p.writes:
+		return buffer.RowCopies * s.Bytes
+	case s.Address.Codec != "":
+		return codec.DecoderBytes
 	}
-	return buffer.RowCopies * s.Bytes
+	return 0
 }
 
 // checkSize returns an error if the sizes in a row are impossible, or a *buffer.TooSmallError if the
@@ -175,10 +186,25 @@ func (p *pass) fetchOne(ctx context.Context, s ingest.StoredSegment, into []byte
 	}
 	if errors.Is(f.err, ingest.ErrNoPayload) && !p.once && into != nil {
 		if now, moved := p.moved(ctx, s); moved {
-			f = p.fetch(ctx, now, into)
+			f = p.fetchMoved(ctx, now, into)
 		}
 	}
 	f.buffer = into
+	return f
+}
+
+// fetchMoved fetches a segment again. If its payload is encoded now, and into has no room for that, it
+// uses memory of its own, for one segment at a time: to wait for the pool here could take forever.
+func (p *pass) fetchMoved(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
+	if s.Address.Codec == "" || int64(len(into)) >= s.Bytes+s.Address.Bytes {
+		return p.fetch(ctx, s, into)
+	}
+	p.extra.Lock()
+	defer p.extra.Unlock()
+	f := p.fetch(ctx, s, make([]byte, s.Bytes+s.Address.Bytes))
+	if f.payload != nil {
+		f.payload = into[:copy(into, f.payload)]
+	}
 	return f
 }
 

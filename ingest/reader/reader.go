@@ -83,11 +83,13 @@ func (r *Reader) Segments(ctx context.Context, file ingest.StoredFile,
 
 // read reads a payload, decodes it, and computes its digest. It is called by several goroutines at
 // once: only the digest of the whole file has to be computed in its order. into has room for the
-// segment and, behind it, for its encoded payload; see bufferSize.
+// segment and, behind it, for its encoded payload.
 func (r *Reader) read(ctx context.Context, s ingest.StoredSegment, into []byte) fetched {
 	f := fetched{StoredSegment: s}
 	payload := into[:s.Bytes]
 	switch {
+	case s.InStore() && s.Address.Codec != "" && int64(len(into)) < s.Bytes+s.Address.Bytes:
+		f.err = fmt.Errorf("no room for an encoded payload of %d bytes", s.Address.Bytes)
 	case s.InStore() && s.Address.Codec != "" && r.Store != nil:
 		f.err = r.decode(ctx, s, payload, into[int64(len(into))-s.Address.Bytes:])
 	case !s.InStore():

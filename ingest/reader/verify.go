@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec"
 )
 
 // Verifier checks stored files and repairs damaged payloads.
@@ -32,6 +33,7 @@ type Verifier struct {
 
 // Writer is the part of ingest.Catalog that a Verifier needs for changes.
 type Writer interface {
+	Layers
 	Relocate(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, address ingest.Address) error
 	ReplacePayload(ctx context.Context, lease ingest.Lease, s ingest.StoredSegment, payload []byte) error
 }
@@ -55,10 +57,11 @@ type verification struct {
 	*Verifier
 	file   ingest.StoredFile
 	found  func(Damage)
-	spare  []byte    // for segments that visit reads because check did not
-	whole  hash.Hash // of the bytes before at
-	unread bool      // whole lacks some bytes
-	at     int64     // where the next segment starts
+	spare  []byte                    // for segments that visit reads because check did not
+	types  map[ingest.LayerID]string // of the elements; nil before a repair needs them
+	whole  hash.Hash                 // of the bytes before at
+	unread bool                      // whole lacks some bytes
+	at     int64                     // where the next segment starts
 }
 
 // Verify checks every segment of file, and calls found for each that is damaged or missing, in file
@@ -80,7 +83,8 @@ func (v *Verifier) Verify(ctx context.Context, file ingest.StoredFile, found fun
 	if v.Attested || v.Server { // taken before the pass starts: waiting for a buffer during it can deadlock
 		lease := v.Pool.Lease()
 		defer lease.Close()
-		if w.spare, err = lease.Get(ctx, 2*file.SegmentBytes); err != nil { // for an encoded payload, too
+		p.beside = 2 * file.SegmentBytes // for an encoded payload, too
+		if w.spare, err = lease.Get(ctx, p.beside); err != nil {
 			return err
 		}
 	}
@@ -214,7 +218,7 @@ func (w *verification) repair(ctx context.Context, d *Damage, buffer []byte) err
 		d.Reason = fmt.Errorf("%w; the file given for repair does not have the right bytes", d.Reason)
 		return nil
 	}
-	if err := w.replace(ctx, s, payload); err != nil {
+	if err := w.replace(ctx, s, payload, buffer[s.Bytes:]); err != nil {
 		return fmt.Errorf("repair %s: %w", s.Place(), err)
 	}
 	d.Repaired = true
@@ -222,7 +226,8 @@ func (w *verification) repair(ctx context.Context, d *Damage, buffer []byte) err
 	return nil
 }
 
-func (w *verification) replace(ctx context.Context, s ingest.StoredSegment, payload []byte) error {
+// replace writes a payload. It encodes it in spare, if it was encoded.
+func (w *verification) replace(ctx context.Context, s ingest.StoredSegment, payload, spare []byte) error {
 	if !s.InStore() {
 		return w.Writer.ReplacePayload(ctx, w.Lease, s, payload)
 	}
@@ -231,11 +236,41 @@ func (w *verification) replace(ctx context.Context, s ingest.StoredSegment, payl
 	}
 	at := s.Address
 	if at.Codec != "" {
-		at = ingest.Address{} // of the bytes themselves: the payload was encoded by its type, which is not known here
+		encoded, err := w.encode(ctx, s, payload, spare)
+		if err != nil {
+			return err
+		}
+		if payload = encoded; ingest.Sum(encoded) != at.Stored {
+			at = ingest.Address{} // of the bytes themselves
+		}
 	}
 	address, err := w.Store.Replace(ctx, s.Digest, at, payload)
 	if err != nil || address == s.Address {
 		return err
 	}
 	return w.Writer.Relocate(ctx, w.Lease, s, address)
+}
+
+// encode returns a payload in the encoding of its row. If this version encodes it differently, encode
+// returns the payload itself.
+func (w *verification) encode(ctx context.Context, s ingest.StoredSegment, payload, spare []byte) ([]byte, error) {
+	if len(spare) < len(payload) {
+		return payload, nil
+	}
+	if w.types == nil {
+		w.types = map[ingest.LayerID]string{}
+		for l, err := range w.Writer.Layers(ctx, w.file.Model) {
+			if err != nil {
+				return nil, err
+			}
+			w.types[l.ID] = l.Type
+		}
+	}
+	for _, level := range []codec.Level{codec.Auto, codec.Max} {
+		encoded := codec.NewEncoder().Encode(spare, payload, w.types[s.Layer], level)
+		if encoded != nil && ingest.Sum(encoded) == s.Address.Stored {
+			return encoded, nil
+		}
+	}
+	return payload, nil
 }

@@ -84,7 +84,11 @@ func (w *verification) reread(ctx context.Context, f fetched, large *tooLarge) e
 	}
 	lease := w.Pool.Lease()
 	defer lease.Close()
-	into, err := lease.Get(ctx, f.Bytes)
+	size := f.Bytes
+	if f.Address.Codec != "" {
+		size *= 2
+	}
+	into, err := lease.Get(ctx, size)
 	if err != nil {
 		return err
 	}

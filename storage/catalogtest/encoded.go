@@ -239,7 +239,7 @@ var encodedTests = []test{
 				asEncoded(s)
 			}
 		})
-		expected := map[[2]string]ingest.EncodedBytes{}
+		expected := map[[2]string]ingest.TypeBytes{}
 		types := map[ingest.LayerID]string{}
 		for _, l := range list(t, r.Layers(t.Context(), id)) {
 			types[l.ID] = l.Type
@@ -247,10 +247,10 @@ var encodedTests = []test{
 		for _, s := range r.stored(id) {
 			key := [2]string{types[s.Layer], s.Address.Codec}
 			sum := expected[key]
-			expected[key] = ingest.EncodedBytes{Type: key[0], Codec: key[1], Segments: sum.Segments + 1,
+			expected[key] = ingest.TypeBytes{Type: key[0], Codec: key[1], Segments: sum.Segments + 1,
 				Bytes: sum.Bytes + s.Bytes, Stored: sum.Stored + s.Address.Bytes}
 		}
-		got, err := r.EncodedBytes(t.Context(), id)
+		got, err := r.TypeBytes(t.Context(), id)
 		must(t, err)
 		want(t, "rows", len(got), len(expected))
 		for i, e := range got {
@@ -261,11 +261,11 @@ var encodedTests = []test{
 		want(t, "saved", r.saves(id) > 0, true)
 		e := r.begin(newWork("rows", template("/u")))
 		must(t, r.Record(t.Context(), r.lease, withPayloads(template("/u").batches(e, 0, 1, 0)[0])))
-		got, err = r.EncodedBytes(t.Context(), e.ID)
+		got, err = r.TypeBytes(t.Context(), e.ID)
 		must(t, err)
-		want(t, "of a payload in its row", fmt.Sprint(got), fmt.Sprint([]ingest.EncodedBytes{{Segments: 1, Bytes: 8,
+		want(t, "of a payload in its row", fmt.Sprint(got), fmt.Sprint([]ingest.TypeBytes{{Segments: 1, Bytes: 8,
 			Stored: 8}}))
-		_, err = r.EncodedBytes(t.Context(), 4711)
+		_, err = r.TypeBytes(t.Context(), 4711)
 		wantIs(t, err, ingest.ErrNotFound)
 	}},
 	{name: "a row without a name is needed by its URI", run: func(t *testing.T, db Database) {

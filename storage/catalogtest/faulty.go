@@ -183,9 +183,9 @@ func (f *faulty) Addresses(ctx context.Context, digest ingest.Digest) ([]ingest.
 	return act(f.hook, "Addresses", func() ([]ingest.Address, error) { return f.Catalog.Addresses(ctx, digest) })
 }
 
-func (f *faulty) EncodedBytes(ctx context.Context, model ingest.ModelID) ([]ingest.EncodedBytes, error) {
-	return act(f.hook, "EncodedBytes", func() ([]ingest.EncodedBytes, error) {
-		return f.Catalog.EncodedBytes(ctx, model)
+func (f *faulty) TypeBytes(ctx context.Context, model ingest.ModelID) ([]ingest.TypeBytes, error) {
+	return act(f.hook, "TypeBytes", func() ([]ingest.TypeBytes, error) {
+		return f.Catalog.TypeBytes(ctx, model)
 	})
 }
 

@@ -46,12 +46,12 @@ var encodedBytes = shared("encoded-bytes", `SELECT r.Elements, r.Codec, {count},
 	encodedRows("tensor", "s.QuantizationType", "COALESCE(s.ByteSize, {bytes s.RawPayload})", tensorsOf+` = @p1`)+`
 	UNION ALL `+encodedRows("file", "''", "s.ByteSize", filesIn+` = @p1`)+`) AS r GROUP BY r.Elements, r.Codec`)
 
-// EncodedBytes implements ingest.Reader. It sorts the rows itself, because collations differ.
-func (c *Catalog) EncodedBytes(ctx context.Context, model ingest.ModelID) (all []ingest.EncodedBytes, err error) {
+// TypeBytes implements ingest.Reader. It sorts the rows itself, because collations differ.
+func (c *Catalog) TypeBytes(ctx context.Context, model ingest.ModelID) (all []ingest.TypeBytes, err error) {
 	err = c.readLong(ctx, func(t *Tx) error {
 		all = nil
 		err := t.Each(func(row Scanner) error {
-			var e ingest.EncodedBytes
+			var e ingest.TypeBytes
 			err := row.Scan(&e.Type, &e.Codec, &e.Segments, &e.Bytes, &e.Stored)
 			all = append(all, e)
 			return err
@@ -61,7 +61,7 @@ func (c *Catalog) EncodedBytes(ctx context.Context, model ingest.ModelID) (all [
 		}
 		return err
 	})
-	slices.SortFunc(all, func(a, b ingest.EncodedBytes) int {
+	slices.SortFunc(all, func(a, b ingest.TypeBytes) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Codec, b.Codec))
 	})
 	return all, err
