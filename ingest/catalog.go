@@ -203,8 +203,8 @@ type Reader interface {
 type Maintenance interface {
 	// Referenced returns those of at most 1,000 digests that a row needs from a store. Each has the
 	// names of its payloads in the store according to the rows, once each, in no order. A row without a
-	// name has its URI instead. "" stands for rows whose columns hold neither completely, and for rows of
-	// other programs that refer to the atom.
+	// name has its URI instead, if that ends with the name of its payload in a store by content. "" stands
+	// for other rows, and for rows of other programs that refer to the atom.
 	Referenced(ctx context.Context, digests []Digest) (map[Digest][]string, error)
 	// Unreferenced counts the atoms of segments that no row refers to, and their bytes. With
 	// remove, it deletes these atoms and corrects the reference counts of the others, because

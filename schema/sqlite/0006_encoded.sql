@@ -63,3 +63,7 @@ BEGIN
         BlobSizeBytes = 0, BlobLastModified = NULL, Codec = NULL, StoredHash = NULL
     WHERE FileSegmentId = NEW.FileSegmentId;
 END;
+
+-- A program of an earlier version that is at work copies addresses without these columns. Its next
+-- write fails, because it has no lease any more.
+UPDATE IngestionJobs SET LeaseToken = LeaseToken + 1, LeaseExpiresMs = NULL WHERE LeaseExpiresMs IS NOT NULL;

@@ -21,3 +21,8 @@ IF COL_LENGTH(N'dbo.ModelFiles', N'BytesSaved') IS NULL
     ALTER TABLE dbo.ModelFiles ADD BytesSaved bigint NOT NULL
         CONSTRAINT DF_ModelFiles_BytesSaved DEFAULT (0);
 GO
+
+-- A program of an earlier version that is at work copies addresses without these columns. Its next
+-- write fails, because it has no lease any more.
+UPDATE dbo.IngestionJobs SET LeaseToken = LeaseToken + 1, LeaseExpires = NULL WHERE LeaseExpires IS NOT NULL;
+GO

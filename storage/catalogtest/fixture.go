@@ -107,8 +107,8 @@ func segmentAddress(d ingest.Digest, bytes int64) ingest.Address {
 // encodedAddress is address for an encoded payload.
 func encodedAddress(d ingest.Digest, bytes int64) ingest.Address {
 	a := address(d, bytes)
-	a.URI, a.Name, a.Bytes = a.URI+".planes", a.Name+".planes", bytes-bytes/3-1
 	a.Encoding = ingest.Encoding{Codec: "planes", Stored: ingest.Sum(d[:])}
+	a.URI, a.Name, a.Bytes = a.URI+"-"+a.Stored.String(), a.Name+".planes", bytes-bytes/3-1
 	return a
 }
 

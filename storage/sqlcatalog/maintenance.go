@@ -2,6 +2,7 @@ package sqlcatalog
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,9 +12,9 @@ import (
 
 // neededOf selects the rows of a table that need a payload in a store. A row holds its payload, or
 // names a blob, or, while a payload is moved, both: then it needs both. If only AddressExact holds
-// the whole address, the result is an empty name.
+// the whole address, the result is an empty name. The third column is the SHA-256 of an encoded payload.
 func neededOf(table string) string {
-	return `SELECT a.ContentHash, {blobname s}
+	return `SELECT a.ContentHash, {blobname s}, CASE WHEN {bytes s.RawPayload} = 0 THEN s.StoredHash END
 		FROM dbo.Atoms AS a INNER JOIN ` + table + ` AS s ON s.AtomId = a.AtomId
 		WHERE a.ContentHash IN ({digests}) AND ({bytes s.RawPayload} = 0 AND NOT {small s} OR s.BlobUri IS NOT NULL)`
 }
@@ -24,7 +25,7 @@ var referenced = shared("referenced", Referenced)
 
 // Referenced is the text of that statement, for a dialect that adds to it.
 var Referenced = neededOf("dbo.LayerTensorSegments") + ` UNION ` + neededOf("dbo.FileSegments") + `
-	UNION SELECT a.ContentHash, ` + BlobName("a") + ` FROM dbo.Atoms AS a
+	UNION SELECT a.ContentHash, ` + BlobName("a") + `, NULL FROM dbo.Atoms AS a
 		WHERE a.ContentHash IN ({digests}) AND a.BlobUri IS NOT NULL`
 
 // referencedByOthers finds the atoms that layers refer to, which other programs make do so, and is
@@ -84,9 +85,12 @@ func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]stri
 		}
 	}
 	err = t.Each(func(row Scanner) error {
-		var hash []byte
+		var hash, stored []byte
 		var name string
-		err := row.Scan(&hash, &name)
+		err := row.Scan(&hash, &name, &stored)
+		if strings.Contains(name, ":") && !namesPayload(name, hash, stored) {
+			name = ""
+		}
 		add(hash, name)
 		return err
 	}, referenced, args...)
@@ -99,6 +103,16 @@ func (t *Tx) referenced(digests []ingest.Digest, needed map[ingest.Digest][]stri
 		add(hash, "")
 		return err
 	}, referencedByOthers.and(referencedBy(keys.others("Atoms"))), args...)
+}
+
+// namesPayload reports whether a URI ends with the name of a payload in a store by content, which reads
+// it by these digests and not by the URI.
+func namesPayload(uri string, digest, stored []byte) bool {
+	name := hex.EncodeToString(digest)
+	if len(stored) > 0 {
+		name += "-" + hex.EncodeToString(stored)
+	}
+	return uri[strings.LastIndexAny(uri, "/:")+1:] == name
 }
 
 // digestParameters returns the text for {digests}.

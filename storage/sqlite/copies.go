@@ -69,7 +69,7 @@ const adopt = `UPDATE LayerTensorSegments
 func referenced() string {
 	text := sqlcatalog.Referenced
 	for _, c := range copyTables {
-		text += ` UNION SELECT a.ContentHash, {blobname c} FROM Atoms AS a
+		text += ` UNION SELECT a.ContentHash, {blobname c}, c.StoredHash FROM Atoms AS a
 			JOIN ` + c.segments + ` AS s ON s.AtomId = a.AtomId JOIN ` + c.name + ` AS c ON c.SegmentId = s.` + c.id + `
 			WHERE a.ContentHash IN ({digests})`
 	}
