@@ -82,7 +82,7 @@ type run struct {
 	slots    chan struct{}             // one for each file being ingested
 	adding   *semaphore.Weighted       // memory of the small models being ingested, in bytes
 	encoders *codec.Workers            // nil if payloads are not encoded
-	beside   int64                     // memory besides the buffers, for the copies of the catalogue's driver or encoders
+	beside   int64                     // bytes in memory besides the buffers: the driver's copies, or encoders
 	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
 	// commits.
 	batchBuffers int

@@ -155,7 +155,9 @@ func TestUpgradeToEncodings(t *testing.T) {
 			VALUES (1, 1, 0, 0, 1, 'F16', 0, 2, 1, x'6161')`,
 		`INSERT INTO TensorSegmentCopies (SegmentId, BlobUri, BlobSizeBytes) VALUES (1, 'dir:a', 2)`,
 		`INSERT INTO FileSegments (FileSegmentId, ModelFileId, SegmentOrdinal, ByteOffset, ByteSize, AtomId, BlobUri,
-			BlobSizeBytes) VALUES (1, 1, 1, 2, 2, 2, 'dir:b', 2)`)
+			BlobSizeBytes) VALUES (1, 1, 1, 2, 2, 2, 'dir:b', 2)`,
+		`INSERT INTO IngestionJobs (PipelineName, SourceUri, Status, LeaseHolder, LeaseToken, LeaseExpiresMs)
+			VALUES ('models', '/m', 'open', '{}', 7, 4000000000000)`)
 	for _, text := range all {
 		if _, err := db.Exec(text); err != nil {
 			t.Fatalf("%v: %s", err, text)
@@ -165,6 +167,10 @@ func TestUpgradeToEncodings(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := openAt(t, path)
+	// An earlier version that is at work would copy addresses without their encodings.
+	if got := c.row(t, `SELECT LeaseToken || ifnull(LeaseExpiresMs, ' ended') FROM IngestionJobs`); got != "8 ended" {
+		t.Errorf("the lease of an earlier version: %s", got)
+	}
 	lease, err := c.Open(t.Context(), ingest.JobRequest{Pipeline: "recompress", Source: "/m", TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
