@@ -63,8 +63,8 @@ func (b *bench) run(ctx context.Context) error {
 	for _, step := range []struct {
 		chosen bool
 		run    func(context.Context) error
-	}{{b.encode, b.codecs}, {b.encode, b.encoded}, {b.file, b.local}, {b.large > 0, b.memory}, {b.many, b.small},
-		{b.blobs, b.upload}, {b.blobs, b.uploadToAzurite}, {b.migrate, b.migration}, {b.rows > 0, b.catalog}} {
+	}{{b.encode, b.encoded}, {b.file, b.local}, {b.large > 0, b.memory}, {b.many, b.small}, {b.blobs, b.upload},
+		{b.blobs, b.uploadToAzurite}, {b.migrate, b.migration}, {b.encode, b.codecs}, {b.rows > 0, b.catalog}} {
 		if !step.chosen {
 			continue
 		}
