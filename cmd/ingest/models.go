@@ -106,7 +106,8 @@ func absolute(paths []string) ([]string, error) {
 func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
-		"opaque-files": strconv.FormatBool(f.others), "recheck": strconv.FormatBool(f.recheck), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
+		"opaque-files": strconv.FormatBool(f.others), "recheck": strconv.FormatBool(f.recheck),
+		"blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
 }
 
 func (f *ingestFlags) restore(options map[string]string) error {

@@ -174,6 +174,7 @@ func (f *finder) file(at place) error {
 	if isSplit(filepath.Base(at.real)) && !isSplit(filepath.Base(at.path)) {
 		at.path = at.real // a link to a part stands for it
 	}
+	at.claim = blobClaim(at.real)
 	name := filepath.Base(at.path)
 	if isWeights(name) || smallRole(name) == roleIndex {
 		return f.withNeighbours(at)

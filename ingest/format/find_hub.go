@@ -60,7 +60,8 @@ func (w *walk) hub(root, within place) (bool, error) {
 		return true, nil
 	}
 	var folders []string
-	if err := eachEntry(snapshots.path, func(entry fs.DirEntry) { folders = append(folders, entry.Name()) }); err != nil {
+	err = eachEntry(snapshots.path, func(entry fs.DirEntry) { folders = append(folders, entry.Name()) })
+	if err != nil {
 		w.refuse(snapshots.path, err)
 	}
 	slices.Sort(folders)
@@ -155,11 +156,14 @@ func modelPath(folder place, m *model) string {
 	return filepath.Join(folder.path, name)
 }
 
+// genericNames are names of weights, without extension, that say nothing about the model.
+var genericNames = []string{"model", "adapter_model", "pytorch_model", "diffusion_pytorch_model", "consolidated",
+	"weights", "adapters"}
+
 // isGeneric reports whether a name of weights says nothing about the model.
 func isGeneric(name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
-	return slices.Contains([]string{"model", "adapter_model", "pytorch_model", "diffusion_pytorch_model", "consolidated",
-		"weights", "adapters"}, name)
+	return slices.Contains(genericNames, name)
 }
 
 // nameOf returns the name and URI of a model at path in the repository.

@@ -135,6 +135,17 @@ func (w *walk) orphans(s *blobStore) error {
 	return w.ctx.Err()
 }
 
+// blobClaim returns the digest in the name of a file in a folder of blobs that was copied from Ollama
+// without its manifests; zero if the folder belongs to a layout where names may mean something else.
+func blobClaim(real string) ingest.Digest {
+	folder := filepath.Dir(real)
+	digest, ok := ollama.BlobDigest(filepath.Base(real))
+	if !ok || filepath.Base(folder) != blobsFolder || isHub(filepath.Dir(folder)) {
+		return ingest.Digest{}
+	}
+	return digest
+}
+
 // digestName returns the name of a blob in the form that is compared.
 func digestName(name string) string {
 	if digest, ok := ollama.BlobDigest(name); ok {

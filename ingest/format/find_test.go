@@ -98,7 +98,8 @@ var (
 
 func TestFindFolder(t *testing.T) {
 	root := folder(t, map[string]string{
-		"b.gguf": "", "a.bin": "PK\x03\x04", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "GGUF", "README.md": "", "firmware.bin": "\x7fELF",
+		"b.gguf": "", "a.bin": "PK\x03\x04", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "GGUF",
+		"README.md": "", "firmware.bin": "\x7fELF",
 		".hidden": "", ".git/config": "", "x.gguf.part": "", "y.crdownload": "", "z.incomplete": "", "w.TMP": "",
 		"sha256-" + otherHex + "-partial": "", "sha256-" + otherHex + "-partial-12": "", "a-partial-tune.gguf": "",
 		"empty/": "",
@@ -164,7 +165,8 @@ func TestFindDigestsInNames(t *testing.T) {
 		"hub/models--m/blobs/" + otherHex: "GGUF", "hub/models--m/blobs/" + otherHex[:40]: "GGUF",
 		"hub/models--m/snapshots/1/a.gguf": "-> ../../blobs/" + otherHex,
 		"hub/models--m/snapshots/1/b.gguf": "-> ../../blobs/" + otherHex[:40], "hub/models--m/refs/": "",
-		"o/blobs/sha256-" + weightsHex: "GGUF", "o/blobs/sha256-" + strings.ToUpper(otherHex): "GGUF", "o/manifests/": "",
+		"o/blobs/sha256-" + weightsHex: "GGUF", "o/blobs/sha256-" + strings.ToUpper(otherHex): "GGUF",
+		"o/manifests/": "",
 		"store/hf/m/n/blobs/sha256-" + weightsHex: "GGUF", "store/hf/m/n/refs/": "",
 		"store/hf/m/n/snapshots/1/c.gguf": "-> ../../blobs/sha256-" + weightsHex,
 	})

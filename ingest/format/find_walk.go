@@ -137,6 +137,7 @@ func (w *walk) file(c *contents, name string, at place) {
 	switch {
 	case w.isClosed(at):
 	case isWeights(name), contentName.MatchString(name) && !w.layout:
+		at.claim = blobClaim(at.real)
 		c.weights[name] = at
 	case smallRole(name) != "":
 		c.small[name] = at

@@ -192,7 +192,8 @@ func isInvalid(err error) bool {
 	var g *gguf.Error
 	var s *safetensors.Error
 	var l *llamafile.Error
-	return errors.As(err, &g) && g.Err == nil || errors.As(err, &s) && s.Err == nil || errors.As(err, &l) && l.Err == nil
+	return errors.As(err, &g) && g.Err == nil || errors.As(err, &s) && s.Err == nil ||
+		errors.As(err, &l) && l.Err == nil
 }
 
 // headerBytes estimates the memory of a file's tensors.

@@ -213,7 +213,8 @@ func (a archive) data(base int64, e entry) (int64, error) {
 	}
 	start := at + localBytes + int64(binary.LittleEndian.Uint16(p[26:])) + int64(binary.LittleEndian.Uint16(p[28:]))
 	if start > a.size || e.size > a.size-start {
-		return 0, invalid("%.100q has %d bytes at offset %d, which extend beyond the end of the file", e.name, e.size, start)
+		return 0, invalid("%.100q has %d bytes at offset %d, which extend beyond the end of the file", e.name, e.size,
+			start)
 	}
 	return start, nil
 }

@@ -68,7 +68,7 @@ func TestFindRefuses(t *testing.T) {
 		"64 bits":           {at("PK\x05\x06", 16, 0xff, 0xff, 0xff, 0xff), "no end of 64 bits"},
 		"directory damaged": {at("PK\x01\x02", 0, 'x'), "is damaged"},
 		"name too long":     {at("PK\x01\x02", 28, 0xff, 0xff), "is damaged"},
-		"size":              {at("PK\x01\x02", 20, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f), "extend beyond the end"},
+		"size":              {at("PK\x01\x02", 20, 255, 255, 255, 127, 255, 255, 255, 127), "extend beyond the end"},
 		"sizes differ":      {at("PK\x01\x02", 24, 0xff, 0xff, 0xff, 0x7f), "a wrong size"},
 		"local header":      {at("PK\x01\x02", 42, 0xff, 0xff, 0xff, 0x7f), "begins beyond the end"},
 		"no local header":   {at("PK\x01\x02", 42, 1), "has no header at offset"},
