@@ -84,13 +84,15 @@ func wrong(first []byte) string {
 	switch {
 	case len(first) == 0:
 		return "the file is empty"
-	case bytes.Count(first, []byte{0}) == len(first):
+	case isZero(first):
 		return "it starts with zeros, like an unfinished download"
 	case isText(first):
 		return fmt.Sprintf("it is text: %q", first)
 	}
 	return ""
 }
+
+func isZero(first []byte) bool { return bytes.Count(first, []byte{0}) == len(first) }
 
 // isText reports whether all bytes are of printable ASCII text.
 func isText(first []byte) bool {

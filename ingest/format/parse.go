@@ -48,6 +48,10 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 			return nil, err
 		}
 		file, read, err := p.parseFile(ctx, sf)
+		if errors.Is(err, errZeroed) {
+			err = &ingest.SourceError{Path: sf.Path, Offset: 0, Err: fmt.Errorf("%s of %s: %w", sf.Role,
+				ingest.Printable(source.Name), errZeroed)}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -98,6 +102,9 @@ func nameOfFile(m *ingest.Model) string {
 // isName reports whether the name of a folder is not only a separator or a dot.
 func isName(folder string) bool { return strings.Trim(folder, `./\`) != "" }
 
+// errZeroed is for a small file that a power cut left without its content.
+var errZeroed = errors.New("the file starts with zeros: fetch it again")
+
 // header is the header of a file in its format. It is empty for an opaque file.
 type header struct {
 	gguf        *gguf.File
@@ -128,6 +135,9 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	first, err := head(opened)
 	if err != nil {
 		return refuse(err)
+	}
+	if !sf.Expected.IsZero() && sf.Role != ingest.Weights && len(first) > 0 && isZero(first) {
+		return refuse(errZeroed)
 	}
 	if isLostLink(sf.Path, first, file.Bytes) {
 		return refuse(errLinkText)
