@@ -18,7 +18,7 @@ import (
 
 // Limits of an index. Real ones have up to 150,000 tensors in 200 files, and 20 MB.
 const (
-	maxIndexBytes = 256 << 20
+	maxIndexBytes = 64 << 20
 	maxText       = 1 << 20 // bytes of a name or of another value
 	maxShards     = 100_000
 	maxNesting    = 32
@@ -28,7 +28,11 @@ const (
 // tensor and the file that has it, in their order. It keeps none in memory. A file is the name of
 // one in the folder of the index.
 func Index(src io.Reader, visit func(tensor, file string) error) error {
-	r := &reader{src: io.LimitReader(src, maxIndexBytes+1)}
+	return index(src, maxIndexBytes, visit)
+}
+
+func index(src io.Reader, limit int64, visit func(tensor, file string) error) error {
+	r := &reader{src: src, limit: limit}
 	r.json = json.NewDecoder(r)
 	if err := r.open('{'); err != nil {
 		return err
@@ -84,15 +88,16 @@ func Shards(src io.Reader) ([]string, error) {
 
 // reader limits what the decoder reads for one token.
 type reader struct {
-	src  io.Reader
-	json *json.Decoder
-	read int64
+	src   io.Reader
+	json  *json.Decoder
+	read  int64
+	limit int64
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	switch {
-	case r.read > maxIndexBytes:
-		return 0, fmt.Errorf("it has more than %d bytes", maxIndexBytes)
+	case r.read > r.limit:
+		return 0, fmt.Errorf("it has more than %d bytes", r.limit)
 	case r.read-r.json.InputOffset() > maxText:
 		return 0, fmt.Errorf("a value at byte %d has more than %d bytes", r.json.InputOffset(), maxText)
 	}
