@@ -107,7 +107,8 @@ func TestFindImages(t *testing.T) {
 			skipped: []string{"blobs/sha256/" + containerDigest + ": its manifest names no weights"}},
 		"a missing manifest": {index: indexOf("", loop, "x"),
 			refused: []string{"blobs/sha256/" + loop + ": the manifest is missing"}},
-		"a hostile manifest": {index: indexOf(listType, loop, "x"), more: map[string]string{"blobs/sha256/" + loop: `{}`},
+		"a hostile manifest": {index: indexOf(listType, loop, "x"),
+			more:    map[string]string{"blobs/sha256/" + loop: `{}`},
 			refused: []string{"blobs/sha256/" + loop + ": its content is not what its name says"}},
 		"a hostile path": {index: `{"manifests":[{"digest":"sha256:../../../../etc/passwd"}]}`,
 			refused: []string{`index.json: index: manifest 0: "../../../../etc/passwd" is not a digest`}},
@@ -138,14 +139,16 @@ func TestFindImages(t *testing.T) {
 
 // TestFindHostile: names, links and sizes that a stranger chose.
 func TestFindHostile(t *testing.T) {
-	layer := fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.tensor","digest":"sha256:%s","size":1}`, weightsHex)
+	layer := fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.tensor","digest":"sha256:%s","size":1}`,
+		weightsHex)
 	many := `{"schemaVersion":2,"layers":[` + strings.Repeat(layer+",", 1_000_000) + layer + `]}`
 	root := folder(t, map[string]string{
 		"o/manifests/h/n/m/many": many, "o/blobs/": "", "secret/id_rsa": "", "secret/a.txt": "",
 		"loop/a/b/up": "-> ../..", "loop/a/again": "-> ../../loop", "loop/x.gguf": "", "loop/a/x": "-> ../x.gguf",
-		"hub/models--a--b/snapshots/1/a.gguf": "-> ../../../../secret/a.txt", "hub/models--a--b/refs/main": "../../../x",
-		"hub/models--a--b/refs/huge": strings.Repeat("x", maxRefBytes+1),
-		"closed/a.gguf":              "", "closed-too/y.bin": "PK\x03\x04",
+		"hub/models--a--b/snapshots/1/a.gguf": "-> ../../../../secret/a.txt",
+		"hub/models--a--b/refs/main":          "../../../x",
+		"hub/models--a--b/refs/huge":          strings.Repeat("x", maxRefBytes+1),
+		"closed/a.gguf":                       "", "closed-too/y.bin": "PK\x03\x04",
 	})
 	for name, mode := range map[string]os.FileMode{"closed": 0, "closed-too/y.bin": 0} {
 		if err := os.Chmod(filepath.Join(root, name), mode); err != nil {

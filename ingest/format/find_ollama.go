@@ -30,7 +30,6 @@ func isOllama(folder string) bool {
 
 // ollamaPart is the part of a models folder to search.
 type ollamaPart struct {
-	models string // path of the models folder
 	within string // the manifest, or folder of manifests, relative to the manifests folder; empty for all
 	blobs  bool   // also the blobs that no manifest names
 }
