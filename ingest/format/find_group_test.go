@@ -105,7 +105,8 @@ func TestFindRepositories(t *testing.T) {
 func TestFindSharedShards(t *testing.T) {
 	root := folder(t, map[string]string{"a/x-00001-of-00002.gguf": "", "a/x-00002-of-00002.gguf": "",
 		"b/x-00001-of-00002.gguf": "", "b/x-00002-of-00002.gguf": "-> ../a/x-00002-of-00002.gguf"})
-	if err := os.Link(filepath.Join(root, "a", "x-00001-of-00002.gguf"), filepath.Join(root, "b", "hard.gguf")); err != nil {
+	err := os.Link(filepath.Join(root, "a", "x-00001-of-00002.gguf"), filepath.Join(root, "b", "hard.gguf"))
+	if err != nil {
 		t.Skip("no hard links here:", err)
 	}
 	sources, _, refused := find(t, root, ".")
@@ -126,8 +127,9 @@ func TestParseIndex(t *testing.T) {
 		map1 + `,"lm_head":"m-00002-of-00002.safetensors","b":"m-00002-of-00002.safetensors"`: "lm_head",
 	} {
 		root := folder(t, map[string]string{"m-00001-of-00002.safetensors": tensor("a"),
-			"m-00002-of-00002.safetensors": tensor("b"), "model.safetensors.index.json": `{"weight_map":{` + weightMap + `}}`,
-			"config.json": `{"model_type":"llama","max_position_embeddings":4096,"hidden_size":64}`})
+			"m-00002-of-00002.safetensors": tensor("b"),
+			"model.safetensors.index.json": `{"weight_map":{` + weightMap + `}}`,
+			"config.json":                  `{"model_type":"llama","max_position_embeddings":4096,"hidden_size":64}`})
 		found, err := Find(t.Context(), []string{root})
 		if err != nil || len(found.Sources) != 1 {
 			t.Fatal(found, err)
@@ -169,7 +171,8 @@ func TestFindManyFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		path := filepath.Join(root, fmt.Sprint(i/100), fmt.Sprintf("%d.%s", i, []string{"txt", "json", "go", "jpg"}[i%4]))
+		extension := []string{"txt", "json", "go", "jpg"}[i%4]
+		path := filepath.Join(root, fmt.Sprint(i/100), fmt.Sprintf("%d.%s", i, extension))
 		if err := os.WriteFile(path, nil, 0o000); err != nil { // cannot be opened
 			t.Fatal(err)
 		}

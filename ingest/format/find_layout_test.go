@@ -34,11 +34,12 @@ func TestFindHub(t *testing.T) {
 	at := func(rest string) string { return repo + "snapshots/" + commit + "/" + rest }
 	a := "a.gguf weights " + at("a.gguf")
 	sub := "sub weights " + at("sub/model.safetensors") + ", config " + at("sub/config.json")
-	pr := "me/x@refs/pr/1 weights " + repo + "snapshots/" + other + "/model.safetensors, readme " + repo + "snapshots/" +
-		other + "/README.md"
+	copied := repo + "snapshots/" + other
+	pr := "me/x@refs/pr/1 weights " + copied + "/model.safetensors, readme " + copied + "/README.md"
+	y := "y@" + commit + "/b.gguf weights hub/models--y/snapshots/" + commit + "/b.gguf"
 	all := []string{"me/x@main/" + a, "me/x@main/" + sub, pr, "me/x@v1/" + a, "me/x@v1/" + sub}
 	for given, want := range map[string][]string{
-		"hub":                              append(append([]string{}, all...), "y@"+commit+"/b.gguf weights hub/models--y/snapshots/"+commit+"/b.gguf"),
+		"hub":                              append(all[:len(all):len(all)], y),
 		repo:                               all,
 		repo + "snapshots":                 all,
 		repo + "blobs":                     {all[0], all[1], all[3], all[4]},
@@ -98,11 +99,12 @@ func TestFindImages(t *testing.T) {
 		given                     string
 		sources, skipped, refused []string
 	}{
-		"a tag":    {index: indexOf("", digest, "me/x:v1"), sources: []string{"me/x:v1 " + line}},
-		"no tag":   {index: indexOf("", digest, ""), sources: []string{line}},
-		"a blob":   {index: indexOf("", digest, "x"), given: blob("about"), sources: []string{"x " + line}},
-		"a list":   {index: indexOf("", digest, "x"), given: "index.json", sources: []string{"x " + line}},
-		"an index": {index: indexOf(listType, ingest.Sum([]byte(nested)).String(), "x"), sources: []string{"x " + line}},
+		"a tag":  {index: indexOf("", digest, "me/x:v1"), sources: []string{"me/x:v1 " + line}},
+		"no tag": {index: indexOf("", digest, ""), sources: []string{line}},
+		"a blob": {index: indexOf("", digest, "x"), given: blob("about"), sources: []string{"x " + line}},
+		"a list": {index: indexOf("", digest, "x"), given: "index.json", sources: []string{"x " + line}},
+		"an index": {index: indexOf(listType, ingest.Sum([]byte(nested)).String(), "x"),
+			sources: []string{"x " + line}},
 		"a container": {index: indexOf("", containerDigest, "x"), more: container,
 			skipped: []string{"blobs/sha256/" + containerDigest + ": its manifest names no weights"}},
 		"a missing manifest": {index: indexOf("", loop, "x"),

@@ -11,7 +11,8 @@ var hex = strings.Repeat("a1", 32)
 
 func TestParse(t *testing.T) {
 	list, err := ParseIndex([]byte(`{"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json",` +
-		`"digest":"sha256:` + hex + `","size":7,"annotations":{"org.opencontainers.image.ref.name":"latest"}},{"digest":"sha256:` + hex +
+		`"digest":"sha256:` + hex + `","size":7,"annotations":{"org.opencontainers.image.ref.name":"latest"}},` +
+		`{"digest":"sha256:` + hex +
 		`","annotations":{"org.opencontainers.image.ref.name":"v1","io.containerd.image.name":"host/me/x:v1"}}]}`))
 	if err != nil || len(list) != 2 || !list[0].Index || list[0].Name != "latest" || list[0].Size != 7 ||
 		list[1].Index || list[1].Name != "host/me/x:v1" || list[1].Digest.String() != hex {
