@@ -21,11 +21,9 @@ type layout struct {
 	search func(w *walk, root, within place) (bool, error)
 }
 
-// layouts are the known layouts. The first one that a folder has counts.
-var layouts []layout
-
-func init() { // its functions search folders, and so refer to it
-	layouts = []layout{
+// layouts returns the known layouts. The first one that a folder has counts.
+func layouts() []layout {
+	return []layout{
 		{[]string{"models.json", "layout.json", "blobs", "manifests", "bundles"}, isModelRunner, (*walk).modelRunner},
 		{[]string{"oci-layout", "index.json", "blobs"}, isImageLayout, (*walk).imageLayout},
 		{[]string{manifestsFolder, blobsFolder}, isOllama, (*walk).ollamaWithin},
@@ -46,7 +44,7 @@ func isFile(path string) bool {
 
 // layoutOf returns the layout of a folder.
 func layoutOf(folder string) (layout, bool) {
-	for _, l := range layouts {
+	for _, l := range layouts() {
 		if l.is(folder) {
 			return l, true
 		}
