@@ -41,7 +41,10 @@ func sourceCase(t *testing.T, name string) string {
 			return err
 		}
 		if linkText.Match(content) {
-			return os.Symlink(string(content), to)
+			if err := os.Symlink(string(content), to); err != nil {
+				t.Skip("no symbolic links here:", err)
+			}
+			return nil
 		}
 		return os.WriteFile(to, content, 0o600)
 	})

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/huggingface"
 )
 
@@ -84,7 +83,7 @@ func (w *walk) hub(root, within place) (bool, error) {
 	}
 	if !found && within.path != "" && !within.info.IsDir() && filepath.Dir(within.path) == blobs &&
 		!isUnfinished(within.path) {
-		within.claim = repo.claim(within.real)
+		within.claim = blobClaim(within.real)
 		w.add(model{weights: []place{within}})
 		found = true
 	}
@@ -110,7 +109,7 @@ func (w *walk) snapshot(t tree, at place, repo *repository, within place) (found
 	inBlobs := within.path != "" && !strings.HasPrefix(within.path, filepath.Dir(at.path)+string(filepath.Separator))
 	below.emit = func(folder place, models []model) {
 		for _, m := range models {
-			m.setClaims(repo.claim)
+			m.setClaims(blobClaim)                                  // a file in Git LFS has its SHA-256, others have 40 digits
 			path, _ := filepath.Rel(at.path, modelPath(folder, &m)) // one is a prefix of the other
 			for _, r := range revisions {
 				if !m.touches(within, inBlobs) && !within.contains(r.ref.path) {
@@ -182,17 +181,6 @@ func (r *repository) nameOf(revision, path string) (name, uri string) {
 		name += ":" + revision
 	}
 	return name, "ramalama://" + r.transport + "/" + name
-}
-
-// claim returns the digest that the name of a blob has. In a hub cache, that is the SHA-256 of a file
-// in Git LFS; the names of others have 40 digits. In ramalama's store, it may be that of a name.
-func (r *repository) claim(real string) ingest.Digest {
-	name := filepath.Base(real)
-	if r.transport != "" || filepath.Base(filepath.Dir(real)) != blobsFolder || len(name) != 2*len(ingest.Digest{}) {
-		return ingest.Digest{}
-	}
-	digest, _ := ingest.ParseDigest("sha256:" + name)
-	return digest
 }
 
 // ramalamaName returns the transport and the name of the model in a folder: store/<transport>/<name>.

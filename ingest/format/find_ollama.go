@@ -134,15 +134,20 @@ func (w *walk) orphans(s *blobStore) error {
 	return w.ctx.Err()
 }
 
-// blobClaim returns the digest in the name of a file in a folder of blobs that was copied from Ollama
-// without its manifests; zero if the folder belongs to a layout where names may mean something else.
-func blobClaim(real string) ingest.Digest {
-	folder := filepath.Dir(real)
-	digest, ok := ollama.BlobDigest(filepath.Base(real))
-	if !ok || filepath.Base(folder) != blobsFolder || isHub(filepath.Dir(folder)) {
-		return ingest.Digest{}
+// blobClaim returns the digest that the name of a file claims by its place, also if a link leads to it
+// or its folder was copied alone: blobs/sha256-<digest> of Ollama, blobs/<digest> in a hub cache,
+// blobs/sha256/<digest> of OCI. It is zero for ramalama, where the first of these may mean a name.
+func blobClaim(real string) (claim ingest.Digest) {
+	folder, name := filepath.Dir(real), filepath.Base(real)
+	above := filepath.Dir(folder)
+	switch {
+	case filepath.Base(folder) == "sha256" && filepath.Base(above) == blobsFolder,
+		filepath.Base(folder) == blobsFolder && isHub(above):
+		claim, _ = ingest.ParseDigest("sha256:" + name)
+	case filepath.Base(folder) == blobsFolder:
+		claim, _ = ollama.BlobDigest(name)
 	}
-	return digest
+	return claim
 }
 
 // digestName returns the name of a blob in the form that is compared.

@@ -185,6 +185,14 @@ func TestFindDigestsInNames(t *testing.T) {
 	}
 	want := map[string]string{"a.gguf": otherHex, "sha256-" + weightsHex: weightsHex,
 		"sha256-" + strings.ToUpper(otherHex): otherHex}
+	if err := os.Symlink(filepath.Join(root, "hub", "models--m", "blobs", otherHex),
+		filepath.Join(root, "x", "hub.gguf")); err != nil {
+		t.Fatal(err)
+	}
+	linked, err := Find(t.Context(), []string{filepath.Join(root, "x", "hub.gguf")})
+	if err != nil || len(linked.Sources) != 1 || linked.Sources[0].Files[0].Expected.String() != otherHex {
+		t.Errorf("a link to a blob: %+v, %v", linked, err)
+	}
 	if !reflect.DeepEqual(digests, want) || len(found.Sources) != 8 {
 		t.Errorf("%d sources, digests %v, want %v", len(found.Sources), digests, want)
 	}
