@@ -109,7 +109,8 @@ func (w *walk) snapshot(t tree, at place, repo *repository, within place) (found
 	inBlobs := within.path != "" && !strings.HasPrefix(within.path, filepath.Dir(at.path)+string(filepath.Separator))
 	below.emit = func(folder place, models []model) {
 		for _, m := range models {
-			m.setClaims(blobClaim)                                  // a file in Git LFS has its SHA-256, others have 40 digits
+			// A file of Git LFS is named by its SHA-256, and has a claim; others are named by 40 digits.
+			m.setClaims(blobClaim)
 			path, _ := filepath.Rel(at.path, modelPath(folder, &m)) // one is a prefix of the other
 			for _, r := range revisions {
 				if !m.touches(within, inBlobs) && !within.contains(r.ref.path) {
