@@ -63,8 +63,7 @@ func BlobDigest(name string) (ingest.Digest, bool) {
 	return digest, err == nil
 }
 
-// BlobNames returns the file names that the blob of digest may have, the usual one first.
+// BlobNames returns the file names that the blob of digest may have.
 func BlobNames(digest ingest.Digest) []string {
-	upper := strings.ToUpper(digest.String())
-	return []string{"sha256-" + digest.String(), "sha256:" + digest.String(), "sha256-" + upper, "sha256:" + upper}
+	return []string{"sha256-" + digest.String(), "sha256:" + digest.String()}
 }
