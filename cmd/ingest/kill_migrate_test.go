@@ -179,14 +179,15 @@ func (k *segmentKiller) check() {
 func (k *segmentKiller) sources() {
 	k.Helper()
 	copies := map[ingest.Digest]error{}
-	query := `SELECT N'tensor segment ', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize,
+	query := `SELECT N'tensor segment ', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.BlobSizeBytes,
 				s.BlobName
 			FROM dbo.LayerTensorSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
-		UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.ByteSize, s.BlobName
+		UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.BlobSizeBytes, s.BlobName
 			FROM dbo.FileSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId`
 	if k.server == nil { // SQLite keeps the address of a payload that is also in its row elsewhere
 		query = strings.NewReplacer("RawPayload,", smallOrRaw+",", "s.BlobUri", "COALESCE(s.BlobUri, c.BlobUri)",
-			"s.BlobName", "COALESCE(s.BlobName, c.BlobName)", "dbo.LayerTensorSegments AS s",
+			"s.BlobName", "COALESCE(s.BlobName, c.BlobName)",
+			"s.BlobSizeBytes", "COALESCE(NULLIF(s.BlobSizeBytes, 0), c.BlobSizeBytes, 0)", "dbo.LayerTensorSegments AS s",
 			"LayerTensorSegments AS s LEFT JOIN TensorSegmentCopies AS c ON c.SegmentId = LayerTensorSegmentId",
 			"dbo.FileSegments AS s",
 			"FileSegments AS s LEFT JOIN FileSegmentCopies AS c ON c.SegmentId = FileSegmentId").Replace(query)
@@ -215,7 +216,8 @@ func (k *segmentKiller) sources() {
 			}
 			err, known := copies[digest]
 			if !known {
-				err = k.readCopy(digest, ingest.Address{URI: uri, Name: textOf(v[6]), Bytes: numberOf(v[5])})
+				err = k.readCopy(digest, ingest.Address{URI: uri, Name: textOf(v[6]), Bytes: numberOf(v[5]),
+					Encoding: encodingOf(ingest.Object{Name: uri})})
 				copies[digest] = err
 			}
 			if err != nil {
