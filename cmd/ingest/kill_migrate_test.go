@@ -182,12 +182,14 @@ func (k *segmentKiller) sources() {
 	query := `SELECT N'tensor segment ', LayerTensorSegmentId, ContentHash, s.BlobUri, RawPayload, s.BlobSizeBytes,
 				s.BlobName
 			FROM dbo.LayerTensorSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId
-		UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.BlobSizeBytes, s.BlobName
+		UNION ALL SELECT N'file segment ', FileSegmentId, ContentHash, s.BlobUri, RawPayload, s.BlobSizeBytes,
+				s.BlobName
 			FROM dbo.FileSegments AS s LEFT JOIN dbo.Atoms AS a ON a.AtomId = s.AtomId`
 	if k.server == nil { // SQLite keeps the address of a payload that is also in its row elsewhere
 		query = strings.NewReplacer("RawPayload,", smallOrRaw+",", "s.BlobUri", "COALESCE(s.BlobUri, c.BlobUri)",
 			"s.BlobName", "COALESCE(s.BlobName, c.BlobName)",
-			"s.BlobSizeBytes", "COALESCE(NULLIF(s.BlobSizeBytes, 0), c.BlobSizeBytes, 0)", "dbo.LayerTensorSegments AS s",
+			"s.BlobSizeBytes", "COALESCE(NULLIF(s.BlobSizeBytes, 0), c.BlobSizeBytes, 0)",
+			"dbo.LayerTensorSegments AS s",
 			"LayerTensorSegments AS s LEFT JOIN TensorSegmentCopies AS c ON c.SegmentId = LayerTensorSegmentId",
 			"dbo.FileSegments AS s",
 			"FileSegments AS s LEFT JOIN FileSegmentCopies AS c ON c.SegmentId = FileSegmentId").Replace(query)

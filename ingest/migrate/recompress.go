@@ -71,7 +71,7 @@ func (r *Recompress) Run(ctx context.Context, models []ingest.Summary) (*Recompr
 	size = min(size, ingest.MaxSegmentBytes)
 	each := size + r.Level.EncoderBytes() + codec.DecoderBytes
 	n := min(int64(runtime.NumCPU()), max(1, r.Pool.Limit()/each/2))
-	reading := 2*size + codec.DecoderBytes // a segment and its payload
+	reading := 3*size + codec.DecoderBytes // a segment, its payload, and what the reader leaves free
 	if err := r.Pool.Check(n*each + reading); err != nil {
 		return report, err
 	}

@@ -273,12 +273,12 @@ func TestRecompressMax(t *testing.T) {
 func TestRecompressMemory(t *testing.T) {
 	c := newCompressible(t)
 	r := c.recompress(codec.Auto)
-	r.Pool = buffer.New(11*mib - 1)
+	r.Pool = buffer.New(12*mib - 1)
 	var small *buffer.TooSmallError
 	if _, err := r.Run(t.Context(), c.models); !errors.As(err, &small) {
 		t.Errorf("%v", err)
 	}
-	r.Pool = buffer.New(11 * mib)
+	r.Pool = buffer.New(12 * mib)
 	c.run(r, 3, 0, c.models[0])
 	c.readable()
 }

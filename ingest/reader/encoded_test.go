@@ -157,7 +157,7 @@ func TestVerifyMemory(t *testing.T) {
 	if err := v.Verify(t.Context(), w.file, func(Damage) {}); !errors.As(err, &small) {
 		t.Errorf("with memory for three segments: %v", err)
 	}
-	v.Pool = buffer.New(4*64*kib + codec.DecoderBytes)
+	v.Pool = buffer.New(5*64*kib + codec.DecoderBytes)
 	if all := w.verify(t, v); len(all) != 0 {
 		t.Errorf("damage: %+v", all)
 	}
