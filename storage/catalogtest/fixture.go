@@ -24,6 +24,9 @@ const (
 
 var changed = time.Date(2026, 5, 4, 3, 2, 1, 123456700, time.UTC)
 
+// stamped is the time of a blob, with the precision of blobs, which each column type keeps.
+var stamped = changed.Truncate(time.Second)
+
 // source is a file of which only the digests exist: a catalogue needs nothing else.
 type source struct {
 	ingest.File
@@ -93,7 +96,7 @@ func (s source) hashState(to int64) []byte { return fmt.Appendf(nil, "%s after %
 
 func address(d ingest.Digest, bytes int64) ingest.Address {
 	return ingest.Address{URI: "dir:" + d.String(), Container: "tensors", Name: d.Short(), ETag: `"0x8D"`, Bytes: bytes,
-		Modified: changed}
+		Modified: stamped}
 }
 
 // segmentAddress is that of the payload of a segment, which is encoded for half of the digests.

@@ -123,15 +123,14 @@ var maintenanceTests = []test{
 			return strings.Join(slices.Sorted(slices.Values(needed[d])), " ")
 		}
 		one, two := segments()
-		changed := changed.Truncate(time.Second) // the precision of blobs, which each column type keeps
 		here := ingest.Address{URI: "https://x/here", Container: "x", Name: "here", ETag: "1", Bytes: one.Bytes,
-			Modified: changed}
+			Modified: stamped}
 		must(t, r.Relocate(t.Context(), r.lease, one, here))
 		one, two = segments()
 		want(t, "the one", one.Address, here)
 		want(t, "the other", two.Address, here)
 		again := here
-		again.ETag, again.Modified = "2", changed.Add(time.Hour)
+		again.ETag, again.Modified = "2", stamped.Add(time.Hour)
 		must(t, r.Relocate(t.Context(), r.lease, one, again))
 		one, two = segments()
 		want(t, "the one", one.Address, again)
@@ -140,7 +139,7 @@ var maintenanceTests = []test{
 		r.exec(`UPDATE LayerTensorSegments SET BlobUri = 'https://x/apart' WHERE LayerTensorSegmentId = @p1`, one.RowID)
 		one, _ = segments()
 		there := ingest.Address{URI: "https://x/there", Container: "x", Name: "there", ETag: "3", Bytes: one.Bytes,
-			Modified: changed}
+			Modified: stamped}
 		must(t, r.Relocate(t.Context(), r.lease, two, there))
 		stays, goes := segments()
 		want(t, "the one at another URI", stays.Address, one.Address)
