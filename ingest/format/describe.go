@@ -10,7 +10,7 @@ import (
 )
 
 // describe sets the fields of m from the header of its weights.
-func describe(m *ingest.Model, h header) {
+func describe(m *ingest.Model, h fileHeader) {
 	if h.gguf != nil {
 		describeGGUF(m, h.gguf)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/header"
 	"github.com/hartonomous/ingest/ingest/format/safetensors"
 	"github.com/hartonomous/ingest/ingest/source"
 )
@@ -38,7 +39,7 @@ type Parser struct {
 // Parse parses a source. It reads headers only. The error of a file is an *ingest.SourceError.
 func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model, error) {
 	m := &ingest.Model{Name: source.Name, URI: source.URI, Type: Opaque}
-	var main header // of the first weights file that has one
+	var main fileHeader // of the first weights file that has one
 	var parts []splitPart
 	weights := 0
 	for _, sf := range source.Files {
@@ -59,7 +60,7 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		if file.Role != ingest.Weights {
 			continue
 		}
-		if main == (header{}) {
+		if main == (fileHeader{}) {
 			main = read
 		}
 		if read.gguf != nil {
@@ -78,16 +79,16 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 	return m, nil
 }
 
-// header is the header of a file in its format. It is empty for an opaque file.
-type header struct {
+// fileHeader is the header of a file in its format. It is empty for an opaque file.
+type fileHeader struct {
 	gguf        *gguf.File
 	safetensors *safetensors.File
 }
 
 // parseFile opens a file and reads its header, if it has a known format.
-func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.File, header, error) {
-	refuse := func(err error) (ingest.File, header, error) {
-		return ingest.File{}, header{}, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
+func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.File, fileHeader, error) {
+	refuse := func(err error) (ingest.File, fileHeader, error) {
+		return ingest.File{}, fileHeader{}, &ingest.SourceError{Path: sf.Path, Offset: -1, Err: err}
 	}
 	opened, err := source.Open(sf.Path, sf.Root)
 	if err != nil {
@@ -117,7 +118,7 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 		return file, read, nil
 	case isInvalid(err) && p.Opaque:
 		file.Warnings = append(file.Warnings, fmt.Sprintf("kept as a blob: %v", err))
-		return file, header{}, nil
+		return file, fileHeader{}, nil
 	case isInvalid(err):
 		err = fmt.Errorf("%w (`ingest models --opaque` keeps it as a blob)", err)
 	}
@@ -146,7 +147,7 @@ func (p Parser) formatOf(first []byte, path string) string {
 var formatNames = map[string]string{GGUF: "GGUF", Safetensors: "safetensors"}
 
 // readHeader reads the header of the file at path, which has size bytes.
-func (p Parser) readHeader(src io.ReaderAt, path string, size int64, format string) (h header, err error) {
+func (p Parser) readHeader(src io.ReaderAt, path string, size int64, format string) (h fileHeader, err error) {
 	switch format {
 	case GGUF:
 		h.gguf, err = gguf.Limits{Name: path, Memory: p.HeaderBytes}.Parse(src, size)
@@ -158,9 +159,8 @@ func (p Parser) readHeader(src io.ReaderAt, path string, size int64, format stri
 
 // isInvalid reports whether the file is invalid. Otherwise, err is a read error or a memory limit.
 func isInvalid(err error) bool {
-	var g *gguf.Error
-	var s *safetensors.Error
-	return errors.As(err, &g) && g.Err == nil || errors.As(err, &s) && s.Err == nil
+	var e *header.Error
+	return errors.As(err, &e) && e.Err == nil
 }
 
 // headerBytes estimates the memory of a file's tensors.
@@ -203,7 +203,7 @@ func head(file *os.File) ([]byte, error) {
 }
 
 // addTensors converts the header's tensors.
-func addTensors(file *ingest.File, h header) {
+func addTensors(file *ingest.File, h fileHeader) {
 	unknown := map[string]int{}
 	add := func(t ingest.Tensor, elements, bytes int64, known bool) {
 		if !known {

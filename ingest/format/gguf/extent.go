@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // extents makes the offsets of the tensors relative to the start of the file, and checks that the
@@ -88,7 +90,7 @@ func (r *reader) disown(f *File, t *Tensor, format string, args ...any) {
 	}
 	r.foreign[t.Type] = true
 	f.Warnings = append(f.Warnings, fmt.Sprintf("type %d (size unknown) is not ggml's %s: tensor %s: %s",
-		uint32(t.Type), t.Type, quote(t.Name), fmt.Sprintf(format, args...)))
+		uint32(t.Type), t.Type, header.Quote(t.Name), fmt.Sprintf(format, args...)))
 }
 
 // checkInside checks that the tensor is inside the file.
@@ -133,28 +135,8 @@ func (r *reader) checkOverlap(f *File, order []uint32) error {
 		if t.Offset-before.Offset < before.span() {
 			r.index, r.name = uint64(order[i]), t.Name
 			return r.fail(r.offsetField(t), "its %d bytes at %d overlap tensor %s with %d bytes at %d",
-				t.span(), t.Offset, quote(before.Name), before.span(), before.Offset)
+				t.span(), t.Offset, header.Quote(before.Name), before.span(), before.Offset)
 		}
 	}
 	return nil
-}
-
-// duplicate finds the first name, in file order, that occurred before. It needs 4 bytes of memory
-// per name.
-func duplicate(count int, name func(int) string) (first, again int, found bool) {
-	order := make([]uint32, count)
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int {
-		return cmp.Or(cmp.Compare(name(int(a)), name(int(b))), cmp.Compare(a, b))
-	})
-	again = count
-	for i := 1; i < count; i++ {
-		a, b := int(order[i-1]), int(order[i])
-		if b < again && name(a) == name(b) {
-			first, again, found = a, b, true
-		}
-	}
-	return first, again, found
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 )
 
 func FuzzParse(f *testing.F) {
@@ -57,7 +58,7 @@ func checkFuzzed(t *testing.T, file []byte) {
 	var got *gguf.File
 	var err error
 	// The worst case is an item of an array: one byte of the file, 72 bytes of memory.
-	if took := allocated(func() { got, err = parse(file) }); took > 80*size+16<<10 {
+	if took := headertest.Allocated(func() { got, err = parse(file) }); took > 80*size+16<<10 {
 		t.Errorf("allocated %d bytes for a file of %d", took, size)
 	}
 	again, errAgain := parse(file)

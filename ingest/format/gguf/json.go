@@ -3,6 +3,8 @@ package gguf
 import (
 	"encoding/json"
 	"math"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // MarshalJSON returns {"key": ..., "type": ..., "value": ...}.
@@ -26,22 +28,11 @@ func (v Value) MarshalJSON() ([]byte, error) {
 			First  []Value `json:"first,omitempty"`
 		}{v.Elem.String(), v.Length, v.First})
 	case ValueString:
-		return v.marshalText()
+		return header.TextJSON(v.text, v.Length)
 	case ValueFloat32, ValueFloat64:
 		return v.marshalFloat()
 	}
 	return []byte(v.String()), nil
-}
-
-func (v Value) marshalText() ([]byte, error) {
-	if !v.Truncated() {
-		return json.Marshal(v.text)
-	}
-	return json.Marshal(struct {
-		Type   string `json:"type"`
-		Length uint64 `json:"length"`
-		First  string `json:"first"`
-	}{v.Type.String(), v.Length, v.text})
 }
 
 func (v Value) marshalFloat() ([]byte, error) {

@@ -4,23 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime"
-	"sort"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+	"github.com/hartonomous/ingest/ingest/format/header"
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 )
-
-// allocated returns the bytes that do allocates, freed or not.
-func allocated(do func()) int64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return int64(after.TotalAlloc - before.TotalAlloc)
-}
 
 // vocabulary returns a file with n tokens.
 func vocabulary(n int) []byte {
@@ -36,7 +28,7 @@ func TestVocabularyCostsNoMemory(t *testing.T) {
 	file := vocabulary(5_000_000)
 	var f *gguf.File
 	var err error
-	took := allocated(func() { f, err = parse(file) })
+	took := headertest.Allocated(func() { f, err = parse(file) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +49,7 @@ func TestArrayOfTheMaximumLength(t *testing.T) {
 	src := &counting{ReaderAt: sparse{before.Bytes, hole, after.Bytes}}
 	var f *gguf.File
 	var err error
-	took := allocated(func() { f, err = gguf.Parse(src, before.Len()+hole+after.Len()) })
+	took := headertest.Allocated(func() { f, err = gguf.Parse(src, before.Len()+hole+after.Len()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +104,8 @@ func TestCountsCostNoMemory(t *testing.T) {
 			var r gguftest.Raw
 			row.write(&r)
 			for _, claimed := range []int64{r.Len(), 1 << 40} {
-				src := failing{bytes.NewReader(r.Bytes), r.Len(), errDisk}
-				took := allocated(func() {
+				src := headertest.Failing{ReaderAt: bytes.NewReader(r.Bytes), From: r.Len(), Err: headertest.ErrDisk}
+				took := headertest.Allocated(func() {
 					if f, err := gguf.Parse(src, claimed); err == nil {
 						t.Errorf("got %+v", f)
 					}
@@ -191,30 +183,11 @@ func TestMemoryLimit(t *testing.T) {
 		{"keys", manyKeys(8_000)},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			size := int64(len(row.file))
-			limit := int64(sort.Search(16<<20, func(n int) bool {
-				_, err := gguf.Limits{Memory: int64(n) + 1}.Parse(bytes.NewReader(row.file), size)
-				if err != nil && !errors.Is(err, gguf.ErrMemory) {
-					t.Fatal(err)
+			headertest.MemoryLimit(t, row.file, func(limit int64) headertest.Parse {
+				return func(src io.ReaderAt, size int64) (any, error) {
+					return gguf.Limits{Memory: limit}.Parse(src, size)
 				}
-				return err == nil
-			}) + 1)
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			f, err := gguf.Limits{Memory: limit}.Parse(bytes.NewReader(row.file), size)
-			if err != nil {
-				t.Fatal(err)
-			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			kept := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-			t.Logf("file %d bytes, limit %d, kept %d, allocated %d", size, limit, kept,
-				after.TotalAlloc-before.TotalAlloc)
-			if kept > limit || kept < limit/8 {
-				t.Errorf("the header keeps %d bytes, but needs a limit of %d", kept, limit)
-			}
-			runtime.KeepAlive(f)
+			})
 		})
 	}
 }
@@ -223,7 +196,7 @@ func TestMemoryLimitMessage(t *testing.T) {
 	file := shortTensors(200_000)
 	f, err := parse(file)
 	var e *gguf.Error
-	if !errors.As(err, &e) || !errors.Is(err, gguf.ErrMemory) {
+	if !errors.As(err, &e) || !errors.Is(err, header.ErrMemory) {
 		t.Fatalf("got %d tensors, %v", len(f.Tensors), err)
 	}
 	if !strings.Contains(err.Error(),

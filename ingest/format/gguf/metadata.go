@@ -3,6 +3,8 @@ package gguf
 import (
 	"math/bits"
 	"unicode/utf8"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 const (
@@ -29,7 +31,7 @@ func (r *reader) metadata(f *File, count uint64) error {
 			return err
 		}
 	}
-	first, again, found := duplicate(len(f.Metadata), func(i int) string { return f.Metadata[i].Key })
+	first, again, found := header.Duplicate(len(f.Metadata), func(i int) string { return f.Metadata[i].Key })
 	if found {
 		r.name = f.Metadata[again].Key
 		return r.fail(f.Metadata[again].at, "used twice, first at offset %d", f.Metadata[first].at)

@@ -9,27 +9,8 @@ import (
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/gguf/gguftest"
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 )
-
-var errDisk = errors.New("disk error")
-
-// failing is a reader that fails from an offset on.
-type failing struct {
-	io.ReaderAt
-	from int64
-	err  error
-}
-
-func (f failing) ReadAt(p []byte, at int64) (int, error) {
-	if at >= f.from {
-		return 0, f.err
-	}
-	if at+int64(len(p)) > f.from {
-		n, _ := f.ReaderAt.ReadAt(p[:f.from-at], at)
-		return n, f.err
-	}
-	return f.ReaderAt.ReadAt(p, at)
-}
 
 // wide returns a file whose header takes several windows, with fields of all sizes across their
 // borders.
@@ -50,41 +31,9 @@ func TestReadErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := int64(len(file))
-	for _, row := range []struct {
-		name        string
-		err, wanted error
-		reason      string
-	}{
-		{"disk error", errDisk, errDisk, "cannot read"},
-		{"file that shrank", io.EOF, io.ErrUnexpectedEOF, "the file shrank below its size"},
-		{"reader that ends early", io.ErrUnexpectedEOF, io.ErrUnexpectedEOF, "cannot read"},
-		{"reader without an error", nil, io.ErrUnexpectedEOF, "the file shrank below its size"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			for from := int64(0); from < f.HeaderSize; from += 1 + from%step(from, f.HeaderSize) {
-				got, err := gguf.Parse(failing{bytes.NewReader(file), from, row.err}, size)
-				var e *gguf.Error
-				if !errors.As(err, &e) || !errors.Is(err, row.wanted) || !strings.Contains(e.Reason, row.reason) {
-					t.Fatalf("reads fail from %d on: got %+v, %v", from, got, err)
-				}
-				if e.Offset < from || e.Offset > f.HeaderSize {
-					t.Fatalf("reads fail from %d on, but the error is at %d: %v", from, e.Offset, err)
-				}
-			}
-			if _, err := gguf.Parse(failing{bytes.NewReader(file), f.HeaderSize, row.err}, size); err != nil {
-				t.Errorf("reads fail after the header: %v", err)
-			}
-		})
-	}
-}
-
-// step returns the distance of the offsets to test: all near the ends of the header, few between.
-func step(from, size int64) int64 {
-	if from < 1000 || from > size-1000 {
-		return 1
-	}
-	return 2999
+	headertest.ReadErrors(t, file, f.HeaderSize, 1000, 2999, func(src io.ReaderAt, size int64) (any, error) {
+		return gguf.Parse(src, size)
+	})
 }
 
 // TestTruncated truncates a file at every byte. It is refused, and not as a read error, unless all

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // windowSize is the maximum size of a read, in bytes. A key of the maximum length fits into it.
@@ -132,7 +134,7 @@ func (r *reader) text(n int64, limit int, what string) (string, error) {
 func (r *reader) charge(n int64) error {
 	if n > r.limit-r.used {
 		e := r.fail(r.pos, "the header needs more than the limit of %d bytes of memory", r.limit)
-		e.Err = ErrMemory
+		e.Err = header.ErrMemory
 		return e
 	}
 	r.used += n

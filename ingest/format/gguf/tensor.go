@@ -2,7 +2,8 @@ package gguf
 
 import (
 	"math"
-	"math/bits"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // TensorBytes is the memory of a Tensor and its shape in bytes, including growth of the slice and
@@ -45,11 +46,11 @@ func (r *reader) tensors(f *File, count uint64) error {
 	}
 	f.HeaderSize = r.pos
 	f.DataOffset = (r.pos + f.Alignment - 1) &^ (f.Alignment - 1)
-	first, again, found := duplicate(len(f.Tensors), func(i int) string { return f.Tensors[i].Name })
+	first, again, found := header.Duplicate(len(f.Tensors), func(i int) string { return f.Tensors[i].Name })
 	if found {
 		r.kind = ""
 		return r.fail(f.Tensors[again].at, "tensor name %s used twice, first at offset %d",
-			quote(f.Tensors[again].Name), f.Tensors[first].at)
+			header.Quote(f.Tensors[again].Name), f.Tensors[first].at)
 	}
 	return r.extents(f)
 }
@@ -128,24 +129,10 @@ func (r *reader) shape(t *Tensor) error {
 		}
 	}
 	var ok bool
-	if t.Elements, ok = product(t.Shape); !ok {
+	if t.Elements, ok = header.Elements(t.Shape); !ok {
 		return r.fail(at+4, "shape %v has 2^63 elements or more", t.Shape)
 	}
 	return nil
-}
-
-// product multiplies the dimensions. ok is false if the result does not fit an int64.
-func product(shape []uint64) (n uint64, ok bool) {
-	n, ok = 1, true
-	for _, dim := range shape {
-		if dim == 0 {
-			return 0, true
-		}
-		hi, lo := bits.Mul64(n, dim)
-		ok = ok && hi == 0 && lo <= math.MaxInt64
-		n = lo
-	}
-	return n, ok
 }
 
 // measure computes the size from type and shape.

@@ -2,13 +2,11 @@ package gguf_test
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"math/big"
-	"strings"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 )
 
 // checkValid checks the properties of an accepted file independently of the parser.
@@ -87,25 +85,7 @@ func shareBytes(a, b gguf.Tensor) bool {
 func mustRefuse(t *testing.T, file []byte, at int64, reason string) {
 	t.Helper()
 	f, err := parse(file)
-	var refused *gguf.Error
-	if !errors.As(err, &refused) {
-		t.Fatalf("got %+v, %v; want it refused: %s", f, err, reason)
-	}
-	if !strings.Contains(refused.Reason, reason) {
-		t.Errorf("reason %q does not contain %q", refused.Reason, reason)
-	}
-	if refused.Offset != at {
-		t.Errorf("offset %d, want %d: %v", refused.Offset, at, err)
-	}
-	if want := fmt.Sprintf("offset %d: ", at); !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("message %q does not start with %q", err, want)
-	}
-	if refused.Err != nil {
-		t.Errorf("an invalid file has the cause %v", refused.Err)
-	}
-	if strings.ContainsFunc(err.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		t.Errorf("message %q has control characters", err)
-	}
+	headertest.Refuse(t, f, err, at, reason)
 }
 
 func parse(file []byte) (*gguf.File, error) {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 	"github.com/hartonomous/ingest/ingest/format/safetensors"
 	"github.com/hartonomous/ingest/ingest/format/safetensors/safetensorstest"
 )
@@ -49,7 +50,7 @@ func checkFuzzed(t *testing.T, file []byte) {
 	var got *safetensors.File
 	var err error
 	// The worst case is a metadata pair: seven bytes of the file, 160 bytes of memory.
-	if took := allocated(func() { got, err = parse(file) }); took > 40*size+16<<10 {
+	if took := headertest.Allocated(func() { got, err = parse(file) }); took > 40*size+16<<10 {
 		t.Errorf("allocated %d bytes for a file of %d", took, size)
 	}
 	again, errAgain := parse(file)

@@ -3,6 +3,8 @@ package safetensors
 import (
 	"math"
 	"math/bits"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 const (
@@ -212,14 +214,14 @@ func (r *reader) measure(f *File, t *info) error {
 	}
 	t.atOffsets, t.Offset, t.Size = uint32(t.atData), f.DataOffset+int64(t.begin), int64(t.end-t.begin)
 	var ok bool
-	if t.Elements, ok = product(t.Shape); !ok {
+	if t.Elements, ok = header.Elements(t.Shape); !ok {
 		return r.fail(t.atShape, "shape %v has 2^63 elements or more", t.Shape)
 	}
 	width, known := dtypes[t.Dtype]
 	if !known {
 		if (t.Elements == 0) != (t.Size == 0) {
 			return r.fail(t.atData, "%d elements of the unknown type %s cannot have %d bytes", t.Elements,
-				quote(string(t.Dtype)), t.Size)
+				header.Quote(string(t.Dtype)), t.Size)
 		}
 		return nil
 	}
@@ -235,18 +237,4 @@ func (r *reader) measure(f *File, t *info) error {
 			size, t.begin, t.end, t.Size)
 	}
 	return nil
-}
-
-// product multiplies the dimensions. ok is false if the result does not fit an int64.
-func product(shape []uint64) (n uint64, ok bool) {
-	n, ok = 1, true
-	for _, dim := range shape {
-		if dim == 0 {
-			return 0, true
-		}
-		hi, lo := bits.Mul64(n, dim)
-		ok = ok && hi == 0 && lo <= math.MaxInt64
-		n = lo
-	}
-	return n, ok
 }

@@ -1,9 +1,10 @@
 package safetensors
 
 import (
-	"encoding/json"
 	"math/bits"
 	"strings"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // whiteSpace is the white space of JSON.
@@ -183,7 +184,7 @@ func (r *reader) word(text string) error {
 		return err
 	}
 	if !strings.HasPrefix(string(b[:min(len(text), len(b))]), text) {
-		return r.fail(r.pos, "found %s, want %s", quote(string(b[:min(len(text), len(b))])), text)
+		return r.fail(r.pos, "found %s, want %s", header.Quote(string(b[:min(len(text), len(b))])), text)
 	}
 	r.pos += int64(len(text))
 	return nil
@@ -256,12 +257,5 @@ func (r *reader) digits(want string) error {
 
 // MarshalJSON returns a string, or an object with length and first bytes of a truncated one.
 func (v Value) MarshalJSON() ([]byte, error) {
-	if !v.Truncated() {
-		return json.Marshal(v.Text)
-	}
-	return json.Marshal(struct {
-		Type   string `json:"type"`
-		Length int64  `json:"length"`
-		First  string `json:"first"`
-	}{"string", v.Length, v.Text})
+	return header.TextJSON(v.Text, uint64(v.Length))
 }

@@ -4,23 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime"
-	"sort"
+	"io"
 	"strings"
 	"testing"
 
+	"github.com/hartonomous/ingest/ingest/format/header"
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 	"github.com/hartonomous/ingest/ingest/format/safetensors"
 	"github.com/hartonomous/ingest/ingest/format/safetensors/safetensorstest"
 )
-
-// allocated returns the bytes that do allocates, freed or not.
-func allocated(do func()) int64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return int64(after.TotalAlloc - before.TotalAlloc)
-}
 
 // TestTextsCostNoMemory: long texts and ignored fields are read, but not kept.
 func TestTextsCostNoMemory(t *testing.T) {
@@ -34,7 +26,7 @@ func TestTextsCostNoMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := safetensorstest.Raw(header, make([]byte, 16*strings.Count(header, good)))
-			took := allocated(func() {
+			took := headertest.Allocated(func() {
 				if _, err := parse(file); err != nil {
 					t.Error(err)
 				}
@@ -48,15 +40,15 @@ func TestTextsCostNoMemory(t *testing.T) {
 
 // TestLimitStopsLongNames: a name is refused before it is kept.
 func TestLimitStopsLongNames(t *testing.T) {
-	for name, header := range map[string]string{
+	for name, text := range map[string]string{
 		"tensor": `{"` + strings.Repeat("n", 5_000_000) + `":{` + good + `}}`,
 		"open":   `{"` + strings.Repeat("n", 5_000_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := safetensorstest.Raw(header, make([]byte, 16))
-			took := allocated(func() {
+			file := safetensorstest.Raw(text, make([]byte, 16))
+			took := headertest.Allocated(func() {
 				_, err := safetensors.Limits{Memory: 1 << 20}.Parse(bytes.NewReader(file), int64(len(file)))
-				if !errors.Is(err, safetensors.ErrMemory) {
+				if !errors.Is(err, header.ErrMemory) {
 					t.Error(err)
 				}
 			})
@@ -109,30 +101,11 @@ func TestMemoryLimit(t *testing.T) {
 		{"types", manyTypes(2_000)}, {"keys", manyKeys(4_000)},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			size := int64(len(row.file))
-			limit := int64(sort.Search(16<<20, func(n int) bool {
-				_, err := safetensors.Limits{Memory: int64(n) + 1}.Parse(bytes.NewReader(row.file), size)
-				if err != nil && !errors.Is(err, safetensors.ErrMemory) {
-					t.Fatal(err)
+			headertest.MemoryLimit(t, row.file, func(limit int64) headertest.Parse {
+				return func(src io.ReaderAt, size int64) (any, error) {
+					return safetensors.Limits{Memory: limit}.Parse(src, size)
 				}
-				return err == nil
-			}) + 1)
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			f, err := safetensors.Limits{Memory: limit}.Parse(bytes.NewReader(row.file), size)
-			if err != nil {
-				t.Fatal(err)
-			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			kept := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-			t.Logf("file %d bytes, limit %d, kept %d, allocated %d", size, limit, kept,
-				after.TotalAlloc-before.TotalAlloc)
-			if kept > limit || kept < limit/8 {
-				t.Errorf("the header keeps %d bytes, but needs a limit of %d", kept, limit)
-			}
-			runtime.KeepAlive(f)
+			})
 		})
 	}
 }
@@ -140,7 +113,7 @@ func TestMemoryLimit(t *testing.T) {
 func TestMemoryLimitMessage(t *testing.T) {
 	file := manyTensors(150_000, "%x", "[0]")
 	f, err := parse(file)
-	if !errors.Is(err, safetensors.ErrMemory) {
+	if !errors.Is(err, header.ErrMemory) {
 		t.Fatalf("got %d tensors, %v", len(f.Tensors), err)
 	}
 	if !strings.Contains(err.Error(),

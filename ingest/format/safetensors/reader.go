@@ -3,6 +3,8 @@ package safetensors
 import (
 	"errors"
 	"io"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // windowSize is the maximum size of a read, in bytes.
@@ -64,7 +66,7 @@ func (r *reader) fill(need int) error {
 func (r *reader) charge(n int64) error {
 	if n > r.limit-r.used {
 		e := r.fail(r.pos, "the header needs more than the limit of %d bytes of memory", r.limit)
-		e.Err = ErrMemory
+		e.Err = header.ErrMemory
 		return e
 	}
 	r.used += n

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // string reads a string, and keeps its first bytes in r.text: whole characters, at most keep bytes.
@@ -102,7 +104,7 @@ func (r *reader) escape(b []byte) (char rune, used int, err error) {
 	case 'u':
 		return r.unicode(b)
 	}
-	return 0, 0, r.fail(r.pos, "unknown escape %s", quote(string(b[:2])))
+	return 0, 0, r.fail(r.pos, "unknown escape %s", header.Quote(string(b[:2])))
 }
 
 // unicode decodes \uXXXX, or two of them for a character outside the basic plane.
@@ -111,7 +113,7 @@ func (r *reader) unicode(b []byte) (char rune, used int, err error) {
 	char, ok := hex(b)
 	if !ok {
 		return 0, 0, r.fail(r.pos, "escape %s does not have four hexadecimal digits",
-			quote(string(b[:min(size, len(b))])))
+			header.Quote(string(b[:min(size, len(b))])))
 	}
 	if !utf16.IsSurrogate(char) {
 		return char, size, nil
@@ -120,7 +122,7 @@ func (r *reader) unicode(b []byte) (char rune, used int, err error) {
 	if pair := utf16.DecodeRune(char, second); pair != utf8.RuneError {
 		return pair, 2 * size, nil
 	}
-	return 0, 0, r.fail(r.pos, "escape %s is half of a character", quote(string(b[:size])))
+	return 0, 0, r.fail(r.pos, "escape %s is half of a character", header.Quote(string(b[:size])))
 }
 
 // hex decodes \uXXXX at the start of b.

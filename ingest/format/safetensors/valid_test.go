@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"math/big"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/header/headertest"
 	"github.com/hartonomous/ingest/ingest/format/safetensors"
 )
 
@@ -167,25 +166,7 @@ func checkPlan(t *testing.T, f *safetensors.File, size int64) {
 func mustRefuse(t *testing.T, file []byte, at int64, reason string) {
 	t.Helper()
 	f, err := parse(file)
-	var refused *safetensors.Error
-	if !errors.As(err, &refused) {
-		t.Fatalf("got %+v, %v; want it refused: %s", f, err, reason)
-	}
-	if !strings.Contains(refused.Reason, reason) {
-		t.Errorf("reason %q does not contain %q", refused.Reason, reason)
-	}
-	if refused.Offset != at {
-		t.Errorf("offset %d, want %d: %v", refused.Offset, at, err)
-	}
-	if want := fmt.Sprintf("offset %d: ", at); !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("message %q does not start with %q", err, want)
-	}
-	if refused.Err != nil {
-		t.Errorf("an invalid file has the cause %v", refused.Err)
-	}
-	if strings.ContainsFunc(err.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		t.Errorf("message %q has control characters", err)
-	}
+	headertest.Refuse(t, f, err, at, reason)
 }
 
 func mustParse(t *testing.T, file []byte) *safetensors.File {
