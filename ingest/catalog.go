@@ -191,7 +191,7 @@ type Reader interface {
 	// there is none.
 	FileWithDigest(ctx context.Context, digest Digest) (StoredFile, error)
 	// Addresses returns different addresses in stores at which rows have the payload of digest, in no
-	// order. It looks at no more than 16 rows of a table, so it may miss addresses.
+	// order. It looks at up to 16 rows of each table, so it may miss addresses.
 	Addresses(ctx context.Context, digest Digest) ([]Address, error)
 	// TypeBytes returns the sizes of a model's segments by element type and codec, in this order.
 	// Small payloads and those in rows have no codec.

@@ -116,10 +116,7 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 		Clear: f.clear, ReadBack: f.readBack, DryRun: f.dryRun, Limit: f.limit, BatchRows: f.batchRows,
 		BatchBytes: int64(f.batchBytes), Options: options, Pool: p.pool(), Progress: &ingest.Progress{}, Log: p.log,
 		Found: func(b migrate.Problem) { p.printMigrationProblem("not migrated", b) }}
-	for _, m := range models {
-		s.Progress.BytesTotal.Add(totalBytes(m))
-		s.Progress.FilesTotal.Add(int64(len(m.Files)))
-	}
+	addTotals(s.Progress, models...)
 	stop := p.showProgress(s.Progress)
 	report, err := s.Run(ctx, models)
 	stop()

@@ -51,6 +51,14 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
+// addTotals adds what the models hold to the totals of progress.
+func addTotals(progress *ingest.Progress, models ...ingest.Summary) {
+	for _, m := range models {
+		progress.BytesTotal.Add(totalBytes(m))
+		progress.FilesTotal.Add(int64(len(m.Files)))
+	}
+}
+
 // bar draws a bar on a terminal.
 func (p *program) bar(progress *ingest.Progress) func(last bool) {
 	var bar *progressbar.ProgressBar

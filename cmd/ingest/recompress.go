@@ -70,10 +70,7 @@ func (p *program) recompress(c *cobra.Command, references []string, level codec.
 	r := &migrate.Recompress{Catalog: e.catalog, Store: e.store, Target: store, Level: level, Options: options,
 		Pool: p.pool(), Workers: p.reader(e, nil).Workers, Progress: &ingest.Progress{}, Log: p.log,
 		Found: func(b migrate.Problem) { p.printMigrationProblem("not changed", b) }}
-	for _, m := range models {
-		r.Progress.BytesTotal.Add(totalBytes(m))
-		r.Progress.FilesTotal.Add(int64(len(m.Files)))
-	}
+	addTotals(r.Progress, models...)
 	stop := p.showProgress(r.Progress)
 	report, err := r.Run(ctx, models)
 	stop()

@@ -188,8 +188,7 @@ func (v *verification) count(models iter.Seq2[ingest.Summary, error]) error {
 		if m.State == ingest.ModelRegistered {
 			v.registered++
 		}
-		v.progress.BytesTotal.Add(totalBytes(m))
-		v.progress.FilesTotal.Add(int64(len(m.Files)))
+		addTotals(v.progress, m)
 	}
 	return nil
 }

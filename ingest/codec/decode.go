@@ -25,7 +25,7 @@ func NewDecoder() *Decoder { return &Decoder{} }
 
 // Decode decodes encoded into into, whose length must be the original size. If encoded is damaged,
 // the error is ErrCorrupt, wrapped, with the place, and the content of into is undefined. Decode does
-// not allocate after its first calls, whatever encoded says.
+// not allocate after its first calls, also if encoded claims large sizes.
 func (d *Decoder) Decode(into, encoded []byte) error {
 	var h header
 	chunks, err := h.read(encoded)

@@ -123,13 +123,9 @@ type recompression struct {
 	report *Recompressed
 }
 
-func (c *recompression) all(ctx context.Context) error {
-	c.types = map[ingest.LayerID]string{}
-	for l, err := range c.Catalog.Layers(ctx, c.model.ID) {
-		if err != nil {
-			return err
-		}
-		c.types[l.ID] = l.Type
+func (c *recompression) all(ctx context.Context) (err error) {
+	if c.types, err = reader.Types(ctx, c.Catalog, c.model.ID); err != nil {
+		return err
 	}
 	r := &reader.Reader{Catalog: c.Catalog, Store: c.Store, Pool: c.Pool, Workers: c.Workers, Progress: c.Progress}
 	for _, f := range c.model.Files {

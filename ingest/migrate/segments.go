@@ -196,12 +196,9 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 }
 
 func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) error {
-	types := map[ingest.LayerID]string{} // used by the blob layout position
-	for l, err := range r.Catalog.Layers(ctx, m.ID) {
-		if err != nil {
-			return err
-		}
-		types[l.ID] = l.Type
+	types, err := reader.Types(ctx, r.Catalog, m.ID) // used by the blob layout position
+	if err != nil {
+		return err
 	}
 	for _, f := range m.Parts() {
 		w := &fileRun{run: r, file: f, job: job, types: types}

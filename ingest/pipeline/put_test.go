@@ -46,8 +46,7 @@ func (h *home) encodings(t *testing.T, m ingest.Summary) (encoded, raw int, save
 	return encoded, raw, saved
 }
 
-// TestEncode: payloads are encoded where it pays, and a payload that is present is shared, whatever
-// its encoding is.
+// TestEncode: payloads are encoded where it pays. A payload that is present in any encoding is shared.
 func TestEncode(t *testing.T) {
 	folder := t.TempDir()
 	one := file(create(t, filepath.Join(folder, "one"), encodable(1)))

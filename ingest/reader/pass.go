@@ -27,7 +27,8 @@ type pass struct {
 	fetch func(ctx context.Context, s ingest.StoredSegment, into []byte) fetched
 	// reads reports whether fetch needs a buffer.
 	reads func(s ingest.StoredSegment) bool
-	// beside is the memory of the pool in bytes that the caller holds during the pass.
+	// beside is the memory of the pool in bytes that the caller holds during the pass, or that is left
+	// free.
 	beside int64
 	// once: a payload that is not where its row said is not looked for again.
 	once bool
@@ -118,22 +119,19 @@ func (p *pass) buffer(ctx context.Context, s ingest.StoredSegment) ([]byte, erro
 	if !p.reads(s) || p.checkSize(s) != nil {
 		return nil, nil
 	}
-	size := p.size(s)
+	size, free := p.size(s), int64(0)
 	if s.Address.Codec != "" && !p.encoded {
 		p.encoded = true
-		if err := p.Pool.Check(p.beside + 3*size + p.copies(s)); err != nil {
-			return nil, err
-		}
-		// The memory of a segment is left free: without this, verify took 99 MiB of 96.
-		if err := p.lease.Reserve(ctx, size); err != nil {
-			return nil, err
-		}
-		p.beside += size
+		free = size // the memory of a segment: without this, verify took 99 MiB of 96
 	}
+	p.beside += free
 	if p.encoded {
 		size *= 2
 	}
 	if err := p.Pool.Check(p.beside + size + p.copies(s)); err != nil { // it would wait forever
+		return nil, err
+	}
+	if err := p.lease.Reserve(ctx, free); err != nil {
 		return nil, err
 	}
 	return p.lease.GetBeside(ctx, size, p.copies(s))

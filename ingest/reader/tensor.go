@@ -8,9 +8,21 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// Layers is the part of ingest.Reader that Tensor needs.
+// Layers is the part of ingest.Reader that Tensor and Types need.
 type Layers interface {
 	Layers(ctx context.Context, id ingest.ModelID) iter.Seq2[ingest.Layer, error]
+}
+
+// Types returns the element types of a model's tensors.
+func Types(ctx context.Context, rows Layers, model ingest.ModelID) (map[ingest.LayerID]string, error) {
+	types := map[ingest.LayerID]string{}
+	for l, err := range rows.Layers(ctx, model) {
+		if err != nil {
+			return nil, err
+		}
+		types[l.ID] = l.Type
+	}
+	return types, nil
 }
 
 // Tensor returns the model's tensor with this name, and its file; ingest.ErrNotFound, wrapped, if

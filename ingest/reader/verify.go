@@ -258,16 +258,14 @@ func (w *verification) encode(ctx context.Context, s ingest.StoredSegment, paylo
 		return payload, nil
 	}
 	if w.types == nil {
-		w.types = map[ingest.LayerID]string{}
-		for l, err := range w.Writer.Layers(ctx, w.file.Model) {
-			if err != nil {
-				return nil, err
-			}
-			w.types[l.ID] = l.Type
+		var err error
+		if w.types, err = Types(ctx, w.Writer, w.file.Model); err != nil {
+			return nil, err
 		}
 	}
+	encoder := codec.NewEncoder()
 	for _, level := range []codec.Level{codec.Auto, codec.Max} {
-		encoded := codec.NewEncoder().Encode(spare, payload, w.types[s.Layer], level)
+		encoded := encoder.Encode(spare, payload, w.types[s.Layer], level)
 		if encoded != nil && ingest.Sum(encoded) == s.Address.Stored {
 			return encoded, nil
 		}
