@@ -3,9 +3,11 @@ package headertest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"runtime"
 	"sort"
 	"strings"
@@ -136,4 +138,38 @@ func Allocated(do func()) int64 {
 	do()
 	runtime.ReadMemStats(&after)
 	return int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// AddSmall adds a file to the fuzzer's corpus. It leaves out large files, which slow down the fuzzer.
+func AddSmall(f *testing.F, file []byte) {
+	if len(file) < 16<<10 {
+		f.Add(file)
+	}
+}
+
+// Fuzzed parses any file twice, and checks that the results are the same, that it took at most
+// perByte bytes of memory for each byte of the file and 16 KiB, and that the file was refused at an
+// offset for a reason, or can be shown as JSON.
+func Fuzzed[File any](t *testing.T, file []byte, perByte int64, parse func([]byte) (*File, error)) (*File, error) {
+	size := int64(len(file))
+	var got *File
+	var err error
+	if took := Allocated(func() { got, err = parse(file) }); took > perByte*size+16<<10 {
+		t.Errorf("allocated %d bytes for a file of %d", took, size)
+	}
+	again, errAgain := parse(file)
+	if !reflect.DeepEqual(got, again) || !reflect.DeepEqual(err, errAgain) {
+		t.Errorf("parsed twice: got %+v, %v, then %+v, %v", got, err, again, errAgain)
+	}
+	if err != nil {
+		var e *header.Error
+		if !errors.As(err, &e) || e.Offset < 0 || e.Offset > size || e.Reason == "" || e.Err != nil || got != nil {
+			t.Errorf("refused with %#v, %+v", err, got)
+		}
+		return nil, err
+	}
+	if shown, err := json.Marshal(got); err != nil || !json.Valid(shown) {
+		t.Errorf("no JSON: %v", err)
+	}
+	return got, nil
 }
