@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -325,26 +324,11 @@ func TestRecompressFails(t *testing.T) {
 // failOnce recompresses with one failing call, and returns its verb; empty if there were fewer calls.
 func (c *compressible) failOnce(level codec.Level, when catalogtest.Moment, index int64) string {
 	c.Helper()
-	var calls atomic.Int64
-	var failed atomic.Value
-	hook := func(verb string, at catalogtest.Moment) error {
-		if at != when || verb == "Renew" || calls.Add(1)-1 != index {
-			return nil
-		}
-		failed.Store(verb)
-		return fmt.Errorf("%s: %w", verb, errFault)
-	}
 	r := c.recompress(level)
-	r.Catalog = catalogtest.Faulty(c.catalog, hook)
-	r.Store = &storetest.Faulty{Store: c.store, Hook: func(_ context.Context, call storetest.Call) error {
-		if call.Done {
-			return hook(call.Verb, catalogtest.After)
-		}
-		return hook(call.Verb, catalogtest.Before)
-	}}
+	failed := failCall(when, index, &r.Catalog, &r.Store)
 	report, err := r.Run(c.Context(), c.models)
 	c.expireLeases()
-	verb, _ := failed.Load().(string)
+	verb := failed()
 	if verb != "" && err == nil && report.Failed == 0 && verb != "Get" {
 		c.Fatalf("%s failed, and the report does not have it: %+v", verb, report)
 	}

@@ -302,29 +302,45 @@ func TestEachCallFailsOnce(t *testing.T) {
 	}
 }
 
-// failOnce runs a migration with one failing call, and returns its verb; empty if there were fewer
-// calls.
-func (s *setting) failOnce(toRows bool, when catalogtest.Moment, index int64) string {
-	s.Helper()
+// failCall wraps a catalogue and a store so that the call with this index of both fails. failed returns
+// its verb; empty if there were fewer calls.
+func failCall(
+	when catalogtest.Moment,
+	index int64,
+	catalog *ingest.Catalog,
+	store *ingest.Store,
+) (failed func() string) {
 	var calls atomic.Int64
-	var failed atomic.Value
-	hook := func(verb string, at catalogtest.Moment) error {
-		if at != when || verb == "Renew" || calls.Add(1)-1 != index {
+	var verb atomic.Value
+	hook := func(called string, at catalogtest.Moment) error {
+		if at != when || called == "Renew" || calls.Add(1)-1 != index {
 			return nil
 		}
-		failed.Store(verb)
-		return fmt.Errorf("%s: %w", verb, errFault)
+		verb.Store(called)
+		return fmt.Errorf("%s: %w", called, errFault)
 	}
-	m := s.migration(toRows, true)
-	m.Catalog = catalogtest.Faulty(shortLeases{s.catalog}, hook)
-	m.Store = &storetest.Faulty{Store: s.store, Hook: func(_ context.Context, call storetest.Call) error {
+	*catalog = catalogtest.Faulty(*catalog, hook)
+	*store = &storetest.Faulty{Store: *store, Hook: func(_ context.Context, call storetest.Call) error {
 		if call.Done {
 			return hook(call.Verb, catalogtest.After)
 		}
 		return hook(call.Verb, catalogtest.Before)
 	}}
+	return func() string {
+		called, _ := verb.Load().(string)
+		return called
+	}
+}
+
+// failOnce runs a migration with one failing call, and returns its verb; empty if there were fewer
+// calls.
+func (s *setting) failOnce(toRows bool, when catalogtest.Moment, index int64) string {
+	s.Helper()
+	m := s.migration(toRows, true)
+	m.Catalog = shortLeases{s.catalog}
+	failed := failCall(when, index, &m.Catalog, &m.Store)
 	r, err := m.Run(s.Context(), []ingest.Summary{s.model})
-	verb, _ := failed.Load().(string)
+	verb := failed()
 	if verb != "" && err == nil && r.Failed == 0 && verb != "Stat" && verb != "Get" && verb != "ReadPayload" {
 		s.Fatalf("%s failed, and the report does not have it: %+v", verb, r)
 	}
