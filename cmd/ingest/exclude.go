@@ -15,14 +15,19 @@ import (
 // errInUse says why the program's own files are skipped.
 var errInUse = errors.New("the catalogue or the store in use")
 
-// find searches paths for models. It skips the catalogue and the store in use: they change while
-// they are read, and closing any handle of a SQLite file drops the process's locks on it.
-func (p *program) find(ctx context.Context, paths []string) (ingest.Found, error) {
-	found, err := format.Find(ctx, paths)
-	if err != nil {
-		return found, err
-	}
+// find searches paths for models, and if others is set, for other files. It skips the catalogue and
+// the store in use: they change while they are read, and closing any handle of a SQLite file drops
+// the process's locks on it.
+func (p *program) find(ctx context.Context, others bool, paths []string) (ingest.Found, error) {
 	inUse, err := p.pathsInUse()
+	if err != nil {
+		return ingest.Found{}, err
+	}
+	finder := format.Finder{OpaqueFiles: others, Skip: map[string]error{}}
+	for _, used := range inUse {
+		finder.Skip[used.path] = errInUse
+	}
+	found, err := finder.Find(ctx, paths)
 	if err != nil {
 		return found, err
 	}

@@ -29,7 +29,8 @@ func (t tests) Run() int {
 // TestScripts runs command lines of users: testdata/*.txt.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:       "testdata",
+		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("INGEST_CATALOG", "sqlite:"+filepath.Join(env.WorkDir, "data", "catalog.db"))
 			env.Setenv("INGEST_STORE", "")
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"append":    cmdAppend,
 			"block":     cmdBlock,
+			"case":      cmdCase,
 			"exits":     cmdExits,
 			"gguf":      cmdGGUF,
 			"json":      cmdJSON,

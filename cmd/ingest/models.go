@@ -26,6 +26,7 @@ type ingestFlags struct {
 	workers  int
 	compress codec.Level
 	opaque   bool
+	others   bool
 	recheck  bool
 	dryRun   bool
 }
@@ -42,12 +43,13 @@ func newModels(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models PATH...",
 		Short: "Ingest model files and folders",
-		Long: `Ingest model files and folders: GGUF files, split GGUF files, an Ollama models folder or its blobs
-folder. Any other file is stored as a blob.
+		Long: `Ingest model files and folders: GGUF, safetensors, PyTorch and ONNX files, llamafiles, and the folders in
+which Ollama, the Hugging Face hub, llama.cpp, LM Studio, Docker Model Runner and ramalama keep models.
+Parts of a split model, and the files that belong to a model, are ingested with it.
 
 Stored files that have not changed are skipped. If a run over the same paths was interrupted, the
-command resumes it. In folders it skips hidden files, unfinished downloads, keys, logs and histories;
-a file that you name is ingested.
+command resumes it. In folders it skips hidden files, unfinished downloads, keys, logs and histories,
+and counts files that are not models. A file that you name is ingested, as a blob if its format is unknown.
 
 ` + exitCodes,
 		Example: `  ingest models ~/.ollama/models
@@ -66,7 +68,9 @@ a file that you name is ingested.
 	c.Flags().Var(&f.compress, "compress", compressHelp)
 	c.Flags().Var(&f.segment, "segment-size", "maximum size of a segment, 1MiB to 64MiB")
 	c.Flags().BoolVar(&f.opaque, "opaque", false,
-		"store a damaged GGUF or safetensors file as a blob instead of refusing it")
+		"store a damaged file of a known format as a blob instead of refusing it")
+	c.Flags().BoolVar(&f.others, "opaque-files", false,
+		"in folders, store files that are not models as blobs, too")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
 		"recorded digests (verify checks the store)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the files to ingest, stored already or not; read "+
@@ -112,8 +116,8 @@ func absolute(paths []string) ([]string, error) {
 func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
 	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
-		"recheck": strconv.FormatBool(f.recheck), "compress": f.compress.String(), "blob-layout": p.blobs.layout,
-		ingest.OptionStore: store}, err
+		"opaque-files": strconv.FormatBool(f.others), "recheck": strconv.FormatBool(f.recheck),
+		"compress": f.compress.String(), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
 }
 
 func (f *ingestFlags) restore(options map[string]string) error {
@@ -128,6 +132,7 @@ func (f *ingestFlags) restore(options map[string]string) error {
 		}
 	}
 	f.opaque = options["opaque"] == "true"
+	f.others = options["opaque-files"] == "true"
 	f.recheck = options["recheck"] == "true"
 	return nil
 }
@@ -180,7 +185,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if err := p.warnOnNewLayout(ctx, h, request.Options); err != nil {
 		return err
 	}
-	found, err := p.find(ctx, request.Paths)
+	found, err := p.find(ctx, f.others, request.Paths)
 	if err != nil {
 		return err
 	}

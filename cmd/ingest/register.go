@@ -15,7 +15,7 @@ import (
 )
 
 func newRegister(p *program) *cobra.Command {
-	trust := false
+	trust, others := false, false
 	c := &cobra.Command{
 		Use:   "register PATH...",
 		Short: "Catalogue model files where they are, without copying them",
@@ -35,14 +35,15 @@ the name claims.
 ` + exitCodes,
 		Example: "  ingest register /mnt/models\n  ingest register ~/.ollama/models --trust-names",
 		Args:    requireArg("PATH", cobra.MinimumNArgs(1)),
-		RunE:    func(c *cobra.Command, paths []string) error { return p.register(c.Context(), paths, trust) },
+		RunE:    func(c *cobra.Command, paths []string) error { return p.register(c.Context(), paths, trust, others) },
 	}
 	c.Flags().BoolVar(&trust, "trust-names", false,
 		"take the SHA-256 from names that are one, without reading the files")
+	c.Flags().BoolVar(&others, "opaque-files", false, "in folders, register files that are not models, too")
 	return c
 }
 
-func (p *program) register(ctx context.Context, paths []string, trust bool) error {
+func (p *program) register(ctx context.Context, paths []string, trust, others bool) error {
 	paths, err := absolute(paths)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (p *program) register(ctx context.Context, paths []string, trust bool) erro
 		return err
 	}
 	defer catalog.Close()
-	found, err := p.find(ctx, paths)
+	found, err := p.find(ctx, others, paths)
 	if err != nil {
 		return err
 	}

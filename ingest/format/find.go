@@ -6,49 +6,72 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/format/ollama"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
-// Find searches paths, which are files or folders, for models:
+// Finder searches files and folders for models:
 //
-//   - An Ollama models folder, at any depth, has a source for each manifest, and one for each blob
-//     that no manifest names.
-//   - The parts of a split GGUF (name-00001-of-00003.gguf) are one source. Any part stands for all.
-//   - Any other regular file is a source. In folders, Find skips hidden and unfinished files, keys,
-//     logs and histories.
+//   - A folder in which another program keeps its models has the models that the program shows, with
+//     their names: see layouts.
+//   - Weights in any other folder are a model, together with the files that belong to them: see
+//     group.
+//   - Any file that is a given path is a model, or stands for the one to which it belongs.
 //
-// It only looks at names and reads manifests. It adds what cannot be ingested to Refused and
+// In folders, Find skips hidden and unfinished files, keys, logs and histories, and counts the files
+// that are not models. It looks at names, and reads manifests, indexes, and the start of files whose
+// names do not tell what they are.
+type Finder struct {
+	// OpaqueFiles finds files in folders that are not models, too.
+	OpaqueFiles bool
+	// Skip are files and folders that are not opened, and why.
+	Skip map[string]error
+}
+
+// Find searches with the zero Finder.
+func Find(ctx context.Context, paths []string) (ingest.Found, error) {
+	return Finder{}.Find(ctx, paths)
+}
+
+// Find searches paths, which are files or folders. It adds what cannot be ingested to Refused and
 // continues; the only error is that of ctx. The order of the results does not depend on the order
 // of paths.
-func Find(ctx context.Context, paths []string) (ingest.Found, error) {
-	f := finder{ctx: ctx, given: treeOf(paths), plain: map[string]place{}, named: map[string]bool{},
-		models: map[string]ingest.Source{}, names: map[string]string{}}
+func (s Finder) Find(ctx context.Context, paths []string) (ingest.Found, error) {
+	f := newFinder(ctx, treeOf(paths), s.OpaqueFiles)
+	for path, reason := range s.Skip {
+		f.closed[place{real: source.Real(path)}.key()] = reason
+	}
 	for _, path := range paths {
 		if err := f.find(path); err != nil {
 			return ingest.Found{}, err
 		}
 	}
-	return f.found(), nil
+	return f.result(), nil
 }
 
-// finder collects the results of a search. The keys of its maps are real paths, so that it finds a
-// file with two paths once.
+// finder collects the results of a search. It finds a file with two paths once, unless a layout has
+// two names for it.
 type finder struct {
-	ctx     context.Context
-	given   tree
-	plain   map[string]place         // files that are a source or a part of a split model
-	named   map[string]bool          // blobs that a manifest names
-	models  map[string]ingest.Source // by manifest and name
-	names   map[string]string        // model names of plain files
-	skipped []ingest.Note
-	refused []ingest.Note
+	ctx       context.Context
+	given     tree
+	opaque    bool
+	closed    map[string]error         // by real path, files and folders that are not opened
+	found     map[string]model         // by name and real paths of the weights
+	manifests map[string]ingest.Source // by name and real path of the first weights
+	counts    map[string]*int          // files that are not models, by given path
+	skipped   []ingest.Note
+	refused   []ingest.Note
+}
+
+func newFinder(ctx context.Context, given tree, opaque bool) *finder {
+	return &finder{ctx: ctx, given: given, opaque: opaque, closed: map[string]error{},
+		found: map[string]model{}, manifests: map[string]ingest.Source{}, counts: map[string]*int{}}
 }
 
 func (f *finder) skip(path string, reason error) {
@@ -57,6 +80,25 @@ func (f *finder) skip(path string, reason error) {
 
 func (f *finder) refuse(path string, reason error) {
 	f.refused = append(f.refused, ingest.Note{Path: path, Reason: withoutPath(reason)})
+}
+
+// isClosed reports whether a file or folder is not opened, and adds the note.
+func (f *finder) isClosed(at place) bool {
+	for real := at.real; ; real = filepath.Dir(real) {
+		if reason := f.closed[place{real: real}.key()]; reason != nil {
+			f.skip(at.path, reason)
+			return true
+		}
+		if at.info == nil || len(f.closed) == 0 || real == filepath.Dir(real) { // the folders above were found
+			return false
+		}
+	}
+}
+
+// othersOf returns the counter of files that are not models under a given path.
+func (f *finder) othersOf(path string) *int {
+	f.counts[path] = new(int) // a second search of the path counts the same files
+	return f.counts[path]
 }
 
 // withoutPath removes the path from an error of package os, because the note has it.
@@ -98,81 +140,146 @@ func (f *finder) find(path string) error {
 		}
 		at.root = filepath.Dir(at.real) // the file may be a link that the user named
 	}
-	if part, ok := partOf(at); ok {
-		return f.ollamaPart(part)
+	if f.isClosed(at) {
+		return nil
 	}
-	if info.IsDir() {
-		return f.walkAll(at)
+	if done, err := f.partOfLayout(at); done || err != nil {
+		return err
 	}
-	return f.file(at)
+	if !info.IsDir() {
+		return f.file(at)
+	}
+	if slices.Contains(keyFolders, filepath.Base(at.path)) || slices.Contains(keyFolders, filepath.Base(at.real)) {
+		f.refuse(at.path, errKeys)
+		return nil
+	}
+	w := f.walkFrom(at, f.given)
+	return w.all(func() error { return w.folder(at) })
 }
 
-// file adds a file that is a given path.
+// file adds a file that is a given path, with the files that belong to it.
 func (f *finder) file(at place) error {
 	if isUnfinished(filepath.Base(at.path)) {
 		f.refuse(at.path, errUnfinished)
 		return nil
 	}
-	f.add(at)
-	if name := f.modelOfBlob(at); name != "" {
-		f.names[at.key()] = name
+	if _, err := os.Lstat(at.path + aria2); err == nil {
+		f.refuse(at.path, besideAria2(at.path))
+		return nil
 	}
-	return f.siblings(at)
+	if f.blob(at) {
+		return f.ctx.Err()
+	}
+	if isSplit(filepath.Base(at.real)) && !isSplit(filepath.Base(at.path)) {
+		at.path = at.real // a link to a part stands for it
+	}
+	at.claim = blobClaim(at.real)
+	name := filepath.Base(at.path)
+	if isWeights(name) || smallRole(name) == roleIndex {
+		return f.withNeighbours(at)
+	}
+	f.add(model{weights: []place{at}})
+	return nil
 }
 
-// add adds a plain file. Of several paths to it, it keeps the best.
-func (f *finder) add(at place) {
-	if other, ok := f.plain[at.key()]; !ok || at.better(other) {
-		f.plain[at.key()] = at
+// withNeighbours adds the models of which a file of weights, or an index, is a part. If the file is a
+// link, the others may be links into the same folder.
+func (f *finder) withNeighbours(at place) error {
+	path := filepath.Dir(at.path)
+	folder := folderAt(path)
+	t := append(tree{folder.real, filepath.Dir(at.real)}, f.given...)
+	c := newContents(folder)
+	reading := f.apart().walkFrom(folder, t)
+	// If the folder cannot be listed, parts may be missing, and then the model is refused.
+	_ = eachEntry(path, func(entry fs.DirEntry) { reading.entry(c, entry) })
+	name := filepath.Base(at.path)
+	w := &walk{finder: f, tree: t, only: name, others: new(int)}
+	if smallRole(name) != roleIndex {
+		c.weights[name] = at
+	}
+	refused := len(f.refused)
+	models := w.group(c)
+	if len(models) == 0 && len(f.refused) == refused { // an index without weights
+		models = []model{{weights: []place{at}}}
+	}
+	for _, m := range models {
+		f.add(m)
+	}
+	return f.ctx.Err()
+}
+
+func isSplit(name string) bool {
+	_, _, ok := parseSplit(name)
+	return ok
+}
+
+// add adds a model without a manifest. Of several paths to its weights, it keeps the best.
+func (f *finder) add(m model) {
+	if m.name == "" {
+		m.name, m.uri = studioName(m.weights)
+	}
+	key := m.name
+	for _, at := range m.weights {
+		key += "\x00" + at.key()
+	}
+	if other, ok := f.found[key]; !ok || m.weights[0].better(other.weights[0]) {
+		f.found[key] = m
 	}
 }
 
-// found returns the result.
-func (f *finder) found() ingest.Found {
+// addManifest adds a model that has a manifest.
+func (f *finder) addManifest(s ingest.Source) {
+	f.manifests[s.Name+"\x00"+place{real: source.Real(s.Files[0].Path)}.key()] = s
+}
+
+// result returns what was found.
+func (f *finder) result() ingest.Found {
 	var found ingest.Found
-	for _, source := range f.models {
-		found.Sources = append(found.Sources, source)
+	for _, s := range f.manifests {
+		found.Sources = append(found.Sources, s)
 	}
-	for key := range f.named {
-		delete(f.plain, key)
+	parts, blobs := map[string]bool{}, map[string]bool{}
+	for _, s := range found.Sources {
+		for _, file := range s.Files {
+			if file.Role == ingest.Weights {
+				blobs[place{real: source.Real(file.Path)}.key()] = true
+			}
+		}
 	}
-	for _, set := range f.extractSplits() {
-		source, err := set.source()
-		if err != nil {
-			f.refuse(set.first(), err)
+	for _, m := range f.found {
+		if len(m.weights) > 1 {
+			for _, at := range m.weights {
+				parts[at.key()] = true
+			}
+		}
+	}
+	for key, m := range f.found {
+		first := m.weights[0]
+		_, ok := f.manifests[key]
+		if ok || m.name == "" && len(m.weights) == 1 && (parts[first.key()] ||
+			blobs[first.key()] && contentName.MatchString(filepath.Base(first.path))) {
 			continue
 		}
-		found.Sources = append(found.Sources, source)
-	}
-	for key, at := range f.plain {
-		found.Sources = append(found.Sources, plainSource(at, f.names[key]))
+		found.Sources = append(found.Sources, m.source())
 	}
 	slices.SortFunc(found.Sources, func(a, b ingest.Source) int {
 		return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.Files[0].Path, b.Files[0].Path))
 	})
+	for path, n := range f.counts {
+		if *n > 0 {
+			f.skip(path, otherFiles(*n))
+		}
+	}
 	found.Skipped, found.Refused = sorted(f.skipped), sorted(f.refused)
 	return found
 }
 
-func plainSource(at place, name string) ingest.Source {
-	source := ingest.Source{Name: name, URI: fileURI(at.path), Files: []ingest.SourceFile{sourceFile(at)}}
-	if name != "" {
-		source.URI = ollama.URI(name)
+// otherFiles counts the files of a folder that are not models.
+func otherFiles(n int) error {
+	if n == 1 {
+		return errors.New("1 other file is not a model (--opaque-files stores it)")
 	}
-	return source
-}
-
-// sourceFile returns a file that no manifest names. Its expected digest comes from its name or that
-// of the link's target.
-func sourceFile(at place) ingest.SourceFile {
-	file := ingest.SourceFile{Path: at.path, Root: at.root, Role: ingest.Weights, ExpectedBytes: -1}
-	for _, path := range []string{at.path, at.real} {
-		if digest, ok := ollama.BlobDigest(filepath.Base(path)); ok {
-			file.Expected = digest
-			break
-		}
-	}
-	return file
+	return fmt.Errorf("%d other files are not models (--opaque-files stores them)", n)
 }
 
 // sorted sorts notes by path and removes duplicates.

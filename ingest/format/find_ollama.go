@@ -3,11 +3,9 @@ package format
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -24,21 +22,13 @@ const (
 // manifestDepth is the depth of manifests below the manifests folder.
 const manifestDepth = 4
 
-func isOllamaFolder(name string) bool { return name == manifestsFolder || name == blobsFolder }
-
-// isModelsFolder reports whether these are the entries of an Ollama models folder.
-func isModelsFolder(entries []fs.DirEntry) bool {
-	has := func(name string) bool {
-		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-			return e.Name() == name && !e.Type().IsRegular()
-		})
-	}
-	return has(manifestsFolder) && has(blobsFolder)
+// isOllama reports whether a folder is a models folder of Ollama.
+func isOllama(folder string) bool {
+	return isFolder(filepath.Join(folder, manifestsFolder)) && isFolder(filepath.Join(folder, blobsFolder))
 }
 
 // ollamaPart is the part of a models folder to search.
 type ollamaPart struct {
-	models string // path of the models folder
 	within string // the manifest, or folder of manifests, relative to the manifests folder; empty for all
 	blobs  bool   // also the blobs that no manifest names
 }
@@ -47,60 +37,108 @@ func (p ollamaPart) contains(manifest string) bool {
 	return p.within == "" || manifest == p.within || strings.HasPrefix(manifest, p.within+"/")
 }
 
-// partOf reports whether a given path is the blobs folder, the manifests folder, or a folder or
-// manifest below the latter.
-func partOf(at place) (ollamaPart, bool) {
-	isFolder := func(path string) bool {
-		info, err := os.Stat(path)
-		return err == nil && info.IsDir()
+// ollamaWithin searches the part of a models folder that a given path is: the blobs folder, the
+// manifests folder, or a folder or manifest below the latter. A blob is a file like any other.
+func (w *walk) ollamaWithin(models, within place) (bool, error) {
+	part := ollamaPart{blobs: true}
+	if within.path != "" {
+		rel, _ := filepath.Rel(models.path, within.path) // one is a prefix of the other
+		names := strings.Split(filepath.ToSlash(rel), "/")
+		switch depth := len(names) - 1; {
+		case names[0] == blobsFolder && depth == 0:
+		case names[0] == manifestsFolder && (depth < manifestDepth && within.info.IsDir() ||
+			depth == manifestDepth && !within.info.IsDir()):
+			part = ollamaPart{within: strings.Join(names[1:], "/")}
+		default:
+			return false, nil
+		}
 	}
-	parent := filepath.Dir(at.path)
-	if filepath.Base(at.path) == blobsFolder && at.info.IsDir() {
-		return ollamaPart{models: parent, blobs: true}, isFolder(filepath.Join(parent, manifestsFolder))
-	}
-	path, depth := at.path, 0
-	for depth < manifestDepth && filepath.Base(path) != manifestsFolder {
-		path, depth = filepath.Dir(path), depth+1
-	}
-	if filepath.Base(path) != manifestsFolder || at.info.IsDir() == (depth == manifestDepth) {
-		return ollamaPart{}, false
-	}
-	part := ollamaPart{models: filepath.Dir(path)}
-	if depth > 0 {
-		within, _ := filepath.Rel(path, at.path) // path is a prefix of at.path
-		part.within = filepath.ToSlash(within)
-	}
-	return part, isFolder(filepath.Join(part.models, blobsFolder))
+	return true, w.ollama(models, part)
 }
 
-// ollamaPart searches a part of a models folder that is a given path.
-func (f *finder) ollamaPart(part ollamaPart) error {
-	models := folderAt(part.models)
-	w := &walk{finder: f, tree: append(tree{models.real}, f.given...), visited: map[string]bool{}}
-	return w.all(func() error { return w.ollama(models, part) })
-}
-
-// ollama searches a part of a models folder.
+// ollama searches a part of a models folder. The blobs folder may be a link to anywhere: the names of
+// its files are digests, with which their content is compared.
 func (w *walk) ollama(models place, part ollamaPart) error {
 	manifests, err := lookupFolder(w.tree, models, manifestsFolder)
 	if err != nil {
 		w.refuse(manifests.path, err)
 		return nil
 	}
-	blobs, err := lookupFolder(w.tree, models, blobsFolder)
+	blobs, err := lookupFolder(append(tree{source.Real(filepath.Join(models.path, blobsFolder))}, w.tree...), models,
+		blobsFolder)
 	if err != nil {
 		w.refuse(blobs.path, err)
 		return nil
 	}
+	s := blobStore{tree: append(tree{blobs.real}, w.tree...), blobs: blobs, named: map[string]bool{}}
 	err = w.eachManifest(manifests, "", func(at place, path string) {
-		if part.contains(path) {
-			w.manifest(blobStore{w.tree, blobs}, at, path)
+		if part.contains(path) || part.blobs {
+			w.manifest(&s, at, path)
 		}
 	})
 	if err != nil || !part.blobs {
 		return err
 	}
-	return w.folder(blobs)
+	return w.orphans(&s)
+}
+
+// orphans adds the blobs that no manifest names. It leaves them out if a manifest could not be read:
+// they may be the tensors of its model.
+func (w *walk) orphans(s *blobStore) error {
+	left := 0
+	err := eachEntry(s.blobs.path, func(entry fs.DirEntry) {
+		name := entry.Name()
+		path := filepath.Join(s.blobs.path, name)
+		reason := excluded(name)
+		if entry.IsDir() && temporaryFolder.MatchString(name) {
+			reason = errTemporary
+		}
+		if reason != nil {
+			w.skip(path, reason)
+			return
+		}
+		if s.named[digestName(name)] {
+			return
+		}
+		if _, ok := ollama.BlobDigest(name); !ok { // nothing would be compared with its content
+			*w.others++
+			return
+		}
+		at, err := s.tree.lookup(s.blobs, name)
+		if err == nil {
+			err = source.CheckRegular(at.info.Mode())
+		}
+		isModel := false
+		if err == nil {
+			at.claim, _ = ollama.BlobDigest(name)
+			isModel, err = sniff(at)
+		}
+		switch {
+		case err != nil:
+			w.refuse(path, err)
+		case s.unread && isModel:
+			left++
+		case isModel || w.opaque && !s.unread:
+			w.add(model{weights: []place{at}})
+		default:
+			*w.others++
+		}
+	})
+	if err != nil {
+		w.refuse(s.blobs.path, err)
+	}
+	if left > 0 {
+		w.skip(s.blobs.path, fmt.Errorf("%d blobs that no manifest names may belong to one that was not read", left))
+	}
+	return w.ctx.Err()
+}
+
+// digestName returns the name of a blob in the form that is compared.
+func digestName(name string) string {
+	if digest, ok := ollama.BlobDigest(name); ok {
+		return digest.String()
+	}
+	return name
 }
 
 func lookupFolder(t tree, parent place, name string) (place, error) {
@@ -149,65 +187,80 @@ func (w *walk) eachManifest(folder place, path string, visit func(at place, path
 	return nil
 }
 
-// manifest adds the model of a manifest.
-func (f *finder) manifest(s blobStore, at place, path string) {
-	text, parsed, err := readManifest(at)
-	if err != nil {
-		f.refuse(at.path, err)
-		return
-	}
+// manifest adds the model of a manifest. It skips a file that Ollama does not read, such as one of an
+// editor, and a model that runs elsewhere.
+func (w *walk) manifest(s *blobStore, at place, path string) {
 	name, err := ollama.Name(path)
 	if err != nil {
-		f.refuse(at.path, err)
+		w.skip(at.path, err)
+		return
+	}
+	text, err := readSmall(at, ollama.MaxManifestBytes)
+	var parsed *ollama.Manifest
+	if err == nil {
+		parsed, err = ollama.ParseManifest(text)
+	}
+	var stray *ollama.StrayError
+	switch {
+	case errors.As(err, &stray):
+		s.unread = s.unread || stray.Damaged
+		w.skip(at.path, err)
+		return
+	case err != nil:
+		s.unread = true
+		w.refuse(at.path, err)
 		return
 	}
 	for _, layer := range parsed.Layers {
-		s.each(layer.Digest, func(blob place) { f.named[blob.key()] = true })
+		s.named[layer.Digest.String()] = true
 	}
-	// Ollama may also keep the manifest as a blob.
-	s.each(ingest.Sum(text), func(blob place) { f.named[blob.key()] = true })
+	s.named[ingest.Sum(text).String()] = true // Ollama may also keep the manifest as a blob
+	if host := s.remoteHost(parsed); host != "" {
+		w.skip(at.path, fmt.Errorf("%s runs at %s: nothing of it is here", name, ingest.Printable(host)))
+		return
+	}
 	source, missing, err := parsed.Source(name, ingest.SourceFile{Path: at.path, Root: at.root}, s.find)
-	f.refused = append(f.refused, missing...)
+	w.refused = append(w.refused, missing...)
 	if err != nil {
 		if len(missing) == 0 {
-			f.refuse(at.path, err)
+			w.refuse(at.path, err)
 		}
 		return
 	}
-	f.models[at.key()+"\x00"+name] = source
-}
-
-func readManifest(at place) ([]byte, *ollama.Manifest, error) {
-	file, err := source.Open(at.path, at.root)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, ollama.MaxManifestBytes+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	parsed, err := ollama.ParseManifest(text)
-	return text, parsed, err
+	w.addManifest(source)
 }
 
 // blobStore is a blobs folder of Ollama.
 type blobStore struct {
-	tree  tree
-	blobs place
+	tree   tree
+	blobs  place
+	named  map[string]bool // the blobs that manifests name
+	unread bool            // a manifest was not read
 }
 
-// each calls use for the files of a digest, mostly one.
-func (s blobStore) each(digest ingest.Digest, use func(place)) {
-	for _, name := range ollama.BlobNames(digest) {
-		if at, err := s.tree.lookup(s.blobs, name); err == nil && at.info.Mode().IsRegular() {
-			use(at)
+// remoteHost returns where a model without weights runs; empty if it has weights.
+func (s *blobStore) remoteHost(m *ollama.Manifest) string {
+	for _, layer := range m.Layers {
+		if layer.Role == ingest.Weights {
+			return ""
 		}
 	}
+	for _, layer := range m.Layers {
+		if layer.Role != ingest.Config {
+			continue
+		}
+		if blob, err := s.find(layer.Digest); err == nil {
+			text, err := readSmall(place{path: blob.Path, root: blob.Root}, ollama.MaxManifestBytes)
+			if err == nil {
+				return ollama.RemoteHost(text)
+			}
+		}
+	}
+	return ""
 }
 
 // find is an ollama.Lookup.
-func (s blobStore) find(digest ingest.Digest) (ingest.SourceFile, error) {
+func (s *blobStore) find(digest ingest.Digest) (ingest.SourceFile, error) {
 	names := ollama.BlobNames(digest)
 	for _, name := range names {
 		at, err := s.tree.lookup(s.blobs, name)
@@ -223,37 +276,4 @@ func (s blobStore) find(digest ingest.Digest) (ingest.SourceFile, error) {
 		return ingest.SourceFile{Path: path}, fmt.Errorf("%w, %s", errUnfinished, ingest.Printable(unfinished.path))
 	}
 	return ingest.SourceFile{Path: path}, fs.ErrNotExist
-}
-
-// modelOfBlob returns the name of the model whose weights are this blob, according to the manifests
-// beside its folder; the first of several names. A search of the whole folder reports errors of
-// manifests, modelOfBlob ignores them.
-func (f *finder) modelOfBlob(at place) string {
-	digest, ok := ollama.BlobDigest(filepath.Base(at.path))
-	folder := filepath.Dir(at.path)
-	if !ok || filepath.Base(folder) != blobsFolder {
-		return ""
-	}
-	models := folderAt(filepath.Dir(folder))
-	t := tree{models.real}
-	manifests, err := lookupFolder(t, models, manifestsFolder)
-	if err != nil {
-		return ""
-	}
-	var names []string
-	quiet := walk{finder: &finder{ctx: f.ctx}, tree: t, visited: map[string]bool{}}
-	_ = quiet.eachManifest(manifests, "", func(at place, path string) {
-		_, parsed, err := readManifest(at)
-		if err != nil {
-			return
-		}
-		isBlob := func(l ollama.Layer) bool { return l.Digest == digest && l.Role == ingest.Weights }
-		if name, err := ollama.Name(path); err == nil && slices.ContainsFunc(parsed.Layers, isBlob) {
-			names = append(names, name)
-		}
-	})
-	if len(names) == 0 {
-		return ""
-	}
-	return slices.Min(names)
 }

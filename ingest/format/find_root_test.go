@@ -28,10 +28,12 @@ func TestFindSnapshot(t *testing.T) {
 	files := map[string]string{
 		"models--me--x/blobs/" + weightsHex: "", "models--me--x/snapshots/1/x.gguf": "-> ../../blobs/" + weightsHex,
 		"models--me--x/snapshots/1/Q4/y.gguf": "-> ../../../blobs/" + otherHex, "models--me--x/blobs/" + otherHex: "",
-		"models--me--x/snapshots/1/out.gguf": "-> ../../refs/main", "models--me--x/refs/main": "",
+		"models--me--x/snapshots/1/out.gguf": "-> ../../../other.gguf", "other.gguf": "",
+		"models--me--x/refs/main": "2",
 	}
 	root := folder(t, files)
-	x, y := "weights models--me--x/snapshots/1/x.gguf", "weights models--me--x/snapshots/1/Q4/y.gguf"
+	x := "me/x@1/x.gguf weights models--me--x/snapshots/1/x.gguf"
+	y := "me/x@1/Q4/y.gguf weights models--me--x/snapshots/1/Q4/y.gguf"
 	for given, want := range map[string][]string{"snapshots": {y, x}, "snapshots/1": {y, x}, "snapshots/1/Q4": {y}} {
 		sources, _, refused := find(t, root, "models--me--x/"+given)
 		expect(t, "sources of "+given, sources, want)
@@ -63,8 +65,8 @@ func TestParseAfterSwap(t *testing.T) {
 		"its folder":   {map[string]string{"m/sub/a.gguf": ""}, "m", "m/sub"},
 		"given itself": {map[string]string{"m/a.gguf": ""}, "m/a.gguf", "m/a.gguf"},
 		"a blob": {map[string]string{"m/blobs/sha256-" + hex: "",
-			"m/manifests/h/n/m/t": `{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:` +
-				hex + `","size":6}]}`}, "m", "m/blobs"},
+			"m/manifests/h/n/m/t": `{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.ollama.image.model",` +
+				`"digest":"sha256:` + hex + `","size":6}]}`}, "m", "m/blobs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := folder(t, test.files)

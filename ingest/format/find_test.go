@@ -98,19 +98,23 @@ var (
 
 func TestFindFolder(t *testing.T) {
 	root := folder(t, map[string]string{
-		"b.gguf": "", "a.bin": "", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "", "README.md": "",
+		"b.gguf": "", "a.bin": "PK\x03\x04", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "GGUF",
+		"README.md": "", "firmware.bin": "\x7fELF",
 		".hidden": "", ".git/config": "", "x.gguf.part": "", "y.crdownload": "", "z.incomplete": "", "w.TMP": "",
 		"sha256-" + otherHex + "-partial": "", "sha256-" + otherHex + "-partial-12": "", "a-partial-tune.gguf": "",
 		"empty/": "",
 	})
 	sources, skipped, refused := find(t, root, ".")
-	expect(t, "sources", sources, []string{"weights README.md", "weights a-partial-tune.gguf", "weights a.bin",
-		"weights b.gguf",
+	expect(t, "sources", sources, []string{"weights a-partial-tune.gguf", "weights a.bin", "weights b.gguf",
 		"weights deep/er/c.safetensors", "weights sha256-" + weightsHex})
-	expect(t, "skipped", skipped, []string{".git: hidden", ".hidden: hidden",
+	expect(t, "skipped", skipped, []string{".: 2 other files are not models", ".git: hidden", ".hidden: hidden",
 		"sha256-" + otherHex + "-partial: an unfinished download", "sha256-" + otherHex + "-partial-12: an unfinished",
 		"w.TMP: an unf", "x.gguf.part: an unf", "y.crdownload: an unf", "z.incomplete: an unf"})
 	expect(t, "refused", refused, nil)
+	found, err := Finder{OpaqueFiles: true}.Find(t.Context(), []string{root})
+	if err != nil || len(found.Sources) != len(sources)+2 || len(found.Skipped) != len(skipped)-1 {
+		t.Errorf("with other files: %+v, %v", found, err)
+	}
 }
 
 // TestFindPrivate: private files and logs are skipped in a folder, but found as given paths.
@@ -130,30 +134,41 @@ func TestFindPrivate(t *testing.T) {
 	want := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf",
 		"12/34.bin", "sha256-a1", "sha256-" + strings.Repeat("1", 64)}
 	for _, name := range want {
-		files[name] = ""
+		files[name] = "\x80\x02"
 	}
 	files["m/blobs/1164794173/x.safetensors"], files["m/manifests/"] = "", ""
 	notes = append(notes, "m/blobs/1164794173: "+errTemporary.Error())
 	root := folder(t, files)
-	found, skipped, refused := find(t, root, ".")
-	expect(t, "refused", refused, nil)
-	slices.Sort(notes)
-	slices.Sort(skipped)
-	expect(t, "skipped", skipped, notes)
-	if len(found) != len(want) {
-		t.Errorf("found %v, want %v", found, want)
+	all, err := Finder{OpaqueFiles: true}.Find(t.Context(), []string{root})
+	if err != nil || len(all.Sources) != len(want) || len(all.Refused) != 0 {
+		t.Errorf("found %v, want %v", all, want)
 	}
-	found, skipped, _ = find(t, root, given...)
+	var got []string
+	for _, note := range all.Skipped {
+		path, _ := filepath.Rel(root, note.Path)
+		got = append(got, filepath.ToSlash(path)+": "+note.Reason.Error())
+	}
+	slices.Sort(notes)
+	slices.Sort(got)
+	expect(t, "skipped", got, notes)
+	found, skipped, _ := find(t, root, given...)
 	slices.Sort(sources)
 	expect(t, "sources", found, sources)
 	expect(t, "skipped", skipped, nil)
 }
 
+// TestFindDigestsInNames: a name is a claim only where a layout makes it one.
 func TestFindDigestsInNames(t *testing.T) {
 	root := folder(t, map[string]string{
-		"sha256-" + weightsHex: "", "x/sha256-" + strings.ToUpper(weightsHex): "",
-		"x/sha256-" + weightsHex + ".gguf": "", "x/" + weightsHex: "",
-		"x/link.gguf": "-> ../deep/sha256-" + otherHex, "deep/sha256-" + otherHex: "",
+		"sha256-" + weightsHex: "GGUF", "x/" + weightsHex: "GGUF", "x/link.gguf": "-> ../deep/sha256-" + otherHex,
+		"deep/sha256-" + otherHex:         "GGUF",
+		"hub/models--m/blobs/" + otherHex: "GGUF", "hub/models--m/blobs/" + otherHex[:40]: "GGUF",
+		"hub/models--m/snapshots/1/a.gguf": "-> ../../blobs/" + otherHex,
+		"hub/models--m/snapshots/1/b.gguf": "-> ../../blobs/" + otherHex[:40], "hub/models--m/refs/": "",
+		"o/blobs/sha256-" + weightsHex: "GGUF", "o/blobs/sha256-" + strings.ToUpper(otherHex): "GGUF",
+		"o/manifests/": "",
+		"store/hf/m/n/blobs/sha256-" + weightsHex: "GGUF", "store/hf/m/n/refs/": "",
+		"store/hf/m/n/snapshots/1/c.gguf": "-> ../../blobs/sha256-" + weightsHex,
 	})
 	found, err := Find(t.Context(), []string{root})
 	if err != nil {
@@ -161,16 +176,25 @@ func TestFindDigestsInNames(t *testing.T) {
 	}
 	digests := map[string]string{}
 	for _, source := range found.Sources {
-		if source.Files[0].ExpectedBytes != -1 || source.Name != "" {
-			t.Errorf("%+v: has a size or a name without a manifest", source)
+		if source.Files[0].ExpectedBytes != -1 {
+			t.Errorf("%+v: has a size without a manifest", source)
 		}
 		if !source.Files[0].Expected.IsZero() {
 			digests[filepath.Base(source.Files[0].Path)] = source.Files[0].Expected.String()
 		}
 	}
-	want := map[string]string{"sha256-" + weightsHex: weightsHex, "link.gguf": otherHex}
-	if !reflect.DeepEqual(digests, want) {
-		t.Errorf("digests %v, want %v", digests, want)
+	want := map[string]string{"a.gguf": otherHex, "sha256-" + weightsHex: weightsHex,
+		"sha256-" + strings.ToUpper(otherHex): otherHex}
+	if err := os.Symlink(filepath.Join(root, "hub", "models--m", "blobs", otherHex),
+		filepath.Join(root, "x", "hub.gguf")); err != nil {
+		t.Fatal(err)
+	}
+	linked, err := Find(t.Context(), []string{filepath.Join(root, "x", "hub.gguf")})
+	if err != nil || len(linked.Sources) != 1 || linked.Sources[0].Files[0].Expected.String() != otherHex {
+		t.Errorf("a link to a blob: %+v, %v", linked, err)
+	}
+	if !reflect.DeepEqual(digests, want) || len(found.Sources) != 8 {
+		t.Errorf("%d sources, digests %v, want %v", len(found.Sources), digests, want)
 	}
 }
 
@@ -212,17 +236,17 @@ func TestFindLinks(t *testing.T) {
 		"m/a.gguf": "", "m/again": "-> a.gguf", "m/sub/up": "-> ..", "m/sub/self": "-> self", "m/sub/b.gguf": "",
 		"m/early": "-> sub", "m/leads out": "-> " + outside + "/secret.gguf", "m/sub/folder out": "-> " + outside,
 		"m/sub/dots": "-> ../../beside.gguf", "m/broken": "-> nowhere", "beside.gguf": "", "mm/not inside.gguf": "",
-		"m/prefix": "-> ../mm",
+		"m/prefix": "-> ../mm", "m/text": "-> ../mm/notes.txt", "mm/notes.txt": "",
 	})
 	sources, skipped, refused := find(t, root, "m")
 	expect(t, "sources", sources, []string{"weights m/a.gguf", "weights m/sub/b.gguf"})
-	expect(t, "skipped", skipped, nil)
-	expect(t, "refused", refused, []string{
-		"m/broken: a broken symbolic link",
-		"m/leads out: a symbolic link that leads out of the given folder",
-		"m/prefix: a symbolic link that leads out",
-		"m/sub/dots: a symbolic link that leads out of the given folder, to ROOT/beside.gguf",
+	expect(t, "skipped", skipped, []string{"m: 1 other file is not a model", // a link to text outside
+		"m/broken: a broken symbolic link to nowhere",
+		"m/prefix: a symbolic link that leads out of the given folder, to ROOT/mm: to ingest that, name it as well",
 		"m/sub/folder out: a symbolic link that leads out", "m/sub/self: a symbolic link that cannot be followed"})
+	expect(t, "refused", refused, []string{
+		"m/leads out: a symbolic link that leads out of the given folder",
+		"m/sub/dots: a symbolic link that leads out of the given folder, to ROOT/beside.gguf"})
 }
 
 // TestFindCache: files are named after their digests, links after the models.
@@ -266,8 +290,7 @@ func TestFindSplits(t *testing.T) {
 	}
 	sources, _, refused = find(t, root, "t/x-00003-of-00003.gguf") // part 2 is a folder
 	expect(t, "sources", sources, nil)
-	expect(t, "refused", refused, []string{"t/x-00001-of-00003.gguf: part 2 of 3 is missing",
-		"t/x-00002-of-00003.gguf: "})
+	expect(t, "refused", refused, []string{"t/x-00001-of-00003.gguf: part 2 of 3 is missing"})
 }
 
 func TestFindUnreadableFolder(t *testing.T) {

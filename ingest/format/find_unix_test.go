@@ -27,12 +27,11 @@ func TestFindOpensNoPipes(t *testing.T) {
 	defer listener.Close()
 	sources, skipped, refused := find(t, root, ".", "pipe", "x-00001-of-00002.gguf", "models/blobs/sha256-"+weightsHex)
 	expect(t, "sources", sources, []string{"weights a.gguf"})
-	expect(t, "skipped", skipped, nil)
+	expect(t, "skipped", skipped, []string{".: 3 other files are not models"})
 	expect(t, "refused", refused, []string{
 		"models/blobs/sha256-" + weightsHex + ": it is a pipe, not a regular file",
 		"models/manifests/registry.ollama.ai/library/m/t: it is a pipe, not a regular file",
-		"pipe: it is a pipe, not a regular file",
-		"socket: it is a socket, not a regular file", "to pipe: it is a pipe, not a regular file",
+		"pipe: it is a pipe, not a regular file", // a given path
 		"x-00001-of-00002.gguf: it is a pipe, not a regular file"})
 	_, _, refused = find(t, "/", "dev/null")
 	expect(t, "refused", refused, []string{"dev/null: it is a device, not a regular file"})

@@ -14,6 +14,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/header"
+	"github.com/hartonomous/ingest/ingest/format/llamafile"
 	"github.com/hartonomous/ingest/ingest/format/safetensors"
 	"github.com/hartonomous/ingest/ingest/source"
 )
@@ -22,12 +23,13 @@ import (
 const (
 	GGUF        = "gguf"
 	Safetensors = "safetensors"
-	Opaque      = "opaque" // a file of unknown format
+	Llamafile   = "llamafile" // a program with a GGUF in it; its model is one of GGUF
+	Opaque      = "opaque"    // a file of unknown format
 )
 
 // Parser opens the files of a source and reads their headers. The zero value is ready.
 type Parser struct {
-	// Opaque accepts an invalid GGUF or safetensors file as a file of unknown format.
+	// Opaque accepts an invalid file of a known format as a file of unknown format.
 	Opaque bool
 	// HeaderBytes is the memory limit for the headers of a model; 0 means the default of the format
 	// for each.
@@ -47,6 +49,10 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 			return nil, err
 		}
 		file, read, err := p.parseFile(ctx, sf)
+		if errors.Is(err, errZeroed) {
+			err = &ingest.SourceError{Path: sf.Path, Offset: 0, Err: fmt.Errorf("%s of %s: %w", sf.Role,
+				ingest.Printable(source.Name), errZeroed)}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -54,12 +60,10 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 			p.HeaderBytes = max(1, p.HeaderBytes-headerBytes(&file))
 		}
 		m.Files = append(m.Files, file)
-		if file.Role == ingest.Weights {
-			weights++
-		}
 		if file.Role != ingest.Weights {
 			continue
 		}
+		weights++
 		if main == (fileHeader{}) {
 			main = read
 		}
@@ -73,16 +77,40 @@ func (p Parser) Parse(ctx context.Context, source ingest.Source) (*ingest.Model,
 		}
 	}
 	describe(m, main)
+	if err := describeRepository(ctx, m); err != nil {
+		return nil, err
+	}
 	if m.Name == "" {
-		m.Name = filepath.Base(m.Files[0].Path)
+		m.Name = nameOfFile(m)
 	}
 	return m, nil
 }
+
+// nameOfFile returns the name of a model that has none: that of its first file, without the number of
+// a part, or of the folder if such files mostly have the same name.
+func nameOfFile(m *ingest.Model) string {
+	path := m.Files[0].Path
+	name := filepath.Base(path)
+	if set, _, ok := parseSplit(name); ok {
+		name = set.name + set.extension
+	}
+	if folder := filepath.Base(filepath.Dir(path)); isGeneric(name) && isName(folder) {
+		return folder
+	}
+	return name
+}
+
+// isName reports whether the name of a folder is not only a separator or a dot.
+func isName(folder string) bool { return strings.Trim(folder, `./\`) != "" }
+
+// errZeroed is for a small file that a power cut left without its content.
+var errZeroed = errors.New("the file starts with zeros: fetch it again")
 
 // fileHeader is the header of a file in its format. It is empty for an opaque file.
 type fileHeader struct {
 	gguf        *gguf.File
 	safetensors *safetensors.File
+	program     llamafile.Weights // where gguf is in a llamafile
 }
 
 // parseFile opens a file and reads its header, if it has a known format.
@@ -109,6 +137,12 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	if err != nil {
 		return refuse(err)
 	}
+	if !sf.Expected.IsZero() && sf.Role != ingest.Weights && len(first) > 0 && isZero(first) {
+		return refuse(errZeroed)
+	}
+	if isLostLink(sf.Path, first, file.Bytes) {
+		return refuse(errLinkText)
+	}
 	format := p.formatOf(first, sf.Path)
 	read, err := p.readHeader(contextReader{ctx, opened}, sf.Path, file.Bytes, format)
 	switch {
@@ -133,6 +167,8 @@ func (p Parser) formatOf(first []byte, path string) string {
 		return GGUF
 	case safetensors.Sniff(first):
 		return Safetensors
+	case llamafile.IsName(path):
+		return Llamafile
 	case p.Opaque:
 		return Opaque
 	case extension == ".gguf":
@@ -144,7 +180,7 @@ func (p Parser) formatOf(first []byte, path string) string {
 }
 
 // formatNames are the names of formats in messages.
-var formatNames = map[string]string{GGUF: "GGUF", Safetensors: "safetensors"}
+var formatNames = map[string]string{GGUF: "GGUF", Safetensors: "safetensors", Llamafile: "llamafile"}
 
 // readHeader reads the header of the file at path, which has size bytes.
 func (p Parser) readHeader(src io.ReaderAt, path string, size int64, format string) (h fileHeader, err error) {
@@ -153,6 +189,11 @@ func (p Parser) readHeader(src io.ReaderAt, path string, size int64, format stri
 		h.gguf, err = gguf.Limits{Name: path, Memory: p.HeaderBytes}.Parse(src, size)
 	case Safetensors:
 		h.safetensors, err = safetensors.Limits{Memory: p.HeaderBytes}.Parse(src, size)
+	case Llamafile:
+		if h.program, err = llamafile.Find(src, size); err == nil {
+			within := io.NewSectionReader(src, h.program.Offset, h.program.Size)
+			h.gguf, err = gguf.Limits{Memory: p.HeaderBytes}.Parse(within, h.program.Size)
+		}
 	}
 	return h, err
 }
@@ -170,7 +211,7 @@ func headerBytes(file *ingest.File) int64 {
 		t := &file.Tensors[i]
 		n += int64(len(t.Name))
 		switch file.Format {
-		case GGUF:
+		case GGUF, Llamafile:
 			n += gguf.TensorBytes
 		case Safetensors:
 			n += safetensors.TensorBytes + 8*int64(len(t.Shape))
@@ -194,7 +235,7 @@ func (s contextReader) ReadAt(p []byte, offset int64) (int, error) {
 
 // head returns the first bytes of a file.
 func head(file *os.File) ([]byte, error) {
-	first := make([]byte, 16)
+	first := make([]byte, sniffBytes)
 	n, err := file.ReadAt(first, 0)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -219,7 +260,11 @@ func addTensors(file *ingest.File, h fileHeader) {
 		for _, t := range h.gguf.Tensors {
 			elements, bytes, known := t.Type.Block()
 			add(ingest.Tensor{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Elements: int64(t.Elements),
-				Offset: t.Offset, Bytes: t.Size}, elements, bytes, known)
+				Offset: h.program.Offset + t.Offset, Bytes: t.Size}, elements, bytes, known)
+		}
+		if n := h.program.More; n > 0 {
+			file.Warnings = append(file.Warnings, fmt.Sprintf("its archive has %d more GGUF files: stored as bytes "+
+				"outside all tensors", n))
 		}
 	}
 	if h.safetensors != nil {

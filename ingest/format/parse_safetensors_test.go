@@ -65,7 +65,7 @@ func TestParseSafetensors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Type != Safetensors || m.Architecture != "" || m.Name != "model-00001-of-00002.safetensors" ||
+	if m.Type != Safetensors || m.Architecture != "" || m.Name != "001" ||
 		len(m.Files) != 2 || m.Files[1].Format != Safetensors || m.Parameters() != 12+6+5+8+7+1 {
 		t.Errorf("%+v", m)
 	}

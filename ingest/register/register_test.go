@@ -162,7 +162,7 @@ func TestOutside(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.write("models/a.bin", "content")
+	h.write("models/a.bin", "\x80\x02a pkl")
 	if err := os.Symlink(secret, filepath.Join(h.folder, "models", "b.bin")); err != nil {
 		t.Skip("no symbolic links here:", err)
 	}

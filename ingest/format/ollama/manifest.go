@@ -9,12 +9,15 @@
 package ollama
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/oci"
 )
 
 // MaxManifestBytes limits the size of a manifest. Real ones have 700 to 1,700 bytes; one that lists
@@ -43,9 +46,10 @@ type jsonManifest struct {
 }
 
 type jsonLayer struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      *int64 `json:"size"`
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        *int64            `json:"size"`
+	Annotations map[string]string `json:"annotations"`
 }
 
 // ParseManifest parses a manifest. The error names the invalid layer.
@@ -53,8 +57,12 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	if len(text) > MaxManifestBytes {
 		return nil, fmt.Errorf("manifest of %d bytes: want at most %d", len(text), MaxManifestBytes)
 	}
+	if err := checkStray(text); err != nil {
+		return nil, err
+	}
 	var raw jsonManifest
-	if err := json.Unmarshal(text, &raw); err != nil {
+	// Like Ollama, read the first value, and ignore what follows.
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&raw); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	if raw.SchemaVersion != 2 {
@@ -63,7 +71,7 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	m := &Manifest{}
 	seen := map[ingest.Digest]int{} // index in m.Layers
 	for i, layer := range raw.Layers {
-		if err := m.add(seen, layer, roleOf(layer.MediaType)); err != nil {
+		if err := m.add(seen, layer, roleOf(layer)); err != nil {
 			return nil, fmt.Errorf("manifest: layer %d: %w", i, err)
 		}
 	}
@@ -73,6 +81,43 @@ func ParseManifest(text []byte) (*Manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// StrayError says that a file among the manifests is none. Ollama ignores such files.
+type StrayError struct {
+	Reason string
+	// Damaged is set if the file may have been a manifest.
+	Damaged bool
+}
+
+func (e *StrayError) Error() string { return "not a manifest: " + e.Reason }
+
+// checkStray returns a StrayError if the text does not start like a JSON object.
+func checkStray(text []byte) error {
+	switch rest := bytes.TrimLeft(text, " \t\r\n"); {
+	case len(rest) == 0:
+		return &StrayError{"the file is empty", true}
+	case bytes.Count(text, []byte{0}) == len(text):
+		return &StrayError{"it has only zeros", true}
+	case bytes.HasPrefix(rest, []byte("\xef\xbb\xbf")):
+		return &StrayError{"it starts with a byte order mark, which Ollama does not read", true}
+	case bytes.HasPrefix(rest, []byte("\xff\xfe")), bytes.HasPrefix(rest, []byte("\xfe\xff")):
+		return &StrayError{"it is text in UTF-16, which Ollama does not read", true}
+	case rest[0] != '{':
+		return &StrayError{fmt.Sprintf("it starts with %.20q", rest), false}
+	}
+	return nil
+}
+
+// RemoteHost returns the host at which a model runs, from its configuration; empty if it runs here.
+func RemoteHost(config []byte) string {
+	var c struct {
+		RemoteHost string `json:"remote_host"`
+	}
+	if json.Unmarshal(config, &c) != nil {
+		return ""
+	}
+	return c.RemoteHost
 }
 
 // add appends a layer unless its digest is already present.
@@ -104,10 +149,14 @@ func (m *Manifest) add(seen map[ingest.Digest]int, raw jsonLayer, role ingest.Ro
 	return nil
 }
 
-// parseDigest is ingest.ParseDigest with errors of bounded length. It refuses the zero digest.
+// parseDigest is ingest.ParseDigest with errors of bounded length. Like Ollama, it reads digits of
+// either case. It refuses the zero digest.
 func parseDigest(text string) (ingest.Digest, error) {
 	if len(text) > 100 {
 		return ingest.Digest{}, fmt.Errorf("a digest of %d characters", len(text))
+	}
+	if prefix := len("sha256:"); len(text) > prefix {
+		text = text[:prefix] + strings.ToLower(text[prefix:])
 	}
 	digest, err := ingest.ParseDigest(text)
 	if err == nil && digest.IsZero() {
@@ -118,9 +167,24 @@ func parseDigest(text string) (ingest.Digest, error) {
 
 const imagePrefix = "application/vnd.ollama.image."
 
-// roleOf returns the role from a media type: the part after the prefix, without parameters.
+// pathAnnotations have the path of a file, in manifests of modelpack and of oras.
+var pathAnnotations = []string{"org.cncf.model.filepath", "org.opencontainers.image.title"}
+
+// roleOf returns the role of a layer. Registries other than Ollama's have their own media types.
+func roleOf(layer jsonLayer) ingest.Role {
+	path := ""
+	for _, key := range pathAnnotations {
+		path = cmp.Or(path, layer.Annotations[key])
+	}
+	if role := oci.Role(layer.MediaType, path); role != "" {
+		return role
+	}
+	return roleOfType(layer.MediaType)
+}
+
+// roleOfType returns the role from a media type: the part after the prefix, without parameters.
 // Anything else than a short plain word is "other".
-func roleOf(mediaType string) ingest.Role {
+func roleOfType(mediaType string) ingest.Role {
 	mediaType, _, _ = strings.Cut(mediaType, ";")
 	mediaType = strings.TrimSpace(mediaType)
 	word, ok := strings.CutPrefix(mediaType, imagePrefix)

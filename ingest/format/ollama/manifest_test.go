@@ -31,10 +31,14 @@ func manifestText(layers ...string) string {
 func TestRefusedManifests(t *testing.T) {
 	good := layerText("model", hexA, "1")
 	for name, test := range map[string]struct{ text, want string }{
-		"empty":              {"", "manifest: unexpected end"},
-		"null":               {"null", "schemaVersion is 0"},
-		"cut short":          {manifestText(good)[:80], "manifest: unexpected end"},
-		"more after it":      {manifestText(good) + "{}", "manifest: invalid character"},
+		"empty":              {"", "not a manifest: the file is empty"},
+		"zeros":              {"\x00\x00", "not a manifest: it has only zeros"},
+		"null":               {"null", `not a manifest: it starts with "null"`},
+		"byte order mark":    {"\ufeff" + manifestText(good), "a byte order mark"},
+		"UTF-16":             {"\xff\xfe{\x00", "UTF-16"},
+		"of an editor":       {"[.ShellClassInfo]\r\n", "not a manifest"},
+		"no fields":          {"{}", "schemaVersion is 0"},
+		"cut short":          {manifestText(good)[:80], "manifest: unexpected EOF"},
 		"schema 1":           {`{"schemaVersion":1}`, "schemaVersion is 1"},
 		"schema text":        {`{"schemaVersion":"2"}`, "manifest: json"},
 		"layers no list":     {`{"schemaVersion":2,"layers":{"a":1}}`, "manifest: json"},
@@ -44,7 +48,7 @@ func TestRefusedManifests(t *testing.T) {
 		"size 2^63":          {manifestText(layerText("model", hexA, "9223372036854775808")), "manifest: json"},
 		"size of a fraction": {manifestText(layerText("model", hexA, "1.5")), "manifest: json"},
 		"no size":            {manifestText(`{"digest":"sha256:` + hexA + `"}`), "layer 0: it has no size"},
-		"upper case":         {manifestText(layerText("model", strings.ToUpper(hexA), "1")), "layer 0"},
+		"upper case":         {manifestText(`{"digest":"SHA256:` + hexA + `","size":1}`), "layer 0"},
 		"short digest":       {manifestText(layerText("model", hexA[1:], "1")), "layer 0"},
 		"digest as a path":   {manifestText(layerText("model", "../../../../etc/passwd", "1")), "layer 0"},
 		"path after digest":  {manifestText(layerText("model", hexA+"/../x", "1")), "layer 0"},
@@ -74,6 +78,27 @@ func TestRefusedManifests(t *testing.T) {
 	}
 }
 
+// TestReadManifests: what Ollama reads.
+func TestReadManifests(t *testing.T) {
+	good := manifestText(layerText("model", hexA, "1"))
+	for _, text := range []string{good + "\n\n", good + `{"schemaVersion":1}`, good + "rest",
+		manifestText(layerText("model", strings.ToUpper(hexA), "1"))} {
+		m, err := ParseManifest([]byte(text))
+		if err != nil || len(m.Layers) != 1 || m.Layers[0].Digest.String() != hexA {
+			t.Errorf("%s: %+v, %v", text, m, err)
+		}
+	}
+}
+
+func TestRemoteHost(t *testing.T) {
+	for config, want := range map[string]string{`{"remote_host":"https://ollama.com:443"}`: "https://ollama.com:443",
+		`{"model_format":"gguf"}`: "", "": "", `{"remote_host":1}`: ""} {
+		if got := RemoteHost([]byte(config)); got != want {
+			t.Errorf("%s: %q, want %q", config, got, want)
+		}
+	}
+}
+
 func TestRoles(t *testing.T) {
 	for mediaType, want := range map[string]ingest.Role{
 		imagePrefix + "model": ingest.Weights, imagePrefix + "tensor; name=a.b; dtype=F32; shape=1,2": ingest.Weights,
@@ -90,7 +115,7 @@ func TestRoles(t *testing.T) {
 		imagePrefix + "manifest": "other", imagePrefix + "weights": "other",
 		imagePrefix + strings.Repeat("x", 33): "other",
 	} {
-		if got := roleOf(mediaType); got != want {
+		if got := roleOfType(mediaType); got != want {
 			t.Errorf("%q: role %q, want %q", mediaType, got, want)
 		}
 	}
@@ -187,7 +212,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestBlobNames(t *testing.T) {
-	for _, name := range []string{"sha256-" + hexA, "sha256:" + hexA} {
+	for _, name := range []string{"sha256-" + hexA, "sha256:" + hexA, "sha256-" + strings.ToUpper(hexA)} {
 		digest, ok := BlobDigest(name)
 		if !ok || digest.String() != hexA {
 			t.Errorf("BlobDigest(%s) = %s, %v", name, digest, ok)
@@ -197,7 +222,7 @@ func TestBlobNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", hexA, "sha256-" + hexA + "-partial", "sha256_" + hexA, "SHA256-" + hexA,
-		"sha256-" + strings.ToUpper(hexA), "sha256-" + hexA[2:] + "..", "sha256-" + strings.Repeat("0", 64)} {
+		"sha256-" + hexA[2:] + "..", "sha256-" + strings.Repeat("0", 64)} {
 		if _, ok := BlobDigest(name); ok {
 			t.Errorf("%q was accepted as a blob's name", name)
 		}

@@ -63,7 +63,8 @@ func BlobDigest(name string) (ingest.Digest, bool) {
 	return digest, err == nil
 }
 
-// BlobNames returns the file names that the blob of digest may have.
+// BlobNames returns the file names that the blob of digest may have, the usual one first.
 func BlobNames(digest ingest.Digest) []string {
-	return []string{"sha256-" + digest.String(), "sha256:" + digest.String()}
+	upper := strings.ToUpper(digest.String())
+	return []string{"sha256-" + digest.String(), "sha256:" + digest.String(), "sha256-" + upper, "sha256:" + upper}
 }

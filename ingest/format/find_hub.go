@@ -1,0 +1,245 @@
+package format
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest/format/huggingface"
+)
+
+// isHub reports whether a folder is that of a repository in a Hugging Face hub cache, or of a model in
+// the store of ramalama, which is like it:
+//
+//	models--<owner>--<name>/blobs/<digest>               a file
+//	models--<owner>--<name>/snapshots/<commit>/<path>    a link to it, or on Windows the file
+//	models--<owner>--<name>/refs/<branch or tag>         has the commit
+//
+//	store/<transport>/<owner>/<name>/blobs/sha256-<digest of a name>
+//	store/<transport>/<owner>/<name>/snapshots/<id>/<path>
+//	store/<transport>/<owner>/<name>/refs/<tag>.json     has the id and the names of the files
+func isHub(folder string) bool {
+	return isFolder(filepath.Join(folder, "snapshots")) &&
+		(isFolder(filepath.Join(folder, blobsFolder)) || isFolder(filepath.Join(folder, "refs")))
+}
+
+// maxRefBytes limits the size of a ref.
+const maxRefBytes = 1 << 20
+
+// revision is a name of a snapshot.
+type revision struct {
+	name string
+	ref  place
+}
+
+// repository is one folder of the cache.
+type repository struct {
+	name      string // empty if the folder was renamed
+	transport string // of ramalama; empty in a hub cache
+	revisions map[string][]revision
+}
+
+// hub adds the models of a repository, once for each name of their snapshot.
+func (w *walk) hub(root, within place) (bool, error) {
+	repo := repository{revisions: map[string][]revision{}}
+	var known bool
+	if repo.name, known = huggingface.Repository(filepath.Base(root.path)); !known {
+		repo.transport, repo.name = ramalamaName(root.path)
+	}
+	t := append(tree{root.real}, w.tree...)
+	if refs, err := t.lookup(root, "refs"); err == nil && refs.info.IsDir() {
+		w.refs(t, refs, &repo, 0)
+	}
+	snapshots, err := lookupFolder(t, root, "snapshots")
+	if err != nil {
+		w.refuse(snapshots.path, err)
+		return true, nil
+	}
+	var folders []string
+	err = eachEntry(snapshots.path, func(entry fs.DirEntry) { folders = append(folders, entry.Name()) })
+	if err != nil {
+		w.refuse(snapshots.path, err)
+	}
+	slices.Sort(folders)
+	blobs := filepath.Join(root.path, blobsFolder)
+	if within.contains(blobs) {
+		w.unfinishedBlobs(blobs)
+	}
+	found := false
+	for _, name := range folders {
+		snapshot, err := t.lookup(snapshots, name)
+		switch {
+		case err != nil:
+			w.refuse(snapshot.path, err)
+		case snapshot.info.IsDir():
+			some, err := w.snapshot(t, snapshot, &repo, within)
+			if found = found || some; err != nil {
+				return true, err
+			}
+		}
+	}
+	if !found && within.path != "" && !within.info.IsDir() && filepath.Dir(within.path) == blobs &&
+		!isUnfinished(within.path) {
+		within.claim = blobClaim(within.real)
+		w.add(model{weights: []place{within}})
+		found = true
+	}
+	return found || within.path == "" || within.info.IsDir(), nil
+}
+
+// snapshot adds the models of one snapshot that belong to within.
+func (w *walk) snapshot(t tree, at place, repo *repository, within place) (found bool, err error) {
+	commit := filepath.Base(at.path)
+	revisions := repo.revisions[commit]
+	if len(revisions) == 0 && repo.transport == "" {
+		revisions = []revision{{name: commit}}
+	}
+	if len(revisions) == 0 {
+		revisions = []revision{{}}
+	}
+	below := &walk{finder: w.finder, tree: t, visited: map[string]bool{}, others: w.others, layout: true,
+		attach: repo.transport != ""}
+	if within.path != "" && !within.contains(at.path) { // a part: what the rest has is not asked for
+		below.finder = w.apart()
+		below.others = new(int)
+	}
+	inBlobs := within.path != "" && !strings.HasPrefix(within.path, filepath.Dir(at.path)+string(filepath.Separator))
+	below.emit = func(folder place, models []model) {
+		for _, m := range models {
+			// A file of Git LFS is named by its SHA-256, and has a claim; others are named by 40 digits.
+			m.setClaims(blobClaim)
+			path, _ := filepath.Rel(at.path, modelPath(folder, &m)) // one is a prefix of the other
+			for _, r := range revisions {
+				if !m.touches(within, inBlobs) && !within.contains(r.ref.path) {
+					continue
+				}
+				found = true
+				m.name, m.uri = repo.nameOf(r.name, filepath.ToSlash(path))
+				w.add(m)
+			}
+		}
+	}
+	err = below.all(func() error { return below.folder(at) })
+	if below.finder != w.finder {
+		w.takeNotes(below.finder, within)
+	}
+	return found, err
+}
+
+// takeNotes adds the notes about files of a part of the tree.
+func (f *finder) takeNotes(from *finder, within place) {
+	for _, note := range from.skipped {
+		if within.contains(note.Path) {
+			f.skipped = append(f.skipped, note)
+		}
+	}
+	for _, note := range from.refused {
+		if within.contains(note.Path) {
+			f.refused = append(f.refused, note)
+		}
+	}
+}
+
+// modelPath returns the path that names a model in its repository: its file, without the number of a
+// part, or its folder if the file has the name that such files mostly have.
+func modelPath(folder place, m *model) string {
+	name := filepath.Base(m.weights[0].path)
+	if set, _, ok := parseSplit(name); ok {
+		name = set.name + set.extension
+	}
+	if isGeneric(name) {
+		return folder.path
+	}
+	return filepath.Join(folder.path, name)
+}
+
+// genericNames are names of weights, without extension, that say nothing about the model.
+var genericNames = []string{"model", "adapter_model", "pytorch_model", "diffusion_pytorch_model", "consolidated",
+	"weights", "adapters"}
+
+// isGeneric reports whether a name of weights says nothing about the model.
+func isGeneric(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
+	return slices.Contains(genericNames, name)
+}
+
+// nameOf returns the name and URI of a model at path in the repository.
+func (r *repository) nameOf(revision, path string) (name, uri string) {
+	switch {
+	case r.name == "":
+		return "", ""
+	case r.transport == "":
+		if path == "." {
+			path = ""
+		}
+		return huggingface.Name(r.name, revision, path), huggingface.URI(r.name, revision, path)
+	}
+	name = r.name
+	if revision != "" {
+		name += ":" + revision
+	}
+	return name, "ramalama://" + r.transport + "/" + name
+}
+
+// ramalamaName returns the transport and the name of the model in a folder: store/<transport>/<name>.
+func ramalamaName(path string) (transport, name string) {
+	parts := strings.Split(filepath.ToSlash(path), "/")
+	for i := len(parts) - 2; i >= 0; i-- {
+		if parts[i] == "store" && i+2 < len(parts) {
+			return parts[i+1], strings.Join(parts[i+2:], "/")
+		}
+	}
+	return "", ""
+}
+
+// refs reads the names of the snapshots. Names of branches may contain slashes, and so be in folders.
+func (w *walk) refs(t tree, folder place, repo *repository, depth int) {
+	const most = 8
+	entries, err := os.ReadDir(folder.path)
+	if err != nil {
+		w.refuse(folder.path, err)
+	}
+	root := folder.path
+	for range depth {
+		root = filepath.Dir(root)
+	}
+	for _, entry := range entries {
+		at, err := t.lookup(folder, entry.Name())
+		if err != nil || excluded(entry.Name()) != nil {
+			continue
+		}
+		if at.info.IsDir() && depth < most {
+			w.refs(t, at, repo, depth+1)
+		}
+		if !at.info.Mode().IsRegular() {
+			continue
+		}
+		name, _ := filepath.Rel(root, at.path) // root is a prefix
+		text, err := readSmall(at, maxRefBytes)
+		if err != nil {
+			w.refuse(at.path, err)
+			continue
+		}
+		commit := strings.TrimSpace(string(text))
+		if repo.transport != "" {
+			var ref struct{ Hash string }
+			if json.Unmarshal(text, &ref) != nil {
+				continue
+			}
+			name, commit = strings.TrimSuffix(name, ".json"), ref.Hash
+		}
+		repo.revisions[commit] = append(repo.revisions[commit], revision{filepath.ToSlash(name), at})
+	}
+}
+
+// unfinishedBlobs reports the downloads of a repository that are not complete.
+func (w *walk) unfinishedBlobs(blobs string) {
+	_ = eachEntry(blobs, func(entry fs.DirEntry) { // without blobs there are none
+		if isUnfinished(entry.Name()) {
+			w.skip(filepath.Join(blobs, entry.Name()), errUnfinished)
+		}
+	})
+}

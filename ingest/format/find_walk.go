@@ -1,0 +1,204 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/source"
+)
+
+// walk searches a folder and what is below it.
+type walk struct {
+	*finder
+	tree    tree
+	visited map[string]bool // real folders, because links can form a cycle
+	links   []place         // folders to visit at the end, so that they are found at their own path first
+	only    string          // if set, the name of the one file to find with those that belong to it
+	layout  bool            // the folder belongs to a layout that names the models
+	attach  bool            // small files also belong to GGUF models
+	others  *int            // counts the files that are not models
+
+	// emit takes the models of one folder.
+	emit func(folder place, models []model)
+}
+
+func (f *finder) walkFrom(at place, t tree) *walk {
+	return &walk{finder: f, tree: t, visited: map[string]bool{}, others: f.othersOf(at.path),
+		emit: func(_ place, models []model) {
+			for _, m := range models {
+				f.add(m)
+			}
+		}}
+}
+
+// all runs start, which collects the links to folders, and then visits their targets.
+func (w *walk) all(start func() error) error {
+	err := start()
+	for err == nil && len(w.links) > 0 {
+		link := w.links[0]
+		w.links = w.links[1:]
+		err = w.folder(link)
+	}
+	return err
+}
+
+// folder searches a folder: the layouts of which it is the root, its own files, and its folders.
+func (w *walk) folder(at place) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if w.visited[at.key()] || w.isClosed(at) {
+		return nil
+	}
+	w.visited[at.key()] = true
+	owned, err := w.searchLayouts(at)
+	if err != nil {
+		return err
+	}
+	c := newContents(at)
+	err = eachEntry(at.path, func(entry fs.DirEntry) {
+		if !owned(entry.Name()) {
+			w.entry(c, entry)
+		}
+	})
+	if err != nil {
+		w.refuse(at.path, err) // entries may be incomplete
+	}
+	w.emit(at, w.group(c))
+	for _, name := range c.folders {
+		below := place{path: filepath.Join(at.path, name), real: filepath.Join(at.real, name), root: at.root}
+		if err := w.folder(below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachEntry calls visit for each entry of a folder, of which few are in memory at a time. It opens
+// no pipe that has replaced the folder.
+func eachEntry(path string, visit func(fs.DirEntry)) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	folder, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	for {
+		entries, err := folder.ReadDir(1000)
+		for _, entry := range entries {
+			visit(entry)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// entry adds an entry of a folder to its contents.
+func (w *walk) entry(c *contents, entry fs.DirEntry) {
+	name := entry.Name()
+	path := filepath.Join(c.folder.path, name)
+	if reason := excluded(name); reason != nil {
+		c.exclude(name, reason)
+		if !w.layout || reason == errUnfinished {
+			w.skip(path, reason)
+		}
+		return
+	}
+	switch {
+	case entry.IsDir():
+		c.folders = append(c.folders, name)
+	case entry.Type()&fs.ModeSymlink != 0:
+		w.link(c, name)
+	case entry.Type().IsRegular():
+		w.file(c, name, place{path: path, real: filepath.Join(c.folder.real, name), root: c.folder.root})
+	case isWeights(name):
+		w.refuse(path, source.CheckRegular(entry.Type()))
+	default:
+		*w.others++
+	}
+}
+
+// file adds a regular file, or a link to one. It does not open it.
+func (w *walk) file(c *contents, name string, at place) {
+	switch {
+	case w.isClosed(at):
+	case isWeights(name), contentName.MatchString(name) && !w.layout:
+		at.claim = blobClaim(at.real)
+		c.weights[name] = at
+	case smallRole(name) != "":
+		c.small[name] = at
+	case isCacheManifest(name):
+		c.manifests = append(c.manifests, at)
+	case w.opaque:
+		c.opaque = append(c.opaque, at)
+	default:
+		*w.others++
+	}
+}
+
+// link adds the target of a link. A link that leads out of the tree is refused if a model is at its
+// end. Another place is not a part of the folder, and may be on a drive that is not connected.
+func (w *walk) link(c *contents, name string) {
+	at, err := w.tree.lookup(c.folder, name)
+	var outside *source.OutsideError
+	var broken *brokenLinkError
+	switch {
+	case errors.As(err, &broken):
+		w.skip(at.path, err)
+	case errors.As(err, &outside) && at.info.IsDir():
+		w.skip(at.path, err)
+	case errors.As(err, &outside) && !isWeights(name) && !isWeights(outside.Target):
+		*w.others++
+	case err != nil:
+		c.bad[name] = err
+		w.refuse(at.path, err)
+	case at.excluded() != nil:
+		w.skip(at.path, fmt.Errorf("a symbolic link to %s: %w", ingest.Printable(at.real), at.excluded()))
+	case at.info.IsDir():
+		w.links = append(w.links, at)
+	case !at.info.Mode().IsRegular() && isWeights(name):
+		w.refuse(at.path, source.CheckRegular(at.info.Mode()))
+	case !at.info.Mode().IsRegular():
+		*w.others++
+	case !isWeights(name) && isWeights(at.real): // the name says less than that of its target
+		c.weights[name] = at
+	default:
+		w.file(c, name, at)
+	}
+}
+
+// apart returns a finder that keeps what it finds of one file's neighbours apart.
+func (f *finder) apart() *finder {
+	apart := newFinder(f.ctx, f.given, false)
+	apart.closed = f.closed
+	return apart
+}
+
+// excluded returns why a search skips the target of a link: by its name, or by that of a folder
+// on the way to it from the given one.
+func (p place) excluded() error {
+	rest, err := filepath.Rel(p.root, p.real)
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(rest, string(filepath.Separator)) {
+		if reason := excluded(name); reason != nil && name != "." {
+			return reason
+		}
+	}
+	return nil
+}

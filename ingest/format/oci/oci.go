@@ -1,0 +1,132 @@
+// Package oci reads the lists of models in two layouts of blobs that are named by their digests: the
+// OCI image layout, and the store of Docker Model Runner. Package format reads the folders.
+//
+//	<layout>/oci-layout, index.json                  an OCI image layout
+//	<store>/models.json, layout.json                 a store of Docker Model Runner
+//	<store>/manifests/sha256/<64 hexadecimal digits>
+//	.../blobs/sha256/<64 hexadecimal digits>
+//
+// The first follows image-layout.md of github.com/opencontainers/image-spec, with the artifacts of
+// github.com/modelpack/model-spec; the second follows pkg/distribution/internal/store of
+// github.com/docker/model-runner. The lists are not trusted: only digests become parts of paths.
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// MaxListBytes limits the size of a list of models.
+const MaxListBytes = 16 << 20
+
+// Descriptor is a reference to a blob.
+type Descriptor struct {
+	Digest ingest.Digest
+	Size   int64
+	// Index is set if the blob is a list itself.
+	Index bool
+	// Name of the model; empty if the list gives none.
+	Name string
+}
+
+const (
+	refName  = "org.opencontainers.image.ref.name"
+	fullName = "io.containerd.image.name" // of containerd and Docker
+)
+
+// ParseIndex returns the manifests of an index.json, or of an index in a blob.
+func ParseIndex(text []byte) (list []Descriptor, err error) {
+	var raw struct {
+		Manifests []struct {
+			MediaType   string            `json:"mediaType"`
+			Digest      string            `json:"digest"`
+			Size        int64             `json:"size"`
+			Annotations map[string]string `json:"annotations"`
+		} `json:"manifests"`
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	for i, m := range raw.Manifests {
+		d := Descriptor{Size: m.Size, Name: m.Annotations[fullName],
+			Index: strings.Contains(m.MediaType, ".index.") || strings.Contains(m.MediaType, "manifest.list")}
+		if d.Name == "" {
+			d.Name = m.Annotations[refName]
+		}
+		if d.Digest, err = parseDigest(m.Digest); err != nil {
+			return nil, fmt.Errorf("index: manifest %d: %w", i, err)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// ParseModels returns the models of a models.json, once for each of their tags.
+func ParseModels(text []byte) (list []Descriptor, err error) {
+	var raw struct {
+		Models []struct {
+			ID   string   `json:"id"`
+			Tags []string `json:"tags"`
+		} `json:"models"`
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return nil, fmt.Errorf("list of models: %w", err)
+	}
+	for i, m := range raw.Models {
+		d := Descriptor{Size: -1}
+		if d.Digest, err = parseDigest(m.ID); err != nil {
+			return nil, fmt.Errorf("list of models: model %d: %w", i, err)
+		}
+		if len(m.Tags) == 0 {
+			m.Tags = []string{""}
+		}
+		for _, tag := range m.Tags {
+			d.Name = strings.TrimPrefix(tag, "index.docker.io/")
+			list = append(list, d)
+		}
+	}
+	return list, nil
+}
+
+// parseDigest is ingest.ParseDigest with errors of bounded length.
+func parseDigest(text string) (ingest.Digest, error) {
+	if len(text) > 100 {
+		return ingest.Digest{}, fmt.Errorf("a digest of %d characters", len(text))
+	}
+	return ingest.ParseDigest(text)
+}
+
+// Role returns the role of a file from its media type and name in a manifest; empty if they do not
+// tell it.
+func Role(mediaType, path string) ingest.Role {
+	for _, known := range [...]struct {
+		prefix string
+		role   ingest.Role
+	}{
+		{"application/vnd.docker.ai.gguf.", ingest.Weights},
+		{"application/vnd.docker.ai.safetensors", ingest.Weights},
+		{"application/vnd.docker.ai.mmproj", ingest.Projector},
+		{"application/vnd.docker.ai.license", ingest.License},
+		{"application/vnd.docker.ai.chat.template", ingest.Template},
+		{"application/vnd.docker.ai.", ingest.Config},
+		{"application/vnd.cncf.model.weight.config.", ingest.Config},
+		{"application/vnd.cncf.model.weight.", ingest.Weights},
+		{"application/vnd.cncf.model.doc.", "readme"},
+	} {
+		if strings.HasPrefix(mediaType, known.prefix) {
+			return known.role
+		}
+	}
+	for _, extension := range []string{".gguf", ".safetensors"} { // pushed as a file, for example by oras
+		if strings.HasSuffix(strings.ToLower(path), extension) {
+			return ingest.Weights
+		}
+	}
+	return ""
+}
+
+// URI returns the URI of a model with this name in a registry.
+func URI(name string) string { return "oci://" + name }
