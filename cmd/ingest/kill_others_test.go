@@ -34,7 +34,7 @@ func TestKillOthers(t *testing.T) {
 		// A slow machine's delays can be too long for a command: then nothing was killed.
 		for begun := k.others; k.others < begun+kills/len(commands); k.maxDelay = max(k.maxDelay*9/10, minDelay) {
 			kill()
-			k.must("models", k.folder)
+			k.must(k.models()...)
 			k.must("gc", "--yes") // finishes a removal
 			k.must("verify")
 			// The models that share segments may have stored them in another order.

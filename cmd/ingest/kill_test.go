@@ -51,7 +51,7 @@ func newKiller(t *testing.T, s sources, inRows bool) *killer {
 
 // models returns the command to kill.
 func (k *killer) models() []string {
-	return []string{"models", k.folder, "--jobs", "1"}
+	return []string{"models", k.folder, "--jobs", "1", "--opaque-files"}
 }
 
 // baseline runs without a kill, and returns the expected rows. It also measures durations.

@@ -75,7 +75,7 @@ func (p *powerCut) rerun() {
 	p.Helper()
 	p.reruns++
 	p.image.must("verify")
-	p.image.must("models", p.folder, "--segment-size", "1MiB")
+	p.image.must("models", p.folder, "--segment-size", "1MiB", "--opaque-files")
 	p.image.must("verify")
 	// Of two equal files, one may have left an unfinished model, and now joins the other's model:
 	// gc removes that.

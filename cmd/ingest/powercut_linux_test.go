@@ -31,7 +31,7 @@ func TestPowerCut(t *testing.T) {
 	for name, inRows := range map[string]bool{"dir": false, "rows": true} {
 		t.Run(name, func(t *testing.T) {
 			p := newPowerCut(t, s, inRows)
-			p.trace("models", s.folder, "--segment-size", "1MiB")
+			p.trace("models", s.folder, "--segment-size", "1MiB", "--opaque-files")
 			unfinished := p.unfinished
 			p.removes("one", "c.bin")
 			p.trace("gc", "--yes")

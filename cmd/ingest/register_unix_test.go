@@ -19,7 +19,7 @@ import (
 func TestRegisterInterrupted(t *testing.T) {
 	b := newBox(t, t.TempDir(), true)
 	folder := t.TempDir()
-	first, second := filepath.Join(folder, "a.bin"), filepath.Join(folder, "b.bin")
+	first, second := filepath.Join(folder, "a.dat"), filepath.Join(folder, "b.dat")
 	if err := os.WriteFile(first, []byte("content"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestRegisterInterrupted(t *testing.T) {
 	if err := os.Truncate(second, 1<<40); err != nil { // takes hours to read
 		t.Skip("this file system cannot hold a sparse file of 1 TiB:", err)
 	}
-	c := b.command("register", folder)
+	c := b.command("register", folder, "--opaque-files")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestRegisterInterrupted(t *testing.T) {
 	if err := os.Truncate(second, 5); err != nil {
 		t.Fatal(err)
 	}
-	summary := b.must("register", folder).event("summary")
+	summary := b.must("register", folder, "--opaque-files").event("summary")
 	if number(summary, "job") != 1 || number(summary, "registered") != 1 || number(summary, "skipped") != 1 {
 		t.Errorf("summary %v", summary)
 	}
