@@ -63,11 +63,11 @@ type Tensor struct {
 	Elements int64
 	// Offset is the tensor's first byte, counted from the start of the file.
 	Offset int64
-	// Bytes is the size according to type and shape. It is 0 for an unknown type, whose bytes count
-	// as bytes outside all tensors.
+	// Bytes is the size according to type and shape. In a GGUF, data of an unknown type extends to the
+	// next tensor or to the end of the file.
 	Bytes int64
 	// BlockElements and BlockBytes are the size of the type's quantization block. Segments hold
-	// whole blocks. Both are 0 for an unknown type.
+	// whole blocks. For an unknown type they are 0 and 1.
 	BlockElements, BlockBytes int64
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // NoTensor is the Tensor of segments outside all tensors: header, padding, gaps, trailing bytes,
-// tensors of unknown type, and the whole of an opaque file.
+// and the whole of an opaque file.
 const NoTensor = -1
 
 // Segment is a bounded run of bytes of a file. A tensor's segments hold whole quantization blocks,
@@ -27,7 +27,8 @@ type Segment struct {
 	Ordinal int   // from 0 within the tensor, or within the bytes outside all tensors
 	Offset  int64 // first byte, from the start of the file
 	Bytes   int64 // at least 1, at most the plan's segment size
-	// First and Count are the segment's elements within its tensor; 0 for NoTensor.
+	// First and Count are the segment's elements within its tensor; 0 for NoTensor and for an unknown
+	// type.
 	First, Count int64
 }
 
@@ -54,7 +55,7 @@ func NewPlan(file *File, segmentBytes int64) (*Plan, error) {
 	}
 	p := &Plan{file: file, segmentBytes: segmentBytes}
 	for i := range file.Tensors {
-		if t := &file.Tensors[i]; t.Bytes != 0 || t.BlockBytes == 0 && t.Elements > 0 {
+		if file.Tensors[i].Bytes != 0 {
 			p.order = append(p.order, int32(i))
 		}
 	}
@@ -76,7 +77,7 @@ func (p *Plan) check() error {
 			return fmt.Errorf("tensor %q at offset %d, %d bytes, after byte %d of %d: %w",
 				t.Name, t.Offset, t.Bytes, end, p.file.Bytes, ErrOverlap)
 		}
-		if t.Bytes > 0 && (t.BlockBytes <= 0 || t.BlockElements <= 0 || t.Bytes%t.BlockBytes != 0 ||
+		if t.Bytes > 0 && (t.BlockBytes <= 0 || t.BlockElements < 0 || t.Bytes%t.BlockBytes != 0 ||
 			t.BlockBytes > p.segmentBytes) {
 			return fmt.Errorf("tensor %q: %d bytes are not whole blocks of %d", t.Name, t.Bytes, t.BlockBytes)
 		}

@@ -198,7 +198,7 @@ type Layer struct {
 	Shape    []uint64
 	Elements int64
 	Offset   int64 // in the file, in bytes
-	Bytes    int64 // 0 if the size of the type is unknown
+	Bytes    int64
 	Segments int64
 }
 

@@ -248,8 +248,8 @@ func addTensors(file *ingest.File, h fileHeader) {
 	unknown := map[string]int{}
 	add := func(t ingest.Tensor, elements, bytes int64, known bool) {
 		if !known {
-			unknown[strings.TrimPrefix(t.Type, "type ")]++
-			t.Bytes = 0
+			unknown[t.Type]++
+			elements, bytes = 0, 1
 		}
 		t.BlockElements, t.BlockBytes = elements, bytes
 		file.Tensors = append(file.Tensors, t)
@@ -285,14 +285,15 @@ func addTensors(file *ingest.File, h fileHeader) {
 // addUnknown warns of tensors of unknown type, by type.
 func addUnknown(file *ingest.File, unknown map[string]int) {
 	const most = 10
-	warn := func(format string, args ...any) {
-		file.Warnings = append(file.Warnings, fmt.Sprintf(format, args...)+": stored as bytes outside all tensors")
-	}
 	types := slices.Sorted(maps.Keys(unknown))
 	for _, name := range types[:min(most, len(types))] {
-		warn("%d tensors of unknown type %s", unknown[name], ingest.Printable(name))
+		text := fmt.Sprintf("unknown type %s: tensors: %d", ingest.Printable(name), unknown[name])
+		if file.Format != Safetensors { // "type 42"
+			text = fmt.Sprintf("%s (size unknown): tensors: %d, with all bytes up to the next one", name, unknown[name])
+		}
+		file.Warnings = append(file.Warnings, text)
 	}
 	if more := len(types) - most; more > 0 {
-		warn("tensors of %d more unknown types", more)
+		file.Warnings = append(file.Warnings, fmt.Sprintf("tensors of %d more unknown types", more))
 	}
 }

@@ -40,20 +40,20 @@ func TestCases(t *testing.T) {
 			"a.weight F32 [32] 736 128",
 		}, ""},
 		{"03-type42-group128/ternary-demo-Q2_0.gguf", []string{
-			"blk.0.ffn_down.weight type 42 [256 64] 256 0",
-			"blk.1.ffn_down.weight type 42 [256 64] 4608 0",
+			"blk.0.ffn_down.weight type 42 [256 64] 256 4352",
+			"blk.1.ffn_down.weight type 42 [256 64] 4608 4352",
 			"output_norm.weight F32 [256] 8960 1024",
 		}, `Q2_0: tensor "blk.0.ffn_down.weight": its 4608 bytes do not fit into the 4352 up to the next tensor`},
 		{"03b-type42-at-end/ternary-demo-Q2_0.gguf", []string{
-			"token_embd.weight type 42 [256 64] 128 0",
+			"token_embd.weight type 42 [256 64] 128 4352",
 		}, `Q2_0: tensor "token_embd.weight": its 4608 bytes do not fit into the 4352 up to the end of the file`},
 		{"04-type39-tl2/ggml-model-tl2.gguf", []string{
-			"blk.0.ffn_up.weight type 39 [3200 32] 224 0",
-			"blk.1.ffn_up.weight type 39 [3200 32] 21600 0",
+			"blk.0.ffn_up.weight type 39 [3200 32] 224 21376",
+			"blk.1.ffn_up.weight type 39 [3200 32] 21600 21376",
 		}, `MXFP4: tensor "blk.0.ffn_up.weight": its 54400 bytes do not fit into the 21376 up to the next tensor`},
 		{"05-type36-i2_s/ggml-model-i2_s.gguf", []string{
-			"blk.0.ffn_up.weight type 36 [256 32] 256 0",
-			"blk.1.ffn_up.weight type 36 [256 32] 2336 0",
+			"blk.0.ffn_up.weight type 36 [256 32] 256 2080",
+			"blk.1.ffn_up.weight type 36 [256 32] 2336 2080",
 		}, ""},
 	} {
 		t.Run(row.path, func(t *testing.T) {

@@ -33,7 +33,24 @@ func (r *reader) extents(f *File) error {
 	if err := r.checkOverlap(f, order); err != nil {
 		return err
 	}
-	return r.findNext(f, order)
+	if err := r.findNext(f, order); err != nil {
+		return err
+	}
+	r.extend(f, order)
+	return nil
+}
+
+// extend sets the size of each tensor of unknown size: it extends to the next tensor, or to the end of
+// the file.
+func (r *reader) extend(f *File, order []uint32) {
+	end := r.size
+	for _, i := range slices.Backward(order) {
+		t := &f.Tensors[i]
+		if !t.Known() {
+			t.Size = end - t.Offset
+		}
+		end = t.Offset
+	}
 }
 
 // inOrder returns the indexes of the tensors that have data, in the order of their data.

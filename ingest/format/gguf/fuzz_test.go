@@ -55,7 +55,15 @@ func checkFuzzed(t *testing.T, file []byte) {
 			t.Errorf("without the header's last byte: got %+v", less)
 		}
 	}
-	more, err := parse(append(bytes.Clone(file), "trailing"...))
+	const trailing = "trailing"
+	more, err := parse(append(bytes.Clone(file), trailing...))
+	if err == nil { // the last tensor has these bytes, if its size is unknown
+		for i := range more.Tensors {
+			if t := &more.Tensors[i]; !t.Known() && t.Offset+t.Size == int64(len(file)+len(trailing)) {
+				t.Size -= int64(len(trailing))
+			}
+		}
+	}
 	if err != nil || len(got.Warnings) == 0 && !reflect.DeepEqual(got, more) { // a fork's type may fit now
 		t.Errorf("with trailing bytes: got %+v, %v", more, err)
 	}

@@ -23,7 +23,8 @@ type Tensor struct {
 	// Offset of the data from the start of the file. A tensor of 0 bytes may be up to one alignment
 	// past the end of the file.
 	Offset int64
-	// Size of the data in bytes, computed from type and shape. It is 0 if Known is false.
+	// Size of the data in bytes, computed from type and shape. If Known is false, the data extends to the
+	// next tensor or to the end of the file, and Size includes padding.
 	Size int64
 
 	at int64 // offset of the info

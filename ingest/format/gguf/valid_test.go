@@ -56,16 +56,14 @@ func checkTensor(t *testing.T, f *gguf.File, tensor gguf.Tensor, size int64) {
 		if want.Cmp(new(big.Int).Mul(big.NewInt(tensor.Size), big.NewInt(perBlock))) != 0 {
 			t.Errorf("%+v has the wrong size", tensor)
 		}
-	} else if tensor.Size != 0 {
-		t.Errorf("%+v has a size, but an unknown type", tensor)
+	} else if end := nextOffset(f, tensor, size); tensor.Size != end-tensor.Offset && tensor.Elements > 0 {
+		t.Errorf("%+v of unknown type does not extend to offset %d", tensor, end)
 	}
 	if tensor.Known() != (known || tensor.Elements == 0) {
 		t.Errorf("%+v: Known is %v", tensor, tensor.Known())
 	}
 	inside := tensor.Offset <= size && tensor.Size <= size-tensor.Offset
 	switch {
-	case !tensor.Known():
-		inside = tensor.Offset < size
 	case tensor.Size == 0:
 		inside = tensor.Offset < size+f.Alignment
 	}
@@ -74,11 +72,22 @@ func checkTensor(t *testing.T, f *gguf.File, tensor gguf.Tensor, size int64) {
 	}
 }
 
+// nextOffset returns the offset of the next tensor with data, or size.
+func nextOffset(f *gguf.File, tensor gguf.Tensor, size int64) int64 {
+	next := size
+	for _, other := range f.Tensors {
+		if other.Offset > tensor.Offset && other.Elements > 0 {
+			next = min(next, other.Offset)
+		}
+	}
+	return next
+}
+
 func shareBytes(a, b gguf.Tensor) bool {
 	if a.Elements == 0 || b.Elements == 0 {
 		return false
 	}
-	return a.Offset < b.Offset+max(b.Size, 1) && b.Offset < a.Offset+max(a.Size, 1)
+	return a.Offset < b.Offset+b.Size && b.Offset < a.Offset+a.Size
 }
 
 // mustRefuse parses an invalid file and checks the error.
