@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
+	"unicode"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
@@ -24,8 +26,8 @@ func describe(m *ingest.Model, h fileHeader) {
 func describeGGUF(m *ingest.Model, header *gguf.File) {
 	m.Type = GGUF
 	m.Architecture, _ = header.String("general.architecture")
-	if name, _ := header.String("general.name"); m.Name == "" {
-		m.Name = name
+	if name, _ := header.String("general.name"); m.Name == "" && strings.ContainsFunc(name, isWord) {
+		m.Name = name // else that of its file
 	}
 	pairs := header.Metadata
 	m.Metadata = metadata(len(pairs), func(i int) (string, any) { return pairs[i].Key, pairs[i].Value })
@@ -39,6 +41,8 @@ func describeGGUF(m *ingest.Model, header *gguf.File) {
 		}
 	}
 }
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // toInt64 returns n, or 0 if it does not fit a column.
 func toInt64(n uint64) int64 {

@@ -64,14 +64,14 @@ type finder struct {
 	closed    map[string]error         // by real path, files and folders that are not opened
 	found     map[string]model         // by name and real paths of the weights
 	manifests map[string]ingest.Source // by name and real path of the first weights
-	counts    map[string]*int          // files that are not models, by given path
+	counts    map[string]*count        // by given path
 	skipped   []ingest.Note
 	refused   []ingest.Note
 }
 
 func newFinder(ctx context.Context, given tree, opaque bool) *finder {
 	return &finder{ctx: ctx, given: given, opaque: opaque, closed: map[string]error{},
-		found: map[string]model{}, manifests: map[string]ingest.Source{}, counts: map[string]*int{}}
+		found: map[string]model{}, manifests: map[string]ingest.Source{}, counts: map[string]*count{}}
 }
 
 func (f *finder) skip(path string, reason error) {
@@ -95,9 +95,14 @@ func (f *finder) isClosed(at place) bool {
 	}
 }
 
-// othersOf returns the counter of files that are not models under a given path.
-func (f *finder) othersOf(path string) *int {
-	f.counts[path] = new(int) // a second search of the path counts the same files
+// count counts the files under a given path that are not found and have no note of their own.
+type count struct {
+	others int // files that are not models
+	hidden int // hidden files and logs
+}
+
+func (f *finder) countOf(path string) *count {
+	f.counts[path] = new(count) // a second search of the path counts the same files
 	return f.counts[path]
 }
 
@@ -193,7 +198,7 @@ func (f *finder) withNeighbours(at place) error {
 	// If the folder cannot be listed, parts may be missing, and then the model is refused.
 	_ = eachEntry(path, func(entry fs.DirEntry) { reading.entry(c, entry) })
 	name := filepath.Base(at.path)
-	w := &walk{finder: f, tree: t, only: name, others: new(int)}
+	w := &walk{finder: f, tree: t, only: name, count: new(count)}
 	if smallRole(name) != roleIndex {
 		c.weights[name] = at
 	}
@@ -266,8 +271,11 @@ func (f *finder) result() ingest.Found {
 		return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.Files[0].Path, b.Files[0].Path))
 	})
 	for path, n := range f.counts {
-		if *n > 0 {
-			f.skip(path, otherFiles(*n))
+		if n.others > 0 {
+			f.skip(path, otherFiles(n.others))
+		}
+		if n.hidden > 0 {
+			f.skip(path, fmt.Errorf("hidden files and logs: %d", n.hidden))
 		}
 	}
 	found.Skipped, found.Refused = sorted(f.skipped), sorted(f.refused)

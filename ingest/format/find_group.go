@@ -168,7 +168,7 @@ func (w *walk) check(c *contents) {
 		case reason == nil && w.opaque:
 			c.opaque = append(c.opaque, at)
 		case reason == nil:
-			*w.others++
+			w.count.others++
 		}
 		delete(c.weights, name)
 	}

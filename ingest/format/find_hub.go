@@ -100,11 +100,11 @@ func (w *walk) snapshot(t tree, at place, repo *repository, within place) (found
 	if len(revisions) == 0 {
 		revisions = []revision{{}}
 	}
-	below := &walk{finder: w.finder, tree: t, visited: map[string]bool{}, others: w.others, layout: true,
+	below := &walk{finder: w.finder, tree: t, visited: map[string]bool{}, count: w.count, layout: true,
 		attach: repo.transport != ""}
 	if within.path != "" && !within.contains(at.path) { // a part: what the rest has is not asked for
 		below.finder = w.apart()
-		below.others = new(int)
+		below.count = new(count)
 	}
 	inBlobs := within.path != "" && !strings.HasPrefix(within.path, filepath.Dir(at.path)+string(filepath.Separator))
 	below.emit = func(folder place, models []model) {

@@ -101,7 +101,7 @@ func (w *walk) orphans(s *blobStore) error {
 			return
 		}
 		if _, ok := ollama.BlobDigest(name); !ok { // nothing would be compared with its content
-			*w.others++
+			w.count.others++
 			return
 		}
 		at, err := s.tree.lookup(s.blobs, name)
@@ -121,7 +121,7 @@ func (w *walk) orphans(s *blobStore) error {
 		case isModel || w.opaque && !s.unread:
 			w.add(model{weights: []place{at}})
 		default:
-			*w.others++
+			w.count.others++
 		}
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func (w *walk) nameByCache(c *contents, models []model) {
 		weights := local(manifest.GGUFFile.RFilename)
 		i := slices.IndexFunc(models, func(m model) bool { return filepath.Base(m.weights[0].path) == weights })
 		if i < 0 || models[i].name != "" {
-			*w.others++
+			w.count.others++
 			continue
 		}
 		models[i].name = owner + "/" + name + ":" + tag

@@ -42,7 +42,7 @@ func (w *walk) addSidecars(c *contents, models []model) []model {
 		case w.opaque:
 			models = append(models, model{weights: []place{at}})
 		default:
-			*w.others++
+			w.count.others++
 		}
 	}
 	return models

@@ -107,7 +107,7 @@ func TestFindFolder(t *testing.T) {
 	sources, skipped, refused := find(t, root, ".")
 	expect(t, "sources", sources, []string{"weights a-partial-tune.gguf", "weights a.bin", "weights b.gguf",
 		"weights deep/er/c.safetensors", "weights sha256-" + weightsHex})
-	expect(t, "skipped", skipped, []string{".: 2 other files are not models", ".git: hidden", ".hidden: hidden",
+	expect(t, "skipped", skipped, []string{".: 2 other files are not models", ".: hidden files and logs: 1", ".git: hidden",
 		"sha256-" + otherHex + "-partial: an unfinished download", "sha256-" + otherHex + "-partial-12: an unfinished",
 		"w.TMP: an unf", "x.gguf.part: an unf", "y.crdownload: an unf", "z.incomplete: an unf"})
 	expect(t, "refused", refused, nil)
@@ -119,16 +119,19 @@ func TestFindFolder(t *testing.T) {
 
 // TestFindPrivate: private files and logs are skipped in a folder, but found as given paths.
 func TestFindPrivate(t *testing.T) {
-	files, notes, given, sources := map[string]string{}, []string{}, []string{}, []string{}
+	files, given, sources := map[string]string{}, []string{}, []string{}
+	notes := []string{".: hidden files and logs: 5"}
 	for name, reason := range map[string]error{
 		"id_ed25519": errKey, "id_rsa.pub": errKey, "ID_ECDSA": errKey, "server.PEM": errKey, "a.key": errKey,
 		"token": errKey, "stored_tokens": errKey,
 		"history": errHistory, "python_history": errHistory, "a.history": errHistory,
-		"server.log": errLog, "server.log.1": errLog, "a.log-2026-08-01.gz": errLog, "Server.LOG": errLog,
+		"server.log": errLog, "server.log.1": errLog, "a.log-2026-08-01.gz": errLog, "Server.LOG": errLog, ".env": errHidden,
 		"sha256-1122334455": errTemporary,
 	} {
 		files[name] = ""
-		notes = append(notes, name+": "+reason.Error())
+		if reason != errLog && reason != errHidden {
+			notes = append(notes, name+": "+reason.Error())
+		}
 		given, sources = append(given, name), append(sources, "weights "+name)
 	}
 	want := []string{"id_model.gguf", "tokenizer.json", "prehistory", "logs/log", "logit.bin", "keys/a.keys.gguf",

@@ -22,14 +22,14 @@ type walk struct {
 	only    string          // if set, the name of the one file to find with those that belong to it
 	layout  bool            // the folder belongs to a layout that names the models
 	attach  bool            // small files also belong to GGUF models
-	others  *int            // counts the files that are not models
+	count   *count          // of the files that are not found
 
 	// emit takes the models of one folder.
 	emit func(folder place, models []model)
 }
 
 func (f *finder) walkFrom(at place, t tree) *walk {
-	return &walk{finder: f, tree: t, visited: map[string]bool{}, others: f.othersOf(at.path),
+	return &walk{finder: f, tree: t, visited: map[string]bool{}, count: f.countOf(at.path),
 		emit: func(_ place, models []model) {
 			for _, m := range models {
 				f.add(m)
@@ -113,7 +113,10 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 	path := filepath.Join(c.folder.path, name)
 	if reason := excluded(name); reason != nil {
 		c.exclude(name, reason)
-		if !w.layout || reason == errUnfinished {
+		switch {
+		case (reason == errHidden || reason == errLog) && entry.Type().IsRegular() && !isWeights(name):
+			w.count.hidden++
+		case !w.layout || reason == errUnfinished:
 			w.skip(path, reason)
 		}
 		return
@@ -128,7 +131,7 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 	case isWeights(name):
 		w.refuse(path, source.CheckRegular(entry.Type()))
 	default:
-		*w.others++
+		w.count.others++
 	}
 }
 
@@ -146,7 +149,7 @@ func (w *walk) file(c *contents, name string, at place) {
 	case w.opaque:
 		c.opaque = append(c.opaque, at)
 	default:
-		*w.others++
+		w.count.others++
 	}
 }
 
@@ -162,7 +165,7 @@ func (w *walk) link(c *contents, name string) {
 	case errors.As(err, &outside) && at.info.IsDir():
 		w.skip(at.path, err)
 	case errors.As(err, &outside) && !isWeights(name) && !isWeights(outside.Target):
-		*w.others++
+		w.count.others++
 	case err != nil:
 		c.bad[name] = err
 		w.refuse(at.path, err)
@@ -173,7 +176,7 @@ func (w *walk) link(c *contents, name string) {
 	case !at.info.Mode().IsRegular() && isWeights(name):
 		w.refuse(at.path, source.CheckRegular(at.info.Mode()))
 	case !at.info.Mode().IsRegular():
-		*w.others++
+		w.count.others++
 	case !isWeights(name) && isWeights(at.real): // the name says less than that of its target
 		c.weights[name] = at
 	default:
