@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/format/llamafile"
 )
 
@@ -28,6 +29,12 @@ func isWeights(name string) bool {
 // isParsed reports whether Parser knows what to expect in a file of this name.
 func isParsed(name string) bool {
 	return isWeights(name) && !slices.Contains(otherExtensions, strings.ToLower(filepath.Ext(name)))
+}
+
+// isCut reports whether a file is a part of weights that were cut, such as x.gguf.part1of2.
+func isCut(name string) bool {
+	whole, ok := gguf.WholeName(name)
+	return ok && isWeights(whole)
 }
 
 // contentName matches the names of files in stores that name files after their content.

@@ -9,24 +9,18 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
+	"github.com/hartonomous/ingest/ingest/format/header"
 	"github.com/hartonomous/ingest/ingest/format/safetensors"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // sniffBytes is the number of bytes that sniff reads.
-const sniffBytes = 64
+const sniffBytes = header.ContentBytes + 1
 
 // knownStarts are the first bytes of weights that Parser stores without tensors: older formats of
 // ggml (GGML_FILE_MAGIC and its successors, as numbers in the file's byte order), and PyTorch's
 // archives and pickles.
 var knownStarts = []string{"lmgg", "fmgg", "tjgg", "algg", "PK\x03\x04", "\x80\x02", "\x80\x03", "\x80\x04"}
-
-// wrongStarts are the first bytes, in lower case, of what is often found in the place of weights.
-var wrongStarts = []struct{ start, what string }{
-	{"version https://git-lfs", "a Git LFS pointer in place of the file"},
-	{"<!doctype", "a web page"},
-	{"<html", "a web page"},
-}
 
 // sniff reports whether a file that is named like weights, or after its content, is weights. The
 // error says what else it is if its name promises weights.
@@ -57,8 +51,8 @@ func sniff(at place) (bool, error) {
 			return true, nil
 		}
 	}
-	if what := wrong(first); what != "" {
-		return false, fmt.Errorf("not weights: %s", what)
+	if what := header.Content(first); what != "" {
+		return false, fmt.Errorf("not weights: it %s", what)
 	}
 	return !hasExtension(name, ".bin"), nil
 }
@@ -68,38 +62,6 @@ var errLinkText = errors.New("it has the text of a symbolic link: copy the folde
 
 // isLostLink reports whether a small file of weights has the text of a relative link instead.
 func isLostLink(path string, first []byte, size int64) bool {
-	return size < 1000 && isWeights(filepath.Base(path)) && strings.HasPrefix(string(first), "../") && isText(first) &&
-		!bytes.ContainsAny(first, "\n{")
-}
-
-// wrong says what a file is that starts with these bytes and is not weights; empty if it may be
-// weights.
-func wrong(first []byte) string {
-	text := strings.TrimLeft(string(first), "\ufeff \t\r\n")
-	for _, known := range wrongStarts {
-		if n := len(known.start); len(text) >= n && strings.EqualFold(text[:n], known.start) {
-			return known.what
-		}
-	}
-	switch {
-	case len(first) == 0:
-		return "the file is empty"
-	case isZero(first):
-		return "it starts with zeros, like an unfinished download"
-	case isText(first):
-		return fmt.Sprintf("it is text: %q", first)
-	}
-	return ""
-}
-
-func isZero(first []byte) bool { return bytes.Count(first, []byte{0}) == len(first) }
-
-// isText reports whether all bytes are of printable ASCII text.
-func isText(first []byte) bool {
-	for _, c := range first {
-		if (c < ' ' || c > '~') && c != '\n' && c != '\r' && c != '\t' {
-			return false
-		}
-	}
-	return true
+	return size < 1000 && isWeights(filepath.Base(path)) && strings.HasPrefix(string(first), "../") &&
+		strings.HasPrefix(header.Content(first), "is text") && !bytes.ContainsAny(first, "\n{")
 }

@@ -100,6 +100,7 @@ func TestFindFolder(t *testing.T) {
 	root := folder(t, map[string]string{
 		"b.gguf": "", "a.bin": "PK\x03\x04", "deep/er/c.safetensors": "", "sha256-" + weightsHex: "GGUF",
 		"README.md": "", "firmware.bin": "\x7fELF",
+		"d.gguf.part1of2": "GGUF", "e.safetensors-split-a": "", "notes-split-a": "",
 		".hidden": "", ".git/config": "", "x.gguf.part": "", "y.crdownload": "", "z.incomplete": "", "w.TMP": "",
 		"sha256-" + otherHex + "-partial": "", "sha256-" + otherHex + "-partial-12": "", "a-partial-tune.gguf": "",
 		"empty/": "",
@@ -107,12 +108,14 @@ func TestFindFolder(t *testing.T) {
 	sources, skipped, refused := find(t, root, ".")
 	expect(t, "sources", sources, []string{"weights a-partial-tune.gguf", "weights a.bin", "weights b.gguf",
 		"weights deep/er/c.safetensors", "weights sha256-" + weightsHex})
-	expect(t, "skipped", skipped, []string{".: 2 other files are not models", ".: hidden files and logs: 1", ".git: hidden",
+	expect(t, "skipped", skipped, []string{".: 3 other files are not models", ".: hidden files and logs: 1",
+		".git: hidden",
 		"sha256-" + otherHex + "-partial: an unfinished download", "sha256-" + otherHex + "-partial-12: an unfinished",
 		"w.TMP: an unf", "x.gguf.part: an unf", "y.crdownload: an unf", "z.incomplete: an unf"})
-	expect(t, "refused", refused, nil)
+	expect(t, "refused", refused, []string{"d.gguf.part1of2: a part of a file that was cut: join all parts in order",
+		"e.safetensors-split-a: a part of a file that was cut"})
 	found, err := Finder{OpaqueFiles: true}.Find(t.Context(), []string{root})
-	if err != nil || len(found.Sources) != len(sources)+2 || len(found.Skipped) != len(skipped)-1 {
+	if err != nil || len(found.Sources) != len(sources)+5 || len(found.Skipped) != len(skipped)-1 {
 		t.Errorf("with other files: %+v, %v", found, err)
 	}
 }
@@ -125,7 +128,8 @@ func TestFindPrivate(t *testing.T) {
 		"id_ed25519": errKey, "id_rsa.pub": errKey, "ID_ECDSA": errKey, "server.PEM": errKey, "a.key": errKey,
 		"token": errKey, "stored_tokens": errKey,
 		"history": errHistory, "python_history": errHistory, "a.history": errHistory,
-		"server.log": errLog, "server.log.1": errLog, "a.log-2026-08-01.gz": errLog, "Server.LOG": errLog, ".env": errHidden,
+		"server.log": errLog, "server.log.1": errLog, "a.log-2026-08-01.gz": errLog, "Server.LOG": errLog,
+		".env":              errHidden,
 		"sha256-1122334455": errTemporary,
 	} {
 		files[name] = ""

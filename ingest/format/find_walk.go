@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/source"
 )
 
@@ -144,6 +145,8 @@ func (w *walk) file(c *contents, name string, at place) {
 		c.weights[name] = at
 	case smallRole(name) != "":
 		c.small[name] = at
+	case isCut(name) && !w.opaque:
+		w.refuse(at.path, gguf.ErrCut)
 	case isCacheManifest(name):
 		c.manifests = append(c.manifests, at)
 	case w.opaque:

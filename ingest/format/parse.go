@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,8 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	if err != nil {
 		return refuse(err)
 	}
-	if !sf.Expected.IsZero() && sf.Role != ingest.Weights && len(first) > 0 && isZero(first) {
+	isZero := bytes.Count(first, []byte{0}) == len(first)
+	if isZero && len(first) > 0 && sf.Role != ingest.Weights && !sf.Expected.IsZero() {
 		return refuse(errZeroed)
 	}
 	if isLostLink(sf.Path, first, file.Bytes) {

@@ -2,7 +2,6 @@ package gguf
 
 import (
 	"math/bits"
-	"unicode/utf8"
 
 	"github.com/hartonomous/ingest/ingest/format/header"
 )
@@ -146,22 +145,9 @@ func (r *reader) string(limit int) (Value, error) {
 	v := Value{Type: ValueString, Length: uint64(n), Offset: r.pos}
 	v.text, err = r.text(n, limit, "the string")
 	if v.Truncated() {
-		v.text = wholeRunes(v.text)
+		v.text = header.WholeRunes(v.text)
 	}
 	return v, err
-}
-
-// wholeRunes removes an incomplete character at the end.
-func wholeRunes(s string) string {
-	for i := len(s) - 1; i >= 0 && i >= len(s)-utf8.UTFMax; i-- {
-		if utf8.RuneStart(s[i]) {
-			if !utf8.FullRuneInString(s[i:]) {
-				return s[:i]
-			}
-			break
-		}
-	}
-	return s
 }
 
 // array reads an array. depth counts the arrays that contain it, and itself. Only the outermost

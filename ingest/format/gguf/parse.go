@@ -1,10 +1,14 @@
 package gguf
 
 import (
+	"cmp"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 	"math/bits"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 // Limits that are far above those of real files.
@@ -73,15 +77,16 @@ func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
 
 // preamble reads magic and version, and determines the byte order and the width of lengths.
 func (r *reader) preamble(f *File) error {
-	if r.size < int64(len(Magic)) {
-		return r.fail(0, "not a GGUF file: it has only %d bytes", r.size)
-	}
-	magic, err := r.next(len(Magic), "the magic")
+	magic, err := r.next(int(min(r.size, int64(len(Magic)))), "the magic")
 	if err != nil {
 		return err
 	}
 	if !Sniff(magic) {
-		return r.fail(0, "not a GGUF file: it starts with %q%s%s", magic, hint(r.window), r.cut())
+		what := cmp.Or(header.Content(r.window), fmt.Sprintf("starts with %q", magic))
+		if n := len(magic); n > 0 && n < len(Magic) {
+			what = fmt.Sprintf("has only %d bytes", n)
+		}
+		return r.fail(0, "not a GGUF file: it %s%s", what, r.cut())
 	}
 	version, err := r.uint32("the version")
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 )
 
 var preambles = []refusal{
-	{"empty", func(r *gguftest.Raw) int64 { return 0 }, "it has only 0 bytes"},
+	{"empty", func(r *gguftest.Raw) int64 { return 0 }, "it is empty"},
 	{"three bytes", func(r *gguftest.Raw) int64 { r.Text("GGU"); return 0 }, "it has only 3 bytes"},
 	{"four bytes", func(r *gguftest.Raw) int64 { r.Text("GGUF"); return 4 }, "ends inside the version"},
 	{"git lfs pointer", func(r *gguftest.Raw) int64 {
@@ -31,15 +31,15 @@ var preambles = []refusal{
 	}, "Git LFS pointer"},
 	{"web page", func(r *gguftest.Raw) int64 { r.Text("\n <!DOCTYPE html><html>"); return 0 }, "a web page"},
 	{"text", func(r *gguftest.Raw) int64 { r.Text("../blobs/é\n"); return 0 },
-		`starts with "../b", text: "../blobs/é\n"`},
+		`it is text: "../blobs/é\n"`},
 	{"long text", func(r *gguftest.Raw) int64 { r.Text(strings.Repeat("a", 63) + "é"); return 0 },
-		`starts with "aaaa", text: "` + strings.Repeat("a", 63) + `"...`},
+		`it is text: "` + strings.Repeat("a", 63) + `"...`},
 	{"UTF-16 text", func(r *gguftest.Raw) int64 { r.Text("\xff\xfev\x001\x00\xac\x20"); return 0 },
-		`starts with "\xff\xfev\x00", UTF-16 text: "v1€"`},
+		`it is UTF-16 text: "v1€"`},
 	{"big-endian UTF-16 text that ends in a character", func(r *gguftest.Raw) int64 {
 		r.Text("\xfe\xff\x00v\x001\xd8\x3d")
 		return 0
-	}, `starts with "\xfe\xff\x00v", UTF-16 text: "v1"`},
+	}, `it is UTF-16 text: "v1"`},
 	{"long UTF-16 text", func(r *gguftest.Raw) int64 { r.Text("\xff\xfe" + strings.Repeat("b\x00", 40)); return 0 },
 		`UTF-16 text: "` + strings.Repeat("b", 31) + `"...`},
 	{"half a character of UTF-16", func(r *gguftest.Raw) int64 { r.Text("\xff\xfe\x00\xdcb\x00"); return 0 },

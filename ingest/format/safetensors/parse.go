@@ -1,9 +1,13 @@
 package safetensors
 
 import (
+	"cmp"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"strings"
+
+	"github.com/hartonomous/ingest/ingest/format/header"
 )
 
 const (
@@ -70,24 +74,29 @@ func (l Limits) Parse(src io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
+// notHeader returns the error of a file that starts with a wrong length of the header.
+func (r *reader) notHeader(first []byte, length uint64, want string, limit int) error {
+	what := fmt.Sprintf("starts with a header length of %d bytes, want %s %d", length, want, limit)
+	return r.fail(0, "not a safetensors file: it %s", cmp.Or(header.Content(first), what))
+}
+
 // preamble reads the length of the header and moves to its first byte.
 func (r *reader) preamble() error {
-	r.end = min(r.size, hintBytes)
+	r.end = min(r.size, header.ContentBytes+1)
 	first, err := r.ahead(lengthSize + 1)
 	if err != nil {
 		return err
 	}
 	if len(first) < lengthSize+1 {
-		return r.fail(0, "not a safetensors file: it %s", otherwise(first, "has only %d bytes", len(first)))
+		return r.fail(0, "not a safetensors file: it %s",
+			cmp.Or(header.Content(first), fmt.Sprintf("has only %d bytes", len(first))))
 	}
 	n := binary.LittleEndian.Uint64(first)
 	switch {
 	case n > maxHeader:
-		return r.fail(0, "not a safetensors file: it %s",
-			otherwise(first, "starts with a header length of %d bytes, want at most %d", n, maxHeader))
+		return r.notHeader(first, n, "at most", maxHeader)
 	case n < minHeader:
-		return r.fail(0, "not a safetensors file: it %s",
-			otherwise(first, "starts with a header length of %d bytes, want at least %d", n, minHeader))
+		return r.notHeader(first, n, "at least", minHeader)
 	case first[lengthSize] != '{':
 		return r.fail(lengthSize, "not a safetensors file: its header starts with %q, want {",
 			first[lengthSize:lengthSize+1])
