@@ -18,7 +18,7 @@ type Progress struct {
 	current []string
 }
 
-// Current returns the path of the file that began first and has not ended; empty if there is none.
+// Current returns the name that began first and has not ended; empty if there is none.
 func (p *Progress) Current() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -28,19 +28,26 @@ func (p *Progress) Current() string {
 	return p.current[0]
 }
 
-// Begin records that work on a file begins.
-func (p *Progress) Begin(path string) {
+// Begin records that work on a file begins. name is that of its model; several files may have it. A
+// nil Progress records nothing.
+func (p *Progress) Begin(name string) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.current = append(p.current, path)
+	p.current = append(p.current, name)
 }
 
-// End records that work on a file ended.
-func (p *Progress) End(path string) {
+// End records that work on a file ended that began with this name.
+func (p *Progress) End(name string) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, at := range p.current {
-		if at == path {
+		if at == name {
 			p.current = append(p.current[:i], p.current[i+1:]...)
 			return
 		}

@@ -78,6 +78,21 @@ func (e *GaveUpError) Unwrap() error { return e.Err }
 // Transient returns false, so that no caller retries again.
 func (e *GaveUpError) Transient() bool { return false }
 
+// Retry is a pause of Do before another attempt.
+type Retry struct {
+	Attempt, Attempts int           // the attempt that follows, and how many there are at most
+	Pause             time.Duration // until it begins
+	Err               error         // of the attempt that failed
+}
+
+type observerKey struct{}
+
+// WithObserver returns a context under which Do reports each pause before it begins. Several goroutines
+// may call observe at once.
+func WithObserver(ctx context.Context, observe func(Retry)) context.Context {
+	return context.WithValue(ctx, observerKey{}, observe)
+}
+
 // Do runs op until it succeeds, fails with an error that is not transient, or policy or ctx ends.
 // Drivers retry with it only, and turn the retries of their SDKs off. The error is op's; if ctx
 // ended during a pause, it wraps the context's as well.
@@ -102,6 +117,9 @@ func Do(ctx context.Context, policy Policy, op func() error) error {
 		pause := policy.pause(attempt, err)
 		if attempt >= policy.Attempts || pause > policy.Total-time.Since(failed) { // a sum could overflow
 			return &GaveUpError{Attempts: attempt, Elapsed: time.Since(start), Err: err}
+		}
+		if observe, ok := ctx.Value(observerKey{}).(func(Retry)); ok {
+			observe(Retry{Attempt: attempt + 1, Attempts: policy.Attempts, Pause: pause, Err: err})
 		}
 		if ended := sleep(ctx, pause); ended != nil {
 			return both(ended, err)

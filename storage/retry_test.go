@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,5 +160,17 @@ func TestDoWithAnEndlessWish(t *testing.T) {
 	})
 	if !errors.As(err, &gaveUp) || calls != 1 {
 		t.Errorf("after %d calls: %v", calls, err)
+	}
+}
+
+// TestObserver: Do reports each pause with the number of the next attempt, and not the last failure.
+func TestObserver(t *testing.T) {
+	var seen []string
+	ctx := storage.WithObserver(t.Context(), func(r storage.Retry) {
+		seen = append(seen, fmt.Sprintf("%d/%d %v %t", r.Attempt, r.Attempts, r.Err, r.Pause > 0))
+	})
+	_, err := tries(ctx, storage.Policy{Attempts: 3, First: 2 * time.Microsecond}, fault{transient: true})
+	if want := []string{"2/3 put: fault true", "3/3 put: fault true"}; err == nil || !slices.Equal(seen, want) {
+		t.Errorf("%q, want %q; %v", seen, want, err)
 	}
 }

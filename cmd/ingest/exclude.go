@@ -27,7 +27,9 @@ func (p *program) find(ctx context.Context, others bool, paths []string) (ingest
 	for _, used := range inUse {
 		finder.Skip[used.path] = errInUse
 	}
+	end := p.announce("searching for models")
 	found, err := finder.Find(ctx, paths)
+	end()
 	if err != nil {
 		return found, err
 	}

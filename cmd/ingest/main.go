@@ -73,6 +73,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	out := &checkedWriter{Writer: stdout}
 	root := newRoot(out, stderr)
 	root.SetArgs(args)
+	stderr = root.ErrOrStderr()
 	stopping, stopped := "stopping", "stopped"
 	if c, _, err := root.Find(args); err == nil && (c.Name() == "models" || c.Name() == "resume") {
 		stopping += " after the pending batches"

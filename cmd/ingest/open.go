@@ -79,6 +79,7 @@ func (p *program) openNew(ctx context.Context) (*env, error) {
 
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if sqlserver.IsAddress(p.catalog) {
+		defer p.announce("connecting to the catalogue")()
 		catalog, err := sqlserver.Open(ctx, p.catalog, sqlserver.Settings{
 			Filestream: sqlserver.PayloadMode(p.filestream), Connections: p.connections})
 		if err != nil {
@@ -90,6 +91,7 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 		return nil, usage("--filestream win32 needs a catalogue on SQL Server: name one with " +
 			"--catalog sqlserver://HOST?database=NAME")
 	}
+	defer p.announce("opening the catalogue %s", ingest.Printable(path))()
 	catalog, err := sqlite.Open(ctx, path)
 	if err != nil {
 		return nil, err

@@ -2,13 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -24,9 +18,10 @@ func (p *program) showProgress(progress *ingest.Progress) (stop func()) {
 	if p.quiet {
 		return func() {}
 	}
-	draw, every := p.lines(progress), lineEvery
-	if isTerminal(p.stderr) {
-		draw, every = p.bar(progress), drawEvery
+	p.watch.begin(progress, time.Now())
+	draw, every := p.drawLine, lineEvery
+	if p.screen.terminal != nil {
+		draw, every = p.drawBar, drawEvery
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -35,20 +30,15 @@ func (p *program) showProgress(progress *ingest.Progress) (stop func()) {
 		defer ticker.Stop()
 		for {
 			select {
-			case <-ticker.C:
-				draw(false)
+			case now := <-ticker.C:
+				draw(now, false)
 			case <-done:
-				draw(true)
+				draw(time.Now(), true)
 				return
 			}
 		}
 	}()
 	return func() { close(done); <-ended }
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // addTotals adds what the models hold to the totals of progress.
@@ -59,51 +49,45 @@ func addTotals(progress *ingest.Progress, models ...ingest.Summary) {
 	}
 }
 
-// bar draws a bar on a terminal.
-func (p *program) bar(progress *ingest.Progress) func(last bool) {
-	var bar *progressbar.ProgressBar
-	return func(last bool) {
-		total := progress.BytesTotal.Load()
-		if bar == nil {
-			bar = progressbar.NewOptions64(max(total, 1), progressbar.OptionSetWriter(p.stderr),
-				progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionUseIECUnits(true),
-				progressbar.OptionSetWidth(24), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(0),
-				progressbar.OptionFullWidth())
-		}
-		bar.ChangeMax64(max(total, 1))
-		bar.Describe(describe(progress))
-		bar.Set64(min(progress.BytesRecorded.Load(), max(total, 1))) // a drawing error does not stop the run
-		if last {
-			bar.Exit()
-			fmt.Fprintln(p.stderr)
-		}
+// drawBar draws a bar on a terminal. The last one stays.
+func (p *program) drawBar(now time.Time, last bool) {
+	if last && p.watch.elapsed(now) < drawEvery {
+		return // the summary suffices
+	}
+	p.screen.draw(p.watch.look(now).bar(p.screen.columns()))
+	if last {
+		p.screen.keep()
 	}
 }
 
-func describe(progress *ingest.Progress) string {
-	text := fmt.Sprintf("%d/%d files", progress.FilesDone.Load(), progress.FilesTotal.Load())
-	if path := progress.Current(); path != "" {
-		name := []rune(ingest.Printable(filepath.Base(path)))
-		text += " " + string(name[:min(len(name), 24)])
+// drawLine writes a line if stderr is not a terminal.
+func (p *program) drawLine(now time.Time, last bool) {
+	state := p.watch.look(now)
+	if !last || p.watch.elapsed(now) >= lineEvery { // otherwise the summary suffices
+		fmt.Fprintf(p.stderr, "ingest: %s\n", state.line())
 	}
-	return text
 }
 
-// lines writes lines if stderr is not a terminal. Bytes of an earlier run do not count as speed.
-func (p *program) lines(progress *ingest.Progress) func(last bool) {
-	begun := time.Now()
-	return func(last bool) {
-		if last && time.Since(begun) < lineEvery {
-			return // the summary suffices
-		}
-		done, total := progress.BytesRecorded.Load(), progress.BytesTotal.Load()
-		fresh := done - progress.BytesResumed.Load()
-		rate := float64(fresh) / time.Since(begun).Seconds()
-		left := "unknown"
-		if rate > 0 {
-			left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
-		}
-		fmt.Fprintf(p.stderr, "ingest: %s of %s, %s/s, %s left, %s\n",
-			human(done), human(total), human(int64(rate)), left, describe(progress))
+// announce names a step without counters if it takes long, in a line on stderr. The caller calls end
+// after the step.
+func (p *program) announce(format string, args ...any) (end func()) {
+	if p.quiet {
+		return func() {}
 	}
+	step, begun := fmt.Sprintf(format, args...), time.Now()
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(lineEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				fmt.Fprintf(p.stderr, "ingest: %s (%s so far)\n", step, now.Sub(begun).Round(time.Second))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }

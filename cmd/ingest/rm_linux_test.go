@@ -11,7 +11,7 @@ import (
 // answered runs a command on a terminal, answers its question, and returns the terminal's output. A
 // nil answer is an interrupt.
 func (b box) answered(t *testing.T, answer []byte, args ...string) (text string, code int) {
-	ours, theirs := terminal(t)
+	ours, theirs := terminal(t, 80)
 	c := b.command(args...)
 	c.Args = c.Args[:len(c.Args)-1] // without --json
 	c.Stdin, c.Stdout, c.Stderr = theirs, theirs, theirs

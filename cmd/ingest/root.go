@@ -10,11 +10,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/hartonomous/ingest/ingest/buffer"
+	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
@@ -29,6 +31,9 @@ type program struct {
 	memory         byteSize
 	blobs          storeFlags
 	log            *slog.Logger
+	screen         *screen
+	watch          watch
+	told           atomic.Int64 // when a line last told of a retry, in nanoseconds
 }
 
 const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
@@ -36,7 +41,8 @@ failed, and each is named; 4 verify found damage; 130 interrupted (models, migra
 recompress and resume continue where they stopped).`
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	p := &program{stdout: stdout, stderr: stderr, memory: buffer.DefaultMemory}
+	p := &program{memory: buffer.DefaultMemory}
+	p.stdout, p.stderr, p.screen = onScreen(stdout, stderr)
 	showVersion := false
 	root := &cobra.Command{
 		Use:   "ingest",
@@ -55,16 +61,17 @@ Interrupted runs resume when you run the same command again.
 			}
 			return c.Help()
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			if showVersion {
 				return nil
 			}
+			c.SetContext(storage.WithObserver(c.Context(), p.retrying))
 			return p.setUp()
 		},
 	}
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var invalid *pflag.InvalidValueError
 		if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {

@@ -109,6 +109,7 @@ func (p *program) openStore(ctx context.Context, address string) (ingest.FileSto
 		}
 		return store, nil
 	}
+	defer p.announce("connecting to the store %s", ingest.Printable(redact(address)))()
 	store, err := azureblob.Open(ctx, address, p.blobs.settings())
 	if err != nil {
 		return nil, err

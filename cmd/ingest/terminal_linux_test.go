@@ -2,16 +2,20 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
+	"unicode"
 
+	"github.com/rivo/uniseg"
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudo-terminal of 80 columns. The program gets the end theirs.
-func terminal(t *testing.T) (ours, theirs *os.File) {
+// terminal opens a pseudo-terminal. The program gets the end theirs.
+func terminal(t *testing.T, columns uint16) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -24,7 +28,7 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
 	}
 	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -35,40 +39,90 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
-// TestBar: on a terminal, the bar shows bytes, rate, the current file, and files done. It cuts
-// names between characters, and escapes control characters in them.
-func TestBar(t *testing.T) {
-	s := newSources(t, map[string]func(string) error{
-		"ä" + strings.Repeat("漢字", 10) + ".gguf": zeros("zeros", 700<<20),
-		"\x1b]0;owned\a" + ".gguf":               zeros("other", 500<<20),
-	})
-	b := newBox(t, t.TempDir(), false)
-	ours, theirs := terminal(t)
-	c := b.command("models", s.folder, "--jobs", "1")
+// drawnBy runs a command with stderr on a terminal, and returns what it writes there.
+func drawnBy(t *testing.T, c *exec.Cmd, columns uint16) string {
+	t.Helper()
+	ours, theirs := terminal(t, columns)
 	c.Stderr = theirs
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	theirs.Close()
-	var drawn strings.Builder
-	buffer := make([]byte, 4096)
-	for {
-		n, err := ours.Read(buffer) // fails when no process has the terminal open
-		drawn.Write(buffer[:n])
-		if err != nil {
-			break
-		}
-	}
+	text, _ := io.ReadAll(ours) // fails when no process has the terminal open
 	if err := c.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, drawn.String())
+		t.Fatalf("%v\n%s", err, text)
 	}
-	text := drawn.String()
-	for _, want := range []string{"0/2 files", "2/2 files", "漢字", "/s", "MiB"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the bar lacks %q:\n%q", want, text)
+	return string(text)
+}
+
+// screenRows returns the lines that a terminal shows after text, and every state of a line before it. It
+// fails if text has a character that a terminal acts on, or moves to the next line by itself.
+func screenRows(t *testing.T, text string, columns int) (lines, states []string) {
+	t.Helper()
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+		row := ""
+		for state := range strings.SplitSeq(line, "\r") {
+			for _, r := range state {
+				if !unicode.IsPrint(r) {
+					t.Fatalf("the terminal gets %q: %q", r, state)
+				}
+			}
+			if width := uniseg.StringWidth(state); width >= columns {
+				t.Errorf("%d of %d columns: %q", width, columns, state)
+			}
+			states = append(states, strings.TrimRight(state, " "))
+			if state != "" {
+				row = strings.TrimRight(state, " ")
+			}
+		}
+		if row != "" {
+			lines = append(lines, row)
 		}
 	}
-	if strings.Contains(text, "\x1b]") || !utf8.ValidString(text) {
-		t.Errorf("the bar writes control characters of a name: %q", text)
+	return lines, states
+}
+
+// TestBarFits ingests three models with long names on terminals of several widths. Each time there is
+// one bar on one line, with the name of the model.
+func TestBarFits(t *testing.T) {
+	files := map[string]func(string) error{}
+	for i, name := range []string{strings.Repeat("long ", 17), strings.Repeat("漢字", 15), "\x1b]0;owned\a" +
+		strings.Repeat("e", 75)} {
+		files[fmt.Sprintf("%d.gguf", i)] = zeros(fmt.Sprintf("%d %s", i, name), 150<<20)
+	}
+	s := newSources(t, files)
+	for _, columns := range []uint16{40, 60, 80, 200} {
+		t.Run(fmt.Sprint(columns), func(t *testing.T) {
+			b := newBox(t, t.TempDir(), false)
+			text := drawnBy(t, b.command("models", s.folder, "--jobs", "1"), columns)
+			lines, states := screenRows(t, text, int(columns))
+			if len(lines) != 1 || !strings.HasPrefix(lines[0], "100%") || !strings.Contains(lines[0], "3/3 files") {
+				t.Errorf("want one line with the last bar: %q", lines)
+			}
+			for _, want := range []string{"0 lo", "1 漢", "2 \\x"} {
+				if !slices.ContainsFunc(states, func(s string) bool { return strings.Contains(s, want) }) {
+					t.Errorf("no bar has %q: %q", want, slices.Compact(states))
+				}
+			}
+		})
+	}
+}
+
+// TestBarMakesWay: a line that is printed during a run does not stand in the bar's line.
+func TestBarMakesWay(t *testing.T) {
+	ours, theirs := terminal(t, 60)
+	stdout, stderr, s := onScreen(theirs, theirs)
+	s.draw("a long bar that is drawn first")
+	fmt.Fprintln(stdout, "result")
+	s.draw("bar")
+	s.draw("b")
+	fmt.Fprintln(stderr, "warning")
+	s.draw("last")
+	s.keep()
+	theirs.Close()
+	text, _ := io.ReadAll(ours)
+	lines, _ := screenRows(t, string(text), 60)
+	if want := []string{"result", "warning", "last"}; !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q in %q", lines, want, text)
 	}
 }

@@ -253,6 +253,8 @@ func (v *verification) all(ctx context.Context, models iter.Seq2[ingest.Summary,
 
 // model verifies all files of a model. One that cannot be verified does not stop the others.
 func (v *verification) model(ctx context.Context, m ingest.Summary) error {
+	v.progress.Begin(m.Name)
+	defer v.progress.End(m.Name)
 	var failed error
 	for _, file := range m.Parts() {
 		if file.Whole {

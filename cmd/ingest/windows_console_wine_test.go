@@ -26,7 +26,7 @@ func (w *windows) console(t *testing.T) {
 		store: filepath.Join(folder, "store")}}
 	h.flags = []string{"--catalog", "sqlite:" + windowsPath(h.catalog)}
 
-	ours, theirs := terminal(t)
+	ours, theirs := terminal(t, 80)
 	run := h.command("models", windowsPath(zeros))
 	run.Stdin, run.Stdout, run.Stderr = theirs, theirs, theirs
 	run.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
@@ -50,8 +51,9 @@ func (r *locatorRun) begin(o *opened) (end func()) {
 		return func() {}
 	}
 	r.Progress.FilesTotal.Add(1)
-	r.Progress.Begin(o.path)
-	return func() { r.Progress.End(o.path) }
+	name := filepath.Base(o.path)
+	r.Progress.Begin(name)
+	return func() { r.Progress.End(name) }
 }
 
 // expect adds bytes that will be read to the progress.

@@ -82,6 +82,8 @@ func (r *Recompress) Run(ctx context.Context, models []ingest.Summary) (*Recompr
 	}
 	workers := codec.NewWorkers(int(n), size)
 	err := whenFree(ctx, models, func(m ingest.Summary) (busy bool, err error) {
+		r.Progress.Begin(m.Name)
+		defer r.Progress.End(m.Name)
 		name := fmt.Sprintf("payloads of model %d", m.ID)
 		request := ingest.JobRequest{Pipeline: "recompress", Source: name, Paths: []string{name},
 			Options: withStore(r.Options, r.Target)}

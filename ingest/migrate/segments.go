@@ -113,6 +113,8 @@ func (s *Segments) Run(ctx context.Context, models []ingest.Summary) (*Report, e
 		}
 	}
 	err := whenFree(ctx, models, func(m ingest.Summary) (busy bool, err error) {
+		s.Progress.Begin(m.Name)
+		defer s.Progress.End(m.Name)
 		err = r.model(ctx, m)
 		switch {
 		case err == nil:

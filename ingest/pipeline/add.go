@@ -151,7 +151,7 @@ func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan
 	a := &addition{WholeModel: ingest.WholeModel{Model: model, Plans: plans}, done: make(chan error, 1)}
 	for i := range plans {
 		f := &fileIngest{run: r, file: &model.Files[i], plan: plans[i]}
-		batch, err := f.whole(ctx, buffer[:f.file.Bytes:f.file.Bytes])
+		batch, err := f.whole(ctx, model.Name, buffer[:f.file.Bytes:f.file.Bytes])
 		if err != nil {
 			t.pass() // to compare can take long
 			return r.mismatched(ctx, model, err)
@@ -173,10 +173,10 @@ func (r *run) add(ctx context.Context, model *ingest.Model, plans []*ingest.Plan
 	return nil
 }
 
-// whole reads the whole file into buffer, and stores its payloads.
-func (f *fileIngest) whole(ctx context.Context, buffer []byte) (_ *ingest.Batch, err error) {
-	f.Progress.Begin(f.file.Path)
-	defer f.Progress.End(f.file.Path)
+// whole reads the whole file of a model into buffer, and stores its payloads.
+func (f *fileIngest) whole(ctx context.Context, model string, buffer []byte) (_ *ingest.Batch, err error) {
+	f.Progress.Begin(model)
+	defer f.Progress.End(model)
 	if f.source, err = source.Open(f.file.Path, f.file.Root); err != nil {
 		return nil, &ingest.SourceError{Path: f.file.Path, Offset: -1, Err: err}
 	}

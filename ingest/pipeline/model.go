@@ -118,8 +118,8 @@ func (r *run) ingestFiles(ctx context.Context, model *ingest.Model, plans []*ing
 				return context.Cause(ctx)
 			}
 			path := model.Files[i].Path
-			r.Progress.Begin(path)
-			defer r.Progress.End(path)
+			r.Progress.Begin(model.Name)
+			defer r.Progress.End(model.Name)
 			file := &fileIngest{run: r, file: &model.Files[i], plan: plans[i], model: entry.ID, entry: entry.Files[i],
 				recorded: recorded}
 			r.Log.Info("file begun", "path", path, "model", entry.ID, "bytes", model.Files[i].Bytes, "recorded",

@@ -10,7 +10,8 @@ import (
 
 // content determines the digest of a file: from the catalogue if the file is unchanged, from its
 // name if names are trusted, or by reading the file.
-func (r *run) content(ctx context.Context, f *ingest.File, known knownFile) (c ingest.FileContent, err error) {
+func (r *run) content(ctx context.Context, model string, f *ingest.File, known knownFile) (c ingest.FileContent,
+	err error) {
 	c.Locator = source.Real(f.Path)
 	if source.InStore(f.Path) {
 		return c, &ingest.SourceError{Path: f.Path, Offset: -1,
@@ -22,7 +23,9 @@ func (r *run) content(ctx context.Context, f *ingest.File, known knownFile) (c i
 	case r.TrustNames && !f.Expected.IsZero():
 		c.Digest, c.Trusted = f.Expected, true
 	default:
+		r.Progress.Begin(model)
 		c.Digest, err = r.read(ctx, f)
+		r.Progress.End(model)
 	}
 	return c, err
 }
@@ -30,8 +33,6 @@ func (r *run) content(ctx context.Context, f *ingest.File, known knownFile) (c i
 // read computes the digest of a file. It refuses a file whose name claims another digest, and one
 // that changes while it is read.
 func (r *run) read(ctx context.Context, f *ingest.File) (digest ingest.Digest, err error) {
-	r.Progress.Begin(f.Path)
-	defer r.Progress.End(f.Path)
 	file, err := source.Open(f.Path, f.Root)
 	if err != nil {
 		return digest, &ingest.SourceError{Path: f.Path, Offset: -1, Err: err}

@@ -153,7 +153,7 @@ func (r *run) source(ctx context.Context, s ingest.Source) error {
 	r.report.Warnings = append(r.report.Warnings, model.Warnings()...)
 	content := make([]ingest.FileContent, len(model.Files))
 	for i := range model.Files {
-		if content[i], err = r.content(ctx, &model.Files[i], files[i]); err != nil {
+		if content[i], err = r.content(ctx, model.Name, &model.Files[i], files[i]); err != nil {
 			return err
 		}
 	}

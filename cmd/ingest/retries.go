@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/hartonomous/ingest/storage"
+	"github.com/hartonomous/ingest/storage/azureblob"
+)
+
+// shortPause is the longest pause that is not shown: rows that two processes want are nothing to report.
+const shortPause = 300 * time.Millisecond
+
+// retrying shows a retry of a driver: in the bar if there is one, otherwise in a line, but no more than
+// one in ten seconds.
+func (p *program) retrying(r storage.Retry) {
+	if p.quiet || r.Pause < shortPause {
+		return
+	}
+	now := time.Now()
+	text := fmt.Sprintf("retrying: %s, attempt %d of %d", briefly(r.Err), r.Attempt, r.Attempts)
+	p.watch.retrying(text, now.Add(r.Pause))
+	if p.screen.isDrawn() {
+		return
+	}
+	if last := p.told.Load(); now.UnixNano()-last > int64(lineEvery) && p.told.CompareAndSwap(last, now.UnixNano()) {
+		fmt.Fprintf(p.stderr, "ingest: %s\n", text)
+	}
+}
+
+// briefly says in a few words what an error is, on one line.
+func briefly(err error) string {
+	var blobs *azureblob.Error
+	switch {
+	case !errors.As(err, &blobs):
+		text, _, _ := strings.Cut(terminalSafe(err.Error()), "\n")
+		return text
+	case blobs.Code != "":
+		return words(blobs.Code)
+	case blobs.Status != 0:
+		return fmt.Sprintf("status %d", blobs.Status)
+	}
+	return "no answer from the store"
+}
+
+// words turns a code of Azure, such as ServerBusy, into words.
+func words(code string) string {
+	var b strings.Builder
+	for i, r := range code {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
