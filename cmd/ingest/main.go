@@ -75,13 +75,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	stderr = root.ErrOrStderr()
 	stopping, stopped := "stopping", "stopped"
-	if c, _, err := root.Find(args); err == nil && (c.Name() == "models" || c.Name() == "resume") {
-		stopping += " after the pending batches"
-		stopped += "; recorded batches are kept: `ingest resume` or the same command continues"
+	if c, _, err := root.Find(args); err == nil {
+		switch c.Name() {
+		case "models", "resume":
+			stopping += " after the pending batches"
+			stopped += "; recorded batches are kept: `ingest resume` or the same command continues"
+		case "status": // it ends at once, and an interrupt is how --watch ends
+			stopping = ""
+		}
 	}
 	go func() {
 		<-signals
-		fmt.Fprintf(stderr, "\ningest: %s (interrupt again to stop at once)\n", stopping)
+		if stopping != "" {
+			fmt.Fprintf(stderr, "\ningest: %s (interrupt again to stop at once)\n", stopping)
+		}
 		cancel(ingest.ErrInterrupted)
 		<-signals
 		fmt.Fprintf(stderr, "ingest: %s\n", stopped)

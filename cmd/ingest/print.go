@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -40,8 +41,10 @@ func (p *program) section() {
 }
 
 // table prints rows in columns. The first row is the heading.
-func (p *program) table(rows [][]any) {
-	out := bufio.NewWriter(p.stdout) // the writer of tables makes a call for each cell
+func (p *program) table(rows [][]any) { writeTable(p.stdout, rows) }
+
+func writeTable(to io.Writer, rows [][]any) {
+	out := bufio.NewWriter(to) // the writer of tables makes a call for each cell
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {

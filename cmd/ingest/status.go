@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 	"time"
 
@@ -11,13 +12,27 @@ import (
 )
 
 func newStatus(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use:     "status",
-		Short:   "List jobs: running, interrupted, complete, or failed and why",
-		Example: "  ingest status\n  ingest status --json",
+	watching := false
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "List jobs: running, interrupted, complete, or failed and why",
+		Long: `List jobs: running, interrupted, complete, or failed and why. Below a running ingestion are the
+models that it has begun: how many of their bytes have rows, the rate, and the time until these models are
+complete. To tell the rate, status looks twice, two seconds apart. --watch looks every two seconds until you
+interrupt it, which is success.
+
+` + exitCodes,
+		Example: "  ingest status\n  ingest status --watch\n  ingest status --json",
 		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return p.status(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if watching {
+				return p.watchStatus(c.Context())
+			}
+			return p.status(c.Context())
+		},
 	}
+	c.Flags().BoolVar(&watching, "watch", false, "show the jobs every two seconds until interrupted")
+	return c
 }
 
 func (p *program) status(ctx context.Context) error {
@@ -26,13 +41,29 @@ func (p *program) status(ctx context.Context) error {
 		return err
 	}
 	defer catalog.Close()
+	var s paces
+	progress, err := s.look(ctx, catalog)
+	if err == nil && len(progress) > 0 {
+		if err = pause(ctx, watchEvery); err == nil {
+			progress, err = s.look(ctx, catalog)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return p.printJobs(ctx, p.stdout, catalog, progress)
+}
+
+// printJobs prints all jobs, with the progress of those that run.
+func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jobs,
+	progress map[int64]*jobProgress) error {
 	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "SAVED", "PATHS"}}
 	for job, err := range catalog.AllJobs(ctx) {
 		if err != nil {
 			return err
 		}
 		if p.json {
-			p.printJSON(jobObject(job))
+			p.printJSON(jobObject(job, progress[job.ID]))
 			continue
 		}
 		saved := ""
@@ -44,9 +75,14 @@ func (p *program) status(ctx context.Context) error {
 		for _, problem := range job.Problems {
 			rows = append(rows, []any{"", "", "", "", "", "  " + problemText(problem)})
 		}
+		if running := progress[job.ID]; running != nil {
+			for _, line := range running.lines() {
+				rows = append(rows, []any{"", "", "", "", "", "  " + line})
+			}
+		}
 	}
 	if !p.json {
-		p.table(rows)
+		writeTable(to, rows)
 	}
 	return nil
 }
@@ -87,12 +123,19 @@ func jobState(job ingest.Job) string {
 // isLive reports whether a process works on an open job.
 func isLive(job ingest.Job) bool { return job.Live && !job.Holder.Dead() }
 
-func jobObject(job ingest.Job) map[string]any {
+func jobObject(job ingest.Job, progress *jobProgress) map[string]any {
 	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths),
 		"started": job.Started.UTC(), "bytes_saved": job.BytesSaved,
 		"problems": append([]ingest.Problem{}, job.Problems...)}
 	if !job.Completed.IsZero() {
 		o["completed"] = job.Completed.UTC()
+	}
+	if progress != nil {
+		o["models"] = append([]modelProgress{}, progress.models...)
+		o["bytes"], o["bytes_recorded"] = progress.bytes, progress.recorded
+		if progress.rate > 0 {
+			o["bytes_per_second"], o["seconds_left"] = progress.rate, progress.secondsLeft()
+		}
 	}
 	return o
 }
