@@ -126,16 +126,39 @@ func (p *program) printReport(r *pipeline.Report) {
 	if p.json {
 		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested),
 			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
-			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared, "bytes_saved": saved,
-			"types": types, "seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
+			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared, "bytes_present": r.BytesPresent,
+			"bytes_saved": saved, "types": types, "seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
 		return
 	}
-	p.printf("job %d: %s ingested, %d skipped, %d refused; %s read, %s stored, %s shared; %s\n",
-		r.Job, plural(len(r.Ingested), "model"), len(r.Skipped), len(r.Refused), human(r.BytesRead),
-		human(r.BytesStored), human(r.BytesShared), r.Elapsed.Round(10*time.Millisecond))
+	p.printf("job %d: %s, %d skipped, %d refused; %s read, %s stored, %s shared%s; %s\n", r.Job, countModels(r),
+		len(r.Skipped), len(r.Refused), human(r.BytesRead), human(r.BytesStored), human(r.BytesShared), present(r),
+		r.Elapsed.Round(10*time.Millisecond))
 	if len(smaller) > 0 {
 		p.printf("saved %s by compression: %s\n", human(saved), strings.Join(smaller, ", "))
 	}
+}
+
+// countModels counts the models that a run ingested, and those that only got another name.
+func countModels(r *pipeline.Report) string {
+	named := 0
+	for _, m := range r.Ingested {
+		if m.Merged {
+			named++
+		}
+	}
+	text := plural(len(r.Ingested)-named, "model") + " ingested"
+	if named > 0 {
+		text += fmt.Sprintf(", %d present under another name", named)
+	}
+	return text
+}
+
+// present says how many bytes had rows before the run.
+func present(r *pipeline.Report) string {
+	if r.BytesPresent == 0 {
+		return ""
+	}
+	return ", " + human(r.BytesPresent) + " already present"
 }
 
 func plural(n int, noun string) string {

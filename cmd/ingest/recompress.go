@@ -88,8 +88,9 @@ func (p *program) printRecompressed(r *migrate.Recompressed, level codec.Level) 
 			"in_rows": r.Rows, "by_position": r.ByPosition, "failed": r.Failed})
 		return
 	}
-	p.printf("%s: %s changed, %s before and %s now; other payloads: %d\n", plural(r.Models, "model"),
-		plural(int(r.Changed.Rows), "payload"), human(r.Before), human(r.After), r.Kept.Rows+r.Small.Rows)
+	p.printf("%s: %s changed, %s before and %s now; %d kept as they are, and %d small ones\n",
+		plural(r.Models, "model"), plural(int(r.Changed.Rows), "payload"), human(r.Before), human(r.After), r.Kept.Rows,
+		r.Small.Rows)
 	if r.Rows.Rows+r.ByPosition.Rows > 0 {
 		p.printf("%s in rows or in the blob layout position: those are not encoded\n",
 			plural(int(r.Rows.Rows+r.ByPosition.Rows), "payload"))

@@ -29,20 +29,22 @@ func (r *run) findExisting(ctx context.Context, source *ingest.Source) (into ing
 		return 0, *source, err
 	}
 	missing = ingest.Source{Name: source.Name, URI: source.URI}
-	bytes := int64(0)
+	bytes, unread := int64(0), int64(0)
 	for i, f := range stored {
 		if f.ID == 0 || f.Tensors > 0 && f.Model != into {
 			missing.Files = append(missing.Files, source.Files[i])
 			continue
 		}
+		bytes += f.Bytes
 		if !r.Options.Recheck {
-			bytes += f.Bytes
+			unread += f.Bytes
 		} else if err := r.recheck(ctx, f, source.Files[i]); err != nil {
 			return 0, *source, err
 		}
 	}
-	r.Progress.BytesRecorded.Add(bytes)
-	r.Progress.BytesResumed.Add(bytes)
+	r.Progress.BytesRecorded.Add(unread)
+	r.Progress.BytesResumed.Add(unread)
+	r.countPresent(bytes)
 	if len(missing.Files) > 0 {
 		return into, missing, nil
 	}

@@ -76,6 +76,7 @@ func (r *run) ingestModel(ctx context.Context, model *ingest.Model, into ingest.
 	recorded.Add(resumed)
 	r.Progress.BytesRecorded.Add(resumed)
 	r.Progress.BytesResumed.Add(resumed)
+	r.countPresent(resumed)
 	err = r.ingestFiles(ctx, model, plans, entry, recorded)
 	if err = errors.Join(err, r.countRecorded(ctx, before)); err == nil {
 		err = r.complete(ctx, model, entry.ID, into, resumed)
@@ -91,6 +92,13 @@ func (r *run) countRecorded(ctx context.Context, before ingest.Summary) error {
 	}
 	r.countStored(after.BytesStored-before.BytesStored, after.BytesShared-before.BytesShared)
 	return nil
+}
+
+// countPresent adds bytes that had rows before this run.
+func (r *run) countPresent(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.BytesPresent += bytes
 }
 
 func (r *run) countStored(stored, shared int64) {

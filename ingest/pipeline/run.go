@@ -51,8 +51,11 @@ type Report struct {
 	Refused     []ingest.Note // files that were refused or failed
 	Warnings    []ingest.Note
 	BytesRead   int64 // from the sources, in this run
-	BytesStored int64 // of segments that this run recorded and stored first
-	BytesShared int64 // of segments that this run recorded and that were already present
+	BytesStored int64 // of segments that this run recorded and whose content had no row
+	BytesShared int64 // of segments that this run recorded and whose content had a row
+	// BytesPresent are the bytes that had rows before this run: of unchanged files, and of those whose
+	// ingestion it continued.
+	BytesPresent int64
 	// Stored are the payloads that this run put into the store, by type and codec.
 	Stored      []ingest.TypeBytes
 	Elapsed     time.Duration
