@@ -17,7 +17,7 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	if err != nil {
 		return err
 	}
-	found, err := p.find(ctx, f.others, paths)
+	found, err := p.find(ctx, f.selectFlags, paths)
 	if err != nil {
 		return err
 	}

@@ -15,15 +15,15 @@ import (
 // errInUse says why the program's own files are skipped.
 var errInUse = errors.New("the catalogue or the store in use")
 
-// find searches paths for models, and if others is set, for other files. It skips the catalogue and
+// find searches paths for what the flags select. It skips the catalogue and
 // the store in use: they change while they are read, and closing any handle of a SQLite file drops
 // the process's locks on it.
-func (p *program) find(ctx context.Context, others bool, paths []string) (ingest.Found, error) {
+func (p *program) find(ctx context.Context, f selectFlags, paths []string) (ingest.Found, error) {
 	inUse, err := p.pathsInUse()
 	if err != nil {
 		return ingest.Found{}, err
 	}
-	finder := format.Finder{OpaqueFiles: others, Skip: map[string]error{}}
+	finder := format.Finder{OpaqueFiles: f.others, Select: f.patterns, Skip: map[string]error{}}
 	for _, used := range inUse {
 		finder.Skip[used.path] = errInUse
 	}

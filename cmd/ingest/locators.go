@@ -155,6 +155,9 @@ func (p *program) locators(f *locatorFlags) (*migrate.Locators, error) {
 	case p.blobs.byPosition() && !f.split:
 		return nil, usage("--blob-layout position is for segments: blobs of files have the names of the files")
 	}
+	if err := expandAddress("--to", &f.to); err != nil {
+		return nil, err
+	}
 	return l, checkStore("--to", f.to)
 }
 

@@ -131,6 +131,9 @@ var errNoStore = errors.New("this catalogue has no payloads in a store")
 
 // openMigration opens the catalogue and the store that is the target or the source.
 func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, error) {
+	if err := expandAddress("--to", &f.to); err != nil {
+		return nil, err
+	}
 	switch {
 	case f.to == "":
 		return nil, usage("--to is missing: want dir:PATH, azblob://ACCOUNT/CONTAINER or row")

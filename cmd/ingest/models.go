@@ -26,9 +26,9 @@ type ingestFlags struct {
 	workers  int
 	compress codec.Level
 	opaque   bool
-	others   bool
 	recheck  bool
 	dryRun   bool
+	selectFlags
 }
 
 func (f *ingestFlags) register(c *cobra.Command) {
@@ -53,8 +53,9 @@ and counts files that are not models. A file that you name is ingested, as a blo
 
 ` + exitCodes,
 		Example: `  ingest models ~/.ollama/models
-  ingest models model-00001-of-00003.gguf --store dir:/mnt/payloads`,
-		Args: requireArg("PATH", cobra.MinimumNArgs(1)),
+  ingest models model-00001-of-00003.gguf --store dir:/mnt/payloads
+  ingest models /mnt/models --include '*.gguf' --exclude 'drafts/**'`,
+		Args: requirePaths,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if c.Flags().Changed("compress") && f.compress != codec.Off && !p.encodes() {
 				return usage("--compress %s: payloads in rows and in the blob layout position are not encoded, "+
@@ -69,8 +70,7 @@ and counts files that are not models. A file that you name is ingested, as a blo
 	c.Flags().Var(&f.segment, "segment-size", "maximum size of a segment, 1MiB to 64MiB")
 	c.Flags().BoolVar(&f.opaque, "opaque", false,
 		"store a damaged file of a known format as a blob instead of refusing it")
-	c.Flags().BoolVar(&f.others, "opaque-files", false,
-		"in folders, store files that are not models as blobs, too")
+	f.selectFlags.addTo(c.Flags(), "in folders, store files that are not models as blobs, too")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
 		"recorded digests (verify checks the store)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the files to ingest, stored already or not; read "+
@@ -78,8 +78,8 @@ and counts files that are not models. A file that you name is ingested, as a blo
 	return c
 }
 
-func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) error {
-	paths, err := absolute(paths)
+func (p *program) models(ctx context.Context, f *ingestFlags, args []string) error {
+	paths, err := f.paths(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (p *program) models(ctx context.Context, f *ingestFlags, paths []string) er
 	if err != nil {
 		return err
 	}
-	request := ingest.JobRequest{Pipeline: "models", Source: strings.Join(paths, "\n"), Paths: paths, Options: options}
+	request := ingest.JobRequest{Pipeline: "models", Source: f.source(paths), Paths: paths, Options: options}
 	return p.runModels(ctx, f, request)
 }
 
@@ -105,6 +105,11 @@ func absolute(paths []string) ([]string, error) {
 			return nil, usage("PATH %s: want a file or a folder, not a URL", redact(path))
 		}
 		var err error
+		if _, statErr := os.Lstat(path); statErr != nil {
+			if path, err = expandHome(path); err != nil {
+				return nil, err
+			}
+		}
 		if all[i], err = filepath.Abs(path); err != nil {
 			return nil, err
 		}
@@ -115,9 +120,11 @@ func absolute(paths []string) ([]string, error) {
 // jobOptions returns the settings that resume restores.
 func (p *program) jobOptions(f *ingestFlags) (map[string]string, error) {
 	store, err := p.storeName()
-	return map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
-		"opaque-files": strconv.FormatBool(f.others), "recheck": strconv.FormatBool(f.recheck),
-		"compress": f.compress.String(), "blob-layout": p.blobs.layout, ingest.OptionStore: store}, err
+	options := map[string]string{"segment-size": f.segment.String(), "opaque": strconv.FormatBool(f.opaque),
+		"recheck": strconv.FormatBool(f.recheck), "compress": f.compress.String(), "blob-layout": p.blobs.layout,
+		ingest.OptionStore: store}
+	f.record(options)
+	return options, err
 }
 
 func (f *ingestFlags) restore(options map[string]string) error {
@@ -132,9 +139,8 @@ func (f *ingestFlags) restore(options map[string]string) error {
 		}
 	}
 	f.opaque = options["opaque"] == "true"
-	f.others = options["opaque-files"] == "true"
 	f.recheck = options["recheck"] == "true"
-	return nil
+	return f.recall(options)
 }
 
 // encodes reports whether payloads may be encoded: those in rows and those by position may not, because
@@ -185,7 +191,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if err := p.warnOnNewLayout(ctx, h, request.Options); err != nil {
 		return err
 	}
-	found, err := p.find(ctx, f.others, request.Paths)
+	found, err := p.find(ctx, f.selectFlags, request.Paths)
 	if err != nil {
 		return err
 	}

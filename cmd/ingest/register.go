@@ -15,7 +15,7 @@ import (
 )
 
 func newRegister(p *program) *cobra.Command {
-	trust, others := false, false
+	trust, f := false, &selectFlags{}
 	c := &cobra.Command{
 		Use:   "register PATH...",
 		Short: "Catalogue model files where they are, without copying them",
@@ -34,17 +34,17 @@ the name claims.
 
 ` + exitCodes,
 		Example: "  ingest register /mnt/models\n  ingest register ~/.ollama/models --trust-names",
-		Args:    requireArg("PATH", cobra.MinimumNArgs(1)),
-		RunE:    func(c *cobra.Command, paths []string) error { return p.register(c.Context(), paths, trust, others) },
+		Args:    requirePaths,
+		RunE:    func(c *cobra.Command, args []string) error { return p.register(c.Context(), f, args, trust) },
 	}
 	c.Flags().BoolVar(&trust, "trust-names", false,
 		"take the SHA-256 from names that are one, without reading the files")
-	c.Flags().BoolVar(&others, "opaque-files", false, "in folders, register files that are not models, too")
+	f.addTo(c.Flags(), "in folders, register files that are not models, too")
 	return c
 }
 
-func (p *program) register(ctx context.Context, paths []string, trust, others bool) error {
-	paths, err := absolute(paths)
+func (p *program) register(ctx context.Context, f *selectFlags, args []string, trust bool) error {
+	paths, err := f.paths(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (p *program) register(ctx context.Context, paths []string, trust, others bo
 		return err
 	}
 	defer catalog.Close()
-	found, err := p.find(ctx, others, paths)
+	found, err := p.find(ctx, *f, paths)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (p *program) register(ctx context.Context, paths []string, trust, others bo
 	progress := &ingest.Progress{}
 	registrar := register.Registrar{Catalog: catalog, TrustNames: trust, Progress: progress, Log: p.log,
 		Parse: format.Parser{HeaderBytes: int64(p.memory) / headerShare}.Parse}
-	request := ingest.JobRequest{Pipeline: "register", Source: strings.Join(paths, "\n"), Paths: paths}
+	request := ingest.JobRequest{Pipeline: "register", Source: f.source(paths), Paths: paths}
 	stop := p.showProgress(progress)
 	report, err := registrar.Run(ctx, request, found)
 	stop()

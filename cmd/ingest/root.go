@@ -166,6 +166,9 @@ func checkNames(c *cobra.Command, args []string) error {
 	if c.HasSubCommands() || c.Name() == "help" {
 		return nil
 	}
+	if f := c.Flags().Lookup(filesFrom); f != nil && f.Changed && len(args) == 0 {
+		return nil // it has the paths
+	}
 	names := strings.Fields(c.Use)[1:]
 	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, "-") }); i >= 0 {
 		names = names[:i] // the rest are flags
@@ -203,6 +206,11 @@ func (p *program) setUp() error {
 	}
 	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
 	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))
+	for flag, address := range map[string]*string{"--catalog": &p.catalog, "--store": &p.store} {
+		if err := expandAddress(flag, address); err != nil {
+			return err
+		}
+	}
 	if err := checkStore("--store", p.store); err != nil {
 		return err
 	}

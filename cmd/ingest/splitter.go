@@ -51,7 +51,7 @@ func (p *program) splitter(ctx context.Context, f *locatorFlags, catalog ingest.
 
 // ingest ingests one file. It returns an error if the file is refused.
 func (s *splitter) ingest(ctx context.Context, path string, expected ingest.Digest) error {
-	found, err := s.p.find(ctx, false, []string{path})
+	found, err := s.p.find(ctx, selectFlags{}, []string{path})
 	if err != nil {
 		return err
 	}

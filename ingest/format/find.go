@@ -30,6 +30,8 @@ import (
 type Finder struct {
 	// OpaqueFiles finds files in folders that are not models, too.
 	OpaqueFiles bool
+	// Select selects files in folders. A file that is a given path is always found.
+	Select Selection
 	// Skip are files and folders that are not opened, and why.
 	Skip map[string]error
 }
@@ -44,6 +46,7 @@ func Find(ctx context.Context, paths []string) (ingest.Found, error) {
 // of paths.
 func (s Finder) Find(ctx context.Context, paths []string) (ingest.Found, error) {
 	f := newFinder(ctx, treeOf(paths), s.OpaqueFiles)
+	f.selection = s.Select
 	for path, reason := range s.Skip {
 		f.closed[place{real: source.Real(path)}.key()] = reason
 	}
@@ -65,13 +68,16 @@ type finder struct {
 	found     map[string]model         // by name and real paths of the weights
 	manifests map[string]ingest.Source // by name and real path of the first weights
 	counts    map[string]*count        // by given path
+	selection Selection
+	left      map[string]int // files that are not selected, by given path
 	skipped   []ingest.Note
 	refused   []ingest.Note
 }
 
 func newFinder(ctx context.Context, given tree, opaque bool) *finder {
 	return &finder{ctx: ctx, given: given, opaque: opaque, closed: map[string]error{},
-		found: map[string]model{}, manifests: map[string]ingest.Source{}, counts: map[string]*count{}}
+		found: map[string]model{}, manifests: map[string]ingest.Source{}, counts: map[string]*count{},
+		left: map[string]int{}}
 }
 
 func (f *finder) skip(path string, reason error) {
@@ -277,6 +283,9 @@ func (f *finder) result() ingest.Found {
 		if n.hidden > 0 {
 			f.skip(path, fmt.Errorf("hidden files and logs: %d", n.hidden))
 		}
+	}
+	for path, n := range f.left {
+		f.skip(path, leftOut(n))
 	}
 	found.Skipped, found.Refused = sorted(f.skipped), sorted(f.refused)
 	return found

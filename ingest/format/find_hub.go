@@ -101,7 +101,7 @@ func (w *walk) snapshot(t tree, at place, repo *repository, within place) (found
 		revisions = []revision{{}}
 	}
 	below := &walk{finder: w.finder, tree: t, visited: map[string]bool{}, count: w.count, layout: true,
-		attach: repo.transport != ""}
+		folderGiven: w.folderGiven, attach: repo.transport != ""}
 	if within.path != "" && !within.contains(at.path) { // a part: what the rest has is not asked for
 		below.finder = w.apart()
 		below.count = new(count)

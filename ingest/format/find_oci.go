@@ -153,6 +153,9 @@ func (r *registry) model(d oci.Descriptor, own ingest.SourceFile, text []byte) {
 		return r.lookup(blobsFolder, digest)
 	})
 	switch {
+	case r.isLeftOut(own.Path, aModel):
+		r.foundAny = true
+		return
 	case err != nil && len(missing) == 0: // a container, for example
 		r.skip(own.Path, errors.New("its manifest names no weights"))
 		r.foundAny = r.foundAny || r.within.contains(own.Path)

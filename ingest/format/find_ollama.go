@@ -97,7 +97,7 @@ func (w *walk) orphans(s *blobStore) error {
 			w.skip(path, reason)
 			return
 		}
-		if s.named[digestName(name)] {
+		if s.named[digestName(name)] || w.isLeftOut(path, aModel) {
 			return
 		}
 		if _, ok := ollama.BlobDigest(name); !ok { // nothing would be compared with its content
@@ -195,6 +195,7 @@ func (w *walk) manifest(s *blobStore, at place, path string) {
 		w.skip(at.path, err)
 		return
 	}
+	leftOut := w.isLeftOut(at.path, aModel)
 	text, err := readSmall(at, ollama.MaxManifestBytes)
 	var parsed *ollama.Manifest
 	if err == nil {
@@ -202,6 +203,9 @@ func (w *walk) manifest(s *blobStore, at place, path string) {
 	}
 	var stray *ollama.StrayError
 	switch {
+	case err != nil && leftOut:
+		s.unread = true
+		return
 	case errors.As(err, &stray):
 		s.unread = s.unread || stray.Damaged
 		w.skip(at.path, err)
@@ -215,6 +219,9 @@ func (w *walk) manifest(s *blobStore, at place, path string) {
 		s.named[layer.Digest.String()] = true
 	}
 	s.named[ingest.Sum(text).String()] = true // Ollama may also keep the manifest as a blob
+	if leftOut {
+		return
+	}
 	if host := s.remoteHost(parsed); host != "" {
 		w.skip(at.path, fmt.Errorf("%s runs at %s: nothing of it is here", name, ingest.Printable(host)))
 		return

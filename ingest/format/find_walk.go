@@ -24,13 +24,19 @@ type walk struct {
 	layout  bool            // the folder belongs to a layout that names the models
 	attach  bool            // small files also belong to GGUF models
 	count   *count          // of the files that are not found
+	// folderGiven is the given folder to which the patterns of the selection refer; empty if a file is given.
+	folderGiven string
 
 	// emit takes the models of one folder.
 	emit func(folder place, models []model)
 }
 
 func (f *finder) walkFrom(at place, t tree) *walk {
-	return &walk{finder: f, tree: t, visited: map[string]bool{}, count: f.countOf(at.path),
+	given := ""
+	if at.info != nil && at.info.IsDir() {
+		given = at.path
+	}
+	return &walk{finder: f, tree: t, visited: map[string]bool{}, count: f.countOf(at.path), folderGiven: given,
 		emit: func(_ place, models []model) {
 			for _, m := range models {
 				f.add(m)
@@ -112,6 +118,9 @@ func eachEntry(path string, visit func(fs.DirEntry)) error {
 func (w *walk) entry(c *contents, entry fs.DirEntry) {
 	name := entry.Name()
 	path := filepath.Join(c.folder.path, name)
+	if w.isLeftOut(path, w.kindOf(entry)) {
+		return
+	}
 	if reason := excluded(name); reason != nil {
 		c.exclude(name, reason)
 		switch {
@@ -134,6 +143,20 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 	default:
 		w.count.others++
 	}
+}
+
+// kindOf returns what an entry of a folder is, by its name. A link to a folder counts as a file that
+// belongs to models: only a pattern of Exclude leaves it out.
+func (w *walk) kindOf(entry fs.DirEntry) kind {
+	name := entry.Name()
+	switch {
+	case entry.IsDir():
+		return aFolder
+	case isWeights(name), contentName.MatchString(name) && !w.layout, w.opaque && smallRole(name) == "" &&
+		!isCacheManifest(name) && entry.Type()&fs.ModeSymlink == 0:
+		return aModel
+	}
+	return aBelonger
 }
 
 // file adds a regular file, or a link to one. It does not open it.
@@ -190,7 +213,7 @@ func (w *walk) link(c *contents, name string) {
 // apart returns a finder that keeps what it finds of one file's neighbours apart.
 func (f *finder) apart() *finder {
 	apart := newFinder(f.ctx, f.given, false)
-	apart.closed = f.closed
+	apart.closed, apart.selection, apart.left = f.closed, f.selection, f.left
 	return apart
 }
 
