@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,11 +20,15 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// childRoot makes the test binary a process that writes until it is killed.
+// childRoot makes the test binary a process that writes until it is killed or its stdin ends.
 const childRoot = "INGEST_TEST_DIR_CHILD"
 
 func TestMain(m *testing.M) {
 	if root := os.Getenv(childRoot); root != "" {
+		go func() { // the test may be killed, too
+			io.Copy(io.Discard, os.Stdin)
+			os.Exit(1)
+		}()
 		writeForever(root)
 	}
 	os.Exit(m.Run())
@@ -55,6 +60,9 @@ func writeForever(root string) {
 		if _, err := fmt.Fprintln(log, i); err != nil {
 			panic(err)
 		}
+		if i == 0 {
+			fmt.Println("reported")
+		}
 	}
 }
 
@@ -67,20 +75,9 @@ func TestKilledWhileWriting(t *testing.T) {
 		rounds = 3
 	}
 	for round := range rounds {
-		var writers []*exec.Cmd
-		for range 2 {
-			writer := exec.Command(os.Args[0])
-			writer.Env = append(os.Environ(), childRoot+"="+root)
-			writer.Stderr = os.Stderr
-			if err := writer.Start(); err != nil {
-				t.Fatal(err)
-			}
-			writers = append(writers, writer)
-		}
-		if round == 0 { // on a busy machine, the first payload may take long
-			for begun := time.Now(); len(reportedPayloads(t, root)) == 0 && time.Since(begun) < time.Minute; {
-				time.Sleep(time.Millisecond)
-			}
+		writers := []*writer{startWriter(t, root), startWriter(t, root)}
+		if round%3 != 2 { // on a busy machine, the first payload may take long
+			writers[round%2].awaitReport(t)
 		}
 		time.Sleep(time.Duration(60+17*round) * time.Millisecond)
 		for _, writer := range writers {
@@ -119,6 +116,38 @@ func TestKilledWhileWriting(t *testing.T) {
 		t.Error("the processes reported nothing")
 	}
 	t.Logf("%d kills: %d payloads reported, %d stored, %d temporary files", 2*rounds, len(reported), whole, temporary)
+}
+
+// writer is a process that writes payloads.
+type writer struct {
+	*exec.Cmd
+	stdout io.Reader
+}
+
+// startWriter starts a writer. It ends with the test at the latest.
+func startWriter(t *testing.T, root string) *writer {
+	t.Helper()
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), childRoot+"="+root)
+	c.Stderr = os.Stderr
+	_, err := c.StdinPipe()
+	stdout, err2 := c.StdoutPipe()
+	if err := errors.Join(err, err2, c.Start()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	})
+	return &writer{c, stdout}
+}
+
+// awaitReport waits until the writer has reported a payload.
+func (w *writer) awaitReport(t *testing.T) {
+	t.Helper()
+	if _, err := io.ReadFull(w.stdout, make([]byte, 1)); err != nil {
+		t.Fatalf("a writer ended before it reported a payload: %v", err)
+	}
 }
 
 // reportedPayloads reads the logs of all writers. A partial line is no report.
