@@ -99,10 +99,10 @@ func (b box) suspendMidFile(args ...string) *exec.Cmd {
 	return nil
 }
 
-// waitFor waits until done returns true.
+// waitFor waits until done returns true. The limit is for a machine that is busy with other work.
 func (b box) waitFor(what string, done func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("timeout: %s", what)
 		}
@@ -150,7 +150,7 @@ func (b box) suspend(c *exec.Cmd) {
 		b.Fatal(err)
 	}
 	defer conn.Close()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Microsecond) {
 		if _, err = conn.ExecContext(context.Background(), `BEGIN IMMEDIATE`); err == nil {
 			break
 		}

@@ -29,17 +29,16 @@ func TestRegisterInterrupted(t *testing.T) {
 	if err := os.Truncate(second, 1<<40); err != nil { // takes hours to read
 		t.Skip("this file system cannot hold a sparse file of 1 TiB:", err)
 	}
-	c := b.command("register", folder, "--opaque-files")
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill() }) // it may have ended
+	c := b.beside("register", folder, "--opaque-files")
 	for b.countModels() == 0 {
+		if c.over() {
+			t.Fatalf("it ended before it was interrupted: %+v", b.result(c.Cmd))
+		}
 		time.Sleep(5 * time.Millisecond)
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	c.Wait() // result has the exit code
-	e := b.result(c)
+	<-c.ended
+	e := b.result(c.Cmd)
 	if e.code != exitInterrupted || !strings.Contains(e.stderr, "run the same command again") ||
 		number(e.event("summary"), "registered") != 1 || number(e.event("summary"), "refused") != 0 {
 		t.Fatalf("exit code %d, summary %v\n%s", e.code, e.event("summary"), e.stderr)
