@@ -94,7 +94,7 @@ Interrupted runs resume when you run the same command again.
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newRegister(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
 		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRecompress(p), newRename(p), newRm(p), newGC(p),
-		newSchema(p), newVersion(p))
+		newSchema(p), newVersion(p), newMan(p))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

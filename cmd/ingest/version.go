@@ -8,6 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// scripts/release sets these. Otherwise the Go tool records a version and a commit, if it can.
+var releaseVersion, releaseCommit string
+
 func newVersion(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:               "version",
@@ -25,6 +28,7 @@ func (p *program) version() error {
 		info = &debug.BuildInfo{}
 	}
 	b := buildOf(info)
+	b.Version, b.Commit = cmp.Or(releaseVersion, b.Version), cmp.Or(releaseCommit, b.Commit)
 	state := ""
 	if b.Modified {
 		state = " (modified)"
