@@ -102,7 +102,7 @@ func TestPagesNameEverything(t *testing.T) {
 	root := newRoot(io.Discard, io.Discard)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "help" {
+		if c.Name() == "help" || c.IsAdditionalHelpTopicCommand() {
 			continue
 		}
 		if !strings.Contains(first, "\n| `"+c.Name()) {

@@ -12,7 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-// The exit codes, as `ingest --help` documents them.
+// The exit codes, as `ingest help exit-codes` documents them.
 const (
 	exitDone        = 0
 	exitFailed      = 1

@@ -36,9 +36,7 @@ type program struct {
 	told           atomic.Int64 // when a line last told of a retry, in nanoseconds
 }
 
-const exitCodes = `Exit codes: 0 success; 1 the command failed; 2 usage; 3 some files or objects were refused or
-failed, and each is named; 4 verify found damage; 130 interrupted (models, migrate,
-recompress and resume continue where they stopped).`
+const exitCodes = "`ingest help exit-codes` lists the exit codes."
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p := &program{memory: buffer.DefaultMemory}
@@ -95,6 +93,7 @@ Interrupted runs resume when you run the same command again.
 	root.AddCommand(newModels(p), newRegister(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
 		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRecompress(p), newRename(p), newRm(p), newGC(p),
 		newSchema(p), newVersion(p), newMan(p))
+	root.AddCommand(newTopics()...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -108,6 +107,8 @@ Interrupted runs resume when you run the same command again.
 		}
 	}
 	asUsage(root)
+	arrangeHelp(root)
+	p.addCompletions(root)
 	return root
 }
 

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/schema"
+)
+
+// The limits of a completion that reads the catalogue: a shell waits for it.
+const (
+	completionTime = 2 * time.Second
+	completionMost = 1000
+)
+
+// completer returns what may follow on a command line.
+type completer = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
+
+// addCompletions adds completions of models, jobs, addresses and settings.
+func (p *program) addCompletions(root *cobra.Command) {
+	models, jobs := p.found(modelNames), p.found(interruptedJobs)
+	flags := map[string]completer{"catalog": addresses("sqlite:", "sqlserver://"),
+		"store": addresses("dir:", "azblob://", inRows), "to": addresses("dir:", "azblob://", inRows),
+		"model": models, "log-level": words("debug", "info", "warn", "error"),
+		"filestream": words("auto", "win32", "tsql"), "blob-layout": words("content", "position"),
+		"tier": words("hot", "cool", "cold", "archive"), "compress": words("auto", "max", "off"),
+		"with": words(schema.PartNames()...)}
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		switch c.Name() {
+		case "show", "export", "cat", "verify", "rename":
+			c.ValidArgsFunction = first(models)
+		case "rm", "recompress":
+			c.ValidArgsFunction = models
+		case "resume":
+			c.ValidArgsFunction = first(jobs)
+		}
+		for name, complete := range flags {
+			if c.LocalFlags().Lookup(name) != nil {
+				_ = c.RegisterFlagCompletionFunc(name, complete) // the flag exists
+			}
+		}
+		for _, child := range c.Commands() {
+			visit(child)
+		}
+	}
+	visit(root)
+}
+
+// words completes a word of a list.
+func words(all ...string) completer {
+	return cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// first completes the first argument only.
+func first(complete completer) completer {
+	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(c, args, typed)
+	}
+}
+
+// addresses completes the start of an address, and the path in one of a folder or a file.
+func addresses(starts ...string) completer {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		const directive = cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+		scheme, path, ok := strings.Cut(typed, ":")
+		if !ok || scheme != "dir" && scheme != "sqlite" {
+			return starts, directive
+		}
+		folder, name := filepath.Split(path)
+		entries, _ := os.ReadDir(cmp.Or(folder, "."))
+		var found []string
+		for _, entry := range entries {
+			switch {
+			case !strings.HasPrefix(entry.Name(), name):
+			case entry.IsDir():
+				found = append(found, scheme+":"+folder+entry.Name()+string(filepath.Separator))
+			case scheme == "sqlite":
+				found = append(found, scheme+":"+folder+entry.Name())
+			}
+		}
+		return found, directive
+	}
+}
+
+// search passes what a catalogue has, with descriptions, to add until that returns false.
+type search func(ctx context.Context, catalog ingest.Catalog, add func(word, about string) bool) error
+
+// modelNames finds the names of models.
+func modelNames(ctx context.Context, catalog ingest.Catalog, add func(word, about string) bool) error {
+	for m, err := range catalog.Models(ctx) {
+		if err != nil {
+			return err
+		}
+		for _, name := range append([]string{m.Name}, otherNames(m)...) {
+			if !add(name, fmt.Sprintf("model %d", m.ID)) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// interruptedJobs finds the numbers of the jobs that resume continues.
+func interruptedJobs(ctx context.Context, catalog ingest.Catalog, add func(word, about string) bool) error {
+	for job, err := range catalog.AllJobs(ctx) {
+		if err != nil {
+			return err
+		}
+		if job.State == ingest.JobOpen && !isLive(job) && resumes(job) &&
+			!add(fmt.Sprint(job.ID), job.Pipeline+" "+joinPaths(job.Paths)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// found completes what a search of an existing catalogue finds. It completes nothing without a
+// catalogue, and what it has found until an error or the time limit.
+func (p *program) found(find search) completer {
+	return func(c *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+		const directive = cobra.ShellCompDirectiveNoFileComp
+		ctx, cancel := context.WithTimeout(c.Context(), completionTime)
+		defer cancel()
+		if p.setUp() != nil {
+			return nil, directive
+		}
+		catalog, err := p.openExisting(ctx)
+		if err != nil {
+			return nil, directive
+		}
+		defer catalog.Close()
+		_ = find(ctx, catalog, func(word, about string) bool {
+			// A shell could not type what is not printable.
+			if strings.HasPrefix(word, typed) && word == ingest.Printable(word) && !slices.Contains(args, word) {
+				words = append(words, cobra.CompletionWithDesc(word, ingest.Printable(about)))
+			}
+			return len(words) < completionMost
+		})
+		return words, directive
+	}
+}
