@@ -1,5 +1,6 @@
 // Command testlog reads the output of `go test -json`. It prints a line for each package and the output of each
-// test that did not pass, and appends the skipped tests with their reasons to a file.
+// test that did not pass, and appends a line for each skipped test to a file: its package, the reason, and
+// after a tab its name.
 //
 //	go test -json ./... | go run ./scripts/testlog SKIPPED
 package main
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -56,7 +58,8 @@ func filter(in io.Reader, out, skipped io.Writer) error {
 		case e.Test == "" && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip"):
 			printPackage(out, output, e)
 		case e.Action == "skip":
-			fmt.Fprintf(skipped, "%s %s: %s\n", e.Package, e.Test, reason(output[key]))
+			test, _, _ := strings.Cut(e.Test, "/")
+			fmt.Fprintf(skipped, "%s: %s\t%s\n", e.Package, reason(output[key]), test)
 			delete(output, key)
 		case e.Action == "pass":
 			delete(output, key)
@@ -92,13 +95,16 @@ func printPackage(out io.Writer, output map[event]string, end event) {
 	delete(output, key)
 }
 
+// place starts what a test logs: its file and line.
+var place = regexp.MustCompile(`^\S+\.go:\d+: `)
+
 // reason is what a test logged before it was skipped, in one line.
 func reason(output string) string {
 	var kept []string
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
-			kept = append(kept, line)
+			kept = append(kept, place.ReplaceAllString(line, ""))
 		}
 	}
 	return strings.Join(kept, " ")

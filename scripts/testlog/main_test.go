@@ -23,10 +23,10 @@ func TestFilter(t *testing.T) {
 		event{Action: "build-output", Output: "a.go:1: undefined: x\n"},
 		event{Action: "output", Package: "p", Test: "TestQuiet", Output: "noise\n"},
 		event{Action: "pass", Package: "p", Test: "TestQuiet"},
-		event{Action: "output", Package: "p", Test: "TestSkip", Output: "=== RUN   TestSkip\n"},
-		event{Action: "output", Package: "p", Test: "TestSkip", Output: "    a_test.go:1: no server:\n        set X\n"},
-		event{Action: "output", Package: "p", Test: "TestSkip", Output: "--- SKIP: TestSkip (0.00s)\n"},
-		event{Action: "skip", Package: "p", Test: "TestSkip"},
+		event{Action: "output", Package: "p", Test: "TestSkip/sub", Output: "=== RUN   TestSkip\n"},
+		event{Action: "output", Package: "p", Test: "TestSkip/sub", Output: "    a_test.go:1: no server:\n        set X\n"},
+		event{Action: "output", Package: "p", Test: "TestSkip/sub", Output: "--- SKIP: TestSkip (0.00s)\n"},
+		event{Action: "skip", Package: "p", Test: "TestSkip/sub"},
 		event{Action: "output", Package: "p", Output: "PASS\n"},
 		event{Action: "output", Package: "p", Output: "ok  \tp\t1s\n"},
 		event{Action: "pass", Package: "p"},
@@ -45,7 +45,7 @@ func TestFilter(t *testing.T) {
 	if got := out.String(); got != want {
 		t.Errorf("prints\n%s\nwant\n%s", got, want)
 	}
-	if got, want := skipped.String(), "p TestSkip: a_test.go:1: no server: set X\n"; got != want {
+	if got, want := skipped.String(), "p: no server: set X\tTestSkip\n"; got != want {
 		t.Errorf("skipped: %q, want %q", got, want)
 	}
 }
