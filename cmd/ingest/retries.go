@@ -39,15 +39,15 @@ func briefly(err error) string {
 		text, _, _ := strings.Cut(terminalSafe(err.Error()), "\n")
 		return text
 	case blobs.Code != "":
-		return words(blobs.Code)
+		return spaced(blobs.Code)
 	case blobs.Status != 0:
 		return fmt.Sprintf("status %d", blobs.Status)
 	}
 	return "no answer from the store"
 }
 
-// words turns a code of Azure, such as ServerBusy, into words.
-func words(code string) string {
+// spaced turns a code of Azure, such as ServerBusy, into words.
+func spaced(code string) string {
 	var b strings.Builder
 	for i, r := range code {
 		if unicode.IsUpper(r) && i > 0 {
