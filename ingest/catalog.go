@@ -65,8 +65,9 @@ type Writer interface {
 
 	// Attach gives a complete model one more name, with files. This is how a manifest is joined to
 	// weights that are stored. Each file must be complete in this or another model; files that the
-	// model lacks are copied, and files with tensors of another model are refused.
-	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []FileID) error
+	// model lacks are copied, and files with tensors of another model are refused. Equal files under
+	// several paths are files of their own.
+	Attach(ctx context.Context, lease Lease, model ModelID, name Alias, files []NamedFile) error
 
 	// Register creates the rows of a model whose files stay where they are: the model in state
 	// ModelRegistered, its files and tensors, and for each file an atom with its path. There are no

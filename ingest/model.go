@@ -42,6 +42,7 @@ func (m *Model) Warnings() (notes []Note) {
 // File is one file of a Model. Only its header was read.
 type File struct {
 	Path          string
+	Name          string // as in SourceFile
 	Root          string // as in SourceFile
 	Role          Role
 	Format        string    // "gguf", "safetensors" or "opaque"

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -117,7 +118,20 @@ type Alias struct {
 // Name is one of a model's names, and the files that belong to it.
 type Name struct {
 	Alias
-	Files []FileID
+	Files []NamedFile
+}
+
+// NamedFile is a file under a name of its model.
+type NamedFile struct {
+	ID FileID
+	// Path is SourceFile.Name of the file that was ingested under the name. It is empty if it was not
+	// recorded: for files of earlier versions, and weights that a later name of the model added.
+	Path string
+}
+
+// Has reports whether a file belongs to the name.
+func (n Name) Has(file FileID) bool {
+	return slices.ContainsFunc(n.Files, func(f NamedFile) bool { return f.ID == file })
 }
 
 // Summary is a model as list and show print it.

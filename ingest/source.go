@@ -29,6 +29,10 @@ type Source struct {
 // SourceFile is one file of a Source.
 type SourceFile struct {
 	Path string // absolute, cleaned
+	// Name is the path of the file relative to the given folder or, if a part of a layout was given, to
+	// the root of the layout, with slashes. It is the last element of Path if the file was given. If it
+	// is empty, the layout is not known.
+	Name string
 	// Root is the real path of the given folder that contains the file. Package source refuses
 	// links in Path that lead out of it. If Root is empty, Path may be a link to any file.
 	Root string

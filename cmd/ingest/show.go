@@ -128,10 +128,8 @@ func ratio(t ingest.TypeBytes) string {
 func namesOf(m ingest.Summary, file ingest.FileID) []string {
 	var names []string
 	for _, n := range m.Names {
-		for _, id := range n.Files {
-			if id == file {
-				names = append(names, n.Name)
-			}
+		if n.Has(file) {
+			names = append(names, n.Name)
 		}
 	}
 	return names

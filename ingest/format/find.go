@@ -67,6 +67,7 @@ type finder struct {
 	closed    map[string]error         // by real path, files and folders that are not opened
 	found     map[string]model         // by name and real paths of the weights
 	manifests map[string]ingest.Source // by name and real path of the first weights
+	namings   []naming                 // for the names of files
 	counts    map[string]*count        // by given path
 	selection Selection
 	left      map[string]int // files that are not selected, by given path
@@ -164,6 +165,7 @@ func (f *finder) find(path string) error {
 		f.refuse(at.path, errKeys)
 		return nil
 	}
+	f.nameBelow(at.path)
 	w := f.walkFrom(at, f.given)
 	return w.all(func() error { return w.folder(at) })
 }
@@ -184,6 +186,7 @@ func (f *finder) file(at place) error {
 	if isSplit(filepath.Base(at.real)) && !isSplit(filepath.Base(at.path)) {
 		at.path = at.real // a link to a part stands for it
 	}
+	f.nameBeside(at.path)
 	at.claim = blobClaim(at.real)
 	name := filepath.Base(at.path)
 	if isWeights(name) || smallRole(name) == roleIndex {
@@ -272,6 +275,9 @@ func (f *finder) result() ingest.Found {
 			continue
 		}
 		found.Sources = append(found.Sources, m.source())
+	}
+	for i := range found.Sources {
+		f.nameFiles(found.Sources[i].Files)
 	}
 	slices.SortFunc(found.Sources, func(a, b ingest.Source) int {
 		return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.Files[0].Path, b.Files[0].Path))

@@ -18,6 +18,7 @@ func (f *finder) blob(at place) bool {
 	if !ok || filepath.Base(folder) != blobsFolder || !isOllama(models.path) {
 		return false
 	}
+	f.nameLayout(models.path)
 	at.claim = digest
 	m := model{weights: []place{at}}
 	manifests, err := lookupFolder(tree{models.real}, models, manifestsFolder)

@@ -59,6 +59,7 @@ func (w *walk) searchLayouts(at place) (owned func(name string) bool, err error)
 	if !ok {
 		return func(string) bool { return false }, nil
 	}
+	w.nameLayout(at.path)
 	_, err = l.search(w, at, place{})
 	return func(name string) bool { return slices.Contains(l.parts, name) }, err
 }
@@ -91,6 +92,9 @@ func (f *finder) partOfLayout(at place) (done bool, err error) {
 				done, err = l.search(w, root, within)
 				return err
 			})
+			if done {
+				f.nameLayout(root.path)
+			}
 			return done, err
 		}
 	}

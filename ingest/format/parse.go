@@ -128,7 +128,7 @@ func (p Parser) parseFile(ctx context.Context, sf ingest.SourceFile) (ingest.Fil
 	if err != nil {
 		return refuse(err)
 	}
-	file := ingest.File{Path: sf.Path, Root: sf.Root, Role: sf.Role, Format: Opaque, Bytes: info.Size(),
+	file := ingest.File{Path: sf.Path, Name: sf.Name, Root: sf.Root, Role: sf.Role, Format: Opaque, Bytes: info.Size(),
 		Modified: info.ModTime(), Expected: sf.Expected, ExpectedBytes: sf.ExpectedBytes}
 	if sf.ExpectedBytes >= 0 && sf.ExpectedBytes != file.Bytes {
 		return refuse(fmt.Errorf("it has %d bytes, but its manifest says %d: fetch it again", file.Bytes,

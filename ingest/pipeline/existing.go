@@ -60,7 +60,7 @@ func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.Mod
 	if source.Name == "" {
 		return nil
 	}
-	files := make([]ingest.FileID, len(source.Files))
+	files := make([]ingest.NamedFile, len(source.Files))
 	for i, f := range source.Files {
 		stored, err := r.unchanged(ctx, f)
 		if err != nil {
@@ -69,7 +69,7 @@ func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.Mod
 		if stored.ID == 0 {
 			return &ingest.SourceError{Path: f.Path, Offset: -1, Err: ingest.ErrChanged}
 		}
-		files[i] = stored.ID
+		files[i] = ingest.NamedFile{ID: stored.ID, Path: f.Name}
 	}
 	return r.Catalog.Attach(ctx, r.job, into, ingest.Alias{Name: source.Name, URI: source.URI}, files)
 }

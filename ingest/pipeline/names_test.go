@@ -27,7 +27,7 @@ func filesOf(m ingest.Summary, name string) string {
 	var files []string
 	for _, n := range m.Names {
 		for _, f := range m.Files {
-			if n.Name == name && slices.Contains(n.Files, f.ID) {
+			if n.Name == name && n.Has(f.ID) {
 				files = append(files, f.Name)
 			}
 		}

@@ -51,8 +51,8 @@ func (h *home) modelState(t *testing.T, m ingest.Summary) string {
 	var names []string
 	for _, n := range m.Names {
 		var of []int
-		for _, id := range n.Files {
-			of = append(of, files[id])
+		for _, f := range n.Files {
+			of = append(of, files[f.ID])
 		}
 		slices.Sort(of)
 		names = append(names, fmt.Sprintf("name %s %s of files %v\n", n.Name, n.URI, of))

@@ -63,7 +63,7 @@ var attachTests = []test{
 		template := r.summary(b).Files[1]
 		for range 2 {
 			must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c", URI: "ollama://c"},
-				[]ingest.FileID{template.ID}))
+				[]ingest.NamedFile{{ID: template.ID}}))
 			s := r.summary(a)
 			want(t, "files", len(s.Files), 3)
 			want(t, "digest", s.Files[2].Digest, template.Digest)
@@ -71,8 +71,8 @@ var attachTests = []test{
 			want(t, "names", len(s.Names), 2)
 			want(t, "name", s.Names[1].Alias, ingest.Alias{Name: "c", URI: "ollama://c"})
 			want(t, "files of the name", len(s.Names[1].Files), 2)
-			want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
-			want(t, "template of the name", s.Names[1].Files[1], s.Files[2].ID)
+			want(t, "weights of the name", s.Names[1].Files[0].ID, s.Files[0].ID)
+			want(t, "template of the name", s.Names[1].Files[1].ID, s.Files[2].ID)
 			want(t, "files of the first name", len(s.Names[0].Files), 2)
 			want(t, "segments", len(list(t, r.Segments(t.Context(), s.Files[2].ID, 0))), 1)
 		}
@@ -85,11 +85,11 @@ var attachTests = []test{
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template", ingest.Template)))
 		own := r.summary(a).Files[1].ID
 		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "c"},
-			[]ingest.FileID{own, r.summary(b).Files[1].ID}))
+			[]ingest.NamedFile{{ID: own}, {ID: r.summary(b).Files[1].ID}}))
 		s := r.summary(a)
 		want(t, "files", len(s.Files), 2)
 		want(t, "files of the name", len(s.Names[1].Files), 2)
-		want(t, "template of the name", s.Names[1].Files[1], own)
+		want(t, "template of the name", s.Names[1].Files[1].ID, own)
 		r.check()
 	}},
 	{name: "a name that is known means the new files", run: func(t *testing.T, db Database) {
@@ -97,12 +97,12 @@ var attachTests = []test{
 		a := r.take(newWork("a", gguf("/a.gguf", "a"), small("/t1", "template 1", ingest.Template)))
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t2", "template 2", ingest.Template)))
 		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: "a", URI: "new"},
-			[]ingest.FileID{r.summary(b).Files[1].ID}))
+			[]ingest.NamedFile{{ID: r.summary(b).Files[1].ID}}))
 		s := r.summary(a)
 		want(t, "names", len(s.Names), 1)
 		want(t, "URI", s.Names[0].URI, "new")
 		want(t, "files of the name", len(s.Names[0].Files), 2)
-		want(t, "template of the name", s.Names[0].Files[1], s.Files[2].ID)
+		want(t, "template of the name", s.Names[0].Files[1].ID, s.Files[2].ID)
 		r.check()
 	}},
 	{name: "an alias without files", run: func(t *testing.T, db Database) {
@@ -111,7 +111,7 @@ var attachTests = []test{
 		must(t, r.Attach(t.Context(), r.lease, a, ingest.Alias{Name: hostile, URI: hostile}, nil))
 		s := r.summary(a)
 		want(t, "name", s.Names[1].Alias, ingest.Alias{Name: hostile, URI: hostile})
-		want(t, "weights of the name", s.Names[1].Files[0], s.Files[0].ID)
+		want(t, "weights of the name", s.Names[1].Files[0].ID, s.Files[0].ID)
 	}},
 	{name: "weights of another model are not shared, its own are", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
@@ -119,12 +119,12 @@ var attachTests = []test{
 		b := r.take(newWork("b", small("/w", "template", ingest.Weights), small("/t", "template", ingest.Template)))
 		s := r.summary(b)
 		name := ingest.Alias{Name: "c"}
-		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID, s.Files[0].ID}),
-			"another model's weights")
+		wantError(t, r.Attach(t.Context(), r.lease, a, name,
+			[]ingest.NamedFile{{ID: s.Files[1].ID}, {ID: s.Files[0].ID}}), "another model's weights")
 		want(t, "files", len(r.summary(a).Files), 1)
 		want(t, "names", len(r.summary(a).Names), 1)
-		must(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{s.Files[1].ID}))
-		must(t, r.Attach(t.Context(), r.lease, b, name, []ingest.FileID{s.Files[0].ID}))
+		must(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: s.Files[1].ID}}))
+		must(t, r.Attach(t.Context(), r.lease, b, name, []ingest.NamedFile{{ID: s.Files[0].ID}}))
 		want(t, "role", r.summary(a).Files[1].Role, ingest.Template)
 		want(t, "files of the others", len(r.summary(b).Files), 2)
 		r.check()
@@ -135,11 +135,11 @@ var attachTests = []test{
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t1", "template 1", ingest.Template)))
 		open := r.fill(newWork("o", small("/t2", "template 2", ingest.Template)))
 		good, name := r.summary(b).Files[1].ID, ingest.Alias{Name: "c"}
-		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, r.summary(b).Files[0].ID}),
+		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: r.summary(b).Files[0].ID}}),
 			"a file with tensors")
-		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, open.Files[0].ID}),
+		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: open.Files[0].ID}}),
 			ingest.ErrIncomplete)
-		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.FileID{good, 4711}), ingest.ErrNotFound)
+		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: 4711}}), ingest.ErrNotFound)
 		wantIs(t, r.Attach(t.Context(), r.lease, open.ID, name, nil), ingest.ErrIncomplete)
 		wantIs(t, r.Attach(t.Context(), r.lease, 4711, name, nil), ingest.ErrNotFound)
 		s := r.summary(a)

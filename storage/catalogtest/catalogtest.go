@@ -38,7 +38,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Complete", completeTests}, {"Merge", mergeTests}, {"Abandon", abandonTests}, {"Attach", attachTests},
 		{"Reader", readerTests}, {"Maintenance", maintenanceTests}, {"Clock", clockTests},
 		{"Register", registerTests}, {"Removal", slices.Concat(removalTests, foreignTests)},
-		{"Names", nameTests}, {"Places", placeTests}, {"Encoded", encodedTests},
+		{"Names", nameTests}, {"Paths", pathTests}, {"Places", placeTests}, {"Encoded", encodedTests},
 		{"Fencing", fencingTests}, {"Concurrent", concurrentTests}, {"LostAnswers", lostTests},
 		{"Property", propertyTests}, {"Atoms", slices.Concat(atomTests, atomBackTests, atomMergeTests)},
 	} {

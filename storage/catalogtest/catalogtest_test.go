@@ -93,12 +93,12 @@ func TestCheckFinds(t *testing.T) {
 		"a wrong digest":       {func(l *brokenCatalog) { l.model.Files[0].Expected = b }, "is incomplete"},
 		"no payload":           {func(l *brokenCatalog) { l.segments[1].Digest = b }, "has a row and no payload"},
 		"no name":              {func(l *brokenCatalog) { l.model.Names = nil }, "has no name"},
-		"another model's file": {func(l *brokenCatalog) { l.model.Names[0].Files[0] = 9 }, "refers to file 9"},
+		"another model's file": {func(l *brokenCatalog) { l.model.Names[0].Files[0].ID = 9 }, "refers to file 9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := brokenCatalog{
 				model: ingest.Summary{ID: 1, State: ingest.ModelComplete, Segments: 2, BytesSaved: 2,
-					Names: []ingest.Name{{Files: []ingest.FileID{7}}},
+					Names: []ingest.Name{{Files: []ingest.NamedFile{{ID: 7}}}},
 					Files: []ingest.StoredFile{{ID: 7, Model: 1, Bytes: 8, Recorded: 8, Digest: a}}},
 				segments: []ingest.StoredSegment{{File: 7, Bytes: 5, Digest: a,
 					Address: ingest.Address{Bytes: 3, Encoding: ingest.Encoding{Codec: "planes"}}},

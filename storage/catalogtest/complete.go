@@ -115,8 +115,8 @@ var mergeTests = []test{
 		want(t, "names", len(s.Names), 2)
 		want(t, "name", s.Names[1].Alias, ingest.Alias{Name: "two", URI: "ollama://two"})
 		want(t, "files of the new name", len(s.Names[1].Files), 2)
-		want(t, "weights of the new name", s.Names[1].Files[0], s.Files[0].ID)
-		want(t, "template of the new name", s.Names[1].Files[1], e.Files[1].ID)
+		want(t, "weights of the new name", s.Names[1].Files[0].ID, s.Files[0].ID)
+		want(t, "template of the new name", s.Names[1].Files[1].ID, e.Files[1].ID)
 		for _, path := range []string{in("a", "m.gguf"), in("b", "m.gguf")} {
 			f, err := r.Unchanged(t.Context(), path, w.sources[0].Bytes, changed.UnixNano())
 			must(t, err)

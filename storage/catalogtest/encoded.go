@@ -189,7 +189,7 @@ var encodedTests = []test{
 		from := r.takeAs(newWork("m", gguf("/m.gguf", "m"), template("/t1")), asEncoded)
 		to := r.takeAs(newWork("n", gguf("/n.gguf", "n")), asRaw)
 		file := r.summary(from).Files[1].ID
-		must(t, r.Attach(t.Context(), r.lease, to, ingest.Alias{Name: "x"}, []ingest.FileID{file}))
+		must(t, r.Attach(t.Context(), r.lease, to, ingest.Alias{Name: "x"}, []ingest.NamedFile{{ID: file}}))
 		segments := r.stored(to)
 		want(t, "address", segments[len(segments)-1].Address, r.stored(from)[len(r.stored(from))-1].Address)
 		want(t, "saved", r.saves(to) > 0, true)

@@ -116,7 +116,7 @@ func (f *faulty) Abandon(ctx context.Context, lease ingest.Lease, model ingest.M
 }
 
 func (f *faulty) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
-	files []ingest.FileID) error {
+	files []ingest.NamedFile) error {
 	return effect(f.hook, "Attach", func() error { return f.Catalog.Attach(ctx, lease, model, name, files) })
 }
 

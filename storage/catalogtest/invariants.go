@@ -123,9 +123,9 @@ func checkNames(m *ingest.Summary) error {
 		own[f.ID] = true
 	}
 	for _, name := range m.Names {
-		for _, id := range name.Files {
-			if !own[id] {
-				return fmt.Errorf("model %d: name %q refers to file %d, which is not its own", m.ID, name.Name, id)
+		for _, f := range name.Files {
+			if !own[f.ID] {
+				return fmt.Errorf("model %d: name %q refers to file %d, which is not its own", m.ID, name.Name, f.ID)
 			}
 		}
 	}

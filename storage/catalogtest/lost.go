@@ -147,7 +147,7 @@ func (p patient) Abandon(ctx context.Context, lease ingest.Lease, model ingest.M
 }
 
 func (p patient) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
-	files []ingest.FileID) error {
+	files []ingest.NamedFile) error {
 	return retryEffect(func() error { return p.Catalog.Attach(ctx, lease, model, name, files) })
 }
 

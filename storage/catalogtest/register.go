@@ -163,7 +163,7 @@ var registerTests = []test{
 		file := r.summary(id).Files[1].ID
 		name := ingest.Alias{Name: "x"}
 		wantIs(t, r.Attach(t.Context(), r.lease, id, name, nil), ingest.ErrIncomplete)
-		wantIs(t, r.Attach(t.Context(), r.lease, stored, name, []ingest.FileID{file}), ingest.ErrIncomplete)
+		wantIs(t, r.Attach(t.Context(), r.lease, stored, name, []ingest.NamedFile{{ID: file}}), ingest.ErrIncomplete)
 		wantError(t, r.Abandon(t.Context(), r.lease, id), "abandoning a registered model")
 		_, err := r.Complete(t.Context(), r.lease, id, 0)
 		wantError(t, err, "completing a registered model")

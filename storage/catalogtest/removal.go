@@ -92,7 +92,7 @@ var removalTests = []test{
 		want(t, "state in the list", list(t, r.Models(t.Context()))[0].State, ingest.ModelRemoving)
 		template := r.take(newWork("t", small("/t", "template", ingest.Template)))
 		wantIs(t, r.Attach(t.Context(), r.lease, id, ingest.Alias{Name: "x"},
-			[]ingest.FileID{r.summary(template).Files[0].ID}), ingest.ErrIncomplete)
+			[]ingest.NamedFile{{ID: r.summary(template).Files[0].ID}}), ingest.ErrIncomplete)
 		wantIs(t, r.Rename(t.Context(), r.lease, id, "m", "n"), ingest.ErrNotFound)
 		e := r.fill(newWork("l", small("/l", "license", ingest.License)))
 		_, err := r.Complete(t.Context(), r.lease, e.ID, id)

@@ -10,7 +10,7 @@ import (
 // Attach implements ingest.Writer. Every name of the model covers its weights; files are the others
 // that this name covers. A name that exists is redefined.
 func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.ModelID, name ingest.Alias,
-	files []ingest.FileID) error {
+	files []ingest.NamedFile) error {
 	return c.writeUnder(ctx, lease, func(t *Tx) error {
 		if err := t.mustBeComplete(model); err != nil {
 			return err
@@ -19,15 +19,19 @@ func (c *Catalog) Attach(ctx context.Context, lease ingest.Lease, model ingest.M
 		if err != nil {
 			return err
 		}
-		named := present.weights()
-		for _, id := range files {
-			f, err := t.attach(lease, model, present, id)
+		var named []ingest.NamedFile
+		for _, file := range files {
+			used := map[ingest.FileID]bool{}
+			for _, n := range named {
+				used[n.ID] = n.Path != file.Path
+			}
+			f, err := t.attach(lease, model, present, file.ID, used)
 			if err != nil {
 				return err
 			}
-			present, named = append(present, f), append(named, f.ID)
+			present, named = append(present, f), append(named, ingest.NamedFile{ID: f.ID, Path: file.Path})
 		}
-		return t.name(model, name, named)
+		return t.name(model, name, append(named, present.weights()...))
 	})
 }
 
@@ -40,8 +44,10 @@ func (t *Tx) mustBeComplete(model ingest.ModelID) error {
 	return err
 }
 
-// attach returns the model's own row for the content of file id, and copies the row if necessary.
-func (t *Tx) attach(lease ingest.Lease, model ingest.ModelID, present modelFiles, id ingest.FileID) (modelFile, error) {
+// attach returns the model's own row for the content of file id, and copies the row if the model has
+// none that is not used.
+func (t *Tx) attach(lease ingest.Lease, model ingest.ModelID, present modelFiles, id ingest.FileID,
+	used map[ingest.FileID]bool) (modelFile, error) {
 	var f modelFile
 	there, err := t.foundFile(t.One(oneFile, id), &f)
 	switch {
@@ -51,13 +57,13 @@ func (t *Tx) attach(lease ingest.Lease, model ingest.ModelID, present modelFiles
 		return f, fmt.Errorf("file %d: %w", id, ingest.ErrNotFound)
 	case f.State != ingest.ModelComplete:
 		return f, fmt.Errorf("file %d, of model %d: %w", id, f.Model, ingest.ErrIncomplete)
-	case f.Model == model:
+	case f.Model == model && (!used[id] || f.checkSharable(model) != nil):
 		return f, nil
 	}
 	if err := t.jobAtom(lease, f.Atom, true); err != nil {
 		return f, err
 	}
-	if own := present.same(&f); own != nil {
+	if own := present.unused(&f, used); own != nil {
 		return *own, nil
 	}
 	if err := f.checkSharable(model); err != nil {

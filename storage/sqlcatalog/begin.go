@@ -76,9 +76,9 @@ func (t *Tx) takeOver(lease ingest.Lease, model *ingest.Model, entry *ingest.Ent
 	if err := t.Exec(takeOver, lease.Job, entry.ID); err != nil {
 		return err
 	}
-	files := make([]ingest.FileID, len(entry.Files))
+	files := make([]ingest.NamedFile, len(entry.Files))
 	for i := range entry.Files {
-		files[i] = entry.Files[i].ID
+		files[i] = ingest.NamedFile{ID: entry.Files[i].ID, Path: model.Files[i].Name}
 	}
 	return t.name(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files)
 }
@@ -179,12 +179,13 @@ func (t *Tx) addModel(lease ingest.Lease, model *ingest.Model, state ingest.Mode
 	if err := t.details(entry.ID, &model.Details); err != nil {
 		return nil, err
 	}
-	files := make([]ingest.FileID, len(model.Files))
+	files := make([]ingest.NamedFile, len(model.Files))
 	for i := range model.Files {
-		if files[i], err = t.newFile(entry.ID, i, &model.Files[i], segmentBytes[i]); err != nil {
+		f := &model.Files[i]
+		if entry.Files[i].ID, err = t.newFile(entry.ID, i, f, segmentBytes[i]); err != nil {
 			return nil, err
 		}
-		entry.Files[i].ID = files[i]
+		files[i] = ingest.NamedFile{ID: entry.Files[i].ID, Path: f.Name}
 	}
 	if err := t.newName(entry.ID, ingest.Alias{Name: model.Name, URI: model.URI}, files); err != nil {
 		return nil, err
@@ -236,12 +237,13 @@ var (
 		`INSERT INTO dbo.ModelNames (ModelId, {key Name}{cols Name SourceUri}) VALUES (@p1, {keyed 2}{vals 3 4})`)
 	changeName = shared("change-name", `UPDATE dbo.ModelNames SET {set SourceUri 2} WHERE ModelNameId = @p1`)
 	clearName  = shared("clear-name", `DELETE FROM dbo.ModelNameFiles WHERE ModelNameId = @p1`)
-	nameFile   = shared("name-file", `INSERT INTO dbo.ModelNameFiles (ModelNameId, ModelFileId) SELECT @p1, @p2
+	nameFile   = shared("name-file", `INSERT INTO dbo.ModelNameFiles (ModelNameId, ModelFileId, {cols RelativePath})
+		SELECT @p1, @p2, {vals 3}
 		WHERE NOT EXISTS (SELECT 1 FROM dbo.ModelNameFiles WHERE ModelNameId = @p1 AND ModelFileId = @p2)`)
 )
 
-// name gives the model a name that covers exactly these files.
-func (t *Tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+// name gives the model a name that covers exactly these files. The first path of a file counts.
+func (t *Tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.NamedFile) error {
 	var id int64
 	there, err := t.found(t.One(findName, model, Key{name.Name}), &id)
 	if err != nil {
@@ -261,7 +263,7 @@ func (t *Tx) name(model ingest.ModelID, name ingest.Alias, files []ingest.FileID
 }
 
 // newName gives the model a name that it does not have.
-func (t *Tx) newName(model ingest.ModelID, name ingest.Alias, files []ingest.FileID) error {
+func (t *Tx) newName(model ingest.ModelID, name ingest.Alias, files []ingest.NamedFile) error {
 	id, err := t.insert(addName, model, Key{name.Name}, Text{Column: "ModelNames.Name", Value: name.Name},
 		Text{Column: "ModelNames.SourceUri", Value: name.URI})
 	if err != nil {
@@ -270,9 +272,10 @@ func (t *Tx) newName(model ingest.ModelID, name ingest.Alias, files []ingest.Fil
 	return t.nameFiles(id, files)
 }
 
-func (t *Tx) nameFiles(name int64, files []ingest.FileID) error {
+func (t *Tx) nameFiles(name int64, files []ingest.NamedFile) error {
 	for _, file := range files {
-		if err := t.Exec(nameFile, name, file); err != nil {
+		path := Text{Column: "ModelNameFiles.RelativePath", Value: file.Path, Null: true}
+		if err := t.Exec(nameFile, name, file.ID, path); err != nil {
 			return err
 		}
 	}

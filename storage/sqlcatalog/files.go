@@ -51,7 +51,8 @@ func (t *Tx) filesBetween(first, last ingest.ModelID) (map[ingest.ModelID]modelF
 	return all, err
 }
 
-var namesOf = shared("names", `SELECT n.ModelId, n.ModelNameId, {read n.Name}, {read n.SourceUri}, f.ModelFileId
+var namesOf = shared("names", `SELECT n.ModelId, n.ModelNameId, {read n.Name}, {read n.SourceUri}, f.ModelFileId,
+		{read nf.RelativePath}
 	FROM dbo.ModelNames AS n
 	LEFT JOIN dbo.ModelNameFiles AS nf ON nf.ModelNameId = n.ModelNameId
 	LEFT JOIN dbo.ModelFiles AS f ON f.ModelFileId = nf.ModelFileId
@@ -71,13 +72,15 @@ func (t *Tx) namesBetween(first, last ingest.ModelID) (map[ingest.ModelID][]inge
 		var id int64
 		var name ingest.Alias
 		var file sql.NullInt64
-		if err := row.Scan(&model, &id, readText(&name.Name), readText(&name.URI), &file); err != nil {
+		var path string
+		err := row.Scan(&model, &id, readText(&name.Name), readText(&name.URI), &file, readText(&path))
+		if err != nil {
 			return err
 		}
 		if rows[model] == nil {
 			rows[model] = &nameRows{}
 		}
-		rows[model].add(id, name, ingest.FileID(file.Int64))
+		rows[model].add(id, name, ingest.NamedFile{ID: ingest.FileID(file.Int64), Path: path})
 		return nil
 	}, namesOf, first, last)
 	all := make(map[ingest.ModelID][]ingest.Name, len(rows))

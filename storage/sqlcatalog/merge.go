@@ -22,10 +22,10 @@ func (t *Tx) merge(lease ingest.Lease, model, target ingest.ModelID, files model
 	if err != nil {
 		return err
 	}
-	became := make(map[ingest.FileID]ingest.FileID, len(files))
+	became, used := make(map[ingest.FileID]ingest.FileID, len(files)), map[ingest.FileID]bool{}
 	for i := range files {
 		f := &files[i]
-		if twin := present.same(f); twin != nil {
+		if twin := present.unused(f, used); twin != nil {
 			became[f.ID] = twin.ID
 			err = t.reuseFile(lease, f, twin)
 		} else {
@@ -36,12 +36,13 @@ func (t *Tx) merge(lease ingest.Lease, model, target ingest.ModelID, files model
 		if err != nil {
 			return err
 		}
+		used[became[f.ID]] = true
 	}
 	for _, n := range names {
 		for i := range n.Files {
-			n.Files[i] = became[n.Files[i]]
+			n.Files[i].ID = became[n.Files[i].ID]
 		}
-		if err := t.name(target, n.Alias, append(present.weights(), n.Files...)); err != nil {
+		if err := t.name(target, n.Alias, append(n.Files, present.weights()...)); err != nil {
 			return err
 		}
 	}

@@ -99,35 +99,48 @@ func (files modelFiles) same(f *modelFile) *modelFile {
 	return nil
 }
 
+// unused returns the file with the content and role of f that is not used, so that equal files have
+// rows of their own; nil for none. Weights identify the model, and can be used twice.
+func (files modelFiles) unused(f *modelFile, used map[ingest.FileID]bool) *modelFile {
+	for i := range files {
+		if files[i].Digest == f.Digest && files[i].Role == f.Role && !used[files[i].ID] {
+			return &files[i]
+		}
+	}
+	if f.Role == ingest.Weights {
+		return files.same(f)
+	}
+	return nil
+}
+
 // have reports whether all of others are among the files, by content and role.
 func (files modelFiles) have(others modelFiles) bool {
 	return !slices.ContainsFunc(others, func(f modelFile) bool { return files.same(&f) == nil })
 }
 
-// withIDs returns the files with these IDs.
-func (files modelFiles) withIDs(ids []ingest.FileID) (chosen modelFiles) {
+// of returns the files of a name.
+func (files modelFiles) of(name ingest.Name) (chosen modelFiles) {
 	for i := range files {
-		if slices.Contains(ids, files[i].ID) {
+		if name.Has(files[i].ID) {
 			chosen = append(chosen, files[i])
 		}
 	}
 	return chosen
 }
 
-// trusted reports whether a file with one of these IDs was not read.
-func (files modelFiles) trusted(ids []ingest.FileID) bool {
-	return slices.ContainsFunc(files.withIDs(ids), func(f modelFile) bool { return f.Trusted })
+// trusted reports whether a file of a name was not read.
+func (files modelFiles) trusted(name ingest.Name) bool {
+	return slices.ContainsFunc(files.of(name), func(f modelFile) bool { return f.Trusted })
 }
 
 // weights returns the files that every name of the model covers.
-func (files modelFiles) weights() []ingest.FileID {
-	var ids []ingest.FileID
+func (files modelFiles) weights() (named []ingest.NamedFile) {
 	for i := range files {
 		if files[i].Role == ingest.Weights {
-			ids = append(ids, files[i].ID)
+			named = append(named, ingest.NamedFile{ID: files[i].ID})
 		}
 	}
-	return ids
+	return named
 }
 
 // checkWeights returns an error unless files, those of model, include all weights among others.

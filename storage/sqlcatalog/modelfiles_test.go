@@ -108,7 +108,7 @@ func TestModelFilesAddTo(t *testing.T) {
 
 func TestModelFilesWeights(t *testing.T) {
 	files := someFiles()
-	if got := files.weights(); !slices.Equal(got, []ingest.FileID{2, 3}) {
+	if got := files.weights(); !slices.Equal(got, []ingest.NamedFile{{ID: 2}, {ID: 3}}) {
 		t.Errorf("weights are %v", got)
 	}
 	for name, test := range map[string]struct {
@@ -130,12 +130,12 @@ func TestModelFilesWeights(t *testing.T) {
 func TestNameRows(t *testing.T) {
 	first, second := ingest.Alias{Name: "first"}, ingest.Alias{Name: "second", URI: "ollama://second"}
 	var rows nameRows
-	rows.add(4, first, 1)
-	rows.add(4, first, 3)
-	rows.add(6, second, 0)
-	rows.add(7, first, 2)
-	want := []ingest.Name{{Alias: first, Files: []ingest.FileID{1, 3}}, {Alias: second},
-		{Alias: first, Files: []ingest.FileID{2}}}
+	rows.add(4, first, ingest.NamedFile{ID: 1})
+	rows.add(4, first, ingest.NamedFile{ID: 3, Path: "x"})
+	rows.add(6, second, ingest.NamedFile{})
+	rows.add(7, first, ingest.NamedFile{ID: 2})
+	want := []ingest.Name{{Alias: first, Files: []ingest.NamedFile{{ID: 1}, {ID: 3, Path: "x"}}}, {Alias: second},
+		{Alias: first, Files: []ingest.NamedFile{{ID: 2}}}}
 	if !reflect.DeepEqual(rows.Names, want) {
 		t.Errorf("%+v, want %+v", rows.Names, want)
 	}

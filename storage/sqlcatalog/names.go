@@ -8,13 +8,13 @@ type nameRows struct {
 	last  int64
 }
 
-// add takes a row: the name's number, the name, and a file that it covers, or 0 for none. The rows
-// of a name are consecutive.
-func (r *nameRows) add(id int64, name ingest.Alias, file ingest.FileID) {
+// add takes a row: the name's number, the name, and a file that it covers, or one without an ID for
+// none. The rows of a name are consecutive.
+func (r *nameRows) add(id int64, name ingest.Alias, file ingest.NamedFile) {
 	if id != r.last {
 		r.Names, r.last = append(r.Names, ingest.Name{Alias: name}), id
 	}
-	if file != 0 {
+	if file.ID != 0 {
 		n := &r.Names[len(r.Names)-1]
 		n.Files = append(n.Files, file)
 	}

@@ -121,9 +121,14 @@ func (r *registration) stored() (id ingest.ModelID, err error) {
 	if err != nil || !present.have(r.files) {
 		return 0, err
 	}
+	used := map[ingest.FileID]bool{}
 	for i := range r.files {
 		f := &r.files[i]
-		f.ID, f.Atom = present.same(f).ID, present.same(f).Atom
+		own := present.unused(f, used)
+		if own == nil {
+			own = present.same(f)
+		}
+		f.ID, f.Atom, used[own.ID] = own.ID, own.Atom, true
 		if err := r.jobAtom(r.lease, f.Atom, true); err != nil {
 			return 0, err
 		}
@@ -146,15 +151,16 @@ func (r *registration) registered() (ingest.ModelID, error) {
 	lacking.Files = nil
 	var content []ingest.FileContent
 	var at []int
+	used := map[ingest.FileID]bool{}
 	for i := range r.files {
 		f := &r.files[i]
-		known := present.same(f)
+		known := present.unused(f, used)
 		if known == nil {
 			lacking.Files = append(lacking.Files, r.model.Files[i])
 			content, at = append(content, r.content[i]), append(at, i)
 			continue
 		}
-		f.ID = known.ID
+		f.ID, used[known.ID] = known.ID, true
 		if err := r.again(f, r.content[i]); err != nil {
 			return 0, err
 		}
@@ -264,11 +270,11 @@ func (r *registration) giveName(id ingest.ModelID) error {
 	if err != nil {
 		return err
 	}
-	named := all.weights()
+	var named []ingest.NamedFile
 	for i := range r.files {
-		named = append(named, all.same(&r.files[i]).ID)
+		named = append(named, ingest.NamedFile{ID: r.files[i].ID, Path: r.model.Files[i].Name})
 	}
-	return r.name(id, ingest.Alias{Name: r.model.Name, URI: r.model.URI}, named)
+	return r.name(id, ingest.Alias{Name: r.model.Name, URI: r.model.URI}, append(named, all.weights()...))
 }
 
 // fileFrom finds a complete file that was read from a path.

@@ -160,7 +160,7 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 			return nil, err
 		}
 		has := func(n ingest.Name) bool {
-			return present.have(old.files.withIDs(n.Files)) && !old.files.trusted(n.Files)
+			return present.have(old.files.of(n)) && !old.files.trusted(n)
 		}
 		names, gone, err := t.dropNames(old, has)
 		if err != nil {
@@ -170,11 +170,7 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 			if named(own, n.Name) {
 				continue
 			}
-			files := present.weights()
-			for _, f := range old.files.withIDs(n.Files) {
-				files = append(files, present.same(&f).ID)
-			}
-			if err := t.name(model, n.Alias, files); err != nil {
+			if err := t.name(model, n.Alias, append(old.files.namedIn(present, n), present.weights()...)); err != nil {
 				return nil, err
 			}
 		}
@@ -183,6 +179,25 @@ func (t *Tx) takeNames(model ingest.ModelID, present modelFiles) (marked []inges
 		}
 	}
 	return marked, nil
+}
+
+// namedIn returns the files of a name as those of another model, which has them all.
+func (files modelFiles) namedIn(present modelFiles, name ingest.Name) (named []ingest.NamedFile) {
+	used := map[ingest.FileID]bool{}
+	for _, n := range name.Files {
+		for i := range files {
+			if files[i].ID != n.ID {
+				continue
+			}
+			own := present.unused(&files[i], used)
+			if own == nil {
+				own = present.same(&files[i])
+			}
+			used[own.ID] = true
+			named = append(named, ingest.NamedFile{ID: own.ID, Path: n.Path})
+		}
+	}
+	return named
 }
 
 // dropNames removes the names of a registered model that drop chooses, and returns them. If no name

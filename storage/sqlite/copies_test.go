@@ -51,7 +51,7 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 		`DROP TABLE SmallPayloads`, `DROP INDEX IX_Atoms_Unreferenced`,
 		`ALTER TABLE LayerTensorSegments DROP COLUMN Codec`, `ALTER TABLE LayerTensorSegments DROP COLUMN StoredHash`,
 		`ALTER TABLE FileSegments DROP COLUMN Codec`, `ALTER TABLE FileSegments DROP COLUMN StoredHash`,
-		`ALTER TABLE ModelFiles DROP COLUMN BytesSaved`,
+		`ALTER TABLE ModelFiles DROP COLUMN BytesSaved`, `ALTER TABLE ModelNameFiles DROP COLUMN RelativePath`,
 		`DELETE FROM SchemaSteps WHERE Number >= 3`,
 		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
 	} {

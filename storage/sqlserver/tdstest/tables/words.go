@@ -64,6 +64,7 @@ var exactColumns = map[string][]string{
 	"ModelFiles":          {"RoleExact", "FormatExact", "FileNameExact", "SourcePathExact"},
 	"FilePaths":           {"SourcePathExact", "PathHash"},
 	"ModelNames":          {"NameHash", "NameExact", "SourceUriExact"},
+	"ModelNameFiles":      {"RelativePathExact"},
 	"ModelLayers":         {"LayerNameExact", "TensorShapeExact"},
 	"IngestionJobs":       {"SourceUriExact", "MetadataExact"},
 	"LayerTensorSegments": {"AddressExact"},

@@ -1,0 +1,77 @@
+package format
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/huggingface"
+)
+
+// naming says to which folder the names of files are relative: see ingest.SourceFile.
+type naming struct {
+	scope string // the files in this folder, and below it
+	base  string // are relative to this one, which is scope or above it
+	flat  bool   // only files in scope itself
+}
+
+func (n naming) name(path string) (name string, ok bool) {
+	within, err := filepath.Rel(n.scope, path)
+	if err != nil || !filepath.IsLocal(within) || n.flat && filepath.Dir(path) != n.scope {
+		return "", false
+	}
+	name, err = filepath.Rel(n.base, path)
+	return filepath.ToSlash(name), err == nil && filepath.IsLocal(name)
+}
+
+// nameBelow has files in folder named relative to it.
+func (f *finder) nameBelow(folder string) {
+	f.namings = append(f.namings, naming{scope: folder, base: folder})
+}
+
+// nameBeside has the file at path, and those beside it, named by the last elements of their paths.
+func (f *finder) nameBeside(path string) {
+	f.namings = append(f.namings, naming{scope: filepath.Dir(path), base: filepath.Dir(path), flat: true})
+}
+
+// nameLayout has files of a layout named relative to its root. The root of a repository is the cache
+// that contains it.
+func (f *finder) nameLayout(root string) {
+	base := root
+	if isHub(root) {
+		if _, ok := huggingface.Repository(filepath.Base(root)); ok {
+			base = filepath.Dir(root)
+		} else if store := ramalamaStore(root); store != "" {
+			base = filepath.Dir(store)
+		}
+	}
+	f.namings = append(f.namings, naming{scope: root, base: base})
+}
+
+// ramalamaStore returns the folder named store that contains a path; empty if there is none.
+func ramalamaStore(path string) string {
+	_, name := ramalamaName(path)
+	if name == "" {
+		return ""
+	}
+	for range strings.Count(name, "/") + 2 { // the elements of the name, and the transport
+		path = filepath.Dir(path)
+	}
+	return path
+}
+
+// nameFiles sets the names of files. Of several folders to which a file could be relative, the upper
+// one counts, so that the names do not depend on the order of the given paths.
+func (f *finder) nameFiles(files []ingest.SourceFile) {
+	slices.SortFunc(f.namings, func(a, b naming) int { return len(a.base) - len(b.base) })
+	for i := range files {
+		files[i].Name = filepath.Base(files[i].Path)
+		for _, n := range f.namings {
+			if name, ok := n.name(files[i].Path); ok {
+				files[i].Name = name
+				break
+			}
+		}
+	}
+}
