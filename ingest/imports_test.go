@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"ingest/remove":   {"ingest", "ingest/lease"},
 	"ingest/gc":       {"ingest", "ingest/lease"},
 	"ingest/reader":   {"ingest", "ingest/buffer", "ingest/codec", "ingest/durable", "ingest/source"},
+	"ingest/layout":   {"ingest", "ingest/durable", "ingest/format/oci", "ingest/format/ollama", "ingest/reader"},
 	"ingest/register": {"ingest", "ingest/lease", "ingest/source"},
 	"ingest/migrate": {"ingest", "ingest/buffer", "ingest/codec", "ingest/lease", "ingest/reader",
 		"ingest/source"},

@@ -134,6 +134,25 @@ func (n Name) Has(file FileID) bool {
 	return slices.ContainsFunc(n.Files, func(f NamedFile) bool { return f.ID == file })
 }
 
+// FilesOf returns the files of a name. A model without names, which another program wrote, has all of
+// its files in each.
+func (s Summary) FilesOf(name Name) []StoredFile {
+	if len(s.Names) == 0 {
+		return s.Files
+	}
+	return slices.DeleteFunc(slices.Clone(s.Files), func(f StoredFile) bool { return !name.Has(f.ID) })
+}
+
+// PathOf returns the relative path of a file under a name.
+func (s Summary) PathOf(name Name, file FileID) string {
+	for _, f := range name.Files {
+		if f.ID == file {
+			return f.Path
+		}
+	}
+	return ""
+}
+
 // Summary is a model as list and show print it.
 type Summary struct {
 	ID           ModelID

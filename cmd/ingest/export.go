@@ -8,99 +8,157 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/durable"
+	"github.com/hartonomous/ingest/ingest/layout"
 )
 
+// exportOptions are the flags of export.
+type exportOptions struct {
+	to, layout     string
+	force, weights bool
+}
+
 func newExport(p *program) *cobra.Command {
-	var to string
-	var force, weights bool
+	var o exportOptions
 	c := &cobra.Command{
-		Use:   "export MODEL -o FILE",
+		Use:   "export MODEL... -o FILE",
 		Short: "Write a model's files, checked against their SHA-256",
 		Long: `Write a model's files, and check each against its SHA-256. A file gets its name when it is complete
 and correct. A model of several files is written to a folder, each file under its own name. An Ollama
 model also has a template, licences and a manifest; --weights omits them. export copies the files of a registered
 model from their paths.
 
+If a model has several names, the files of the one that MODEL is are written; of the oldest name if MODEL is an id, and
+of the oldest name with the file if it is a SHA-256.
+
+With --as, -o is a folder, and MODEL may be repeated. Files that are in the folder with the right content are kept:
+
+  original  the files at the relative paths at which they were ingested
+  ollama    a models folder of Ollama
+  hf        a repository, as hf download writes it into a folder
+  oci       an OCI image layout, as ModelPack specifies it for models
+
 ` + modelArgument,
-		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf",
-		Args:    requireArg("MODEL", cobra.ExactArgs(1)),
+		Example: "  ingest export tiny -o tiny.gguf\n  ingest export llama3:latest --weights -o llama3.gguf\n" +
+			"  ingest export --as ollama llama3:latest -o models",
+		Args: requireArg("MODEL", cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			if to == "" {
-				return usage("-o is missing: name a file, or a folder for a model of several files")
+			if err := o.check(args); err != nil {
+				return err
 			}
-			if to == "-" {
-				return usage("-o -: want a file, because damage may be found after bytes are on stdout (./- is a " +
-					"file named -)")
-			}
-			return p.export(c.Context(), args[0], to, force, weights)
+			return p.export(c.Context(), args, o)
 		},
 	}
-	c.Flags().StringVarP(&to, "output", "o", "", "file to write, or a folder for a model of several files")
-	c.Flags().BoolVar(&force, "force", false, "replace an existing file")
-	c.Flags().BoolVar(&weights, "weights", false, "write the weights only")
+	c.Flags().StringVarP(&o.to, "output", "o", "", "file to write, or a folder for a model of several files")
+	c.Flags().StringVar(&o.layout, "as", "", "write a layout to a folder: original, ollama, hf or oci")
+	c.Flags().BoolVar(&o.force, "force", false, "replace an existing file")
+	c.Flags().BoolVar(&o.weights, "weights", false, "write the weights only")
+	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(exportLayouts, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-func (p *program) export(ctx context.Context, reference, to string, force, weights bool) error {
+func (o exportOptions) check(models []string) error {
+	switch {
+	case o.to == "":
+		return usage("-o is missing: name a file, or a folder for a model of several files")
+	case o.to == "-":
+		return usage("-o -: want a file, because damage may be found after bytes are on stdout (./- is a file named -)")
+	case o.layout == "" && len(models) > 1:
+		return usage("%d models: only export --as writes several", len(models))
+	case o.layout != "" && !slices.Contains(exportLayouts, o.layout):
+		return usage("--as %s: want %s", ingest.Printable(o.layout), strings.Join(exportLayouts, ", "))
+	case o.weights && (o.layout == asOllama || o.layout == asOCI):
+		return usage("--weights: a layout of %s has all files that the manifest names", o.layout)
+	}
+	return nil
+}
+
+func (p *program) export(ctx context.Context, references []string, o exportOptions) error {
 	h, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.catalog.Close()
-	m, err := ingest.FindModel(ctx, h.catalog, reference)
-	if err != nil {
-		return err
-	}
-	if err := requireComplete(ctx, h.catalog, m); err != nil {
-		return err
-	}
-	if m.State != ingest.ModelRegistered {
-		if err := p.requireStore(ctx, h); err != nil {
+	progress := &ingest.Progress{}
+	var models []layout.Model
+	for _, reference := range references {
+		m, err := p.toExport(ctx, h, reference, o.weights)
+		if err != nil {
 			return err
 		}
+		for _, f := range m.Under {
+			progress.BytesTotal.Add(f.Bytes)
+			progress.FilesTotal.Add(1)
+		}
+		models = append(models, m)
 	}
-	if weights {
-		m.Files = slices.DeleteFunc(m.Files, func(f ingest.StoredFile) bool { return f.Role != ingest.Weights })
+	if o.layout != "" {
+		return p.exportLayout(ctx, h, models, o, progress)
 	}
-	if len(m.Files) == 0 {
-		return fmt.Errorf("model %d has no weights", m.ID)
-	}
-	targets, err := exportTargets(m, to)
+	targets, err := exportTargets(models[0], o.to)
 	if err != nil {
 		return err
 	}
-	progress := &ingest.Progress{}
-	progress.BytesTotal.Store(totalBytes(m))
-	progress.FilesTotal.Store(int64(len(m.Files)))
 	stop := p.showProgress(progress)
 	defer stop()
 	r := p.reader(h, progress)
-	for i, file := range m.Files {
-		if err := r.Export(ctx, file, targets[i], force); err != nil {
+	for i, file := range models[0].Under {
+		if err := r.Export(ctx, file.StoredFile, targets[i], o.force); err != nil {
 			return err
 		}
 		progress.FilesDone.Add(1)
-		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": "exported", "path": targets[i], "sha256": file.Digest, "bytes": file.Bytes},
-				"%s  %s\n", file.Digest, ingest.Printable(targets[i]))
-		}
+		p.exported(layout.Written{Path: targets[i], Digest: file.Digest, Bytes: file.Bytes})
 	}
 	return nil
 }
 
+// toExport finds a model, which must be complete, and the files of the name that reference means.
+func (p *program) toExport(ctx context.Context, h *env, reference string, weights bool) (layout.Model, error) {
+	m, name, err := ingest.FindName(ctx, h.catalog, reference)
+	if err == nil {
+		err = requireComplete(ctx, h.catalog, m)
+	}
+	if err == nil && m.State != ingest.ModelRegistered {
+		err = p.requireStore(ctx, h)
+	}
+	if err != nil {
+		return layout.Model{}, err
+	}
+	model := layout.Of(m, name)
+	if weights {
+		model.Under = slices.DeleteFunc(model.Under, func(f layout.File) bool { return f.Role != ingest.Weights })
+	}
+	if len(model.Under) == 0 {
+		return model, fmt.Errorf("model %d has no weights", m.ID)
+	}
+	return model, nil
+}
+
+// exported prints a file that was written, or that was there.
+func (p *program) exported(w layout.Written) {
+	event, format := "exported", "%[1]s  %[2]s\n"
+	if w.Present {
+		event, format = "present", "present  %[2]s\n"
+	}
+	if p.json || !p.quiet {
+		p.emit(map[string]any{"event": event, "path": w.Path, "sha256": w.Digest, "bytes": w.Bytes}, format, w.Digest,
+			ingest.Printable(w.Path))
+	}
+}
+
 // exportTargets returns a path for each file. It creates the folder for a model of several files.
-func exportTargets(m ingest.Summary, to string) ([]string, error) {
+func exportTargets(m layout.Model, to string) ([]string, error) {
 	info, err := os.Stat(to)
 	isFolder := err == nil && info.IsDir()
 	if err == nil && !isFolder && !info.Mode().IsRegular() {
 		return nil, usage("%s is a device or a pipe: name a file or a folder", ingest.Printable(to))
 	}
-	if len(m.Files) == 1 && !isFolder {
+	if len(m.Under) == 1 && !isFolder {
 		if _, err := os.Stat(filepath.Dir(to)); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("folder %s does not exist", ingest.Printable(filepath.Dir(to)))
 		}
@@ -108,15 +166,15 @@ func exportTargets(m ingest.Summary, to string) ([]string, error) {
 	}
 	if err == nil && !isFolder {
 		return nil, usage("%s is a file, and model %d has %d files: name a folder",
-			ingest.Printable(to), m.ID, len(m.Files))
+			ingest.Printable(to), m.ID, len(m.Under))
 	}
 	if err := durable.MkdirAll(to, 0o755); err != nil {
 		return nil, err
 	}
-	targets, used := make([]string, len(m.Files)), map[string]bool{}
-	for i, f := range m.Files {
-		name := filepath.Base(filepath.Clean("/" + f.Name)) // a name from the database must not lead out of the folder
-		if name == string(filepath.Separator) || used[name] {
+	targets, used := make([]string, len(m.Under)), map[string]bool{}
+	for i, f := range m.Under {
+		name := layout.FileName(f.StoredFile)
+		if used[name] {
 			name = fmt.Sprintf("%d-%s", i, f.Digest)
 		}
 		used[name] = true

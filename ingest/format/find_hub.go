@@ -18,12 +18,21 @@ import (
 //	models--<owner>--<name>/snapshots/<commit>/<path>    a link to it, or on Windows the file
 //	models--<owner>--<name>/refs/<branch or tag>         has the commit
 //
+// The snapshots of a hub cache without blobs have the files themselves.
+//
 //	store/<transport>/<owner>/<name>/blobs/sha256-<digest of a name>
+//
+// The snapshots of a hub cache without blobs have the files themselves.
+//
 //	store/<transport>/<owner>/<name>/snapshots/<id>/<path>
+//
+// The snapshots of a hub cache without blobs have the files themselves.
+//
 //	store/<transport>/<owner>/<name>/refs/<tag>.json     has the id and the names of the files
 func isHub(folder string) bool {
+	_, named := huggingface.Repository(filepath.Base(folder))
 	return isFolder(filepath.Join(folder, "snapshots")) &&
-		(isFolder(filepath.Join(folder, blobsFolder)) || isFolder(filepath.Join(folder, "refs")))
+		(named || isFolder(filepath.Join(folder, blobsFolder)) || isFolder(filepath.Join(folder, "refs")))
 }
 
 // maxRefBytes limits the size of a ref.

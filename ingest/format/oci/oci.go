@@ -12,8 +12,10 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -32,9 +34,12 @@ type Descriptor struct {
 	Name string
 }
 
+// The annotations of a manifest in an index that name the model. The first of ModelName, that of
+// containerd and Docker, and RefName counts.
 const (
-	refName  = "org.opencontainers.image.ref.name"
-	fullName = "io.containerd.image.name" // of containerd and Docker
+	RefName   = "org.opencontainers.image.ref.name"
+	ModelName = "com.github.hartonomous.ingest.name" // a name that need not be a valid reference
+	fullName  = "io.containerd.image.name"
 )
 
 // ParseIndex returns the manifests of an index.json, or of an index in a blob.
@@ -51,11 +56,8 @@ func ParseIndex(text []byte) (list []Descriptor, err error) {
 		return nil, fmt.Errorf("index: %w", err)
 	}
 	for i, m := range raw.Manifests {
-		d := Descriptor{Size: m.Size, Name: m.Annotations[fullName],
+		d := Descriptor{Size: m.Size, Name: cmp.Or(m.Annotations[ModelName], m.Annotations[fullName], m.Annotations[RefName]),
 			Index: strings.Contains(m.MediaType, ".index.") || strings.Contains(m.MediaType, "manifest.list")}
-		if d.Name == "" {
-			d.Name = m.Annotations[refName]
-		}
 		if d.Digest, err = parseDigest(m.Digest); err != nil {
 			return nil, fmt.Errorf("index: manifest %d: %w", i, err)
 		}
@@ -101,7 +103,7 @@ func parseDigest(text string) (ingest.Digest, error) {
 
 // Role returns the role of a file from its media type and name in a manifest; empty if they do not
 // tell it.
-func Role(mediaType, path string) ingest.Role {
+func Role(mediaType, file string) ingest.Role {
 	for _, known := range [...]struct {
 		prefix string
 		role   ingest.Role
@@ -117,15 +119,25 @@ func Role(mediaType, path string) ingest.Role {
 		{"application/vnd.cncf.model.doc.", "readme"},
 	} {
 		if strings.HasPrefix(mediaType, known.prefix) {
+			if known.role == ingest.Weights && isProjector(file) {
+				return ingest.Projector
+			}
 			return known.role
 		}
 	}
 	for _, extension := range []string{".gguf", ".safetensors"} { // pushed as a file, for example by oras
-		if strings.HasSuffix(strings.ToLower(path), extension) {
+		if strings.HasSuffix(strings.ToLower(file), extension) {
 			return ingest.Weights
 		}
 	}
 	return ""
+}
+
+// isProjector reports whether a file has the name that llama.cpp gives a projector. ModelPack has no
+// media type for it.
+func isProjector(file string) bool {
+	name := strings.ToLower(path.Base(file))
+	return strings.Contains(name, "mmproj") && strings.HasSuffix(name, ".gguf")
 }
 
 // URI returns the URI of a model with this name in a registry.

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -26,6 +27,7 @@ const MaxManifestBytes = 1 << 20
 
 // Manifest names the files of one model.
 type Manifest struct {
+	MediaType string // of the manifest itself
 	// Layers are the files in the manifest's order, then the configuration, each digest once.
 	Layers []Layer
 }
@@ -41,6 +43,7 @@ type Layer struct {
 // jsonManifest and jsonLayer are the fields of a manifest that ParseManifest reads.
 type jsonManifest struct {
 	SchemaVersion int         `json:"schemaVersion"`
+	MediaType     string      `json:"mediaType"`
 	Config        *jsonLayer  `json:"config"`
 	Layers        []jsonLayer `json:"layers"`
 }
@@ -68,7 +71,7 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	if raw.SchemaVersion != 2 {
 		return nil, fmt.Errorf("manifest: schemaVersion is %d, want 2", raw.SchemaVersion)
 	}
-	m := &Manifest{}
+	m := &Manifest{MediaType: raw.MediaType}
 	seen := map[ingest.Digest]int{} // index in m.Layers
 	for i, layer := range raw.Layers {
 		if err := m.add(seen, layer, roleOf(layer)); err != nil {
@@ -81,6 +84,11 @@ func ParseManifest(text []byte) (*Manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// IsOllama reports whether the manifest has layers of Ollama, and not only those of other registries.
+func (m *Manifest) IsOllama() bool {
+	return slices.ContainsFunc(m.Layers, func(l Layer) bool { return strings.HasPrefix(l.MediaType, imagePrefix) })
 }
 
 // StrayError says that a file among the manifests is none. Ollama ignores such files.

@@ -2,6 +2,7 @@ package ollama
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
@@ -26,12 +27,12 @@ const (
 	maxPart = 128
 )
 
-// Name returns the name of the model with the manifest at path, which is relative to the manifests
+// Name returns the name of the model with a manifest at this path, which is relative to the manifests
 // folder and uses slashes: "llama3:latest" for "registry.ollama.ai/library/llama3/latest".
-func Name(path string) (string, error) {
-	parts := strings.Split(path, "/")
+func Name(manifest string) (string, error) {
+	parts := strings.Split(manifest, "/")
 	if len(parts) != 4 {
-		return "", fmt.Errorf("a manifest is at manifests/<host>/<namespace>/<model>/<tag>, not at %q", path)
+		return "", fmt.Errorf("a manifest is at manifests/<host>/<namespace>/<model>/<tag>, not at %q", manifest)
 	}
 	for i, part := range parts {
 		pattern, longest := otherPart, maxPart
@@ -51,6 +52,28 @@ func Name(path string) (string, error) {
 	default:
 		return host + "/" + namespace + "/" + model, nil
 	}
+}
+
+// Path is the inverse of Name: the path of the manifest of a model.
+func Path(name string) (string, error) {
+	folder, model := path.Split(name)
+	base, tag, ok := strings.Cut(model, ":")
+	if !ok {
+		return "", fmt.Errorf("%q is not the name of an Ollama model with a tag", name)
+	}
+	host, namespace := defaultHost, defaultNamespace
+	switch parts := strings.Split(strings.TrimSuffix(folder, "/"), "/"); {
+	case folder == "":
+	case len(parts) == 1:
+		namespace = parts[0]
+	default:
+		host, namespace = parts[0], strings.Join(parts[1:], "/")
+	}
+	at := host + "/" + namespace + "/" + base + "/" + tag
+	if back, err := Name(at); err != nil || back != name {
+		return "", fmt.Errorf("%q is not the name of an Ollama model", name)
+	}
+	return at, nil
 }
 
 // URI returns the URI of a model with this name.
