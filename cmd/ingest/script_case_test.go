@@ -37,13 +37,17 @@ func cmdCase(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: case NAME")
 	}
-	from := filepath.Join(absoluteCases, args[0])
-	ts.Check(filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	ts.Check(copyCase(filepath.Join(absoluteCases, args[0]), ts.MkAbs(args[0])))
+}
+
+// copyCase copies a case with its links.
+func copyCase(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		rel, _ := filepath.Rel(from, path)
-		to := ts.MkAbs(filepath.Join(args[0], rel))
+		to := filepath.Join(to, rel)
 		if entry.IsDir() {
 			return os.MkdirAll(to, 0o777)
 		}
@@ -58,5 +62,5 @@ func cmdCase(ts *testscript.TestScript, neg bool, args []string) {
 			return os.Symlink(filepath.FromSlash(string(content)), to)
 		}
 		return os.WriteFile(to, content, 0o666)
-	}))
+	})
 }

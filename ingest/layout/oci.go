@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/format/oci"
 	"github.com/hartonomous/ingest/ingest/format/ollama"
 )
 
@@ -29,7 +30,7 @@ const (
 // that was ingested from a registry is kept, and so is one of Ollama that names each tensor. Otherwise,
 // one is made as ModelPack specifies it: it has no times, so that it is always the same.
 func OCI(m Model, read Read) (Layout, error) {
-	l := Layout{Name: Tag(m.Alias.Name), Entries: []Entry{imageLayout("")}}
+	l := Layout{Name: oci.Tag(m.Alias.Name), Entries: []Entry{imageLayout("")}}
 	own, parsed, err := m.manifest(read)
 	if err != nil {
 		return l, err
@@ -165,4 +166,4 @@ func (l *Layout) addBlobs(m Model, manifest *ollama.Manifest, prefix string) err
 }
 
 // baseName returns the last element of a model's name, for the name of a file.
-func baseName(m Model) string { return Tag(path.Base(m.Alias.Name)) }
+func baseName(m Model) string { return oci.Tag(path.Base(m.Alias.Name)) }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -54,7 +53,7 @@ func imageIndex(folder, name string, manifest descriptor) Entry {
 				return nil, fmt.Errorf("it is not an index of images: %w", err)
 			}
 		}
-		manifest.Annotations = map[string]string{oci.RefName: Tag(name), oci.ModelName: name}
+		manifest.Annotations = map[string]string{oci.RefName: oci.Tag(name), oci.ModelName: name}
 		list, err := addManifest(list, manifest)
 		if err != nil {
 			return nil, err
@@ -95,18 +94,6 @@ func addManifest(list []json.RawMessage, manifest descriptor) ([]json.RawMessage
 		return list, nil
 	}
 	return append(list, text), nil
-}
-
-var notTag = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
-
-// Tag returns the tag for the name of a model: llama3-latest for llama3:latest. A tag has no slashes
-// and no colons.
-func Tag(name string) string {
-	tag := strings.TrimLeft(notTag.ReplaceAllString(name, "-"), ".-")
-	if tag == "" {
-		return "model"
-	}
-	return tag[:min(len(tag), 100)]
 }
 
 // runnerList returns the models.json of a store of Docker Model Runner with a model.

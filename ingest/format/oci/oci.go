@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -34,13 +35,33 @@ type Descriptor struct {
 	Name string
 }
 
-// The annotations of a manifest in an index that name the model. The first of ModelName, that of
-// containerd and Docker, and RefName counts.
+// The annotations of a manifest in an index that name the model.
 const (
-	RefName   = "org.opencontainers.image.ref.name"
-	ModelName = "com.github.hartonomous.ingest.name" // a name that need not be a valid reference
-	fullName  = "io.containerd.image.name"
+	RefName = "org.opencontainers.image.ref.name" // the tag
+	// ModelName is a name that need not be a valid reference. It counts while the manifest has its tag.
+	ModelName = "com.github.hartonomous.ingest.name"
+	fullName  = "io.containerd.image.name" // of containerd and Docker
 )
+
+var notInTag = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+// Tag returns the tag for the name of a model: llama3-latest for llama3:latest. A tag has no slashes
+// and no colons.
+func Tag(name string) string {
+	tag := strings.TrimLeft(notInTag.ReplaceAllString(name, "-"), ".-")
+	if tag == "" {
+		return "model"
+	}
+	return tag[:min(len(tag), 100)]
+}
+
+// nameOf returns the name of a model from the annotations of its manifest.
+func nameOf(annotations map[string]string) string {
+	if name := annotations[ModelName]; name != "" && strings.HasPrefix(annotations[RefName], Tag(name)) {
+		return name
+	}
+	return cmp.Or(annotations[fullName], annotations[RefName])
+}
 
 // ParseIndex returns the manifests of an index.json, or of an index in a blob.
 func ParseIndex(text []byte) (list []Descriptor, err error) {
@@ -56,7 +77,7 @@ func ParseIndex(text []byte) (list []Descriptor, err error) {
 		return nil, fmt.Errorf("index: %w", err)
 	}
 	for i, m := range raw.Manifests {
-		d := Descriptor{Size: m.Size, Name: cmp.Or(m.Annotations[ModelName], m.Annotations[fullName], m.Annotations[RefName]),
+		d := Descriptor{Size: m.Size, Name: nameOf(m.Annotations),
 			Index: strings.Contains(m.MediaType, ".index.") || strings.Contains(m.MediaType, "manifest.list")}
 		if d.Digest, err = parseDigest(m.Digest); err != nil {
 			return nil, fmt.Errorf("index: manifest %d: %w", i, err)

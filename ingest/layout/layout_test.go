@@ -1,0 +1,154 @@
+package layout
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+func TestCheckPath(t *testing.T) {
+	for path, c := range map[string]struct{ ok, onWindows bool }{
+		"a.gguf": {true, true}, "a/b c/..d": {true, true}, "a b.gguf": {true, true}, "nulls/com10.x": {true, true},
+		"": {}, ".": {}, "..": {}, "../a": {}, "a/../b": {}, "/a": {}, "a//b": {}, "a/": {}, "a/.": {}, "a\x00b": {},
+		`a\b`: {ok: true}, `..\a`: {ok: true}, "sha256:00": {ok: true}, "C:a": {ok: true}, "a\nb": {ok: true},
+		"a.": {ok: true}, "a /b": {ok: true}, "NUL": {ok: true}, "a/con.gguf": {ok: true}, "lpt1": {ok: true},
+		"Aux .x": {ok: true}, "conin$": {ok: true}, "a\xff": {true, true},
+	} {
+		for windows, want := range map[bool]bool{false: c.ok, true: c.onWindows} {
+			if err := checkPathOn(path, windows); (err == nil) != want {
+				t.Errorf("%q, Windows %v: error is %v", path, windows, err)
+			}
+		}
+	}
+}
+
+func TestFilesWithoutARecordedPathHaveTheirNames(t *testing.T) {
+	id := func(n int64) ingest.FileID { return ingest.FileID(n) }
+	name := ingest.Name{Files: []ingest.NamedFile{{ID: 1, Path: "sub/a"}, {ID: 2}, {ID: 3}, {ID: 4}, {ID: 5}}}
+	m := Of(ingest.Summary{Names: []ingest.Name{name}, Files: []ingest.StoredFile{{ID: id(1), Name: "x"},
+		{ID: id(2), Name: "b"}, {ID: id(3), Name: "b", Index: 2}, {ID: id(4), Name: "../.."}, {ID: id(5), Name: "../c"},
+		{ID: id(6), Name: "another name's"}}}, name)
+	zero := ingest.Digest{}.String()
+	var got []string
+	for _, f := range m.Under {
+		got = append(got, f.Path)
+	}
+	if want := "sub/a b 2-" + zero + " " + zero + " c"; strings.Join(got, " ") != want {
+		t.Errorf("paths are %s, want %s", got, want)
+	}
+}
+
+func TestOllamaName(t *testing.T) {
+	for name, want := range map[string]string{
+		"tiny chat":                        "tiny-chat:latest",
+		"Model.Q4_K_M.gguf":                "model.q4_k_m:latest",
+		"me/My-GGUF@main/sub/My.Q8_0.gguf": "me/my-gguf:my.q8_0",
+		"me/x@main":                        "me/x:main",
+		"My.Org/Model:Tag":                 "my-org/model:tag",
+		"https://host/a/b:c":               "a/b:c",
+		"..":                               "model:latest",
+		"":                                 "model:latest",
+		"日本":                               "model:latest",
+		"a:":                               "a:model",
+		strings.Repeat("x", 90) + ".gguf":  strings.Repeat("x", 80) + ":latest",
+		"lmstudio/Repo-GGUF/file.gguf":     "repo-gguf/file:latest",
+		"../../etc/passwd":                 "etc/passwd:latest",
+		"a\x1b[31m/b":                      "a-31m/b:latest",
+		strings.Repeat("a", 79) + ".b":     strings.Repeat("a", 79) + ":latest",
+		"hf.co/me/x:Q4_K_M":                "me/x:q4_k_m",
+	} {
+		if got := OllamaName(name); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for n, want := range map[int64][2]string{0: {"0", "0K"}, 999: {"999", "1K"}, 196_864: {"197K", "196.9K"},
+		1_000_000: {"1M", "1M"}, 134_515_008: {"134.52M", "134.5M"}, 8_030_261_312: {"8.0B", "8B"},
+		70_553_706_496: {"70.6B", "70.6B"}, 1_040_000_000_000: {"1040.0B", "1T"}} {
+		if got := [2]string{ollamaSize(n), packSize(n)}; got != want {
+			t.Errorf("%d is %v, want %v", n, got, want)
+		}
+	}
+}
+
+func TestRefOfASnapshot(t *testing.T) {
+	const c = "0123"
+	for _, test := range []struct{ uri, path, want string }{
+		{"hf://me/x@main/a.gguf", "models--me--x/snapshots/" + c + "/a.gguf", "models--me--x/refs/main"},
+		{"hf://me/x@refs/pr/1/s", "h/models--me--x/snapshots/" + c + "/s/model.safetensors",
+			"h/models--me--x/refs/refs/pr/1"},
+		{"hf://me/x@v1/q/m.gguf", "models--me--x/snapshots/" + c + "/q/m-00001-of-00003.gguf", "models--me--x/refs/v1"},
+		{"hf://me/x@main", "models--me--x/snapshots/" + c + "/model.safetensors", "models--me--x/refs/main"},
+		{"hf://me/x@" + c + "/a.gguf", "models--me--x/snapshots/" + c + "/a.gguf", ""}, // never a ref
+		{"hf://me/x@main/a.gguf", "a.gguf", ""},
+		{"hf://me/x@../../x", "models--me--x/snapshots/" + c + "/m.gguf", "models--me--x/refs/../../x"}, // refused later
+		{"file:///snapshots/0/a@b", "models--me--x/snapshots/" + c + "/a.gguf", ""},
+	} {
+		m := Model{Alias: ingest.Alias{URI: test.uri}, Under: []File{{Path: test.path}}}
+		got, _ := hubRef(m)
+		if got.Path != test.want {
+			t.Errorf("%s: the ref is %q, want %q", test.uri, got.Path, test.want)
+		}
+		if test.want != "" && string(got.Content) != c {
+			t.Errorf("%s: the ref has %q", test.uri, got.Content)
+		}
+	}
+}
+
+func TestIndexKeepsOtherModels(t *testing.T) {
+	add := func(present []byte, name, digest string) []byte {
+		t.Helper()
+		text, err := imageIndex("", name, descriptor{Digest: "sha256:" + digest}).Merge(present)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	text := add([]byte(`{"schemaVersion":2,"x":1,"manifests":[{"digest":"sha256:other","y":[1]}]}`), "a:b", "11111111")
+	text = add(text, "a-b", "22222222")
+	if again := add(text, "a-b", "22222222"); string(again) != string(text) {
+		t.Errorf("added twice: %s", again)
+	}
+	text = add(text, "a:b", "33333333")
+	var index struct {
+		X         int
+		Manifests []struct {
+			Digest      string
+			Y           []int
+			Annotations map[string]string
+		}
+	}
+	if err := json.Unmarshal(text, &index); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, m := range index.Manifests {
+		got += m.Digest + " " + m.Annotations["org.opencontainers.image.ref.name"] + "\n"
+	}
+	if want := "sha256:other \nsha256:33333333 a-b\nsha256:22222222 a-b-22222222\n"; got != want || index.X != 1 ||
+		len(index.Manifests[0].Y) != 1 {
+		t.Errorf("the index is %s", text)
+	}
+	if _, err := imageIndex("", "a", descriptor{}).Merge([]byte("<html>")); err == nil {
+		t.Error("a file that is no index was replaced")
+	}
+}
+
+func TestRepositoryOfFiles(t *testing.T) {
+	for _, c := range []struct{ paths, root string }{
+		{"a", ""}, {"x/a x/b", "x/"}, {"x/y/a x/b", "x/"}, {"x/a xy/b", ""}, {"a x/b", ""},
+		{"m/snapshots/0/q/a m/snapshots/0/q/b", "m/snapshots/0/"}, {"snapshots/0/q/a", "snapshots/0/"},
+	} {
+		var files []File
+		for path := range strings.FieldsSeq(c.paths) {
+			files = append(files, File{Path: path})
+		}
+		if got := commonFolder(files); got != c.root {
+			t.Errorf("%s: the repository is %q, want %q", c.paths, got, c.root)
+		}
+	}
+}
