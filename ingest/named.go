@@ -16,7 +16,9 @@ func FindName(ctx context.Context, reader Reader, reference string) (Summary, Na
 	has := func(n Name) bool { return n.Name == reference }
 	if prefix, isPrefix, _ := digestReference(reference); !byName && isPrefix {
 		has = func(n Name) bool {
-			return slices.ContainsFunc(m.FilesOf(n), func(f StoredFile) bool { return strings.HasPrefix(f.Digest.String(), string(prefix)) })
+			return slices.ContainsFunc(m.FilesOf(n), func(f StoredFile) bool {
+				return strings.HasPrefix(f.Digest.String(), string(prefix))
+			})
 		}
 	}
 	return m, m.Names[max(0, slices.IndexFunc(m.Names, has))], nil

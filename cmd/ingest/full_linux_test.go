@@ -124,6 +124,15 @@ func TestExportFull(t *testing.T) {
 	if entries, err := os.ReadDir(disk); err != nil || len(entries) > 0 {
 		t.Errorf("%v is left (%v)", entries, err)
 	}
+	for _, as := range exportLayouts {
+		folder := filepath.Join(disk, "out")
+		wantFull(b, b.command("export", "noise", "--as", as, "-o", folder), "no space left on device")
+		for path := range contents(t, folder) {
+			if path != "oci-layout" {
+				t.Errorf("--as %s: %s is left", as, path)
+			}
+		}
+	}
 	grow("100m")
 	b.must("export", "noise", "-o", out)
 }

@@ -258,7 +258,8 @@ func TestOras(t *testing.T) {
 	}
 	var manifest struct{ ArtifactType string }
 	text := run("manifest", "fetch", "--oci-layout", out+":demo-model")
-	if err := json.Unmarshal(text, &manifest); err != nil || !strings.HasPrefix(manifest.ArtifactType, "application/vnd.cncf") {
+	err := json.Unmarshal(text, &manifest)
+	if err != nil || !strings.HasPrefix(manifest.ArtifactType, "application/vnd.cncf") {
 		t.Errorf("manifest %s: %v", text, err)
 	}
 	pulled := t.TempDir()
@@ -270,16 +271,16 @@ func TestOras(t *testing.T) {
 		}
 	}
 	text = run("manifest", "fetch", "--oci-layout", out+":ai-demo-latest")
-	if original := contents(t, filepath.Join(runner, "models", "manifests")); !slices.Contains(slices.Collect(maps.Values(original)),
-		ingest.Sum(text)) {
+	original = contents(t, filepath.Join(runner, "models", "manifests"))
+	if !slices.Contains(slices.Collect(maps.Values(original)), ingest.Sum(text)) {
 		t.Errorf("the manifest has changed: %s", text)
 	}
 	copied := filepath.Join(t.TempDir(), "copy")
 	run("copy", "--from-oci-layout", out+":demo-model", "--to-oci-layout", copied+":v1")
 	again := newBox(t, t.TempDir(), false)
 	again.must("models", copied)
-	if got, want := again.models()["v1"].digests("weights"), b.models()["demo-model"].digests("weights"); len(got) == 0 ||
-		!slices.Equal(got, want) {
+	got, want := again.models()["v1"].digests("weights"), b.models()["demo-model"].digests("weights")
+	if len(got) == 0 || !slices.Equal(got, want) {
 		t.Errorf("weights of the copy are %v, want %v", got, want)
 	}
 }

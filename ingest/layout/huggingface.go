@@ -52,7 +52,7 @@ func commonFolder(files []File) string {
 func fromManifest(m Model) (Layout, error) {
 	var l Layout
 	if len(m.withRole(ingest.Weights)) != 1 {
-		return l, errors.New("the names of its files are not stored: its manifest has several weights (use --as original)")
+		return l, errors.New("its manifest has several weights without names: use --as original")
 	}
 	used := map[string]int{}
 	for i := range m.Under {

@@ -2,6 +2,8 @@ package layout
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,7 +87,7 @@ func TestRefOfASnapshot(t *testing.T) {
 		{"hf://me/x@main", "models--me--x/snapshots/" + c + "/model.safetensors", "models--me--x/refs/main"},
 		{"hf://me/x@" + c + "/a.gguf", "models--me--x/snapshots/" + c + "/a.gguf", ""}, // never a ref
 		{"hf://me/x@main/a.gguf", "a.gguf", ""},
-		{"hf://me/x@../../x", "models--me--x/snapshots/" + c + "/m.gguf", "models--me--x/refs/../../x"}, // refused later
+		{"hf://me/x@../../x", "models--me--x/snapshots/" + c + "/m.gguf", "models--me--x/refs/../../x"}, // not valid
 		{"file:///snapshots/0/a@b", "models--me--x/snapshots/" + c + "/a.gguf", ""},
 	} {
 		m := Model{Alias: ingest.Alias{URI: test.uri}, Under: []File{{Path: test.path}}}
@@ -149,6 +151,58 @@ func TestRepositoryOfFiles(t *testing.T) {
 		}
 		if got := commonFolder(files); got != c.root {
 			t.Errorf("%s: the repository is %q, want %q", c.paths, got, c.root)
+		}
+	}
+}
+
+func TestOllamaOfAFile(t *testing.T) {
+	file := func(id ingest.FileID, role ingest.Role, format, name string) ingest.StoredFile {
+		return ingest.StoredFile{ID: id, Role: role, Format: format, Name: name, Bytes: int64(id),
+			Digest: ingest.Sum([]byte(name))}
+	}
+	name := ingest.Name{Alias: ingest.Alias{Name: "Tiny Chat.gguf"}}
+	s := ingest.Summary{Architecture: "llama", Parameters: 8_030_261_312, Names: []ingest.Name{name},
+		Metadata: json.RawMessage(`{"general.file_type":15,"general.type":"model"}`), Files: []ingest.StoredFile{
+			file(1, ingest.Weights, "gguf", "w"), file(2, ingest.Projector, "gguf", "p"),
+			file(3, ingest.License, "opaque", "l"), file(4, ingest.Template, "opaque", "x.jinja")}}
+	for _, f := range s.Files {
+		name.Files = append(name.Files, ingest.NamedFile{ID: f.ID, Path: f.Name})
+	}
+	s.Names[0] = name
+	l, err := Ollama(Of(s, name), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func(text string) string { return "sha256:" + ingest.Sum([]byte(text)).String() }
+	config := `{"model_format":"gguf","model_family":"llama","model_families":["llama","clip"],"model_type":"8.0B",` +
+		`"file_type":"Q4_K_M","architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["` +
+		id("w") + `","` + id("p") + `","` + id("l") + `"]}}`
+	n := len(l.Entries)
+	if got := string(l.Entries[n-2].Content); got != config {
+		t.Errorf("the configuration is %s, want %s", got, config)
+	}
+	manifest := `{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{` +
+		`"mediaType":"application/vnd.docker.container.image.v1+json","digest":"` + id(config) + `","size":` +
+		strconv.Itoa(len(config)) + `},"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"` +
+		id("w") + `","size":1},{"mediaType":"application/vnd.ollama.image.projector","digest":"` + id("p") +
+		`","size":2},{"mediaType":"application/vnd.ollama.image.license","digest":"` + id("l") + `","size":3}]}`
+	if got := string(l.Entries[n-1].Content); got != manifest {
+		t.Errorf("the manifest is %s, want %s", got, manifest)
+	}
+	if at := l.Entries[n-1].Path; at != "manifests/registry.ollama.ai/library/tiny-chat/latest" || len(l.Left) != 1 {
+		t.Errorf("the manifest is at %s, and %v is left out", at, l.Left)
+	}
+	for want, change := range map[string]func(*ingest.Summary){
+		"and this is safetensors": func(s *ingest.Summary) { s.Files[0].Format = "safetensors" },
+		"split into 2 files":      func(s *ingest.Summary) { s.Files[1].Role = ingest.Weights },
+		"it has no weights":       func(s *ingest.Summary) { s.Files[0].Role = ingest.Config },
+		"but of type adapter":     func(s *ingest.Summary) { s.Metadata = json.RawMessage(`{"general.type":"adapter"}`) },
+	} {
+		changed := s
+		changed.Files = slices.Clone(s.Files)
+		change(&changed)
+		if _, err := Ollama(Of(changed, name), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %s", err, want)
 		}
 	}
 }

@@ -149,8 +149,8 @@ func (l *Layout) addBlobs(m Model, manifest *ollama.Manifest, prefix string) err
 	for _, layer := range manifest.Layers {
 		f := m.withDigest(layer.Digest)
 		if f == nil {
-			return fmt.Errorf("the manifest of %s names a %s blob that was missing when the model was ingested: %s (export "+
-				"without --as writes the other files)", ingest.Printable(m.Alias.Name), layer.Role, digestText(layer.Digest))
+			return fmt.Errorf("the manifest names a %s blob that was missing when the model was ingested: %s (export "+
+				"without --as writes the other files)", layer.Role, digestText(layer.Digest))
 		}
 		l.Entries = append(l.Entries, stored(prefix+layer.Digest.String(), &f.StoredFile))
 	}

@@ -54,7 +54,8 @@ func Ollama(m Model, read Read) (Layout, error) {
 		MediaType     string       `json:"mediaType"`
 		Config        descriptor   `json:"config"`
 		Layers        []descriptor `json:"layers"`
-	}{2, dockerManifest, descriptor{MediaType: dockerConfig, Digest: digestText(digest), Size: int64(len(config))}, layers})
+	}{2, dockerManifest, descriptor{MediaType: dockerConfig, Digest: digestText(digest), Size: int64(len(config))},
+		layers})
 	l.Entries = append(l.Entries, made("manifests/"+at, manifest))
 	return l, err
 }
@@ -69,8 +70,8 @@ func (l *Layout) ollamaLayers(m Model) (layers []descriptor, err error) {
 		return nil, fmt.Errorf("Ollama runs GGUF models, and this is %s: convert it to GGUF first",
 			ingest.Printable(weights[0].Format))
 	case len(weights) > 1:
-		return nil, fmt.Errorf("it is split into %d files, and Ollama runs one GGUF file: merge them first, for example "+
-			"with llama-gguf-split --merge", len(weights))
+		return nil, fmt.Errorf("it is split into %d files, and Ollama runs one GGUF file: merge them first, for "+
+			"example with llama-gguf-split --merge", len(weights))
 	}
 	if kind := m.text("general.type"); kind == "adapter" || kind == "mmproj" {
 		return nil, fmt.Errorf("it is no model that Ollama runs, but of type %s", kind)

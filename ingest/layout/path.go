@@ -30,7 +30,7 @@ func checkPathOn(path string, windows bool) error {
 			reason = fmt.Sprintf("Windows reserves the name %s", ingest.Printable(element))
 		}
 		if reason != "" {
-			return fmt.Errorf("cannot write a file as %q: %s (without --as, files have the last elements of their paths)",
+			return fmt.Errorf("cannot write a file as %q: %s (export without --as does not use the paths of files)",
 				path, reason)
 		}
 	}

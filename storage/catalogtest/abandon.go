@@ -135,11 +135,13 @@ var attachTests = []test{
 		b := r.take(newWork("b", gguf("/b.gguf", "b"), small("/t1", "template 1", ingest.Template)))
 		open := r.fill(newWork("o", small("/t2", "template 2", ingest.Template)))
 		good, name := r.summary(b).Files[1].ID, ingest.Alias{Name: "c"}
-		wantError(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: r.summary(b).Files[0].ID}}),
+		wantError(t, r.Attach(t.Context(), r.lease, a, name,
+			[]ingest.NamedFile{{ID: good}, {ID: r.summary(b).Files[0].ID}}),
 			"a file with tensors")
 		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: open.Files[0].ID}}),
 			ingest.ErrIncomplete)
-		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: 4711}}), ingest.ErrNotFound)
+		wantIs(t, r.Attach(t.Context(), r.lease, a, name, []ingest.NamedFile{{ID: good}, {ID: 4711}}),
+			ingest.ErrNotFound)
 		wantIs(t, r.Attach(t.Context(), r.lease, open.ID, name, nil), ingest.ErrIncomplete)
 		wantIs(t, r.Attach(t.Context(), r.lease, 4711, name, nil), ingest.ErrNotFound)
 		s := r.summary(a)

@@ -197,7 +197,8 @@ var rowTests = []test{
 		to := r.fillRows(newWork("n", small("/l", "license", ingest.License)))
 		_, err = r.Complete(t.Context(), r.lease, to.ID, 0)
 		must(t, err)
-		must(t, r.Attach(t.Context(), r.lease, to.ID, ingest.Alias{Name: "x"}, []ingest.NamedFile{{ID: from.Files[0].ID}}))
+		must(t, r.Attach(t.Context(), r.lease, to.ID, ingest.Alias{Name: "x"},
+			[]ingest.NamedFile{{ID: from.Files[0].ID}}))
 		copied := list(t, r.Segments(t.Context(), r.summary(to.ID).Files[1].ID, 0))[0]
 		want(t, "digest", ingest.Sum(r.payload(copied)), copied.Digest)
 		r.check()

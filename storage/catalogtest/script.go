@@ -97,7 +97,8 @@ func (s *scripted) join() error {
 	if err != nil {
 		return err
 	}
-	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Alias{Name: "three"}, []ingest.NamedFile{{ID: template.ID}})
+	return s.Attach(s.Context(), s.lease, weights.Model, ingest.Alias{Name: "three"},
+		[]ingest.NamedFile{{ID: template.ID}})
 }
 
 // rename adds a name to the weights, renames it, and removes it.

@@ -312,3 +312,22 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+func TestPathIsTheInverseOfName(t *testing.T) {
+	for _, at := range []string{"registry.ollama.ai/library/llama3/latest", "registry.ollama.ai/me/x/8b",
+		"example.com:5000/library/x/Y", "hf.co/me/x-GGUF/Q4_K_M"} {
+		name, err := Name(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Path(name); err != nil || got != at {
+			t.Errorf("the path of %s is %s, %v, want %s", name, got, err, at)
+		}
+	}
+	for _, name := range []string{"", "x", "x:", ":x", "a b:c", "../x:y", "a/b/c/d:e", "a/../x:y", "x:y/z", "x:y:z",
+		"registry.ollama.ai/library/x:y", "registry.ollama.ai/me/x:y", "library/x:y", "/x:y"} {
+		if at, err := Path(name); err == nil {
+			t.Errorf("%q has the path %s", name, at)
+		}
+	}
+}
