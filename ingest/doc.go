@@ -26,6 +26,7 @@
 //	                 closes the model when every byte has a row      -> Catalog.Complete
 //	register         catalogues files where they are, without a copy -> Catalog.Register
 //	reader.Reader    returns the bytes, checks each segment          <- Catalog.Segments, Store.Get
+//	layout.Writer    writes models as other programs keep them
 //	gc, remove       delete what no row needs                        -> Store.Delete
 //
 // # Guarantees

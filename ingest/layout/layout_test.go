@@ -196,7 +196,9 @@ func TestOllamaOfAFile(t *testing.T) {
 		"and this is safetensors": func(s *ingest.Summary) { s.Files[0].Format = "safetensors" },
 		"split into 2 files":      func(s *ingest.Summary) { s.Files[1].Role = ingest.Weights },
 		"it has no weights":       func(s *ingest.Summary) { s.Files[0].Role = ingest.Config },
-		"but of type adapter":     func(s *ingest.Summary) { s.Metadata = json.RawMessage(`{"general.type":"adapter"}`) },
+		"but of type adapter": func(s *ingest.Summary) {
+			s.Metadata = json.RawMessage(`{"general.type":"adapter"}`)
+		},
 	} {
 		changed := s
 		changed.Files = slices.Clone(s.Files)

@@ -127,21 +127,23 @@ func packSize(n int64) string {
 
 // manifest returns the stored manifest of a model; nil if it has none.
 func (m *Model) manifest(read Read) (*File, *ollama.Manifest, error) {
-	for _, f := range m.withRole(ingest.Manifest) {
-		if f.Bytes > ollama.MaxManifestBytes {
-			return nil, nil, fmt.Errorf("manifest %s has %d bytes", ingest.Printable(f.Path), f.Bytes)
-		}
-		text, err := read(f.StoredFile)
-		if err != nil {
-			return nil, nil, err
-		}
-		parsed, err := ollama.ParseManifest(text)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", ingest.Printable(f.Path), err)
-		}
-		return f, parsed, nil
+	files := m.withRole(ingest.Manifest)
+	if len(files) == 0 {
+		return nil, nil, nil
 	}
-	return nil, nil, nil
+	f := files[0]
+	if f.Bytes > ollama.MaxManifestBytes {
+		return nil, nil, fmt.Errorf("manifest %s has %d bytes", ingest.Printable(f.Path), f.Bytes)
+	}
+	text, err := read(f.StoredFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := ollama.ParseManifest(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", ingest.Printable(f.Path), err)
+	}
+	return f, parsed, nil
 }
 
 // addBlobs adds the files that a manifest names, with the names of their digests after prefix.

@@ -60,3 +60,31 @@ func TestRole(t *testing.T) {
 		}
 	}
 }
+
+func TestNameCountsWhileTheTagIsItsOwn(t *testing.T) {
+	for tag, want := range map[string]string{"tiny-chat": "tiny chat", "tiny-chat-01234567": "tiny chat", "v1": "v1"} {
+		list, err := ParseIndex([]byte(`{"manifests":[{"digest":"sha256:` + strings.Repeat("0", 63) + `1","annotations":{
+			"org.opencontainers.image.ref.name":"` + tag + `","com.github.hartonomous.ingest.name":"tiny chat"}}]}`))
+		if err != nil || list[0].Name != want {
+			t.Errorf("tag %s: %+v, %v, want name %s", tag, list, err, want)
+		}
+	}
+}
+
+func TestTag(t *testing.T) {
+	for name, want := range map[string]string{"llama3:latest": "llama3-latest", "a/b@c": "a-b-c", "": "model",
+		"..": "model", "日本": "model", ".x_Y": "x_Y", strings.Repeat("x", 200): strings.Repeat("x", 100)} {
+		if got := Tag(name); got != want {
+			t.Errorf("%q has tag %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestProjectorsAreToldByTheirNames(t *testing.T) {
+	for file, want := range map[string]ingest.Role{"sub/mmproj-x.gguf": ingest.Projector, "x.gguf": ingest.Weights,
+		"mmproj/x.gguf": ingest.Weights, "mmproj.safetensors": ingest.Weights} {
+		if got := Role("application/vnd.cncf.model.weight.v1.raw", file); got != want {
+			t.Errorf("%s is %s, want %s", file, got, want)
+		}
+	}
+}
