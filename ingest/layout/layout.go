@@ -20,7 +20,7 @@ import (
 type Model struct {
 	ingest.Summary
 	Alias ingest.Alias
-	Under []File // the files of the name
+	Under []File // the files of the name; those that list others come last
 }
 
 // File is a file of a Model.
@@ -61,6 +61,7 @@ func Of(m ingest.Summary, name ingest.Name) Model {
 		model.Under = append(model.Under, File{StoredFile: f, Path: m.PathOf(name, f.ID)})
 		taken[model.Under[len(model.Under)-1].Path] = true
 	}
+	slices.SortStableFunc(model.Under, func(a, b File) int { return orderOf(a.Role) - orderOf(b.Role) })
 	for i := range model.Under {
 		f := &model.Under[i]
 		if f.Path != "" {
@@ -72,6 +73,14 @@ func Of(m ingest.Summary, name ingest.Name) Model {
 		taken[f.Path] = true
 	}
 	return model
+}
+
+// orderOf is 1 for a file that lists others.
+func orderOf(role ingest.Role) int {
+	if role == ingest.Manifest || role == "index" {
+		return 1
+	}
+	return 0
 }
 
 // FileName returns the last element of a file's name, which comes from a database; its digest if

@@ -3,7 +3,6 @@ package layout
 import (
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -11,14 +10,11 @@ import (
 
 // Original returns the files of a model at the paths at which they were ingested. It adds the small
 // files that layouts need to name the model, and that are not a part of it: the ref of a snapshot of
-// the Hugging Face hub, the index of an OCI image layout, and the list of Docker Model Runner. A file
-// that programs find by its name in such a list comes before the list.
+// the Hugging Face hub, the index of an OCI image layout, and the list of Docker Model Runner.
 func Original(m Model) Layout {
 	var l Layout
-	files := slices.Clone(m.Under)
-	slices.SortStableFunc(files, func(a, b File) int { return orderOf(a.Role) - orderOf(b.Role) })
-	for i := range files {
-		l.Entries = append(l.Entries, stored(files[i].Path, &files[i].StoredFile))
+	for i := range m.Under {
+		l.Entries = append(l.Entries, stored(m.Under[i].Path, &m.Under[i].StoredFile))
 	}
 	if ref, ok := hubRef(m); ok {
 		l.Entries = append(l.Entries, ref)
@@ -39,14 +35,6 @@ func Original(m Model) Layout {
 		}
 	}
 	return l
-}
-
-// orderOf is 1 for a manifest, which comes last.
-func orderOf(role ingest.Role) int {
-	if role == ingest.Manifest {
-		return 1
-	}
-	return 0
 }
 
 // splitNumber matches the number of a part in the name of a split model.
