@@ -24,7 +24,7 @@ func TestFilter(t *testing.T) {
 		event{Action: "output", Package: "p", Test: "TestQuiet", Output: "noise\n"},
 		event{Action: "pass", Package: "p", Test: "TestQuiet"},
 		event{Action: "output", Package: "p", Test: "TestSkip/sub", Output: "=== RUN   TestSkip\n"},
-		event{Action: "output", Package: "p", Test: "TestSkip/sub", 
+		event{Action: "output", Package: "p", Test: "TestSkip/sub",
 			Output: "    a_test.go:1: no server:\n        set X\n"},
 		event{Action: "output", Package: "p", Test: "TestSkip/sub", Output: "--- SKIP: TestSkip (0.00s)\n"},
 		event{Action: "skip", Package: "p", Test: "TestSkip/sub"},
