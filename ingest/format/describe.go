@@ -106,8 +106,8 @@ func checkParts(parts []splitPart) error {
 		return nil
 	}
 	if int(whole.count) != len(parts) {
-		return refuse(whole, "split.count is %d, but there are %d parts: put all parts into one folder", whole.count,
-			len(parts))
+		return refuse(whole, "split.count is %d, but the number of parts is %d: put all into one folder",
+			whole.count, len(parts))
 	}
 	for i, s := range parts {
 		if s.count != whole.count || s.number != uint64(i) {
@@ -116,7 +116,8 @@ func checkParts(parts []splitPart) error {
 		tensors += s.tensors
 	}
 	if whole.tensorsAll != 0 && whole.tensorsAll != tensors {
-		return refuse(whole, "split.tensors.count is %d, but the parts have %d tensors", whole.tensorsAll, tensors)
+		return refuse(whole, "split.tensors.count is %d, but the parts have %s", whole.tensorsAll,
+			counted(int64(tensors), "tensor"))
 	}
 	return nil
 }

@@ -109,8 +109,8 @@ func checkIndex(ctx context.Context, m *ingest.Model, f *ingest.File) error {
 	if err != nil {
 		return err
 	}
-	missing.warn(f, "that it names are in no file (tied ones often are not)")
-	elsewhere.warn(f, "are in another file than it says")
+	missing.warn(f, "no file has %s that it names (tied ones are often in none)")
+	elsewhere.warn(f, "another file than it says has %s")
 	return nil
 }
 
@@ -126,13 +126,22 @@ func (n *named) add(name string) {
 	}
 }
 
+// warn adds a warning. what has a place for the number of tensors.
 func (n *named) warn(f *ingest.File, what string) {
 	if n.count == 0 {
 		return
 	}
-	text := fmt.Sprintf("%d tensors %s: %s", n.count, what, strings.Join(n.first, ", "))
+	text := fmt.Sprintf(what+": %s", counted(int64(n.count), "tensor"), strings.Join(n.first, ", "))
 	if more := n.count - len(n.first); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	f.Warnings = append(f.Warnings, text)
+}
+
+// counted returns a number with its noun: 1 tensor, 2 tensors.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -150,8 +150,8 @@ func TestParseIndex(t *testing.T) {
 			}
 		case "2":
 			if len(notes) != 2 || notes[0].Reason.Error() !=
-				"1 tensors that it names are in no file (tied ones often are not): c" ||
-				notes[1].Reason.Error() != "1 tensors are in another file than it says: b" {
+				"no file has 1 tensor that it names (tied ones are often in none): c" ||
+				notes[1].Reason.Error() != "another file than it says has 1 tensor: b" {
 				t.Error(notes)
 			}
 		default:

@@ -128,7 +128,8 @@ func (w *walk) orphans(s *blobStore) error {
 		w.refuse(s.blobs.path, err)
 	}
 	if left > 0 {
-		w.skip(s.blobs.path, fmt.Errorf("%d blobs that no manifest names may belong to one that was not read", left))
+		w.skip(s.blobs.path, fmt.Errorf("%s that no manifest names may belong to one that was not read",
+			counted(int64(left), "blob")))
 	}
 	return w.ctx.Err()
 }

@@ -265,8 +265,8 @@ func addTensors(file *ingest.File, h fileHeader) {
 				Offset: h.program.Offset + t.Offset, Bytes: t.Size}, elements, bytes, known)
 		}
 		if n := h.program.More; n > 0 {
-			file.Warnings = append(file.Warnings, fmt.Sprintf("its archive has %d more GGUF files: stored as bytes "+
-				"outside all tensors", n))
+			file.Warnings = append(file.Warnings, fmt.Sprintf("its archive has %s: stored as bytes outside all "+
+				"tensors", counted(int64(n), "more GGUF file")))
 		}
 	}
 	if h.safetensors != nil {
@@ -278,7 +278,7 @@ func addTensors(file *ingest.File, h fileHeader) {
 		}
 		if n := h.safetensors.Ignored; n > 0 {
 			file.Warnings = append(file.Warnings,
-				fmt.Sprintf("%d fields of tensors are not part of the format: ignored, and stored with the header", n))
+				counted(int64(n), "field")+" of tensors not in the format: ignored, and stored with the header")
 		}
 	}
 	addUnknown(file, unknown)
@@ -289,13 +289,15 @@ func addUnknown(file *ingest.File, unknown map[string]int) {
 	const most = 10
 	types := slices.Sorted(maps.Keys(unknown))
 	for _, name := range types[:min(most, len(types))] {
-		text := fmt.Sprintf("unknown type %s: tensors: %d", ingest.Printable(name), unknown[name])
-		if file.Format != Safetensors { // "type 42"
-			text = fmt.Sprintf("%s (size unknown): tensors: %d, with all bytes up to the next one", name, unknown[name])
+		text := counted(int64(unknown[name]), "tensor") + " of "
+		if file.Format == Safetensors {
+			text += "unknown type " + ingest.Printable(name)
+		} else { // "type 42"
+			text += name + " (size unknown), with all bytes up to the next one"
 		}
 		file.Warnings = append(file.Warnings, text)
 	}
 	if more := len(types) - most; more > 0 {
-		file.Warnings = append(file.Warnings, fmt.Sprintf("tensors of %d more unknown types", more))
+		file.Warnings = append(file.Warnings, "tensors of "+counted(int64(more), "more unknown type"))
 	}
 }

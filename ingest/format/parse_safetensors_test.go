@@ -92,7 +92,7 @@ func TestParseSafetensors(t *testing.T) {
 	}
 	notes := m.Warnings()
 	if len(notes) != 1 || notes[0].Reason.Error() !=
-		`unknown type "Q\x1b[2J": tensors: 1` {
+		`1 tensor of unknown type "Q\x1b[2J"` {
 		t.Errorf("warnings %v", notes)
 	}
 }
@@ -139,9 +139,9 @@ func TestParseWarnings(t *testing.T) {
 	for _, note := range m.Warnings() {
 		got = append(got, note.Reason.Error())
 	}
-	if len(got) != 12 || got[0] != "unknown type X00: tensors: 2" ||
+	if len(got) != 12 || got[0] != "2 tensors of unknown type X00" ||
 		got[10] != "tensors of 5 more unknown types" ||
-		got[11] != "2 fields of tensors are not part of the format: ignored, and stored with the header" {
+		got[11] != "2 fields of tensors not in the format: ignored, and stored with the header" {
 		t.Errorf("warnings %q", got)
 	}
 }

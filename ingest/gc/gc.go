@@ -57,7 +57,7 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 
 func (sum *Collection) outcome(err error) ingest.Outcome {
 	if err == nil && sum.Refused > 0 {
-		err = fmt.Errorf("%d payloads, remains or models could not be deleted", sum.Refused)
+		err = fmt.Errorf("payloads, remains or models that could not be deleted: %d", sum.Refused)
 	}
 	return lease.Outcome(err)
 }

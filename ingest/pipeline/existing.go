@@ -216,7 +216,7 @@ func (r *run) differing(ctx context.Context, want ingest.Digest, model *ingest.M
 func places(segments []ingest.StoredSegment) (names []string) {
 	for i, s := range segments {
 		if i == 5 {
-			return append(names, fmt.Sprintf("and %d more segments", len(segments)-i))
+			return append(names, fmt.Sprintf("and %d more", len(segments)-i))
 		}
 		names = append(names, s.Place())
 	}

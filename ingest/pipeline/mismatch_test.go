@@ -74,7 +74,7 @@ func TestMismatchParts(t *testing.T) {
 	bad := blob(t, filepath.Join(folder, "bad"), 9*mib, 2)
 	h.ingest(t, file(good))
 	reason := refusedMismatch(t, h, bad, sum(t, good))
-	if len(reason.Parts) != 6 || reason.Parts[5] != "and 4 more segments" {
+	if len(reason.Parts) != 6 || reason.Parts[5] != "and 4 more" {
 		t.Errorf("parts %q", reason.Parts)
 	}
 }
