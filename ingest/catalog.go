@@ -197,6 +197,9 @@ type Reader interface {
 	// TypeBytes returns the sizes of a model's segments by element type and codec, in this order.
 	// Small payloads and those in rows have no codec.
 	TypeBytes(ctx context.Context, model ModelID) ([]TypeBytes, error)
+	// TensorTypes returns the elements of tensors of the models from first to last, summed by model, file,
+	// kind and type, in no order.
+	TensorTypes(ctx context.Context, first, last ModelID) ([]TensorType, error)
 }
 
 // Maintenance is what gc, verify, rm and rename need in addition to Reader. Verbs that write take a

@@ -175,6 +175,17 @@ type Summary struct {
 	BytesSaved int64
 }
 
+// AllNames returns the model's names, each once. The first is Name.
+func (s Summary) AllNames() []string {
+	names := []string{s.Name}
+	for _, n := range s.Names {
+		if !slices.Contains(names, n.Name) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
 // TypeBytes are the sizes of a model's segments of one element type and codec.
 type TypeBytes struct {
 	Type     string // of the elements; empty for bytes outside all tensors
@@ -182,6 +193,15 @@ type TypeBytes struct {
 	Segments int64
 	Bytes    int64 // in the file
 	Stored   int64 // of the payloads: less than Bytes with a codec
+}
+
+// TensorType are the tensors of one file that have the same kind and type.
+type TensorType struct {
+	Model    ModelID
+	File     FileID // 0 for tensors that belong to no file
+	Kind     string // as in Layer
+	Type     string
+	Elements int64 // at most 2^63-1
 }
 
 // Parts returns the model's files. A model that another program wrote has none: the only part then

@@ -189,6 +189,12 @@ func (f *faulty) TypeBytes(ctx context.Context, model ingest.ModelID) ([]ingest.
 	})
 }
 
+func (f *faulty) TensorTypes(ctx context.Context, first, last ingest.ModelID) ([]ingest.TensorType, error) {
+	return act(f.hook, "TensorTypes", func() ([]ingest.TensorType, error) {
+		return f.Catalog.TensorTypes(ctx, first, last)
+	})
+}
+
 func (f *faulty) Referenced(ctx context.Context, digests []ingest.Digest) (map[ingest.Digest][]string, error) {
 	return act(f.hook, "Referenced", func() (map[ingest.Digest][]string, error) {
 		return f.Catalog.Referenced(ctx, digests)

@@ -2,6 +2,7 @@ package catalogtest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -39,6 +40,31 @@ var readerTests = []test{
 		id := r.take(w)
 		want(t, "metadata", string(r.summary(id).Metadata), string(w.model.Metadata))
 		want(t, "metadata among all", list(t, r.Models(t.Context()))[0].Metadata == nil, true)
+	}},
+	{name: "elements are summed by model, file, kind and type", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		r.take(newWork("before", gguf("/before.gguf", "before")))
+		w := newWork("a", gguf("/a.gguf", "a"), gguf("/b.gguf", "b"))
+		w.model.Files[0].Tensors[2].Type = "Q4_K"
+		w.model.Files[0].Tensors[2].Name = "blk.1.attn_q.weight"
+		a := r.take(w)
+		b := r.begin(newWork("b", gguf("/c.gguf", "c"), small("/t", "template", ingest.Template))).ID
+		r.begin(newWork("after", gguf("/after.gguf", "after")))
+		types, err := r.TensorTypes(t.Context(), a, b)
+		must(t, err)
+		got := map[string]int64{}
+		for _, e := range types {
+			got[fmt.Sprint(e.Model, " ", e.File, " ", e.Kind, " ", e.Type)] += e.Elements
+		}
+		const q, embedding = 256 * 14564, 1024 * 1536
+		file := func(m ingest.ModelID, i int) string { return fmt.Sprint(m, " ", r.summary(m).Files[i].ID, " ") }
+		want(t, "elements", fmt.Sprint(got), fmt.Sprint(map[string]int64{
+			file(a, 0) + "Attention Q4_K": q + 1024, file(a, 0) + "Embedding F16": embedding,
+			file(a, 1) + "Attention Q4_K": q, file(a, 1) + "Embedding F16": embedding,
+			file(a, 1) + "Normalization F32": 1024,
+			file(b, 0) + "Attention Q4_K":    q, file(b, 0) + "Embedding F16": embedding,
+			file(b, 0) + "Normalization F32": 1024}))
+		want(t, "rows", len(types), len(got))
 	}},
 	{name: "the consumer of a sequence may use the catalogue", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
