@@ -8,61 +8,124 @@ import (
 	"strings"
 )
 
+// maxFitting is how many models an AmbiguousError holds.
+const maxFitting = 20
+
 // AmbiguousError says that a reference fits several models.
 type AmbiguousError struct {
 	Reference string
-	Models    []Summary
+	Models    []Summary // the first ones by ID, without metadata
+	More      int       // how many others fit
 }
 
+// Error lists the id, the names and the first file of each model.
 func (e *AmbiguousError) Error() string {
-	text := fmt.Sprintf("%q fits %d models:", e.Reference, len(e.Models))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s fits %d models: name one by its id", quoted(e.Reference), len(e.Models)+e.More)
 	for _, m := range e.Models {
-		text += fmt.Sprintf(" %d (%s)", m.ID, Printable(m.Name))
+		fmt.Fprintf(&text, "\n  %d  %s", m.ID, Printable(short(strings.Join(m.AllNames(), ", "), 80)))
+		if len(m.Files) > 0 {
+			fmt.Fprintf(&text, "  %s", Printable(short(m.Files[0].Path, 200)))
+		}
 	}
-	return text + ": name one by its id"
+	if e.More > 0 {
+		fmt.Fprintf(&text, "\n  and %d more", e.More)
+	}
+	return text.String()
 }
 
-// FindModel returns the model that reference means: its ID, one of its names, or the SHA-256 of one
-// of its files or the start of it. 64 digits, or 6 to 64 digits after sha256:, only mean content,
-// because anybody can give a model such a name; fewer digits mean a name first. If several models
-// fit, the error is an *AmbiguousError; if none does, ErrNotFound, wrapped.
+// quoted quotes a reference for a message.
+func quoted(reference string) string { return fmt.Sprintf("%q", short(reference, 200)) }
+
+// short leaves out the middle of a text of more than most characters.
+func short(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most/2]) + "…" + string(runes[len(runes)-(most-1)/2:])
+}
+
+// FindModel returns the model that reference means: its ID, one of its names, such a name without
+// ":latest", or the SHA-256 of one of its files or the start of it. 64 digits, or 6 to 64 digits after
+// sha256:, only mean content, because anybody can give a model such a name; fewer digits mean a name
+// first. If nothing of this fits, reference may be the path, URI, file name or repository of a model.
+// If several models fit, the error is an *AmbiguousError; if none does, ErrNotFound, wrapped.
 func FindModel(ctx context.Context, reader Reader, reference string) (Summary, error) {
-	m, _, err := FindNamed(ctx, reader, reference)
+	m, _, _, err := find(ctx, reader, reference)
 	return m, err
 }
 
-// FindNamed is like FindModel, and also reports whether reference is a name of the model.
-func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary, byName bool, err error) {
+// FindNamed is FindModel for a command that removes or renames. name is the name that reference means;
+// it is empty for an ID or a SHA-256, which mean the whole model. A path, a file name or a repository
+// means the name of a model that has only one; for others, the error asks for the name or the ID.
+func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary, name string, err error) {
+	m, name, loose, err := find(ctx, reader, reference)
+	if err != nil || !loose || name != "" {
+		return m, name, err
+	}
+	names := m.AllNames()
+	if len(names) > 1 {
+		return Summary{}, "", fmt.Errorf(
+			"%s fits model %d, which has %d names: give one of them, or the model's id: %s", quoted(reference),
+			m.ID, len(names), short(fmt.Sprintf("%q", names), 1000))
+	}
+	return m, names[0], nil
+}
+
+// find returns the model that reference means, and the name that reference is. loose reports whether
+// it is neither an ID nor a name nor a SHA-256.
+func find(ctx context.Context, reader Reader, reference string) (m Summary, name string, loose bool, err error) {
 	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
 		if m, err := reader.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
-			return m, false, err
+			return m, "", false, err
 		}
 	}
-	prefix, isPrefix, contentOnly := digestReference(reference)
-	var fitting []ModelID
-	if !contentOnly {
-		fitting, err = reader.ModelsNamed(ctx, reference)
-		byName = len(fitting) > 0
-	}
-	if err == nil && len(fitting) == 0 && isPrefix {
-		fitting, err = reader.ModelsWithDigest(ctx, prefix)
-	}
+	fitting, name, contentOnly, err := exact(ctx, reader, reference)
 	switch {
 	case err != nil:
-		return Summary{}, false, err
 	case len(fitting) == 1:
 		m, err = reader.Model(ctx, fitting[0])
-		return m, byName, err
 	case len(fitting) > 1:
-		return Summary{}, byName, ambiguous(ctx, reader, reference, fitting)
+		err = ambiguous(ctx, reader, reference, fitting)
 	case contentOnly:
-		return Summary{}, false,
-			fmt.Errorf("model %q: %w: no file has this SHA-256 (if it is a model's name, use the model's id)",
-				reference, ErrNotFound)
+		err = fmt.Errorf("model %s: %w: no file has this SHA-256 (if it is a model's name, use the model's id)",
+			quoted(reference), ErrNotFound)
+	default:
+		m, name, err = findLoose(ctx, reader, reference)
+		return m, name, true, err
 	}
-	return Summary{}, false,
-		fmt.Errorf("model %q: %w: ingest list shows all models (a SHA-256 needs at least %d digits)", reference,
-			ErrNotFound, minPrefix)
+	return m, name, false, err
+}
+
+// exact returns the models with a name or a SHA-256, and the name.
+func exact(ctx context.Context, reader Reader, reference string) (fitting []ModelID, name string, contentOnly bool,
+	err error) {
+	prefix, isPrefix, contentOnly := digestReference(reference)
+	if !contentOnly {
+		for _, name := range namesMeant(reference) {
+			fitting, err = reader.ModelsNamed(ctx, name)
+			if err != nil || len(fitting) > 0 {
+				return fitting, name, false, err
+			}
+		}
+	}
+	if isPrefix {
+		fitting, err = reader.ModelsWithDigest(ctx, prefix)
+	}
+	return fitting, "", contentOnly, err
+}
+
+// namesMeant returns the names that reference may be. The default tag of Ollama and Docker may be omitted.
+func namesMeant(reference string) []string {
+	names := []string{reference}
+	if last := reference[strings.LastIndexByte(reference, '/')+1:]; last != "" && !strings.ContainsAny(last, ":@") {
+		names = append(names, reference+":latest")
+	}
+	return names
 }
 
 // digestReference parses a reference as the start of a SHA-256. contentOnly is set if it cannot be
@@ -76,10 +139,15 @@ func digestReference(reference string) (prefix DigestPrefix, isPrefix, contentOn
 func ambiguous(ctx context.Context, reader Reader, reference string, fitting []ModelID) error {
 	e := &AmbiguousError{Reference: reference}
 	for _, id := range fitting {
+		if len(e.Models) == maxFitting {
+			e.More = len(fitting) - maxFitting
+			break
+		}
 		m, err := reader.Model(ctx, id)
 		if err != nil {
 			return err
 		}
+		m.Metadata = nil
 		e.Models = append(e.Models, m)
 	}
 	return e

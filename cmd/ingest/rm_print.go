@@ -46,7 +46,7 @@ func (p *program) printRmModel(m ingest.Removal) {
 	fmt.Fprintf(p.stdout, "would remove  model %d  %s  (%s in %s%s)\n", m.Model.ID, ingest.Printable(m.Model.Name),
 		human(totalBytes(m.Model)), plural(len(m.Model.Files), "file"), state)
 	rows := [][]any{}
-	for _, name := range append([]string{m.Model.Name}, otherNames(m.Model)...) {
+	for _, name := range m.Model.AllNames() {
 		rows = append(rows, []any{"  name", name})
 	}
 	for _, f := range m.Model.Files {
@@ -112,7 +112,7 @@ func removalObject(event string, m ingest.Removal) map[string]any {
 		foreign[i] = map[string]any{"table": r.Table, "column": r.Column, "refers": r.Refers, "rows": r.Rows}
 	}
 	return map[string]any{"event": event, "id": m.Model.ID, "name": m.Model.Name, "state": m.Model.State,
-		"names": append([]string{m.Model.Name}, otherNames(m.Model)...), "files": files, "bytes": totalBytes(m.Model),
+		"names": m.Model.AllNames(), "files": files, "bytes": totalBytes(m.Model),
 		"bytes_freed": m.Freed, "bytes_shared": m.Shared, "only_copies": m.OnlyCopies, "foreign": foreign}
 }
 

@@ -52,7 +52,7 @@ func TestFindModel(t *testing.T) {
 		whole(license):                   "a b",
 		whole(b)[:5]:                     "",
 		"":                               "",
-		"llama":                          "",
+		"llama":                          "a b", // the repository of their URIs
 		"999":                            "",
 		"-1":                             "",
 		strings.Repeat("9", 30):          "",

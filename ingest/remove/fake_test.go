@@ -3,7 +3,7 @@ package remove
 import (
 	"context"
 	"fmt"
-
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -59,9 +59,19 @@ func (f *fake) Model(_ context.Context, id ingest.ModelID) (ingest.Summary, erro
 	return f.models[i], nil
 }
 
+func (f *fake) Models(context.Context) iter.Seq2[ingest.Summary, error] {
+	return func(yield func(ingest.Summary, error) bool) {
+		for _, m := range f.models {
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
 func (f *fake) ModelsNamed(_ context.Context, name string) (ids []ingest.ModelID, err error) {
 	for _, m := range f.models {
-		if slices.Contains(namesOf(&m), name) {
+		if slices.Contains(m.AllNames(), name) {
 			ids = append(ids, m.ID)
 		}
 	}

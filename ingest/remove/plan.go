@@ -28,7 +28,7 @@ type Name struct {
 
 // Left returns the names that the model keeps.
 func (n Name) Left(plan *Plan) []string {
-	return slices.DeleteFunc(namesOf(&n.Model), func(name string) bool {
+	return slices.DeleteFunc(n.Model.AllNames(), func(name string) bool {
 		return slices.ContainsFunc(plan.Names, func(o Name) bool { return o.Name == name && o.Model.ID == n.Model.ID })
 	})
 }
@@ -41,7 +41,7 @@ func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (
 		map[ingest.ModelID][]string{}
 	var unknown error
 	for _, reference := range references {
-		m, byName, err := ingest.FindNamed(ctx, catalog, reference)
+		m, name, err := ingest.FindNamed(ctx, catalog, reference)
 		if err != nil {
 			unknown = errors.Join(unknown, err)
 			continue
@@ -50,10 +50,10 @@ func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (
 			models[m.ID] = m
 			order = append(order, m.ID)
 		}
-		if !byName {
+		if name == "" {
 			whole[m.ID] = true
-		} else if !slices.Contains(names[m.ID], reference) {
-			names[m.ID] = append(names[m.ID], reference)
+		} else if !slices.Contains(names[m.ID], name) {
+			names[m.ID] = append(names[m.ID], name)
 		}
 	}
 	if unknown != nil {
@@ -62,7 +62,7 @@ func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (
 	plan := &Plan{references: references}
 	for _, id := range order {
 		m := models[id]
-		if !whole[id] && len(names[id]) < len(namesOf(&m)) {
+		if !whole[id] && len(names[id]) < len(m.AllNames()) {
 			for _, name := range names[id] {
 				plan.Names = append(plan.Names, Name{name, m})
 			}
@@ -75,17 +75,6 @@ func NewPlan(ctx context.Context, catalog ingest.Catalog, references []string) (
 		plan.Models = append(plan.Models, removal)
 	}
 	return plan, nil
-}
-
-// namesOf returns the model's names, each once.
-func namesOf(m *ingest.Summary) []string {
-	names := []string{m.Name}
-	for _, n := range m.Names {
-		if !slices.Contains(names, n.Name) {
-			names = append(names, n.Name)
-		}
-	}
-	return names
 }
 
 // Refusal returns the error of running the plan, with or without Cascade, if rows of other programs
@@ -116,7 +105,7 @@ func (p *Plan) covers(other *Plan) bool {
 	sameName := func(a, b Name) bool { return a.Name == b.Name && a.Model.ID == b.Model.ID }
 	sameRows := func(a, b ingest.ForeignRows) bool { return a.Table == b.Table && a.Column == b.Column }
 	sameModel := func(a, b ingest.Removal) bool {
-		return a.Model.ID == b.Model.ID && slices.Equal(namesOf(&a.Model), namesOf(&b.Model)) &&
+		return a.Model.ID == b.Model.ID && slices.Equal(a.Model.AllNames(), b.Model.AllNames()) &&
 			slices.EqualFunc(a.Foreign, b.Foreign, sameRows)
 	}
 	return slices.EqualFunc(p.Names, other.Names, sameName) && slices.EqualFunc(p.Models, other.Models, sameModel)

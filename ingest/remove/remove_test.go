@@ -47,7 +47,7 @@ func TestPlan(t *testing.T) {
 		"nobody": `model "nobody": not found`,
 		"1 no body b": "model \"no\": not found: ingest list shows all models (a SHA-256 needs at least 6 " +
 			"digits)\nmodel \"body\": not found",
-		"twice": `"twice" fits 2 models: 3 (twice) 4 (twice): name one by its id`,
+		"twice": "\"twice\" fits 2 models: name one by its id\n  3  twice  \n  4  twice, four",
 	} {
 		if plan, err := NewPlan(t.Context(), catalogue(t), strings.Fields(given)); err == nil ||
 			!strings.HasPrefix(err.Error(), want) {
@@ -217,7 +217,7 @@ func TestRename(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !slices.Equal(c.did, []string{want}) || !slices.Contains(namesOf(&m), from) ||
+		if err != nil || !slices.Equal(c.did, []string{want}) || !slices.Contains(m.AllNames(), from) ||
 			c.opened.Exclusive || c.live {
 			t.Errorf("%s: %v, %v, want %s", given, err, c.did, want)
 		}

@@ -62,11 +62,11 @@ func (r *Renamer) rename(ctx context.Context, job ingest.Lease, reference, to st
 }
 
 func (r *Renamer) find(ctx context.Context, reference string) (m ingest.Summary, from string, err error) {
-	m, byName, err := ingest.FindNamed(ctx, r.Catalog, reference)
-	if err != nil || byName {
-		return m, reference, err
+	m, name, err := ingest.FindNamed(ctx, r.Catalog, reference)
+	if err != nil || name != "" {
+		return m, name, err
 	}
-	names := namesOf(&m)
+	names := m.AllNames()
 	if len(names) > 1 {
 		return m, "", fmt.Errorf("model %d has %d names: give the one to change: %q", m.ID, len(names), names)
 	}
@@ -78,20 +78,15 @@ func (r *Renamer) checkFree(ctx context.Context, m ingest.Summary, from, to stri
 	if from == to {
 		return nil
 	}
-	if slices.Contains(namesOf(&m), to) {
+	if slices.Contains(m.AllNames(), to) {
 		return fmt.Errorf("model %d already has the name %q: `ingest rm %s` removes the other one", m.ID, to, from)
 	}
-	other, byName, err := ingest.FindNamed(ctx, r.Catalog, to)
-	var ambiguous *ingest.AmbiguousError
+	others, err := r.Catalog.ModelsNamed(ctx, to)
 	switch {
-	case errors.Is(err, ingest.ErrNotFound):
-		return nil
-	case errors.As(err, &ambiguous) && byName:
-		return fmt.Errorf("%d models already have the name %q: choose another", len(ambiguous.Models), to)
-	case ambiguous != nil, err == nil && !byName:
-		return nil
-	case err != nil:
+	case err != nil || len(others) == 0:
 		return err
+	case len(others) > 1:
+		return fmt.Errorf("%d models already have the name %q: choose another", len(others), to)
 	}
-	return fmt.Errorf("model %d already has the name %q: choose another, or rename that model first", other.ID, to)
+	return fmt.Errorf("model %d already has the name %q: choose another, or rename that model first", others[0], to)
 }
