@@ -47,7 +47,7 @@ func (s snapshot) bar(columns int) string {
 		reserved = min(uniseg.StringWidth(name), minName) + 1
 	}
 	if s.notice != "" {
-		add(4, cut(s.notice, room-used-1), 0)
+		add(4, cutEnd(s.notice, room-used-1), 0)
 	} else {
 		add(5, s.timeLeft(), reserved)
 		add(4, s.speed(), reserved)
@@ -55,7 +55,7 @@ func (s snapshot) bar(columns int) string {
 	add(6, s.count(), reserved)
 	add(3, human(s.done)+"/"+human(s.total), reserved)
 	if space := room - used - 1; name != "" && space > 1 {
-		name = cut(name, min(space, maxName))
+		name = cutEnd(name, min(space, maxName))
 		used += uniseg.StringWidth(name) + 1
 	} else {
 		name = ""
@@ -115,23 +115,4 @@ func (s snapshot) line() string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// cut shortens printable text to a number of columns, between characters.
-func cut(text string, columns int) string {
-	if uniseg.StringWidth(text) <= columns {
-		return text
-	}
-	var b strings.Builder
-	used := 1 // the ellipsis
-	for clusters := uniseg.NewGraphemes(text); clusters.Next(); {
-		if used += clusters.Width(); used > columns {
-			break
-		}
-		b.WriteString(clusters.Str())
-	}
-	if columns < 1 {
-		return ""
-	}
-	return b.String() + "…"
 }

@@ -104,7 +104,7 @@ func modelNames(ctx context.Context, catalog ingest.Catalog, add func(word, abou
 		if err != nil {
 			return err
 		}
-		for _, name := range append([]string{m.Name}, otherNames(m)...) {
+		for _, name := range m.AllNames() {
 			if !add(name, fmt.Sprintf("model %d", m.ID)) {
 				return nil
 			}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,61 +12,119 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
-func newList(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List models with their size, tensors, segments, and shared and saved bytes",
-		Long: `List models with their size, tensors and segments. STORED are the bytes of segments that were new,
-SHARED those of segments that were already present, and SAVED how much smaller the encoded payloads of both are.
-For a registered model, list shows where its bytes are instead of a stored size.`,
-		Example: "  ingest list\n  ingest list --json",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context()) },
-	}
+// listFlags are the flags of list.
+type listFlags struct {
+	long    bool
+	filters []string
+	sort    string
 }
 
-func (p *program) list(ctx context.Context) error {
+func newList(p *program) *cobra.Command {
+	var f listFlags
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List models with their names, files, quantization and size",
+		Long: `List models with their names, the file of their weights, their quantization, size and parameters, and
+their state if any is not complete. On a terminal, long names are cut, and columns omitted that do not fit.
+
+QUANT is derived from the tensors: the type of most elements or, for a mix of K types, the name that
+llama.cpp gives it.
+
+--long also lists files, tensors, segments and digests. STORED are the bytes of segments that were new,
+SHARED those of segments that were already present, and SAVED how much smaller the encoded payloads of
+both are. For a registered model, STORED says where its bytes are.`,
+		Example: "  ingest list\n  ingest list --filter llama --filter q4_k --sort size\n  ingest list --long",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context(), f) },
+	}
+	c.Flags().BoolVar(&f.long, "long", false, "list all columns")
+	c.Flags().StringArrayVar(&f.filters, "filter", nil, "list only models with this text in a name, file name, "+
+		"architecture or quantization; repeatable: all must match")
+	c.Flags().StringVar(&f.sort, "sort", "id",
+		"id, name, size (largest first), params (most first) or date (latest first)")
+	return c
+}
+
+// sortKey is what list sorts by: the text, then the number.
+type sortKey struct {
+	text   string
+	number int64
+}
+
+// sortKeys returns the key of a model for each value of --sort. Models come by id.
+var sortKeys = map[string]func(listed) sortKey{
+	"id":     nil,
+	"name":   func(m listed) sortKey { return sortKey{text: strings.ToLower(m.Name)} },
+	"size":   func(m listed) sortKey { return sortKey{number: -totalBytes(m.Summary)} },
+	"params": func(m listed) sortKey { return sortKey{number: -m.Parameters} },
+	"date":   func(m listed) sortKey { return sortKey{number: -m.Ingested.UnixNano()} },
+}
+
+func (p *program) list(ctx context.Context, f listFlags) error {
+	keyOf, known := sortKeys[f.sort]
+	if !known {
+		return usage("--sort %s: want id, name, size, params or date", ingest.Printable(f.sort))
+	}
 	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}
 	defer catalog.Close()
-	rows := [][]any{{"ID", "NAME", "STATE", "FILES", "SIZE", "TENSORS", "SEGMENTS", "STORED", "SHARED", "SAVED",
-		"SHA-256"}}
-	for m, err := range catalog.Models(ctx) {
+	t := newListTable(p, f.long)
+	type sorted struct {
+		key sortKey
+		row listRow
+	}
+	var kept []sorted
+	for m, err := range quantized(ctx, catalog) {
 		if err != nil {
 			return err
 		}
-		if p.json {
-			p.printJSON(modelObject(m))
+		if !m.matches(f.filters) {
 			continue
 		}
-		digest := ""
-		if len(m.Files) > 0 && !m.Files[0].Digest.IsZero() {
-			digest = m.Files[0].Digest.Short()
-		}
-		names := strings.Join(append([]string{m.Name}, otherNames(m)...), ", ")
-		stored, err := storedBytes(ctx, catalog, m)
+		row, err := t.row(ctx, catalog, m)
 		if err != nil {
 			return err
 		}
-		rows = p.flush(append(rows, []any{m.ID, names, string(m.State), len(m.Files), human(totalBytes(m)), m.Tensors,
-			m.Segments, stored, human(m.BytesShared), human(m.BytesSaved), digest}))
+		if keyOf == nil {
+			t.add(row)
+		} else {
+			kept = append(kept, sorted{keyOf(m), row})
+		}
 	}
-	if !p.json {
-		p.table(rows)
+	slices.SortStableFunc(kept, func(a, b sorted) int {
+		return cmp.Or(cmp.Compare(a.key.text, b.key.text), cmp.Compare(a.key.number, b.key.number))
+	})
+	for _, k := range kept {
+		t.add(k.row)
 	}
+	t.flush()
 	return nil
 }
 
-func otherNames(m ingest.Summary) []string {
-	var names []string
-	for _, n := range m.Names {
-		if n.Name != m.Name {
-			names = append(names, n.Name)
+// matches reports whether each text is in a name, a file name of the weights, the architecture or the
+// quantization.
+func (m listed) matches(texts []string) bool {
+	if len(texts) == 0 {
+		return true
+	}
+	fields := append(m.AllNames(), m.Architecture, m.quantization)
+	for _, f := range m.Files {
+		if f.Role == ingest.Weights {
+			fields = append(fields, f.Name)
 		}
 	}
-	return names
+	for i := range fields {
+		fields[i] = strings.ToLower(fields[i])
+	}
+	for _, text := range texts {
+		text = strings.ToLower(text)
+		if !slices.ContainsFunc(fields, func(field string) bool { return strings.Contains(field, text) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func totalBytes(m ingest.Summary) int64 {
@@ -75,15 +136,33 @@ func totalBytes(m ingest.Summary) int64 {
 }
 
 // modelObject is a model as --json prints it. Its fields are stable.
-func modelObject(m ingest.Summary) map[string]any {
-	names := []string{m.Name}
+func modelObject(m listed) map[string]any {
 	files := make([]map[string]any, len(m.Files))
 	for i, f := range m.Files {
 		files[i] = map[string]any{"name": f.Name, "role": f.Role, "format": f.Format, "sha256": f.Digest,
 			"bytes": f.Bytes, "bytes_recorded": f.Recorded, "tensors": f.Tensors, "path": f.Path}
 	}
-	return map[string]any{"id": m.ID, "name": m.Name, "names": append(names, otherNames(m)...), "type": m.Type,
-		"architecture": m.Architecture, "parameters": m.Parameters, "state": m.State, "job": m.Job, "files": files,
-		"bytes": totalBytes(m), "tensors": m.Tensors, "segments": m.Segments, "bytes_stored": m.BytesStored,
-		"bytes_shared": m.BytesShared, "bytes_saved": m.BytesSaved, "ingested": m.Ingested.UTC()}
+	return map[string]any{"id": m.ID, "name": m.Name, "names": m.AllNames(), "uris": uris(m.Summary), "type": m.Type,
+		"architecture": m.Architecture, "quantization": m.quantization, "parameters": m.Parameters, "state": m.State,
+		"job": m.Job, "files": files, "bytes": totalBytes(m.Summary), "tensors": m.Tensors, "segments": m.Segments,
+		"bytes_stored": m.BytesStored, "bytes_shared": m.BytesShared, "bytes_saved": m.BytesSaved,
+		"ingested": m.Ingested.UTC()}
+}
+
+// uris returns the URIs of the model's names, which say where it came from.
+func uris(m ingest.Summary) []string {
+	all := make([]string, len(m.Names))
+	for i, n := range m.Names {
+		all[i] = n.URI
+	}
+	return all
+}
+
+// jsonText returns an object as a line of JSON.
+func jsonText(object any) string {
+	text, err := json.Marshal(object)
+	if err != nil {
+		panic(err) // cannot happen: objects have plain values only
+	}
+	return string(text)
 }

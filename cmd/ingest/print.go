@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -26,11 +23,7 @@ func (p *program) emit(object any, format string, args ...any) {
 }
 
 func (p *program) printJSON(object any) {
-	text, err := json.Marshal(object)
-	if err != nil {
-		panic(err) // cannot happen: objects have plain values only
-	}
-	fmt.Fprintf(p.stdout, "%s\n", text)
+	fmt.Fprintln(p.stdout, jsonText(object))
 }
 
 // section prints an empty line before the next table.
@@ -38,28 +31,6 @@ func (p *program) section() {
 	if !p.json {
 		fmt.Fprintln(p.stdout)
 	}
-}
-
-// table prints rows in columns. The first row is the heading.
-func (p *program) table(rows [][]any) { writeTable(p.stdout, rows) }
-
-func writeTable(to io.Writer, rows [][]any) {
-	out := bufio.NewWriter(to) // the writer of tables makes a call for each cell
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(w, "\t")
-			}
-			if text, ok := cell.(string); ok {
-				cell = ingest.Printable(text)
-			}
-			fmt.Fprint(w, cell)
-		}
-		fmt.Fprintln(w)
-	}
-	w.Flush()
-	out.Flush()
 }
 
 func (p *program) printNotes(event string, notes []ingest.Note) {

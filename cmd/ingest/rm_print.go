@@ -46,7 +46,7 @@ func (p *program) printRmModel(m ingest.Removal) {
 	fmt.Fprintf(p.stdout, "would remove  model %d  %s  (%s in %s%s)\n", m.Model.ID, ingest.Printable(m.Model.Name),
 		human(totalBytes(m.Model)), plural(len(m.Model.Files), "file"), state)
 	rows := [][]any{}
-	for _, name := range m.Model.AllNames() {
+	for _, name := range shortNames(m.Model.AllNames()) {
 		rows = append(rows, []any{"  name", name})
 	}
 	for _, f := range m.Model.Files {

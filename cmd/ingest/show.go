@@ -14,8 +14,10 @@ import (
 )
 
 // modelArgument explains MODEL in help texts.
-const modelArgument = `MODEL is an id, a name, or the SHA-256 of one of the model's files: all 64 digits, or the first
-six or more. A few digits may also be a name; with sha256: before them they are always a digest.`
+const modelArgument = `MODEL is an id, a name (:latest may be omitted), or the SHA-256 of one of the model's
+files: all 64 digits, or the first six or more. A few digits may also be a name; with sha256: before them
+they are always a digest. If nothing of this fits, MODEL may be the path or the name of a file of the
+model, a repository such as owner/name or only its last part, or a URI that show prints.`
 
 func newShow(p *program) *cobra.Command {
 	segments := false
@@ -44,7 +46,11 @@ func (p *program) show(ctx context.Context, reference string, segments bool) err
 	if err != nil {
 		return err
 	}
-	p.showModel(m)
+	all, err := withQuantization(ctx, catalog, []ingest.Summary{m})
+	if err != nil {
+		return err
+	}
+	p.showModel(all[0])
 	if err := p.showPlaces(ctx, catalog, m); err != nil {
 		return err
 	}
@@ -57,15 +63,17 @@ func (p *program) show(ctx context.Context, reference string, segments bool) err
 	return p.showSegments(ctx, catalog, m)
 }
 
-func (p *program) showModel(m ingest.Summary) {
+func (p *program) showModel(m listed) {
 	if p.json {
 		o := modelObject(m)
 		o["object"], o["metadata"] = "model", metadataObject(m.Metadata)
 		p.printJSON(o)
 		return
 	}
-	p.table([][]any{{"model", m.ID}, {"name", m.Name}, {"other names", strings.Join(otherNames(m), ", ")},
-		{"type", m.Type}, {"architecture", m.Architecture}, {"parameters", m.Parameters}, {"state", string(m.State)},
+	names := shortNames(m.AllNames())
+	p.table([][]any{{"model", m.ID}, {"name", names[0]}, {"other names", strings.Join(names[1:], ", ")},
+		{"from", strings.Join(uris(m.Summary), ", ")}, {"type", m.Type}, {"architecture", m.Architecture},
+		{"quantization", m.quantization}, {"parameters", m.Parameters}, {"state", string(m.State)},
 		{"stored", human(m.BytesStored)}, {"shared", human(m.BytesShared)}, {"saved", human(m.BytesSaved)}})
 	p.section()
 	rows := [][]any{{"FILE", "ROLE", "FORMAT", "BYTES", "SHA-256", "NAMES"}}
@@ -74,7 +82,7 @@ func (p *program) showModel(m ingest.Summary) {
 		if f.Digest.IsZero() {
 			digest = fmt.Sprintf("(%s recorded)", human(f.Recorded))
 		}
-		names := strings.Join(namesOf(m, f.ID), ", ")
+		names := strings.Join(shortNames(namesOf(m.Summary, f.ID)), ", ")
 		rows = append(rows, []any{f.Name, string(f.Role), f.Format, f.Bytes, digest, names})
 	}
 	p.table(rows)

@@ -56,3 +56,21 @@ func human(bytes int64) string {
 	}
 	return fmt.Sprintf("%d B", bytes)
 }
+
+// humanCount formats a number of parameters for a person, as in 7.2B; 0 is empty.
+func humanCount(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	value, unit := float64(n), ""
+	for _, next := range []string{"K", "M", "B", "T"} {
+		if value < 999.95 {
+			break
+		}
+		value, unit = value/1000, next
+	}
+	if unit == "" {
+		return strconv.FormatInt(n, 10)
+	}
+	return fmt.Sprintf("%.1f%s", value, unit)
+}

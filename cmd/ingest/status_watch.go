@@ -62,7 +62,7 @@ func newScreenful(table string, terminal *os.File) string {
 		lines = append(lines[:1], lines[min(1+over, len(lines)):]...)
 	}
 	for i := range lines {
-		lines[i] = cut(lines[i], columns-1)
+		lines[i] = cutEnd(lines[i], columns-1)
 	}
 	return "\x1b[H\x1b[2J" + strings.Join(lines, "\n") + "\n"
 }
