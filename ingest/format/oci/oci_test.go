@@ -63,7 +63,8 @@ func TestRole(t *testing.T) {
 
 func TestNameCountsWhileTheTagIsItsOwn(t *testing.T) {
 	for tag, want := range map[string]string{"tiny-chat": "tiny chat", "tiny-chat-01234567": "tiny chat", "v1": "v1"} {
-		list, err := ParseIndex([]byte(`{"manifests":[{"digest":"sha256:` + strings.Repeat("0", 63) + `1","annotations":{
+		digest := "sha256:" + strings.Repeat("0", 63) + "1"
+		list, err := ParseIndex([]byte(`{"manifests":[{"digest":"` + digest + `","annotations":{
 			"org.opencontainers.image.ref.name":"` + tag + `","com.github.hartonomous.ingest.name":"tiny chat"}}]}`))
 		if err != nil || list[0].Name != want {
 			t.Errorf("tag %s: %+v, %v, want name %s", tag, list, err, want)
