@@ -134,7 +134,7 @@ func (p *program) found(find search) completer {
 		const directive = cobra.ShellCompDirectiveNoFileComp
 		ctx, cancel := context.WithTimeout(c.Context(), completionTime)
 		defer cancel()
-		if p.setUp() != nil {
+		if p.setUp(c) != nil {
 			return nil, directive
 		}
 		catalog, err := p.openExisting(ctx)

@@ -19,6 +19,8 @@ func TestMain(m *testing.M) {
 type tests struct{ *testing.M }
 
 func (t tests) Run() int {
+	// Programs that tests run have no configuration. Scripts have a home folder of their own.
+	os.Setenv("XDG_CONFIG_HOME", filepath.Join(os.TempDir(), "no-such-folder"))
 	code := t.M.Run()
 	if buildFolder != "" {
 		os.RemoveAll(buildFolder) // an error leaves a temporary folder

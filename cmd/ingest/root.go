@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,13 +31,14 @@ type program struct {
 	log            *slog.Logger
 	screen         *screen
 	watch          watch
-	told           atomic.Int64 // when a line last told of a retry, in nanoseconds
+	told           atomic.Int64      // when a line last told of a retry, in nanoseconds
+	sources        map[string]string // of flags that arguments do not set: a variable or a file
 }
 
 const exitCodes = "`ingest help exit-codes` lists the exit codes."
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	p := &program{memory: buffer.DefaultMemory}
+	p := &program{memory: buffer.DefaultMemory, sources: map[string]string{}}
 	p.stdout, p.stderr, p.screen = onScreen(stdout, stderr)
 	showVersion := false
 	root := &cobra.Command{
@@ -64,7 +63,7 @@ Interrupted runs resume when you run the same command again.
 				return nil
 			}
 			c.SetContext(storage.WithObserver(c.Context(), p.retrying))
-			return p.setUp()
+			return p.withSources(p.setUp(c))
 		},
 	}
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
@@ -78,7 +77,6 @@ Interrupted runs resume when you run the same command again.
 		return usage("%w\n`%s --help` lists the flags", err, c.CommandPath())
 	})
 	flags := root.PersistentFlags()
-	// setUp reads the variables. If they were defaults, the help would print their secrets.
 	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH, or sqlserver://HOST?database=NAME "+
 		"(default a file in your data folder; env INGEST_CATALOG)")
 	flags.StringVar(&p.store, "store", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER, or row for the "+
@@ -107,6 +105,7 @@ Interrupted runs resume when you run the same command again.
 		}
 	}
 	asUsage(root)
+	p.nameSources(root)
 	arrangeHelp(root)
 	p.addCompletions(root)
 	return root
@@ -191,7 +190,11 @@ func checkNames(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func (p *program) setUp() error {
+// setUp reads the settings of a command, and checks the global ones.
+func (p *program) setUp(c *cobra.Command) error {
+	if err := p.readSettings(c); err != nil {
+		return err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
 		return usage("--log-level %q: want debug, info, warn or error", p.logLevel)
@@ -205,8 +208,6 @@ func (p *program) setUp() error {
 	if err := p.blobs.check(); err != nil {
 		return err
 	}
-	p.catalog = cmp.Or(p.catalog, os.Getenv("INGEST_CATALOG"))
-	p.store = cmp.Or(p.store, os.Getenv("INGEST_STORE"))
 	for flag, address := range map[string]*string{"--catalog": &p.catalog, "--store": &p.store} {
 		if err := expandAddress(flag, address); err != nil {
 			return err

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 // newTopics returns the help topics: `ingest help TOPIC` prints them.
 func newTopics() []*cobra.Command {
@@ -29,5 +33,17 @@ beside it. The data folder is $XDG_DATA_HOME/ingest or ~/.local/share/ingest, on
 %LOCALAPPDATA%\ingest, on macOS ~/Library/Application Support/ingest. A store belongs to one catalogue.
 
 ` + modelArgument},
+		{Use: "environment", Short: "How to set flags with variables or in a file",
+			Long: `Each flag can be set with a variable, whose name is that of the flag: INGEST_MEMORY=1GiB is
+--memory 1GiB, and INGEST_SEGMENT_SIZE=16MiB is --segment-size 16MiB. A variable that is empty is not set.
+
+The file ingest/config in $XDG_CONFIG_HOME or ~/.config, on Windows in %AppData%, on macOS in
+~/Library/Application Support, has one flag per line, and comments that start with #:
+
+    store = dir:/mnt/payloads
+    memory = 1GiB
+
+Flags win over variables, and variables over the file. What deletes, clears or overwrites can only be set by
+flags: ` + "--" + strings.Join(onlyArguments[2:], ", --") + `.`},
 	}
 }

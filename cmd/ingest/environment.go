@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// onlyArguments are the flags that neither the environment nor the configuration sets: what deletes,
+// clears or overwrites must be asked for each time.
+var onlyArguments = []string{"help", "version", "yes", "force", "cascade", "unfinished", "clear-source",
+	"clear-locators", "back"}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "INGEST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// readSettings sets the flags of a command that its arguments do not set, from the environment or else
+// the configuration. The values are no defaults: the help would print their secrets.
+func (p *program) readSettings(c *cobra.Command) error {
+	path, config, err := readConfig(c.Root())
+	if err != nil {
+		return err
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || err != nil || slices.Contains(onlyArguments, f.Name) {
+			return
+		}
+		value, source := os.Getenv(variable(f.Name)), variable(f.Name)
+		if value == "" {
+			value, source = config[f.Name], path
+		}
+		if value == "" {
+			return
+		}
+		if invalid := f.Value.Set(value); invalid != nil {
+			err = usage("%s sets --%s: %w", ingest.Printable(source), f.Name, invalid)
+			return
+		}
+		f.Changed, p.sources[f.Name] = true, source
+	})
+	return err
+}
+
+// readConfig reads the configuration, if there is one: lines with the name of a flag and its value.
+func readConfig(root *cobra.Command) (path string, config map[string]string, err error) {
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return "", nil, nil // no home folder
+	}
+	path = filepath.Join(folder, "ingest", "config")
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil, nil
+	}
+	if err != nil {
+		return path, nil, err
+	}
+	defer file.Close()
+	config = map[string]string{}
+	lines := bufio.NewScanner(file)
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		name = strings.TrimSpace(name)
+		if !ok || !hasFlag(root, name) || slices.Contains(onlyArguments, name) {
+			return path, nil, usage("%s:%d: want NAME = VALUE, where --NAME is a flag that may be set here: "+
+				"`ingest help environment`", ingest.Printable(path), number)
+		}
+		config[name] = strings.TrimSpace(value)
+	}
+	return path, config, lines.Err()
+}
+
+// hasFlag reports whether a command or one of its subcommands has a flag.
+func hasFlag(c *cobra.Command, name string) bool {
+	return c.LocalFlags().Lookup(name) != nil ||
+		slices.ContainsFunc(c.Commands(), func(child *cobra.Command) bool { return hasFlag(child, name) })
+}
+
+// nameSources lets each usage error of a command and its subcommands tell where the flags in it were
+// set, if not by arguments.
+func (p *program) nameSources(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error { return p.withSources(run(c, args)) }
+	}
+	for _, child := range c.Commands() {
+		p.nameSources(child)
+	}
+}
+
+func (p *program) withSources(err error) error {
+	var coded *codeError
+	if !errors.As(err, &coded) || coded.code != exitUsage {
+		return err
+	}
+	text := coded.Error()
+	for _, name := range slices.Sorted(maps.Keys(p.sources)) {
+		if regexp.MustCompile(`--` + name + `([^a-z-]|$)`).MatchString(text) {
+			err = usage("%w\n%s sets --%s", err, ingest.Printable(p.sources[name]), name)
+		}
+	}
+	return err
+}
