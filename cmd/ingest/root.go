@@ -216,6 +216,11 @@ func (p *program) setUp(c *cobra.Command) error {
 	if err := checkStore("--store", p.store); err != nil {
 		return err
 	}
+	if sqlserver.IsAddress(p.catalog) {
+		if err := sqlserver.CheckAddress(p.catalog); err != nil {
+			return usage("--catalog: %w", err)
+		}
+	}
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	// --memory limits what the system counts. The garbage collector does not count the program's
 	// code and what SQLite allocates: about 24 MiB.

@@ -89,8 +89,13 @@ func isFolder(address string) bool {
 
 // checkStore rejects an address that openStore cannot open. Messages name the flag.
 func checkStore(flag, address string) error {
-	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows ||
-		isBlobs(address) {
+	if path, ok := strings.CutPrefix(address, "dir:"); ok && path != "" || address == "" || address == inRows {
+		return nil
+	}
+	if isBlobs(address) {
+		if err := azureblob.CheckAddress(address); err != nil {
+			return usage("%s: %w", flag, err)
+		}
 		return nil
 	}
 	if isFolder(address) && !strings.Contains(address, "?") { // what follows can be a signature

@@ -39,6 +39,12 @@ type place struct {
 // url is the container's address, without secrets.
 func (p *place) url() string { return p.endpoint + "/" + p.container }
 
+// CheckAddress returns an error if Open cannot parse an address.
+func CheckAddress(address string) error {
+	_, err := parseAddress(address)
+	return err
+}
+
 // parseAddress parses an address. Its errors do not quote the address: a mistyped one may have a
 // SAS anywhere.
 func parseAddress(address string) (*place, error) {

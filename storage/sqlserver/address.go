@@ -64,6 +64,12 @@ func misread(text string) bool {
 	return err == nil && u.Scheme == "sqlserver" && strings.Contains(u.Path, "@")
 }
 
+// CheckAddress returns an error if Open cannot parse an address, or if it names no database.
+func CheckAddress(text string) error {
+	_, err := parseAddress(text, Settings{Password: "not read"}) // nor from a file
+	return err
+}
+
 // parseAddress parses an address and adds encryption, timeouts and password.
 func parseAddress(text string, settings Settings) (*address, error) {
 	if rest, ok := strings.CutPrefix(text, "azuresql://"); ok {
