@@ -22,7 +22,7 @@ var commandGroups = []struct{ title, commands string }{
 var flagGroups = []struct{ title, flags string }{
 	{"Catalogue and store", "catalog store filestream blob-layout tier"},
 	{"Limits", "memory cap-mbps"},
-	{"Output", "json quiet log-level"},
+	{"Output", "json quiet verbose log-level log-file"},
 }
 
 // unusedFlags are the global flags that have no effect on a command and its subcommands. The help
@@ -41,10 +41,10 @@ var unusedFlags = []struct{ command, flags string }{
 	{"rm", "store memory filestream blob-layout tier cap-mbps"},
 	{"gc", "memory filestream blob-layout tier cap-mbps"},
 	{"schema", "store quiet memory filestream blob-layout tier cap-mbps"},
-	{"version", "catalog store quiet log-level memory filestream blob-layout tier cap-mbps"},
-	{"completion", "catalog store json quiet log-level memory filestream blob-layout tier cap-mbps"},
-	{"man", "catalog store json quiet log-level memory filestream blob-layout tier cap-mbps"},
-	{"help", "catalog store json quiet log-level memory filestream blob-layout tier cap-mbps"},
+	{"version", "catalog store quiet verbose log-level log-file memory filestream blob-layout tier cap-mbps"},
+	{"completion", "catalog store json quiet verbose log-level log-file memory filestream blob-layout tier cap-mbps"},
+	{"man", "catalog store json quiet verbose log-level log-file memory filestream blob-layout tier cap-mbps"},
+	{"help", "catalog store json quiet verbose log-level log-file memory filestream blob-layout tier cap-mbps"},
 }
 
 // usageTemplate is the help below the description. Each group of flags has a title.

@@ -21,7 +21,7 @@ import (
 const optionCommand = "command"
 
 // runFlags are global flags that do not change the work. The command of a job does not have them.
-var runFlags = []string{"catalog", "json", "quiet", "log-level", "memory"}
+var runFlags = []string{"catalog", "json", "quiet", "log-level", "verbose", "log-file", "memory"}
 
 // commandOption returns the options of jobs that resume runs again. given are the values of flags
 // with addresses and paths: absolute and without secrets; an empty one omits the flag. models are the

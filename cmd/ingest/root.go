@@ -23,7 +23,7 @@ type program struct {
 	stdout, stderr io.Writer
 	catalog, store string
 	json, quiet    bool
-	logLevel       string
+	logging        logFlags
 	filestream     string
 	connections    int // to a server; 0 for the default, which is enough for reading
 	memory         byteSize
@@ -63,10 +63,14 @@ Interrupted runs resume when you run the same command again.
 				return nil
 			}
 			c.SetContext(storage.WithObserver(c.Context(), p.retrying))
-			return p.withSources(p.setUp(c))
+			err := p.setUp(c)
+			if err == nil {
+				p.log, err = p.logging.open(p.stderr)
+			}
+			return p.withSources(err)
 		},
 	}
-	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -83,7 +87,7 @@ Interrupted runs resume when you run the same command again.
 		"catalogue's own rows (default a folder beside the catalogue; env INGEST_STORE)")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object per line")
 	flags.BoolVarP(&p.quiet, "quiet", "q", false, "print only lists, damage and errors: no progress and no summary")
-	flags.StringVar(&p.logLevel, "log-level", "warn", "debug, info, warn or error")
+	p.logging.register(flags)
 	flags.Var(&p.memory, "memory", "memory limit")
 	flags.StringVar(&p.filestream, "filestream", string(sqlserver.Auto), "how payloads are written to rows of SQL "+
 		"Server: win32 (as files, with OpenSqlFilestream), tsql or auto")
@@ -195,10 +199,6 @@ func (p *program) setUp(c *cobra.Command) error {
 	if err := p.readSettings(c); err != nil {
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
-		return usage("--log-level %q: want debug, info, warn or error", p.logLevel)
-	}
 	if p.memory <= 0 {
 		return usage("--memory %s: must be positive", p.memory.String())
 	}
@@ -221,7 +221,6 @@ func (p *program) setUp(c *cobra.Command) error {
 			return usage("--catalog: %w", err)
 		}
 	}
-	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	// --memory limits what the system counts. The garbage collector does not count the program's
 	// code and what SQLite allocates: about 24 MiB.
 	debug.SetMemoryLimit(max(int64(p.memory)-24<<20, int64(p.memory)/2))
