@@ -22,7 +22,15 @@ func (p *program) emit(object any, format string, args ...any) {
 	fmt.Fprintf(p.stdout, format, args...)
 }
 
+// jsonVersion is the version of what --json prints. It grows when a field is removed or changes its
+// meaning, but not when one is added.
+const jsonVersion = 1
+
+// printJSON prints a line of JSON. A summary gets the version.
 func (p *program) printJSON(object any) {
+	if fields, ok := object.(map[string]any); ok && fields["event"] == "summary" {
+		fields["version"] = jsonVersion
+	}
 	fmt.Fprintln(p.stdout, jsonText(object))
 }
 
