@@ -52,6 +52,8 @@ var volatile = []struct {
 	{"version", regexp.MustCompile(`(?m)^(ingest )(\(devel\)|v\d\S+)$`)},
 	{"commit", regexp.MustCompile(`(?m)^(commit )\S+( \(modified\))?$`)},
 	{"Go version", regexp.MustCompile(`(?m)^go\d\S+ \w+/\w+$`)},
+	{"free", regexp.MustCompile(`(?m)( of disk needed, )[\d.]+ \S+ free$`)},
+	{"bytes_free", regexp.MustCompile(`("bytes_free":)\d+`)},
 	{"seconds", regexp.MustCompile(`("seconds":)[\d.e-]+`)},
 }
 

@@ -5,13 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
-// dryRun prints what models would ingest. It opens neither catalogue nor store, but checks the
-// FILESTREAM containers of SQL Server: each segment is a file there.
+// dryRun prints what models would ingest. It reads the catalogue, if there is one, but does not open the
+// store. It checks the FILESTREAM containers of SQL Server: each segment is a file there.
 func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) error {
 	options, err := p.settings(f)
 	if err != nil {
@@ -21,8 +23,11 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	if err != nil {
 		return err
 	}
+	totals := &dryTotals{seen: map[string]bool{}}
+	if totals.catalog = p.catalogToRead(ctx); totals.catalog != nil {
+		defer totals.catalog.Close()
+	}
 	refused := found.Refused
-	var segments int64
 	for _, source := range found.Sources {
 		model, err := f.parser(p, options).Parse(ctx, source)
 		var trouble *ingest.SourceError
@@ -30,17 +35,15 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: err})
 			continue
 		}
+		if err == nil {
+			err = p.printPlan(ctx, model, int64(f.segment), totals)
+		}
 		if err != nil {
 			return err
 		}
-		planned, err := p.printPlan(model, int64(f.segment))
-		if err != nil {
-			return err
-		}
-		segments += planned
 	}
 	if sqlserver.IsAddress(p.catalog) {
-		err := p.withSchema(func(db *sql.DB) error { return p.containerCheck(ctx, db, segments) })
+		err := p.withSchema(func(db *sql.DB) error { return p.containerCheck(ctx, db, totals.segments) })
 		if err != nil {
 			fmt.Fprintf(p.stderr, "ingest: warning: FILESTREAM containers were not checked: %s\n",
 				terminalSafe(err.Error()))
@@ -48,26 +51,53 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	}
 	p.printNotes("skipped", found.Skipped)
 	p.printNotes("refused", refused)
+	p.printTotals(totals, len(found.Skipped), len(refused))
 	if len(refused) > 0 {
 		return &codeError{code: exitSomeRefused}
 	}
 	return nil
 }
 
-// printPlan prints one line for each file of a model, and returns the number of segments.
-func (p *program) printPlan(model *ingest.Model, segmentBytes int64) (segments int64, err error) {
+// catalogToRead opens the catalogue if it exists. If that fails, it warns and returns nil.
+func (p *program) catalogToRead(ctx context.Context) ingest.Catalog {
+	path, err := p.catalogPath()
+	if err == nil && !sqlserver.IsAddress(p.catalog) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	catalog, err := p.openExisting(ctx)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "ingest: warning: the catalogue was not read, and all files count as new: %s\n",
+			terminalSafe(err.Error()))
+		return nil
+	}
+	return catalog
+}
+
+// printPlan prints one line for each file of a model, and adds it to the totals.
+func (p *program) printPlan(ctx context.Context, model *ingest.Model, segmentBytes int64, totals *dryTotals) error {
+	totals.models++
 	for i := range model.Files {
 		file := &model.Files[i]
 		plan, err := ingest.NewPlan(file, segmentBytes)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		segments += plan.Count()
+		present, err := totals.isPresent(ctx, file)
+		if err != nil {
+			return err
+		}
+		totals.count(file, present, plan.Count())
+		verb := "would ingest"
+		if present {
+			verb = "already present"
+		}
 		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role,
-			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count()},
-			"would ingest  %s  %s  %s (%s, %s)\n",
+			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count(),
+			"present": present}, "%s  %s  %s  %s (%s, %s)\n", verb,
 			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path),
 			plural(len(file.Tensors), "tensor"), plural(int(plan.Count()), "segment"))
 	}
-	return segments, nil
+	return nil
 }

@@ -74,7 +74,8 @@ func TestDryRunWithoutServer(t *testing.T) {
 	b.server = s
 	s.Close()
 	r := b.must("models", filepath.Join(top, "scripts", "sample", "models"), "--dry-run")
-	if !strings.Contains(r.stderr, "warning: FILESTREAM containers were not checked: ") || len(r.lines) != 2 {
+	if !strings.Contains(r.stderr, "warning: FILESTREAM containers were not checked: ") || len(r.lines) != 3 ||
+		number(r.event("summary"), "files_new") != 2 {
 		t.Errorf("%v\n%s", r.lines, r.stderr)
 	}
 }

@@ -73,8 +73,8 @@ and counts files that are not models. A file that you name is ingested, as a blo
 	f.selectFlags.addTo(c.Flags(), "in folders, store files that are not models as blobs, too")
 	c.Flags().BoolVar(&f.recheck, "recheck", false, "read unchanged source files again, and compare them with the "+
 		"recorded digests (verify checks the store)")
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the files to ingest, stored already or not; read "+
-		"headers only, and write nothing")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the files to ingest with totals and the disk "+
+		"space needed; read headers only, and write nothing")
 	return c
 }
 

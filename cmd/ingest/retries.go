@@ -31,13 +31,16 @@ func (p *program) retrying(r storage.Retry) {
 	}
 }
 
+// maxBrief is the width of an error in a line about a retry.
+const maxBrief = 120
+
 // briefly says in a few words what an error is, on one line.
 func briefly(err error) string {
 	var blobs *azureblob.Error
 	switch {
 	case !errors.As(err, &blobs):
 		text, _, _ := strings.Cut(terminalSafe(err.Error()), "\n")
-		return text
+		return cut(text, maxBrief)
 	case blobs.Code != "":
 		return spaced(blobs.Code)
 	case blobs.Status != 0:
