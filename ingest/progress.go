@@ -13,6 +13,7 @@ type Progress struct {
 	BytesRead     atomic.Int64 // from the sources, in this run
 	FilesTotal    atomic.Int64
 	FilesDone     atomic.Int64
+	Job           atomic.Int64 // 0 until it is known
 
 	mu      sync.Mutex
 	current []string

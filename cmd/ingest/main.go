@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -71,27 +72,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	out := &checkedWriter{Writer: stdout}
-	root := newRoot(out, stderr)
+	p, root := newProgram(out, stderr)
 	root.SetArgs(args)
-	stderr = root.ErrOrStderr()
-	stopping, stopped := "stopping", "stopped"
+	stderr = p.stderr
+	command := ""
 	if c, _, err := root.Find(args); err == nil {
-		switch c.Name() {
-		case "models", "resume":
-			stopping += " after the pending batches"
-			stopped += "; recorded batches are kept: `ingest resume` or the same command continues"
-		case "status": // it ends at once, and an interrupt is how --watch ends
-			stopping = ""
-		}
+		command = c.Name()
 	}
 	go func() {
 		<-signals
-		if stopping != "" {
+		if stopping := stopping(command); stopping != "" {
 			fmt.Fprintf(stderr, "\ningest: %s (interrupt again to stop at once)\n", stopping)
 		}
 		cancel(ingest.ErrInterrupted)
 		<-signals
-		fmt.Fprintf(stderr, "ingest: %s\n", stopped)
+		fmt.Fprintf(stderr, "ingest: stopped%s\n", p.continues(command))
 		os.Exit(exitInterrupted)
 	}()
 	err := root.ExecuteContext(ctx)
@@ -99,4 +94,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("stdout: %w", out.err)
 	}
 	return report(err, stderr)
+}
+
+// stopping is the answer to the first interrupt.
+func stopping(command string) string {
+	switch command {
+	case "models", "resume":
+		return "stopping after the pending batches"
+	case "status": // it ends at once, and an interrupt is how --watch ends
+		return ""
+	}
+	return "stopping"
+}
+
+// continues says what continues the work of a process that ends at once.
+func (p *program) continues(command string) string {
+	job := p.watch.job()
+	switch {
+	case job != 0:
+		return fmt.Sprintf("; recorded batches are kept: `%s` or the same command continues job %d",
+			p.given.again("resume", job), job)
+	case slices.Contains([]string{"models", "resume", "register", "segments", "locators", "recompress"}, command):
+		return "; what is recorded is kept: the same command continues"
+	}
+	return ""
 }

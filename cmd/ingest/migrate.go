@@ -26,7 +26,7 @@ func newMigrate(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "migrate",
 		Short: "Move payloads between rows and a store",
-		Args:  cobra.NoArgs,
+		Args:  knownCommand,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newMigrateSegments(p), newMigrateLocators(p))

@@ -209,7 +209,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 		return err
 	}
 	p.printReport(result)
-	return outcome(result, err)
+	return p.outcome(result, err)
 }
 
 // warnOnNewLayout warns if earlier runs used another blob layout. It changes nothing.
@@ -259,13 +259,14 @@ func (p *program) runWhenFree(ctx context.Context, run *pipeline.Ingester, reque
 }
 
 // outcome returns the error, with its exit code, that ends a run.
-func outcome(result *pipeline.Report, err error) error {
+func (p *program) outcome(result *pipeline.Report, err error) error {
+	resume := p.given.again("resume", result.Job)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w\nRecorded batches are kept: `ingest resume %d` continues", err, result.Job)
+		return fmt.Errorf("%w\nRecorded batches are kept: `%s` continues", err, resume)
 	case result.Interrupted:
 		return &codeError{exitInterrupted, fmt.Errorf("interrupted; stored segments are recorded: "+
-			"`ingest resume %d` or the same command continues", result.Job)}
+			"`%s` or the same command continues", resume)}
 	case len(result.Refused) > 0:
 		return &codeError{code: exitSomeRefused}
 	default:

@@ -15,10 +15,10 @@ const (
 
 // showProgress draws the counters until stop is called. stop draws them a last time.
 func (p *program) showProgress(progress *ingest.Progress) (stop func()) {
+	p.watch.begin(progress, time.Now())
 	if p.quiet {
 		return func() {}
 	}
-	p.watch.begin(progress, time.Now())
 	draw, every := p.drawLine, lineEvery
 	if p.screen.terminal != nil {
 		draw, every = p.drawBar, drawEvery

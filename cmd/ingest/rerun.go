@@ -100,7 +100,7 @@ func (p *program) endMigration(ctx context.Context, catalog ingest.Catalog, opti
 		by := "the same command"
 		number, openErr := p.leaveOpen(context.WithoutCancel(ctx), catalog, options)
 		if openErr == nil {
-			by = fmt.Sprintf("`ingest resume %d` or the same command", number)
+			by = fmt.Sprintf("`%s` or the same command", p.given.ofMigration().again("resume", number))
 		}
 		return &codeError{code, fmt.Errorf("%w\nRows that changed stay changed: %s continues",
 			errors.Join(err, openErr), by)}

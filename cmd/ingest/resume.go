@@ -130,8 +130,8 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		case job.Pipeline == "models":
 			jobs = append(jobs, job)
 		case resumes(job):
-			fmt.Fprintf(p.stderr, "ingest: not resumed: job %d (%s): `ingest resume %d` runs its command again\n",
-				job.ID, job.Pipeline, job.ID)
+			fmt.Fprintf(p.stderr, "ingest: not resumed: job %d (%s): `%s` runs its command again\n",
+				job.ID, job.Pipeline, p.given.ofMigration().again("resume", job.ID))
 		}
 	}
 	return jobs, nil

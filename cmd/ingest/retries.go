@@ -40,7 +40,7 @@ func briefly(err error) string {
 	switch {
 	case !errors.As(err, &blobs):
 		text, _, _ := strings.Cut(terminalSafe(err.Error()), "\n")
-		return cut(text, maxBrief)
+		return cutEnd(text, maxBrief)
 	case blobs.Code != "":
 		return spaced(blobs.Code)
 	case blobs.Status != 0:

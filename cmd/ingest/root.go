@@ -31,6 +31,7 @@ type program struct {
 	log            *slog.Logger
 	screen         *screen
 	watch          watch
+	given          given
 	told           atomic.Int64      // when a line last told of a retry, in nanoseconds
 	sources        map[string]string // of flags that arguments do not set: a variable or a file
 }
@@ -38,6 +39,11 @@ type program struct {
 const exitCodes = "`ingest help exit-codes` lists the exit codes."
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	_, root := newProgram(stdout, stderr)
+	return root
+}
+
+func newProgram(stdout, stderr io.Writer) (*program, *cobra.Command) {
 	p := &program{memory: buffer.DefaultMemory, sources: map[string]string{}}
 	p.stdout, p.stderr, p.screen = onScreen(stdout, stderr)
 	showVersion := false
@@ -50,8 +56,7 @@ Interrupted runs resume when you run the same command again.
 
 ` + exitCodes,
 		SilenceErrors: true, SilenceUsage: true,
-		SuggestionsMinimumDistance: 2,
-		Args:                       knownCommand,
+		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if showVersion {
 				return p.version()
@@ -62,6 +67,7 @@ Interrupted runs resume when you run the same command again.
 			if showVersion {
 				return nil
 			}
+			p.given = givenOn(c)
 			c.SetContext(storage.WithObserver(c.Context(), p.retrying))
 			err := p.setUp(c)
 			if err == nil {
@@ -78,7 +84,7 @@ Interrupted runs resume when you run the same command again.
 		if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
 			err = fmt.Errorf("--%s %s: want a duration such as 30m or 24h", invalid.GetFlag().Name, invalid.GetValue())
 		}
-		return usage("%w\n`%s --help` lists the flags", err, c.CommandPath())
+		return usage("%w\n`%s --help` lists the flags", unknownFlag(c, err), c.CommandPath())
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.catalog, "catalog", "", "where rows go: sqlite:PATH, or sqlserver://HOST?database=NAME "+
@@ -112,7 +118,7 @@ Interrupted runs resume when you run the same command again.
 	p.nameSources(root)
 	arrangeHelp(root)
 	p.addCompletions(root)
-	return root
+	return p, root
 }
 
 // knownCommand refuses a command that does not exist, and suggests one.
@@ -120,11 +126,7 @@ func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := ""
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
-	}
-	return fmt.Errorf("unknown command %q%s", args[0], hint)
+	return fmt.Errorf("unknown command %q%s", args[0], didYouMean(suggestCommand(c, args[0])))
 }
 
 // knownTopic refuses help on a command that does not exist.

@@ -22,7 +22,7 @@ func newSchema(p *program) *cobra.Command {
 
 A SQLite catalogue maintains its own tables. A database on a server changes only when you run schema
 apply, which never renames, drops or reinterprets existing tables and columns.`,
-		Args: cobra.NoArgs,
+		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usage("command is missing: want `ingest schema apply`, `check` or `print`")
 		},

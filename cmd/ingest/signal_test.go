@@ -69,7 +69,8 @@ func TestInterruptTwice(t *testing.T) {
 	c.Process.Signal(syscall.SIGINT)
 	e := b.wait(c)
 	release()
-	if e.code != exitInterrupted || !strings.Contains(e.stderr, "ingest: stopped;") || e.event("summary") != nil {
+	want := "ingest: stopped; recorded batches are kept: `ingest resume 1` or the same command continues job 1"
+	if e.code != exitInterrupted || !strings.Contains(e.stderr, want) || e.event("summary") != nil {
 		t.Errorf("exit code %d, %v\n%s", e.code, e.lines, e.stderr)
 	}
 	b.audit(s.digests)

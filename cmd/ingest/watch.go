@@ -92,6 +92,16 @@ func (w *watch) rate(c sample) int64 {
 	return int64(float64(c.fresh-w.samples[0].fresh) / span.Seconds())
 }
 
+// job returns the number of the running job; 0 if it is not known.
+func (w *watch) job() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.progress == nil {
+		return 0
+	}
+	return w.progress.Job.Load()
+}
+
 // retrying remembers a retry until its pause ends and bytes move again.
 func (w *watch) retrying(text string, until time.Time) {
 	w.mu.Lock()

@@ -120,6 +120,7 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 	graceful, end := grace(ctx)
 	defer end()
 	err = lease.Run(graceful, in.Catalog, request, r.Log, func(work context.Context, job ingest.Lease) error {
+		r.Progress.Job.Store(job.Job)
 		r.begin(job, found, others)
 		if err := r.ingestAll(work, found.Sources); err != nil {
 			return err
