@@ -11,10 +11,11 @@ import (
 )
 
 // commandsElsewhere are what other programs call our commands.
-var commandsElsewhere = map[string]string{"ls": "list", "dir": "list", "ps": "status", "jobs": "status", "info": "show",
-	"describe": "show", "add": "models", "import": "models", "ingest": "models", "put": "models", "get": "export",
-	"extract": "export", "restore": "export", "check": "verify", "scrub": "verify", "fsck": "verify", "remove": "rm",
-	"delete": "rm", "del": "rm", "forget": "rm", "mv": "rename", "prune": "gc", "continue": "resume", "move": "migrate"}
+var commandsElsewhere = []struct{ ours, others string }{
+	{"list", "ls dir"}, {"status", "ps jobs"}, {"show", "info describe"}, {"models", "add import ingest put"},
+	{"export", "get extract restore"}, {"verify", "check scrub fsck"}, {"rm", "remove delete del forget"},
+	{"rename", "mv"}, {"gc", "prune"}, {"resume", "continue"}, {"migrate", "move"},
+}
 
 // suggestCommand returns the commands that a mistyped name may mean, the most similar first.
 func suggestCommand(c *cobra.Command, typed string) []string {
@@ -24,8 +25,11 @@ func suggestCommand(c *cobra.Command, typed string) []string {
 			names = append(names, child.Name())
 		}
 	}
-	if other := commandsElsewhere[strings.ToLower(typed)]; slices.Contains(names, other) {
-		return []string{other}
+	for _, command := range commandsElsewhere {
+		others := strings.Fields(command.others)
+		if slices.Contains(others, strings.ToLower(typed)) && slices.Contains(names, command.ours) {
+			return []string{command.ours}
+		}
 	}
 	return similar(typed, names)
 }

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestDistance(t *testing.T) {
 	for _, c := range []struct {
@@ -17,12 +20,14 @@ func TestDistance(t *testing.T) {
 // TestCommandsElsewhere: what other programs call a command is the name of no command, and stands for one.
 func TestCommandsElsewhere(t *testing.T) {
 	_, root := newProgram(t.Output(), t.Output())
-	for other, name := range commandsElsewhere {
-		if c, _, err := root.Find([]string{name}); err != nil || c.Name() != name {
-			t.Errorf("%s stands for %s, which is no command", other, name)
+	for _, command := range commandsElsewhere {
+		if c, _, err := root.Find([]string{command.ours}); err != nil || c.Name() != command.ours {
+			t.Errorf("%s is no command", command.ours)
 		}
-		if c, _, err := root.Find([]string{other}); err == nil && c != root {
-			t.Errorf("%s is a command", other)
+		for _, other := range strings.Fields(command.others) {
+			if c, _, err := root.Find([]string{other}); err == nil && c != root {
+				t.Errorf("%s is a command", other)
+			}
 		}
 	}
 }

@@ -71,18 +71,17 @@ func textWidth(text string) int {
 
 // terminalColumns returns the width of the terminal that w writes to, or 0.
 func terminalColumns(w io.Writer) int {
-	if checked, ok := w.(*checkedWriter); ok {
-		w = checked.Writer
+	switch w := w.(type) {
+	case *screenWriter:
+		return terminalColumns(w.Writer)
+	case *checkedWriter:
+		return terminalColumns(w.Writer)
+	case *os.File:
+		if width, _, err := term.GetSize(int(w.Fd())); err == nil {
+			return width
+		}
 	}
-	file, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	return 0
 }
 
 // column is a column of a table that fits the terminal.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -131,10 +132,33 @@ func (p *place) finish(path string) error {
 		return fmt.Errorf("store address: %s is not the name of a container: want 3 to 63 lower-case letters, "+
 			"digits and single hyphens, and nothing after it", mention(p.container))
 	}
+	if name := strayParameter(p.sas); name != "" {
+		return fmt.Errorf("store address: %s is not a parameter of a shared access signature, which is all that the "+
+			"query may be", name)
+	}
 	if p.sas != "" && !strings.Contains("&"+p.sas, "&sig=") {
 		return errors.New("store address: the query is not a shared access signature: it has no sig=")
 	}
 	return nil
+}
+
+// sasParameters are the parameters of a SAS, of an account, a service or a user.
+var sasParameters = strings.Fields("sv ss srt sp se st spr sip sig sr si sdd ses skoid sktid skt ske sks skv skdutid " +
+	"saoid suoid scid sduoid srh srq rscc rscd rsce rscl rsct comp restype snapshot versionid")
+
+// strayName matches the name of a parameter that is no part of a signature.
+var strayName = regexp.MustCompile(`^[a-z][a-z_-]{0,19}$`)
+
+// strayParameter returns the first parameter of a query that is not one of a SAS; empty if there is none,
+// or if its name may be a secret.
+func strayParameter(query string) string {
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if !slices.Contains(sasParameters, strings.ToLower(name)) && strayName.MatchString(name) {
+			return fmt.Sprintf("%q", name)
+		}
+	}
+	return ""
 }
 
 func errAccount(name string) error {

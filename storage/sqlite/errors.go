@@ -10,14 +10,16 @@ import (
 
 // hints explain SQLite's primary result codes and what to do about them.
 var hints = map[int]string{
-	codes.SQLITE_BUSY:     "another process has held it locked for a minute",
+	codes.SQLITE_BUSY: "another process has held it locked for a minute: `ingest status` shows running jobs; end the " +
+		"other program, then run the same command again",
 	codes.SQLITE_CANTOPEN: "it cannot be opened: check the folder and its permissions",
 	codes.SQLITE_CORRUPT:  "the file is damaged: restore it from a copy",
-	codes.SQLITE_FULL:     "the disk is full",
-	codes.SQLITE_IOERR:    "the disk reported an error",
+	codes.SQLITE_FULL:     "the disk is full: free some space, then run the same command again",
+	codes.SQLITE_IOERR:    "the disk reported an error: see the log of the system",
 	codes.SQLITE_NOTADB:   "the file is not a catalogue: it is not a SQLite database",
 	codes.SQLITE_PERM:     "the file is not writable: check its permissions",
-	codes.SQLITE_READONLY: "the file or its folder is read-only",
+	codes.SQLITE_READONLY: "the file, its folder or the disk is read-only, or belongs to another user: make " +
+		"them writable for this user",
 }
 
 // explain adds the database's path to an error, and a hint if there is one.

@@ -82,6 +82,9 @@ func parseAddress(text string, settings Settings) (*address, error) {
 	if err != nil || misread(text) {
 		return nil, errAddress
 	}
+	if err := checkParameters(text); err != nil {
+		return nil, err
+	}
 	a := &address{dsn: text, params: config.Parameters, stall: time.Minute}
 	if _, said := a.params[msdsn.ConnectionTimeout]; said && config.ConnTimeout > 0 {
 		a.stall = config.ConnTimeout
@@ -239,12 +242,12 @@ func (a *address) longStall() time.Duration { return max(a.stall, time.Hour) }
 func (a *address) patient() (*sql.DB, error) { return a.open(1, a.longStall()) }
 
 func (a *address) open(n int, stall time.Duration) (*sql.DB, error) {
-	connector, err := azuread.NewConnector(a.withStall(stall))
+	opened, err := azuread.NewConnector(a.withStall(stall))
 	if err != nil {
 		return nil, errAddress
 	}
-	connector.SessionInitSQL = sessionSettings
-	db := sql.OpenDB(connector)
+	opened.SessionInitSQL = sessionSettings
+	db := sql.OpenDB(connector{opened})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	// A gateway may silently drop connections that are idle for long.
