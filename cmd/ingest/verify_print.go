@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/reader"
@@ -40,8 +41,24 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name,
 		"tensor": d.Segment.Tensor, "layer": d.Segment.Layer, "ordinal": d.Segment.Ordinal,
 		"offset": d.Segment.Offset, "bytes": d.Segment.Bytes, "sha256": d.Segment.Digest, "reason": d.Reason.Error()},
-		"%s  model %d  %s: %v\n", state, m.ID, inFile(d.File, place), d.Reason)
+		"%s  model %d  %s: %s\n", state, m.ID, inModel(m, d.File, place), shortDigests(d.Reason.Error()))
+	v.log.Info(state, "model", m.ID, "file", d.File.Path, "place", place, "reason", d.Reason)
 }
+
+// inModel puts the model's name before a place, and the file's if the model has several.
+func inModel(m ingest.Summary, f ingest.StoredFile, place string) string {
+	name := ingest.Printable(m.Name) + "  "
+	if len(m.Files) > 1 {
+		return name + shortDigests(inFile(f, place))
+	}
+	return name + place
+}
+
+// fullDigest matches a digest in a message.
+var fullDigest = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
+
+// shortDigests shortens the digests in a message, as list does. --json and the log have them in full.
+func shortDigests(text string) string { return terminalSafe(fullDigest.ReplaceAllString(text, "$1")) }
 
 // inFile puts the file's name, if there is one, before a place.
 func inFile(f ingest.StoredFile, place string) string {

@@ -19,8 +19,10 @@ var parameters = []string{msdsn.Database, msdsn.Encrypt, msdsn.Password, msdsn.C
 	msdsn.FailoverPartnerSpn, msdsn.DisableRetry, msdsn.Server, msdsn.Protocol, msdsn.DialTimeout, msdsn.Pipe,
 	msdsn.MultiSubnetFailover, msdsn.NoTraceID, msdsn.GuidConversion, msdsn.Timezone, msdsn.EpaEnabled,
 	"columnencryption", "fedauth", "applicationclientid", "clientassertion", "clientcertpath",
-	"additionallyallowedtenants", "disableinstancediscovery", "resource id", "sendcertificatechain",
-	"serviceconnectionid", "systemtoken", "tokenfilepath", "userassertion", "authenticator", "krb5-configfile", "krb5-keytabfile", "krb5-credcachefile",
+	"additionallyallowedtenants", "disableinstancediscovery",
+	"resource id",
+	"sendcertificatechain", "serviceconnectionid", "systemtoken",
+	"tokenfilepath", "userassertion", "authenticator", "krb5-configfile", "krb5-keytabfile", "krb5-credcachefile",
 	"krb5-dnslookupkdc", "krb5-udppreferencelimit", "krb5-realm"}
 
 // harmless matches the name of a parameter that is no part of a password.
