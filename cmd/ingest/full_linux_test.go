@@ -136,3 +136,18 @@ func TestExportFull(t *testing.T) {
 	grow("100m")
 	b.must("export", "noise", "-o", out)
 }
+
+// TestBackupFull copies the catalogue to a full disk, and leaves nothing there.
+func TestBackupFull(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"noise.gguf": noise("noise", 32<<20, 1)})
+	disk, grow := smallDisk(t, "10m")
+	b := newBox(t, t.TempDir(), true)
+	b.must("models", s.folder)
+	out := filepath.Join(disk, "copy.db")
+	wantFull(b, b.command("backup", out), "disk is full")
+	if entries, err := os.ReadDir(disk); err != nil || len(entries) > 0 {
+		t.Errorf("%v is left (%v)", entries, err)
+	}
+	grow("100m")
+	b.must("backup", out)
+}

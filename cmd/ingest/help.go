@@ -15,6 +15,7 @@ var commandGroups = []struct{ title, commands string }{
 	{"Read", "export cat verify"},
 	{"Move", "migrate"},
 	{"Change", "recompress rename rm gc"},
+	{"Back up", "backup"},
 	{"Set up", "schema version completion man help"},
 }
 

@@ -21,10 +21,15 @@ func (r *Reader) Export(ctx context.Context, file ingest.StoredFile, path string
 	})
 }
 
-// WriteFile creates the file at path with the content from write. It writes a temporary file in the
-// same folder, syncs it and renames it, so path is never a partial file. If path exists, it is an
-// error unless overwrite is set. After an error, WriteFile deletes the temporary file.
+// WriteFile creates the file at path with the content from write, with CreateFile.
 func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
+	return CreateFile("export", path, overwrite, func(f *os.File) error { return write(f) })
+}
+
+// CreateFile creates the file at path with what write writes to it. It creates a temporary file in the
+// same folder, syncs it and renames it, so path is never a partial file. If path exists, it is an error
+// unless overwrite is set. After an error, which begins with act, CreateFile deletes the temporary file.
+func CreateFile(act, path string, overwrite bool, write func(*os.File) error) error {
 	if _, err := os.Lstat(path); err == nil && !overwrite {
 		return fmt.Errorf("%s exists: --force replaces it", ingest.Printable(path))
 	}
@@ -43,7 +48,7 @@ func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
 	if err == nil {
 		return durable.SyncFolder(filepath.Dir(path))
 	}
-	return fmt.Errorf("export %s: %w", ingest.Printable(path), errors.Join(err, os.Remove(temporary.Name())))
+	return fmt.Errorf("%s %s: %w", act, ingest.Printable(path), errors.Join(err, os.Remove(temporary.Name())))
 }
 
 // rename renames a file. It replaces an existing file only if overwrite is set: it may have been

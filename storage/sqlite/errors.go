@@ -13,7 +13,7 @@ var hints = map[int]string{
 	codes.SQLITE_BUSY: "another process has held it locked for a minute: `ingest status` shows running jobs; end the " +
 		"other program, then run the same command again",
 	codes.SQLITE_CANTOPEN: "it cannot be opened: check the folder and its permissions",
-	codes.SQLITE_CORRUPT:  "the file is damaged: restore it from a copy",
+	codes.SQLITE_CORRUPT:  "the file is damaged: restore it from a backup",
 	codes.SQLITE_FULL:     "the disk is full: free some space, then run the same command again",
 	codes.SQLITE_IOERR:    "the disk reported an error: see the log of the system",
 	codes.SQLITE_NOTADB:   "the file is not a catalogue: it is not a SQLite database",
