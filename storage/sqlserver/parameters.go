@@ -44,13 +44,13 @@ func checkParameters(text string) error {
 			unknown = append(unknown, name)
 		}
 	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		if !harmless.MatchString(name) {
-			return errAddress
-		}
-		return fmt.Errorf("the catalogue's address has the unknown parameter %q: see the parameters of go-mssqldb, "+
-			"such as encrypt, certificate, trustservercertificate, user id, connection timeout", name)
+	if len(unknown) == 0 {
+		return nil
 	}
-	return nil
+	name := slices.Min(unknown)
+	if !harmless.MatchString(name) {
+		return errAddress
+	}
+	return fmt.Errorf("the catalogue's address has the unknown parameter %q: see the parameters of go-mssqldb, such "+
+		"as encrypt, certificate, trustservercertificate, user id, connection timeout", name)
 }
