@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -295,14 +294,6 @@ func (f *finder) result() ingest.Found {
 	}
 	found.Skipped, found.Refused = sorted(f.skipped), sorted(f.refused)
 	return found
-}
-
-// otherFiles counts the files of a folder that are not models.
-func otherFiles(n int) error {
-	if n == 1 {
-		return errors.New("1 other file is not a model (--opaque-files stores it)")
-	}
-	return fmt.Errorf("%d other files are not models (--opaque-files stores them)", n)
 }
 
 // sorted sorts notes by path and removes duplicates.

@@ -119,3 +119,11 @@ func leftOut(n int) error {
 	}
 	return fmt.Errorf("%d files were left out by --include or --exclude", n)
 }
+
+// otherFiles counts the files of a folder that are not models.
+func otherFiles(n int) error {
+	if n == 1 {
+		return errors.New("1 other file is not a model (--opaque-files stores it)")
+	}
+	return fmt.Errorf("%d other files are not models (--opaque-files stores them)", n)
+}
