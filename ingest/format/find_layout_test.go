@@ -180,3 +180,20 @@ func TestFindKeys(t *testing.T) {
 		expect(t, "refused", refused, []string{given + ": a folder of keys"})
 	}
 }
+
+// TestFindKeysThroughLinks: a link in a layout that leads to a key is not followed, and the note has none
+// of its text.
+func TestFindKeysThroughLinks(t *testing.T) {
+	manifest := "o/manifests/registry.ollama.ai/library/m/latest"
+	repo := "models--a--b/"
+	root := folder(t, map[string]string{".ssh/id_rsa": commit, ".ssh/a.gguf": "", "token": "hf_0123", "o/blobs/": "",
+		manifest: "-> ../../../../../.ssh/id_rsa", repo + "snapshots/" + commit + "/a.gguf": "",
+		repo + "refs/main": "-> ../../.ssh/id_rsa", repo + "snapshots/other": "-> ../../.ssh",
+		"oci/oci-layout": "{}", "oci/index.json": "-> ../token", "oci/blobs/": ""})
+	sources, _, refused := find(t, root, ".")
+	expect(t, "sources", sources, []string{"a/b@" + commit + "/a.gguf weights " + repo + "snapshots/" + commit + "/a.gguf"})
+	expect(t, "refused", refused, []string{
+		repo + "snapshots/other: a symbolic link to ROOT/.ssh: hidden",
+		manifest + ": a symbolic link to ROOT/.ssh/id_rsa: hidden",
+		"oci/index.json: a symbolic link to ROOT/token: a key or a credential"})
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -104,8 +105,18 @@ func brokenLink(path string, err error) error {
 	return &brokenLinkError{fmt.Sprintf("a symbolic link that cannot be followed: %v", withoutPath(err))}
 }
 
-// lookup returns the entry name of folder. It follows a link within the tree. With an OutsideError,
-// info is that of the target.
+// excludedError says that a link leads to a file or folder that a search skips, such as a key.
+type excludedError struct {
+	target string
+	reason error
+}
+
+func (e *excludedError) Error() string {
+	return fmt.Sprintf("a symbolic link to %s: %v", ingest.Printable(e.target), e.reason)
+}
+
+// lookup returns the entry name of folder. It follows a link within the tree, but not to what a search
+// skips: the error is then an excludedError. With an OutsideError, info is that of the target.
 func (t tree) lookup(folder place, name string) (place, error) {
 	at := place{path: filepath.Join(folder.path, name), real: filepath.Join(folder.real, name), root: folder.root}
 	info, err := os.Lstat(at.path)
@@ -128,5 +139,23 @@ func (t tree) lookup(folder place, name string) (place, error) {
 		return at, &source.OutsideError{Target: real}
 	}
 	at.real, at.root = real, root
+	if reason := at.excluded(); reason != nil && !slices.Contains(t, real) {
+		return at, &excludedError{real, reason}
+	}
 	return at, nil
+}
+
+// excluded returns why a search skips the target of a link: by its name, or by that of a folder
+// on the way to it from the given one.
+func (p place) excluded() error {
+	rest, err := filepath.Rel(p.root, p.real)
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(rest, string(filepath.Separator)) {
+		if reason := excluded(name); reason != nil && name != "." {
+			return reason
+		}
+	}
+	return nil
 }

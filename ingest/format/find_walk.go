@@ -2,14 +2,11 @@ package format
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/source"
 )
@@ -185,8 +182,9 @@ func (w *walk) link(c *contents, name string) {
 	at, err := w.tree.lookup(c.folder, name)
 	var outside *source.OutsideError
 	var broken *brokenLinkError
+	var excluded *excludedError
 	switch {
-	case errors.As(err, &broken):
+	case errors.As(err, &broken), errors.As(err, &excluded):
 		w.skip(at.path, err)
 	case errors.As(err, &outside) && at.info.IsDir():
 		w.skip(at.path, err)
@@ -195,8 +193,6 @@ func (w *walk) link(c *contents, name string) {
 	case err != nil:
 		c.bad[name] = err
 		w.refuse(at.path, err)
-	case at.excluded() != nil:
-		w.skip(at.path, fmt.Errorf("a symbolic link to %s: %w", ingest.Printable(at.real), at.excluded()))
 	case at.info.IsDir():
 		w.links = append(w.links, at)
 	case !at.info.Mode().IsRegular() && isWeights(name):
@@ -215,19 +211,4 @@ func (f *finder) apart() *finder {
 	apart := newFinder(f.ctx, f.given, false)
 	apart.closed, apart.selection, apart.left = f.closed, f.selection, f.left
 	return apart
-}
-
-// excluded returns why a search skips the target of a link: by its name, or by that of a folder
-// on the way to it from the given one.
-func (p place) excluded() error {
-	rest, err := filepath.Rel(p.root, p.real)
-	if err != nil {
-		return err
-	}
-	for name := range strings.SplitSeq(rest, string(filepath.Separator)) {
-		if reason := excluded(name); reason != nil && name != "." {
-			return reason
-		}
-	}
-	return nil
 }
