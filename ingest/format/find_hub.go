@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,11 +23,7 @@ import (
 //
 //	store/<transport>/<owner>/<name>/blobs/sha256-<digest of a name>
 //
-// The snapshots of a hub cache without blobs have the files themselves.
-//
 //	store/<transport>/<owner>/<name>/snapshots/<id>/<path>
-//
-// The snapshots of a hub cache without blobs have the files themselves.
 //
 //	store/<transport>/<owner>/<name>/refs/<tag>.json     has the id and the names of the files
 func isHub(folder string) bool {
@@ -75,7 +72,7 @@ func (w *walk) hub(root, within place) (bool, error) {
 	slices.Sort(folders)
 	blobs := filepath.Join(root.path, blobsFolder)
 	if within.contains(blobs) {
-		w.unfinishedBlobs(blobs)
+		w.unnamedBlobs(snapshots.path, blobs)
 	}
 	found := false
 	for _, name := range folders {
@@ -88,6 +85,8 @@ func (w *walk) hub(root, within place) (bool, error) {
 			if found = found || some; err != nil {
 				return true, err
 			}
+		case within.contains(snapshot.path) && excluded(name) == nil:
+			w.count.others++
 		}
 	}
 	if !found && within.path != "" && !within.info.IsDir() && filepath.Dir(within.path) == blobs &&
@@ -244,11 +243,34 @@ func (w *walk) refs(t tree, folder place, repo *repository, depth int) {
 	}
 }
 
-// unfinishedBlobs reports the downloads of a repository that are not complete.
-func (w *walk) unfinishedBlobs(blobs string) {
+// unnamedBlobs reports the blobs of a repository that are not complete, and counts those to which no
+// snapshot has a link: a copy may have lost its links.
+func (w *walk) unnamedBlobs(snapshots, blobs string) {
+	named, left := map[string]bool{}, 0
+	_ = filepath.WalkDir(snapshots, func(path string, entry fs.DirEntry, err error) error { // the search reports errors
+		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
+			target, _ := os.Readlink(path)
+			named[filepath.Base(target)] = true
+		}
+		return w.ctx.Err()
+	})
 	_ = eachEntry(blobs, func(entry fs.DirEntry) { // without blobs there are none
-		if isUnfinished(entry.Name()) {
-			w.skip(filepath.Join(blobs, entry.Name()), errUnfinished)
+		switch name := entry.Name(); {
+		case isUnfinished(name):
+			w.skip(filepath.Join(blobs, name), errUnfinished)
+		case !named[name] && !entry.IsDir() && excluded(name) == nil:
+			left++
 		}
 	})
+	if left > 0 {
+		w.skip(blobs, unnamedBlobs(left, "snapshot"))
+	}
+}
+
+// unnamedBlobs is the note about n blobs of a folder.
+func unnamedBlobs(n int, by string) error {
+	if n == 1 {
+		return fmt.Errorf("1 blob that no %s names: name it to ingest it", by)
+	}
+	return fmt.Errorf("%d blobs that no %s names: name them to ingest them", n, by)
 }

@@ -28,6 +28,7 @@ func TestFindHub(t *testing.T) {
 		repo + ".no_exist/" + commit + "/model.safetensors":       "",
 		"hub/models--y/snapshots/" + commit + "/b.gguf":           "", // never a ref
 		"hub/models--y/blobs/":                                    "",
+		repo + "snapshots/lost.gguf":                              "", // in no snapshot
 		"hub/version.txt":                                         "1",
 		"hub/datasets--me--d/snapshots/" + commit + "/table.json": "", "hub/datasets--me--d/refs/main": commit,
 	})
@@ -54,9 +55,13 @@ func TestFindHub(t *testing.T) {
 		repo + "blobs/orphan":              {"weights " + repo + "blobs/orphan"},
 		repo + "trees/" + commit + ".gguf": {"weights " + repo + "trees/" + commit + ".gguf"},
 	} {
-		sources, _, refused := find(t, root, given)
+		sources, skipped, refused := find(t, root, given)
 		expect(t, "sources", sources, want)
 		expect(t, "refused", refused, nil)
+		if given == repo {
+			expect(t, "skipped", skipped, []string{repo[:len(repo)-1] + ": 1 other file is not a model",
+				repo + "blobs: 1 blob that no snapshot names: name it to ingest it"})
+		}
 		if t.Failed() {
 			t.Fatal(given)
 		}
@@ -90,8 +95,8 @@ func TestFindImages(t *testing.T) {
 	blob := func(text string) string { return "blobs/sha256/" + ingest.Sum([]byte(text)).String() }
 	line := "weights " + blob("GGUF weights") + ", readme " + blob("about") + ", manifest blobs/sha256/" + digest
 	nested := indexOf("application/vnd.oci.image.manifest.v1+json", digest, "")
-	files[blob(nested)] = nested
 	loop := strings.Repeat("a1", 32)
+	const unnamed = "blobs/sha256: 3 blobs that no manifest names: name them to ingest them"
 	container, containerDigest := image("application/vnd.oci.image.layer.v1.tar+gzip", "a container")
 	for name, test := range map[string]struct {
 		index                     string
@@ -104,12 +109,12 @@ func TestFindImages(t *testing.T) {
 		"a blob": {index: indexOf("", digest, "x"), given: blob("about"), sources: []string{"x " + line}},
 		"a list": {index: indexOf("", digest, "x"), given: "index.json", sources: []string{"x " + line}},
 		"an index": {index: indexOf(listType, ingest.Sum([]byte(nested)).String(), "x"),
-			sources: []string{"x " + line}},
+			more: map[string]string{blob(nested): nested}, sources: []string{"x " + line}},
 		"a container": {index: indexOf("", containerDigest, "x"), more: container,
-			skipped: []string{"blobs/sha256/" + containerDigest + ": its manifest names no weights"}},
-		"a missing manifest": {index: indexOf("", loop, "x"),
+			skipped: []string{unnamed, "blobs/sha256/" + containerDigest + ": its manifest names no weights"}},
+		"a missing manifest": {index: indexOf("", loop, "x"), skipped: []string{unnamed},
 			refused: []string{"blobs/sha256/" + loop + ": the manifest is missing"}},
-		"a hostile manifest": {index: indexOf(listType, loop, "x"),
+		"a hostile manifest": {index: indexOf(listType, loop, "x"), skipped: []string{unnamed},
 			more:    map[string]string{"blobs/sha256/" + loop: `{}`},
 			refused: []string{"blobs/sha256/" + loop + ": its content is not what its name says"}},
 		"a hostile path": {index: `{"manifests":[{"digest":"sha256:../../../../etc/passwd"}]}`,
@@ -136,6 +141,28 @@ func TestFindImages(t *testing.T) {
 			expect(t, "skipped", skipped, test.skipped)
 			expect(t, "refused", refused, test.refused)
 		})
+	}
+}
+
+// TestFindTooManyModels: two small lists can name more models than memory has room for.
+func TestFindTooManyModels(t *testing.T) {
+	list := func(n int, digest func(i int) string) string {
+		var manifests []string
+		for i := range n {
+			manifests = append(manifests, fmt.Sprintf(`{"mediaType":"x.index.y","digest":"sha256:%s","annotations":`+
+				`{"org.opencontainers.image.ref.name":"%d"}}`, digest(i), i))
+		}
+		return `{"manifests":[` + strings.Join(manifests, ",") + `]}`
+	}
+	inner := list(400, func(i int) string { return fmt.Sprintf("%064x", i+1) })
+	inner = strings.ReplaceAll(inner, "image.ref.name", "x") // each has the name of its list
+	digest := ingest.Sum([]byte(inner)).String()
+	root := folder(t, map[string]string{"oci-layout": "{}", "blobs/sha256/" + digest: inner,
+		"index.json": list(400, func(int) string { return digest })})
+	_, _, refused := find(t, root, ".")
+	expect(t, "refused", refused[:1], []string{".: its lists name more than 100000 models"})
+	if len(refused) > maxListed {
+		t.Errorf("%d were refused", len(refused))
 	}
 }
 
@@ -191,7 +218,8 @@ func TestFindKeysThroughLinks(t *testing.T) {
 		repo + "refs/main": "-> ../../.ssh/id_rsa", repo + "snapshots/other": "-> ../../.ssh",
 		"oci/oci-layout": "{}", "oci/index.json": "-> ../token", "oci/blobs/": ""})
 	sources, _, refused := find(t, root, ".")
-	expect(t, "sources", sources, []string{"a/b@" + commit + "/a.gguf weights " + repo + "snapshots/" + commit + "/a.gguf"})
+	a := commit + "/a.gguf"
+	expect(t, "sources", sources, []string{"a/b@" + a + " weights " + repo + "snapshots/" + a})
 	expect(t, "refused", refused, []string{
 		repo + "snapshots/other: a symbolic link to ROOT/.ssh: hidden",
 		manifest + ": a symbolic link to ROOT/.ssh/id_rsa: hidden",

@@ -52,14 +52,15 @@ type registry struct {
 	manifests string // the folder of manifests: blobs, or one of their own
 	within    place
 	foundAny  bool
-	named     map[string]bool // models that were added or refused
+	named     map[string]bool        // models that were added or refused
+	blobs     map[ingest.Digest]bool // that lists and manifests name
 }
 
 // registry adds the models that a list names, and their manifests.
 func (w *walk) registry(root, within place, list, manifests string,
 	parse func([]byte) ([]oci.Descriptor, error)) (bool, error) {
 	r := &registry{walk: w, tree: append(tree{root.real}, w.tree...), root: root, manifests: manifests,
-		within: within, named: map[string]bool{}}
+		within: within, named: map[string]bool{}, blobs: map[ingest.Digest]bool{}}
 	if within.path == filepath.Join(root.path, list) { // stands for all
 		r.within = place{}
 	}
@@ -76,12 +77,36 @@ func (w *walk) registry(root, within place, list, manifests string,
 		w.refuse(at.path, err)
 		return true, nil
 	}
-	err = r.models(models, 0)
+	if err = r.models(models, 0); within.path == "" && err == nil {
+		r.countUnnamed()
+	}
 	return r.foundAny || within.path == "" || within.info == nil || within.info.IsDir(), err
 }
 
-// maxIndexes limits how deep indexes name other indexes.
-const maxIndexes = 4
+// countUnnamed reports how many blobs no manifest names. What a manifest names that was not read is not
+// known.
+func (r *registry) countUnnamed() {
+	left := 0
+	folder := filepath.Join(r.root.path, blobsFolder, "sha256")
+	_ = eachEntry(folder, func(entry fs.DirEntry) { // without blobs there are none
+		digest, err := ingest.ParseDigest("sha256:" + entry.Name())
+		switch {
+		case isUnfinished(entry.Name()):
+			r.skip(filepath.Join(folder, entry.Name()), errUnfinished)
+		case err == nil && !r.blobs[digest]:
+			left++
+		}
+	})
+	if left > 0 {
+		r.skip(folder, unnamedBlobs(left, "manifest"))
+	}
+}
+
+// maxIndexes limits how deep indexes name other indexes, and maxListed how many models they name.
+const (
+	maxIndexes = 4
+	maxListed  = 100_000
+)
 
 func (r *registry) models(models []oci.Descriptor, depth int) error {
 	for _, d := range models {
@@ -92,7 +117,11 @@ func (r *registry) models(models []oci.Descriptor, depth int) error {
 		if r.named[key] {
 			continue
 		}
-		r.named[key] = true
+		if r.named[key] = true; len(r.named) > maxListed {
+			r.refuse(r.root.path, fmt.Errorf("its lists name more than %d models", maxListed))
+			return nil
+		}
+		r.blobs[d.Digest] = true
 		folder := r.manifests
 		if d.Index {
 			folder = blobsFolder
@@ -147,6 +176,9 @@ func (r *registry) model(d oci.Descriptor, own ingest.SourceFile, text []byte) {
 	if err != nil {
 		r.report(own.Path, err)
 		return
+	}
+	for _, layer := range parsed.Layers {
+		r.blobs[layer.Digest] = true
 	}
 	own.Expected = d.Digest
 	s, missing, err := parsed.Source(d.Name, own, func(digest ingest.Digest) (ingest.SourceFile, error) {
