@@ -36,8 +36,6 @@ func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Mode
 			return fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Alias.Name), err)
 		}
 	}
-	stop := p.showProgress(progress)
-	defer stop()
 	w := &layout.Writer{Reader: r, Folder: o.to, Force: o.force, Done: func(written layout.Written) {
 		if written.Present {
 			progress.BytesRecorded.Add(written.Bytes)
@@ -45,6 +43,13 @@ func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Mode
 		progress.FilesDone.Add(1)
 		p.exported(written)
 	}}
+	for _, l := range layouts {
+		if err := w.Check(l.Entries); err != nil {
+			return err
+		}
+	}
+	stop := p.showProgress(progress)
+	defer stop()
 	for i, l := range layouts {
 		if err := w.Write(ctx, l.Entries); err != nil {
 			return err

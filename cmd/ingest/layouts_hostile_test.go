@@ -54,4 +54,15 @@ func TestHostilePaths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// The path of the second model is refused before the first one is written.
+	second := `UPDATE ModelNameFiles SET RelativePath = CASE ModelFileId WHEN 1 THEN 'a' ELSE '../b' END`
+	if _, err := db.Exec(second); err != nil {
+		t.Fatal(err)
+	}
+	if run := b.run("export", "--as", "original", "1", "2", "-o", parent); run.code != exitFailed {
+		t.Errorf("exit code %d", run.code)
+	}
+	if _, err := os.Stat(parent); err == nil {
+		t.Errorf("%v were written", contents(t, parent))
+	}
 }

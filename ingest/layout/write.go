@@ -14,6 +14,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/durable"
 	"github.com/hartonomous/ingest/ingest/reader"
+	"github.com/hartonomous/ingest/ingest/source"
 )
 
 // maxListBytes limits the size of a list of models that is merged.
@@ -39,13 +40,24 @@ type Written struct {
 	Present bool // it was there
 }
 
-// Write writes the entries of a layout. It checks all paths first. A file with the right content is
-// left as it is; one with other content is an error unless Force is set.
-func (w *Writer) Write(ctx context.Context, entries []Entry) error {
+// Check returns an error for a path that cannot be written, or that a link in the folder leads out of it.
+func (w *Writer) Check(entries []Entry) error {
 	for _, e := range entries {
 		if err := checkPath(e.Path); err != nil {
 			return err
 		}
+		if err := checkLinks(w.Folder, e.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write writes the entries of a layout. It checks all paths first. A file with the right content is
+// left as it is; one with other content is an error unless Force is set.
+func (w *Writer) Write(ctx context.Context, entries []Entry) error {
+	if err := w.Check(entries); err != nil {
+		return err
 	}
 	if err := durable.MkdirAll(w.Folder, 0o755); err != nil {
 		return err
@@ -82,7 +94,11 @@ func (w *Writer) entry(ctx context.Context, e *Entry) error {
 	case exists(path) && !w.Force:
 		return fmt.Errorf("%s exists with other content: --force replaces it", ingest.Printable(path))
 	default:
-		if err := w.create(ctx, path, e); err != nil {
+		err := w.create(ctx, path, e)
+		if err != nil { // another export may have written it
+			written.Present, _ = hasContent(ctx, path, written.Bytes, written.Digest)
+		}
+		if err != nil && !written.Present {
 			return err
 		}
 	}
@@ -130,8 +146,14 @@ func (w *Writer) isTwice(name, path string, digest ingest.Digest) (bool, error) 
 	return false, nil
 }
 
-// merge writes a list of models that also has those that are there.
+// merge writes a list of models that also has those that are there. Two exports to a folder do it one
+// after the other.
 func (w *Writer) merge(path string, e *Entry) error {
+	unlock, err := lock(w.Folder)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	present, err := readSmall(path)
 	if err != nil {
 		return err
@@ -155,12 +177,12 @@ func (w *Writer) merge(path string, e *Entry) error {
 
 // readSmall returns the content of a list of models; nil if the file does not exist.
 func readSmall(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := source.Open(path, "") // which does not wait at a pipe
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", ingest.Printable(path), err)
 	}
 	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxListBytes+1))

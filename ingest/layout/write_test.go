@@ -4,7 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/hartonomous/ingest/ingest"
 )
 
 // written is what a test's Writer has written.
@@ -92,5 +95,51 @@ func TestWriterDoesNotOverwriteItself(t *testing.T) {
 	}
 	if got := w.read(t, "x"); got != "one" {
 		t.Errorf("the file has %q", got)
+	}
+}
+
+func TestWritersMergeOneAfterTheOther(t *testing.T) {
+	w, _ := newWriter(t, false)
+	names := strings.Split("abcdefghijklmnop", "")
+	var group sync.WaitGroup
+	for _, name := range names {
+		group.Go(func() {
+			w := &Writer{Folder: w.Folder, Done: func(Written) {}}
+			entry := imageIndex("", name, descriptor{Digest: "sha256:12345678"})
+			if err := w.Write(t.Context(), []Entry{made("blobs/x", []byte("the same")), imageLayout(""), entry}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	index := w.read(t, "index.json")
+	for _, name := range names {
+		if !strings.Contains(index, `"org.opencontainers.image.ref.name":"`+name+`"`) {
+			t.Errorf("%s is not in the list", name)
+		}
+	}
+}
+
+func TestWriterDoesNotLeaveThroughLinks(t *testing.T) {
+	w, _ := newWriter(t, true)
+	outside := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(w.Folder, "inside"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"out": outside, "blobs": outside, "in": "inside", "up": "../out/inside"} {
+		if err := os.Symlink(target, filepath.Join(w.Folder, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	blob := "sha256-" + ingest.Sum(nil).String()
+	for path, ok := range map[string]bool{"out/x": false, "out/new/x": false, "out/" + blob: false, "blobs/x": false,
+		"blobs/" + blob: true, "in/x": true, "up/new/x": true} {
+		err := w.Write(t.Context(), []Entry{made(path, nil)})
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "leads out of") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) != 1 {
+		t.Errorf("outside are %v, %v", entries, err)
 	}
 }
