@@ -16,7 +16,7 @@ func TestCheckPath(t *testing.T) {
 		"": {}, ".": {}, "..": {}, "../a": {}, "a/../b": {}, "/a": {}, "a//b": {}, "a/": {}, "a/.": {}, "a\x00b": {},
 		`a\b`: {ok: true}, `..\a`: {ok: true}, "sha256:00": {ok: true}, "C:a": {ok: true}, "a\nb": {ok: true},
 		"a.": {ok: true}, "a /b": {ok: true}, "NUL": {ok: true}, "a/con.gguf": {ok: true}, "lpt1": {ok: true},
-		"Aux .x": {ok: true}, "conin$": {ok: true}, "a\xff": {true, true},
+		strings.Repeat("x", 256): {onWindows: true}, "Aux .x": {ok: true}, "conin$": {ok: true}, "a\xff": {true, true},
 	} {
 		for windows, want := range map[bool]bool{false: c.ok, true: c.onWindows} {
 			if err := checkPathOn(path, windows); (err == nil) != want {
@@ -135,8 +135,40 @@ func TestIndexKeepsOtherModels(t *testing.T) {
 		len(index.Manifests[0].Y) != 1 {
 		t.Errorf("the index is %s", text)
 	}
-	if _, err := imageIndex("", "a", descriptor{}).Merge([]byte("<html>")); err == nil {
-		t.Error("a file that is no index was replaced")
+	for _, text := range []string{"", "<html>", "null", "[]", `{"manifests":1}`, `{"manifests":[1]}`} {
+		if _, err := imageIndex("", "a", descriptor{}).Merge([]byte(text)); err == nil {
+			t.Errorf("%q, which is no index, was replaced", text)
+		}
+	}
+	for _, foreign := range []string{`{"org.opencontainers.image.ref.name":"a"}`,
+		`{"io.containerd.image.name":"a","org.opencontainers.image.ref.name":"v1"}`} {
+		foreign = `{"manifests":[{"digest":"sha256:11111111","annotations":` + foreign + `}]}`
+		if same := add([]byte(foreign), "a", "11111111"); strings.Count(string(same), "11111111") != 1 {
+			t.Errorf("the manifest was added twice: %s", same)
+		}
+	}
+}
+
+func TestListOfDockerModelRunnerKeepsFields(t *testing.T) {
+	m, manifest := Model{Alias: ingest.Alias{Name: "a:1"}}, &File{}
+	own := digestText(ingest.Digest{})
+	for present, want := range map[string]string{
+		"": `{"models":[{"id":"` + own + `","tags":["a:1"],"files":null}]}`,
+		`{"x":1,"models":[{"id":"sha256:other","y":2}]}`: `{"models":[{"id":"sha256:other","y":2},{"id":"` + own +
+			`","tags":["a:1"],"files":null}],"x":1}`,
+		`{"models":[{"id":"` + own + `","tags":["b:1"],"y":2}]}`: `{"models":[{"id":"` + own +
+			`","tags":["b:1","a:1"],"y":2}]}`,
+		`{"models":[{"id":"` + own + `","tags":["index.docker.io/a:1"]}], "y":2}`: `{"models":[{"id":"` + own +
+			`","tags":["index.docker.io/a:1"]}], "y":2}`,
+		"null": "", `{"models":[1]}`: "",
+	} {
+		text := []byte(present)
+		if present == "" {
+			text = nil
+		}
+		if got, err := runnerList("", m, manifest).Merge(text); string(got) != want && (want != "" || err == nil) {
+			t.Errorf("%s: got %s, %v, want %s", present, got, err, want)
+		}
 	}
 }
 

@@ -2,8 +2,8 @@ package layout
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -42,20 +42,16 @@ func orPresent(path, content string) Entry {
 // the manifest by a tag.
 func imageIndex(folder, name string, manifest descriptor) Entry {
 	return Entry{Path: folder + "index.json", Merge: func(present []byte) ([]byte, error) {
-		index := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"),
-			"mediaType": json.RawMessage(`"application/vnd.oci.image.index.v1+json"`)}
-		var list []json.RawMessage
-		if present != nil {
-			if err := json.Unmarshal(present, &index); err != nil {
-				return nil, fmt.Errorf("it is not an index of images: %w", err)
-			}
-			if err := json.Unmarshal(index["manifests"], &list); index["manifests"] != nil && err != nil {
-				return nil, fmt.Errorf("it is not an index of images: %w", err)
-			}
+		index, list, err := openList(present, "manifests")
+		if err != nil {
+			return nil, fmt.Errorf("it is not an index of images: %w", err)
+		}
+		if present == nil {
+			index["schemaVersion"] = json.RawMessage("2")
+			index["mediaType"] = json.RawMessage(`"application/vnd.oci.image.index.v1+json"`)
 		}
 		manifest.Annotations = map[string]string{oci.RefName: oci.Tag(name), oci.ModelName: name}
-		list, err := addManifest(list, manifest)
-		if err != nil {
+		if list, err = addManifest(list, manifest); err != nil {
 			return nil, err
 		}
 		if index["manifests"], err = json.Marshal(list); err != nil {
@@ -65,19 +61,37 @@ func imageIndex(folder, name string, manifest descriptor) Entry {
 	}}
 }
 
-// addManifest adds a manifest to the list of an index, in place of one with the same name.
+// openList parses an object with a list of objects. What other programs have in it is kept.
+func openList(present []byte, key string) (object map[string]json.RawMessage, list []json.RawMessage, err error) {
+	if present == nil {
+		return map[string]json.RawMessage{}, nil, nil
+	}
+	if err := json.Unmarshal(present, &object); err != nil {
+		return nil, nil, err
+	}
+	if object == nil {
+		return nil, nil, errors.New("want an object, not null")
+	}
+	if object[key] != nil {
+		err = json.Unmarshal(object[key], &list)
+	}
+	return object, list, err
+}
+
+// addManifest adds a manifest to the list of an index, in place of one with the same name that an
+// export added.
 func addManifest(list []json.RawMessage, manifest descriptor) ([]json.RawMessage, error) {
-	tag, at := manifest.Annotations[oci.RefName], -1
+	name, tag, at := manifest.Annotations[oci.ModelName], manifest.Annotations[oci.RefName], -1
 	for i, text := range list {
 		var d descriptor
 		if err := json.Unmarshal(text, &d); err != nil {
 			return nil, fmt.Errorf("manifest %d of the index: %w", i, err)
 		}
-		switch sameName := d.Annotations[oci.ModelName] == manifest.Annotations[oci.ModelName]; {
-		case d.Annotations[oci.RefName] != tag:
-		case sameName && d.Digest == manifest.Digest:
+		switch {
+		case d.Digest == manifest.Digest && oci.NameOf(d.Annotations) == name:
 			return list, nil
-		case sameName:
+		case d.Annotations[oci.RefName] != tag:
+		case d.Annotations[oci.ModelName] == name:
 			at = i
 		default: // another name with the same tag
 			manifest.Annotations[oci.RefName] = tag + "-" + strings.TrimPrefix(manifest.Digest, "sha256:")[:8]
@@ -94,39 +108,4 @@ func addManifest(list []json.RawMessage, manifest descriptor) ([]json.RawMessage
 		return list, nil
 	}
 	return append(list, text), nil
-}
-
-// runnerList returns the models.json of a store of Docker Model Runner with a model.
-func runnerList(folder string, m Model, manifest *File) Entry {
-	type model struct {
-		ID    string   `json:"id"`
-		Tags  []string `json:"tags"`
-		Files []string `json:"files"`
-	}
-	return Entry{Path: path.Join(folder, "models.json"), Merge: func(present []byte) ([]byte, error) {
-		var list struct {
-			Models []model `json:"models"`
-		}
-		if present != nil {
-			if err := json.Unmarshal(present, &list); err != nil {
-				return nil, fmt.Errorf("it is not a list of models: %w", err)
-			}
-		}
-		id, tag := digestText(manifest.Digest), m.Alias.Name
-		at := slices.IndexFunc(list.Models, func(other model) bool { return other.ID == id })
-		if at < 0 {
-			own := model{ID: id, Tags: []string{tag}}
-			for _, f := range m.Under {
-				if f.Role != ingest.Manifest {
-					own.Files = append(own.Files, digestText(f.Digest))
-				}
-			}
-			list.Models = append(list.Models, own)
-		} else if !slices.ContainsFunc(list.Models[at].Tags, func(t string) bool {
-			return strings.TrimPrefix(t, "index.docker.io/") == tag
-		}) {
-			list.Models[at].Tags = append(list.Models[at].Tags, tag)
-		}
-		return json.Marshal(list)
-	}}
 }

@@ -55,8 +55,8 @@ func Tag(name string) string {
 	return tag[:min(len(tag), 100)]
 }
 
-// nameOf returns the name of a model from the annotations of its manifest.
-func nameOf(annotations map[string]string) string {
+// NameOf returns the name of a model from the annotations of its manifest.
+func NameOf(annotations map[string]string) string {
 	if name := annotations[ModelName]; name != "" && strings.HasPrefix(annotations[RefName], Tag(name)) {
 		return name
 	}
@@ -77,7 +77,7 @@ func ParseIndex(text []byte) (list []Descriptor, err error) {
 		return nil, fmt.Errorf("index: %w", err)
 	}
 	for i, m := range raw.Manifests {
-		d := Descriptor{Size: m.Size, Name: nameOf(m.Annotations),
+		d := Descriptor{Size: m.Size, Name: NameOf(m.Annotations),
 			Index: strings.Contains(m.MediaType, ".index.") || strings.Contains(m.MediaType, "manifest.list")}
 		if d.Digest, err = parseDigest(m.Digest); err != nil {
 			return nil, fmt.Errorf("index: manifest %d: %w", i, err)
