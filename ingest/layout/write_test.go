@@ -105,8 +105,9 @@ func TestWritersMergeOneAfterTheOther(t *testing.T) {
 	for _, name := range names {
 		group.Go(func() {
 			w := &Writer{Folder: w.Folder, Done: func(Written) {}}
-			entry := imageIndex("", name, descriptor{Digest: "sha256:12345678"})
-			if err := w.Write(t.Context(), []Entry{made("blobs/x", []byte("the same")), imageLayout(""), entry}); err != nil {
+			entries := []Entry{made("blobs/x", []byte("the same")), imageLayout(""),
+				imageIndex("", name, descriptor{Digest: "sha256:12345678"})}
+			if err := w.Write(t.Context(), entries); err != nil {
 				t.Error(err)
 			}
 		})
@@ -126,7 +127,8 @@ func TestWriterDoesNotLeaveThroughLinks(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(w.Folder, "inside"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, target := range map[string]string{"out": outside, "blobs": outside, "in": "inside", "up": "../out/inside"} {
+	for name, target := range map[string]string{"out": outside, "blobs": outside, "in": "inside",
+		"up": "../out/inside"} {
 		if err := os.Symlink(target, filepath.Join(w.Folder, name)); err != nil {
 			t.Skip(err)
 		}
