@@ -172,6 +172,16 @@ func TestListOfDockerModelRunnerKeepsFields(t *testing.T) {
 	}
 }
 
+// TestOCINamesNoPathOutside: tools write the files of an image at the paths in its manifest.
+func TestOCINamesNoPathOutside(t *testing.T) {
+	for path, ok := range map[string]bool{"a/b": true, "../../b": false} {
+		m := Model{Under: []File{{Path: "a/a"}, {Path: path}}}
+		if _, err := OCI(m, nil); (err == nil) != ok {
+			t.Errorf("%s: error is %v", path, err)
+		}
+	}
+}
+
 func TestRepositoryOfFiles(t *testing.T) {
 	for _, c := range []struct{ paths, root string }{
 		{"a", ""}, {"x/a x/b", "x/"}, {"x/y/a x/b", "x/"}, {"x/a xy/b", ""}, {"a x/b", ""},

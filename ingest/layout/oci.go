@@ -76,6 +76,9 @@ func (l *Layout) modelPack(m Model) (layers []descriptor, err error) {
 	}
 	l.Left = repository.Left
 	for _, e := range repository.Entries {
+		if err := checkPath(e.Path); err != nil { // other tools write files at these paths
+			return nil, err
+		}
 		kind := configLayer
 		switch role := e.Stored.Role; {
 		case role == ingest.Weights || role == ingest.Projector || role == ingest.Adapter || role == "draft":
