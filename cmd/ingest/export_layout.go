@@ -80,8 +80,8 @@ func (p *program) describeLayout(m layout.Model, l layout.Layout) {
 		p.emit(map[string]any{"event": "left out", "id": m.ID, "file": left.Path, "reason": left.Reason.Error()},
 			"left out  %s: %s\n", ingest.Printable(left.Path), left.Reason)
 	}
-	if l.Name != "" {
-		p.emit(map[string]any{"event": "named", "id": m.ID, "name": m.Alias.Name, "as": l.Name},
-			"named  model %d  %s as %s\n", m.ID, ingest.Printable(m.Alias.Name), l.Name)
+	if l.Name != nil {
+		p.emit(map[string]any{"event": "named", "id": m.ID, "name": m.Alias.Name, "as": *l.Name},
+			"named  model %d  %s as %s\n", m.ID, ingest.Printable(m.Alias.Name), ingest.Printable(*l.Name))
 	}
 }

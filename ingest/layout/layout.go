@@ -44,7 +44,9 @@ type Entry struct {
 
 // Layout is a list of files to write.
 type Layout struct {
-	Name    string // of the model in the layout; empty if it has none there
+	// Name of the model in the layout; nil if it has none there. A tag is known when its list is written:
+	// another model may have it.
+	Name    *string
 	Entries []Entry
 	// Left are the files of the model that have no place in the layout, and why.
 	Left []ingest.Note

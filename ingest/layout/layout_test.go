@@ -102,9 +102,10 @@ func TestRefOfASnapshot(t *testing.T) {
 }
 
 func TestIndexKeepsOtherModels(t *testing.T) {
+	var tag string
 	add := func(present []byte, name, digest string) []byte {
 		t.Helper()
-		text, err := imageIndex("", name, descriptor{Digest: "sha256:" + digest}).Merge(present)
+		text, err := imageIndex("", name, descriptor{Digest: "sha256:" + digest}, &tag).Merge(present)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,6 +113,9 @@ func TestIndexKeepsOtherModels(t *testing.T) {
 	}
 	text := add([]byte(`{"schemaVersion":2,"x":1,"manifests":[{"digest":"sha256:other","y":[1]}]}`), "a:b", "11111111")
 	text = add(text, "a-b", "22222222")
+	if tag != "a-b-22222222" {
+		t.Errorf("the tag is %s", tag)
+	}
 	if again := add(text, "a-b", "22222222"); string(again) != string(text) {
 		t.Errorf("added twice: %s", again)
 	}
@@ -136,7 +140,7 @@ func TestIndexKeepsOtherModels(t *testing.T) {
 		t.Errorf("the index is %s", text)
 	}
 	for _, text := range []string{"", "<html>", "null", "[]", `{"manifests":1}`, `{"manifests":[1]}`} {
-		if _, err := imageIndex("", "a", descriptor{}).Merge([]byte(text)); err == nil {
+		if _, err := imageIndex("", "a", descriptor{}, new(string)).Merge([]byte(text)); err == nil {
 			t.Errorf("%q, which is no index, was replaced", text)
 		}
 	}
@@ -145,6 +149,9 @@ func TestIndexKeepsOtherModels(t *testing.T) {
 		foreign = `{"manifests":[{"digest":"sha256:11111111","annotations":` + foreign + `}]}`
 		if same := add([]byte(foreign), "a", "11111111"); strings.Count(string(same), "11111111") != 1 {
 			t.Errorf("the manifest was added twice: %s", same)
+		}
+		if !strings.Contains(foreign, `ref.name":"`+tag+`"`) {
+			t.Errorf("the tag is %s, not that of %s", tag, foreign)
 		}
 	}
 }

@@ -30,7 +30,7 @@ const (
 // that was ingested from a registry is kept, and so is one of Ollama that names each tensor. Otherwise,
 // one is made as ModelPack specifies it: it has no times, so that it is always the same.
 func OCI(m Model, read Read) (Layout, error) {
-	l := Layout{Name: oci.Tag(m.Alias.Name), Entries: []Entry{imageLayout("")}}
+	l := Layout{Name: new(string), Entries: []Entry{imageLayout("")}}
 	own, parsed, err := m.manifest(read)
 	if err != nil {
 		return l, err
@@ -39,7 +39,7 @@ func OCI(m Model, read Read) (Layout, error) {
 		err := l.addBlobs(m, parsed, "blobs/sha256/")
 		l.Entries = append(l.Entries, stored("blobs/sha256/"+own.Digest.String(), &own.StoredFile),
 			imageIndex("", m.Alias.Name, descriptor{MediaType: cmp.Or(parsed.MediaType, ociManifest),
-				Digest: digestText(own.Digest), Size: own.Bytes}))
+				Digest: digestText(own.Digest), Size: own.Bytes}, l.Name))
 		return l, err
 	}
 	blob := func(mediaType string, content any) (descriptor, error) {
@@ -64,7 +64,7 @@ func OCI(m Model, read Read) (Layout, error) {
 		Layers        []descriptor `json:"layers"`
 	}{2, ociManifest, modelManifest, config, layers})
 	manifest.ArtifactType = modelManifest
-	l.Entries = append(l.Entries, imageIndex("", m.Alias.Name, manifest))
+	l.Entries = append(l.Entries, imageIndex("", m.Alias.Name, manifest, l.Name))
 	return l, err
 }
 

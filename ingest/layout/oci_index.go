@@ -39,8 +39,8 @@ func orPresent(path, content string) Entry {
 }
 
 // imageIndex returns the index.json of an OCI image layout with a manifest under a name. Tools find
-// the manifest by a tag.
-func imageIndex(folder, name string, manifest descriptor) Entry {
+// the manifest by a tag, which Merge sets.
+func imageIndex(folder, name string, manifest descriptor, tag *string) Entry {
 	return Entry{Path: folder + "index.json", Merge: func(present []byte) ([]byte, error) {
 		index, list, err := openList(present, "manifests")
 		if err != nil {
@@ -51,7 +51,7 @@ func imageIndex(folder, name string, manifest descriptor) Entry {
 			index["mediaType"] = json.RawMessage(`"application/vnd.oci.image.index.v1+json"`)
 		}
 		manifest.Annotations = map[string]string{oci.RefName: oci.Tag(name), oci.ModelName: name}
-		if list, err = addManifest(list, manifest); err != nil {
+		if list, *tag, err = addManifest(list, manifest); err != nil {
 			return nil, err
 		}
 		if index["manifests"], err = json.Marshal(list); err != nil {
@@ -79,18 +79,19 @@ func openList(present []byte, key string) (object map[string]json.RawMessage, li
 }
 
 // addManifest adds a manifest to the list of an index, in place of one with the same name that an
-// export added.
-func addManifest(list []json.RawMessage, manifest descriptor) ([]json.RawMessage, error) {
-	name, tag, at := manifest.Annotations[oci.ModelName], manifest.Annotations[oci.RefName], -1
+// export added. It returns the list and the tag that the manifest has there.
+func addManifest(list []json.RawMessage, manifest descriptor) (added []json.RawMessage, tag string, err error) {
+	name, at := manifest.Annotations[oci.ModelName], -1
+	tag = manifest.Annotations[oci.RefName]
 	for i, text := range list {
 		var d descriptor
 		if err := json.Unmarshal(text, &d); err != nil {
-			return nil, fmt.Errorf("manifest %d of the index: %w", i, err)
+			return nil, "", fmt.Errorf("manifest %d of the index: %w", i, err)
 		}
-		switch {
-		case d.Digest == manifest.Digest && oci.NameOf(d.Annotations) == name:
-			return list, nil
-		case d.Annotations[oci.RefName] != tag:
+		switch other := d.Annotations[oci.RefName]; {
+		case d.Digest == manifest.Digest && oci.NameOf(d.Annotations) == name && other != "":
+			return list, other, nil
+		case other != tag:
 		case d.Annotations[oci.ModelName] == name:
 			at = i
 		default: // another name with the same tag
@@ -100,12 +101,12 @@ func addManifest(list []json.RawMessage, manifest descriptor) ([]json.RawMessage
 	}
 	text, err := json.Marshal(manifest)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if at >= 0 {
 		list = slices.Clone(list)
 		list[at] = text
-		return list, nil
+		return list, tag, nil
 	}
-	return append(list, text), nil
+	return append(list, text), tag, nil
 }

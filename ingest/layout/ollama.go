@@ -27,9 +27,11 @@ func Ollama(m Model, read Read) (Layout, error) {
 	if err != nil {
 		return l, err
 	}
-	if l.Name, err = ollama.Name(at); err != nil {
+	name, err := ollama.Name(at)
+	if err != nil {
 		return l, err
 	}
+	l.Name = &name
 	own, parsed, err := m.manifest(read)
 	if err != nil {
 		return l, err

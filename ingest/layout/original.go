@@ -28,7 +28,7 @@ func Original(m Model) Layout {
 		case "blobs":
 			l.Entries = append(l.Entries, imageLayout(folder),
 				imageIndex(folder, m.Alias.Name, descriptor{MediaType: ociManifest, Digest: digestText(manifest.Digest),
-					Size: manifest.Bytes}))
+					Size: manifest.Bytes}, new(string)))
 		case "manifests":
 			l.Entries = append(l.Entries, orPresent(folder+"layout.json", `{"version":"1.0.0"}`),
 				runnerList(folder, m, manifest))

@@ -106,7 +106,7 @@ func TestWritersMergeOneAfterTheOther(t *testing.T) {
 		group.Go(func() {
 			w := &Writer{Folder: w.Folder, Done: func(Written) {}}
 			entries := []Entry{made("blobs/x", []byte("the same")), imageLayout(""),
-				imageIndex("", name, descriptor{Digest: "sha256:12345678"})}
+				imageIndex("", name, descriptor{Digest: "sha256:12345678"}, new(string))}
 			if err := w.Write(t.Context(), entries); err != nil {
 				t.Error(err)
 			}

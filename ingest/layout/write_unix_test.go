@@ -19,7 +19,7 @@ func TestWriterDoesNotWaitAtPipes(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(w.Folder, "index.json"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := w.Write(t.Context(), []Entry{imageIndex("", "a", descriptor{})})
+	err := w.Write(t.Context(), []Entry{imageIndex("", "a", descriptor{}, new(string))})
 	if err == nil || !strings.Contains(err.Error(), "it is a pipe") {
 		t.Errorf("error is %v", err)
 	}
