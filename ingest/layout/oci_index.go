@@ -46,7 +46,7 @@ func imageIndex(folder, name string, manifest descriptor, tag *string) Entry {
 		if err != nil {
 			return nil, fmt.Errorf("it is not an index of images: %w", err)
 		}
-		if present == nil {
+		if index["schemaVersion"] == nil {
 			index["schemaVersion"] = json.RawMessage("2")
 			index["mediaType"] = json.RawMessage(`"application/vnd.oci.image.index.v1+json"`)
 		}
