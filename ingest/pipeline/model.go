@@ -31,8 +31,8 @@ func (r *run) warnUnfinished(ctx context.Context) error {
 			continue
 		}
 		r.report.Warnings = append(r.report.Warnings, ingest.Note{Path: m.Files[0].Path, Reason: fmt.Errorf("model %d "+
-			"stays unfinished: the file changed or is missing, or its payloads are in another store; `ingest rm %d` "+
-			"removes it", m.ID, m.ID)})
+			"stays unfinished: the file changed or is missing, an earlier version divided it in another way, or its "+
+			"payloads are in another store; `ingest rm %d` removes it", m.ID, m.ID)})
 	}
 	return nil
 }
