@@ -286,7 +286,7 @@ func (f *finder) result() ingest.Found {
 			f.skip(path, otherFiles(n.others))
 		}
 		if n.hidden > 0 {
-			f.skip(path, fmt.Errorf("hidden files and logs: %d", n.hidden))
+			f.skip(path, hiddenFiles(n.hidden))
 		}
 	}
 	for path, n := range f.left {

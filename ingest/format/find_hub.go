@@ -19,21 +19,22 @@ import (
 //	models--<owner>--<name>/snapshots/<commit>/<path>    a link to it, or on Windows the file
 //	models--<owner>--<name>/refs/<branch or tag>         has the commit
 //
-// The snapshots of a hub cache without blobs have the files themselves.
-//
 //	store/<transport>/<owner>/<name>/blobs/sha256-<digest of a name>
-//
 //	store/<transport>/<owner>/<name>/snapshots/<id>/<path>
-//
 //	store/<transport>/<owner>/<name>/refs/<tag>.json     has the id and the names of the files
+//
+// The snapshots of a hub cache without blobs have the files themselves.
 func isHub(folder string) bool {
 	_, named := huggingface.Repository(filepath.Base(folder))
 	return isFolder(filepath.Join(folder, "snapshots")) &&
 		(named || isFolder(filepath.Join(folder, blobsFolder)) || isFolder(filepath.Join(folder, "refs")))
 }
 
-// maxRefBytes limits the size of a ref.
-const maxRefBytes = 1 << 20
+// Limits of a ref, which has a commit or, in ramalama, lists the files of a snapshot.
+const (
+	maxRefBytes = 1 << 20
+	maxCommit   = 255
+)
 
 // revision is a name of a snapshot.
 type revision struct {
@@ -57,7 +58,7 @@ func (w *walk) hub(root, within place) (bool, error) {
 	}
 	t := append(tree{root.real}, w.tree...)
 	if refs, err := t.lookup(root, "refs"); err == nil && refs.info.IsDir() {
-		w.refs(t, refs, &repo, 0)
+		w.refs(t, refs, refs.path, &repo)
 	}
 	snapshots, err := lookupFolder(t, root, "snapshots")
 	if err != nil {
@@ -203,44 +204,54 @@ func ramalamaName(path string) (transport, name string) {
 	return "", ""
 }
 
-// refs reads the names of the snapshots. Names of branches may contain slashes, and so be in folders.
-func (w *walk) refs(t tree, folder place, repo *repository, depth int) {
-	const most = 8
-	entries, err := os.ReadDir(folder.path)
+// refs reads the names of the snapshots in a folder below root. Names of branches may contain slashes,
+// and so be in folders.
+func (w *walk) refs(t tree, folder place, root string, repo *repository) {
+	if w.visited[folder.key()] { // links can form a cycle
+		return
+	}
+	w.visited[folder.key()] = true
+	var folders []place
+	err := eachEntry(folder.path, func(entry fs.DirEntry) {
+		at, err := t.lookup(folder, entry.Name())
+		switch {
+		case err != nil || excluded(entry.Name()) != nil:
+		case at.info.IsDir():
+			folders = append(folders, at)
+		case at.info.Mode().IsRegular():
+			w.ref(at, root, repo)
+		}
+	})
 	if err != nil {
 		w.refuse(folder.path, err)
 	}
-	root := folder.path
-	for range depth {
-		root = filepath.Dir(root)
+	for _, at := range folders {
+		w.refs(t, at, root, repo)
 	}
-	for _, entry := range entries {
-		at, err := t.lookup(folder, entry.Name())
-		if err != nil || excluded(entry.Name()) != nil {
-			continue
-		}
-		if at.info.IsDir() && depth < most {
-			w.refs(t, at, repo, depth+1)
-		}
-		if !at.info.Mode().IsRegular() {
-			continue
-		}
-		name, _ := filepath.Rel(root, at.path) // root is a prefix
-		text, err := readSmall(at, maxRefBytes)
-		if err != nil {
-			w.refuse(at.path, err)
-			continue
-		}
-		commit := strings.TrimSpace(string(text))
-		if repo.transport != "" {
-			var ref struct{ Hash string }
-			if json.Unmarshal(text, &ref) != nil {
-				continue
-			}
-			name, commit = strings.TrimSuffix(name, ".json"), ref.Hash
-		}
-		repo.revisions[commit] = append(repo.revisions[commit], revision{filepath.ToSlash(name), at})
+}
+
+// ref reads the name of a snapshot.
+func (w *walk) ref(at place, root string, repo *repository) {
+	text, err := readSmall(at, maxRefBytes)
+	if err != nil {
+		w.refuse(at.path, err)
+		return
 	}
+	name, _ := filepath.Rel(root, at.path)                   // root is a prefix
+	commit := strings.Clone(strings.TrimSpace(string(text))) // without the rest of the text
+	if repo.transport != "" {
+		var ref struct{ Hash string }
+		if err := json.Unmarshal(text, &ref); err != nil {
+			w.refuse(at.path, fmt.Errorf("not a ref of ramalama: %w", err))
+			return
+		}
+		name, commit = strings.TrimSuffix(name, ".json"), ref.Hash
+	}
+	if len(commit) > maxCommit { // not the name of a folder, and not kept in memory
+		w.refuse(at.path, fmt.Errorf("a commit of %d bytes", len(commit)))
+		return
+	}
+	repo.revisions[commit] = append(repo.revisions[commit], revision{filepath.ToSlash(name), at})
 }
 
 // unnamedBlobs reports the blobs of a repository that are not complete, and counts those to which no

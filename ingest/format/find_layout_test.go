@@ -144,28 +144,6 @@ func TestFindImages(t *testing.T) {
 	}
 }
 
-// TestFindTooManyModels: two small lists can name more models than memory has room for.
-func TestFindTooManyModels(t *testing.T) {
-	list := func(n int, digest func(i int) string) string {
-		var manifests []string
-		for i := range n {
-			manifests = append(manifests, fmt.Sprintf(`{"mediaType":"x.index.y","digest":"sha256:%s","annotations":`+
-				`{"org.opencontainers.image.ref.name":"%d"}}`, digest(i), i))
-		}
-		return `{"manifests":[` + strings.Join(manifests, ",") + `]}`
-	}
-	inner := list(400, func(i int) string { return fmt.Sprintf("%064x", i+1) })
-	inner = strings.ReplaceAll(inner, "image.ref.name", "x") // each has the name of its list
-	digest := ingest.Sum([]byte(inner)).String()
-	root := folder(t, map[string]string{"oci-layout": "{}", "blobs/sha256/" + digest: inner,
-		"index.json": list(400, func(int) string { return digest })})
-	_, _, refused := find(t, root, ".")
-	expect(t, "refused", refused[:1], []string{".: its lists name more than 100000 models"})
-	if len(refused) > maxListed {
-		t.Errorf("%d were refused", len(refused))
-	}
-}
-
 // TestFindHostile: names, links and sizes that a stranger chose.
 func TestFindHostile(t *testing.T) {
 	layer := fmt.Sprintf(`{"mediaType":"application/vnd.ollama.image.tensor","digest":"sha256:%s","size":1}`,
@@ -177,7 +155,10 @@ func TestFindHostile(t *testing.T) {
 		"hub/models--a--b/snapshots/1/a.gguf": "-> ../../../../secret/a.txt",
 		"hub/models--a--b/refs/main":          "../../../x",
 		"hub/models--a--b/refs/huge":          strings.Repeat("x", maxRefBytes+1),
-		"closed/a.gguf":                       "", "closed-too/y.bin": "PK\x03\x04",
+		"hub/models--a--b/refs/long":          strings.Repeat("x", maxCommit+1),
+		"hub/models--a--b/refs/a/1":           "-> ..", "hub/models--a--b/refs/a/2": "-> .",
+		"hub/models--a--b/refs/a/3": "-> .", "hub/models--a--b/refs/a/4": "-> .", "hub/models--a--b/refs/a/5": "-> .",
+		"closed/a.gguf": "", "closed-too/y.bin": "PK\x03\x04",
 	})
 	for name, mode := range map[string]os.FileMode{"closed": 0, "closed-too/y.bin": 0} {
 		if err := os.Chmod(filepath.Join(root, name), mode); err != nil {
@@ -189,6 +170,7 @@ func TestFindHostile(t *testing.T) {
 	expect(t, "sources", sources, []string{"weights loop/x.gguf"})
 	expect(t, "skipped", skipped, nil)
 	expect(t, "refused", refused, []string{"hub/models--a--b/refs/huge: it has more than 1048576 bytes",
+		"hub/models--a--b/refs/long: a commit of 256 bytes",
 		"hub/models--a--b/snapshots/1/a.gguf: a symbolic link that leads out of the given folder",
 		"o/manifests/h/n/m/many: it has more than 1048576 bytes"})
 	if os.Getuid() <= 0 {
@@ -224,4 +206,25 @@ func TestFindKeysThroughLinks(t *testing.T) {
 		repo + "snapshots/other: a symbolic link to ROOT/.ssh: hidden",
 		manifest + ": a symbolic link to ROOT/.ssh/id_rsa: hidden",
 		"oci/index.json: a symbolic link to ROOT/token: a key or a credential"})
+}
+
+// TestFindManyManifests: a short index that names a long one many times is read within limits.
+func TestFindManyManifests(t *testing.T) {
+	const each = 1000
+	var long, short strings.Builder
+	for i := range each {
+		fmt.Fprintf(&long, `,{"digest":"sha256:%064x"}`, i+1)
+	}
+	inner := `{"manifests":[` + long.String()[1:] + `]}`
+	digest := ingest.Sum([]byte(inner))
+	for i := range maxManifests/each + 1 {
+		fmt.Fprintf(&short, `,{"mediaType":"x.index.v1","digest":"sha256:%s","annotations":{%q:"n%d"}}`, digest,
+			"io.containerd.image.name", i)
+	}
+	root := folder(t, map[string]string{"oci-layout": "{}", "blobs/sha256/" + digest.String(): inner,
+		"index.json": `{"manifests":[` + short.String()[1:] + `]}`})
+	_, _, refused := find(t, root, ".")
+	if want := fmt.Sprintf(".: more than %d manifests: ", maxManifests); !strings.HasPrefix(refused[0], want) {
+		t.Errorf("%d files are refused; the first: %s", len(refused), refused[0])
+	}
 }

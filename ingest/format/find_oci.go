@@ -53,6 +53,7 @@ type registry struct {
 	within    place
 	foundAny  bool
 	named     map[string]bool        // models that were added or refused
+	full      bool                   // named has maxManifests
 	blobs     map[ingest.Digest]bool // that lists and manifests name
 }
 
@@ -102,10 +103,10 @@ func (r *registry) countUnnamed() {
 	}
 }
 
-// maxIndexes limits how deep indexes name other indexes, and maxListed how many models they name.
+// Limits of indexes that name other indexes: a short one can name each of a long one many times.
 const (
-	maxIndexes = 4
-	maxListed  = 100_000
+	maxIndexes   = 4 // depth
+	maxManifests = 20_000
 )
 
 func (r *registry) models(models []oci.Descriptor, depth int) error {
@@ -117,10 +118,14 @@ func (r *registry) models(models []oci.Descriptor, depth int) error {
 		if r.named[key] {
 			continue
 		}
-		if r.named[key] = true; len(r.named) > maxListed {
-			r.refuse(r.root.path, fmt.Errorf("its lists name more than %d models", maxListed))
+		if len(r.named) == maxManifests {
+			if !r.full {
+				r.refuse(r.root.path, fmt.Errorf("more than %d manifests: the others are not read", maxManifests))
+			}
+			r.full = true
 			return nil
 		}
+		r.named[key] = true
 		r.blobs[d.Digest] = true
 		folder := r.manifests
 		if d.Index {

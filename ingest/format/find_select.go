@@ -127,3 +127,6 @@ func otherFiles(n int) error {
 	}
 	return fmt.Errorf("%d other files are not models (--opaque-files stores them)", n)
 }
+
+// hiddenFiles counts the files of a folder that are hidden, and its logs.
+func hiddenFiles(n int) error { return fmt.Errorf("hidden files and logs: %d", n) }
