@@ -10,7 +10,7 @@ package layout
 
 import (
 	"fmt"
-	"path"
+	"path/filepath"
 	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -88,8 +88,8 @@ func orderOf(role ingest.Role) int {
 // FileName returns the last element of a file's name, which comes from a database; its digest if
 // there is none.
 func FileName(f ingest.StoredFile) string {
-	name := path.Base(path.Clean("/" + f.Name))
-	if name == "/" {
+	name := filepath.Base(filepath.Clean("/" + f.Name)) // on Windows, a backslash separates, too
+	if name == string(filepath.Separator) {
 		return f.Digest.String()
 	}
 	return name

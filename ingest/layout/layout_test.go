@@ -2,6 +2,7 @@ package layout
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,17 @@ func TestFilesWithoutARecordedPathHaveTheirNames(t *testing.T) {
 	}
 	if want := "sub/a b 2-" + zero + " " + zero + " c"; strings.Join(got, " ") != want {
 		t.Errorf("paths are %s, want %s", got, want)
+	}
+}
+
+func TestFileName(t *testing.T) {
+	zero := ingest.Digest{}.String()
+	for name, want := range map[string]string{"a.gguf": "a.gguf", "../../a": "a", "/": zero, "": zero, "..": zero} {
+		for _, name := range []string{name, filepath.FromSlash(name)} {
+			if got := FileName(ingest.StoredFile{Name: name}); got != want {
+				t.Errorf("%q is written as %q, want %q", name, got, want)
+			}
+		}
 	}
 }
 

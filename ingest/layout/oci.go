@@ -108,7 +108,7 @@ func packConfig(m Model, layers []descriptor) any {
 	if m.Parameters > 0 {
 		config["paramSize"] = packSize(m.Parameters)
 	}
-	if kind := m.fileType(); kind != unknownType {
+	if kind := m.fileType(); kind != "" {
 		config["quantization"] = kind
 	}
 	return object{"descriptor": object{"name": m.Alias.Name, "family": m.Architecture}, "config": config,

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func (m *Model) ollamaConfig(layers []descriptor) ([]byte, error) {
 		OS           string   `json:"os"`
 		RootFS       rootFS   `json:"rootfs"`
 	}{Format: "gguf", Family: m.Architecture, Families: []string{m.Architecture}, Type: ollamaSize(m.Parameters),
-		FileType: m.fileType(), Architecture: "amd64", OS: "linux", RootFS: rootFS{Type: "layers"}}
+		FileType: cmp.Or(m.fileType(), "unknown"), Architecture: "amd64", OS: "linux", RootFS: rootFS{Type: "layers"}}
 	for _, layer := range layers {
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
 	}

@@ -2,7 +2,6 @@ package layout
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -211,17 +210,6 @@ func hasContent(ctx context.Context, path string, bytes int64, digest ingest.Dig
 		return false, err
 	}
 	defer file.Close()
-	hash := sha256.New()
-	buffer := make([]byte, 1<<20)
-	for ctx.Err() == nil {
-		n, err := file.Read(buffer)
-		hash.Write(buffer[:n])
-		if err == io.EOF {
-			return ingest.Digest(hash.Sum(nil)) == digest, nil
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	return false, context.Cause(ctx)
+	sum, err := source.Hash(ctx, file, path, bytes, func(int64) {})
+	return err == nil && sum == digest, err
 }
