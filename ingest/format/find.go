@@ -3,10 +3,10 @@
 package format
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,6 +54,11 @@ func (s Finder) Find(ctx context.Context, paths []string) (ingest.Found, error) 
 			return ingest.Found{}, err
 		}
 	}
+	for _, key := range slices.Sorted(maps.Keys(f.beside)) {
+		if err := f.withNeighbours(f.beside[key]); err != nil {
+			return ingest.Found{}, err
+		}
+	}
 	return f.result(), nil
 }
 
@@ -66,7 +71,8 @@ type finder struct {
 	closed    map[string]error         // by real path, files and folders that are not opened
 	found     map[string]model         // by name and real paths of the weights
 	manifests map[string]ingest.Source // by name and real path of the first weights
-	namings   []naming                 // for the names of files
+	beside    map[string][]place       // given files to find with those beside them: see besideKey
+	namings   map[naming]bool          // for the names of files
 	counts    map[string]*count        // by given path
 	selection Selection
 	left      map[string]int // files that are not selected, by given path
@@ -77,7 +83,7 @@ type finder struct {
 func newFinder(ctx context.Context, given tree, opaque bool) *finder {
 	return &finder{ctx: ctx, given: given, opaque: opaque, closed: map[string]error{},
 		found: map[string]model{}, manifests: map[string]ingest.Source{}, counts: map[string]*count{},
-		left: map[string]int{}}
+		left: map[string]int{}, beside: map[string][]place{}, namings: map[naming]bool{}}
 }
 
 func (f *finder) skip(path string, reason error) {
@@ -169,63 +175,6 @@ func (f *finder) find(path string) error {
 	return w.all(func() error { return w.folder(at) })
 }
 
-// file adds a file that is a given path, with the files that belong to it.
-func (f *finder) file(at place) error {
-	if isUnfinished(filepath.Base(at.path)) {
-		f.refuse(at.path, errUnfinished)
-		return nil
-	}
-	if _, err := os.Lstat(at.path + aria2); err == nil {
-		f.refuse(at.path, besideAria2(at.path))
-		return nil
-	}
-	if f.blob(at) {
-		return f.ctx.Err()
-	}
-	if isSplit(filepath.Base(at.real)) && !isSplit(filepath.Base(at.path)) {
-		at.path = at.real // a link to a part stands for it
-	}
-	f.nameBeside(at.path)
-	at.claim = blobClaim(at.real)
-	name := filepath.Base(at.path)
-	if isWeights(name) || smallRole(name) == roleIndex {
-		return f.withNeighbours(at)
-	}
-	f.add(model{weights: []place{at}})
-	return nil
-}
-
-// withNeighbours adds the models of which a file of weights, or an index, is a part. If the file is a
-// link, the others may be links into the same folder.
-func (f *finder) withNeighbours(at place) error {
-	path := filepath.Dir(at.path)
-	folder := folderAt(path)
-	t := append(tree{folder.real, filepath.Dir(at.real)}, f.given...)
-	c := newContents(folder)
-	reading := f.apart().walkFrom(folder, t)
-	// If the folder cannot be listed, parts may be missing, and then the model is refused.
-	_ = eachEntry(path, func(entry fs.DirEntry) { reading.entry(c, entry) })
-	name := filepath.Base(at.path)
-	w := &walk{finder: f, tree: t, only: name, count: new(count)}
-	if smallRole(name) != roleIndex {
-		c.weights[name] = at
-	}
-	refused := len(f.refused)
-	models := w.group(c)
-	if len(models) == 0 && len(f.refused) == refused { // an index without weights
-		models = []model{{weights: []place{at}}}
-	}
-	for _, m := range models {
-		f.add(m)
-	}
-	return f.ctx.Err()
-}
-
-func isSplit(name string) bool {
-	_, _, ok := parseSplit(name)
-	return ok
-}
-
 // add adds a model without a manifest. Of several paths to its weights, it keeps the best.
 func (f *finder) add(m model) {
 	if m.name == "" {
@@ -243,65 +192,4 @@ func (f *finder) add(m model) {
 // addManifest adds a model that has a manifest.
 func (f *finder) addManifest(s ingest.Source) {
 	f.manifests[s.Name+"\x00"+place{real: source.Real(s.Files[0].Path)}.key()] = s
-}
-
-// result returns what was found.
-func (f *finder) result() ingest.Found {
-	var found ingest.Found
-	for _, s := range f.manifests {
-		found.Sources = append(found.Sources, s)
-	}
-	parts, blobs := map[string]bool{}, map[string]bool{}
-	for _, s := range found.Sources {
-		for _, file := range s.Files {
-			if file.Role == ingest.Weights {
-				blobs[place{real: source.Real(file.Path)}.key()] = true
-			}
-		}
-	}
-	for _, m := range f.found {
-		if len(m.weights) > 1 {
-			for _, at := range m.weights {
-				parts[at.key()] = true
-			}
-		}
-	}
-	for key, m := range f.found {
-		first := m.weights[0]
-		_, ok := f.manifests[key]
-		if ok || m.name == "" && len(m.weights) == 1 && (parts[first.key()] ||
-			blobs[first.key()] && contentName.MatchString(filepath.Base(first.path))) {
-			continue
-		}
-		found.Sources = append(found.Sources, m.source())
-	}
-	for i := range found.Sources {
-		f.nameFiles(found.Sources[i].Files)
-	}
-	slices.SortFunc(found.Sources, func(a, b ingest.Source) int {
-		return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.Files[0].Path, b.Files[0].Path))
-	})
-	for path, n := range f.counts {
-		if n.others > 0 {
-			f.skip(path, otherFiles(n.others))
-		}
-		if n.hidden > 0 {
-			f.skip(path, hiddenFiles(n.hidden))
-		}
-	}
-	for path, n := range f.left {
-		f.skip(path, leftOut(n))
-	}
-	found.Skipped, found.Refused = sorted(f.skipped), sorted(f.refused)
-	return found
-}
-
-// sorted sorts notes by path and removes duplicates.
-func sorted(notes []ingest.Note) []ingest.Note {
-	slices.SortFunc(notes, func(a, b ingest.Note) int {
-		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason.Error(), b.Reason.Error()))
-	})
-	return slices.CompactFunc(notes, func(a, b ingest.Note) bool {
-		return a.Path == b.Path && a.Reason.Error() == b.Reason.Error()
-	})
 }

@@ -19,6 +19,7 @@ type contents struct {
 	folder    place
 	folders   []string
 	weights   map[string]place
+	rest      []string         // other weights, if only some files are to be found
 	small     map[string]place // files that a model can have beside its weights
 	manifests []place          // of llama.cpp's cache
 	opaque    []place          // other files, if they are to be found
@@ -119,9 +120,9 @@ func (w *walk) group(c *contents) []model {
 		}
 	}
 	sets = append(sets, splits(c, inSet)...)
-	if w.only != "" {
+	if w.only != nil {
 		sets = slices.DeleteFunc(sets, func(s shards) bool {
-			return !slices.Contains(s.names, w.only) && s.index != w.only
+			return !w.only[s.index] && !slices.ContainsFunc(s.names, w.isOnly)
 		})
 		w.keepOnly(c, sets)
 	}
@@ -135,11 +136,22 @@ func (w *walk) group(c *contents) []model {
 	return models
 }
 
-// keepOnly forgets the weights that do not belong to the one file to find.
+func (w *walk) isOnly(name string) bool { return w.only[name] }
+
+// keepOnly moves the weights that do not belong to the files to find from weights to rest.
 func (w *walk) keepOnly(c *contents, sets []shards) {
+	keep := maps.Clone(w.only)
+	for _, s := range sets {
+		for _, name := range s.names {
+			keep[name] = true
+		}
+	}
 	maps.DeleteFunc(c.weights, func(name string, _ place) bool {
-		return name != w.only && sidecarRole(name) == "" &&
-			!slices.ContainsFunc(sets, func(s shards) bool { return slices.Contains(s.names, name) })
+		if keep[name] || sidecarRole(name) != "" {
+			return false
+		}
+		c.rest = append(c.rest, name)
+		return true
 	})
 }
 
@@ -154,7 +166,7 @@ func (w *walk) check(c *contents) {
 			reason = besideAria2(at.path)
 			c.bad[name] = reason
 			w.skip(at.path, reason)
-		case isParsed(name) || isParsed(at.real) || name == w.only:
+		case isParsed(name) || isParsed(at.real) || w.only[name]:
 			continue
 		default:
 			if keep, reason = sniff(at); reason != nil {

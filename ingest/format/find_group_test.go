@@ -73,6 +73,8 @@ func TestFindRepositories(t *testing.T) {
 			given: "r/mmproj-own.gguf", sources: []string{"weights r/mmproj-own.gguf"}},
 		"the model of a projector given": {files: map[string]string{"r/own.gguf": "", "r/mmproj-own.gguf": "",
 			"r/z.gguf": ""}, given: "r/own.gguf", sources: []string{"weights r/own.gguf, projector r/mmproj-own.gguf"}},
+		"beside the model of a projector": {files: map[string]string{"r/own.gguf": "", "r/mmproj-own.gguf": "",
+			"r/z.gguf": ""}, given: "r/z.gguf", sources: []string{"weights r/z.gguf"}},
 		"llama.cpp's cache": {files: map[string]string{"c/me_x-GGUF_x-Q4.gguf": "", "c/me_x-GGUF_x-Q4.gguf.etag": "",
 			"c/me_x-GGUF_mmproj-x.gguf": "", "c/me_y-GGUF_sub_y.gguf": "",
 			"c/manifest=me=x-GGUF=latest.json": `{"ggufFile":{"rfilename":"x-Q4.gguf"},"mmprojFile":` +
@@ -182,4 +184,18 @@ func TestFindManyFiles(t *testing.T) {
 		!strings.HasPrefix(found.Skipped[0].Reason.Error(), "10000 other files") {
 		t.Errorf("%+v, %v", found, err)
 	}
+}
+
+// TestFindGivenFiles: files that are given together are the models that they are in their folder.
+func TestFindGivenFiles(t *testing.T) {
+	root := folder(t, map[string]string{"a.gguf": "", "b.gguf": "", "mmproj-b.gguf": "", "c.gguf": "",
+		"m-00001-of-00002.safetensors": "", "m-00002-of-00002.safetensors": "", "model.safetensors.index.json": index,
+		"x.safetensors": "", "y.safetensors.part": "", "x.safetensors.index.json": `{"weight_map":{"a":"x.safetensors",` +
+			`"b":"y.safetensors"}}`})
+	sources, skipped, refused := find(t, root, "b.gguf", "m-00002-of-00002.safetensors", "a.gguf", "x.safetensors",
+		"model.safetensors.index.json")
+	expect(t, "sources", sources, []string{"weights a.gguf", "weights b.gguf, projector mmproj-b.gguf",
+		"weights m-00001-of-00002.safetensors, weights m-00002-of-00002.safetensors", "weights x.safetensors"})
+	expect(t, "skipped", skipped, []string{"x.safetensors.index.json: part 2 of 2, y.safetensors, is not complete"})
+	expect(t, "refused", refused, nil)
 }

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"cmp"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,12 +29,12 @@ func (n naming) name(path string) (name string, ok bool) {
 
 // nameBelow has files in folder named relative to it.
 func (f *finder) nameBelow(folder string) {
-	f.namings = append(f.namings, naming{scope: folder, base: folder})
+	f.namings[naming{scope: folder, base: folder}] = true
 }
 
 // nameBeside has the file at path, and those beside it, named by the last elements of their paths.
 func (f *finder) nameBeside(path string) {
-	f.namings = append(f.namings, naming{scope: filepath.Dir(path), base: filepath.Dir(path), flat: true})
+	f.namings[naming{scope: filepath.Dir(path), base: filepath.Dir(path), flat: true}] = true
 }
 
 // nameLayout has files of a layout named relative to its root. The root of a repository is the cache
@@ -46,7 +48,7 @@ func (f *finder) nameLayout(root string) {
 			base = filepath.Dir(store)
 		}
 	}
-	f.namings = append(f.namings, naming{scope: root, base: base})
+	f.namings[naming{scope: root, base: base}] = true
 }
 
 // ramalamaStore returns the folder named store that contains a path; empty if there is none.
@@ -63,14 +65,19 @@ func ramalamaStore(path string) string {
 
 // nameFiles sets the names of files. Of several folders to which a file could be relative, the upper
 // one counts, so that the names do not depend on the order of the given paths.
-func (f *finder) nameFiles(files []ingest.SourceFile) {
-	slices.SortFunc(f.namings, func(a, b naming) int { return len(a.base) - len(b.base) })
-	for i := range files {
-		files[i].Name = filepath.Base(files[i].Path)
-		for _, n := range f.namings {
-			if name, ok := n.name(files[i].Path); ok {
-				files[i].Name = name
-				break
+func (f *finder) nameFiles(sources []ingest.Source) {
+	namings := slices.SortedFunc(maps.Keys(f.namings), func(a, b naming) int {
+		return cmp.Compare(len(a.base), len(b.base))
+	})
+	for i := range sources {
+		for j := range sources[i].Files {
+			file := &sources[i].Files[j]
+			file.Name = filepath.Base(file.Path)
+			for _, n := range namings {
+				if name, ok := n.name(file.Path); ok {
+					file.Name = name
+					break
+				}
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -86,8 +85,8 @@ func (s Selection) leavesOutFolder(path string) bool {
 type kind int
 
 const (
-	aModel    kind = iota // weights, a manifest, or another file that becomes a model
-	aBelonger             // a file that belongs to a model
+	aModel  kind = iota // weights, a manifest, or another file that becomes a model
+	aMember             // a file that belongs to a model
 	aFolder
 )
 
@@ -105,28 +104,9 @@ func (w *walk) isLeftOut(path string, k kind) bool {
 	if k == aFolder {
 		return w.selection.leavesOutFolder(rel)
 	}
-	out := w.selection.leavesOut(rel, k == aBelonger)
+	out := w.selection.leavesOut(rel, k == aMember)
 	if out {
 		w.left[w.folderGiven]++
 	}
 	return out
 }
-
-// leftOut is the note about n files that were not selected.
-func leftOut(n int) error {
-	if n == 1 {
-		return errors.New("1 file was left out by --include or --exclude")
-	}
-	return fmt.Errorf("%d files were left out by --include or --exclude", n)
-}
-
-// otherFiles counts the files of a folder that are not models.
-func otherFiles(n int) error {
-	if n == 1 {
-		return errors.New("1 other file is not a model (--opaque-files stores it)")
-	}
-	return fmt.Errorf("%d other files are not models (--opaque-files stores them)", n)
-}
-
-// hiddenFiles counts the files of a folder that are hidden, and its logs.
-func hiddenFiles(n int) error { return fmt.Errorf("hidden files and logs: %d", n) }

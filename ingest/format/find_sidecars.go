@@ -17,11 +17,11 @@ func (w *walk) addSidecars(c *contents, models []model) []model {
 		if role == "" || c.attached[name] {
 			continue
 		}
-		owners := ownersOf(name, models)
+		owners := ownersOf(name, models, c.rest)
 		for _, i := range owners {
 			models[i].others = append(models[i].others, member{c.weights[name], role})
 		}
-		if len(owners) == 0 && (w.only == "" || w.only == name) {
+		if len(owners) == 0 && (w.only == nil || w.only[name]) {
 			models = append(models, model{weights: []place{c.weights[name]}})
 		}
 	}
@@ -49,24 +49,26 @@ func (w *walk) addSidecars(c *contents, models []model) []model {
 }
 
 // ownersOf returns the GGUF models of a projector or draft: those with its name, or else all of the
-// folder, as mmproj-F16.gguf belongs to each quantization. Some have it already.
-func ownersOf(name string, models []model) (owners []int) {
+// folder, as mmproj-F16.gguf belongs to each quantization. Some have it already. rest are the names of
+// weights of the folder that are not among the models.
+func ownersOf(name string, models []model, rest []string) (all []int) {
 	stem := stemOf(name)
-	for _, named := range []bool{true, false} {
-		for i := range models {
-			base := filepath.Base(models[i].weights[0].path)
-			if !hasExtension(base, ".gguf") || models[i].name != "" || sidecarRole(base) != "" {
-				continue
-			}
-			if !named || stem != "-" && strings.Contains(stemOf(base), stem) {
-				owners = append(owners, i)
-			}
+	hasStem := func(base string) bool { return stem != "-" && strings.Contains(stemOf(base), stem) }
+	isOwner := func(base string) bool { return hasExtension(base, ".gguf") && sidecarRole(base) == "" }
+	var named []int
+	for i := range models {
+		base := filepath.Base(models[i].weights[0].path)
+		if !isOwner(base) || models[i].name != "" {
+			continue
 		}
-		if len(owners) > 0 {
-			break
+		if all = append(all, i); hasStem(base) {
+			named = append(named, i)
 		}
 	}
-	return owners
+	if len(named) > 0 || slices.ContainsFunc(rest, func(base string) bool { return isOwner(base) && hasStem(base) }) {
+		return named
+	}
+	return all
 }
 
 var (

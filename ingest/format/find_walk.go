@@ -17,7 +17,7 @@ type walk struct {
 	tree    tree
 	visited map[string]bool // real folders, because links can form a cycle
 	links   []place         // folders to visit at the end, so that they are found at their own path first
-	only    string          // if set, the name of the one file to find with those that belong to it
+	only    map[string]bool // if set, the names of the files to find with those that belong to them
 	layout  bool            // the folder belongs to a layout that names the models
 	attach  bool            // small files also belong to GGUF models
 	count   *count          // of the files that are not found
@@ -153,7 +153,7 @@ func (w *walk) kindOf(entry fs.DirEntry) kind {
 		!isCacheManifest(name) && entry.Type()&fs.ModeSymlink == 0:
 		return aModel
 	}
-	return aBelonger
+	return aMember
 }
 
 // file adds a regular file, or a link to one. It does not open it.
