@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // file adds a file that is a given path, with the files that belong to it.
@@ -68,12 +67,16 @@ func (f *finder) withNeighbours(given []place) error {
 	}
 	refused := len(f.refused)
 	models := w.group(c)
+	found := map[string]bool{}
 	for _, m := range models {
 		f.add(m)
+		for _, at := range m.weights {
+			found[at.path] = true
+		}
 	}
 	for _, at := range given { // an index without weights, or a part of a model that is skipped
-		isFound := func(m model) bool { return smallRole(filepath.Base(at.path)) == roleIndex || m.touches(at, false) }
-		if len(f.refused) == refused && !slices.ContainsFunc(models, isFound) {
+		stands := smallRole(filepath.Base(at.path)) == roleIndex && len(models) > 0
+		if !stands && !found[at.path] && len(f.refused) == refused {
 			f.add(model{weights: []place{at}})
 		}
 	}
