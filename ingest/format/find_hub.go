@@ -119,7 +119,7 @@ func (w *walk) snapshot(t tree, at place, repo *repository, within place) (found
 	below.emit = func(folder place, models []model) {
 		for _, m := range models {
 			// A file of Git LFS is named by its SHA-256, and has a claim; others are named by 40 digits.
-			m.setClaims(blobClaim)
+			m.setClaims()
 			path, _ := filepath.Rel(at.path, modelPath(folder, &m)) // one is a prefix of the other
 			for _, r := range revisions {
 				if !m.touches(within, inBlobs) && !within.contains(r.ref.path) {

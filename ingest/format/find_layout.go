@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/hartonomous/ingest/ingest"
 )
 
 // layout is how a program keeps its models in a folder.
@@ -115,13 +113,12 @@ func (m *model) touches(p place, links bool) bool {
 		slices.ContainsFunc(m.others, func(other member) bool { return in(other.place) })
 }
 
-// setClaims sets the digests that the names of a model's files have, if their layout names them
-// after their content.
-func (m *model) setClaims(claim func(real string) ingest.Digest) {
+// setClaims sets the digests that the names of a model's files claim by their place.
+func (m *model) setClaims() {
 	for i := range m.weights {
-		m.weights[i].claim = claim(m.weights[i].real)
+		m.weights[i].claim = blobClaim(m.weights[i].real)
 	}
 	for i := range m.others {
-		m.others[i].claim = claim(m.others[i].real)
+		m.others[i].claim = blobClaim(m.others[i].real)
 	}
 }

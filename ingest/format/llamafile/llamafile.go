@@ -27,9 +27,6 @@ const (
 	in64           = 0xffffffff
 )
 
-// Magic is the start of a program for several systems, as a llamafile is.
-const Magic = "MZqFpD='"
-
 // IsName reports whether a file has the name of a llamafile.
 func IsName(name string) bool {
 	name = strings.ToLower(name)
@@ -38,7 +35,6 @@ func IsName(name string) bool {
 
 // Weights is the GGUF in a llamafile.
 type Weights struct {
-	Name         string
 	Offset, Size int64
 	More         int // other GGUFs in the archive
 }
@@ -82,7 +78,7 @@ func Find(src io.ReaderAt, size int64) (Weights, error) {
 		if err != nil {
 			return Weights{}, err
 		}
-		found = Weights{Name: e.name, Offset: offset, Size: e.size}
+		found = Weights{Offset: offset, Size: e.size}
 	}
 	if count == 0 {
 		return Weights{}, invalid(start, "its archive has no .gguf")

@@ -28,7 +28,6 @@ const MaxListBytes = 16 << 20
 // Descriptor is a reference to a blob.
 type Descriptor struct {
 	Digest ingest.Digest
-	Size   int64
 	// Index is set if the blob is a list itself.
 	Index bool
 	// Name of the model; empty if the list gives none.
@@ -69,7 +68,6 @@ func ParseIndex(text []byte) (list []Descriptor, err error) {
 		Manifests []struct {
 			MediaType   string            `json:"mediaType"`
 			Digest      string            `json:"digest"`
-			Size        int64             `json:"size"`
 			Annotations map[string]string `json:"annotations"`
 		} `json:"manifests"`
 	}
@@ -77,7 +75,7 @@ func ParseIndex(text []byte) (list []Descriptor, err error) {
 		return nil, fmt.Errorf("index: %w", err)
 	}
 	for i, m := range raw.Manifests {
-		d := Descriptor{Size: m.Size, Name: NameOf(m.Annotations),
+		d := Descriptor{Name: NameOf(m.Annotations),
 			Index: strings.Contains(m.MediaType, ".index.") || strings.Contains(m.MediaType, "manifest.list")}
 		if d.Digest, err = parseDigest(m.Digest); err != nil {
 			return nil, fmt.Errorf("index: manifest %d: %w", i, err)
@@ -99,7 +97,7 @@ func ParseModels(text []byte) (list []Descriptor, err error) {
 		return nil, fmt.Errorf("list of models: %w", err)
 	}
 	for i, m := range raw.Models {
-		d := Descriptor{Size: -1}
+		var d Descriptor
 		if d.Digest, err = parseDigest(m.ID); err != nil {
 			return nil, fmt.Errorf("list of models: model %d: %w", i, err)
 		}
