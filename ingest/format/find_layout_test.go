@@ -228,3 +228,37 @@ func TestFindManyManifests(t *testing.T) {
 		t.Errorf("%d files are refused; the first: %s", len(refused), refused[0])
 	}
 }
+
+// TestClaims: which files must have the SHA-256 that is their name.
+func TestClaims(t *testing.T) {
+	hub, ram := "models--me--x/", "store/ollama/me/x/"
+	root := folder(t, map[string]string{
+		"copied/blobs/sha256/" + weightsHex: "GGUF", "copied/sha256/" + weightsHex: "GGUF",
+		"ollama/blobs/sha256-" + weightsHex: "GGUF", weightsHex: "GGUF",
+		hub + "blobs/" + weightsHex: "", hub + "blobs/" + otherHex: "{}", hub + "blobs/" + commit: "{}",
+		hub + "snapshots/1/a.safetensors":  "-> ../../blobs/" + weightsHex,
+		hub + "snapshots/1/tokenizer.json": "-> ../../blobs/" + otherHex,
+		hub + "snapshots/1/config.json":    "-> ../../blobs/" + commit,
+		ram + "blobs/sha256-" + weightsHex: "", ram + "snapshots/1/b.gguf": "-> ../../blobs/sha256-" + weightsHex,
+	})
+	found, err := Find(t.Context(), []string{root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := map[string]string{}
+	for _, s := range found.Sources {
+		for _, f := range s.Files {
+			rel, _ := filepath.Rel(root, f.Path)
+			if claims[filepath.ToSlash(rel)] = ""; !f.Expected.IsZero() {
+				claims[filepath.ToSlash(rel)] = f.Expected.String()
+			}
+		}
+	}
+	want := map[string]string{"copied/blobs/sha256/" + weightsHex: weightsHex, "copied/sha256/" + weightsHex: "",
+		"ollama/blobs/sha256-" + weightsHex: weightsHex, weightsHex: "", hub + "snapshots/1/a.safetensors": weightsHex,
+		hub + "snapshots/1/tokenizer.json": otherHex, hub + "snapshots/1/config.json": "",
+		ram + "snapshots/1/b.gguf": ""}
+	if !maps.Equal(claims, want) {
+		t.Errorf("claims are\n%v, want\n%v", claims, want)
+	}
+}

@@ -175,6 +175,8 @@ func TestFindOllamaTrouble(t *testing.T) {
 			[]string{"weights models/blobs/" + blob(projector), orphan, lineThree, lineTwo}, nil},
 		"a damaged manifest": {map[string]string{one: manifestOf(config, license, projector, weights)[:100]},
 			[]string{lineThree, lineTwo}, []string{one + ": manifest: unexpected EOF"}},
+		"an emptied manifest": {map[string]string{"models/manifests/hf.co/me/four/x": "\x00\x00"},
+			[]string{lineThree, lineTwo, lineOne}, nil},
 		"a huge manifest": {map[string]string{"models/manifests/hf.co/me/huge/x": strings.Repeat(" ",
 			ollama.MaxManifestBytes+100)},
 			[]string{lineThree, lineTwo, lineOne},
@@ -236,5 +238,27 @@ func TestFindOllamaBlobsElsewhere(t *testing.T) {
 		sources, _, refused := find(t, root, given)
 		expect(t, "sources", sources, []string{orphan, lineThree, lineTwo, lineOne})
 		expect(t, "refused", refused, nil)
+	}
+}
+
+// TestFindOllamaLeftOut: the blobs of a manifest that is left out are not models, also if it cannot be
+// read.
+func TestFindOllamaLeftOut(t *testing.T) {
+	for name, manifest := range map[string]string{"whole": manifestOf(config, license, projector, weights),
+		"damaged": manifestOf(config, license, projector, weights)[:100]} {
+		root := ollamaFolder(t, map[string]string{"models/manifests/registry.ollama.ai/library/one/latest": manifest})
+		finder := Finder{Select: Selection{Exclude: []string{"one/*"}}}
+		found, err := finder.Find(t.Context(), []string{filepath.Join(root, "models")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range found.Sources {
+			if s.Name == "" && name == "damaged" || strings.HasSuffix(s.Files[0].Path, blob(projector)) {
+				t.Errorf("%s: %s is a model", name, s.URI)
+			}
+		}
+		if len(found.Refused) > 0 || len(found.Sources) < 2 {
+			t.Errorf("%s: %d models, refused: %v", name, len(found.Sources), found.Refused)
+		}
 	}
 }

@@ -43,6 +43,22 @@ func TestFilesWithoutARecordedPathHaveTheirNames(t *testing.T) {
 	}
 }
 
+func TestListsComeAfterTheFilesThatTheyName(t *testing.T) {
+	name, s := ingest.Name{}, ingest.Summary{}
+	for i, role := range []ingest.Role{ingest.Manifest, "index", ingest.Weights, ingest.Config} {
+		s.Files = append(s.Files, ingest.StoredFile{ID: ingest.FileID(i + 1), Role: role})
+		name.Files = append(name.Files, ingest.NamedFile{ID: ingest.FileID(i + 1), Path: string(role)})
+	}
+	s.Names = []ingest.Name{name}
+	got := ""
+	for _, e := range Original(Of(s, name)).Entries {
+		got += e.Path + " "
+	}
+	if want := "weights config manifest index "; got != want {
+		t.Errorf("the order is %s, want %s", got, want)
+	}
+}
+
 func TestFileName(t *testing.T) {
 	zero := ingest.Digest{}.String()
 	for name, want := range map[string]string{"a.gguf": "a.gguf", "../../a": "a", "/": zero, "": zero, "..": zero} {

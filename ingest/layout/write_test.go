@@ -145,3 +145,21 @@ func TestWriterDoesNotLeaveThroughLinks(t *testing.T) {
 		t.Errorf("outside are %v, %v", entries, err)
 	}
 }
+
+func TestWriterRefusesAHugeList(t *testing.T) {
+	w, _ := newWriter(t, true)
+	list := []Entry{imageIndex("", "a", descriptor{}, new(string))}
+	if err := w.Write(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.Folder, "index.json")
+	if err := os.Truncate(path, maxListBytes+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(t.Context(), list); err == nil || !strings.Contains(err.Error(), "has more than 16777216 bytes") {
+		t.Errorf("error is %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != maxListBytes+1 {
+		t.Errorf("the list was replaced: %v, %v", info, err)
+	}
+}
