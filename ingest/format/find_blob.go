@@ -27,7 +27,10 @@ func (f *finder) blob(at place) bool {
 		return true
 	}
 	quiet := f.apart().walkFrom(models, tree{models.real})
-	_ = quiet.eachManifest(manifests, "", func(at place, path string) {
+	_ = quiet.eachManifest(manifests, "", func(at place, path string, err error) {
+		if err != nil {
+			return
+		}
 		text, err := readSmall(at, ollama.MaxManifestBytes)
 		if err != nil {
 			return

@@ -71,8 +71,12 @@ func (w *walk) ollama(models place, part ollamaPart) error {
 		return nil
 	}
 	s := blobStore{tree: append(tree{blobs.real}, w.tree...), blobs: blobs, named: map[string]bool{}}
-	err = w.eachManifest(manifests, "", func(at place, path string) {
-		if part.contains(path) || part.blobs {
+	err = w.eachManifest(manifests, "", func(at place, path string, err error) {
+		switch {
+		case err != nil:
+			s.unread = true
+			w.refuse(at.path, err)
+		case part.contains(path) || part.blobs:
 			w.manifest(&s, at, path)
 		}
 	})
@@ -150,9 +154,9 @@ func lookupFolder(t tree, parent place, name string) (place, error) {
 	return at, err
 }
 
-// eachManifest calls visit for every file at the depth of manifests. path is relative to the
-// manifests folder.
-func (w *walk) eachManifest(folder place, path string, visit func(at place, path string)) error {
+// eachManifest calls visit for every file at the depth of manifests, and with an error for each file or
+// folder that cannot be read. path is relative to the manifests folder.
+func (w *walk) eachManifest(folder place, path string, visit func(at place, path string, err error)) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
@@ -162,7 +166,7 @@ func (w *walk) eachManifest(folder place, path string, visit func(at place, path
 	w.visited[folder.key()] = true
 	entries, err := os.ReadDir(folder.path)
 	if err != nil {
-		w.refuse(folder.path, err)
+		visit(folder, path, err)
 	}
 	for _, entry := range entries {
 		below := strings.TrimPrefix(path+"/"+entry.Name(), "/")
@@ -172,13 +176,13 @@ func (w *walk) eachManifest(folder place, path string, visit func(at place, path
 		case strings.HasPrefix(entry.Name(), "."):
 			w.skip(at.path, errHidden)
 		case err != nil:
-			w.refuse(at.path, err)
+			visit(at, below, err)
 		case at.info.IsDir() && depth < manifestDepth:
 			if err := w.eachManifest(at, below, visit); err != nil {
 				return err
 			}
 		case at.info.Mode().IsRegular() && depth == manifestDepth:
-			visit(at, below)
+			visit(at, below, nil)
 		case !at.info.IsDir() && !at.info.Mode().IsRegular():
 			w.refuse(at.path, source.CheckRegular(at.info.Mode()))
 		default:
