@@ -99,7 +99,7 @@ func (f *finder) partOfLayout(at place) (done bool, err error) {
 	return false, nil
 }
 
-// contains reports whether path is p or below it. All paths are in the place that is no path.
+// contains reports whether path is p or below it. The zero place contains all paths.
 func (p place) contains(path string) bool {
 	return p.path == "" || path == p.path || strings.HasPrefix(path, p.path+string(filepath.Separator))
 }

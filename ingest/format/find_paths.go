@@ -27,18 +27,18 @@ func (n naming) name(path string) (name string, ok bool) {
 	return filepath.ToSlash(name), err == nil && filepath.IsLocal(name)
 }
 
-// nameBelow has files in folder named relative to it.
+// nameBelow makes the names of files below a folder relative to it.
 func (f *finder) nameBelow(folder string) {
 	f.namings[naming{scope: folder, base: folder}] = true
 }
 
-// nameBeside has the file at path, and those beside it, named by the last elements of their paths.
+// nameBeside makes the last elements of their paths the names of the file at path and those beside it.
 func (f *finder) nameBeside(path string) {
 	f.namings[naming{scope: filepath.Dir(path), base: filepath.Dir(path), flat: true}] = true
 }
 
-// nameLayout has files of a layout named relative to its root. The root of a repository is the cache
-// that contains it.
+// nameLayout makes the names of files of a layout relative to its root: for a repository, the cache that
+// contains it.
 func (f *finder) nameLayout(root string) {
 	base := root
 	if isHub(root) {
