@@ -190,8 +190,8 @@ func TestFindManyFiles(t *testing.T) {
 func TestFindGivenFiles(t *testing.T) {
 	root := folder(t, map[string]string{"a.gguf": "", "b.gguf": "", "mmproj-b.gguf": "", "c.gguf": "",
 		"m-00001-of-00002.safetensors": "", "m-00002-of-00002.safetensors": "", "model.safetensors.index.json": index,
-		"x.safetensors": "", "y.safetensors.part": "", "x.safetensors.index.json": `{"weight_map":{"a":"x.safetensors",` +
-			`"b":"y.safetensors"}}`})
+		"x.safetensors": "", "y.safetensors.part": "",
+		"x.safetensors.index.json": `{"weight_map":{"a":"x.safetensors","b":"y.safetensors"}}`})
 	sources, skipped, refused := find(t, root, "b.gguf", "m-00002-of-00002.safetensors", "a.gguf", "x.safetensors",
 		"model.safetensors.index.json")
 	expect(t, "sources", sources, []string{"weights a.gguf", "weights b.gguf, projector mmproj-b.gguf",
