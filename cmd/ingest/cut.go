@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/rivo/uniseg"
+
+	"github.com/hartonomous/ingest/ingest"
 )
 
 // cutMiddle shortens printable text to a number of columns of a terminal. It leaves out the middle, because
@@ -49,3 +51,9 @@ func cutEnd(text string, columns int) string {
 	}
 	return b.String() + "…"
 }
+
+// longName is the number of columns of a name above which it is cut, on a terminal or not. JSON has it whole.
+const longName = 200
+
+// shortName returns the name of a model for a table or a message.
+func shortName(name string) string { return cutMiddle(ingest.Printable(name), longName) }

@@ -96,7 +96,7 @@ func (p *program) printPlan(ctx context.Context, model *ingest.Model, segmentByt
 		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role,
 			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count(),
 			"present": present}, "%s  %s  %s  %s (%s, %s)\n", verb,
-			ingest.Printable(model.Name), human(file.Bytes), ingest.Printable(file.Path),
+			shortName(model.Name), human(file.Bytes), ingest.Printable(file.Path),
 			plural(len(file.Tensors), "tensor"), plural(int(plan.Count()), "segment"))
 	}
 	return nil

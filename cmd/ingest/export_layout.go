@@ -33,7 +33,7 @@ func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Mode
 	for i, m := range models { // before the first file is written
 		var err error
 		if layouts[i], err = layoutAs(o.layout, m, read); err != nil {
-			return fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Alias.Name), err)
+			return fmt.Errorf("model %d (%s): %w", m.ID, shortName(m.Alias.Name), err)
 		}
 	}
 	w := &layout.Writer{Reader: r, Folder: o.to, Force: o.force, Done: func(written layout.Written) {
@@ -82,6 +82,6 @@ func (p *program) describeLayout(m layout.Model, l layout.Layout) {
 	}
 	if l.Name != nil {
 		p.emit(map[string]any{"event": "named", "id": m.ID, "name": m.Alias.Name, "as": *l.Name},
-			"named  model %d  %s as %s\n", m.ID, ingest.Printable(m.Alias.Name), ingest.Printable(*l.Name))
+			"named  model %d  %s as %s\n", m.ID, shortName(m.Alias.Name), ingest.Printable(*l.Name))
 	}
 }

@@ -75,7 +75,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	sum, err := collector.Collect(ctx, request, func(s ingest.Object) {
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(),
-				human(s.Bytes), ingest.Printable(s.Name))
+				human(s.Bytes), shortName(s.Name))
 		}
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (p *program) printRefusal(s ingest.Object, err error) {
 		p.printJSON(map[string]any{"event": "refused", "name": s.Name, "bytes": s.Bytes, "reason": err.Error()})
 		return
 	}
-	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", ingest.Printable(s.Name), err)
+	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", shortName(s.Name), err)
 }
 
 // printRefusedModel names a model that could not be removed.
@@ -103,7 +103,7 @@ func (p *program) printRefusedModel(m ingest.Summary, err error) {
 		p.printJSON(map[string]any{"event": "refused", "id": m.ID, "name": m.Name, "reason": err.Error()})
 		return
 	}
-	fmt.Fprintf(p.stderr, "ingest: not removed: model %d  %s: %v\n", m.ID, ingest.Printable(m.Name), err)
+	fmt.Fprintf(p.stderr, "ingest: not removed: model %d  %s: %v\n", m.ID, shortName(m.Name), err)
 }
 
 func (p *program) printCollection(sum gc.Collection, g gcFlags) {
@@ -111,7 +111,7 @@ func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 		if p.json || !p.quiet {
 			bytes := m.BytesStored + m.BytesShared
 			p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name, "bytes": bytes},
-				"unfinished  model %d  %s  (%s recorded)\n", m.ID, ingest.Printable(m.Name), human(bytes))
+				"unfinished  model %d  %s  (%s recorded)\n", m.ID, shortName(m.Name), human(bytes))
 		}
 	}
 	if p.json {

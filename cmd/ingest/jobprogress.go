@@ -102,7 +102,7 @@ func (p *jobProgress) lines() (lines []string) {
 			break
 		}
 		lines = append(lines, fmt.Sprintf("%s  %s of %s  %s", m.percent(), human(m.Recorded), human(m.Bytes),
-			ingest.Printable(m.Name)))
+			shortName(m.Name)))
 	}
 	if p.rate > 0 {
 		s := snapshot{rate: p.rate, total: 1, left: time.Duration(p.secondsLeft()) * time.Second}

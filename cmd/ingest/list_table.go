@@ -140,11 +140,6 @@ func (t *listTable) fit() (shown, widths []int) {
 	return fit(t.columns, widest, t.width)
 }
 
-// longName is the number of columns of a name above which tables cut it, on a terminal or not.
-const longName = 200
-
-func shortName(name string) string { return cutMiddle(ingest.Printable(name), longName) }
-
 func shortNames(names []string) []string {
 	short := make([]string, len(names))
 	for i, name := range names {

@@ -87,7 +87,7 @@ func (p *program) printReport(r *pipeline.Report) {
 		if p.json || !p.quiet {
 			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files,
 				"bytes": m.Bytes, "joined": m.Merged, "bytes_resumed": m.Resumed},
-				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, ingest.Printable(m.Name), human(m.Bytes),
+				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, shortName(m.Name), human(m.Bytes),
 				plural(m.Files, "file"))
 		}
 	}

@@ -99,7 +99,7 @@ func (p *program) printRegistered(r *register.Report) {
 			read = fmt.Sprintf(", %d not read", m.Trusted)
 		}
 		p.emit(map[string]any{"event": verb, "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
-			"files_not_read": m.Trusted}, "%s  model %d  %s  (%s in %s%s)\n", verb, m.Model, ingest.Printable(m.Name),
+			"files_not_read": m.Trusted}, "%s  model %d  %s  (%s in %s%s)\n", verb, m.Model, shortName(m.Name),
 			human(m.Bytes), plural(m.Files, "file"), read)
 	}
 	p.printNotes("skipped", r.Skipped)

@@ -43,7 +43,7 @@ func (p *program) printRmModel(m ingest.Removal) {
 	if m.Model.State != ingest.ModelComplete {
 		state = ", " + string(m.Model.State)
 	}
-	fmt.Fprintf(p.stdout, "would remove  model %d  %s  (%s in %s%s)\n", m.Model.ID, ingest.Printable(m.Model.Name),
+	fmt.Fprintf(p.stdout, "would remove  model %d  %s  (%s in %s%s)\n", m.Model.ID, shortName(m.Model.Name),
 		human(totalBytes(m.Model)), plural(len(m.Model.Files), "file"), state)
 	rows := [][]any{}
 	for _, name := range shortNames(m.Model.AllNames()) {
@@ -75,7 +75,7 @@ func (p *program) printRmModel(m ingest.Removal) {
 
 func (p *program) printRemoved(m ingest.Removal) {
 	if p.json || !p.quiet {
-		p.emit(removalObject("removed", m), "removed  model %d  %s\n", m.Model.ID, ingest.Printable(m.Model.Name))
+		p.emit(removalObject("removed", m), "removed  model %d  %s\n", m.Model.ID, shortName(m.Model.Name))
 	}
 }
 

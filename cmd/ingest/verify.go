@@ -238,9 +238,9 @@ func (v *verification) all(ctx context.Context, models iter.Seq2[ingest.Summary,
 			v.foreign++
 			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name, "reason": lacking.Error(),
 				"segments": lacking.Segments, "without_digest": lacking.Without},
-				"not verified  model %d  %s: %v\n", m.ID, ingest.Printable(m.Name), lacking)
+				"not verified  model %d  %s: %v\n", m.ID, shortName(m.Name), lacking)
 		case err != nil:
-			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, ingest.Printable(m.Name), err))
+			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, shortName(m.Name), err))
 		default:
 			v.verified++
 		}

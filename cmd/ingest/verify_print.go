@@ -47,7 +47,7 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 
 // inModel puts the model's name before a place, and the file's if the model has several.
 func inModel(m ingest.Summary, f ingest.StoredFile, place string) string {
-	name := ingest.Printable(m.Name) + "  "
+	name := shortName(m.Name) + "  "
 	if len(m.Files) > 1 {
 		return name + shortDigests(inFile(f, place))
 	}
