@@ -215,7 +215,9 @@ func (w *walk) refs(t tree, folder place, root string, repo *repository) {
 	err := eachEntry(folder.path, func(entry fs.DirEntry) {
 		at, err := t.lookup(folder, entry.Name())
 		switch {
-		case err != nil || excluded(entry.Name()) != nil:
+		case excluded(entry.Name()) != nil:
+		case err != nil:
+			w.skip(at.path, err)
 		case at.info.IsDir():
 			folders = append(folders, at)
 		case at.info.Mode().IsRegular():

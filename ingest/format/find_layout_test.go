@@ -199,9 +199,11 @@ func TestFindKeysThroughLinks(t *testing.T) {
 		manifest: "-> ../../../../../.ssh/id_rsa", repo + "snapshots/" + commit + "/a.gguf": "",
 		repo + "refs/main": "-> ../../.ssh/id_rsa", repo + "snapshots/other": "-> ../../.ssh",
 		"oci/oci-layout": "{}", "oci/index.json": "-> ../token", "oci/blobs/": ""})
-	sources, _, refused := find(t, root, ".")
+	sources, skipped, refused := find(t, root, ".")
 	a := commit + "/a.gguf"
 	expect(t, "sources", sources, []string{"a/b@" + a + " weights " + repo + "snapshots/" + a})
+	expect(t, "skipped", skipped, []string{".ssh: hidden",
+		repo + "refs/main: a symbolic link to ROOT/.ssh/id_rsa: hidden", "token: a key or a credential"})
 	expect(t, "refused", refused, []string{
 		repo + "snapshots/other: a symbolic link to ROOT/.ssh: hidden",
 		manifest + ": a symbolic link to ROOT/.ssh/id_rsa: hidden",
