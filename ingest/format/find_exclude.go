@@ -16,6 +16,7 @@ import (
 var (
 	errUnfinished = errors.New("an unfinished download")
 	errHidden     = errors.New("hidden")
+	errHiddenDir  = errors.New("a hidden folder: name it to search it")
 	errKey        = errors.New("a key or a credential")
 	errKeys       = errors.New("a folder of keys")
 	errHistory    = errors.New("a history")

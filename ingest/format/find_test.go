@@ -109,7 +109,7 @@ func TestFindFolder(t *testing.T) {
 	expect(t, "sources", sources, []string{"weights a-partial-tune.gguf", "weights a.bin", "weights b.gguf",
 		"weights deep/er/c.safetensors", "weights sha256-" + weightsHex})
 	expect(t, "skipped", skipped, []string{".: 3 other files are not models", ".: hidden files and logs: 1",
-		".git: hidden",
+		".git: a hidden folder: name it to search it",
 		"sha256-" + otherHex + "-partial: an unfinished download", "sha256-" + otherHex + "-partial-12: an unfinished",
 		"w.TMP: an unf", "x.gguf.part: an unf", "y.crdownload: an unf", "z.incomplete: an unf"})
 	expect(t, "refused", refused, []string{"d.gguf.part1of2: a part of a file that was cut: join all parts in order",

@@ -123,6 +123,8 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 		switch {
 		case (reason == errHidden || reason == errLog) && entry.Type().IsRegular() && !isWeights(name):
 			w.count.hidden++
+		case reason == errHidden && entry.IsDir() && !w.layout:
+			w.skip(path, errHiddenDir)
 		case !w.layout || reason == errUnfinished:
 			w.skip(path, reason)
 		}
