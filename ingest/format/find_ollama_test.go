@@ -174,7 +174,7 @@ func TestFindOllamaTrouble(t *testing.T) {
 		"no manifest": {map[string]string{one: "<html>"},
 			[]string{"weights models/blobs/" + blob(projector), orphan, lineThree, lineTwo}, nil},
 		"a damaged manifest": {map[string]string{one: manifestOf(config, license, projector, weights)[:100]},
-			[]string{lineThree, lineTwo}, []string{one + ": manifest: unexpected EOF"}},
+			[]string{lineThree, lineTwo}, []string{one + ": manifest: it is cut off: pull the model again"}},
 		"an emptied manifest": {map[string]string{"models/manifests/hf.co/me/four/x": "\x00\x00"},
 			[]string{lineThree, lineTwo, lineOne}, nil},
 		"a huge manifest": {map[string]string{"models/manifests/hf.co/me/huge/x": strings.Repeat(" ",

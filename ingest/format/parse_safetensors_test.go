@@ -245,7 +245,7 @@ func TestParseRealSafetensors(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"empty.safetensors": "it is empty", "gated.safetensors": `it is text: "Access to model demo/x is restricted`,
-		"model-00001-of-00002.safetensors": "it is a Git LFS pointer in place of the file",
+		"model-00001-of-00002.safetensors": "it is a Git LFS pointer: `git lfs pull` fetches the file",
 	} {
 		_, err := Parser{}.Parse(t.Context(), written(t, nil, filepath.Join(cases, "24-pointers", "repo", name)))
 		want = "refused as a safetensors file: offset 0: not a safetensors file: " + want

@@ -15,7 +15,7 @@ const ContentBytes = 64
 
 // knownStarts are the first bytes, in lower case, of what is often found in the place of weights.
 var knownStarts = [...]struct{ start, what string }{
-	{"version https://git-lfs", "is a Git LFS pointer in place of the file"},
+	{"version https://git-lfs", "is a Git LFS pointer: `git lfs pull` fetches the file"},
 	{"<!doctype", "is a web page"},
 	{"<html", "is a web page"},
 	{"gguf", "is a GGUF file"},

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -66,6 +67,9 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	var raw jsonManifest
 	// Like Ollama, read the first value, and ignore what follows.
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&raw); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("it is cut off: pull the model again")
+		}
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	if raw.SchemaVersion != 2 {

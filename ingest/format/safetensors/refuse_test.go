@@ -302,7 +302,7 @@ var preambles = []struct {
 	{"a list", length(2, "[]"), 8, `its header starts with "[", want {`},
 	{"an escape", length(4, "\x1b[2J"), 8, `its header starts with "\x1b", want {`},
 	{"Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", 0,
-		"is a Git LFS pointer in place of the file"},
+		"is a Git LFS pointer: `git lfs pull` fetches the file"},
 	{"web page", "\n <!DOCTYPE html><html>", 0, "it is a web page"},
 	{"web page without a type", "<html><head>", 0, "it is a web page"},
 	{"gated", "Access to model demo/x is restricted and you are not in the authorized list.", 0,
