@@ -47,13 +47,23 @@ func findLoose(ctx context.Context, reader Reader, reference string) (m Summary,
 	}
 	switch len(fitting.Models) {
 	case 0:
-		return Summary{}, "", fmt.Errorf("model %s: %w: ingest list shows all models (a SHA-256 needs at least %d "+
-			"digits)", quoted(reference), ErrNotFound, minPrefix)
+		return Summary{}, "", notFound(reference)
 	case 1:
 		m, err = reader.Model(ctx, fitting.Models[0].ID)
 		return m, m.nameFrom(reference), err
 	}
 	return Summary{}, "", fitting
+}
+
+// notFound returns the error for a reference that fits no model.
+func notFound(reference string) error {
+	err := fmt.Errorf("model %s: %w: `ingest list` shows all models, and `ingest list --filter TEXT` those with "+
+		"TEXT in a name", quoted(reference), ErrNotFound)
+	digits := strings.TrimPrefix(reference, "sha256:")
+	if len(digits) < minPrefix && strings.Trim(digits, "0123456789abcdefABCDEF") == "" {
+		err = fmt.Errorf("%w (a SHA-256 needs at least %d digits)", err, minPrefix)
+	}
+	return err
 }
 
 // fit returns how well a reference fits the model. absolute is reference as an absolute path.

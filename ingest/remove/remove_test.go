@@ -45,8 +45,8 @@ func TestPlan(t *testing.T) {
 	}
 	for given, want := range map[string]string{
 		"nobody": `model "nobody": not found`,
-		"1 no body b": "model \"no\": not found: ingest list shows all models (a SHA-256 needs at least 6 " +
-			"digits)\nmodel \"body\": not found",
+		"1 no body b": "model \"no\": not found: `ingest list` shows all models, and `ingest list --filter TEXT` " +
+			"those with TEXT in a name\nmodel \"body\": not found",
 		"twice": "\"twice\" fits 2 models: name one by its id\n  3  twice  \n  4  twice, four",
 	} {
 		if plan, err := NewPlan(t.Context(), catalogue(t), strings.Fields(given)); err == nil ||
