@@ -106,7 +106,7 @@ func exact(ctx context.Context, reader Reader, reference string) (fitting []Mode
 	err error) {
 	prefix, isPrefix, contentOnly := digestReference(reference)
 	if !contentOnly {
-		for _, name := range namesMeant(reference) {
+		for _, name := range NamesMeant(reference) {
 			fitting, err = reader.ModelsNamed(ctx, name)
 			if err != nil || len(fitting) > 0 {
 				return fitting, name, false, err
@@ -119,8 +119,9 @@ func exact(ctx context.Context, reader Reader, reference string) (fitting []Mode
 	return fitting, "", contentOnly, err
 }
 
-// namesMeant returns the names that reference may be. The default tag of Ollama and Docker may be omitted.
-func namesMeant(reference string) []string {
+// NamesMeant returns the names that reference may be, reference itself first. The default tag of Ollama and
+// Docker may be omitted.
+func NamesMeant(reference string) []string {
 	names := []string{reference}
 	if last := reference[strings.LastIndexByte(reference, '/')+1:]; last != "" && !strings.ContainsAny(last, ":@") {
 		names = append(names, reference+":latest")

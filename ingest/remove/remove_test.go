@@ -197,6 +197,8 @@ func TestRename(t *testing.T) {
 		"b b":                           "rename b of 2 to b",
 		"1 c":                           `! model 1 has 3 names: give the one to change: ["a:latest" "a:1" "a:2"]`,
 		"b a:1":                         "! model 1 already has the name \"a:1\"",
+		"b a":                           "! model 1 has the name \"a:latest\", and \"a\" means it, too: choose another",
+		"a:latest a":                    "rename a:latest of 1 to a",
 		"b twice":                       "! 2 models already have the name \"twice\"",
 		"a:1 a:2":                       "! model 1 already has the name \"a:2\": `ingest rm a:1` removes the other",
 		"nobody c":                      "! model \"nobody\": not found",

@@ -37,7 +37,7 @@ type Renamer struct {
 
 // Rename changes a name of a model, as the job that request asks for: the name that reference is,
 // or the only name of the model that it means. It returns the model before the change, and the old
-// name. It refuses a name that another model has.
+// name. It refuses a name that means another model.
 func (r *Renamer) Rename(ctx context.Context, request ingest.JobRequest, reference, to string) (
 	m ingest.Summary, from string, err error) {
 	if err := CheckName(to); err != nil {
@@ -83,10 +83,28 @@ func (r *Renamer) checkFree(ctx context.Context, m ingest.Summary, from, to stri
 	}
 	others, err := r.Catalog.ModelsNamed(ctx, to)
 	switch {
-	case err != nil || len(others) == 0:
+	case err != nil:
 		return err
+	case len(others) == 0:
+		return r.checkTag(ctx, m, to)
 	case len(others) > 1:
 		return fmt.Errorf("%d models already have the name %q: choose another", len(others), to)
 	}
 	return fmt.Errorf("model %d already has the name %q: choose another, or rename that model first", others[0], to)
+}
+
+// checkTag refuses a name that means another model until now, because ":latest" may be omitted.
+func (r *Renamer) checkTag(ctx context.Context, m ingest.Summary, to string) error {
+	for _, name := range ingest.NamesMeant(to)[1:] {
+		others, err := r.Catalog.ModelsNamed(ctx, name)
+		if err != nil {
+			return err
+		}
+		for _, other := range others {
+			if other != m.ID {
+				return fmt.Errorf("model %d has the name %q, and %q means it, too: choose another", other, name, to)
+			}
+		}
+	}
+	return nil
 }
