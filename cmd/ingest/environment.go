@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -46,6 +47,9 @@ func (p *program) readSettings(c *cobra.Command) error {
 			return
 		}
 		if invalid := f.Value.Set(value); invalid != nil {
+			if want := wantedValue(f); want != "" {
+				invalid = fmt.Errorf("%q: want %s", value, want)
+			}
 			err = usage("%s sets --%s: %w", ingest.Printable(source), f.Name, invalid)
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/sqlserver"
@@ -81,8 +82,10 @@ Interrupted runs resume when you run the same command again.
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var invalid *pflag.InvalidValueError
-		if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
-			err = fmt.Errorf("--%s %s: want a duration such as 30m or 24h", invalid.GetFlag().Name, invalid.GetValue())
+		if errors.As(err, &invalid) {
+			if want := wantedValue(invalid.GetFlag()); want != "" {
+				err = fmt.Errorf("--%s %s: want %s", invalid.GetFlag().Name, ingest.Printable(invalid.GetValue()), want)
+			}
 		}
 		return usage("%w\n`%s --help` lists the flags", unknownFlag(c, err), c.CommandPath())
 	})
@@ -121,6 +124,19 @@ Interrupted runs resume when you run the same command again.
 	return p, root
 }
 
+// wantedValue says what values a flag takes; empty if the flag's own error says it.
+func wantedValue(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "bool":
+		return "true or false"
+	case "int", "int64", "float64":
+		return "a number"
+	case "duration":
+		return "a duration such as 30m or 24h"
+	}
+	return ""
+}
+
 // knownCommand refuses a command that does not exist, and suggests one.
 func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -148,6 +164,14 @@ func requireArg(what string, check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// helpOf returns the command that lists the commands of c, or all commands and topics for help itself.
+func helpOf(c *cobra.Command) string {
+	if c.Name() == "help" {
+		return c.CommandPath()
+	}
+	return c.CommandPath() + " --help"
+}
+
 // asUsage makes a wrong number of arguments a usage error, with its exit code.
 func asUsage(c *cobra.Command) {
 	if check := c.Args; check != nil {
@@ -157,6 +181,9 @@ func asUsage(c *cobra.Command) {
 				err = check(c, args)
 			}
 			if err != nil {
+				if c.Name() == "help" || c.HasSubCommands() {
+					return usage("%w\n`%s` lists the commands", err, helpOf(c))
+				}
 				return usage("%w\n`%s --help` shows the arguments", err, c.CommandPath())
 			}
 			return nil
