@@ -32,6 +32,7 @@ func (p *program) addCompletions(root *cobra.Command) {
 		"store": addresses("dir:", "azblob://", inRows), "to": addresses("dir:", "azblob://", inRows),
 		"model": models, "log-level": words("debug", "info", "warn", "error"),
 		"filestream": words("auto", "win32", "tsql"), "blob-layout": words("content", "position"),
+		"sort": words("id", "name", "size", "params", "date"),
 		"tier": words("hot", "cool", "cold", "archive"), "compress": words("auto", "max", "off"),
 		"with": words(schema.PartNames()...)}
 	var visit func(*cobra.Command)
