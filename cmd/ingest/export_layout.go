@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/layout"
@@ -22,6 +23,9 @@ var exportLayouts = []string{asOriginal, asOllama, asHuggingFace, asOCI}
 // exportLayout writes models in a layout.
 func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Model, o exportOptions,
 	progress *ingest.Progress) error {
+	if info, err := os.Stat(o.to); err == nil && !info.IsDir() {
+		return usage("%s is a file: --as %s writes to a folder", ingest.Printable(o.to), o.layout)
+	}
 	r := p.reader(h, progress)
 	small := p.reader(h, nil) // manifests, which are read once more when they are written
 	read := func(f ingest.StoredFile) ([]byte, error) {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -28,6 +31,14 @@ func (p *program) inspect(ctx context.Context, path string) error {
 	}
 	parser := format.Parser{HeaderBytes: int64(p.memory) / headerShare, Part: true}
 	source := ingest.Source{Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}}}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file", ingest.Printable(path))
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s: it is a folder: name a file; `ingest models --dry-run` lists the models of a folder",
+			ingest.Printable(path))
+	}
 	m, err := parser.Parse(ctx, source)
 	if err != nil {
 		return err

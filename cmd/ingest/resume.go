@@ -111,6 +111,9 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 			return nil, usage("job %q: want a number; `ingest status` lists the jobs", args[0])
 		}
 		job, err := h.catalog.Job(ctx, id)
+		if errors.Is(err, ingest.ErrNotFound) {
+			err = fmt.Errorf("%w: `ingest status` lists the jobs", err)
+		}
 		if err == nil && !resumes(job) {
 			err = fmt.Errorf("job %d is a %s job: run that command again", id, job.Pipeline)
 		}

@@ -66,7 +66,7 @@ func fromManifest(m Model) (Layout, error) {
 		case ingest.License:
 			name = "LICENSE"
 		default:
-			l.leave(f, "a %s is not a file of a repository", ingest.Printable(string(f.Role)))
+			l.leave(f, "a %s has no place in this layout", ingest.Printable(string(f.Role)))
 			continue
 		}
 		if used[name]++; used[name] > 1 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -34,6 +35,9 @@ func CreateFile(act, path string, overwrite bool, write func(*os.File) error) er
 		return fmt.Errorf("%s exists: --force replaces it", ingest.Printable(path))
 	}
 	temporary, err := createPartial(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("folder %s does not exist", ingest.Printable(filepath.Dir(path)))
+	}
 	if err != nil {
 		return err
 	}
