@@ -138,7 +138,7 @@ func (p *program) found(find search) completer {
 		if p.setUp(c) != nil {
 			return nil, directive
 		}
-		catalog, err := p.openExisting(ctx)
+		catalog, err := p.openCurrent(ctx)
 		if err != nil {
 			return nil, directive
 		}

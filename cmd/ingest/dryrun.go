@@ -58,7 +58,8 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	return nil
 }
 
-// catalogToRead opens the catalogue if it exists. If that fails, it warns and returns nil.
+// catalogToRead opens the catalogue if it exists, and does not update it. If that fails, it warns and
+// returns nil.
 func (p *program) catalogToRead(ctx context.Context) ingest.Catalog {
 	path, err := p.catalogPath()
 	if err == nil && !sqlserver.IsAddress(p.catalog) {
@@ -66,7 +67,7 @@ func (p *program) catalogToRead(ctx context.Context) ingest.Catalog {
 			return nil
 		}
 	}
-	catalog, err := p.openExisting(ctx)
+	catalog, err := p.openCurrent(ctx)
 	if err != nil {
 		fmt.Fprintf(p.stderr, "ingest: warning: the catalogue was not read, and all files count as new: %s\n",
 			terminalSafe(err.Error()))

@@ -16,6 +16,16 @@ func TestEarlierVersion(t *testing.T) {
 	folder := t.TempDir()
 	unzip(t, filepath.Join("testdata", "earlier.zip"), folder)
 	b := newBox(t, folder, false)
+	before := fileSum(t, b.catalog)
+	b.must("models", "--dry-run", filepath.Join(folder, "model.gguf"))
+	completion := b.command()
+	completion.Args = []string{b.program, "__complete", "show", "m"}
+	if err := completion.Run(); err != nil {
+		t.Error(err)
+	}
+	if fileSum(t, b.catalog) != before {
+		t.Error("a dry run or a completion updated the catalogue")
+	}
 	if n := number(b.must("verify").event("summary"), "models"); n != 2 {
 		t.Errorf("%v models verified", n)
 	}

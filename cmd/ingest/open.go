@@ -120,6 +120,25 @@ func (p *program) openExisting(ctx context.Context) (ingest.Catalog, error) {
 	return p.openCatalog(ctx, path)
 }
 
+// openCurrent opens an existing catalogue that needs no schema steps, so that it does not change.
+func (p *program) openCurrent(ctx context.Context) (ingest.Catalog, error) {
+	path, err := p.requireCatalog()
+	if err != nil {
+		return nil, err
+	}
+	if !sqlserver.IsAddress(p.catalog) {
+		current, err := sqlite.Current(ctx, path)
+		if err == nil && !current {
+			err = fmt.Errorf("catalogue %s: it is empty or of an earlier version, and `ingest list` updates it",
+				ingest.Printable(path))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p.openCatalog(ctx, path)
+}
+
 // open opens an existing catalogue and its store. The store is nil if the catalogue has no payloads
 // in it, so that no command searches or repairs it in place of the right one.
 func (p *program) open(ctx context.Context) (*env, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/hartonomous/ingest/schema"
 	"github.com/hartonomous/ingest/storage/sqlcatalog"
@@ -25,6 +27,33 @@ func (c *connections) upgrade(ctx context.Context) error {
 		return err
 	}
 	return c.within(ctx, c.writer, "BEGIN IMMEDIATE", func(t *sqlcatalog.Tx) error { return apply(t, steps) })
+}
+
+// Current reports whether the database at path has all schema steps, without changing it. Open would
+// apply the missing ones, and create the tables of an empty database.
+func Current(ctx context.Context, path string) (current bool, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return false, err
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 { // a reader would create the file
+		return false, err
+	}
+	c := &connections{path: path, reader: pool(path, readerPragmas, 1)}
+	defer c.reader.Close() // it only reads
+	c.catalog = sqlcatalog.New(&dialect{c})
+	steps, err := schema.Steps(schema.SQLite)
+	if err != nil {
+		return false, err
+	}
+	err = c.within(ctx, c.reader, "BEGIN", func(t *sqlcatalog.Tx) error {
+		applied, err := stepsApplied(t, steps)
+		current = applied == len(steps)
+		return err
+	})
+	if err != nil {
+		return false, c.explain(err)
+	}
+	return current, nil
 }
 
 // stepsApplied returns how many steps the database has; -1 if it is empty. It returns an error for
