@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,30 +64,43 @@ func readConfig(root *cobra.Command) (path string, config map[string]string, err
 		return "", nil, nil // no home folder
 	}
 	path = filepath.Join(folder, "ingest", "config")
-	file, err := os.Open(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, nil, nil
 	}
+	if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for a writer
+		err = usage("%s is not a file", ingest.Printable(path))
+	}
+	if err != nil {
+		return path, nil, err
+	}
+	file, err := os.Open(path)
 	if err != nil {
 		return path, nil, err
 	}
 	defer file.Close()
 	config = map[string]string{}
-	lines := bufio.NewScanner(file)
-	for number := 1; lines.Scan(); number++ {
-		line := strings.TrimSpace(lines.Text())
+	err = eachLine(file, func(number int, line string) error {
+		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+			return nil
 		}
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
 		if !ok || !hasFlag(root, name) || slices.Contains(onlyArguments, name) {
-			return path, nil, usage("%s:%d: want NAME = VALUE, where --NAME is a flag that may be set here: "+
-				"`ingest help environment`", ingest.Printable(path), number)
+			return fmt.Errorf("line %d: want NAME = VALUE, where --NAME is a flag that may be set here: "+
+				"`ingest help environment`", number)
+		}
+		if _, again := config[name]; again {
+			return fmt.Errorf("line %d: --%s is set a second time", number, name)
 		}
 		config[name] = strings.TrimSpace(value)
+		return nil
+	})
+	if err != nil {
+		return path, nil, usage("%s: %w", ingest.Printable(path), err)
 	}
-	return path, config, lines.Err()
+	return path, config, nil
 }
 
 // hasFlag reports whether a command or one of its subcommands has a flag.

@@ -65,8 +65,8 @@ Interrupted runs resume when you run the same command again.
 			return c.Help()
 		},
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if showVersion {
-				return nil
+			if showVersion || strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) {
+				return nil // a completion is silent; what needs settings reads them
 			}
 			p.given = givenOn(c)
 			c.SetContext(storage.WithObserver(c.Context(), p.retrying))
@@ -241,6 +241,9 @@ func (p *program) setUp(c *cobra.Command) error {
 		if err := expandAddress(flag, address); err != nil {
 			return err
 		}
+	}
+	if err := expandPaths(c); err != nil {
+		return err
 	}
 	if err := checkStore("--store", p.store); err != nil {
 		return err

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -66,29 +68,66 @@ func (f *selectFlags) paths(ctx context.Context, args []string) ([]string, error
 }
 
 // readPaths reads paths, one per line, from a file or stdin.
-func readPaths(ctx context.Context, name string) (paths []string, err error) {
+func readPaths(ctx context.Context, name string) ([]string, error) {
+	type result struct {
+		paths []string
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() { // an interrupt does not end a wait for a terminal or a pipe
+		paths, err := listedPaths(name)
+		done <- result{paths, err}
+	}()
+	select {
+	case r := <-done:
+		return r.paths, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func listedPaths(name string) (paths []string, err error) {
 	file := os.Stdin
 	if name != "-" {
+		if name, err = expandHomePath(name); err != nil {
+			return nil, err
+		}
 		if file, err = os.Open(name); err != nil {
 			return nil, err
 		}
 		defer file.Close()
 	}
-	defer context.AfterFunc(ctx, func() { file.Close() })() // ends a wait for a terminal or a pipe
-	lines := bufio.NewScanner(file)
-	for number := 1; lines.Scan(); number++ {
-		line := strings.TrimSuffix(lines.Text(), "\r")
+	err = eachLine(file, func(number int, line string) error {
 		if strings.ContainsRune(line, 0) {
-			return nil, fmt.Errorf("line %d has a zero byte: want one path per line", number)
+			return fmt.Errorf("line %d has a zero byte: want one path per line", number)
 		}
 		if line != "" && !strings.HasPrefix(line, "#") {
 			paths = append(paths, line)
 		}
+		return nil
+	})
+	return paths, err
+}
+
+// eachLine passes the lines of a text, numbered from 1, without their ends and the mark with which some
+// editors begin a text.
+func eachLine(text io.Reader, use func(number int, line string) error) error {
+	lines := bufio.NewScanner(text)
+	number := 0
+	for lines.Scan() {
+		number++
+		line := lines.Text() // without \r\n
+		if number == 1 {
+			line = strings.TrimPrefix(line, "\ufeff")
+		}
+		if err := use(number, line); err != nil {
+			return err
+		}
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("line %d has more than %s", number+1, human(bufio.MaxScanTokenSize))
 	}
-	return paths, lines.Err()
+	return lines.Err()
 }
 
 // source identifies the work of a job over paths.
@@ -140,6 +179,33 @@ func expandHome(path string) (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, path[1:]), err
+}
+
+// expandHomePath is expandHome for a path of which a shell replaces the ~, except after --flag=. There, ~
+// followed by a name is an ordinary file.
+func expandHomePath(path string) (string, error) {
+	if rest, ok := strings.CutPrefix(path, "~"); !ok || rest != "" && !os.IsPathSeparator(rest[0]) {
+		return path, nil
+	}
+	return expandHome(path)
+}
+
+// expandPaths expands the flags of a command that are paths of files and folders.
+func expandPaths(c *cobra.Command) error {
+	for _, name := range []string{"log-file", "out", "output", "repair", "root"} {
+		f := c.Flags().Lookup(name)
+		if f == nil {
+			continue
+		}
+		path, err := expandHomePath(f.Value.String())
+		if err == nil {
+			err = f.Value.Set(path)
+		}
+		if err != nil {
+			return usage("--%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // expandAddress replaces ~ in the address of a folder or a file.
