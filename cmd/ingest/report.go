@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -25,11 +26,22 @@ func report(err error, stderr io.Writer) int {
 	} else if errors.Is(err, context.Canceled) || errors.Is(err, ingest.ErrInterrupted) {
 		code = exitInterrupted
 	}
-	fmt.Fprintln(stderr, "ingest:", terminalSafe(err.Error()))
+	fmt.Fprintln(stderr, "ingest:", terminalSafe(withoutSecrets(err.Error())))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintln(stderr, "ingest: hint:", hint)
 	}
 	return code
+}
+
+// secrets match what an address in the wrong place, such as -store=ADDRESS, has of secrets. Errors about
+// arguments repeat them.
+var (
+	secretLogin = regexp.MustCompile(`(://[^\s/:@"]*):[^\s"]*@`)
+	secretValue = regexp.MustCompile(`(?i)\b(sig|accountkey|sharedaccesssignature|password|pwd)\s*=[^&;"\n]+`)
+)
+
+func withoutSecrets(text string) string {
+	return secretValue.ReplaceAllString(secretLogin.ReplaceAllString(text, "$1:xxxxx@"), "$1=...")
 }
 
 func hintFor(err error) string {
