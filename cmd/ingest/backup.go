@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +71,16 @@ func checkBackupTarget(from, to string) error {
 	if err != nil {
 		return err
 	}
+	if resolved, err := filepath.EvalSymlinks(from); err == nil { // SQLite's other files are beside it
+		from = resolved
+	}
 	target, err := os.Stat(to)
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+		if used, beside := os.Stat(from + suffix); err == nil && beside == nil && os.SameFile(used, target) ||
+			samePath(from+suffix, to) {
+			return usage("%s belongs to the catalogue: name another file", ingest.Printable(to))
+		}
+	}
 	switch {
 	case err == nil && os.SameFile(source, target):
 		return usage("%s is the catalogue itself: name another file", ingest.Printable(to))
@@ -78,4 +88,11 @@ func checkBackupTarget(from, to string) error {
 		return usage("%s is not a file: name a new one", ingest.Printable(to))
 	}
 	return sqlite.RequireUnused(to)
+}
+
+// samePath reports whether two paths are equal, also if there is no file.
+func samePath(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
 }
