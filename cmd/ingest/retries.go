@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage"
 	"github.com/hartonomous/ingest/storage/azureblob"
 )
@@ -42,7 +43,7 @@ func briefly(err error) string {
 		text, _, _ := strings.Cut(terminalSafe(err.Error()), "\n")
 		return cutEnd(text, maxBrief)
 	case blobs.Code != "":
-		return spaced(blobs.Code)
+		return cutEnd(ingest.Printable(spaced(blobs.Code)), maxBrief)
 	case blobs.Status != 0:
 		return fmt.Sprintf("status %d", blobs.Status)
 	}

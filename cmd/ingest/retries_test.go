@@ -23,6 +23,9 @@ func TestRetrying(t *testing.T) {
 	}{
 		{"code", storage.Retry{Attempt: 3, Attempts: 8, Pause: time.Second, Err: busy}, false,
 			"ingest: retrying: server busy, attempt 3 of 8\n"},
+		{"hostile code", storage.Retry{Attempt: 2, Attempts: 8, Pause: time.Second,
+			Err: &azureblob.Error{Status: 503, Code: "a\x1b[1m"}}, false,
+			"ingest: retrying: \"a\\x1b[1m\", attempt 2 of 8\n"},
 		{"no code", storage.Retry{Attempt: 2, Attempts: 8, Pause: time.Second,
 			Err: &azureblob.Error{Status: 502}}, false, "ingest: retrying: status 502, attempt 2 of 8\n"},
 		{"no answer", storage.Retry{Attempt: 2, Attempts: 8, Pause: time.Second, Err: &azureblob.Error{}}, false,
