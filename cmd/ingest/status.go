@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -87,10 +88,17 @@ func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jo
 	return nil
 }
 
+// maxPaths is how many paths of a job are printed. --files-from may list many; --json has them all.
+const maxPaths = 20
+
 // joinPaths puts quotes around paths with spaces.
 func joinPaths(paths []string) string {
 	var all []string
-	for _, path := range paths {
+	for i, path := range paths {
+		if i == maxPaths {
+			all = append(all, fmt.Sprintf("and %d more", len(paths)-i))
+			break
+		}
 		if strings.Contains(path, " ") {
 			path = `"` + path + `"`
 		}
