@@ -82,17 +82,21 @@ func (s Summary) fit(reference, absolute string) fit {
 		if n.URI != "" && n.URI == reference {
 			return fitPlace
 		}
-		if its := repositoryFit(repository(n.URI), reference); its > best {
-			best = its
-		}
+		best = max(best, repositoryFit(n.URI, reference))
 	}
 	return best
 }
 
-func repositoryFit(repository, reference string) fit {
+// repositoryFit returns how well the repository in the URI of a name fits, also with its revision:
+// owner/name@main.
+func repositoryFit(uri, reference string) fit {
+	repository := repository(uri)
+	_, path, _ := strings.Cut(uri, "://")
 	switch {
 	case reference == "" || repository == "":
 	case repository == reference:
+		return fitRepository
+	case strings.Contains(reference, "@") && strings.HasPrefix(path, reference+"/"):
 		return fitRepository
 	case strings.HasSuffix(repository, "/"+reference):
 		return fitLastPart

@@ -101,6 +101,8 @@ func newShelf() *shelf {
 func TestFindNamed(t *testing.T) {
 	for reference, want := range map[string]string{
 		"owner/demo-GGUF":                        "1 owner/demo-GGUF@main/demo-Q8_0.gguf",
+		"owner/demo-GGUF@main":                   "1 owner/demo-GGUF@main/demo-Q8_0.gguf",
+		"owner/demo-GGUF@mai":                    "not found",
 		"demo-GGUF":                              "1 owner/demo-GGUF@main/demo-Q8_0.gguf",
 		"demo-Q8_0.gguf":                         "1 owner/demo-GGUF@main/demo-Q8_0.gguf",
 		"/a/config.json":                         "1 owner/demo-GGUF@main/demo-Q8_0.gguf",

@@ -250,8 +250,11 @@ func (w *walk) wholeSet(c *contents, set shards) (m model, ok bool) {
 		}
 		name := set.part(i)
 		if c.bad[name] != nil {
-			w.skip(report, fmt.Errorf("part %d of %d, %s, is not complete or was refused", i+1, count,
-				ingest.Printable(name)))
+			note := w.skip // the note about the part says what to do
+			if c.bad[name] == errLeftOut {
+				note = w.refuse
+			}
+			note(report, fmt.Errorf("part %d of %d, %s: %w", i+1, count, ingest.Printable(name), c.bad[name]))
 			return model{}, false
 		}
 		at, found := c.weights[name]

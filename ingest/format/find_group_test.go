@@ -39,10 +39,10 @@ func TestFindRepositories(t *testing.T) {
 		"an unfinished shard": {files: map[string]string{"r/m-00001-of-00002.safetensors": "",
 			"r/m-00002-of-00002.safetensors.part": "", "r/model.safetensors.index.json": index},
 			skipped: []string{".: 1 other file", "r/m-00002-of-00002.safetensors.part: an unfinished download",
-				"r/model.safetensors.index.json: part 2 of 2, m-00002-of-00002.safetensors, is not complete"}},
+				"r/model.safetensors.index.json: part 2 of 2, m-00002-of-00002.safetensors: an unfinished download"}},
 		"a shard in flight": {files: map[string]string{"r/m-00001-of-00002.gguf": "", "r/m-00002-of-00002.gguf": "",
 			"r/m-00002-of-00002.gguf.aria2": ""},
-			skipped: []string{"r/m-00001-of-00002.gguf: part 2 of 2, m-00002-of-00002.gguf, is not complete",
+			skipped: []string{"r/m-00001-of-00002.gguf: part 2 of 2, m-00002-of-00002.gguf: an unfinished",
 				"r/m-00002-of-00002.gguf: an unfinished download: m-00002-of-00002.gguf.aria2 is beside it",
 				"r/m-00002-of-00002.gguf.aria2: an unfinished download"}},
 		"PEFT": {files: map[string]string{"r/adapter_model.safetensors": "", "r/adapter_config.json": "{}",
@@ -196,6 +196,6 @@ func TestFindGivenFiles(t *testing.T) {
 		"model.safetensors.index.json")
 	expect(t, "sources", sources, []string{"weights a.gguf", "weights b.gguf, projector mmproj-b.gguf",
 		"weights m-00001-of-00002.safetensors, weights m-00002-of-00002.safetensors", "weights x.safetensors"})
-	expect(t, "skipped", skipped, []string{"x.safetensors.index.json: part 2 of 2, y.safetensors, is not complete"})
+	expect(t, "skipped", skipped, []string{"x.safetensors.index.json: part 2 of 2, y.safetensors: an unfinished"})
 	expect(t, "refused", refused, nil)
 }

@@ -71,6 +71,9 @@ func otherFiles(n int) error {
 // hiddenFiles counts the files of a folder that are hidden, and its logs.
 func hiddenFiles(n int) error { return fmt.Errorf("hidden files and logs: %d", n) }
 
+// errLeftOut is for a file that is not selected.
+var errLeftOut = errors.New("left out by --include or --exclude")
+
 // leftOut is the note about n files that were not selected.
 func leftOut(n int) error {
 	if n == 1 {

@@ -116,6 +116,7 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 	name := entry.Name()
 	path := filepath.Join(c.folder.path, name)
 	if w.isLeftOut(path, w.kindOf(entry)) {
+		c.bad[name] = errLeftOut
 		return
 	}
 	if reason := excluded(name); reason != nil {
