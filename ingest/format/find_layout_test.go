@@ -202,7 +202,7 @@ func TestFindKeysThroughLinks(t *testing.T) {
 	sources, skipped, refused := find(t, root, ".")
 	a := commit + "/a.gguf"
 	expect(t, "sources", sources, []string{"a/b@" + a + " weights " + repo + "snapshots/" + a})
-	expect(t, "skipped", skipped, []string{".ssh: a hidden folder: name it to search it",
+	expect(t, "skipped", skipped, []string{".ssh: a folder of keys",
 		repo + "refs/main: a symbolic link to ROOT/.ssh/id_rsa: hidden", "token: a key or a credential"})
 	expect(t, "refused", refused, []string{
 		repo + "snapshots/other: a symbolic link to ROOT/.ssh: hidden",

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hartonomous/ingest/ingest/format/gguf"
 	"github.com/hartonomous/ingest/ingest/source"
@@ -124,6 +125,8 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 		switch {
 		case (reason == errHidden || reason == errLog) && entry.Type().IsRegular() && !isWeights(name):
 			w.count.hidden++
+		case entry.IsDir() && slices.Contains(keyFolders, name):
+			w.skip(path, errKeys)
 		case reason == errHidden && entry.IsDir() && !w.layout:
 			w.skip(path, errHiddenDir)
 		case !w.layout || reason == errUnfinished:
