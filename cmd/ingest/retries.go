@@ -15,8 +15,8 @@ import (
 // shortPause is the longest pause that is not shown: rows that two processes want are nothing to report.
 const shortPause = 300 * time.Millisecond
 
-// retrying shows a retry of a driver: in the bar if there is one, otherwise in a line, but no more than
-// one in ten seconds.
+// retrying shows a retry of a driver in the bar. Without a bar, it prints a line, at most one in ten
+// seconds.
 func (p *program) retrying(r storage.Retry) {
 	if p.quiet || r.Pause < shortPause {
 		return

@@ -181,8 +181,8 @@ func expandHome(path string) (string, error) {
 	return filepath.Join(home, path[1:]), err
 }
 
-// expandHomePath is expandHome for a path of which a shell replaces the ~, except after --flag=. There, ~
-// followed by a name is an ordinary file.
+// expandHomePath is expandHome for the value of a flag. A shell does not replace the ~ after --flag=. A ~
+// before a name is part of an ordinary file name.
 func expandHomePath(path string) (string, error) {
 	if rest, ok := strings.CutPrefix(path, "~"); !ok || rest != "" && !os.IsPathSeparator(rest[0]) {
 		return path, nil

@@ -48,8 +48,8 @@ func besideKey(at place) string {
 	return key
 }
 
-// withNeighbours adds the models of which given files in one folder are parts: files of weights, or an
-// index. If a file is a link, the others may be links into the same folder.
+// withNeighbours adds the models that contain the given files of one folder: weights, or an index. If
+// a file is a link, the others may be links into the same folder.
 func (f *finder) withNeighbours(given []place) error {
 	path := filepath.Dir(given[0].path)
 	folder := folderAt(path)

@@ -5,8 +5,8 @@ import (
 	"database/sql/driver"
 )
 
-// connector ends a login with its context. go-mssqldb waits for the server's answer to a login for as
-// long as for that to a statement, whatever the context says.
+// connector ends a login with its context. During a login, go-mssqldb ignores the context and waits for
+// the server's answer as long as for that to a statement.
 type connector struct{ driver.Connector }
 
 // Connect implements driver.Connector.

@@ -13,8 +13,7 @@ var cutName = regexp.MustCompile(`(?i)(\.part[0-9]+of[0-9]+|-split-[a-z]+)$`)
 // ErrCut says what to do with a part of a file that was cut.
 var ErrCut = errors.New("a part of a file that was cut: join all parts in order, with cat or copy /b")
 
-// WholeName returns the name of the file of which a part was cut; ok is false if name is not that of a
-// part.
+// WholeName returns the name of the whole file for the name of a part; ok is false for any other name.
 func WholeName(name string) (whole string, ok bool) {
 	at := cutName.FindStringIndex(name)
 	if at == nil {
