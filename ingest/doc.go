@@ -23,11 +23,13 @@
 //	format.Parser    reads headers                                   -> Model, Plan
 //	pipeline.Run     reads once, hashes file and segments, puts      -> Store.Put
 //	                 records batches, payload before row             -> Catalog.Record
-//	                 closes the model when every byte has a row      -> Catalog.Complete
+//	describe         describes the model beside its payloads         -> DescriptionStore
+//	pipeline.Run     closes the model when every byte has a row      -> Catalog.Complete
 //	register         catalogues files where they are, without a copy -> Catalog.Register
 //	reader.Reader    returns the bytes, checks each segment          <- Catalog.Segments, Store.Get
 //	layout.Writer    writes models as other programs keep them
 //	gc, remove       delete what no row needs                        -> Store.Delete
+//	rebuild          makes rows from descriptions                    <- DescriptionStore
 //
 // # Guarantees
 //

@@ -161,7 +161,8 @@ type Summary struct {
 	Type         string
 	Architecture string
 	Parameters   int64
-	Metadata     json.RawMessage // from Reader.Model only
+	Metadata     json.RawMessage // from Reader.Model only, and so are Details
+	Details      Details
 	State        ModelState
 	Job          int64 // that created it
 	Ingested     time.Time
@@ -274,6 +275,30 @@ func (m *Model) Key(plans []*Plan) Digest {
 		h.Write(f.Expected[:])
 		plan := plans[i].Digest()
 		h.Write(plan[:])
+	}
+	return Digest(h.Sum(nil))
+}
+
+// ContentKey identifies a complete model by its weights: the digest of its only weights file, or the
+// digest over the digests of all of them, in order. It is zero for a model without weights, or if a
+// digest is unknown.
+func ContentKey(files []StoredFile) Digest {
+	var last Digest
+	h := sha256.New()
+	weights := 0
+	for i := range files {
+		if files[i].Role != Weights {
+			continue
+		}
+		if files[i].Digest.IsZero() {
+			return Digest{}
+		}
+		weights++
+		last = files[i].Digest
+		h.Write(last[:])
+	}
+	if weights < 2 {
+		return last
 	}
 	return Digest(h.Sum(nil))
 }

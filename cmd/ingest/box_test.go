@@ -276,7 +276,8 @@ func objectName(s ingest.StoredSegment) string {
 	return cmp.Or(s.Address.Name, strings.TrimPrefix(s.Address.URI, "dir:"))
 }
 
-// files lists the files of the store with their sizes, except the one that names its owner.
+// files lists the files of the store with their sizes, except the one that names its owner, and
+// descriptions.
 func (b box) files() map[string]int64 {
 	b.Helper()
 	found := map[string]int64{}
@@ -285,7 +286,8 @@ func (b box) files() map[string]int64 {
 			return err
 		}
 		info, err := entry.Info()
-		if name, _ := filepath.Rel(b.store, path); name != "owner" {
+		name, _ := filepath.Rel(b.store, path)
+		if !strings.HasPrefix(filepath.ToSlash(name), "descriptions/") && name != "owner" {
 			found[filepath.ToSlash(name)] = info.Size()
 		}
 		return err

@@ -69,8 +69,9 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		fmt.Fprintf(p.stderr, "ingest: this catalogue has no payloads in %s: gc checks rows only\n",
 			ingest.Printable(store))
 	}
-	collector := gc.Collector{Catalog: h.catalog, Store: h.store, OlderThan: g.olderThan, Remove: g.yes,
-		Unfinished: g.unfinished, Refused: p.printRefusal, RefusedModel: p.printRefusedModel}
+	collector := gc.Collector{Catalog: h.catalog, Store: h.store, Descriptions: h.descriptions,
+		OlderThan: g.olderThan, Remove: g.yes, Unfinished: g.unfinished, Refused: p.printRefusal,
+		RefusedModel: p.printRefusedModel}
 	request := ingest.JobRequest{Pipeline: "gc", Source: "gc"}
 	sum, err := collector.Collect(ctx, request, func(s ingest.Object) {
 		if p.json || !p.quiet {

@@ -200,8 +200,8 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	}
 	progress := &ingest.Progress{}
 	run := pipeline.Ingester{Catalog: h.catalog, Store: h.store, StoreAddress: request.Options[ingest.OptionStore],
-		Unshared: p.blobs.byPosition(), Pool: p.pool(), Parse: f.parser(p, options).Parse, Options: options,
-		Progress: progress, Log: p.log}
+		Descriptions: h.descriptions, Unshared: p.blobs.byPosition(), Pool: p.pool(), Parse: f.parser(p, options).Parse,
+		Options: options, Progress: progress, Log: p.log}
 	stop := p.showProgress(progress)
 	result, err := p.runWhenFree(ctx, &run, request, found)
 	stop()

@@ -29,6 +29,8 @@ const inRows = ingest.StoreRows
 type env struct {
 	catalog ingest.Catalog
 	store   ingest.Store // nil with --store row
+	// descriptions is store; nil if it has blobs by position, whose names depend on the catalogue.
+	descriptions ingest.DescriptionStore
 }
 
 // reader reads the stored files of an env, within the memory limit. progress may be nil.
@@ -69,10 +71,15 @@ func (p *program) openNew(ctx context.Context) (*env, error) {
 	if h.catalog, err = p.openCatalog(ctx, catalogPath); err != nil {
 		return nil, err
 	}
-	if storeURL != inRows {
-		if h.store, err = p.openStore(ctx, storeURL); err != nil {
-			return nil, errors.Join(err, h.catalog.Close())
-		}
+	if storeURL == inRows {
+		return h, nil
+	}
+	store, err := p.openStore(ctx, storeURL)
+	if err != nil {
+		return nil, errors.Join(err, h.catalog.Close())
+	}
+	if h.store = store; !p.blobs.byPosition() {
+		h.descriptions = store
 	}
 	return h, nil
 }
@@ -165,7 +172,7 @@ func (p *program) open(ctx context.Context) (*env, error) {
 		return nil, errors.Join(err, h.catalog.Close())
 	}
 	if owner != identity {
-		h.store = nil
+		h.store, h.descriptions = nil, nil
 	}
 	return h, nil
 }

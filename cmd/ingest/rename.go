@@ -30,12 +30,12 @@ func (p *program) rename(ctx context.Context, reference, name string) error {
 	if err := remove.CheckName(name); err != nil {
 		return usage("%w", err)
 	}
-	catalog, err := p.openExisting(ctx)
+	h, err := p.openDescribed(ctx)
 	if err != nil {
 		return err
 	}
-	defer catalog.Close()
-	renamer := remove.Renamer{Catalog: catalog, Log: p.log}
+	defer h.catalog.Close()
+	renamer := remove.Renamer{Catalog: h.catalog, Descriptions: h.descriptions, Outdated: p.warnOutdated, Log: p.log}
 	m, from, err := renamer.Rename(ctx, p.request("rename", []string{reference, name}), reference, name)
 	if err != nil {
 		return err

@@ -47,12 +47,12 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	if f.yes && f.dryRun {
 		return usage("--yes and --dry-run are mutually exclusive")
 	}
-	catalog, err := p.openExisting(ctx)
+	h, err := p.openDescribed(ctx)
 	if err != nil {
 		return err
 	}
-	defer catalog.Close()
-	plan, err := remove.NewPlan(ctx, catalog, references)
+	defer h.catalog.Close()
+	plan, err := remove.NewPlan(ctx, h.catalog, references)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,8 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	case !f.yes:
 		return usage("rm cannot ask for confirmation here: add --yes to remove, or --dry-run to list only")
 	}
-	remover := remove.Remover{Catalog: catalog, Cascade: f.cascade, Log: p.log, Removed: p.printRemoved,
+	remover := remove.Remover{Catalog: h.catalog, Cascade: f.cascade, Descriptions: h.descriptions,
+		Outdated: p.warnOutdated, Log: p.log, Removed: p.printRemoved,
 		RemovedName: func(n remove.Name) { p.printRemovedName(n, plan) }}
 	if err := remover.Run(ctx, p.request("rm", references), plan); err != nil {
 		return err

@@ -105,8 +105,14 @@ func checkStore(flag, address string) error {
 		"https://ACCOUNT.blob.core.windows.net/CONTAINER, or row", flag, redact(address))
 }
 
+// home is what the stores of this program can do.
+type home interface {
+	ingest.FileStore
+	ingest.DescriptionStore
+}
+
 // openStore opens the store at an address that checkStore accepts.
-func (p *program) openStore(ctx context.Context, address string) (ingest.FileStore, error) {
+func (p *program) openStore(ctx context.Context, address string) (home, error) {
 	if path, ok := strings.CutPrefix(address, "dir:"); ok {
 		store, err := dir.Open(path)
 		if err != nil {

@@ -61,6 +61,11 @@
 // one and then changes the rows, under its lease. A row needs only the payload that it names, so
 // the old one is garbage as soon as no row names it.
 //
+// # Descriptions
+//
+// Before it deletes payloads, gc makes the descriptions of models agree with the catalogue: see package
+// describe. No payload depends on them, and they are not part of the protocol.
+//
 // # Limits
 //
 // gc does not protect against programs that record rows without a lease, or that delete files or

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
@@ -15,6 +16,8 @@ type Collector struct {
 	Catalog ingest.Catalog
 	// Store may be nil, to collect rows only.
 	Store ingest.Store
+	// Descriptions is Store if it keeps descriptions of models; nil for none.
+	Descriptions ingest.DescriptionStore
 	// OlderThan keeps objects that were written more recently.
 	OlderThan time.Duration
 	// Remove deletes the garbage. Otherwise Collect only reports it.
@@ -90,6 +93,12 @@ func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collecti
 	}
 	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, job, c.Remove); err != nil || c.Store == nil {
 		return err
+	}
+	if c.Remove && c.Descriptions != nil {
+		keeper := describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
+		if err := keeper.All(ctx); err != nil {
+			return err
+		}
 	}
 	s := &sweep{Collector: c, job: job, sum: sum, found: found, limit: time.Now().Add(-c.OlderThan)}
 	return s.all(ctx)

@@ -116,11 +116,7 @@ func (r *run) addTogether(ctx context.Context, models []*addition) {
 	for i, a := range models {
 		whole[i] = a.WholeModel
 	}
-	var added []ingest.Added
-	err := withRecordTimeout(ctx, func(ctx context.Context) (err error) {
-		added, err = r.Catalog.Add(ctx, r.job, whole)
-		return err
-	})
+	added, err := r.addDescribed(ctx, whole)
 	ofModel := errors.Is(err, ingest.ErrUnfinished) || errors.Is(err, ingest.ErrBusy) ||
 		errors.Is(err, ingest.ErrIncomplete)
 	if ofModel && len(models) > 1 {
@@ -135,6 +131,29 @@ func (r *run) addTogether(ctx context.Context, models []*addition) {
 		}
 		a.done <- err
 	}
+}
+
+// addDescribed describes models and records them, in one transaction.
+func (r *run) addDescribed(ctx context.Context, models []ingest.WholeModel) (added []ingest.Added, err error) {
+	if r.keeper != nil {
+		if err := r.keeper.BeforeAdd(ctx, models); err != nil {
+			return nil, err
+		}
+	}
+	err = withRecordTimeout(ctx, func(ctx context.Context) (err error) {
+		added, err = r.Catalog.Add(ctx, r.job, models)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var merged []ingest.ModelID
+	for _, a := range added {
+		if a.Merged && !slices.Contains(merged, a.Model) {
+			merged = append(merged, a.Model)
+		}
+	}
+	return added, r.describeAgain(ctx, merged...)
 }
 
 // add ingests a small model. It adds the bytes that have rows to recorded. The error is

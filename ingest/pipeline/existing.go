@@ -71,7 +71,11 @@ func (r *run) attach(ctx context.Context, source *ingest.Source, into ingest.Mod
 		}
 		files[i] = ingest.NamedFile{ID: stored.ID, Path: f.Name}
 	}
-	return r.Catalog.Attach(ctx, r.job, into, ingest.Alias{Name: source.Name, URI: source.URI}, files)
+	name := ingest.Alias{Name: source.Name, URI: source.URI}
+	if err := r.Catalog.Attach(ctx, r.job, into, name, files); err != nil {
+		return err
+	}
+	return r.describeAgain(ctx, into)
 }
 
 // unchanged returns the stored file of f if f has not changed since, otherwise one without an ID.

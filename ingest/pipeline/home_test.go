@@ -93,8 +93,12 @@ func (h *home) reader() *reader.Reader {
 }
 
 func (h *home) ingester(options pipeline.Options) *pipeline.Ingester {
-	return &pipeline.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options,
+	in := &pipeline.Ingester{Catalog: h.catalog, Store: h.store(), Parse: format.Parser{}.Parse, Options: options,
 		Progress: &ingest.Progress{}}
+	if h.memory != nil {
+		in.Descriptions = h.memory
+	}
+	return in
 }
 
 // jobRequest returns a request for the one job of a test.

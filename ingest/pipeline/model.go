@@ -141,6 +141,11 @@ func (r *run) ingestFiles(ctx context.Context, model *ingest.Model, plans []*ing
 
 // complete closes the model and adds it to the report.
 func (r *run) complete(ctx context.Context, model *ingest.Model, id, into ingest.ModelID, resumed int64) error {
+	if r.keeper != nil {
+		if err := r.keeper.Before(ctx, id, into); err != nil {
+			return err
+		}
+	}
 	final, err := r.Catalog.Complete(ctx, r.job, id, into)
 	if errors.Is(err, ingest.ErrIncomplete) { // another program has removed rows of it
 		return &ingest.SourceError{Path: model.Files[0].Path, Offset: -1,
@@ -149,8 +154,21 @@ func (r *run) complete(ctx context.Context, model *ingest.Model, id, into ingest
 	if err != nil {
 		return fmt.Errorf("complete model %q: %w", model.Name, err)
 	}
+	if final != id {
+		if err := r.describeAgain(ctx, final); err != nil {
+			return err
+		}
+	}
 	r.ingested(model, IngestedModel{Model: final, Merged: final != id, Resumed: resumed})
 	return nil
+}
+
+// describeAgain describes models that got another name or other files.
+func (r *run) describeAgain(ctx context.Context, models ...ingest.ModelID) error {
+	if r.keeper == nil || len(models) == 0 {
+		return nil
+	}
+	return r.keeper.Update(ctx, models, nil)
 }
 
 // ingested adds a model to the report.

@@ -18,6 +18,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/buffer"
 	"github.com/hartonomous/ingest/ingest/codec"
+	"github.com/hartonomous/ingest/ingest/describe"
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
@@ -30,6 +31,8 @@ type Ingester struct {
 	// (ingest.OptionStore): the same text for the same store in each run, without secrets. A model
 	// resumes only with the same StoreAddress.
 	StoreAddress string
+	// Descriptions is Store if it keeps descriptions of models; nil for none.
+	Descriptions ingest.DescriptionStore
 	// Unshared is set for a store that keeps a payload for each row, by its position.
 	Unshared bool
 	// Pool supplies the buffers; by default one for Options.MemoryBytes.
@@ -85,6 +88,7 @@ type run struct {
 	slots    chan struct{}             // one for each file being ingested
 	adding   *semaphore.Weighted       // memory of the small models being ingested, in bytes
 	encoders *codec.Workers            // nil if payloads are not encoded
+	keeper   *describe.Keeper          // nil without descriptions
 	beside   int64                     // bytes in memory besides the buffers: the driver's copies, or encoders
 	// batchBuffers is the number of buffers that a batch of payloads for rows may hold until it
 	// commits.
@@ -173,8 +177,11 @@ func (in *Ingester) prepare(ctx context.Context) (*run, error) {
 	if pool == nil {
 		pool = buffer.ForMemory(options.MemoryBytes)
 	}
-	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Unshared, pool, in.Parse, options,
-		in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
+	r := &run{Ingester: &Ingester{in.Catalog, in.Store, in.StoreAddress, in.Descriptions, in.Unshared, pool, in.Parse,
+		options, in.Progress, in.Log}, stop: ctx, begun: map[ingest.ModelID]bool{}}
+	if in.Descriptions != nil {
+		r.keeper = &describe.Keeper{Catalog: in.Catalog, Store: in.Descriptions}
+	}
 	if n, bytes := options.encoders(pool.Limit()); in.Store == nil {
 		r.beside = buffer.RowCopies * options.SegmentBytes
 	} else if n > 0 && !in.Unshared {

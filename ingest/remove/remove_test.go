@@ -211,7 +211,7 @@ func TestRename(t *testing.T) {
 	} {
 		c := catalogue(t)
 		reference, to, _ := strings.Cut(given, " ")
-		r := Renamer{c, slog.New(slog.DiscardHandler)}
+		r := Renamer{Catalog: c, Log: slog.New(slog.DiscardHandler)}
 		m, from, err := r.Rename(t.Context(), ingest.JobRequest{Pipeline: "rename"}, reference, to)
 		if refusal, refused := strings.CutPrefix(want, "! "); refused {
 			if err == nil || !strings.HasPrefix(err.Error(), refusal) || len(c.did) != 0 || c.live {

@@ -32,7 +32,10 @@ func CheckName(name string) error {
 // Renamer renames models.
 type Renamer struct {
 	Catalog ingest.Catalog
-	Log     *slog.Logger
+	// Descriptions and Outdated are those of Remover.
+	Descriptions ingest.DescriptionStore
+	Outdated     func(error)
+	Log          *slog.Logger
 }
 
 // Rename changes a name of a model, as the job that request asks for: the name that reference is,
@@ -57,6 +60,9 @@ func (r *Renamer) rename(ctx context.Context, job ingest.Lease, reference, to st
 	}
 	if err == nil {
 		err = r.Catalog.Rename(ctx, job, m.ID, from, to)
+	}
+	if err == nil && m.State == ingest.ModelComplete {
+		changes{renamed: []ingest.ModelID{m.ID}}.describe(ctx, r.Catalog, r.Descriptions, r.Outdated)
 	}
 	return m, from, err
 }

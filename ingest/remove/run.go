@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
 	"github.com/hartonomous/ingest/ingest/lease"
 )
 
@@ -18,7 +20,11 @@ type Remover struct {
 	Catalog ingest.Catalog
 	// Cascade also removes the rows of other programs that refer to the models.
 	Cascade bool
-	Log     *slog.Logger
+	// Descriptions is the store if it has descriptions of the models, and can be reached; nil for none.
+	Descriptions ingest.DescriptionStore
+	// Outdated is called if a description could not be changed. gc does that later.
+	Outdated func(error)
+	Log      *slog.Logger
 	// RemovedName and Removed are called after each removal.
 	RemovedName func(Name)
 	Removed     func(ingest.Removal)
@@ -50,9 +56,14 @@ func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
 }
 
 func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {
+	var changes changes
+	defer func() { changes.describe(ctx, r.Catalog, r.Descriptions, r.Outdated) }()
 	for _, n := range plan.Names {
 		if err := r.Catalog.RemoveName(ctx, lease, n.Model.ID, n.Name); err != nil {
 			return fmt.Errorf("name %q of model %d: %w", n.Name, n.Model.ID, err)
+		}
+		if n.Model.State == ingest.ModelComplete {
+			changes.renamed = append(changes.renamed, n.Model.ID)
 		}
 		r.RemovedName(n)
 	}
@@ -71,8 +82,35 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 				fmt.Errorf("model %d may be partly removed: `ingest rm %d%s` finishes it: %w", m.Model.ID, m.Model.ID,
 					option, err))
 		default:
+			// The weights of another state may be those of a complete model.
+			if m.Model.State == ingest.ModelComplete {
+				changes.removed = append(changes.removed, describe.Key(m.Model.Files))
+			}
 			r.Removed(m)
 		}
 	}
 	return refused
+}
+
+// changes are those that the store's descriptions do not tell yet.
+type changes struct {
+	renamed []ingest.ModelID
+	removed []ingest.Digest // by describe.Key
+}
+
+// describeTimeout bounds the time for it, also after an interrupt.
+const describeTimeout = 30 * time.Second
+
+// describe describes the changes in store, unless that is nil.
+func (c changes) describe(ctx context.Context, catalog ingest.Catalog, store ingest.DescriptionStore,
+	outdated func(error)) {
+	if store == nil || len(c.renamed)+len(c.removed) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), describeTimeout)
+	defer cancel()
+	keeper := describe.Keeper{Catalog: catalog, Store: store}
+	if err := keeper.Update(ctx, c.renamed, c.removed); err != nil {
+		outdated(err)
+	}
 }

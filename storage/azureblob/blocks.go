@@ -102,24 +102,25 @@ func (s *Store) received(act, name string, got []byte, sent uint64) error {
 }
 
 // commit creates the blob from its blocks.
-func (s *Store) commit(
+func (f *sending) commit(
 	ctx context.Context,
-	name string,
-	digest ingest.Digest,
-	size int64,
 	ids []string,
 	condition *blob.ModifiedAccessConditions,
 ) (ingest.Address, error) {
-	answer, err := s.container.NewBlockBlobClient(name).CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{
-		Metadata:         metadata{}.with(metaDigest, digest.String()),
-		Tier:             s.tier,
+	tier := f.tier
+	if f.readable {
+		tier = nil
+	}
+	answer, err := f.container.NewBlockBlobClient(f.name).CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{
+		Metadata:         metadata{}.with(metaDigest, f.digest.String()),
+		Tier:             tier,
 		HTTPHeaders:      &blob.HTTPHeaders{BlobContentType: to.Ptr(contentType)},
 		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: condition},
 	})
 	if err != nil {
-		return ingest.Address{}, s.failed(ctx, "commit the blocks of", name, err)
+		return ingest.Address{}, f.failed(ctx, "commit the blocks of", f.name, err)
 	}
-	return s.address(name, size, answer.ETag, answer.LastModified), nil
+	return f.address(f.name, f.size, answer.ETag, answer.LastModified), nil
 }
 
 // discard removes the uncommitted blocks of a blob that does not exist. The service does so when a

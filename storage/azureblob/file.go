@@ -96,6 +96,8 @@ type sending struct {
 	file   io.ReaderAt
 	size   int64
 	block  int64
+	// readable is set for a file that is stored in the account's own tier.
+	readable bool
 }
 
 // tried is storage.Do for a request that has a result.
@@ -117,6 +119,7 @@ func (f *sending) whole(ctx context.Context) (ingest.Address, error) {
 		return ingest.Address{}, &ingest.MismatchError{Want: f.digest, Got: got}
 	}
 	u := newUpload(f.name, f.digest, payload, metadata{})
+	u.readable = f.readable
 	if f.named {
 		u.mayRely = f.mayReplace
 	}
@@ -157,7 +160,7 @@ func (f *sending) inBlocks(ctx context.Context) (ingest.Address, error) {
 func (f *sending) finish(ctx context.Context, ids []string, there *present) (ingest.Address, error) {
 	for contest := 1; ; contest++ {
 		address, err := tried(ctx, f.Store, func() (ingest.Address, error) {
-			return f.commit(ctx, f.name, f.digest, f.size, ids, whileStill(there))
+			return f.commit(ctx, ids, whileStill(there))
 		})
 		if !isTaken(err) && !refused(err, bloberror.InvalidBlockList) {
 			return address, err

@@ -56,3 +56,7 @@ func TestInContainer(t *testing.T) {
 		t.Error("ftp://x is an address")
 	}
 }
+
+func TestDescriptions(t *testing.T) {
+	storetest.Descriptions(t, func(t *testing.T) ingest.DescriptionStore { return fresh(t, Settings{}) })
+}

@@ -3,7 +3,8 @@
 //	<root>/owner                               the identity of the store's catalogue
 //	<root>/sha256/ab/<digest>                  payloads, by the first byte of their digest
 //	<root>/sha256/ab/<digest>-<digest>         encoded payloads
-//	<root>/tmp/<process>-<random>              payloads being written
+//	<root>/descriptions/<number>-<digest>      descriptions of models
+//	<root>/tmp/<process>-<random>              payloads and descriptions being written
 //	<root>/trash/<process>-<random>/<name>     payloads that a Delete has hidden
 //	<root>/catalogs/<identity>                 in stores of earlier versions: a catalogue that used it
 //
@@ -137,12 +138,17 @@ func (s *Store) store(
 	if err == nil {
 		return ingest.Address{URI: uri(p), Bytes: bytes, Encoding: encoding}, nil
 	}
+	s.unprepare(err)
+	return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
+}
+
+// unprepare makes the next call make the folders again, if err is that one has disappeared.
+func (s *Store) unprepare(err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		s.preparing.Lock()
 		s.prepared = false
 		s.preparing.Unlock()
 	}
-	return ingest.Address{}, fmt.Errorf("store payload %s: %w", digest.Short(), err)
 }
 
 // find reports whether the payload is in place with this size, durably. It takes a hidden one back.

@@ -56,3 +56,9 @@ func TestPutFileSteps(t *testing.T) {
 		t.Errorf("steps are %v, want %v", steps, want)
 	}
 }
+
+func TestDescriptions(t *testing.T) {
+	storetest.Descriptions(t, func(t *testing.T) ingest.DescriptionStore {
+		return open(t, filepath.Join(t.TempDir(), "store"))
+	})
+}

@@ -90,7 +90,7 @@ func (s *Store) prepare() error {
 	if err := s.do("mkdirall", s.root, func() error { return durable.MkdirAll(s.root, 0o700) }); err != nil {
 		return err
 	}
-	for _, name := range []string{payloads, temporaries} {
+	for _, name := range []string{payloads, temporaries, storage.DescriptionFolder} {
 		if err := s.makeFolder(s.folder(name)); err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func (t *Tx) completeWith(lease ingest.Lease, model, into ingest.ModelID, files 
 	if err != nil {
 		return 0, nil, err
 	}
-	key := contentKey(files.stored())
+	key := ingest.ContentKey(files.stored())
 	target, err := t.twin(key, files, model, into)
 	if err != nil {
 		return 0, nil, err

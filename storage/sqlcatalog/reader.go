@@ -43,10 +43,16 @@ func (c *Catalog) Model(ctx context.Context, id ingest.ModelID) (s ingest.Summar
 		if len(text) > 0 {
 			s.Metadata = text
 		}
-		return nil
+		d := &s.Details
+		_, err := t.found(t.One(modelDetails, id), &d.ContextLength, &d.EmbeddingLength, readText(&d.License),
+			readText(&d.SourceURL))
+		return err
 	})
 	return s, err
 }
+
+var modelDetails = shared("model-details", `SELECT COALESCE(d.MaxInputLength, 0), COALESCE(d.EmbeddingDimension, 0),
+	{read d.License}, {read d.SourceUrl} FROM dbo.ModelMetadata AS d WHERE d.ModelId = @p1`)
 
 var modelMetadata = shared("model-metadata", `SELECT {readjson Config} FROM dbo.Models WHERE ModelId = @p1`)
 

@@ -107,7 +107,7 @@ func (r *registration) lockAtoms() error {
 // stored returns the complete model that has all of the files; 0 if there is none, or if a file was
 // not read and only its name claims that it has the stored content.
 func (r *registration) stored() (id ingest.ModelID, err error) {
-	key := contentKey(r.files.stored())
+	key := ingest.ContentKey(r.files.stored())
 	if key.IsZero() || slices.ContainsFunc(r.content, func(c ingest.FileContent) bool { return c.Trusted }) {
 		return 0, nil
 	}

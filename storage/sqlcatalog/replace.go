@@ -37,7 +37,7 @@ func (t *Tx) registeredLike(files modelFiles) (equal []registeredModel, err erro
 		ids = append(ids, id)
 		return err
 	}, registeredWith, files[0].Digest[:])
-	key := contentKey(files.stored())
+	key := ingest.ContentKey(files.stored())
 	for _, id := range ids {
 		if err != nil {
 			return nil, err
@@ -46,7 +46,7 @@ func (t *Tx) registeredLike(files modelFiles) (equal []registeredModel, err erro
 		if m, err = t.lockRegistered(id); err != nil || m.id == 0 {
 			continue
 		}
-		if contentKey(m.files.stored()) == key && (!key.IsZero() || m.files.have(files)) {
+		if ingest.ContentKey(m.files.stored()) == key && (!key.IsZero() || m.files.have(files)) {
 			equal = append(equal, m)
 		}
 	}

@@ -95,11 +95,11 @@ func TestContentKey(t *testing.T) {
 		"two files":          {[]ingest.StoredFile{a, template, b}, ingest.Sum(both)},
 		"one of two unknown": {[]ingest.StoredFile{a, file(ingest.Weights, "")}, ingest.Digest{}},
 	} {
-		if got := contentKey(c.files); got != c.want {
+		if got := ingest.ContentKey(c.files); got != c.want {
 			t.Errorf("%s: key is %s, want %s", name, got, c.want)
 		}
 	}
-	if contentKey([]ingest.StoredFile{a, b}) == contentKey([]ingest.StoredFile{b, a}) {
+	if ingest.ContentKey([]ingest.StoredFile{a, b}) == ingest.ContentKey([]ingest.StoredFile{b, a}) {
 		t.Error("the order makes no difference")
 	}
 }

@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	_ ingest.Store = (*Memory)(nil)
-	_ Damager      = (*Memory)(nil)
+	_ ingest.DescriptionStore = (*Memory)(nil)
+	_ Damager                 = (*Memory)(nil)
 )
 
 // Memory is a store in memory, for tests. The zero value is an empty store. It refuses payloads that
@@ -27,7 +27,9 @@ type Memory struct {
 	stored map[string]kept // by the name in the store
 	owner  string
 	writes int
-	counts Counts
+	// described has the content of the descriptions.
+	described map[ingest.Description][]byte
+	counts    Counts
 }
 
 type kept struct {

@@ -16,6 +16,10 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+func TestMemoryDescriptions(t *testing.T) {
+	storetest.Descriptions(t, func(*testing.T) ingest.DescriptionStore { return &storetest.Memory{} })
+}
+
 func TestFaultyWithoutFaults(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Open {
 		memory := &storetest.Memory{}

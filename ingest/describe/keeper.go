@@ -1,0 +1,146 @@
+package describe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/hartonomous/ingest/ingest"
+)
+
+// Catalog is what a Keeper needs of a catalogue.
+type Catalog interface {
+	ingest.Reader
+	ingest.RowPayloads
+}
+
+// Keeper keeps the descriptions in a store in step with its catalogue. It is safe for concurrent use.
+type Keeper struct {
+	Catalog Catalog
+	Store   ingest.DescriptionStore
+
+	mu         sync.Mutex // one compressor is used at a time, to bound the memory
+	compressor *zstd.Encoder
+	last       int64 // sequence
+}
+
+// Before describes a model whose rows are all recorded and that is about to become complete, or to be
+// merged into another one, if into is not 0. Models that cannot be described have no description.
+func (k *Keeper) Before(ctx context.Context, id, into ingest.ModelID) error {
+	m, err := k.Catalog.Model(ctx, id)
+	if err != nil {
+		return err
+	}
+	m.Ingested = time.Now()
+	s := ofCatalog(ctx, k.Catalog, m)
+	if into != 0 {
+		target, err := k.Catalog.Model(ctx, into)
+		if err != nil {
+			return err
+		}
+		s.Model = Key(target.Files)
+	}
+	return k.put(ctx, false, []*source{s})
+}
+
+// BeforeAdd is Before for small models, which are not recorded yet.
+func (k *Keeper) BeforeAdd(ctx context.Context, models []ingest.WholeModel) error {
+	now := time.Now()
+	sources := make([]*source, len(models))
+	for i, m := range models {
+		sources[i] = ofWhole(m, now)
+	}
+	return k.put(ctx, false, sources)
+}
+
+// Update describes what changed: complete models that got other names or files, and models that were
+// removed, by their Key.
+func (k *Keeper) Update(ctx context.Context, changed []ingest.ModelID, removed []ingest.Digest) error {
+	sources := make([]*source, 0, len(changed)+len(removed))
+	for _, key := range removed {
+		sources = append(sources, ofRemoved(key))
+	}
+	for _, id := range changed {
+		s, err := k.replacing(ctx, id)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, s)
+	}
+	return k.put(ctx, true, sources)
+}
+
+// replacing returns a source with all of a complete model, so that earlier frames about it do not count.
+func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID) (*source, error) {
+	m, err := k.Catalog.Model(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := ofCatalog(ctx, k.Catalog, m)
+	s.Replaces = true
+	return s, nil
+}
+
+// put writes one file with a frame for each source that can be described. If it is a change, its place is
+// after all others. Otherwise it may be beside those that other processes write now.
+func (k *Keeper) put(ctx context.Context, change bool, sources []*source) error {
+	spool := &spool{}
+	err := k.compress(spool, sources)
+	if err == nil && len(spool.frames) > 0 {
+		err = k.store(ctx, spool, change)
+	}
+	return errors.Join(err, spool.close())
+}
+
+func (k *Keeper) store(ctx context.Context, spool *spool, change bool) error {
+	sequence, err := k.next(ctx, change)
+	if err != nil {
+		return err
+	}
+	d, err := spool.finish(sequence)
+	if err != nil {
+		return err
+	}
+	if err := k.Store.PutDescription(ctx, d, spool.content()); err != nil {
+		return fmt.Errorf("describe models: %w", err)
+	}
+	return nil
+}
+
+func (k *Keeper) compress(spool *spool, sources []*source) (err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.compressor == nil {
+		if k.compressor, err = newCompressor(); err != nil {
+			return err
+		}
+	}
+	for _, s := range sources {
+		if err := spool.add(k.compressor, s); err != nil && !errors.Is(err, errNotInStore) {
+			return fmt.Errorf("describe model %s: %w", s.Model.Short(), err)
+		}
+	}
+	return nil
+}
+
+// next returns the next place: the time in microseconds, but after the last one of this Keeper and after
+// those that are there at its first call or, for a change, now. So a change is in order also among machines
+// whose clocks differ.
+func (k *Keeper) next(ctx context.Context, change bool) (int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last == 0 || change {
+		for d, err := range k.Store.Descriptions(ctx) {
+			if err != nil {
+				return 0, err
+			}
+			k.last = max(k.last, d.Sequence)
+		}
+	}
+	k.last = max(k.last+1, time.Now().UnixMicro())
+	return k.last, nil
+}
