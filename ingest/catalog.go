@@ -19,6 +19,9 @@ type Catalog interface {
 	Atoms
 	// Identity identifies this database among all others, for as long as it exists.
 	Identity(ctx context.Context) (string, error)
+	// Adopt changes the identity of a catalogue without models, so that it owns the stores of the
+	// catalogue that had it. If there are models, the error is ErrNotEmpty, wrapped.
+	Adopt(ctx context.Context, identity string) error
 	Close() error
 }
 

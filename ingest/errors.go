@@ -28,6 +28,8 @@ var (
 	ErrUnfinished = errors.New("an unfinished model has the same files")
 	// ErrIncomplete: rows or digests of a file are missing.
 	ErrIncomplete = errors.New("not everything is recorded")
+	// ErrNotEmpty: the catalogue has models.
+	ErrNotEmpty = errors.New("the catalogue has models of its own: name a new one")
 	// ErrOverlap: two tensors claim the same bytes, or bytes beyond the file.
 	ErrOverlap = errors.New("tensors overlap or extend beyond the file")
 	// ErrChanged: a file grew, shrank or was written while it was read.

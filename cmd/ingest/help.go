@@ -15,7 +15,7 @@ var commandGroups = []struct{ title, commands string }{
 	{"Read", "export cat verify"},
 	{"Move", "migrate"},
 	{"Change", "recompress rename rm gc"},
-	{"Back up", "backup"},
+	{"Back up", "backup rebuild"},
 	{"Set up", "schema version completion man help"},
 }
 

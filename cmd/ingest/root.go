@@ -103,7 +103,7 @@ Interrupted runs resume when you run the same command again.
 	p.blobs.register(flags)
 	root.AddCommand(newModels(p), newRegister(p), newResume(p), newStatus(p), newList(p), newShow(p), newInspect(p),
 		newExport(p), newCat(p), newVerify(p), newMigrate(p), newRecompress(p), newRename(p), newRm(p), newGC(p),
-		newBackup(p), newSchema(p), newVersion(p), newMan(p))
+		newBackup(p), newRebuild(p), newSchema(p), newVersion(p), newMan(p))
 	root.AddCommand(newTopics()...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -1,6 +1,7 @@
 package catalogtest
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,28 @@ import (
 )
 
 var maintenanceTests = []test{
+	{name: "only a catalogue without models adopts an identity", run: func(t *testing.T, db Database) {
+		c := db(t)
+		for range 2 {
+			must(t, c.Adopt(t.Context(), "another"))
+		}
+		identity, err := c.Identity(t.Context())
+		must(t, err)
+		want(t, "identity", identity, "another")
+		r := start(t, c, "/a")
+		w := newWork("a", gguf("/a.gguf", "a"))
+		w.model.Details = ingest.Details{ContextLength: 1, EmbeddingLength: 2, License: "mit", SourceURL: "https://é"}
+		e := r.take(w)
+		m, err := c.Model(t.Context(), e)
+		must(t, err)
+		want(t, "details", m.Details, w.model.Details)
+		if err := c.Adopt(t.Context(), "third"); !errors.Is(err, ingest.ErrNotEmpty) {
+			t.Errorf("a catalogue with a model: %v", err)
+		}
+		identity, err = c.Identity(t.Context())
+		must(t, err)
+		want(t, "identity", identity, "another")
+	}},
 	{name: "referenced are the segments of open and complete models", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")
 		a, b := newWork("a", gguf("/a.gguf", "a")), newWork("b", gguf("/b.gguf", "b"))

@@ -2,6 +2,7 @@ package sqlcatalog
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -82,4 +83,18 @@ var identity = shared("identity", `SELECT [Identity] FROM dbo.CatalogIdentity`)
 func (c *Catalog) Identity(ctx context.Context) (id string, err error) {
 	err = c.read(ctx, func(t *Tx) error { return t.One(identity).Scan(&id) })
 	return id, err
+}
+
+var adoptIdentity = shared("adopt-identity", `UPDATE dbo.CatalogIdentity SET [Identity] = @p1
+	WHERE NOT EXISTS (SELECT 1 FROM dbo.Models)`)
+
+// Adopt implements ingest.Catalog.
+func (c *Catalog) Adopt(ctx context.Context, identity string) error {
+	return c.write(ctx, func(t *Tx) error {
+		n, err := t.Change(adoptIdentity, identity)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("adopt identity %s: %w", ingest.Printable(identity), ingest.ErrNotEmpty)
+		}
+		return err
+	})
 }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/rebuild"
+)
+
+func newRebuild(p *program) *cobra.Command {
+	var takeOver bool
+	c := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Make a catalogue from a store whose catalogue is lost",
+		Long: `Make a catalogue from the descriptions of models in a store, if its own catalogue is lost. After a
+backup was restored, rebuild adds the models that are newer than it.
+
+rebuild looks for each payload, by its size and metadata, and does not read it: run verify afterwards. A
+model whose description is damaged or whose payloads are missing is named, and the others are rebuilt. If
+rebuild is interrupted, the same command continues.
+
+A store belongs to one catalogue. With --take-over, the new catalogue becomes its owner: use it only if
+the former catalogue no longer exists.
+
+` + exitCodes,
+		Example: "  ingest rebuild --store dir:/mnt/payloads --catalog sqlite:new.db --take-over\n" +
+			"  ingest verify --store dir:/mnt/payloads --catalog sqlite:new.db",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.rebuild(c.Context(), takeOver) },
+	}
+	c.Flags().BoolVar(&takeOver, "take-over", false, "take the store over from a catalogue that no longer exists")
+	return c
+}
+
+func (p *program) rebuild(ctx context.Context, takeOver bool) error {
+	if p.store == inRows || p.blobs.byPosition() {
+		return usage("rows, and blobs by position, have no descriptions of models: restore a backup of the catalogue")
+	}
+	h, err := p.openNew(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.catalog.Close()
+	address, err := p.storeName()
+	if err != nil {
+		return err
+	}
+	r := rebuild.Rebuilder{Catalog: h.catalog, Store: h.descriptions, Address: address, TakeOver: takeOver,
+		Rebuilt: p.printRebuilt("rebuilt"), Present: p.printRebuilt("present"), Refused: p.printNotRebuilt}
+	request := p.request("rebuild", nil)
+	request.Options = map[string]string{ingest.OptionStore: address}
+	sum, err := r.Run(ctx, request)
+	var owner *ingest.OwnerError
+	if errors.As(err, &owner) && !takeOver {
+		return fmt.Errorf("the store belongs to catalogue %s: if that catalogue no longer exists, add --take-over",
+			ingest.Printable(owner.Owner))
+	}
+	if err != nil {
+		return err
+	}
+	if p.json {
+		p.printJSON(map[string]any{"event": "summary", "models": sum.Rebuilt, "present": sum.Present,
+			"refused": sum.Refused, "segments": sum.Segments, "bytes": sum.Bytes})
+	} else {
+		p.printf("%s rebuilt, %d present, %d refused; %s, %s: payloads were found, and not read: run `ingest verify`\n",
+			plural(sum.Rebuilt, "model"), sum.Present, sum.Refused, plural(int(sum.Segments), "segment"),
+			human(sum.Bytes))
+	}
+	if sum.Refused > 0 {
+		return &codeError{code: exitSomeRefused}
+	}
+	return nil
+}
+
+// printRebuilt returns a function that prints a model with this event.
+func (p *program) printRebuilt(event string) func(rebuild.Model) {
+	return func(m rebuild.Model) {
+		if p.json || !p.quiet {
+			p.emit(map[string]any{"event": event, "id": m.ID, "name": m.Name, "files": m.Files, "bytes": m.Bytes},
+				"%s  model %d  %s  (%s in %s)\n", event, m.ID, ingest.Printable(m.Name), human(m.Bytes),
+				plural(m.Files, "file"))
+		}
+	}
+}
+
+// printNotRebuilt names a model that could not be rebuilt.
+func (p *program) printNotRebuilt(name string, err error) {
+	if p.json {
+		p.printJSON(map[string]any{"event": "refused", "name": name, "reason": err.Error()})
+		return
+	}
+	fmt.Fprintf(p.stderr, "ingest: refused: %s: %s\n", ingest.Printable(name), terminalSafe(err.Error()))
+}

@@ -1,0 +1,172 @@
+// Package rebuild makes the rows of a catalogue from the descriptions in a store; see package describe.
+//
+// Models are rebuilt one by one, with the verbs by which they were ingested, so they are merged as they
+// were. An interrupted run continues: complete models are left as they are, and the rows of an
+// unfinished one are continued. Payloads are looked for, by size and metadata, and not read.
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
+	"github.com/hartonomous/ingest/ingest/lease"
+)
+
+// Rebuilder rebuilds the rows of the models in a store.
+type Rebuilder struct {
+	Catalog ingest.Catalog
+	Store   ingest.DescriptionStore
+	Address string // of Store, as in ingest.OptionStore
+	// TakeOver lets the catalogue adopt the identity of the store's owner, which no longer exists.
+	TakeOver bool
+	// Rebuilt, Present and Refused, if not nil, are called for each description.
+	Rebuilt, Present func(Model)
+	Refused          func(name string, err error)
+}
+
+// Model is a model of a description.
+type Model struct {
+	ID    ingest.ModelID
+	Name  string // the oldest
+	Files int
+	Bytes int64
+}
+
+// Sum counts descriptions.
+type Sum struct {
+	Rebuilt, Present, Refused int
+	Segments, Bytes           int64 // of the rebuilt models
+}
+
+// workers is the number of payloads that are looked for at the same time.
+const workers = 16
+
+// run is one call of Run.
+type run struct {
+	*Rebuilder
+	job    ingest.Lease
+	sum    Sum
+	models map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
+}
+
+// Run rebuilds the models of all descriptions, oldest first, as the job that request asks for. It runs
+// alone. A description that is damaged or whose payloads are missing is refused, and Run continues.
+func (r *Rebuilder) Run(ctx context.Context, request ingest.JobRequest) (Sum, error) {
+	if err := r.claim(ctx); err != nil {
+		return Sum{}, err
+	}
+	w := &run{Rebuilder: r, models: map[ingest.Digest]ingest.ModelID{}}
+	request.Exclusive = true
+	err := lease.Run(ctx, r.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
+		w.job = job
+		return w.all(ctx)
+	}, w.outcome)
+	return w.sum, err
+}
+
+// outcome closes the job also if it was interrupted: the next run is a new one.
+func (w *run) outcome(err error) ingest.Outcome {
+	if err == nil && w.sum.Refused > 0 {
+		err = fmt.Errorf("%d descriptions were refused", w.sum.Refused)
+	}
+	if err == nil {
+		return ingest.Outcome{State: ingest.JobComplete}
+	}
+	return ingest.Outcome{State: ingest.JobFailed, Problems: []ingest.Problem{{Reason: err.Error()}}}
+}
+
+// claim makes the catalogue the owner of the store. The store's record of its owner does not change
+// when the catalogue takes the store over.
+func (r *Rebuilder) claim(ctx context.Context) error {
+	owner, err := r.Store.Owner(ctx, "")
+	if err != nil {
+		return err
+	}
+	identity, err := r.Catalog.Identity(ctx)
+	switch {
+	case err != nil || owner == identity:
+		return err
+	case owner == "":
+		return ingest.ClaimStore(ctx, r.Catalog, r.Store, r.Address)
+	case r.TakeOver:
+		return r.Catalog.Adopt(ctx, owner)
+	}
+	return &ingest.OwnerError{Owner: owner, Catalog: identity}
+}
+
+func (w *run) all(ctx context.Context) error {
+	for m, err := range w.Catalog.Models(ctx) {
+		if err != nil {
+			return err
+		}
+		if m.State == ingest.ModelComplete && len(m.Files) > 0 {
+			w.models[describe.Key(m.Files)] = m.ID
+		}
+	}
+	log, err := describe.ReadLog(ctx, w.Store)
+	if err != nil {
+		return err
+	}
+	for _, f := range log.Files {
+		if f.Err != nil {
+			w.refused("description "+f.Content.Short(), f.Err)
+		}
+	}
+	for _, e := range log.Live() {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := w.one(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusal is the error of a model that cannot be rebuilt. The run continues.
+type refusal struct{ error }
+
+// Unwrap returns the cause.
+func (r refusal) Unwrap() error { return r.error }
+
+func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+
+func (w *run) refused(name string, err error) {
+	w.sum.Refused++
+	if w.Refused != nil {
+		w.Refused(name, err)
+	}
+}
+
+// one rebuilds the model of one description. The error is one that ends the run.
+func (w *run) one(ctx context.Context, e *describe.Entry) error {
+	name := e.Model.Short()
+	m, err := w.load(ctx, e.Frame)
+	if m != nil {
+		name = m.Names[0].Name
+	}
+	var id ingest.ModelID
+	var present bool
+	if err == nil {
+		id, present, err = w.model(ctx, m)
+	}
+	switch refused := (refusal{}); {
+	case errors.As(err, &refused), errors.Is(err, describe.ErrDamaged), errors.Is(err, describe.ErrVersion):
+		w.refused(name, err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("rebuild %s: %w", ingest.Printable(name), err)
+	}
+	count, tell := &w.sum.Rebuilt, w.Rebuilt
+	if present {
+		count, tell = &w.sum.Present, w.Present
+	}
+	*count++
+	if tell != nil {
+		tell(Model{id, name, len(m.Files), m.bytes()})
+	}
+	return nil
+}

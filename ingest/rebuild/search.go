@@ -1,0 +1,93 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/codec"
+)
+
+// hiddenAtOnce is how many hidden payloads are restored together.
+const hiddenAtOnce = 1000
+
+// search looks for a payload that is not stored as the description says: recompress may have encoded
+// it since, or a gc that was killed may have hidden it. It lists the store once for each model.
+func (r *recorder) search(ctx context.Context, n *ingest.NewSegment) (bool, error) {
+	if r.found == nil {
+		if err := r.list(ctx); err != nil {
+			return false, err
+		}
+	}
+	for _, a := range r.found[n.Digest] {
+		if a.Codec == "" != (a.Bytes == n.Bytes) {
+			continue
+		}
+		now, present, err := r.Store.Reuse(ctx, n.Digest, a)
+		if err != nil {
+			return false, err
+		}
+		if present {
+			n.Address = now
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// list finds all payloads of the model's digests, and restores hidden ones.
+func (r *recorder) list(ctx context.Context) error {
+	r.found = map[ingest.Digest][]ingest.Address{}
+	var hidden []ingest.Object
+	for object, err := range r.Store.List(ctx) {
+		if err != nil {
+			return err
+		}
+		if !r.digests[object.Digest] {
+			continue
+		}
+		if object.Hidden {
+			hidden = append(hidden, object)
+		}
+		if len(hidden) == hiddenAtOnce {
+			if err := r.restore(ctx, hidden); err != nil {
+				return err
+			}
+			hidden = nil
+		}
+		if encoding, ok := encodingOf(object); ok {
+			r.found[object.Digest] = append(r.found[object.Digest], r.Store.AddressOf(object.Digest, object.Bytes,
+				encoding))
+		}
+	}
+	return r.restore(ctx, hidden)
+}
+
+// encodingOf returns the encoding of an object by its name, which ends with the digest of its content.
+func encodingOf(object ingest.Object) (e ingest.Encoding, ok bool) {
+	name := object.Name[strings.LastIndexAny(object.Name, "/:")+1:]
+	if name == object.Digest.String() {
+		return e, true
+	}
+	stored, ok := strings.CutPrefix(name, object.Digest.String()+"-")
+	if !ok || e.Stored.UnmarshalText([]byte(stored)) != nil {
+		return e, false
+	}
+	e.Codec = codec.Name // there is no other
+	return e, true
+}
+
+// errRestore makes Store.Delete restore objects.
+var errRestore = errors.New("a description needs it")
+
+func (r *recorder) restore(ctx context.Context, hidden []ingest.Object) error {
+	if len(hidden) == 0 {
+		return nil
+	}
+	_, err := r.Store.Delete(ctx, hidden, func(context.Context) error { return errRestore })
+	if errors.Is(err, errRestore) {
+		return nil
+	}
+	return err
+}
