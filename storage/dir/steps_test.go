@@ -57,7 +57,7 @@ func TestOrderOfSteps(t *testing.T) {
 	}
 
 	// The root and its parents are durable before its folders are used.
-	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "syncdir ."}
+	folders := []string{"mkdirall .", "mkdir sha256", "mkdir tmp", "mkdir descriptions", "syncdir ."}
 	for i := range 256 {
 		folders = append(folders, fmt.Sprintf("mkdir sha256/%02x", i))
 	}
