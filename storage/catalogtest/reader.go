@@ -10,6 +10,19 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 )
 
+// wantTypes checks the elements of models from first to last by model, file, kind and type.
+func (r *run) wantTypes(first, last ingest.ModelID, sums map[string]int64) {
+	r.Helper()
+	types, err := r.TensorTypes(r.Context(), first, last)
+	must(r.T, err)
+	got := map[string]int64{}
+	for _, e := range types {
+		got[fmt.Sprint(e.Model, " ", e.File, " ", e.Kind, " ", e.Type)] += e.Elements
+	}
+	want(r.T, "elements", fmt.Sprint(got), fmt.Sprint(sums))
+	want(r.T, "rows", len(types), len(sums))
+}
+
 var readerTests = []test{
 	{name: "an empty catalogue", run: func(t *testing.T, db Database) {
 		c := db(t)
@@ -50,21 +63,25 @@ var readerTests = []test{
 		a := r.take(w)
 		b := r.begin(newWork("b", gguf("/c.gguf", "c"), small("/t", "template", ingest.Template))).ID
 		r.begin(newWork("after", gguf("/after.gguf", "after")))
-		types, err := r.TensorTypes(t.Context(), a, b)
-		must(t, err)
-		got := map[string]int64{}
-		for _, e := range types {
-			got[fmt.Sprint(e.Model, " ", e.File, " ", e.Kind, " ", e.Type)] += e.Elements
-		}
 		const q, embedding = 256 * 14564, 1024 * 1536
 		file := func(m ingest.ModelID, i int) string { return fmt.Sprint(m, " ", r.summary(m).Files[i].ID, " ") }
-		want(t, "elements", fmt.Sprint(got), fmt.Sprint(map[string]int64{
+		sums := map[string]int64{
 			file(a, 0) + "Attention Q4_K": q + 1024, file(a, 0) + "Embedding F16": embedding,
 			file(a, 1) + "Attention Q4_K": q, file(a, 1) + "Embedding F16": embedding,
 			file(a, 1) + "Normalization F32": 1024,
 			file(b, 0) + "Attention Q4_K":    q, file(b, 0) + "Embedding F16": embedding,
-			file(b, 0) + "Normalization F32": 1024}))
-		want(t, "rows", len(types), len(got))
+			file(b, 0) + "Normalization F32": 1024}
+		r.wantTypes(a, b, sums)
+		r.exec(`UPDATE ModelFiles SET TensorTypes = NULL WHERE FileIdx = 0`) // as of an earlier version
+		r.wantTypes(a, b, sums)
+	}},
+	{name: "elements of a model without files are summed by kind and type", run: func(t *testing.T, db Database) {
+		r := start(t, db(t), "/a")
+		byHand(t, r.Catalog).AllowOldRows(t)
+		id := r.oldModel(nil, nil, nil)
+		r.exec(`UPDATE ModelLayers SET ParameterCount = 5 WHERE LayerIdx < 2`)
+		r.exec(`UPDATE ModelLayers SET LayerType = 'Output' WHERE LayerIdx = 2`)
+		r.wantTypes(id, id, map[string]int64{fmt.Sprint(id, " 0  F32"): 10, fmt.Sprint(id, " 0 Output F32"): 0})
 	}},
 	{name: "the consumer of a sequence may use the catalogue", run: func(t *testing.T, db Database) {
 		r := start(t, db(t), "/a")

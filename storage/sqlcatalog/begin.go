@@ -210,14 +210,16 @@ func length(n int64) sql.NullInt32 {
 }
 
 var addFile = shared("add-file", `INSERT INTO dbo.ModelFiles (ModelId, FileIdx,
-		{cols Role Format FileName SourcePath}, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount)
-	VALUES (@p1, @p2, {vals 3 4 5 6}, @p7, @p8, @p9, @p10, @p11)`)
+		{cols Role Format FileName SourcePath}, ByteSize, ModifiedNs, ClaimedHash, SegmentBytes, TensorCount,
+		TensorTypes)
+	VALUES (@p1, @p2, {vals 3 4 5 6}, @p7, @p8, @p9, @p10, @p11, @p12)`)
 
 func (t *Tx) newFile(model ingest.ModelID, index int, f *ingest.File, segmentBytes int64) (ingest.FileID, error) {
 	id, err := t.insert(addFile, model, index, Text{Column: "ModelFiles.Role", Value: string(f.Role)},
 		Text{Column: "ModelFiles.Format", Value: f.Format},
 		fileName(f.Path), sourcePath(f.Path),
-		f.Bytes, f.Modified.UnixNano(), digestColumn(f.Expected), segmentBytes, len(f.Tensors))
+		f.Bytes, f.Modified.UnixNano(), digestColumn(f.Expected), segmentBytes, len(f.Tensors),
+		tensorTypes(f.Tensors))
 	return ingest.FileID(id), err
 }
 

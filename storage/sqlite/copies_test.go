@@ -52,6 +52,7 @@ func TestUpgradeKeepsAddressesOfRowsWithPayloads(t *testing.T) {
 		`ALTER TABLE LayerTensorSegments DROP COLUMN Codec`, `ALTER TABLE LayerTensorSegments DROP COLUMN StoredHash`,
 		`ALTER TABLE FileSegments DROP COLUMN Codec`, `ALTER TABLE FileSegments DROP COLUMN StoredHash`,
 		`ALTER TABLE ModelFiles DROP COLUMN BytesSaved`, `ALTER TABLE ModelNameFiles DROP COLUMN RelativePath`,
+		`ALTER TABLE ModelFiles DROP COLUMN TensorTypes`,
 		`DELETE FROM SchemaSteps WHERE Number >= 3`,
 		`UPDATE LayerTensorSegments SET BlobUri = 'file:///there', BlobName = 'there', BlobSizeBytes = ByteSize`,
 	} {
