@@ -14,6 +14,7 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/durable"
+	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/layout"
 )
 
@@ -165,8 +166,12 @@ func exportTargets(m layout.Model, to string) ([]string, error) {
 		return []string{to}, nil
 	}
 	if err == nil && !isFolder {
-		return nil, usage("%s is a file, and model %d has %d files: name a folder",
-			ingest.Printable(to), m.ID, len(m.Under))
+		return nil, usage("%s is a file, and model %d has %d files: name a folder%s", ingest.Printable(to), m.ID,
+			len(m.Under), weightsHint(m))
+	}
+	if err != nil && format.IsWeights(to) {
+		return nil, usage("%s is the name of a file, and model %d has %d files: name a folder%s", ingest.Printable(to),
+			m.ID, len(m.Under), weightsHint(m))
 	}
 	if err := durable.MkdirAll(to, 0o755); err != nil {
 		return nil, err
@@ -181,4 +186,18 @@ func exportTargets(m layout.Model, to string) ([]string, error) {
 		targets[i] = filepath.Join(to, name)
 	}
 	return targets, nil
+}
+
+// weightsHint names the flag that writes a model of several files to a file; empty if it does not.
+func weightsHint(m layout.Model) string {
+	weights := 0
+	for _, f := range m.Under {
+		if f.Role == ingest.Weights {
+			weights++
+		}
+	}
+	if weights != 1 {
+		return ""
+	}
+	return ", or use --weights"
 }

@@ -81,7 +81,7 @@ var (
 // or a credential.
 func isKey(name string) bool {
 	extension := filepath.Ext(name)
-	return strings.HasPrefix(name, "id_") && !isWeights(name) ||
+	return strings.HasPrefix(name, "id_") && !IsWeights(name) ||
 		slices.Contains(keyExtensions, extension) || slices.Contains(credentials, name)
 }
 

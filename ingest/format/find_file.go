@@ -25,7 +25,7 @@ func (f *finder) file(at place) error {
 	f.nameBeside(at.path)
 	at.claim = blobClaim(at.real)
 	name := filepath.Base(at.path)
-	if isWeights(name) || smallRole(name) == roleIndex {
+	if IsWeights(name) || smallRole(name) == roleIndex {
 		key := besideKey(at)
 		f.beside[key] = append(f.beside[key], at)
 		return nil

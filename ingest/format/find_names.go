@@ -19,8 +19,8 @@ var (
 	otherExtensions  = []string{".bin", ".ggml", ".pt", ".pth", ".ckpt", ".onnx"}
 )
 
-// isWeights reports whether a file may be weights, by its name.
-func isWeights(name string) bool {
+// IsWeights reports whether a file may be weights, by its name.
+func IsWeights(name string) bool {
 	extension := strings.ToLower(filepath.Ext(name))
 	return slices.Contains(parsedExtensions, extension) || slices.Contains(otherExtensions, extension) ||
 		llamafile.IsName(name)
@@ -28,13 +28,13 @@ func isWeights(name string) bool {
 
 // isParsed reports whether Parser knows what to expect in a file of this name.
 func isParsed(name string) bool {
-	return isWeights(name) && !slices.Contains(otherExtensions, strings.ToLower(filepath.Ext(name)))
+	return IsWeights(name) && !slices.Contains(otherExtensions, strings.ToLower(filepath.Ext(name)))
 }
 
 // isCut reports whether a file is a part of weights that were cut, such as x.gguf.part1of2.
 func isCut(name string) bool {
 	whole, ok := gguf.WholeName(name)
-	return ok && isWeights(whole)
+	return ok && IsWeights(whole)
 }
 
 // contentName matches the names of files in stores that name files after their content.

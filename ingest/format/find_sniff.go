@@ -40,10 +40,10 @@ func sniff(at place) (bool, error) {
 		return true, nil
 	}
 	name := at.path
-	if !isWeights(name) {
+	if !IsWeights(name) {
 		name = at.real
 	}
-	if !isWeights(name) {
+	if !IsWeights(name) {
 		return false, nil
 	}
 	for _, known := range knownStarts {
@@ -62,6 +62,6 @@ var errLinkText = errors.New("it has the text of a symbolic link: copy the folde
 
 // isLostLink reports whether a small file of weights has the text of a relative link instead.
 func isLostLink(path string, first []byte, size int64) bool {
-	return size < 1000 && isWeights(filepath.Base(path)) && strings.HasPrefix(string(first), "../") &&
+	return size < 1000 && IsWeights(filepath.Base(path)) && strings.HasPrefix(string(first), "../") &&
 		strings.HasPrefix(header.Content(first), "is text") && !bytes.ContainsAny(first, "\n{")
 }

@@ -43,7 +43,7 @@ func (p place) key() string {
 func (p place) better(than place) bool {
 	rank := func(p place) int {
 		n := 0
-		if !isWeights(filepath.Base(p.path)) {
+		if !IsWeights(filepath.Base(p.path)) {
 			n += 2
 		}
 		if filepath.Base(p.path) != filepath.Base(p.real) {

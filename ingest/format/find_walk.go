@@ -123,7 +123,7 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 	if reason := excluded(name); reason != nil {
 		c.exclude(name, reason)
 		switch {
-		case (reason == errHidden || reason == errLog) && entry.Type().IsRegular() && !isWeights(name):
+		case (reason == errHidden || reason == errLog) && entry.Type().IsRegular() && !IsWeights(name):
 			w.count.hidden++
 		case entry.IsDir() && slices.Contains(keyFolders, name):
 			w.skip(path, errKeys)
@@ -141,7 +141,7 @@ func (w *walk) entry(c *contents, entry fs.DirEntry) {
 		w.link(c, name)
 	case entry.Type().IsRegular():
 		w.file(c, name, place{path: path, real: filepath.Join(c.folder.real, name), root: c.folder.root})
-	case isWeights(name):
+	case IsWeights(name):
 		w.refuse(path, source.CheckRegular(entry.Type()))
 	default:
 		w.count.others++
@@ -155,7 +155,7 @@ func (w *walk) kindOf(entry fs.DirEntry) kind {
 	switch {
 	case entry.IsDir():
 		return aFolder
-	case isWeights(name), contentName.MatchString(name) && !w.layout, w.opaque && smallRole(name) == "" &&
+	case IsWeights(name), contentName.MatchString(name) && !w.layout, w.opaque && smallRole(name) == "" &&
 		!isCacheManifest(name) && entry.Type()&fs.ModeSymlink == 0:
 		return aModel
 	}
@@ -166,7 +166,7 @@ func (w *walk) kindOf(entry fs.DirEntry) kind {
 func (w *walk) file(c *contents, name string, at place) {
 	switch {
 	case w.isClosed(at):
-	case isWeights(name), contentName.MatchString(name) && !w.layout:
+	case IsWeights(name), contentName.MatchString(name) && !w.layout:
 		at.claim = blobClaim(at.real)
 		c.weights[name] = at
 	case smallRole(name) != "":
@@ -194,18 +194,18 @@ func (w *walk) link(c *contents, name string) {
 		w.skip(at.path, err)
 	case errors.As(err, &outside) && at.info.IsDir():
 		w.skip(at.path, err)
-	case errors.As(err, &outside) && !isWeights(name) && !isWeights(outside.Target):
+	case errors.As(err, &outside) && !IsWeights(name) && !IsWeights(outside.Target):
 		w.count.others++
 	case err != nil:
 		c.bad[name] = err
 		w.refuse(at.path, err)
 	case at.info.IsDir():
 		w.links = append(w.links, at)
-	case !at.info.Mode().IsRegular() && isWeights(name):
+	case !at.info.Mode().IsRegular() && IsWeights(name):
 		w.refuse(at.path, source.CheckRegular(at.info.Mode()))
 	case !at.info.Mode().IsRegular():
 		w.count.others++
-	case !isWeights(name) && isWeights(at.real): // the name says less than that of its target
+	case !IsWeights(name) && IsWeights(at.real): // the name says less than that of its target
 		c.weights[name] = at
 	default:
 		w.file(c, name, at)
