@@ -57,7 +57,7 @@ With --as, -o is a folder, and MODEL may be repeated. Files that are in the fold
 	}
 	c.Flags().StringVarP(&o.to, "output", "o", "", "file to write, or a folder for a model of several files")
 	c.Flags().StringVar(&o.layout, "as", "", "write a layout to a folder: original, ollama, hf or oci")
-	c.Flags().BoolVar(&o.force, "force", false, "replace an existing file")
+	c.Flags().BoolVar(&o.force, "force", false, "replace existing files; other files in a folder stay")
 	c.Flags().BoolVar(&o.weights, "weights", false, "write the weights only")
 	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(exportLayouts, cobra.ShellCompDirectiveNoFileComp))
 	return c

@@ -29,9 +29,13 @@ func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
 
 // CreateFile creates the file at path with what write writes to it. It creates a temporary file in the
 // same folder, syncs it and renames it, so path is never a partial file. If path exists, it is an error
-// unless overwrite is set. After an error, which begins with act, CreateFile deletes the temporary file.
+// unless overwrite is set; a folder is an error in any case. After an error, which begins with act, CreateFile deletes the temporary file.
 func CreateFile(act, path string, overwrite bool, write func(*os.File) error) error {
-	if _, err := os.Lstat(path); err == nil && !overwrite {
+	switch info, err := os.Lstat(path); {
+	case err != nil:
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder, which is not replaced: name a file", ingest.Printable(path))
+	case !overwrite:
 		return fmt.Errorf("%s exists: --force replaces it", ingest.Printable(path))
 	}
 	temporary, err := createPartial(path)
