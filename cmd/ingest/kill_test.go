@@ -218,7 +218,8 @@ func (k *killer) collect(now rows) {
 	}
 }
 
-// export kills exports of each file. The target file is complete or does not exist.
+// export kills exports of each file. The target file is complete or does not exist. The next export
+// deletes what killed ones left.
 func (k *killer) export() {
 	k.Helper()
 	folder := k.TempDir()
@@ -238,6 +239,10 @@ func (k *killer) export() {
 			k.must("export", digest.String(), "-o", target)
 		}
 		k.exported(target, digest)
+		k.must("export", digest.String(), "-o", target, "--force")
+		if left, err := filepath.Glob(filepath.Join(folder, "*.partial")); len(left) > 0 || err != nil {
+			k.Errorf("temporary files of killed exports: %v, %v", left, err)
+		}
 		os.Remove(target) // makes room for the next
 	}
 }

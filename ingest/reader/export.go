@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -29,7 +28,8 @@ func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
 
 // CreateFile creates the file at path with what write writes to it. It creates a temporary file in the
 // same folder, syncs it and renames it, so path is never a partial file. If path exists, it is an error
-// unless overwrite is set; a folder is an error in any case. After an error, which begins with act, CreateFile deletes the temporary file.
+// unless overwrite is set; a folder is an error in any case. After an error, which begins with act,
+// CreateFile deletes the temporary file.
 func CreateFile(act, path string, overwrite bool, write func(*os.File) error) error {
 	switch info, err := os.Lstat(path); {
 	case err != nil:
@@ -72,11 +72,4 @@ func rename(from, to string, overwrite bool) error {
 		return errors.New("it exists now: --force replaces it")
 	}
 	return os.Rename(from, to) // the file system has no hard links
-}
-
-// createPartial creates a temporary file beside path. A kill can leave it behind, so its name tells
-// what it is.
-func createPartial(path string) (*os.File, error) {
-	name := fmt.Sprintf("ingest-%d-%08x.partial", os.Getpid(), rand.Uint32())
-	return os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
