@@ -10,6 +10,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	_, root := newProgram(stdout, stderr)
+	return root
+}
+
 // TestHelpGroups: each command and each global flag is in one group of the help, and the tables name
 // nothing else.
 func TestHelpGroups(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 type logFlags struct {
 	level, file string
 	verbose     int
+	opened      *os.File // nil for stderr
+	to          *checkedWriter
 }
 
 func (f *logFlags) register(flags *pflag.FlagSet) {
@@ -23,8 +26,7 @@ func (f *logFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.file, "log-file", "", "append logs to this file, instead of writing them to stderr")
 }
 
-// open returns a logger to the file, or to stderr if none is named. The file is open until the
-// program ends.
+// open returns a logger to the file, or to stderr if none is named. The file is open until close.
 func (f *logFlags) open(stderr io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.level)); err != nil {
@@ -36,13 +38,36 @@ func (f *logFlags) open(stderr io.Writer) (*slog.Logger, error) {
 	case f.verbose == 1:
 		level = min(level, slog.LevelInfo)
 	}
-	to := stderr
+	f.to = &checkedWriter{Writer: stderr}
 	if f.file != "" {
 		file, err := os.OpenFile(f.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 		if err != nil {
 			return nil, fmt.Errorf("--log-file %s: %w", ingest.Printable(f.file), err)
 		}
-		to = file
+		f.opened, f.to.Writer = file, file
 	}
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), nil
+	return slog.New(slog.NewTextHandler(f.to, &slog.HandlerOptions{Level: level})), nil
+}
+
+// close closes the file, and returns the first error of writing it.
+func (f *logFlags) close() error {
+	if f.opened == nil {
+		return nil
+	}
+	err := cmp.Or(f.to.err, f.opened.Close())
+	f.opened = nil
+	if err != nil {
+		err = fmt.Errorf("--log-file: %w: the log is incomplete", err)
+	}
+	return err
+}
+
+// withLog closes the log. A command whose log is lost has failed, but a full log does not stop it.
+func (p *program) withLog(err error) error {
+	lost := p.logging.close()
+	if err == nil || lost == nil {
+		return cmp.Or(err, lost)
+	}
+	fmt.Fprintln(p.stderr, "ingest:", terminalSafe(lost.Error()))
+	return err
 }

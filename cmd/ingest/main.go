@@ -42,7 +42,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// checkedWriter keeps the first error: a command whose output is lost has failed.
+// checkedWriter keeps the first error: a command whose output or log is lost has failed.
 type checkedWriter struct {
 	io.Writer
 	err error
@@ -89,7 +89,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "ingest: stopped%s\n", p.continues(command))
 		os.Exit(exitInterrupted)
 	}()
-	err := root.ExecuteContext(ctx)
+	err := p.withLog(root.ExecuteContext(ctx))
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("stdout: %w", out.err)
 	}

@@ -75,9 +75,9 @@ func (p *program) resumeMigration(c *cobra.Command, job ingest.Job) error {
 			arguments = append(arguments, "--"+name+"="+f.Value.String())
 		}
 	}
-	root := newRoot(p.stdout, p.stderr)
+	again, root := newProgram(p.stdout, p.stderr)
 	root.SetArgs(arguments)
-	return root.ExecuteContext(c.Context())
+	return again.withLog(root.ExecuteContext(c.Context()))
 }
 
 // endMigration returns the error, with its exit code, that ends a migration. After an interruption or

@@ -39,11 +39,6 @@ type program struct {
 
 const exitCodes = "`ingest help exit-codes` lists the exit codes."
 
-func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	_, root := newProgram(stdout, stderr)
-	return root
-}
-
 func newProgram(stdout, stderr io.Writer) (*program, *cobra.Command) {
 	p := &program{memory: buffer.DefaultMemory, sources: map[string]string{}}
 	p.stdout, p.stderr, p.screen = onScreen(stdout, stderr)
