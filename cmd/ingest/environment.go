@@ -88,8 +88,8 @@ func readConfig(root *cobra.Command) (path string, config map[string]string, err
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
 		if !ok || !hasFlag(root, name) || slices.Contains(onlyArguments, name) {
-			return fmt.Errorf("line %d: want NAME = VALUE, where --NAME is a flag that may be set here: "+
-				"`ingest help environment`", number)
+			return fmt.Errorf("line %d%s: want NAME = VALUE, where --NAME is a flag that may be set here: "+
+				"`ingest help environment`", number, keyIn(name))
 		}
 		if _, again := config[name]; again {
 			return fmt.Errorf("line %d: --%s is set a second time", number, name)
@@ -102,6 +102,17 @@ func readConfig(root *cobra.Command) (path string, config map[string]string, err
 	}
 	return path, config, nil
 }
+
+// keyIn returns the first word of a line for an error, unless it may be a secret in the wrong place.
+func keyIn(line string) string {
+	word, _, _ := strings.Cut(line, " ")
+	if !flagName.MatchString(word) {
+		return ""
+	}
+	return ", " + word
+}
+
+var flagName = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,29}$`)
 
 // hasFlag reports whether a command or one of its subcommands has a flag.
 func hasFlag(c *cobra.Command, name string) bool {
