@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"strings"
@@ -111,6 +112,9 @@ func (v *verification) openCopy(path string) (*os.File, error) {
 			"their paths, or register them again")
 	}
 	copied, err := source.Open(path, "")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--repair %s: there is no such file", ingest.Printable(path))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--repair %s: %w (if the model has several files, name the damaged one)",
 			ingest.Printable(path), err)
