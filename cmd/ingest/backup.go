@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,14 @@ func (p *program) backup(ctx context.Context, to string, force bool) error {
 	from, err := p.requireCatalog()
 	if err != nil {
 		return err
+	}
+	if path, isAddress := strings.CutPrefix(to, "sqlite:"); isAddress { // as --catalog takes the copy
+		if to, err = expandHome(path); err != nil {
+			return err
+		}
+		if to == "" {
+			return usage("FILE sqlite: has no path")
+		}
 	}
 	if err := checkBackupTarget(from, to); err != nil {
 		return err
