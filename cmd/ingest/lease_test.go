@@ -29,6 +29,10 @@ func TestRunningJob(t *testing.T) {
 	if e := b.must("resume"); len(e.lines) != 0 {
 		t.Errorf("resume ran a job that is running: %v", e.lines)
 	}
+	if e := b.run("models", s.path("a.gguf"), s.path("zeros.gguf")); e.code != exitSomeRefused ||
+		!strings.Contains(e.stderr, "hint: wait for the other process to end") {
+		t.Errorf("another job with the same files: exit code %d, refused %v\n%s", e.code, e.event("refused"), e.stderr)
+	}
 	c.Process.Signal(syscall.SIGCONT)
 	if e := b.wait(c); e.code != exitDone {
 		t.Errorf("the first process: exit code %d\n%s", e.code, e.stderr)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -41,8 +42,13 @@ func (p *program) section() {
 	}
 }
 
+// printNotes prints notes, and for those that are refused the hints.
 func (p *program) printNotes(event string, notes []ingest.Note) {
+	hint := ""
 	for _, note := range notes {
+		if event == "refused" {
+			hint = cmp.Or(hint, hintFor(note.Reason))
+		}
 		if event == "refused" && !p.json {
 			fmt.Fprintf(p.stderr, "ingest: refused: %s\n", noteText(note))
 			continue
@@ -51,6 +57,9 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Reason.Error()},
 				"%s  %s\n", event, noteText(note))
 		}
+	}
+	if hint != "" {
+		fmt.Fprintln(p.stderr, "ingest: hint:", hint)
 	}
 }
 

@@ -47,7 +47,7 @@ func withoutSecrets(text string) string {
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, ingest.ErrBusy):
-		return "wait for the other process to end; `ingest status` shows it"
+		return "wait for the other process to end, and run the command again; `ingest status` shows it"
 	case errors.Is(err, ingest.ErrLeaseLost):
 		return "this process was suspended or disconnected until its lease expired; `ingest status` shows the job"
 	default:
