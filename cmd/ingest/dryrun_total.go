@@ -65,13 +65,13 @@ const rowBytes = 1 << 10
 
 // diskUse is what a run writes to one disk at most.
 type diskUse struct {
-	what   string // the store's folder or the catalogue
+	what   string // the store's folder, the catalogue, or both
 	folder string // that exists
 	needed int64
 	free   int64
 }
 
-// disks returns the disks of a store in a folder, and of a SQLite catalogue. Both may be the same one.
+// disks returns the disks of a store in a folder, and of a SQLite catalogue: one if both are on the same.
 func (p *program) disks(t *dryTotals) ([]diskUse, error) {
 	catalog, err := p.catalogPath()
 	if err != nil {
@@ -89,14 +89,20 @@ func (p *program) disks(t *dryTotals) ([]diskUse, error) {
 	if !sqlserver.IsAddress(p.catalog) {
 		all = append(all, rows)
 	}
+	names := make([]string, len(all))
 	for i := range all {
 		d := &all[i]
 		if d.folder, err = existing(d.folder); err == nil {
-			d.free, err = freeSpace(d.folder)
+			names[i], d.free, err = diskOf(d.folder)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", d.what, err)
 		}
+	}
+	if len(all) == 2 && names[0] == names[1] {
+		all[0].what += " and " + all[1].what
+		all[0].needed += all[1].needed
+		all = all[:1]
 	}
 	return all, nil
 }
