@@ -73,13 +73,12 @@ func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jo
 		}
 		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline,
 			saved, joinPaths(job.Paths)})
-		for _, problem := range job.Problems {
-			rows = append(rows, []any{"", "", "", "", "", "  " + problemText(problem)})
-		}
+		lines := problemLines(job.Problems)
 		if running := progress[job.ID]; running != nil {
-			for _, line := range running.lines() {
-				rows = append(rows, []any{"", "", "", "", "", "  " + line})
-			}
+			lines = append(lines, running.lines()...)
+		}
+		for _, line := range lines {
+			rows = append(rows, []any{"", "", "", "", "", "  " + line})
 		}
 	}
 	if !p.json {
@@ -88,14 +87,15 @@ func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jo
 	return nil
 }
 
-// maxPaths is how many paths of a job are printed. --files-from may list many; --json has them all.
-const maxPaths = 20
+// maxLines is how many paths of a job are printed, and how many of its problems. There may be thousands;
+// --json has them all.
+const maxLines = 20
 
 // joinPaths puts quotes around paths with spaces.
 func joinPaths(paths []string) string {
 	var all []string
 	for i, path := range paths {
-		if i == maxPaths {
+		if i == maxLines {
 			all = append(all, fmt.Sprintf("and %d more", len(paths)-i))
 			break
 		}
@@ -105,6 +105,17 @@ func joinPaths(paths []string) string {
 		all = append(all, path)
 	}
 	return strings.Join(all, " ")
+}
+
+// problemLines returns a line for each problem, and how many there are more.
+func problemLines(problems []ingest.Problem) (lines []string) {
+	for i, problem := range problems {
+		if i == maxLines {
+			return append(lines, fmt.Sprintf("and %d more: `ingest status --json` prints all", len(problems)-i))
+		}
+		lines = append(lines, problemText(problem))
+	}
+	return lines
 }
 
 // problemText names the path once: some reasons start with it.

@@ -11,7 +11,7 @@ func TestJoinPaths(t *testing.T) {
 		t.Error(got)
 	}
 	got := joinPaths(make([]string, 100_000))
-	if want := strings.Repeat(" ", maxPaths) + "and 99980 more"; got != want {
+	if want := strings.Repeat(" ", maxLines) + "and 99980 more"; got != want {
 		t.Errorf("%d bytes, want %q", len(got), want)
 	}
 }
