@@ -23,7 +23,7 @@ func TestBackupWhileWriting(t *testing.T) {
 	for _, inRows := range []bool{false, true} {
 		t.Run(fmt.Sprintf("in rows %v", inRows), func(t *testing.T) {
 			b := newBox(t, t.TempDir(), inRows)
-			b.must("models", t.TempDir()) // creates the catalogue
+			b.run("models", t.TempDir()) // creates the catalogue
 			run := b.beside("models", s.folder, "--jobs", "1")
 			unfinished := 0
 			for i := 0; !run.over() || i == 0; i++ {

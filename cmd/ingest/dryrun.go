@@ -55,7 +55,7 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	if len(refused) > 0 {
 		return &codeError{code: exitSomeRefused}
 	}
-	return nil
+	return requireFound(found, paths)
 }
 
 // catalogToRead opens the catalogue if it exists, and does not update it. If that fails, it warns and

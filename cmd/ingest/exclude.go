@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,19 @@ func (p *program) find(ctx context.Context, f selectFlags, paths []string) (inge
 	slices.SortStableFunc(found.Skipped, func(a, b ingest.Note) int { return strings.Compare(a.Path, b.Path) })
 	found.Skipped = slices.CompactFunc(found.Skipped, func(a, b ingest.Note) bool { return a == b })
 	return found, nil
+}
+
+// requireFound returns an error if a search found nothing: at most it counted files.
+func requireFound(found ingest.Found, paths []string) error {
+	isFile := func(n ingest.Note) bool { _, counted := n.Reason.(format.Counted); return !counted }
+	if len(found.Sources)+len(found.Refused) > 0 || slices.ContainsFunc(found.Skipped, isFile) {
+		return nil
+	}
+	more := ""
+	if len(paths) > 1 {
+		more = fmt.Sprintf(", and %d more", len(paths)-1)
+	}
+	return usage("no models found under %s%s", ingest.Printable(paths[0]), more)
 }
 
 // pathInUse is a file or a folder that the program writes to.

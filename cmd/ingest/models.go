@@ -195,9 +195,6 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if err != nil {
 		return err
 	}
-	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
-		fmt.Fprintf(p.stderr, "ingest: no files under %s\n", ingest.Printable(strings.Join(request.Paths, ", ")))
-	}
 	progress := &ingest.Progress{}
 	run := pipeline.Ingester{Catalog: h.catalog, Store: h.store, StoreAddress: request.Options[ingest.OptionStore],
 		Descriptions: h.descriptions, Unshared: p.blobs.byPosition(), Pool: p.pool(), Parse: f.parser(p, options).Parse,
@@ -209,7 +206,10 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 		return err
 	}
 	p.printReport(result)
-	return p.outcome(result, err)
+	if err := p.outcome(result, err); err != nil || request.Job != 0 {
+		return err // a job that is resumed was given its paths before
+	}
+	return requireFound(found, request.Paths)
 }
 
 // warnOnNewLayout warns if earlier runs used another blob layout. It changes nothing.

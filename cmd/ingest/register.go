@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,9 +60,6 @@ func (p *program) register(ctx context.Context, f *selectFlags, args []string, t
 	if err != nil {
 		return err
 	}
-	if len(found.Sources)+len(found.Skipped)+len(found.Refused) == 0 {
-		fmt.Fprintf(p.stderr, "ingest: no files under %s\n", ingest.Printable(strings.Join(paths, ", ")))
-	}
 	progress := &ingest.Progress{}
 	registrar := register.Registrar{Catalog: catalog, TrustNames: trust, Progress: progress, Log: p.log,
 		Parse: format.Parser{HeaderBytes: int64(p.memory) / headerShare}.Parse}
@@ -81,6 +77,8 @@ func (p *program) register(ctx context.Context, f *selectFlags, args []string, t
 			errors.New("interrupted; registered models stay: run the same command again to continue")}
 	case err == nil && len(report.Refused) > 0:
 		return &codeError{code: exitSomeRefused}
+	case err == nil:
+		return requireFound(found, paths)
 	}
 	return err
 }

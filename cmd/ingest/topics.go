@@ -11,7 +11,7 @@ func newTopics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "exit-codes", Short: "What the exit codes mean", Long: `    0    success
     1    the command failed
-    2    usage: wrong flags, arguments or addresses
+    2    usage: wrong flags, arguments or addresses; no models under the paths
     3    some files or objects were refused or failed, and each is named
     4    verify found damage
     130  interrupted: models, register, migrate, recompress and resume continue where they stopped`},

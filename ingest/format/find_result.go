@@ -60,16 +60,22 @@ func (f *finder) result() ingest.Found {
 	return found
 }
 
+// Counted is the reason of a note that counts files of a given folder, which are not found.
+type Counted string
+
+// Error returns the reason.
+func (c Counted) Error() string { return string(c) }
+
 // otherFiles counts the files of a folder that are not models.
 func otherFiles(n int) error {
 	if n == 1 {
-		return errors.New("1 other file is not a model (--opaque-files stores it)")
+		return Counted("1 other file is not a model (--opaque-files stores it)")
 	}
-	return fmt.Errorf("%d other files are not models (--opaque-files stores them)", n)
+	return Counted(fmt.Sprintf("%d other files are not models (--opaque-files stores them)", n))
 }
 
 // hiddenFiles counts the files of a folder that are hidden, and its logs.
-func hiddenFiles(n int) error { return fmt.Errorf("hidden files and logs: %d", n) }
+func hiddenFiles(n int) error { return Counted(fmt.Sprintf("hidden files and logs: %d", n)) }
 
 // errLeftOut is for a file that is not selected.
 var errLeftOut = errors.New("left out by --include or --exclude")
@@ -77,9 +83,9 @@ var errLeftOut = errors.New("left out by --include or --exclude")
 // leftOut is the note about n files that were not selected.
 func leftOut(n int) error {
 	if n == 1 {
-		return errors.New("1 file was left out by --include or --exclude")
+		return Counted("1 file was left out by --include or --exclude")
 	}
-	return fmt.Errorf("%d files were left out by --include or --exclude", n)
+	return Counted(fmt.Sprintf("%d files were left out by --include or --exclude", n))
 }
 
 // sorted sorts notes by path and removes duplicates.
