@@ -107,6 +107,8 @@ func (p *program) export(ctx context.Context, references []string, o exportOptio
 	}
 	stop := p.showProgress(progress)
 	defer stop()
+	progress.Begin(models[0].Alias.Name)
+	defer progress.End(models[0].Alias.Name)
 	r := p.reader(h, progress)
 	for i, file := range models[0].Under {
 		if err := r.Export(ctx, file.StoredFile, targets[i], o.force); err != nil {

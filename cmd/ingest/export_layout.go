@@ -55,7 +55,10 @@ func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Mode
 	stop := p.showProgress(progress)
 	defer stop()
 	for i, l := range layouts {
-		if err := w.Write(ctx, l.Entries); err != nil {
+		progress.Begin(models[i].Alias.Name)
+		err := w.Write(ctx, l.Entries)
+		progress.End(models[i].Alias.Name)
+		if err != nil {
 			return err
 		}
 		p.describeLayout(models[i], l)

@@ -108,6 +108,21 @@ func TestBarFits(t *testing.T) {
 	}
 }
 
+// TestExportBar: the bar of export has the name of the model.
+func TestExportBar(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"z.gguf": zeros("of zeros", 400<<20)})
+	b := newBox(t, t.TempDir(), false)
+	b.must("models", s.folder)
+	for _, to := range [][]string{{"-o", "out.gguf"}, {"--as", "original", "-o", "."}} {
+		c := b.command(append([]string{"export", "of zeros"}, to...)...)
+		c.Dir = t.TempDir()
+		_, states := screenRows(t, drawnBy(t, c, 80), 80)
+		if !slices.ContainsFunc(states, func(s string) bool { return strings.HasSuffix(s, " of zeros") }) {
+			t.Errorf("%s: no bar has the name: %q", to, slices.Compact(states))
+		}
+	}
+}
+
 // TestBarMakesWay: a line that is printed during a run does not stand in the bar's line.
 func TestBarMakesWay(t *testing.T) {
 	ours, theirs := terminal(t, 60)
