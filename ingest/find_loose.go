@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -79,7 +80,7 @@ func (s Summary) fit(reference, absolute string) fit {
 		}
 	}
 	for _, n := range s.Names {
-		if n.URI != "" && n.URI == reference {
+		if isURI(n.URI, reference) {
 			return fitPlace
 		}
 		best = max(best, repositoryFit(n.URI, reference))
@@ -104,14 +105,19 @@ func repositoryFit(uri, reference string) fit {
 	return noFit
 }
 
+// isURI reports whether reference is the URI of a name, also without the default tag.
+func isURI(uri, reference string) bool {
+	return uri != "" && slices.Contains(NamesMeant(reference), uri)
+}
+
 // nameFrom returns the model's only name with this URI; empty if there is none.
-func (s Summary) nameFrom(uri string) string {
+func (s Summary) nameFrom(reference string) string {
 	name := ""
 	for _, n := range s.Names {
-		if n.URI == uri && name != "" {
+		if isURI(n.URI, reference) && name != "" {
 			return ""
 		}
-		if n.URI == uri {
+		if isURI(n.URI, reference) {
 			name = n.Name
 		}
 	}

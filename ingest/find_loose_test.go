@@ -116,6 +116,8 @@ func TestFindNamed(t *testing.T) {
 		"llama3":                                 "3 llama3:latest",
 		"llama3:8b":                              "3 llama3:8b",
 		"ollama://llama3:8b":                     "3 llama3:8b",
+		"ollama://llama3":                        "3 llama3:latest",
+		"ollama://hf.co/me/mine":                 "not found",
 		"/b/y.gguf":                              "gives 3 names",
 		"y.gguf":                                 "fits 3 5",
 		"z.gguf":                                 "6 z.gguf",
