@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // maxFitting is how many models an AmbiguousError holds.
@@ -77,8 +79,24 @@ func FindNamed(ctx context.Context, reader Reader, reference string) (m Summary,
 }
 
 // find returns the model that reference means, and the name that reference is. loose reports whether
-// it is neither an ID nor a name nor a SHA-256.
+// it is neither an ID nor a name nor a SHA-256. If nothing fits, find tries the Unicode normal forms of
+// reference: macOS decomposes letters in the names of files, and keyboards compose them.
 func find(ctx context.Context, reader Reader, reference string) (m Summary, name string, loose bool, err error) {
+	m, name, loose, err = findForm(ctx, reader, reference)
+	for _, form := range []norm.Form{norm.NFC, norm.NFD} {
+		if !errors.Is(err, ErrNotFound) || form.IsNormalString(reference) {
+			continue
+		}
+		m, name, loose, other := findForm(ctx, reader, form.String(reference))
+		if !errors.Is(other, ErrNotFound) {
+			return m, name, loose, other
+		}
+	}
+	return m, name, loose, err
+}
+
+// findForm is find for one Unicode form of a reference.
+func findForm(ctx context.Context, reader Reader, reference string) (m Summary, name string, loose bool, err error) {
 	if id, err := strconv.ParseInt(reference, 10, 64); err == nil {
 		if m, err := reader.Model(ctx, ModelID(id)); err == nil || !errors.Is(err, ErrNotFound) {
 			return m, "", false, err

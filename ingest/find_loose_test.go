@@ -93,6 +93,8 @@ func newShelf() *shelf {
 	s.add("/d/gone.gguf", "gone=file:///d/gone.gguf")
 	s.models[6].State = ModelRemoving
 	s.add("/e/w.gguf", "other=ollama://mine:3")
+	s.add("/f/cafe\u0301.gguf", "cafe\u0301:latest=file:///f/cafe\u0301.gguf")
+	s.add("/f/ni\u00f1o.gguf", "ni\u00f1o=file:///f/ni\u00f1o.gguf")
 	s.models[0].Files = append(s.models[0].Files, StoredFile{Path: "/a/config.json", Name: "config.json", Role: Config})
 	return s
 }
@@ -128,6 +130,13 @@ func TestFindNamed(t *testing.T) {
 		"gone.gguf":                              "not found",
 		"sha256:abcdef":                          "not found",
 		"file:///a/x-00001-of-00002.gguf":        "2 general",
+		"caf\u00e9":                              "9 cafe\u0301:latest",
+		"caf\u00e9.gguf":                         "9 cafe\u0301:latest",
+		"/f/caf\u00e9.gguf":                      "9 cafe\u0301:latest",
+		"cafe\u0301":                             "9 cafe\u0301:latest",
+		"nin\u0303o":                             "10 ni\u00f1o",
+		"nin\u0303o.gguf":                        "10 ni\u00f1o",
+		"caf\u00eb":                              "not found",
 		"":                                       "not found",
 		"/":                                      "not found",
 		strings.Repeat("ab", 32):                 "not found",
