@@ -58,14 +58,18 @@ type SourceError struct {
 	Err    error
 }
 
-func (e *SourceError) Error() string {
-	if inner, ok := e.Err.(*fs.PathError); ok && inner.Path == e.Path && e.Offset < 0 { // names the path, too
-		return fmt.Sprintf("%s: %s: %v", Printable(e.Path), inner.Op, inner.Err)
+func (e *SourceError) Error() string { return Printable(e.Path) + ": " + e.reason() }
+
+// reason is the error without the path.
+func (e *SourceError) reason() string {
+	text := e.Err.Error()
+	if inner, ok := e.Err.(*fs.PathError); ok && inner.Path == e.Path { // names the path, too
+		text = fmt.Sprintf("%s: %v", inner.Op, inner.Err)
 	}
 	if e.Offset < 0 {
-		return fmt.Sprintf("%s: %v", Printable(e.Path), e.Err)
+		return text
 	}
-	return fmt.Sprintf("%s: at byte %d: %v", Printable(e.Path), e.Offset, e.Err)
+	return fmt.Sprintf("at byte %d: %s", e.Offset, text)
 }
 
 func (e *SourceError) Unwrap() error { return e.Err }

@@ -57,3 +57,11 @@ type Note struct {
 	Path   string
 	Reason error
 }
+
+// Problem returns the note as a job records it. The reason does not repeat the path.
+func (n Note) Problem() Problem {
+	if of, ok := n.Reason.(*SourceError); ok && of.Path == n.Path {
+		return Problem{Path: n.Path, Reason: of.reason()}
+	}
+	return Problem{Path: n.Path, Reason: n.Reason.Error()}
+}

@@ -32,7 +32,7 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 		model, err := f.parser(p, options).Parse(ctx, source)
 		var trouble *ingest.SourceError
 		if errors.As(err, &trouble) {
-			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: err})
+			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: trouble})
 			continue
 		}
 		if err == nil {

@@ -54,7 +54,7 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 			continue
 		}
 		if p.json || !p.quiet {
-			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Reason.Error()},
+			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Problem().Reason},
 				"%s  %s\n", event, noteText(note))
 		}
 	}
@@ -63,12 +63,12 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 	}
 }
 
-// noteText names the path once: a SourceError starts with it.
 func noteText(note ingest.Note) string {
-	if _, ok := note.Reason.(*ingest.SourceError); ok || note.Path == "" {
-		return terminalSafe(note.Reason.Error())
+	text := terminalSafe(note.Problem().Reason)
+	if note.Path == "" {
+		return text
 	}
-	return ingest.Printable(note.Path) + ": " + terminalSafe(note.Reason.Error())
+	return ingest.Printable(note.Path) + ": " + text
 }
 
 // terminalSafe escapes control characters except line ends. System errors contain names unescaped.

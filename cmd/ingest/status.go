@@ -118,13 +118,19 @@ func problemLines(problems []ingest.Problem) (lines []string) {
 	return lines
 }
 
-// problemText names the path once: some reasons start with it.
+// withoutPath removes the path from the reason of a problem. Earlier versions recorded some reasons with it.
+func withoutPath(problem ingest.Problem) ingest.Problem {
+	if problem.Path != "" {
+		problem.Reason = strings.TrimPrefix(problem.Reason, ingest.Printable(problem.Path)+": ")
+	}
+	return problem
+}
+
 func problemText(problem ingest.Problem) string {
-	path := ingest.Printable(problem.Path)
-	if path == "" || strings.HasPrefix(problem.Reason, path) {
+	if problem.Path == "" {
 		return problem.Reason
 	}
-	return path + ": " + problem.Reason
+	return ingest.Printable(problem.Path) + ": " + withoutPath(problem).Reason
 }
 
 // jobState is a job's state as printed: an open job is running or interrupted.
@@ -143,9 +149,12 @@ func jobState(job ingest.Job) string {
 func isLive(job ingest.Job) bool { return job.Live && !job.Holder.Dead() }
 
 func jobObject(job ingest.Job, progress *jobProgress) map[string]any {
+	problems := make([]ingest.Problem, len(job.Problems))
+	for i, problem := range job.Problems {
+		problems[i] = withoutPath(problem)
+	}
 	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths),
-		"started": job.Started.UTC(), "bytes_saved": job.BytesSaved,
-		"problems": append([]ingest.Problem{}, job.Problems...)}
+		"started": job.Started.UTC(), "bytes_saved": job.BytesSaved, "problems": problems}
 	if !job.Completed.IsZero() {
 		o["completed"] = job.Completed.UTC()
 	}

@@ -160,7 +160,7 @@ func (r *run) outcome(failure error) ingest.Outcome {
 	}
 	for _, note := range r.report.Refused {
 		outcome.State = ingest.JobFailed
-		outcome.Problems = append(outcome.Problems, ingest.Problem{Path: note.Path, Reason: note.Reason.Error()})
+		outcome.Problems = append(outcome.Problems, note.Problem())
 	}
 	if failure != nil {
 		outcome.Problems = append(outcome.Problems, ingest.Problem{Reason: failure.Error()})

@@ -95,7 +95,7 @@ func (r *run) outcome(failure error) ingest.Outcome {
 	}
 	outcome := ingest.Outcome{State: ingest.JobFailed}
 	for _, note := range r.report.Refused {
-		outcome.Problems = append(outcome.Problems, ingest.Problem{Path: note.Path, Reason: note.Reason.Error()})
+		outcome.Problems = append(outcome.Problems, note.Problem())
 	}
 	return outcome
 }
