@@ -75,12 +75,16 @@ const (
 	JobOpen     JobState = "open"
 	JobComplete JobState = "complete"
 	JobFailed   JobState = "failed"
+	// JobPartial is a failed job of which something succeeded: the others were refused. It is read, and
+	// never written: Status is failed, which other programs know.
+	JobPartial JobState = "partial"
 )
 
 // Outcome is how a run ended.
 type Outcome struct {
-	State      JobState
+	State      JobState // not JobPartial
 	Problems   []Problem
+	Succeeded  int64 // models, payloads or objects; more than 0 makes a failed job JobPartial
 	BytesSaved int64 // by encoding payloads, in this run
 }
 

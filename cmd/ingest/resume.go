@@ -119,7 +119,7 @@ func (p *program) resumable(ctx context.Context, args []string) ([]ingest.Job, e
 		}
 		if err == nil && job.State != ingest.JobOpen {
 			err = fmt.Errorf("job %d is %s and cannot be resumed: `ingest models` with the same paths retries "+
-				"refused files", id, job.State)
+				"refused files", id, jobState(job))
 		}
 		return []ingest.Job{job}, err
 	}

@@ -16,11 +16,11 @@ func newStatus(p *program) *cobra.Command {
 	watching := false
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "List jobs: running, interrupted, complete, or failed and why",
-		Long: `List jobs: running, interrupted, complete, or failed and why. Below a running ingestion are the
-models that it has begun: how many of their bytes have rows, the rate, and the time until these models are
-complete. To tell the rate, status looks twice, two seconds apart. --watch looks every two seconds until you
-interrupt it, which is success.
+		Short: "List jobs: running, interrupted, complete, partial, or failed and why",
+		Long: `List jobs: running, interrupted, complete, partial, or failed and why. A partial job refused some files
+or rows, and finished the others. Below a running ingestion are the models that it has begun: how many of their
+bytes have rows, the rate, and the time until these models are complete. To tell the rate, status looks twice,
+two seconds apart. --watch looks every two seconds until you interrupt it, which is success.
 
 ` + exitCodes,
 		Example: "  ingest status\n  ingest status --watch\n  ingest status --json",

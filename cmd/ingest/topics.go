@@ -12,7 +12,8 @@ func newTopics() []*cobra.Command {
 		{Use: "exit-codes", Short: "What the exit codes mean", Long: `    0    success
     1    the command failed
     2    usage: wrong flags, arguments or addresses; no models under the paths
-    3    some files or objects were refused or failed, and each is named
+    3    some files or objects were refused or failed, and each is named; status shows a job that finished the
+         others as partial
     4    verify found damage
     130  interrupted: models, register, migrate, recompress and resume continue where they stopped`},
 		{Use: "addresses", Short: "How to name a catalogue, a store and a model",

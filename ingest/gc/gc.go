@@ -59,10 +59,12 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 }
 
 func (sum *Collection) outcome(err error) ingest.Outcome {
-	if err == nil && sum.Refused > 0 {
-		err = fmt.Errorf("payloads, remains or models that could not be deleted: %d", sum.Refused)
+	if err != nil || sum.Refused == 0 {
+		return lease.Outcome(err)
 	}
-	return lease.Outcome(err)
+	outcome := lease.Outcome(fmt.Errorf("payloads, remains or models that could not be deleted: %d", sum.Refused))
+	outcome.Succeeded = sum.Payloads + sum.Remains + sum.Atoms
+	return outcome
 }
 
 // checkOwner refuses a store of another catalogue, whose rows need the payloads.

@@ -67,6 +67,11 @@ type LocatorReport struct {
 	Failed    int64 // rows that could not be migrated or cleared; each is a LocatorProblem
 }
 
+// done returns how many rows were migrated, and how many failed.
+func (r *LocatorReport) done() (succeeded, failed int64) {
+	return r.Moved.Rows + r.Linked.Rows + r.Cleared.Rows + r.Back.Rows, r.Failed
+}
+
 // LocatorProblem is a problem with a row.
 type LocatorProblem struct {
 	Atom   ingest.FileAtom // its Locator is the former one if it was cleared
@@ -197,7 +202,7 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 			}
 		}
 		return nil
-	}, outcome(&r.report.Failed, notMigrated))
+	}, outcome(r.report.done, notMigrated))
 	if errors.Is(err, ingest.ErrBusy) || errors.Is(err, ingest.ErrLeaseLost) && ctx.Err() == nil {
 		return true, nil
 	}
@@ -206,7 +211,7 @@ func (r *locatorRun) try(ctx context.Context, group rowGroup) (busy bool, err er
 
 // full reports whether as many rows as the limit allows were migrated. Rows that failed do not count.
 func (r *locatorRun) full() bool {
-	done := r.report.Moved.Rows + r.report.Linked.Rows + r.report.Cleared.Rows + r.report.Back.Rows
+	done, _ := r.report.done()
 	return r.Limit > 0 && done >= int64(r.Limit)
 }
 

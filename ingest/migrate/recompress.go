@@ -52,6 +52,11 @@ type Recompressed struct {
 	Failed                  int64 // each is a Problem
 }
 
+// done returns how many payloads have the encoding now, and how many failed.
+func (r *Recompressed) done() (succeeded, failed int64) {
+	return r.Changed.Rows + r.Kept.Rows, r.Failed
+}
+
 // Run recompresses the models. A payload that fails is in the report and does not stop the others. An
 // error means that the run could not continue; changed rows stay changed.
 func (r *Recompress) Run(ctx context.Context, models []ingest.Summary) (*Recompressed, error) {
@@ -105,7 +110,7 @@ func (r *Recompress) Run(ctx context.Context, models []ingest.Summary) (*Recompr
 
 // outcome returns the outcome of a job that begins now.
 func (r *Recompress) outcome(report *Recompressed) func(error) ingest.Outcome {
-	end, before := outcome(&report.Failed, "payloads that were not changed"), report.Before-report.After
+	end, before := outcome(report.done, "payloads that were not changed"), report.Before-report.After
 	return func(err error) ingest.Outcome {
 		o := end(err)
 		o.BytesSaved = report.Before - report.After - before

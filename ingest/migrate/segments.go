@@ -188,7 +188,7 @@ func (r *run) model(ctx context.Context, m ingest.Summary) error {
 			Options: withStore(r.Options, r.Target)}
 		err := lease.Run(ctx, r.Catalog, request, r.Log, func(ctx context.Context, job ingest.Lease) error {
 			return r.files(ctx, m, job)
-		}, outcome(&r.report.Failed, notMigrated))
+		}, outcome(r.report.done, notMigrated))
 		if err != nil {
 			return err
 		}
@@ -220,16 +220,21 @@ func (r *run) files(ctx context.Context, m ingest.Summary, job ingest.Lease) err
 
 const notMigrated = "rows that were not migrated"
 
+// done returns how many rows were copied or cleared, and how many failed.
+func (r *Report) done() (succeeded, failed int64) { return r.Copied.Rows + r.Cleared.Rows, r.Failed }
+
 // outcome returns the outcome of a job: open after an error, and failed if more rows have failed
 // when it ends. what names them. The next run tries them again.
-func outcome(failed *int64, what string) func(error) ingest.Outcome {
-	before := *failed
+func outcome(done func() (succeeded, failed int64), what string) func(error) ingest.Outcome {
+	before, failedBefore := done()
 	return func(err error) ingest.Outcome {
 		o := lease.Outcome(err)
 		if err != nil {
 			o.State = ingest.JobOpen
 		}
-		if n := *failed - before; err == nil && n > 0 {
+		succeeded, failed := done()
+		o.Succeeded = succeeded - before
+		if n := failed - failedBefore; err == nil && n > 0 {
 			o.State = ingest.JobFailed
 			o.Problems = append(o.Problems, ingest.Problem{Reason: fmt.Sprintf("%s: %d", what, n)})
 		}

@@ -82,7 +82,7 @@ func changed(t *testing.T, h *home, change func(*testing.T, string)) {
 			t.Errorf("the catalogue has model %s of %s", m.State, m.Files[0].Path)
 		}
 	}
-	if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobFailed ||
+	if job, err := h.catalog.Job(t.Context(), report.Job); err != nil || job.State != ingest.JobPartial ||
 		len(job.Problems) != 1 || job.Problems[0].Path != path {
 		t.Errorf("job %+v, %v", job, err)
 	}

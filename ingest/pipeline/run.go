@@ -98,6 +98,7 @@ type run struct {
 	mu     sync.Mutex
 	report Report
 	begun  map[ingest.ModelID]bool // models that this run began or continued
+	left   int                     // files that the search skipped; the others in report.Skipped are stored
 }
 
 // Run ingests all sources of found (see format.Find) as the job that request asks for. It makes the
@@ -141,7 +142,7 @@ func (in *Ingester) Run(ctx context.Context, request ingest.JobRequest, found in
 }
 
 func (r *run) begin(job ingest.Lease, found ingest.Found, others []string) {
-	r.job = job
+	r.job, r.left = job, len(found.Skipped)
 	r.Log.Info("job begun", "job", job.Job, "continued", job.Continued, "sources", len(found.Sources))
 	r.report = Report{Job: job.Job, Continued: job.Continued, Skipped: found.Skipped, Refused: found.Refused}
 	for _, other := range others {
@@ -154,7 +155,8 @@ func (r *run) begin(job ingest.Lease, found ingest.Found, others []string) {
 // outcome returns how the job ended. A job that was interrupted or failed as a whole stays open.
 func (r *run) outcome(failure error) ingest.Outcome {
 	r.report.Interrupted = r.interrupted.Load()
-	outcome := ingest.Outcome{State: ingest.JobComplete}
+	outcome := ingest.Outcome{State: ingest.JobComplete,
+		Succeeded: int64(len(r.report.Ingested) + len(r.report.Skipped) - r.left)}
 	for _, t := range r.report.Stored {
 		outcome.BytesSaved += t.Bytes - t.Stored
 	}

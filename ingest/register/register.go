@@ -64,6 +64,7 @@ type run struct {
 	*Registrar
 	job    ingest.Lease
 	report Report
+	left   int // files that the search skipped; the others in report.Skipped are registered or stored
 }
 
 // Run registers the sources in order, as the job that request asks for. A file that is refused is
@@ -71,7 +72,8 @@ type run struct {
 // models stay. The report is nil if the job could not be opened.
 func (g *Registrar) Run(ctx context.Context, request ingest.JobRequest, found ingest.Found) (*Report, error) {
 	begun := time.Now()
-	r := &run{Registrar: g, report: Report{Skipped: found.Skipped, Refused: found.Refused}}
+	r := &run{Registrar: g, report: Report{Skipped: found.Skipped, Refused: found.Refused},
+		left: len(found.Skipped)}
 	err := lease.Run(ctx, g.Catalog, request, g.Log, func(ctx context.Context, job ingest.Lease) error {
 		r.job, r.report.Job = job, job.Job
 		return r.all(ctx, found.Sources)
@@ -93,7 +95,8 @@ func (r *run) outcome(failure error) ingest.Outcome {
 	if failure != nil || len(r.report.Refused) == 0 {
 		return lease.Outcome(failure)
 	}
-	outcome := ingest.Outcome{State: ingest.JobFailed}
+	outcome := ingest.Outcome{State: ingest.JobFailed,
+		Succeeded: int64(len(r.report.Registered) + len(r.report.Skipped) - r.left)}
 	for _, note := range r.report.Refused {
 		outcome.Problems = append(outcome.Problems, note.Problem())
 	}

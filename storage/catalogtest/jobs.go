@@ -2,6 +2,7 @@ package catalogtest
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -204,6 +205,39 @@ var jobTests = []test{
 			_, err = c.Open(t.Context(), ingest.JobRequest{Job: a.lease.Job, Holder: holder(1), TTL: long})
 			wantError(t, err, "continuing a job that has ended")
 		}
+	}},
+	{name: "a failed job of which something succeeded is partial", run: func(t *testing.T, db Database) {
+		c := db(t)
+		for _, outcome := range []struct {
+			ingest.Outcome
+			read ingest.JobState
+		}{
+			{ingest.Outcome{State: ingest.JobFailed, Succeeded: 1}, ingest.JobPartial},
+			{ingest.Outcome{State: ingest.JobFailed}, ingest.JobFailed},
+			{ingest.Outcome{State: ingest.JobComplete, Succeeded: 1}, ingest.JobComplete},
+			{ingest.Outcome{State: ingest.JobOpen, Succeeded: 1}, ingest.JobOpen},
+		} {
+			a := start(t, c, fmt.Sprint(outcome))
+			must(t, c.CloseJob(t.Context(), a.lease, outcome.Outcome))
+			job, err := c.Job(t.Context(), a.lease.Job)
+			must(t, err)
+			want(t, "state", job.State, outcome.read)
+			var all ingest.Job
+			for all, err = range c.AllJobs(t.Context()) {
+				must(t, err)
+			}
+			want(t, "state in the list", all.State, outcome.read)
+		}
+	}},
+	{name: "a failed job is not partial because of an earlier run", run: func(t *testing.T, db Database) {
+		c := db(t)
+		a := start(t, c, "/a")
+		must(t, c.CloseJob(t.Context(), a.lease, ingest.Outcome{State: ingest.JobOpen, Succeeded: 1}))
+		b := start(t, c, "/a")
+		must(t, c.CloseJob(t.Context(), b.lease, ingest.Outcome{State: ingest.JobFailed}))
+		job, err := c.Job(t.Context(), a.lease.Job)
+		must(t, err)
+		want(t, "state", job.State, ingest.JobFailed)
 	}},
 	{name: "a closed lease is over", run: func(t *testing.T, db Database) {
 		c := db(t)

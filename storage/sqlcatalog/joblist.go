@@ -66,5 +66,8 @@ func (t *Tx) foundJob(row Scanner, job *ingest.Job) (bool, error) {
 	}
 	job.Started, job.Completed, job.Holder = started, completed, parseHolder(holder)
 	job.Paths, job.Options, job.Problems, job.BytesSaved = meta.Paths, meta.Options, meta.Problems, meta.Saved
+	if job.State == ingest.JobFailed && meta.Succeeded > 0 {
+		job.State = ingest.JobPartial
+	}
 	return there, nil
 }

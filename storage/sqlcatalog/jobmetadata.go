@@ -12,12 +12,15 @@ type jobMetadata struct {
 	Paths    []string
 	Options  map[string]string
 	Problems []ingest.Problem
-	Saved    int64 // bytes, by all runs of the job
+	// Succeeded is the count of the last run.
+	Succeeded int64
+	Saved     int64 // bytes, by all runs of the job
 }
 
 // encode returns the metadata as JSON.
 func (m jobMetadata) encode() string {
-	w := jobMetadataJSON{Options: make(map[string]exact, len(m.Options)), Saved: m.Saved}
+	w := jobMetadataJSON{Options: make(map[string]exact, len(m.Options)), Succeeded: m.Succeeded,
+		Saved: m.Saved}
 	for _, path := range m.Paths {
 		w.Paths = append(w.Paths, exact(path))
 	}
@@ -41,7 +44,7 @@ func parseJobMetadata(text string) (jobMetadata, error) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return m, err
 	}
-	m.Saved = w.Saved
+	m.Succeeded, m.Saved = w.Succeeded, w.Saved
 	for _, path := range w.Paths {
 		m.Paths = append(m.Paths, string(path))
 	}
@@ -69,10 +72,11 @@ func (m *jobMetadata) update(request ingest.JobRequest) {
 }
 
 type jobMetadataJSON struct {
-	Paths    []exact          `json:"paths,omitempty"`
-	Options  map[string]exact `json:"options,omitempty"`
-	Problems []problem        `json:"problems,omitempty"`
-	Saved    int64            `json:"bytes_saved,omitempty"`
+	Paths     []exact          `json:"paths,omitempty"`
+	Options   map[string]exact `json:"options,omitempty"`
+	Problems  []problem        `json:"problems,omitempty"`
+	Succeeded int64            `json:"succeeded,omitempty"`
+	Saved     int64            `json:"bytes_saved,omitempty"`
 }
 
 type problem struct {

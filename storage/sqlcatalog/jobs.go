@@ -252,7 +252,7 @@ func (c *Catalog) CloseJob(ctx context.Context, lease ingest.Lease, outcome inge
 		if err != nil {
 			return err
 		}
-		meta.Problems = outcome.Problems
+		meta.Problems, meta.Succeeded = outcome.Problems, outcome.Succeeded
 		meta.Saved += outcome.BytesSaved
 		return t.closeJob(lease, outcome.State, meta)
 	})

@@ -40,9 +40,9 @@ func TestJobMetadataRoundTrip(t *testing.T) {
 
 func TestJobMetadataIsReadable(t *testing.T) {
 	m := jobMetadata{Paths: []string{"/models", "/\xff"}, Options: map[string]string{"store": "dir:/x"},
-		Problems: []ingest.Problem{{Path: "/a", Reason: "short"}}}
+		Problems: []ingest.Problem{{Path: "/a", Reason: "short"}}, Succeeded: 2}
 	const want = `{"paths":["/models",{"base64":"L/8="}],"options":{"store":"dir:/x"},` +
-		`"problems":[{"path":"/a","reason":"short"}]}`
+		`"problems":[{"path":"/a","reason":"short"}],"succeeded":2}`
 	if got := m.encode(); got != want {
 		t.Errorf("metadata is %s, want %s", got, want)
 	}
