@@ -52,19 +52,23 @@ type Details struct {
 
 // Name is a name of the model, and the files that belong to it.
 type Name struct {
-	ingest.Alias
+	Name  Text        `json:"name"`
+	URI   Text        `json:"uri"`
 	Files []NamedFile `json:"files"`
 }
 
+// Alias returns the name as the catalogue has it.
+func (n Name) Alias() ingest.Alias { return ingest.Alias{Name: string(n.Name), URI: string(n.URI)} }
+
 // NamedFile is a file under a name. Path is that of ingest.NamedFile.
 type NamedFile struct {
-	File int    `json:"file"` // index in Head.Files
-	Path string `json:"path,omitempty"`
+	File int  `json:"file"` // index in Head.Files
+	Path Text `json:"path,omitempty"`
 }
 
 // File is a file of the model.
 type File struct {
-	Path         string        `json:"path"`
+	Path         Text          `json:"path"`
 	Role         ingest.Role   `json:"role"`
 	Format       string        `json:"format"`
 	Bytes        int64         `json:"bytes"`
@@ -77,7 +81,7 @@ type File struct {
 
 // Tensor is a tensor of a file, one line each, in the order of the files and of their own tables.
 type Tensor struct {
-	Name     string   `json:"tensor"`
+	Name     Text     `json:"tensor"`
 	Type     string   `json:"type"`
 	Shape    []uint64 `json:"shape"`
 	Elements int64    `json:"elements"`

@@ -28,11 +28,11 @@ func small(i int) []byte {
 // whole is a model of one file, with a segment for each tensor.
 func whole(tensors int) ingest.WholeModel {
 	const bytes = 100
-	f := ingest.File{Path: "/m\"<é>.gguf", Name: "sub/m.gguf", Role: ingest.Weights, Format: "gguf",
+	f := ingest.File{Path: "/m\"<é>.gguf", Name: "sub\xff/m.gguf", Role: ingest.Weights, Format: "gguf",
 		Bytes: int64(tensors) * bytes, Modified: time.Unix(1, 2)}
 	batch := &ingest.Batch{Digest: ingest.Sum([]byte("file")), To: f.Bytes}
 	for i := range tensors {
-		t := ingest.Tensor{Name: fmt.Sprintf("blk.%d.weight", i), Type: "F32", Shape: []uint64{25}, Elements: 25,
+		t := ingest.Tensor{Name: fmt.Sprintf("blk.%d.\xff", i), Type: "F32", Shape: []uint64{25}, Elements: 25,
 			Offset: int64(i) * bytes, Bytes: bytes, BlockBytes: 4, BlockElements: 1}
 		f.Tensors = append(f.Tensors, t)
 		s := ingest.NewSegment{Segment: ingest.Segment{Tensor: i, Offset: t.Offset, Bytes: bytes}, Type: "F32"}
@@ -88,7 +88,7 @@ func read(ctx context.Context, store ingest.DescriptionStore, f describe.Frame, 
 	if err := r.Tensors(func(file int, got describe.Tensor) error {
 		if m != nil {
 			want := m.Files[file].Tensors[tensors]
-			if got.Name != want.Name || got.Offset != want.Offset || len(got.Shape) != 1 {
+			if string(got.Name) != want.Name || got.Offset != want.Offset || len(got.Shape) != 1 {
 				return fmt.Errorf("tensor %d is %+v, want %+v", tensors, got, want)
 			}
 		}
@@ -129,8 +129,8 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		if f := r.Files[0]; f.Path != m.Files[0].Path || !f.Modified.Equal(m.Files[0].Modified) ||
-			r.Names[0].Name != "m" || r.Names[0].Files[0].Path != "sub/m.gguf" || string(r.Metadata) != `{"a":"<b>"}` ||
+		if f := r.Files[0]; string(f.Path) != m.Files[0].Path || !f.Modified.Equal(m.Files[0].Modified) ||
+			r.Names[0].Name != "m" || r.Names[0].Files[0].Path != "sub\xff/m.gguf" || string(r.Metadata) != `{"a":"<b>"}` ||
 			r.Details.License != "mit" || r.Ingested.Before(before.Truncate(time.Second)) {
 			t.Errorf("head %+v", r.Head)
 		}

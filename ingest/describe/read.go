@@ -70,7 +70,7 @@ func (r *Reader) parseHead(line []byte) error {
 	for _, n := range r.Names {
 		for _, f := range n.Files {
 			if f.File < 0 || f.File >= len(r.Files) {
-				return fmt.Errorf("%w: name %s has file %d of %d", ErrDamaged, ingest.Printable(n.Name), f.File,
+				return fmt.Errorf("%w: name %s has file %d of %d", ErrDamaged, ingest.Printable(string(n.Name)), f.File,
 					len(r.Files))
 			}
 		}

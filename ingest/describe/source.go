@@ -30,7 +30,7 @@ func ofCatalog(ctx context.Context, catalog Catalog, m ingest.Summary) *source {
 		for l, err := range catalog.Layers(ctx, m.ID) {
 			places[l.ID] = counts[l.File]
 			counts[l.File]++
-			t := Tensor{l.Name, l.Type, l.Shape, l.Elements, l.Offset, l.Bytes}
+			t := Tensor{Text(l.Name), l.Type, l.Shape, l.Elements, l.Offset, l.Bytes}
 			if !yield(t, err) || err != nil {
 				return
 			}
@@ -64,13 +64,13 @@ func headOf(m ingest.Summary) Head {
 	index := map[ingest.FileID]int{}
 	for i, f := range m.Files {
 		index[f.ID] = i
-		h.Files = append(h.Files, File{f.Path, f.Role, f.Format, f.Bytes, f.Digest, f.Expected, f.Modified.UTC(),
+		h.Files = append(h.Files, File{Text(f.Path), f.Role, f.Format, f.Bytes, f.Digest, f.Expected, f.Modified.UTC(),
 			f.SegmentBytes, int(f.Tensors)})
 	}
 	for _, n := range m.Names {
-		name := Name{Alias: n.Alias, Files: make([]NamedFile, len(n.Files))}
+		name := Name{Text(n.Name), Text(n.URI), make([]NamedFile, len(n.Files))}
 		for i, f := range n.Files {
-			name.Files[i] = NamedFile{index[f.ID], f.Path}
+			name.Files[i] = NamedFile{index[f.ID], Text(f.Path)}
 		}
 		h.Names = append(h.Names, name)
 	}
@@ -117,18 +117,18 @@ func ofWhole(m ingest.WholeModel, now time.Time) *source {
 	s := &source{Head: Head{Version: Version, Ingested: now.UTC(), Type: m.Type, Architecture: m.Architecture,
 		Parameters: m.Parameters(), Metadata: m.Metadata, Details: Details{m.Details.ContextLength,
 			m.Details.EmbeddingLength, m.Details.License, m.Details.SourceURL}}}
-	name := Name{Alias: ingest.Alias{Name: m.Name, URI: m.URI}, Files: []NamedFile{}}
+	name := Name{Text(m.Name), Text(m.URI), []NamedFile{}}
 	for i := range m.Files {
 		f := &m.Files[i]
-		name.Files = append(name.Files, NamedFile{i, f.Name})
-		s.Files = append(s.Files, File{f.Path, f.Role, f.Format, f.Bytes, m.Batches[i].Digest, f.Expected,
+		name.Files = append(name.Files, NamedFile{i, Text(f.Name)})
+		s.Files = append(s.Files, File{Text(f.Path), f.Role, f.Format, f.Bytes, m.Batches[i].Digest, f.Expected,
 			f.Modified.UTC(), m.Plans[i].SegmentBytes(), len(f.Tensors)})
 	}
 	s.Names, s.Model = []Name{name}, Key(s.Stored())
 	s.tensors = func(yield func(Tensor, error) bool) {
 		for i := range m.Files {
 			for _, t := range m.Files[i].Tensors {
-				if !yield(Tensor{t.Name, t.Type, t.Shape, t.Elements, t.Offset, t.Bytes}, nil) {
+				if !yield(Tensor{Text(t.Name), t.Type, t.Shape, t.Elements, t.Offset, t.Bytes}, nil) {
 					return
 				}
 			}

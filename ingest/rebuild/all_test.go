@@ -52,8 +52,8 @@ func (f *fixture) described() (models []string, files int) {
 		r, err := describe.Open(f.Context(), f.store, e.Frame)
 		f.must(err)
 		for _, n := range r.Names {
-			if !slices.Contains(byModel[e.Model], n.Name) {
-				byModel[e.Model] = append(byModel[e.Model], n.Name)
+			if !slices.Contains(byModel[e.Model], string(n.Name)) {
+				byModel[e.Model] = append(byModel[e.Model], string(n.Name))
 			}
 		}
 		r.Close()

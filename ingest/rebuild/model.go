@@ -49,7 +49,7 @@ func (w *run) load(ctx context.Context, f describe.Frame) (*described, error) {
 // tensorOf returns a tensor with a block that has the tensor's ratio of bytes and elements. It may be
 // smaller than that of the type: segments are not planned again.
 func tensorOf(t describe.Tensor) ingest.Tensor {
-	n := ingest.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape, Elements: t.Elements, Offset: t.Offset,
+	n := ingest.Tensor{Name: string(t.Name), Type: t.Type, Shape: t.Shape, Elements: t.Elements, Offset: t.Offset,
 		Bytes: t.Bytes}
 	if t.Bytes > 0 && t.Elements > 0 {
 		a, b := t.Bytes, t.Elements
@@ -117,14 +117,14 @@ func (w *run) name(ctx context.Context, id ingest.ModelID, m *described, there i
 	for _, n := range m.Names {
 		named := make([]ingest.NamedFile, len(n.Files))
 		for i, f := range n.Files {
-			named[i] = ingest.NamedFile{ID: files[f.File], Path: f.Path}
+			named[i] = ingest.NamedFile{ID: files[f.File], Path: string(f.Path)}
 		}
 		if slices.ContainsFunc(there.Names, func(t ingest.Name) bool {
-			return t.Alias == n.Alias && sameFiles(t.Files, named)
+			return t.Alias == n.Alias() && sameFiles(t.Files, named)
 		}) {
 			continue
 		}
-		if err := w.Catalog.Attach(ctx, w.job, id, n.Alias, named); err != nil {
+		if err := w.Catalog.Attach(ctx, w.job, id, n.Alias(), named); err != nil {
 			return err
 		}
 	}
@@ -163,23 +163,23 @@ func (w *run) build(ctx context.Context, m *described, into ingest.ModelID) (ing
 // is not that of a run, so that models does not continue it: the states of its hashes are missing.
 func (w *run) parsed(m *described) (*ingest.Model, []*ingest.Plan, error) {
 	d := m.Details
-	model := &ingest.Model{Name: m.Names[0].Name, URI: m.Names[0].URI, Type: m.Type, Architecture: m.Architecture,
+	model := &ingest.Model{Name: string(m.Names[0].Name), URI: string(m.Names[0].URI), Type: m.Type, Architecture: m.Architecture,
 		Metadata: m.Metadata, StoreAddress: "rebuild " + w.Address, Details: ingest.Details{
 			ContextLength: d.ContextLength, EmbeddingLength: d.EmbeddingLength, License: d.License,
 			SourceURL: d.SourceURL}}
 	paths := map[int]string{} // of the first name
 	for _, f := range m.Names[0].Files {
-		paths[f.File] = f.Path
+		paths[f.File] = string(f.Path)
 	}
 	for i, f := range m.Files {
-		model.Files = append(model.Files, ingest.File{Path: f.Path, Name: paths[i], Role: f.Role, Format: f.Format,
+		model.Files = append(model.Files, ingest.File{Path: string(f.Path), Name: paths[i], Role: f.Role, Format: f.Format,
 			Bytes: f.Bytes, Modified: f.Modified, Expected: f.Expected, ExpectedBytes: -1, Tensors: m.tensors[i]})
 	}
 	plans := make([]*ingest.Plan, len(model.Files))
 	for i := range model.Files {
 		var err error
 		if plans[i], err = ingest.NewPlan(&model.Files[i], m.Files[i].SegmentBytes); err != nil {
-			return nil, nil, refuse("%s: %w", ingest.Printable(m.Files[i].Path), err)
+			return nil, nil, refuse("%s: %w", ingest.Printable(model.Files[i].Path), err)
 		}
 	}
 	return model, plans, nil

@@ -146,7 +146,7 @@ func (w *run) one(ctx context.Context, e *describe.Entry) error {
 	name := e.Model.Short()
 	m, err := w.load(ctx, e.Frame)
 	if m != nil {
-		name = m.Names[0].Name
+		name = string(m.Names[0].Name)
 	}
 	var id ingest.ModelID
 	var present bool

@@ -60,7 +60,7 @@ func (w *run) record(ctx context.Context, m *described, model *ingest.Model, ent
 	}
 	for i, f := range m.Files {
 		if r.at[i] != f.Bytes {
-			return refuse("its segments end at byte %d of %d of %s", r.at[i], f.Bytes, ingest.Printable(f.Path))
+			return refuse("its segments end at byte %d of %d of %s", r.at[i], f.Bytes, ingest.Printable(string(f.Path)))
 		}
 	}
 	if r.lost > 0 {
@@ -72,7 +72,7 @@ func (w *run) record(ctx context.Context, m *described, model *ingest.Model, ent
 // add adds a segment to the batch.
 func (r *recorder) add(ctx context.Context, s describe.Segment) error {
 	if s.Offset != r.at[s.File] {
-		return refuse("segment at byte %d of %s follows byte %d", s.Offset, ingest.Printable(r.Files[s.File].Path),
+		return refuse("segment at byte %d of %s follows byte %d", s.Offset, ingest.Printable(string(r.Files[s.File].Path)),
 			r.at[s.File])
 	}
 	full := len(r.batch) == batchRows || r.bytes >= batchBytes
@@ -193,7 +193,7 @@ func (r *recorder) write(ctx context.Context, file int, segments []ingest.NewSeg
 	}
 	batch.HashState = state
 	if err := r.Catalog.Record(ctx, r.job, batch); err != nil {
-		return fmt.Errorf("%s: record bytes %d to %d: %w", ingest.Printable(f.Path), batch.From, batch.To, err)
+		return fmt.Errorf("%s: record bytes %d to %d: %w", ingest.Printable(string(f.Path)), batch.From, batch.To, err)
 	}
 	return nil
 }
