@@ -167,7 +167,7 @@ func (s *Store) reason(said *azcore.ResponseError) string {
 	body.Message, _, _ = strings.Cut(body.Message, "\n")
 	var parts []string
 	for _, part := range []string{body.Message, body.HeaderName, body.QueryParameterName, body.Reason} {
-		if part = strings.TrimSpace(part); part != "" {
+		if part = strings.Join(strings.Fields(part), " "); part != "" {
 			parts = append(parts, part)
 		}
 	}
@@ -223,8 +223,9 @@ func (e *Error) unanswered(err error) {
 	switch {
 	case errors.As(err, &refused):
 		e.refusedToken(refused, errors.As(err, &line) || isCut(err))
+		e.cause = errors.New(tokenText(err.Error()) + tokenAnswer(refused.RawResponse))
 	case isNoCredential(err):
-		e.Hint = noToken
+		e.Hint, e.cause = noToken, errors.New(tokenText(err.Error()))
 	case errors.As(err, &missing) && missing.IsNotFound:
 		e.Hint = "the account does not exist: check its name"
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record):

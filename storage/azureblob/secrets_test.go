@@ -149,6 +149,8 @@ func TestReasonOfABadRequest(t *testing.T) {
 		"header": {"OutOfRangeInput", "<Message>One of the request inputs is out of range.\nRequestId:1</Message>" +
 			"<HeaderName>x-ms-access-tier</HeaderName>",
 			"One of the request inputs is out of range.; x-ms-access-tier"},
+		"lines": {"X", "<Message>\n  out of\n range</Message><Reason>two\r\n lines &amp; &lt;more&gt;</Reason>",
+			"two lines & <more>"},
 		"hint of ours": {"InvalidHeaderValue", "<Message>theirs</Message>",
 			"the service does not know a header or its value"},
 		"our own SAS":  {"X", "<Message>cannot read s3cr3tSignature/s3cr3t=</Message>", ""},

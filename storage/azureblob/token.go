@@ -2,14 +2,21 @@ package azureblob
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/hartonomous/ingest/ingest"
 )
 
 // tokens is the default credential, without its own retries. Its errors include network errors on
@@ -65,6 +72,50 @@ func (e *Error) refusedToken(err *azidentity.AuthenticationFailedError, network 
 	default:
 		e.Hint = noToken
 	}
+}
+
+// tokenText puts an error of azidentity on one line: what each credential says, without the requests and
+// answers, which are below it.
+func tokenText(text string) string {
+	var parts []string
+	for line := range strings.Lines(troubleshoot.ReplaceAllString(text, "")) {
+		if strings.HasPrefix(line, "GET ") || strings.HasPrefix(line, "POST ") || strings.HasPrefix(line, "----") {
+			break
+		}
+		if strings.HasPrefix(line, "\t\t") {
+			continue
+		}
+		if line = strings.TrimSpace(strings.TrimRight(line, ". \r\n")); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	return strings.ReplaceAll(strings.Join(parts, "; "), "credentials:; ", "credentials: ")
+}
+
+// troubleshoot matches links to pages about errors.
+var troubleshoot = regexp.MustCompile(`\s*To troubleshoot, visit \S+`)
+
+// tokenAnswer says in words what the token service answered; nothing if there is no answer.
+func tokenAnswer(answer *http.Response) string {
+	if answer == nil {
+		return ""
+	}
+	text := fmt.Sprintf("; the token service answered with status %d", answer.StatusCode)
+	var body struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if said, err := runtime.Payload(answer); err != nil || json.Unmarshal(said, &body) != nil {
+		return text
+	}
+	if plainWord.MatchString(strings.ReplaceAll(body.Error, "_", "-")) {
+		text += " " + body.Error
+	}
+	body.Description, _, _ = strings.Cut(body.Description, "\n")
+	if said := strings.TrimSpace(body.Description); said != "" && len(said) <= 500 && !telltale.MatchString(said) {
+		text += ": " + ingest.Printable(said)
+	}
+	return text
 }
 
 const (

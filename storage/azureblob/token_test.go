@@ -50,8 +50,10 @@ func TestTokenFaults(t *testing.T) {
 			return nil, io.ErrUnexpectedEOF
 		}, true, 0, "cannot be reached"},
 		"refused": {func(r *http.Request) (*http.Response, error) {
-			return answer(r, 401, `{"error":"invalid_client"}`), nil
-		}, false, 0, "no token"},
+			return answer(r, 401, `{"error":"invalid_client","error_description":`+
+				`"AADSTS7000215: the app\u0027s secret is wrong.\r\nTrace ID: 1"}`), nil
+		}, false, 0, "credentials: ClientSecretCredential authentication failed; the token service answered with " +
+			"status 401 invalid_client: AADSTS7000215: the app's secret is wrong."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clearEnvironment(t)
@@ -82,7 +84,7 @@ func TestTokenFaults(t *testing.T) {
 			_, err = s.Put(t.Context(), ingest.Key{Digest: ingest.Sum(nil)}, nil)
 			var e *Error
 			if !errors.As(err, &e) || passes(err) != test.transient || e.RetryAfter() != test.after ||
-				!strings.Contains(err.Error(), test.text) ||
+				!strings.Contains(err.Error(), test.text) || strings.ContainsAny(err.Error(), "\n\t\\") ||
 				!errors.Is(err, ingest.ErrUnreachable) {
 				t.Errorf("%v, transient %v", err, passes(err))
 			}
@@ -91,5 +93,27 @@ func TestTokenFaults(t *testing.T) {
 			}
 			assertNoSecret(t, "Put", err.Error())
 		})
+	}
+}
+
+// TestTokenText: what each credential says is on one line, without the answers of servers.
+func TestTokenText(t *testing.T) {
+	const chain = "DefaultAzureCredential: failed to acquire a token.\nAttempted credentials:\n" +
+		"\tEnvironmentCredential: missing environment variable AZURE_TENANT_ID\n" +
+		"\tManagedIdentityCredential authentication failed. \n\t\tGET http://169.254.169.254/token\n\t\t----\n" +
+		"\t\tRESPONSE 403: 403 Forbidden\n\t\tTo troubleshoot, visit https://aka.ms/x#managed-id\n" +
+		"\tAzureCLICredential: Azure CLI not found on path. To troubleshoot, visit https://aka.ms/y"
+	const single = "ClientSecretCredential authentication failed. \nPOST https://host/token\n----\nRESPONSE 401"
+	for text, want := range map[string]string{
+		chain: "DefaultAzureCredential: failed to acquire a token; Attempted credentials: EnvironmentCredential: " +
+			"missing environment variable AZURE_TENANT_ID; ManagedIdentityCredential authentication failed; " +
+			"AzureCLICredential: Azure CLI not found on path",
+		single: "ClientSecretCredential authentication failed",
+		"x":    "x",
+		"":     "",
+	} {
+		if got := tokenText(text); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
