@@ -199,3 +199,28 @@ func TestFindGivenFiles(t *testing.T) {
 	expect(t, "skipped", skipped, []string{"x.safetensors.index.json: part 2 of 2, y.safetensors: an unfinished"})
 	expect(t, "refused", refused, nil)
 }
+
+// TestFindManyProjectors: a folder of many projectors without the names of models does not need memory
+// for all pairs, and all of them are found.
+func TestFindManyProjectors(t *testing.T) {
+	const each = 100
+	files := map[string]string{}
+	for i := range each {
+		files[fmt.Sprintf("model%d.gguf", i)], files[fmt.Sprintf("mmproj-x%d.gguf", i)] = "", ""
+	}
+	root := folder(t, files)
+	found, err := Find(t.Context(), []string{root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, paths := 0, map[string]bool{}
+	for _, s := range found.Sources {
+		for _, f := range s.Files {
+			all++
+			paths[f.Path] = true
+		}
+	}
+	if len(paths) != 2*each || all > 18*each {
+		t.Errorf("%d files of %d, %d times", len(paths), 2*each, all)
+	}
+}

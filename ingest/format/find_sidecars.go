@@ -8,16 +8,23 @@ import (
 	"strings"
 )
 
+// maxSidecars is how many projectors and drafts a model may have. llama.cpp loads one of each, and folders
+// have a few of different types. Without a limit, a folder of thousands needs memory for all their pairs.
+const maxSidecars = 16
+
 // addSidecars adds projectors, drafts and the small files of a repository to the models. A sidecar
 // of no model is a model itself.
 func (w *walk) addSidecars(c *contents, models []model) []model {
 	isGGUF := func(m *model) bool { return hasExtension(m.weights[0].path, ".gguf") }
+	candidates := ownersIn(c, models)
 	for _, name := range slices.Sorted(maps.Keys(c.weights)) {
 		role := sidecarRole(name)
 		if role == "" || c.attached[name] {
 			continue
 		}
-		owners := ownersOf(name, models, c.rest)
+		owners := slices.DeleteFunc(ownersOf(name, candidates), func(i int) bool {
+			return len(models[i].others) >= maxSidecars
+		})
 		for _, i := range owners {
 			models[i].others = append(models[i].others, member{c.weights[name], role})
 		}
@@ -48,24 +55,45 @@ func (w *walk) addSidecars(c *contents, models []model) []model {
 	return models
 }
 
-// ownersOf returns the GGUF models of a projector or draft: those with its name, or else all of the
-// folder, as mmproj-F16.gguf belongs to each quantization. Some have it already. rest are the names of
-// weights of the folder that are not among the models.
-func ownersOf(name string, models []model, rest []string) (all []int) {
-	stem := stemOf(name)
-	hasStem := func(base string) bool { return stem != "-" && strings.Contains(stemOf(base), stem) }
+// owner is a GGUF that may have projectors and drafts.
+type owner struct {
+	model int // index of the model; negative for a file of the folder that is not among the models
+	stem  string
+}
+
+// ownersIn returns the GGUFs of a folder that may have projectors and drafts. Some have them already.
+func ownersIn(c *contents, models []model) (all []owner) {
 	isOwner := func(base string) bool { return hasExtension(base, ".gguf") && sidecarRole(base) == "" }
-	var named []int
 	for i := range models {
-		base := filepath.Base(models[i].weights[0].path)
-		if !isOwner(base) || models[i].name != "" {
-			continue
-		}
-		if all = append(all, i); hasStem(base) {
-			named = append(named, i)
+		if base := filepath.Base(models[i].weights[0].path); isOwner(base) && models[i].name == "" {
+			all = append(all, owner{i, stemOf(base)})
 		}
 	}
-	if len(named) > 0 || slices.ContainsFunc(rest, func(base string) bool { return isOwner(base) && hasStem(base) }) {
+	for _, base := range c.rest {
+		if isOwner(base) {
+			all = append(all, owner{-1, stemOf(base)})
+		}
+	}
+	return all
+}
+
+// ownersOf returns the models of a projector or draft: those with its name, or else all of the folder,
+// as mmproj-F16.gguf belongs to each quantization.
+func ownersOf(name string, candidates []owner) []int {
+	stem := stemOf(name)
+	var all, named []int
+	isNamed := false
+	for _, o := range candidates {
+		hasStem := stem != "-" && strings.Contains(o.stem, stem)
+		isNamed = isNamed || hasStem
+		if o.model >= 0 {
+			all = append(all, o.model)
+		}
+		if o.model >= 0 && hasStem {
+			named = append(named, o.model)
+		}
+	}
+	if isNamed {
 		return named
 	}
 	return all
