@@ -148,10 +148,10 @@ type Unfreed struct {
 
 // Collected is the result of a pass of the FILESTREAM garbage collector over a container.
 type Collected struct {
-	Container string `json:"container"`
-	Deleted   int64  `json:"deleted"` // files
-	Marked    int64  `json:"marked"`  // a later pass deletes them
-	// Unprocessed files wait for a checkpoint, a log backup or the end of a transaction.
+	Container string `json:"container"` // name of the container
+	Deleted   int64  `json:"deleted"`   // files that the pass deleted
+	Marked    int64  `json:"marked"`    // files that a later pass deletes
+	// files that wait for a checkpoint, a log backup or the end of a transaction
 	Unprocessed int64 `json:"unprocessed"`
 }
 

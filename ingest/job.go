@@ -90,8 +90,8 @@ type Outcome struct {
 
 // Problem is one file that was refused or failed, and why.
 type Problem struct {
-	Path   string `json:"path"`
-	Reason string `json:"reason"`
+	Path   string `json:"path"`   // of the file; empty if the problem is not one of a file
+	Reason string `json:"reason"` // why; it does not repeat the path
 }
 
 // Job is a job as status prints it.

@@ -362,7 +362,8 @@ try {
         "$($summary.taken) ingested, $($summary.skipped) stored already, $($summary.bytes_read) bytes in $seconds s"
     }
     Test-That 'list has the SHA-256 of the files' {
-        foreach ($model in (Invoke-Must @('list')).Objects) {
+        $listed = @((Invoke-Must @('list')).Objects | Where-Object { (Get-Field $_ 'object') -eq 'model' })
+        foreach ($model in $listed) {
             $ours = $false
             foreach ($file in $model.files) {
                 $from = [string](Get-Field $file 'path')
@@ -490,6 +491,7 @@ try {
     }
     Test-That 'no job of the file is interrupted' {
         $left = @((Invoke-Must @('status')).Objects |
+                Where-Object { (Get-Field $_ 'object') -eq 'job' } |
                 Where-Object { $_.state -ne 'complete' -and ($_.paths -join "`n").Contains($big) })
         Assert ($left.Count -eq 0) "$($left.Count) jobs are not complete"
     }

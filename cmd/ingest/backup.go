@@ -52,6 +52,8 @@ func (p *program) backup(ctx context.Context, to string, force bool) error {
 	if err := checkBackupTarget(from, to); err != nil {
 		return err
 	}
+	sum := backupSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
 	progress := &ingest.Progress{}
 	progress.FilesTotal.Store(1)
 	stop := p.showProgress(progress)
@@ -66,10 +68,9 @@ func (p *program) backup(ctx context.Context, to string, force bool) error {
 		return err
 	}
 	progress.FilesDone.Add(1)
+	sum.Files, sum.Bytes = 1, progress.BytesTotal.Load()
 	if p.json || !p.quiet {
-		bytes := progress.BytesTotal.Load()
-		p.emit(map[string]any{"event": "copied", "path": to, "bytes": bytes}, "copied  %s  %s\n", human(bytes),
-			ingest.Printable(to))
+		p.emit(copiedObject{"copied", to, sum.Bytes}, "copied  %s  %s\n", human(sum.Bytes), ingest.Printable(to))
 	}
 	return nil
 }

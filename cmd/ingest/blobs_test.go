@@ -22,7 +22,7 @@ func TestBlobs(t *testing.T) {
 			store := []string{"--store", account + "/" + layout + strings.ToLower(rand.Text()), "--blob-layout", layout}
 			with := func(args ...string) []string { return append(args, store...) }
 			b.must(with("models", s.path("a.gguf"), s.path("b.gguf"), "--segment-size", "1MiB")...)
-			models := b.must(with("list")...).lines
+			models := b.must(with("list")...).objects()
 			if len(models) != 2 || models[0]["state"] != "complete" {
 				t.Fatalf("list: %v", models)
 			}

@@ -154,6 +154,12 @@ func (e result) event(name string) map[string]any {
 	return nil
 }
 
+// objects returns the lines before the summary.
+func (e result) objects() []map[string]any {
+	return slices.DeleteFunc(slices.Clone(e.lines),
+		func(line map[string]any) bool { return line["event"] == "summary" })
+}
+
 // number reads a number of a line; 0 if there is none.
 func number(line map[string]any, field string) int64 {
 	n, _ := line[field].(float64)

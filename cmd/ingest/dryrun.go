@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
@@ -27,20 +28,10 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 	if totals.catalog = p.catalogToRead(ctx); totals.catalog != nil {
 		defer totals.catalog.Close()
 	}
-	refused := found.Refused
-	for _, source := range found.Sources {
-		model, err := f.parser(p, options).Parse(ctx, source)
-		var trouble *ingest.SourceError
-		if errors.As(err, &trouble) {
-			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: trouble})
-			continue
-		}
-		if err == nil {
-			err = p.printPlan(ctx, model, int64(f.segment), totals)
-		}
-		if err != nil {
-			return err
-		}
+	refused, err := p.printPlans(ctx, f, options, found, totals)
+	if err != nil {
+		p.printSummary(totals.summary(len(found.Skipped), len(refused)))
+		return err
 	}
 	if sqlserver.IsAddress(p.catalog) {
 		err := p.withSchema(func(db *sql.DB) error { return p.containerCheck(ctx, db, totals.segments) })
@@ -56,6 +47,27 @@ func (p *program) dryRun(ctx context.Context, f *ingestFlags, paths []string) er
 		return &codeError{code: exitSomeRefused}
 	}
 	return requireFound(found, paths)
+}
+
+// printPlans prints the files of all models, and adds them to the totals. It returns what is refused.
+func (p *program) printPlans(ctx context.Context, f *ingestFlags, options pipeline.Options, found ingest.Found,
+	totals *dryTotals) (refused []ingest.Note, err error) {
+	refused = found.Refused
+	for _, source := range found.Sources {
+		model, err := f.parser(p, options).Parse(ctx, source)
+		var trouble *ingest.SourceError
+		if errors.As(err, &trouble) {
+			refused = append(refused, ingest.Note{Path: trouble.Path, Reason: trouble})
+			continue
+		}
+		if err == nil {
+			err = p.printPlan(ctx, model, int64(f.segment), totals)
+		}
+		if err != nil {
+			return refused, err
+		}
+	}
+	return refused, nil
 }
 
 // catalogToRead opens the catalogue if it exists, and does not update it. If that fails, it warns and
@@ -94,9 +106,8 @@ func (p *program) printPlan(ctx context.Context, model *ingest.Model, segmentByt
 		if present {
 			verb = "already present"
 		}
-		p.emit(map[string]any{"event": "would take", "name": model.Name, "path": file.Path, "role": file.Role,
-			"format": file.Format, "bytes": file.Bytes, "tensors": len(file.Tensors), "segments": plan.Count(),
-			"present": present}, "%s  %s  %s  %s (%s, %s)\n", verb,
+		p.emit(plannedObject{"would take", model.Name, file.Path, file.Role, file.Format, file.Bytes,
+			len(file.Tensors), plan.Count(), present}, "%s  %s  %s  %s (%s, %s)\n", verb,
 			shortName(model.Name), human(file.Bytes), ingest.Printable(file.Path),
 			plural(len(file.Tensors), "tensor"), plural(int(plan.Count()), "segment"))
 	}

@@ -119,6 +119,11 @@ func existing(path string) (string, error) {
 	return path, err
 }
 
+func (t *dryTotals) summary(skipped, refused int) dryRunSummary {
+	return dryRunSummary{newSummary(), t.models, t.files, t.bytes, t.fresh.files, t.fresh.bytes, t.known.files,
+		t.known.bytes, skipped, refused, nil, nil}
+}
+
 // printTotals prints the totals, and warns of a disk that may be too small. It returns the error of the
 // look at the disks as a warning.
 func (p *program) printTotals(t *dryTotals, skipped, refused int) {
@@ -139,11 +144,9 @@ func (p *program) printTotals(t *dryTotals, skipped, refused int) {
 		}
 	}
 	if p.json {
-		o := map[string]any{"event": "summary", "models": t.models, "files": t.files, "bytes": t.bytes,
-			"files_new": t.fresh.files, "bytes_new": t.fresh.bytes, "files_present": t.known.files,
-			"bytes_present": t.known.bytes, "skipped": skipped, "refused": refused}
+		o := t.summary(skipped, refused)
 		if known {
-			o["bytes_needed"], o["bytes_free"] = needed, free
+			o.BytesNeeded, o.BytesFree = &needed, &free
 		}
 		p.printJSON(o)
 		return

@@ -98,8 +98,10 @@ func (p *program) export(ctx context.Context, references []string, o exportOptio
 		}
 		models = append(models, m)
 	}
+	sum := &exportSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
 	if o.layout != "" {
-		return p.exportLayout(ctx, h, models, o, progress)
+		return p.exportLayout(ctx, h, models, o, progress, sum)
 	}
 	targets, err := exportTargets(models[0], o.to)
 	if err != nil {
@@ -115,8 +117,9 @@ func (p *program) export(ctx context.Context, references []string, o exportOptio
 			return err
 		}
 		progress.FilesDone.Add(1)
-		p.exported(layout.Written{Path: targets[i], Digest: file.Digest, Bytes: file.Bytes})
+		p.exported(layout.Written{Path: targets[i], Digest: file.Digest, Bytes: file.Bytes}, sum)
 	}
+	sum.Models++
 	return nil
 }
 
@@ -143,14 +146,18 @@ func (p *program) toExport(ctx context.Context, h *env, reference string, weight
 }
 
 // exported prints a file that was written, or that was there.
-func (p *program) exported(w layout.Written) {
+func (p *program) exported(w layout.Written, sum *exportSummary) {
 	event, format := "exported", "%[1]s  %[2]s\n"
 	if w.Present {
 		event, format = "present", "present  %[2]s\n"
+		sum.FilesPresent++
+		sum.BytesPresent += w.Bytes
+	} else {
+		sum.Files++
+		sum.Bytes += w.Bytes
 	}
 	if p.json || !p.quiet {
-		p.emit(map[string]any{"event": event, "path": w.Path, "sha256": w.Digest, "bytes": w.Bytes}, format, w.Digest,
-			ingest.Printable(w.Path))
+		p.emit(exportedObject{event, w.Path, w.Digest, w.Bytes}, format, w.Digest, ingest.Printable(w.Path))
 	}
 }
 

@@ -22,7 +22,7 @@ var exportLayouts = []string{asOriginal, asOllama, asHuggingFace, asOCI}
 
 // exportLayout writes models in a layout.
 func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Model, o exportOptions,
-	progress *ingest.Progress) error {
+	progress *ingest.Progress, sum *exportSummary) error {
 	if info, err := os.Stat(o.to); err == nil && !info.IsDir() {
 		return usage("%s is a file: --as %s writes to a folder", ingest.Printable(o.to), o.layout)
 	}
@@ -45,7 +45,7 @@ func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Mode
 			progress.BytesRecorded.Add(written.Bytes)
 		}
 		progress.FilesDone.Add(1)
-		p.exported(written)
+		p.exported(written, sum)
 	}}
 	for _, l := range layouts {
 		if err := w.Check(l.Entries); err != nil {
@@ -61,6 +61,8 @@ func (p *program) exportLayout(ctx context.Context, h *env, models []layout.Mode
 		if err != nil {
 			return err
 		}
+		sum.Models++
+		sum.LeftOut += len(l.Left)
 		p.describeLayout(models[i], l)
 	}
 	return nil
@@ -84,11 +86,11 @@ func (p *program) describeLayout(m layout.Model, l layout.Layout) {
 		return
 	}
 	for _, left := range l.Left {
-		p.emit(map[string]any{"event": "left out", "id": m.ID, "file": left.Path, "reason": left.Reason.Error()},
+		p.emit(leftOutObject{"left out", m.ID, left.Path, left.Reason.Error()},
 			"left out  %s: %s\n", ingest.Printable(left.Path), left.Reason)
 	}
 	if l.Name != nil {
-		p.emit(map[string]any{"event": "named", "id": m.ID, "name": m.Alias.Name, "as": *l.Name},
+		p.emit(namedObject{"named", m.ID, m.Alias.Name, *l.Name},
 			"named  model %d  %s as %s\n", m.ID, shortName(m.Alias.Name), ingest.Printable(*l.Name))
 	}
 }

@@ -23,8 +23,8 @@ func (p *program) filestreamCheck(ctx context.Context, db *sql.DB) error {
 		} else {
 			need.Do = ""
 		}
-		p.emit(map[string]any{"event": "prerequisite", "name": need.Name, "ok": need.OK, "found": need.Found,
-			"do": need.Do, "client": need.Client}, "%-20s %s\n", "filestream "+need.Name, state)
+		p.emit(prerequisiteObject{"prerequisite", need.Name, need.OK, need.Found, need.Do, need.Client},
+			"%-20s %s\n", "filestream "+need.Name, state)
 	}
 	return nil
 }
@@ -42,9 +42,8 @@ func (p *program) containerCheck(ctx context.Context, db *sql.DB, planned int64)
 		} else {
 			state = "warning: " + state + ": " + problem
 		}
-		p.emit(map[string]any{"event": "containers", "filegroup": g.Name, "ok": problem == "", "files": g.Files,
-			"planned": g.Planned(planned) - g.Files, "containers": g.Containers, "problem": problem},
-			"%-20s %s\n", "filestream files", terminalSafe(state))
+		p.emit(containersObject{"containers", g.Name, problem == "", g.Files, g.Planned(planned) - g.Files,
+			g.Containers, problem}, "%-20s %s\n", "filestream files", terminalSafe(state))
 	}
 	return err
 }

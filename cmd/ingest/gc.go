@@ -75,11 +75,12 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 	request := ingest.JobRequest{Pipeline: "gc", Source: "gc"}
 	sum, err := collector.Collect(ctx, request, func(s ingest.Object) {
 		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": g.verb(), "name": s.Name, "bytes": s.Bytes}, "%s  %s  %s\n", g.verb(),
+			p.emit(garbageObject{g.verb(), s.Name, s.Bytes}, "%s  %s  %s\n", g.verb(),
 				human(s.Bytes), shortName(s.Name))
 		}
 	})
 	if err != nil {
+		p.printSummary(summaryOf(sum, g))
 		return err
 	}
 	p.printCollection(sum, g)
@@ -92,7 +93,7 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 // printRefusal names an object that could not be deleted.
 func (p *program) printRefusal(s ingest.Object, err error) {
 	if p.json {
-		p.printJSON(map[string]any{"event": "refused", "name": s.Name, "bytes": s.Bytes, "reason": err.Error()})
+		p.printJSON(refusedGarbage{"refused", s.Name, s.Bytes, err.Error()})
 		return
 	}
 	fmt.Fprintf(p.stderr, "ingest: not removed: %s: %v\n", shortName(s.Name), err)
@@ -101,24 +102,27 @@ func (p *program) printRefusal(s ingest.Object, err error) {
 // printRefusedModel names a model that could not be removed.
 func (p *program) printRefusedModel(m ingest.Summary, err error) {
 	if p.json {
-		p.printJSON(map[string]any{"event": "refused", "id": m.ID, "name": m.Name, "reason": err.Error()})
+		p.printJSON(refusedModel{"refused", m.ID, m.Name, err.Error()})
 		return
 	}
 	fmt.Fprintf(p.stderr, "ingest: not removed: model %d  %s: %v\n", m.ID, shortName(m.Name), err)
+}
+
+func summaryOf(sum gc.Collection, g gcFlags) gcSummary {
+	return gcSummary{newSummary(), sum.Payloads, sum.Remains, sum.Bytes, sum.Atoms, sum.AtomBytes, sum.Young,
+		sum.YoungBytes, sum.Refused, g.yes}
 }
 
 func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 	for _, m := range sum.Unfinished {
 		if p.json || !p.quiet {
 			bytes := m.BytesStored + m.BytesShared
-			p.emit(map[string]any{"event": "unfinished", "id": m.ID, "name": m.Name, "bytes": bytes},
+			p.emit(unfinishedObject{"unfinished", m.ID, m.Name, bytes},
 				"unfinished  model %d  %s  (%s recorded)\n", m.ID, shortName(m.Name), human(bytes))
 		}
 	}
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "payloads": sum.Payloads, "remains": sum.Remains,
-			"bytes": sum.Bytes, "atoms": sum.Atoms, "atom_bytes": sum.AtomBytes, "spared": sum.Young,
-			"spared_bytes": sum.YoungBytes, "refused": sum.Refused, "removed": g.yes})
+		p.printJSON(summaryOf(sum, g))
 		return
 	}
 	p.printf("%s: %s without a row, %s of interrupted writes, %s; %s that no model uses, %s\n",

@@ -45,9 +45,8 @@ func (p *program) inspect(ctx context.Context, path string) error {
 	}
 	file := &m.Files[0]
 	if p.json {
-		p.printJSON(map[string]any{"object": "file", "name": m.Name, "path": path, "format": file.Format,
-			"architecture": m.Architecture, "bytes": file.Bytes, "parameters": m.Parameters(),
-			"tensors": len(file.Tensors), "metadata": metadataObject(m.Metadata), "warnings": list(file.Warnings)})
+		p.printJSON(inspectedFile{"file", m.Name, path, file.Format, m.Architecture, file.Bytes, m.Parameters(),
+			len(file.Tensors), metadataObject(m.Metadata), list(file.Warnings)})
 	} else {
 		p.table([][]any{{"file", path}, {"format", file.Format}, {"name", m.Name}, {"architecture", m.Architecture},
 			{"size", fmt.Sprintf("%d (%s)", file.Bytes, human(file.Bytes))}, {"parameters", m.Parameters()},
@@ -61,6 +60,7 @@ func (p *program) inspect(ctx context.Context, path string) error {
 		}
 	}
 	p.inspectTensors(file)
+	p.printSummary(inspectSummary{newSummary(), len(file.Tensors), len(file.Warnings)})
 	return nil
 }
 
@@ -68,8 +68,7 @@ func (p *program) inspectTensors(file *ingest.File) {
 	rows := [][]any{{"TENSOR", "TYPE", "SHAPE", "OFFSET", "BYTES"}}
 	for i, t := range file.Tensors {
 		if p.json {
-			p.printJSON(map[string]any{"object": "tensor", "index": i, "name": t.Name, "type": t.Type,
-				"shape": shape(t.Shape), "elements": t.Elements, "offset": t.Offset, "bytes": t.Bytes})
+			p.printJSON(tensorObject{"tensor", i, t.Name, t.Type, list(t.Shape), t.Elements, t.Offset, t.Bytes})
 			continue
 		}
 		rows = p.flush(append(rows, []any{t.Name, t.Type, fmt.Sprint(t.Shape), t.Offset, t.Bytes}))

@@ -16,13 +16,6 @@ type jobProgress struct {
 	rate            int64 // bytes per second; 0 if unknown
 }
 
-type modelProgress struct {
-	ID       ingest.ModelID `json:"id"`
-	Name     string         `json:"name"`
-	Bytes    int64          `json:"bytes"`
-	Recorded int64          `json:"bytes_recorded"`
-}
-
 // paces remembers how many bytes had rows, so that a rate can be told.
 type paces struct {
 	samples []map[ingest.ModelID]sample // oldest first; within rateSpan

@@ -63,7 +63,7 @@ type listedModel struct {
 func (b box) models() map[string]listedModel {
 	b.Helper()
 	all := map[string]listedModel{}
-	for _, line := range b.must("list").lines {
+	for _, line := range b.must("list").objects() {
 		text, _ := json.Marshal(line)
 		var m listedModel
 		if err := json.Unmarshal(text, &m); err != nil {

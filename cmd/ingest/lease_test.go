@@ -26,7 +26,7 @@ func TestRunningJob(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %q\n%s", args[0], e.code, who, e.stderr)
 		}
 	}
-	if e := b.must("resume"); len(e.lines) != 0 {
+	if e := b.must("resume"); len(e.objects()) != 0 {
 		t.Errorf("resume ran a job that is running: %v", e.lines)
 	}
 	if e := b.run("models", s.path("a.gguf"), s.path("zeros.gguf")); e.code != exitSomeRefused ||
@@ -155,7 +155,7 @@ func TestOtherPipeline(t *testing.T) {
 	b.must("models", s.folder)
 	b.must("gc", "--yes")
 	b.exec(`UPDATE IngestionJobs SET Status = 'open', CompletedAt = NULL WHERE PipelineName = 'gc'`)
-	if e := b.must("resume"); len(e.lines) != 0 {
+	if e := b.must("resume"); len(e.objects()) != 0 {
 		t.Errorf("resume ran gc: %v", e.lines)
 	}
 	if e := b.run("resume", "2"); e.code != exitFailed || !strings.Contains(e.stderr, "job 2 is a gc job") {

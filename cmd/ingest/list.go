@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -71,6 +70,7 @@ func (p *program) list(ctx context.Context, f listFlags) error {
 	}
 	defer catalog.Close()
 	t := newListTable(p, f.long)
+	defer func() { p.printSummary(t.summary) }()
 	type sorted struct {
 		key sortKey
 		row listRow
@@ -135,18 +135,17 @@ func totalBytes(m ingest.Summary) int64 {
 	return n
 }
 
-// modelObject is a model as --json prints it. Its fields are stable.
-func modelObject(m listed) map[string]any {
-	files := make([]map[string]any, len(m.Files))
+// objectOf returns a model as --json prints it.
+func objectOf(m listed) modelObject {
+	files := make([]fileObject, len(m.Files))
 	for i, f := range m.Files {
-		files[i] = map[string]any{"name": f.Name, "role": f.Role, "format": f.Format, "sha256": f.Digest,
-			"bytes": f.Bytes, "bytes_recorded": f.Recorded, "tensors": f.Tensors, "path": f.Path}
+		files[i] = fileObject{f.Name, f.Role, f.Format, f.Digest, f.Bytes, f.Recorded, f.Tensors, f.Path}
 	}
-	return map[string]any{"id": m.ID, "name": m.Name, "names": m.AllNames(), "uris": uris(m.Summary), "type": m.Type,
-		"architecture": m.Architecture, "quantization": m.quantization, "parameters": m.Parameters, "state": m.State,
-		"job": m.Job, "files": files, "bytes": totalBytes(m.Summary), "tensors": m.Tensors, "segments": m.Segments,
-		"bytes_stored": m.BytesStored, "bytes_shared": m.BytesShared, "bytes_saved": m.BytesSaved,
-		"ingested": m.Ingested.UTC()}
+	return modelObject{Object: "model", ID: m.ID, Name: m.Name, Names: m.AllNames(), URIs: uris(m.Summary),
+		State: m.State, Type: m.Type, Architecture: m.Architecture, Quantization: m.quantization,
+		Parameters: m.Parameters, Job: m.Job, Files: files, Bytes: totalBytes(m.Summary), Tensors: m.Tensors,
+		Segments: m.Segments, BytesStored: m.BytesStored, BytesShared: m.BytesShared, BytesSaved: m.BytesSaved,
+		Ingested: m.Ingested.UTC()}
 }
 
 // uris returns the URIs of the model's names, which say where it came from.
@@ -156,13 +155,4 @@ func uris(m ingest.Summary) []string {
 		all[i] = n.URI
 	}
 	return all
-}
-
-// jsonText returns an object as a line of JSON.
-func jsonText(object any) string {
-	text, err := json.Marshal(object)
-	if err != nil {
-		panic(err) // cannot happen: objects have plain values only
-	}
-	return string(text)
 }

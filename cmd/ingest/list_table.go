@@ -12,6 +12,8 @@ import (
 // listRow is a model in the table of list, or a line of JSON.
 type listRow struct {
 	json     string
+	files    int
+	bytes    int64
 	cells    []string
 	name     string // the first one
 	others   int    // other names
@@ -40,10 +42,12 @@ type listTable struct {
 	rows    []listRow
 	state   bool  // the column STATE is shown
 	shown   []int // the columns of the last heading
+	summary listSummary
 }
 
 func newListTable(p *program, long bool) *listTable {
-	t := &listTable{p: p, long: long, columns: slices.Clone(listColumns), width: terminalColumns(p.stdout), state: long}
+	t := &listTable{p: p, long: long, columns: slices.Clone(listColumns), width: terminalColumns(p.stdout), state: long,
+		summary: listSummary{summaryHead: newSummary()}}
 	if long {
 		for i := range t.columns {
 			t.columns[i].drop = 0
@@ -56,7 +60,7 @@ func newListTable(p *program, long bool) *listTable {
 // row returns the row of a model.
 func (t *listTable) row(ctx context.Context, catalog ingest.Atoms, m listed) (listRow, error) {
 	if t.p.json {
-		return listRow{json: jsonText(modelObject(m))}, nil
+		return listRow{json: jsonText(objectOf(m)), files: len(m.Files), bytes: totalBytes(m.Summary)}, nil
 	}
 	names := shortNames(m.AllNames())
 	file, digest := "", ""
@@ -80,6 +84,9 @@ func (t *listTable) row(ctx context.Context, catalog ingest.Atoms, m listed) (li
 
 func (t *listTable) add(row listRow) {
 	if t.p.json {
+		t.summary.Models++
+		t.summary.Files += row.files
+		t.summary.Bytes += row.bytes
 		fmt.Fprintln(t.p.stdout, row.json)
 		return
 	}

@@ -167,8 +167,7 @@ func (p *program) printLocatorProblem(b migrate.LocatorProblem) {
 		event, text = "notice", "ingest: note: atom %d  %s: %v\n"
 	}
 	if p.json {
-		p.printJSON(map[string]any{"event": event, "atom": b.Atom.ID, "path": b.Atom.Locator,
-			"modality": b.Atom.Modality, "sha256": b.Atom.Digest, "reason": b.Reason.Error()})
+		p.printJSON(locatorObject{event, b.Atom.ID, b.Atom.Locator, b.Atom.Modality, b.Atom.Digest, b.Reason.Error()})
 		return
 	}
 	fmt.Fprintf(p.stderr, text, b.Atom.ID, ingest.Printable(b.Atom.Locator), b.Reason)
@@ -176,9 +175,8 @@ func (p *program) printLocatorProblem(b migrate.LocatorProblem) {
 
 func (p *program) printLocators(r *migrate.LocatorReport, f *locatorFlags, target string) {
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "to": target, "moved": r.Moved, "linked": r.Linked,
-			"cleared": r.Cleared, "back": r.Back, "there": r.There, "corrected": r.Corrected, "merged": r.Merged,
-			"failed": r.Failed, "dry_run": f.dryRun})
+		p.printJSON(locatorsSummary{newSummary(), target, r.Moved, r.Linked, r.Cleared, r.Back, r.There, r.Corrected,
+			r.Merged, r.Failed, f.dryRun})
 		return
 	}
 	moved, cleared, corrected, removed := "copied", "cleared the path of", "corrected", "removed"

@@ -206,9 +206,8 @@ func parseSince(text string) (since time.Time, err error) {
 func (p *program) printMigrationProblem(not string, b migrate.Problem) {
 	s := b.Segment
 	if p.json {
-		p.printJSON(map[string]any{"event": "refused", "model": b.File.Model, "file": b.File.Name, "tensor": s.Tensor,
-			"layer": s.Layer, "ordinal": s.Ordinal, "offset": s.Offset, "bytes": s.Bytes, "sha256": s.Digest,
-			"reason": b.Reason.Error()})
+		p.printJSON(refusedRow{"refused", b.File.Model, b.File.Name, s.Tensor, s.Layer, s.Ordinal, s.Offset, s.Bytes,
+			s.Digest, b.Reason.Error()})
 		return
 	}
 	fmt.Fprintf(p.stderr, "ingest: %s: model %d  %s: %v\n", not, b.File.Model, inFile(b.File, s.Place()), b.Reason)
@@ -216,9 +215,8 @@ func (p *program) printMigrationProblem(not string, b migrate.Problem) {
 
 func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "models": r.Models, "to": target, "copied": r.Copied,
-			"cleared": r.Cleared, "there": r.There, "small": r.Small, "both": r.Both, "failed": r.Failed,
-			"dry_run": f.dryRun})
+		p.printJSON(segmentsSummary{newSummary(), r.Models, target, r.Copied, r.Cleared, r.There, r.Small, r.Both,
+			r.Failed, f.dryRun})
 		return
 	}
 	copied, cleared := "copied", "cleared the source of"

@@ -91,7 +91,7 @@ func (p *program) models(ctx context.Context, f *ingestFlags, args []string) err
 		return err
 	}
 	request := ingest.JobRequest{Pipeline: "models", Source: f.source(paths), Paths: paths, Options: options}
-	return p.runModels(ctx, f, request)
+	return p.runModels(ctx, f, request, p.printReport)
 }
 
 // absolute returns the absolute paths of files and folders.
@@ -173,8 +173,9 @@ func addProcessor() {
 	}
 }
 
-// runModels runs a job of models and prints its report.
-func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.JobRequest) error {
+// runModels runs a job of models, and calls print with its report.
+func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.JobRequest,
+	print func(*pipeline.Report)) error {
 	options, err := p.settings(f)
 	if err != nil {
 		return err
@@ -205,7 +206,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	if result == nil {
 		return err
 	}
-	p.printReport(result)
+	print(result)
 	if err := p.outcome(result, err); err != nil || request.Job != 0 {
 		return err // a job that is resumed was given its paths before
 	}

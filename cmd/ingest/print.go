@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,18 +20,6 @@ func (p *program) emit(object any, format string, args ...any) {
 		return
 	}
 	fmt.Fprintf(p.stdout, format, args...)
-}
-
-// jsonVersion is the version of what --json prints. It grows when a field is removed or changes its
-// meaning, but not when one is added.
-const jsonVersion = 1
-
-// printJSON prints a line of JSON. A summary gets the version.
-func (p *program) printJSON(object any) {
-	if fields, ok := object.(map[string]any); ok && fields["event"] == "summary" {
-		fields["version"] = jsonVersion
-	}
-	fmt.Fprintln(p.stdout, jsonText(object))
 }
 
 // section prints an empty line before the next table.
@@ -54,8 +41,7 @@ func (p *program) printNotes(event string, notes []ingest.Note) {
 			continue
 		}
 		if p.json || !p.quiet {
-			p.emit(map[string]string{"event": event, "path": note.Path, "reason": note.Problem().Reason},
-				"%s  %s\n", event, noteText(note))
+			p.emit(noteObject{event, note.Path, note.Problem().Reason}, "%s  %s\n", event, noteText(note))
 		}
 	}
 	if hint != "" {
@@ -86,16 +72,21 @@ func terminalSafe(text string) string {
 	return b.String()
 }
 
-// printReport prints what a run did.
+// printReport prints what a run did, and the summary.
 func (p *program) printReport(r *pipeline.Report) {
+	counts := p.printRun(r)
+	p.printSummary(runSummary{newSummary(), counts})
+}
+
+// printRun prints what a run did, and for a person its totals. It returns the counts.
+func (p *program) printRun(r *pipeline.Report) runCounts {
 	for _, m := range r.Ingested {
 		verb := "ingested"
 		if m.Merged {
 			verb = "present"
 		}
 		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": "taken", "id": m.Model, "name": m.Name, "files": m.Files,
-				"bytes": m.Bytes, "joined": m.Merged, "bytes_resumed": m.Resumed},
+			p.emit(takenObject{"taken", m.Model, m.Name, m.Files, m.Bytes, m.Resumed, m.Merged},
 				"%s  model %d  %s  (%s in %s)\n", verb, m.Model, shortName(m.Name), human(m.Bytes),
 				plural(m.Files, "file"))
 		}
@@ -103,27 +94,24 @@ func (p *program) printReport(r *pipeline.Report) {
 	p.printNotes("skipped", r.Skipped)
 	p.printNotes("warning", r.Warnings)
 	p.printNotes("refused", r.Refused)
-	saved, types, smaller := int64(0), make([]map[string]any, len(r.Stored)), []string{}
-	for i, t := range r.Stored {
-		saved += t.Bytes - t.Stored
-		types[i] = typeObject(t)
+	p.printf("job %d: %s, %d skipped, %d refused; %s read, %s stored, %s shared%s; %s\n", r.Job, countModels(r),
+		len(r.Skipped), len(r.Refused), human(r.BytesRead), human(r.BytesStored), human(r.BytesShared), present(r),
+		r.Elapsed.Round(10*time.Millisecond))
+	counts := runCounts{Job: r.Job, Continued: r.Continued, Taken: len(r.Ingested), Skipped: len(r.Skipped),
+		Refused: len(r.Refused), BytesRead: r.BytesRead, BytesStored: r.BytesStored, BytesShared: r.BytesShared,
+		BytesPresent: r.BytesPresent, Types: []typeSizes{}, Seconds: r.Elapsed.Seconds(), Interrupted: r.Interrupted}
+	var smaller []string
+	for _, t := range r.Stored {
+		counts.BytesSaved += t.Bytes - t.Stored
+		counts.Types = append(counts.Types, sizesOf(t))
 		if t.Codec != "" {
 			smaller = append(smaller, fmt.Sprintf("%s %s to %s", typeName(t), human(t.Bytes), human(t.Stored)))
 		}
 	}
-	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "continued": r.Continued, "taken": len(r.Ingested),
-			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
-			"bytes_stored": r.BytesStored, "bytes_shared": r.BytesShared, "bytes_present": r.BytesPresent,
-			"bytes_saved": saved, "types": types, "seconds": r.Elapsed.Seconds(), "interrupted": r.Interrupted})
-		return
-	}
-	p.printf("job %d: %s, %d skipped, %d refused; %s read, %s stored, %s shared%s; %s\n", r.Job, countModels(r),
-		len(r.Skipped), len(r.Refused), human(r.BytesRead), human(r.BytesStored), human(r.BytesShared), present(r),
-		r.Elapsed.Round(10*time.Millisecond))
 	if len(smaller) > 0 {
-		p.printf("saved %s by compression: %s\n", human(saved), strings.Join(smaller, ", "))
+		p.printf("saved %s by compression: %s\n", human(counts.BytesSaved), strings.Join(smaller, ", "))
 	}
+	return counts
 }
 
 // countModels counts the models that a run ingested, and those that only got another name.
@@ -154,15 +142,4 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// list makes a nil slice an empty list in JSON rather than null.
-func list(items []string) []string { return append([]string{}, items...) }
-
-// metadataObject makes missing metadata an empty object in JSON.
-func metadataObject(metadata json.RawMessage) json.RawMessage {
-	if len(metadata) == 0 {
-		return json.RawMessage("{}")
-	}
-	return metadata
 }

@@ -83,9 +83,8 @@ func (p *program) recompress(c *cobra.Command, references []string, level codec.
 
 func (p *program) printRecompressed(r *migrate.Recompressed, level codec.Level) {
 	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "models": r.Models, "compress": level.String(),
-			"changed": r.Changed, "bytes_before": r.Before, "bytes_after": r.After, "kept": r.Kept, "small": r.Small,
-			"in_rows": r.Rows, "by_position": r.ByPosition, "failed": r.Failed})
+		p.printJSON(recompressSummary{newSummary(), r.Models, level.String(), r.Changed, r.Before, r.After, r.Kept,
+			r.Small, r.Rows, r.ByPosition, r.Failed})
 		return
 	}
 	p.printf("%s: %s changed, %s before and %s now; %d kept as they are, and %d small ones\n",

@@ -96,19 +96,15 @@ func (p *program) printRegistered(r *register.Report) {
 		if m.Trusted > 0 {
 			read = fmt.Sprintf(", %d not read", m.Trusted)
 		}
-		p.emit(map[string]any{"event": verb, "id": m.Model, "name": m.Name, "files": m.Files, "bytes": m.Bytes,
-			"files_not_read": m.Trusted}, "%s  model %d  %s  (%s in %s%s)\n", verb, m.Model, shortName(m.Name),
-			human(m.Bytes), plural(m.Files, "file"), read)
+		p.emit(registeredObject{verb, m.Model, m.Name, m.Files, m.Bytes, m.Trusted},
+			"%s  model %d  %s  (%s in %s%s)\n", verb, m.Model, shortName(m.Name), human(m.Bytes),
+			plural(m.Files, "file"), read)
 	}
 	p.printNotes("skipped", r.Skipped)
 	p.printNotes("warning", r.Warnings)
 	p.printNotes("refused", r.Refused)
-	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "job": r.Job, "registered": len(r.Registered),
-			"skipped": len(r.Skipped), "refused": len(r.Refused), "bytes_read": r.BytesRead,
-			"seconds": r.Elapsed.Seconds()})
-		return
-	}
+	p.printSummary(registerSummary{newSummary(), r.Job, len(r.Registered), len(r.Skipped), len(r.Refused), r.BytesRead,
+		r.Elapsed.Seconds()})
 	p.printf("job %d: %s registered, %d skipped, %d refused; %s read, nothing copied; %s\n", r.Job,
 		plural(len(r.Registered), "model"), len(r.Skipped), len(r.Refused), human(r.BytesRead),
 		r.Elapsed.Round(10*time.Millisecond))

@@ -32,7 +32,7 @@ func TestRealFilesRegistered(t *testing.T) {
 		t.Errorf("verify: exit code %d: %v\n%s", e.code, e.event("summary"), e.stderr)
 	}
 	seen := 0
-	for i, model := range b.must("list").lines {
+	for i, model := range b.must("list").objects() {
 		if model["state"] != "registered" || number(model, "segments") != 0 {
 			t.Errorf("%v is %v, with %v segments", model["name"], model["state"], model["segments"])
 		}

@@ -35,17 +35,22 @@ func (p *program) rename(ctx context.Context, reference, name string) error {
 		return err
 	}
 	defer h.catalog.Close()
+	sum := renameSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
 	renamer := remove.Renamer{Catalog: h.catalog, Descriptions: h.descriptions, Outdated: p.warnOutdated, Log: p.log}
 	m, from, err := renamer.Rename(ctx, p.request("rename", []string{reference, name}), reference, name)
 	if err != nil {
 		return err
+	}
+	if from != name {
+		sum.Names++
 	}
 	if p.json || !p.quiet {
 		text := fmt.Sprintf("renamed  model %d  %s to %s", m.ID, ingest.Printable(from), ingest.Printable(name))
 		if from == name {
 			text = fmt.Sprintf("unchanged  model %d  %s", m.ID, ingest.Printable(name))
 		}
-		p.emit(map[string]any{"event": "renamed", "id": m.ID, "from": from, "name": name}, "%s\n", text)
+		p.emit(renamedObject{"renamed", m.ID, from, name}, "%s\n", text)
 	}
 	return nil
 }

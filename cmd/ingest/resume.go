@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/pipeline"
 )
 
 func newResume(p *program) *cobra.Command {
@@ -38,26 +40,43 @@ func (p *program) resume(c *cobra.Command, f *ingestFlags, args []string) error 
 	if len(jobs) == 0 {
 		p.printf("no ingestion is interrupted\n")
 	}
+	if len(jobs) == 1 && jobs[0].Pipeline != "models" {
+		var coded *codeError
+		err := p.resumeMigration(c, jobs[0]) // prints the objects of its command, and the summary
+		if err != nil && ctx.Err() == nil && !errors.As(err, &coded) {
+			err = fmt.Errorf("job %d: %w", jobs[0].ID, err)
+		}
+		return err
+	}
+	return p.resumeModels(ctx, f, jobs, len(args) == 1)
+}
+
+// resumeModels resumes ingestions. If the only one is named, its settings must fit.
+func (p *program) resumeModels(ctx context.Context, f *ingestFlags, jobs []ingest.Job, named bool) error {
+	sum := &resumeSummary{summaryHead: newSummary(), Jobs: len(jobs), runCounts: runCounts{Types: []typeSizes{}}}
+	defer func() { p.printSummary(sum) }()
+	report := func(r *pipeline.Report) {
+		counts := p.printRun(r)
+		p.printSummary(resumedObject{"job", counts})
+		sum.add(counts)
+	}
 	refused := false
 	var failed error
 	given := p.store
 	for _, job := range jobs {
-		var err error
-		if job.Pipeline != "models" {
-			err = p.resumeMigration(c, job)
-		} else {
-			each := *f
-			p.store = given
-			if err = p.restore(&each, job); err != nil && len(args) == 1 {
+		each := *f
+		p.store = given
+		err := p.restore(&each, job)
+		if err != nil {
+			sum.Failed++
+			if named {
 				return err
 			}
-			if err != nil {
-				failed = errors.Join(failed, err)
-				continue
-			}
-			err = p.runModels(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source,
-				Paths: job.Paths, Options: job.Options})
+			failed = errors.Join(failed, err)
+			continue
 		}
+		err = p.runModels(ctx, &each, ingest.JobRequest{Job: job.ID, Pipeline: job.Pipeline, Source: job.Source,
+			Paths: job.Paths, Options: job.Options}, report)
 		var coded *codeError
 		switch {
 		case err == nil:
@@ -66,6 +85,7 @@ func (p *program) resume(c *cobra.Command, f *ingestFlags, args []string) error 
 		case ctx.Err() != nil:
 			return err
 		default: // the other jobs may succeed
+			sum.Failed++
 			failed = errors.Join(failed, fmt.Errorf("job %d: %w", job.ID, err))
 		}
 	}
@@ -73,6 +93,35 @@ func (p *program) resume(c *cobra.Command, f *ingestFlags, args []string) error 
 		return &codeError{code: exitSomeRefused}
 	}
 	return failed
+}
+
+// add adds the counts of a job.
+func (s *resumeSummary) add(c runCounts) {
+	s.Job = 0
+	if s.Jobs == 1 {
+		s.Job = c.Job
+	}
+	s.Continued = s.Continued || c.Continued
+	s.Interrupted = s.Interrupted || c.Interrupted
+	s.Taken += c.Taken
+	s.Skipped += c.Skipped
+	s.Refused += c.Refused
+	s.BytesRead += c.BytesRead
+	s.BytesStored += c.BytesStored
+	s.BytesShared += c.BytesShared
+	s.BytesPresent += c.BytesPresent
+	s.BytesSaved += c.BytesSaved
+	s.Seconds += c.Seconds
+	for _, t := range c.Types {
+		i := slices.IndexFunc(s.Types, func(o typeSizes) bool { return o.Type == t.Type && o.Codec == t.Codec })
+		if i < 0 {
+			s.Types = append(s.Types, t)
+			continue
+		}
+		s.Types[i].Segments += t.Segments
+		s.Types[i].Bytes += t.Bytes
+		s.Types[i].BytesEncoded += t.BytesEncoded
+	}
 }
 
 // restore applies the settings of the job to resume. --store must agree with the job's store: a

@@ -56,6 +56,9 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	if err != nil {
 		return err
 	}
+	sum := rmSummary{summaryHead: newSummary(), Models: len(plan.Models), Names: len(plan.Names)}
+	sum.BytesFreed, _ = plan.Freed()
+	defer func() { p.printSummary(sum) }()
 	ask := !f.yes && !f.dryRun && !p.json && isTerminal(os.Stdin)
 	p.printRmPlan(plan, ask)
 	if err := plan.Refusal(f.cascade); err != nil {
@@ -63,7 +66,7 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	}
 	switch {
 	case f.dryRun:
-		p.printRmSummary(plan, false)
+		p.printRmTotals(plan, false)
 		return nil
 	case ask:
 		if err := p.confirm(ctx, rmQuestion(plan)); err != nil {
@@ -72,13 +75,15 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	case !f.yes:
 		return usage("rm cannot ask for confirmation here: add --yes to remove, or --dry-run to list only")
 	}
+	sum = rmSummary{summaryHead: newSummary()} // of what is removed, also after an error
 	remover := remove.Remover{Catalog: h.catalog, Cascade: f.cascade, Descriptions: h.descriptions,
-		Outdated: p.warnOutdated, Log: p.log, Removed: p.printRemoved,
-		RemovedName: func(n remove.Name) { p.printRemovedName(n, plan) }}
+		Outdated: p.warnOutdated, Log: p.log,
+		Removed:     func(m ingest.Removal) { p.removed(m, &sum) },
+		RemovedName: func(n remove.Name) { p.removedName(n, plan, &sum) }}
 	if err := remover.Run(ctx, p.request("rm", references), plan); err != nil {
 		return err
 	}
-	p.printRmSummary(plan, true)
+	p.printRmTotals(plan, true)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -18,14 +19,16 @@ func (p *program) printRmPlan(plan *remove.Plan, ask bool) {
 	}
 	for _, m := range plan.Models {
 		if p.json {
-			p.printJSON(removalObject("would remove", m))
+			p.printJSON(removalOf("would remove", m))
 			continue
 		}
 		p.printRmModel(m)
 	}
 }
 
-func (p *program) printRemovedName(n remove.Name, plan *remove.Plan) {
+func (p *program) removedName(n remove.Name, plan *remove.Plan, sum *rmSummary) {
+	sum.Names++
+	sum.Removed = true
 	if p.json || !p.quiet {
 		p.printRmName("removed name", n, plan)
 	}
@@ -33,7 +36,7 @@ func (p *program) printRemovedName(n remove.Name, plan *remove.Plan) {
 
 func (p *program) printRmName(event string, n remove.Name, plan *remove.Plan) {
 	left := n.Left(plan)
-	p.emit(map[string]any{"event": event, "id": n.Model.ID, "name": n.Name, "names": left},
+	p.emit(removedName{event, n.Model.ID, n.Name, list(left)},
 		"%s  %s  of model %d, which keeps %s\n", event, ingest.Printable(n.Name), n.Model.ID, printableList(left))
 }
 
@@ -73,20 +76,18 @@ func (p *program) printRmModel(m ingest.Removal) {
 	}
 }
 
-func (p *program) printRemoved(m ingest.Removal) {
+func (p *program) removed(m ingest.Removal, sum *rmSummary) {
+	sum.Models++
+	sum.BytesFreed += min(m.Freed, math.MaxInt64-sum.BytesFreed)
+	sum.Removed = true
 	if p.json || !p.quiet {
-		p.emit(removalObject("removed", m), "removed  model %d  %s\n", m.Model.ID, shortName(m.Model.Name))
+		p.emit(removalOf("removed", m), "removed  model %d  %s\n", m.Model.ID, shortName(m.Model.Name))
 	}
 }
 
-// printRmSummary prints how much is or would be removed, and how much gc frees.
-func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
+// printRmTotals prints how much is or would be removed, and how much gc frees.
+func (p *program) printRmTotals(plan *remove.Plan, removed bool) {
 	freed, inRows := plan.Freed()
-	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "models": len(plan.Models), "names": len(plan.Names),
-			"bytes_freed": freed, "removed": removed})
-		return
-	}
 	verb := "would remove"
 	if removed {
 		verb = "removed"
@@ -101,19 +102,18 @@ func (p *program) printRmSummary(plan *remove.Plan, removed bool) {
 	p.printf("\n")
 }
 
-// removalObject is a removed model as --json prints it.
-func removalObject(event string, m ingest.Removal) map[string]any {
-	files := make([]map[string]any, len(m.Model.Files))
+// removalOf returns a removed model as --json prints it.
+func removalOf(event string, m ingest.Removal) removalObject {
+	files := make([]removedFile, len(m.Model.Files))
 	for i, f := range m.Model.Files {
-		files[i] = map[string]any{"name": f.Name, "role": f.Role, "bytes": f.Bytes, "sha256": f.Digest}
+		files[i] = removedFile{f.Name, f.Role, f.Bytes, f.Digest}
 	}
-	foreign := make([]map[string]any, len(m.Foreign))
+	foreign := make([]foreignRows, len(m.Foreign))
 	for i, r := range m.Foreign {
-		foreign[i] = map[string]any{"table": r.Table, "column": r.Column, "refers": r.Refers, "rows": r.Rows}
+		foreign[i] = foreignRows{r.Table, r.Column, r.Refers, r.Rows}
 	}
-	return map[string]any{"event": event, "id": m.Model.ID, "name": m.Model.Name, "state": m.Model.State,
-		"names": m.Model.AllNames(), "files": files, "bytes": totalBytes(m.Model),
-		"bytes_freed": m.Freed, "bytes_shared": m.Shared, "only_copies": m.OnlyCopies, "foreign": foreign}
+	return removalObject{event, m.Model.ID, m.Model.Name, m.Model.State, m.Model.AllNames(), files,
+		totalBytes(m.Model), m.Freed, m.Shared, m.OnlyCopies, foreign}
 }
 
 func printableList(names []string) string {

@@ -138,12 +138,15 @@ func TestGCKeepsModelsOfOthers(t *testing.T) {
 		b.exec(`INSERT INTO Models (ModelName, ModelType, State) VALUES ('half', 'GGUF', 'open')`)
 		// A kill after rm --cascade has marked the model.
 		b.exec(`CREATE TRIGGER Stop BEFORE DELETE ON Usage BEGIN SELECT RAISE(ABORT, 'stopped'); END`)
-		b.fails(exitFailed, "`ingest rm 1 --cascade` finishes it", "rm", "1", "--yes", "--cascade")
+		e := b.fails(exitFailed, "`ingest rm 1 --cascade` finishes it", "rm", "1", "--yes", "--cascade")
+		if sum := e.event("summary"); sum["removed"] != false || number(sum, "models") != 0 {
+			t.Errorf("nothing is removed, but: %v", e.lines)
+		}
 		b.must("rm", "2", "--yes")
 		if n := b.query(`SELECT COUNT(*) FROM LayerTensorSegments`); n == 0 {
 			t.Error("rm removed rows before those of the other program")
 		}
-		e := b.fails(exitSomeRefused, "`ingest rm 3 --cascade`", "gc", "--yes", "--unfinished")
+		e = b.fails(exitSomeRefused, "`ingest rm 3 --cascade`", "gc", "--yes", "--unfinished")
 		if sum := e.event("summary"); number(sum, "payloads") == 0 || number(sum, "refused") != 2 ||
 			e.event("refused")["id"] == nil {
 			t.Errorf("%v", e.lines)

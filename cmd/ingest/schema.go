@@ -148,9 +148,12 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 	if dryRun {
 		apply = func(ctx context.Context, db *sql.DB) (*schema.Report, error) { return schema.Preview(ctx, db) }
 	}
+	sum := applySummary{summaryHead: newSummary(), DryRun: dryRun}
+	defer func() { p.printSummary(sum) }()
 	report, err := apply(ctx, db)
 	if report != nil { // with an error, it has the steps applied until then
 		p.schemaReport(report, dryRun, err == nil)
+		sum.Steps, sum.Left = len(report.Steps), len(report.Left)
 	}
 	if err != nil {
 		return err
@@ -161,8 +164,9 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 				return err
 			}
 		}
-		p.emit(map[string]any{"event": verbOf(dryRun), "part": name, "sql": parts[i]},
-			"%s%s part %s\n", comment(dryRun), verbOf(dryRun), name)
+		sum.Parts++
+		p.emit(appliedPart{verbOf(dryRun), partSQL{name, parts[i]}}, "%s%s part %s\n", comment(dryRun),
+			verbOf(dryRun), name)
 		if dryRun && !p.json {
 			p.printf("%s\n", parts[i])
 		}
@@ -173,22 +177,22 @@ func (p *program) schemaApply(ctx context.Context, db *sql.DB, f partFlags, dryR
 // schemaReport prints the applied steps. With --dry-run, it prints a script with comments.
 func (p *program) schemaReport(report *schema.Report, dryRun, whole bool) {
 	for _, choice := range report.Server.Choices() {
-		p.emit(map[string]string{"event": "server", "text": choice}, "%s%s\n", comment(dryRun), choice)
+		p.emit(serverObject{"server", choice}, "%s%s\n", comment(dryRun), choice)
 	}
 	for _, step := range report.Steps {
-		p.emit(map[string]any{"event": verbOf(dryRun), "step": step.Number, "name": step.Name, "sql": step.Printed()},
+		p.emit(appliedStep{verbOf(dryRun), stepSQL{step.Number, step.Name, step.Printed()}},
 			"%s%s step %d (%s)\n", comment(dryRun), verbOf(dryRun), step.Number, step.Name)
 		if dryRun && !p.json {
 			p.printf("%s\n", step.Printed())
 		}
 	}
 	if len(report.Steps) == 0 && whole {
-		p.emit(map[string]any{"event": "current", "step": report.Applied},
+		p.emit(currentObject{"current", report.Applied},
 			"%snothing to do: the database has all %d steps\n", comment(dryRun), report.Applied)
 	}
 	for _, t := range report.Left {
-		p.emit(map[string]any{"event": "left", "name": t.Name, "missing": t.Missing, "lacks": list(t.Lacks),
-			"different": list(t.Different)}, "%s%s differs: %s\n", comment(dryRun), t.Name, problemsOf(t))
+		p.emit(leftTable{"left", t.Name, t.Missing, list(t.Lacks), list(t.Different)},
+			"%s%s differs: %s\n", comment(dryRun), t.Name, problemsOf(t))
 	}
 }
 
@@ -212,14 +216,19 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 	if err != nil {
 		return err
 	}
-	ok := checked.OK()
+	sum := checkSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
 	if checked.Applied < checked.Known {
-		p.emit(map[string]any{"event": "behind", "step": checked.Applied, "of": checked.Known},
+		sum.Problems++
+		p.emit(behindObject{"behind", checked.Applied, checked.Known},
 			"the database is at step %d of %d: run `ingest schema apply`\n", checked.Applied, checked.Known)
 	}
 	for _, t := range checked.Tables {
-		p.emit(map[string]any{"event": "table", "name": t.Name, "ok": t.OK(), "missing": t.Missing,
-			"lacks": list(t.Lacks), "different": list(t.Different)}, "%-20s %s\n", t.Name, orOK(problemsOf(t)))
+		if sum.Tables++; !t.OK() {
+			sum.Problems++
+		}
+		p.emit(tableObject{"table", t.Name, t.OK(), t.Missing, list(t.Lacks), list(t.Different)},
+			"%-20s %s\n", t.Name, orOK(problemsOf(t)))
 	}
 	if err := p.containerCheck(ctx, db, 0); err != nil {
 		return err
@@ -232,11 +241,12 @@ func (p *program) schemaCheck(ctx context.Context, db *sql.DB, f partFlags) erro
 		if err != nil {
 			return err
 		}
-		ok = ok && problem == ""
-		p.emit(map[string]any{"event": "part", "name": name, "ok": problem == "", "problem": problem},
-			"%-20s %s\n", name, orOK(problem))
+		if sum.Parts++; problem != "" {
+			sum.Problems++
+		}
+		p.emit(partObject{"part", name, problem == "", problem}, "%-20s %s\n", name, orOK(problem))
 	}
-	if !ok {
+	if sum.Problems > 0 {
 		return &codeError{exitFailed,
 			errors.New("schema is missing or out of date: `ingest schema apply` adds what is missing")}
 	}
@@ -272,10 +282,11 @@ func (p *program) schemaPrint(server schema.Server, f partFlags) error {
 		return err
 	}
 	for _, step := range steps {
-		p.emit(map[string]any{"step": step.Number, "name": step.Name, "sql": step.Printed()}, "%s\n", step.Printed())
+		p.emit(printedStep{"step", stepSQL{step.Number, step.Name, step.Printed()}}, "%s\n", step.Printed())
 	}
 	for i, name := range f.parts {
-		p.emit(map[string]any{"part": name, "sql": parts[i]}, "%s\n", parts[i])
+		p.emit(printedPart{"part", partSQL{name, parts[i]}}, "%s\n", parts[i])
 	}
+	p.printSummary(sqlSummary{newSummary(), len(steps), len(parts)})
 	return nil
 }

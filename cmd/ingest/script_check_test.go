@@ -42,11 +42,11 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdJSON checks that every line of stdout is a JSON object and that one of them has all the given
-// fields: [!] json [FIELD | FIELD=VALUE]... A nested field is FIELD.FIELD, an item of a list
-// FIELD.0.
+// cmdJSON checks that every line of stdout is a JSON object with its event or kind, that the last one, and
+// no other, is a summary, and that one has all the given fields: [!] json [FIELD | FIELD=VALUE]... A nested
+// field is FIELD.FIELD, an item of a list FIELD.0.
 func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
-	found := false
+	found, ended := false, false
 	for line := range strings.Lines(ts.ReadFile("stdout")) {
 		decoder := json.NewDecoder(strings.NewReader(line))
 		decoder.UseNumber()
@@ -54,7 +54,14 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 		if err := decoder.Decode(&object); err != nil || decoder.More() {
 			ts.Fatalf("not one JSON object: %s (%v)", line, err)
 		}
+		if ended || object["event"] == nil && object["object"] == nil {
+			ts.Fatalf("after the summary, or neither an event nor an object: %s", line)
+		}
+		ended = object["event"] == "summary"
 		found = found || hasFields(object, args)
+	}
+	if !ended && ts.ReadFile("stdout") != "" {
+		ts.Fatalf("no summary in the end: %s", ts.ReadFile("stdout"))
 	}
 	if found == neg && len(args) > 0 {
 		ts.Fatalf("a line with %v: %v, want %v, in\n%s", args, found, !neg, ts.ReadFile("stdout"))

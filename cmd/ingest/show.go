@@ -51,23 +51,23 @@ func (p *program) show(ctx context.Context, reference string, segments bool) err
 		return err
 	}
 	p.showModel(all[0])
-	if err := p.showPlaces(ctx, catalog, m); err != nil {
+	sum := &showSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
+	if err := p.showPlaces(ctx, catalog, m, sum); err != nil {
 		return err
 	}
-	if err := p.showSaved(ctx, catalog, m); err != nil {
+	if err := p.showSaved(ctx, catalog, m, sum); err != nil {
 		return err
 	}
-	if err := p.showLayers(ctx, catalog, m); err != nil || !segments {
+	if err := p.showLayers(ctx, catalog, m, sum); err != nil || !segments {
 		return err
 	}
-	return p.showSegments(ctx, catalog, m)
+	return p.showSegments(ctx, catalog, m, sum)
 }
 
 func (p *program) showModel(m listed) {
 	if p.json {
-		o := modelObject(m)
-		o["object"], o["metadata"] = "model", metadataObject(m.Metadata)
-		p.printJSON(o)
+		p.printJSON(shownModel{objectOf(m), metadataObject(m.Metadata)})
 		return
 	}
 	names := shortNames(m.AllNames())
@@ -94,7 +94,7 @@ func (p *program) showModel(m listed) {
 }
 
 // showSaved prints the sizes of a model's payloads by element type, if any are encoded.
-func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
+func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.Summary, sum *showSummary) error {
 	if m.BytesSaved == 0 && !p.json {
 		return nil
 	}
@@ -105,9 +105,8 @@ func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.
 	rows := [][]any{{"TYPE", "CODEC", "SEGMENTS", "BYTES", "ENCODED", "SAVED", "RATIO"}}
 	for _, t := range types {
 		if p.json {
-			o := typeObject(t)
-			o["object"] = "type"
-			p.printJSON(o)
+			sum.Types++
+			p.printJSON(typeObject{"type", sizesOf(t)})
 			continue
 		}
 		rows = append(rows, []any{typeName(t), t.Codec, t.Segments, human(t.Bytes), human(t.Stored),
@@ -120,10 +119,9 @@ func (p *program) showSaved(ctx context.Context, reader ingest.Reader, m ingest.
 	return nil
 }
 
-// typeObject is the sizes of an element type as --json prints them.
-func typeObject(t ingest.TypeBytes) map[string]any {
-	return map[string]any{"type": t.Type, "codec": t.Codec, "segments": t.Segments, "bytes": t.Bytes,
-		"bytes_encoded": t.Stored}
+// sizesOf returns the sizes of an element type as --json prints them.
+func sizesOf(t ingest.TypeBytes) typeSizes {
+	return typeSizes{Type: t.Type, Codec: t.Codec, Segments: t.Segments, Bytes: t.Bytes, BytesEncoded: t.Stored}
 }
 
 func typeName(t ingest.TypeBytes) string { return cmp.Or(t.Type, "(outside tensors)") }
@@ -166,16 +164,16 @@ func plainJSON(value json.RawMessage) string {
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(value))
 }
 
-func (p *program) showLayers(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
+func (p *program) showLayers(ctx context.Context, reader ingest.Reader, m ingest.Summary, sum *showSummary) error {
 	rows := [][]any{{"TENSOR", "KIND", "TYPE", "SHAPE", "OFFSET", "BYTES", "SEGMENTS"}}
 	for layer, err := range reader.Layers(ctx, m.ID) {
 		if err != nil {
 			return err
 		}
 		if p.json {
-			p.printJSON(map[string]any{"object": "tensor", "index": layer.Index, "name": layer.Name, "kind": layer.Kind,
-				"type": layer.Type, "shape": shape(layer.Shape), "elements": layer.Elements, "offset": layer.Offset,
-				"bytes": layer.Bytes, "segments": layer.Segments, "file": fileName(m, layer.File)})
+			sum.Tensors++
+			p.printJSON(storedTensor{tensorObject{"tensor", layer.Index, layer.Name, layer.Type, list(layer.Shape),
+				layer.Elements, layer.Offset, layer.Bytes}, layer.Kind, layer.Segments, fileName(m, layer.File)})
 			continue
 		}
 		rows = p.flush(append(rows, []any{layer.Name, layer.Kind, layer.Type, fmt.Sprint(layer.Shape), layer.Offset,
@@ -188,9 +186,6 @@ func (p *program) showLayers(ctx context.Context, reader ingest.Reader, m ingest
 	return nil
 }
 
-// shape makes a scalar's shape an empty list in JSON rather than null.
-func shape(dimensions []uint64) []uint64 { return append([]uint64{}, dimensions...) }
-
 func fileName(m ingest.Summary, id ingest.FileID) string {
 	for _, f := range m.Files {
 		if f.ID == id {
@@ -200,7 +195,7 @@ func fileName(m ingest.Summary, id ingest.FileID) string {
 	return ""
 }
 
-func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m ingest.Summary) error {
+func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m ingest.Summary, sum *showSummary) error {
 	p.section()
 	rows := [][]any{{"SEGMENT OF", "ORDINAL", "OFFSET", "BYTES", "ENCODED", "SHA-256", "LOCATION"}}
 	for _, file := range m.Files {
@@ -219,9 +214,9 @@ func (p *program) showSegments(ctx context.Context, reader ingest.Reader, m inge
 				where = "row"
 			}
 			if p.json {
-				p.printJSON(map[string]any{"object": "segment", "file": file.Name, "tensor": segment.Tensor,
-					"ordinal": segment.Ordinal, "offset": segment.Offset, "bytes": segment.Bytes,
-					"bytes_encoded": stored, "codec": segment.Address.Codec, "sha256": segment.Digest, "uri": where})
+				sum.Segments++
+				p.printJSON(segmentObject{"segment", file.Name, segment.Tensor, segment.Ordinal, segment.Offset,
+					segment.Bytes, stored, segment.Address.Codec, segment.Digest, where})
 				continue
 			}
 			owner := segment.Tensor

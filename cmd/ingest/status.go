@@ -42,6 +42,8 @@ func (p *program) status(ctx context.Context) error {
 		return err
 	}
 	defer catalog.Close()
+	sum := statusSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
 	var s paces
 	progress, err := s.look(ctx, catalog)
 	if err == nil && len(progress) > 0 {
@@ -52,19 +54,21 @@ func (p *program) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.printJobs(ctx, p.stdout, catalog, progress)
+	sum, err = p.printJobs(ctx, p.stdout, catalog, progress)
+	return err
 }
 
-// printJobs prints all jobs, with the progress of those that run.
+// printJobs prints all jobs, with the progress of those that run, and counts those that it printed.
 func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jobs,
-	progress map[int64]*jobProgress) error {
+	progress map[int64]*jobProgress) (statusSummary, error) {
+	sum := statusSummary{summaryHead: newSummary()}
 	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "SAVED", "PATHS"}}
 	for job, err := range catalog.AllJobs(ctx) {
 		if err != nil {
-			return err
+			return sum, err
 		}
-		if p.json {
-			p.printJSON(jobObject(job, progress[job.ID]))
+		if sum.add(jobState(job)); p.json {
+			p.printJSON(jobOf(job, progress[job.ID]))
 			continue
 		}
 		saved := ""
@@ -84,7 +88,7 @@ func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jo
 	if !p.json {
 		writeTable(to, rows)
 	}
-	return nil
+	return sum, nil
 }
 
 // maxLines is how many paths of a job are printed, and how many of its problems. There may be thousands;
@@ -148,22 +152,39 @@ func jobState(job ingest.Job) string {
 // isLive reports whether a process works on an open job.
 func isLive(job ingest.Job) bool { return job.Live && !job.Holder.Dead() }
 
-func jobObject(job ingest.Job, progress *jobProgress) map[string]any {
-	problems := make([]ingest.Problem, len(job.Problems))
-	for i, problem := range job.Problems {
-		problems[i] = withoutPath(problem)
+func jobOf(job ingest.Job, progress *jobProgress) jobObject {
+	o := jobObject{Object: "job", ID: job.ID, State: jobState(job), Command: job.Pipeline, Paths: list(job.Paths),
+		Started: job.Started.UTC(), BytesSaved: job.BytesSaved, Problems: list(job.Problems)}
+	for i := range o.Problems {
+		o.Problems[i] = withoutPath(o.Problems[i])
 	}
-	o := map[string]any{"id": job.ID, "state": jobState(job), "command": job.Pipeline, "paths": list(job.Paths),
-		"started": job.Started.UTC(), "bytes_saved": job.BytesSaved, "problems": problems}
-	if !job.Completed.IsZero() {
-		o["completed"] = job.Completed.UTC()
+	if completed := job.Completed.UTC(); !job.Completed.IsZero() {
+		o.Completed = &completed
 	}
-	if progress != nil {
-		o["models"] = append([]modelProgress{}, progress.models...)
-		o["bytes"], o["bytes_recorded"] = progress.bytes, progress.recorded
-		if progress.rate > 0 {
-			o["bytes_per_second"], o["seconds_left"] = progress.rate, progress.secondsLeft()
-		}
+	if progress == nil {
+		return o
+	}
+	o.runningJob = &runningJob{Models: list(progress.models), Bytes: progress.bytes, BytesRecorded: progress.recorded}
+	if progress.rate > 0 {
+		left := progress.secondsLeft()
+		o.BytesPerSecond, o.SecondsLeft = progress.rate, &left
 	}
 	return o
+}
+
+// add counts a job.
+func (s *statusSummary) add(state string) {
+	s.Jobs++
+	switch ingest.JobState(state) {
+	case "running":
+		s.Running++
+	case "interrupted":
+		s.Interrupted++
+	case ingest.JobComplete:
+		s.Complete++
+	case ingest.JobPartial:
+		s.Partial++
+	case ingest.JobFailed:
+		s.Failed++
+	}
 }

@@ -50,7 +50,11 @@ func TestStatusOfRunning(t *testing.T) {
 	if want := human(recorded) + " of "; !strings.Contains(text, want) || !strings.Contains(text, "running") {
 		t.Errorf("status lacks %q:\n%s", want, text)
 	}
-	job := b.must("status").lines[0]
+	e := b.must("status")
+	job := e.lines[0]
+	if sum := e.event("summary"); number(sum, "running") != 1 || number(sum, "jobs") != 1 {
+		t.Errorf("%v", sum)
+	}
 	models, _ := job["models"].([]any)
 	if job["state"] != "running" || number(job, "bytes_recorded") != recorded || recorded >= number(job, "bytes") ||
 		len(models) != 1 || number(models[0].(map[string]any), "bytes_recorded") != recorded {
@@ -77,5 +81,28 @@ func TestWatchStatus(t *testing.T) {
 	c.Process.Signal(syscall.SIGINT)
 	if err := c.Wait(); err != nil || printed.count("complete") < 2 {
 		t.Errorf("%v: %d tables with the job", err, printed.count("complete"))
+	}
+}
+
+// TestWatchStatusJSON: --watch --json ends with one summary, of the jobs that were listed last.
+func TestWatchStatusJSON(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 3<<20, 1, 1)})
+	b := newBox(t, t.TempDir(), false)
+	b.must("models", s.folder)
+	b.must("verify", "--repair", s.path("one.gguf"), "1")
+	var printed shared
+	c := b.command("status", "--watch")
+	c.Stdout = &printed
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill() })
+	b.waitFor("the second look", func() bool { return printed.count(`"id":2`) > 1 })
+	c.Process.Signal(syscall.SIGINT)
+	err := c.Wait()
+	const want = `{"event":"summary","version":1,"jobs":2,"running":0,"interrupted":0,"complete":2,"partial":0,` +
+		`"failed":0}`
+	if err != nil || printed.count(`"summary"`) != 1 || !strings.HasSuffix(printed.text.String(), "\n"+want+"\n") {
+		t.Errorf("%v: %s", err, &printed.text)
 	}
 }

@@ -24,12 +24,14 @@ func (p *program) watchStatus(ctx context.Context) error {
 	}
 	defer catalog.Close()
 	redraw := !p.json && isTerminal(os.Stdout) && acceptsSequences(os.Stdout)
+	sum := statusSummary{summaryHead: newSummary()}
+	defer func() { p.printSummary(sum) }()
 	var s paces
 	for {
 		var text bytes.Buffer
 		progress, err := s.look(ctx, catalog)
 		if err == nil {
-			err = p.printJobs(ctx, &text, catalog, progress)
+			sum, err = p.printJobs(ctx, &text, catalog, progress)
 		}
 		if err == nil {
 			if redraw {

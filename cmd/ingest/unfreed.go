@@ -11,8 +11,7 @@ func (p *program) printUnfreed(u ingest.Unfreed) {
 		refused = u.Refused.Error()
 	}
 	if p.json {
-		p.printJSON(map[string]any{"event": "not_freed", "reason": u.Why, "do": list(u.Do),
-			"collected": append([]ingest.Collected{}, u.Collected...), "collector_error": refused})
+		p.printJSON(notFreedObject{"not_freed", u.Why, list(u.Do), list(u.Collected), refused})
 		return
 	}
 	p.printf("space not freed yet: %s\n", u.Why)

@@ -240,8 +240,7 @@ func (v *verification) all(ctx context.Context, models iter.Seq2[ingest.Summary,
 		switch {
 		case errors.As(err, &lacking):
 			v.foreign++
-			v.emit(map[string]any{"event": "not_verified", "model": m.ID, "name": m.Name, "reason": lacking.Error(),
-				"segments": lacking.Segments, "without_digest": lacking.Without},
+			v.emit(notVerifiedModel{"not_verified", m.ID, m.Name, lacking.Error(), lacking.Segments, lacking.Without},
 				"not verified  model %d  %s: %v\n", m.ID, shortName(m.Name), lacking)
 		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("model %d (%s): %w", m.ID, shortName(m.Name), err))

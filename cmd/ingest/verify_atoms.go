@@ -24,7 +24,7 @@ func (v *verification) atoms(ctx context.Context, h *env) error {
 		}
 		if !a.InRow {
 			if _, err := stored.at(a); err != nil {
-				v.emit(map[string]any{"event": "not_verified", "atom": a.ID, "reason": err.Error()},
+				v.emit(notVerifiedFile{"not_verified", a.ID, err.Error()},
 					"not verified  atom %d: %v\n", a.ID, err)
 				continue
 			}
@@ -50,6 +50,6 @@ func (v *verification) foundAtom(a ingest.FileAtom, reason error) {
 		state = "missing"
 		v.missing++
 	}
-	v.emit(map[string]any{"event": state, "atom": a.ID, "path": a.Locator, "sha256": a.Digest,
-		"reason": reason.Error()}, "%s  atom %d  %s: %v\n", state, a.ID, ingest.Printable(a.Locator), reason)
+	v.emit(damagedFile{state, a.ID, a.Locator, a.Digest, reason.Error()}, "%s  atom %d  %s: %v\n", state,
+		a.ID, ingest.Printable(a.Locator), reason)
 }

@@ -38,10 +38,10 @@ func (v *verification) found(m ingest.Summary, d reader.Damage) {
 	if d.Segment.Bytes > 0 {
 		place = d.Segment.Place()
 	}
-	v.emit(map[string]any{"event": state, "model": m.ID, "name": m.Name, "file": d.File.Name,
-		"tensor": d.Segment.Tensor, "layer": d.Segment.Layer, "ordinal": d.Segment.Ordinal,
-		"offset": d.Segment.Offset, "bytes": d.Segment.Bytes, "sha256": d.Segment.Digest, "reason": d.Reason.Error()},
-		"%s  model %d  %s: %s\n", state, m.ID, inModel(m, d.File, place), shortDigests(d.Reason.Error()))
+	s := d.Segment
+	v.emit(damageObject{state, m.ID, m.Name, d.File.Name, s.Tensor, s.Layer, s.Ordinal, s.Offset, s.Bytes, s.Digest,
+		d.Reason.Error()}, "%s  model %d  %s: %s\n", state, m.ID, inModel(m, d.File, place),
+		shortDigests(d.Reason.Error()))
 	v.log.Info(state, "model", m.ID, "file", d.File.Path, "place", place, "reason", d.Reason)
 }
 
@@ -97,10 +97,9 @@ func (v *verification) how() string {
 
 func (v *verification) finish() error {
 	if v.json {
-		v.printJSON(map[string]any{"event": "summary", "models": v.verified, "files": v.files,
-			"not_verified": v.models - v.verified,
-			"read":         !v.verifier.Attested && !v.verifier.Server, "bytes": v.progress.BytesRecorded.Load(),
-			"bytes_hashed_by_server": v.verifier.Hashed.Load(), "damaged": v.damaged, "repaired": v.repaired})
+		v.printJSON(verifySummary{newSummary(), v.verified, v.files, v.models - v.verified,
+			!v.verifier.Attested && !v.verifier.Server, v.progress.BytesRecorded.Load(), v.verifier.Hashed.Load(),
+			v.damaged, v.repaired})
 	} else {
 		if unfinished := v.models - v.verified - v.foreign; unfinished > 0 {
 			v.printf("%s could not be verified completely\n", plural(unfinished, "model"))

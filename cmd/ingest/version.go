@@ -33,17 +33,25 @@ func (p *program) version() error {
 	if b.Modified {
 		state = " (modified)"
 	}
-	p.emit(b, "ingest %s\ncommit %s%s\n%s %s\n", b.Version, cmp.Or(b.Commit, "unknown"), state, b.Go, b.Platform)
+	p.emit(buildObject{"build", b}, "ingest %s\ncommit %s%s\n%s %s\n", b.Version,
+		cmp.Or(b.Commit, "unknown"), state, b.Go, b.Platform)
+	p.printSummary(newSummary())
 	return nil
+}
+
+// buildObject is how the program was built.
+type buildObject struct {
+	Object string `json:"object"` // `build`
+	build
 }
 
 // build is how the program was built.
 type build struct {
-	Version  string `json:"version"` // a tag, or (devel)
-	Commit   string `json:"commit"`  // empty if it is not known
-	Modified bool   `json:"modified"`
-	Go       string `json:"go"`
-	Platform string `json:"platform"` // GOOS/GOARCH
+	Version  string `json:"version"`  // of the program: a tag, or `(devel)`
+	Commit   string `json:"commit"`   // empty if it is not known
+	Modified bool   `json:"modified"` // true if the sources differ from the commit
+	Go       string `json:"go"`       // version of Go
+	Platform string `json:"platform"` // system and architecture, such as `linux/amd64`
 }
 
 // buildOf reads what the Go tool recorded in the program.

@@ -29,7 +29,7 @@ func whereIs(ctx context.Context, catalog ingest.Atoms, file ingest.StoredFile) 
 }
 
 // showPlaces prints the places of a registered model's files.
-func (p *program) showPlaces(ctx context.Context, catalog ingest.Atoms, m ingest.Summary) error {
+func (p *program) showPlaces(ctx context.Context, catalog ingest.Atoms, m ingest.Summary, sum *showSummary) error {
 	if m.State != ingest.ModelRegistered {
 		return nil
 	}
@@ -41,8 +41,8 @@ func (p *program) showPlaces(ctx context.Context, catalog ingest.Atoms, m ingest
 			return err
 		}
 		if p.json {
-			p.printJSON(map[string]any{"object": "place", "file": f.Name, "place": w.place, "location": w.location,
-				"digest_computed": !w.trusted})
+			sum.Places++
+			p.printJSON(placeObject{"place", f.Name, w.place, w.location, !w.trusted})
 			continue
 		}
 		digest := "computed"

@@ -187,7 +187,7 @@ func (w *windows) dataFolder(t *testing.T) {
 	h.wantSummary(h.run(exitDone, "models", "."), map[string]int64{"taken": 0, "skipped": 2, "bytes_read": 0})
 
 	listed := map[string]string{}
-	for _, model := range h.run(exitDone, "list").lines {
+	for _, model := range h.run(exitDone, "list").objects() {
 		file := model["files"].([]any)[0].(map[string]any)
 		listed[file["path"].(string)] = file["sha256"].(string)
 	}

@@ -48,8 +48,8 @@ type Segments struct {
 
 // Count is a number of rows and the bytes of their payloads.
 type Count struct {
-	Rows  int64 `json:"rows"`
-	Bytes int64 `json:"bytes"`
+	Rows  int64 `json:"rows"`  // number of rows
+	Bytes int64 `json:"bytes"` // of their payloads
 }
 
 func (c *Count) add(bytes int64) {
