@@ -136,6 +136,7 @@ func TestPrintedObjects(t *testing.T) {
 		{"verify", []string{"verify"}},
 		{"migrate segments", []string{"migrate", "segments", "--to", inRows}},
 		{"migrate segments", []string{"migrate", "segments", "--to", inRows, "--clear-source"}},
+		{"migrate segments", []string{"migrate", "segments", "--to", b.storeAddress(), "--clear-source"}},
 		{"rename", []string{"rename", "tiny", "small"}},
 		{"rm", []string{"rm", "small", "--dry-run"}},
 		{"rm", []string{"rm", "small", "--yes"}},

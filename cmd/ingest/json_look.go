@@ -13,7 +13,7 @@ type jobObject struct {
 	ID      int64    `json:"id"`      // number of the job
 	State   string   `json:"state"`   // `running`, `interrupted`, `complete`, `partial` or `failed`
 	Command string   `json:"command"` // such as `models`
-	Paths   []string `json:"paths"`   // that the command was given, absolute
+	Paths   []string `json:"paths"`   // absolute paths, or what else the job works on
 	// when the job began
 	Started time.Time `json:"started"`
 	// when the job ended; only if it has

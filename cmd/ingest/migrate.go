@@ -124,6 +124,8 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
 		p.printUnfreed(e.catalog.Unfreed(ctx))
 	}
+	p.printSummary(segmentsSummary{newSummary(), report.Models, target, report.Copied, report.Cleared, report.There,
+		report.Small, report.Both, report.Failed, f.dryRun})
 	return p.endMigration(ctx, e.catalog, options, err, report.Failed)
 }
 
@@ -214,11 +216,6 @@ func (p *program) printMigrationProblem(not string, b migrate.Problem) {
 }
 
 func (p *program) printMigration(r *migrate.Report, f *migrateFlags, target string) {
-	if p.json {
-		p.printJSON(segmentsSummary{newSummary(), r.Models, target, r.Copied, r.Cleared, r.There, r.Small, r.Both,
-			r.Failed, f.dryRun})
-		return
-	}
 	copied, cleared := "copied", "cleared the source of"
 	if f.dryRun {
 		copied, cleared = "would copy", "would clear the source of"
