@@ -28,6 +28,7 @@ var printed = map[string][]any{
 	"rm":               {removalObject{}, removedName{}, rmSummary{}},
 	"gc":               {garbageObject{}, refusedGarbage{}, refusedModel{}, unfinishedObject{}, gcSummary{}},
 	"backup":           {copiedObject{}, backupSummary{}},
+	"rebuild":          {rebuiltObject{}, notRebuilt{}, rebuildSummary{}},
 	"schema": {serverObject{}, appliedStep{}, appliedPart{}, currentObject{}, leftTable{}, applySummary{},
 		behindObject{}, tableObject{}, partObject{}, containersObject{}, prerequisiteObject{}, checkSummary{},
 		printedStep{}, printedPart{}, sqlSummary{}},

@@ -131,3 +131,29 @@ type containersObject struct {
 	Containers int64  `json:"containers"` // number of containers of the filegroup
 	Problem    string `json:"problem"`    // what to do if there are too many files, otherwise empty
 }
+
+// rebuiltObject is a model of the store's descriptions.
+type rebuiltObject struct {
+	Event string         `json:"event"` // `rebuilt`; `present` if the catalogue has the model
+	ID    ingest.ModelID `json:"id"`    // of the model
+	Name  string         `json:"name"`  // of the model, the oldest
+	Files int            `json:"files"` // number of its files
+	Bytes int64          `json:"bytes"` // of these files
+}
+
+// notRebuilt is a model that could not be rebuilt.
+type notRebuilt struct {
+	Event  string `json:"event"`  // `refused`
+	Name   string `json:"name"`   // of the model; of the description if that is damaged
+	Reason string `json:"reason"` // why
+}
+
+// rebuildSummary ends `rebuild`.
+type rebuildSummary struct {
+	summaryHead
+	Models   int   `json:"models"`   // that were rebuilt
+	Present  int   `json:"present"`  // number of objects `present`
+	Refused  int   `json:"refused"`  // number of objects `refused`
+	Segments int64 `json:"segments"` // of the rebuilt models
+	Bytes    int64 `json:"bytes"`    // of the rebuilt models
+}

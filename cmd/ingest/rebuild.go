@@ -54,6 +54,7 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	request := p.request("rebuild", nil)
 	request.Options = map[string]string{ingest.OptionStore: address}
 	sum, err := r.Run(ctx, request)
+	p.printSummary(rebuildSummary{newSummary(), sum.Rebuilt, sum.Present, sum.Refused, sum.Segments, sum.Bytes})
 	var owner *ingest.OwnerError
 	if errors.As(err, &owner) && !takeOver {
 		return fmt.Errorf("the store belongs to catalogue %s: if that catalogue no longer exists, add --take-over",
@@ -62,10 +63,7 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	if err != nil {
 		return err
 	}
-	if p.json {
-		p.printJSON(map[string]any{"event": "summary", "models": sum.Rebuilt, "present": sum.Present,
-			"refused": sum.Refused, "segments": sum.Segments, "bytes": sum.Bytes})
-	} else {
+	if !p.json {
 		p.printf("%s rebuilt, %d present, %d refused; %s, %s: payloads were found, and not read: run `ingest verify`\n",
 			plural(sum.Rebuilt, "model"), sum.Present, sum.Refused, plural(int(sum.Segments), "segment"),
 			human(sum.Bytes))
@@ -80,7 +78,7 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 func (p *program) printRebuilt(event string) func(rebuild.Model) {
 	return func(m rebuild.Model) {
 		if p.json || !p.quiet {
-			p.emit(map[string]any{"event": event, "id": m.ID, "name": m.Name, "files": m.Files, "bytes": m.Bytes},
+			p.emit(rebuiltObject{event, m.ID, m.Name, m.Files, m.Bytes},
 				"%s  model %d  %s  (%s in %s)\n", event, m.ID, ingest.Printable(m.Name), human(m.Bytes),
 				plural(m.Files, "file"))
 		}
@@ -90,7 +88,7 @@ func (p *program) printRebuilt(event string) func(rebuild.Model) {
 // printNotRebuilt names a model that could not be rebuilt.
 func (p *program) printNotRebuilt(name string, err error) {
 	if p.json {
-		p.printJSON(map[string]any{"event": "refused", "name": name, "reason": err.Error()})
+		p.printJSON(notRebuilt{"refused", name, err.Error()})
 		return
 	}
 	fmt.Fprintf(p.stderr, "ingest: refused: %s: %s\n", ingest.Printable(name), terminalSafe(err.Error()))

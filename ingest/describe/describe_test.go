@@ -130,8 +130,9 @@ func TestRoundTrip(t *testing.T) {
 		}
 		defer r.Close()
 		if f := r.Files[0]; string(f.Path) != m.Files[0].Path || !f.Modified.Equal(m.Files[0].Modified) ||
-			r.Names[0].Name != "m" || r.Names[0].Files[0].Path != "sub\xff/m.gguf" || string(r.Metadata) != `{"a":"<b>"}` ||
-			r.Details.License != "mit" || r.Ingested.Before(before.Truncate(time.Second)) {
+			r.Names[0].Name != "m" || r.Names[0].Files[0].Path != "sub\xff/m.gguf" ||
+			string(r.Metadata) != `{"a":"<b>"}` || r.Details.License != "mit" ||
+			r.Ingested.Before(before.Truncate(time.Second)) {
 			t.Errorf("head %+v", r.Head)
 		}
 	}

@@ -163,17 +163,18 @@ func (w *run) build(ctx context.Context, m *described, into ingest.ModelID) (ing
 // is not that of a run, so that models does not continue it: the states of its hashes are missing.
 func (w *run) parsed(m *described) (*ingest.Model, []*ingest.Plan, error) {
 	d := m.Details
-	model := &ingest.Model{Name: string(m.Names[0].Name), URI: string(m.Names[0].URI), Type: m.Type, Architecture: m.Architecture,
-		Metadata: m.Metadata, StoreAddress: "rebuild " + w.Address, Details: ingest.Details{
-			ContextLength: d.ContextLength, EmbeddingLength: d.EmbeddingLength, License: d.License,
+	model := &ingest.Model{Name: string(m.Names[0].Name), URI: string(m.Names[0].URI), Type: m.Type,
+		Architecture: m.Architecture, Metadata: m.Metadata, StoreAddress: "rebuild " + w.Address,
+		Details: ingest.Details{ContextLength: d.ContextLength, EmbeddingLength: d.EmbeddingLength, License: d.License,
 			SourceURL: d.SourceURL}}
 	paths := map[int]string{} // of the first name
 	for _, f := range m.Names[0].Files {
 		paths[f.File] = string(f.Path)
 	}
 	for i, f := range m.Files {
-		model.Files = append(model.Files, ingest.File{Path: string(f.Path), Name: paths[i], Role: f.Role, Format: f.Format,
-			Bytes: f.Bytes, Modified: f.Modified, Expected: f.Expected, ExpectedBytes: -1, Tensors: m.tensors[i]})
+		model.Files = append(model.Files, ingest.File{Path: string(f.Path), Name: paths[i], Role: f.Role,
+			Format: f.Format, Bytes: f.Bytes, Modified: f.Modified, Expected: f.Expected, ExpectedBytes: -1,
+			Tensors: m.tensors[i]})
 	}
 	plans := make([]*ingest.Plan, len(model.Files))
 	for i := range model.Files {

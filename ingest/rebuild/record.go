@@ -72,8 +72,8 @@ func (w *run) record(ctx context.Context, m *described, model *ingest.Model, ent
 // add adds a segment to the batch.
 func (r *recorder) add(ctx context.Context, s describe.Segment) error {
 	if s.Offset != r.at[s.File] {
-		return refuse("segment at byte %d of %s follows byte %d", s.Offset, ingest.Printable(string(r.Files[s.File].Path)),
-			r.at[s.File])
+		return refuse("segment at byte %d of %s follows byte %d", s.Offset,
+			ingest.Printable(string(r.Files[s.File].Path)), r.at[s.File])
 	}
 	full := len(r.batch) == batchRows || r.bytes >= batchBytes
 	if len(r.batch) > 0 && (full || r.batch[0].File != s.File) {
