@@ -15,8 +15,8 @@ func TestBackupWhileWriting(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
 	}
-	models := map[string]func(string) error{"noise.gguf": noise("noise", 200<<20, 7)}
-	for i := range 6 {
+	models := map[string]func(string) error{"noise.gguf": noise("noise", 100<<20, 7)}
+	for i := range 3 {
 		models[fmt.Sprintf("small%d.gguf", i)] = manyTensors(1500 + i)
 	}
 	s := newSources(t, models)

@@ -235,7 +235,9 @@ func pauses(t *testing.T, place func(*testing.T) Open) {
 			}
 		})
 	}
-	onEachStage(t, "a paused run", place, bothPaused)
+	if !testing.Short() {
+		onEachStage(t, "a paused run", place, bothPaused)
+	}
 }
 
 // killedAt returns a step that succeeds n times and then reports a kill.
