@@ -20,7 +20,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/catalogtest"
-	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -38,11 +37,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	catalog, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalogue.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
+	catalog := catalogtest.SQLite(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	return &fixture{t, catalog, &storetest.Memory{}, t.TempDir()}
 }
 

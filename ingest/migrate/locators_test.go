@@ -19,7 +19,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/dir"
-	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
 // fixture is a catalogue with rows for files, and a store.
@@ -38,16 +37,12 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	w := &fixture{T: t, path: filepath.Join(t.TempDir(), "c.db"), folder: t.TempDir()}
-	c, err := sqlite.Open(t.Context(), w.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
 	w.root = filepath.Join(t.TempDir(), "store")
+	var err error
 	if w.store, err = dir.Open(w.root); err != nil {
 		t.Fatal(err)
 	}
-	w.Catalog, w.to = c, w.store
+	w.Catalog, w.to = catalogtest.SQLite(t, w.path), w.store
 	return w
 }
 
@@ -433,10 +428,6 @@ func TestLeaseOfRowIsLost(t *testing.T) {
 // newHandle returns the same fixture with another connection to the catalogue.
 func newHandle(t *testing.T, w *fixture) *fixture {
 	t.Helper()
-	c, err := sqlite.Open(t.Context(), w.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	c := catalogtest.SQLite(t, w.path)
 	return &fixture{T: t, Catalog: c, path: w.path, folder: w.folder, store: w.store, to: w.store}
 }

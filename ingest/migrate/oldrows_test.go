@@ -16,7 +16,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/migrate"
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
-	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -29,11 +28,7 @@ type oldSetting struct {
 func newOldSetting(t *testing.T, payloads ...string) *oldSetting {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "catalog.db")
-	catalog, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
+	catalog := catalogtest.SQLite(t, path)
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)

@@ -42,11 +42,7 @@ func newCompressible(t *testing.T) *compressible {
 	t.Helper()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "catalog.db")
-	catalog, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
+	catalog := catalogtest.SQLite(t, path)
 	c := &compressible{T: t, path: path, catalog: catalog, store: &storetest.Memory{}}
 	in := &pipeline.Ingester{Catalog: catalog, Store: c.store, StoreAddress: "memory:", Parse: format.Parser{}.Parse,
 		Options: pipeline.Options{SegmentBytes: mib}}

@@ -47,11 +47,7 @@ func newSetting(t *testing.T) *setting {
 	if err := file.Create(path); err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := sqlite.Open(t.Context(), filepath.Join(folder, "catalog.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
+	catalog := catalogtest.SQLite(t, filepath.Join(folder, "catalog.db"))
 	in := &pipeline.Ingester{Catalog: catalog, StoreAddress: ingest.StoreRows, Parse: format.Parser{}.Parse,
 		Options: pipeline.Options{SegmentBytes: mib}}
 	found := ingest.Found{Sources: []ingest.Source{{Name: "m", Files: []ingest.SourceFile{{Path: path,

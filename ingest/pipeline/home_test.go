@@ -19,7 +19,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
-	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -62,11 +61,7 @@ func storeHome(t *testing.T) *home {
 // reopen opens the home's catalogue again.
 func reopen(t *testing.T, h *home) *home {
 	t.Helper()
-	catalog, err := sqlite.Open(t.Context(), h.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
+	catalog := catalogtest.SQLite(t, h.path)
 	return &home{h.path, catalog, h.memory}
 }
 

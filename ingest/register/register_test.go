@@ -15,7 +15,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/register"
 	"github.com/hartonomous/ingest/storage/catalogtest"
-	"github.com/hartonomous/ingest/storage/sqlite"
 )
 
 // fixture is an empty catalogue and a folder of files.
@@ -29,11 +28,7 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T) *fixture {
-	catalog, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
+	catalog := catalogtest.SQLite(t, filepath.Join(t.TempDir(), "catalog.db"))
 	folder, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

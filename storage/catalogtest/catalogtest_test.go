@@ -18,11 +18,7 @@ var errHook = errors.New("hook")
 
 func open(t *testing.T) *sqlite.Catalog {
 	t.Helper()
-	c, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalogue.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
+	c := catalogtest.SQLite(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	return c
 }
 

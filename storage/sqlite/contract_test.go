@@ -22,7 +22,7 @@ func TestSmall(t *testing.T) { catalogtest.Small(t, fresh) }
 
 func fresh(t *testing.T) catalogtest.Database {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
-	return func(t *testing.T) ingest.Catalog { return hand{open(t, path), path} }
+	return func(t *testing.T) ingest.Catalog { return hand{catalogtest.SQLite(t, path), path} }
 }
 
 // hand is a catalogue whose rows tests change directly.
@@ -67,20 +67,6 @@ func (h hand) Mark(t *testing.T, model ingest.ModelID) {
 func (h hand) Overwrite(t *testing.T, segment ingest.StoredSegment, payload []byte) {
 	t.Helper()
 	h.exec(t, `UPDATE FileSegments SET RawPayload = ? WHERE FileSegmentId = ?`, payload, segment.RowID)
-}
-
-func open(t *testing.T, path string) *sqlite.Catalog {
-	t.Helper()
-	c, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }
 
 func (h hand) Exec(t *testing.T, statement string, args ...any) {
