@@ -15,7 +15,6 @@ import (
 	"github.com/hartonomous/ingest/ingest/describe"
 	"github.com/hartonomous/ingest/ingest/rebuild"
 	"github.com/hartonomous/ingest/storage/catalogtest"
-	"github.com/hartonomous/ingest/storage/sqlite"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -42,10 +41,7 @@ func (f *fixture) must(err error) {
 // open opens a new catalogue, in place of the one before.
 func (f *fixture) open() {
 	f.Helper()
-	catalog, err := sqlite.Open(f.Context(), filepath.Join(f.TempDir(), "catalogue.db"))
-	f.must(err)
-	f.Cleanup(func() { catalog.Close() })
-	f.catalog = catalog
+	f.catalog = catalogtest.SQLite(f.T, filepath.Join(f.TempDir(), "catalogue.db"))
 }
 
 func (f *fixture) lease() ingest.Lease {

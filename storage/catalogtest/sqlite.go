@@ -2,6 +2,7 @@ package catalogtest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -30,11 +31,13 @@ var empty = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// SQLite opens the catalogue at path until the end of the test. A new one is a copy of an empty one and
-// has its identity: all schema steps take a quarter of a second with the race detector.
+// SQLite opens the catalogue at path until the end of the test. A new one is a copy of an empty one, with an
+// identity of its own: all schema steps take a quarter of a second with the race detector.
 func SQLite(t testing.TB, path string) *sqlite.Catalog {
 	t.Helper()
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Stat(path)
+	create := errors.Is(err, fs.ErrNotExist)
+	if create {
 		file, err := empty()
 		if err == nil {
 			err = os.WriteFile(path, file, 0o600)
@@ -46,6 +49,11 @@ func SQLite(t testing.TB, path string) *sqlite.Catalog {
 	c, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if create {
+		if err := c.Adopt(t.Context(), rand.Text()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
