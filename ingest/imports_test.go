@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"storage":                     {"ingest", "ingest/durable", "storage"},
 	"storage/sqlcatalog":          {"ingest"},
 	"storage/sqlite":              {"ingest", "ingest/durable", "schema", "storage/sqlcatalog"},
+	"storage/sqlite/sqlitetest":   {"storage/sqlite"},
 	"storage/sqlserver": {"ingest", "storage", "schema", "storage/sqlcatalog",
 		"storage/sqlserver/filestream"},
 	"storage/sqlserver/tdstest/tables": {"schema", "storage/sqlcatalog", "storage/sqlite", "storage/sqlserver/tdstest"},

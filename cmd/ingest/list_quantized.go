@@ -15,20 +15,24 @@ type listed struct {
 	quantization string
 }
 
-// quantizedModels is how many models withQuantization gets at once.
-const quantizedModels = 100
+// The tensors of so many models, with so many tensors, are summed by one query.
+const (
+	quantizedModels  = 100
+	quantizedTensors = 100_000
+)
 
 // quantized yields all models by id.
 func quantized(ctx context.Context, reader ingest.Reader) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
 		var batch []ingest.Summary
+		tensors := int64(0)
 		flush := func() bool {
 			all, err := withQuantization(ctx, reader, batch)
 			if err != nil {
 				yield(listed{}, err)
 				return false
 			}
-			batch = batch[:0]
+			batch, tensors = batch[:0], 0
 			return !slices.ContainsFunc(all, func(m listed) bool { return !yield(m, nil) })
 		}
 		for m, err := range reader.Models(ctx) {
@@ -36,8 +40,8 @@ func quantized(ctx context.Context, reader ingest.Reader) iter.Seq2[listed, erro
 				yield(listed{}, err)
 				return
 			}
-			batch = append(batch, m)
-			if len(batch) == quantizedModels && !flush() {
+			batch, tensors = append(batch, m), tensors+m.Tensors
+			if (len(batch) == quantizedModels || tensors >= quantizedTensors) && !flush() {
 				return
 			}
 		}

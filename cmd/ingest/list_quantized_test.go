@@ -15,6 +15,7 @@ import (
 type shelf struct {
 	ingest.Reader // nil
 	models        int
+	tensors       int64 // of each model
 	calls         []string
 	err           error
 }
@@ -23,8 +24,9 @@ func (s *shelf) Models(context.Context) iter.Seq2[ingest.Summary, error] {
 	return func(yield func(ingest.Summary, error) bool) {
 		for i := range s.models {
 			id := ingest.ModelID(3 * (i + 1))
-			m := ingest.Summary{ID: id, Files: []ingest.StoredFile{{ID: ingest.FileID(10 * id), Role: ingest.Weights},
-				{ID: ingest.FileID(10*id + 1), Role: ingest.Projector}}}
+			m := ingest.Summary{ID: id, Tensors: s.tensors,
+				Files: []ingest.StoredFile{{ID: ingest.FileID(10 * id), Role: ingest.Weights},
+					{ID: ingest.FileID(10*id + 1), Role: ingest.Projector}}}
 			if !yield(m, nil) {
 				return
 			}
@@ -45,15 +47,18 @@ func (s *shelf) TensorTypes(_ context.Context, first, last ingest.ModelID) (all 
 // TestQuantized: the types of many models are read at once, and those of a projector do not count.
 func TestQuantized(t *testing.T) {
 	for _, c := range []struct {
-		models int
-		calls  string
+		models  int
+		tensors int64
+		calls   string
 	}{
-		{0, "[]"},
-		{1, "[3-3]"},
-		{100, "[3-300]"},
-		{201, "[3-300 303-600 603-603]"},
+		{0, 1, "[]"},
+		{1, 1, "[3-3]"},
+		{100, 1, "[3-300]"},
+		{201, 999, "[3-300 303-600 603-603]"},
+		{3, 60_000, "[3-6 9-9]"},
+		{2, 1_000_000, "[3-3 6-6]"},
 	} {
-		s := &shelf{models: c.models}
+		s := &shelf{models: c.models, tensors: c.tensors}
 		n := 0
 		for m, err := range quantized(t.Context(), s) {
 			if n++; err != nil || m.ID != ingest.ModelID(3*n) || m.quantization != fmt.Sprint("T", m.ID) {

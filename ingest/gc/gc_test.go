@@ -20,6 +20,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/lease"
 	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -37,7 +38,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	catalog := catalogtest.SQLite(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	catalog := sqlitetest.Open(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	return &fixture{t, catalog, &storetest.Memory{}, t.TempDir()}
 }
 

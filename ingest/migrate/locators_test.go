@@ -19,6 +19,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/dir"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 )
 
 // fixture is a catalogue with rows for files, and a store.
@@ -42,7 +43,7 @@ func newFixture(t *testing.T) *fixture {
 	if w.store, err = dir.Open(w.root); err != nil {
 		t.Fatal(err)
 	}
-	w.Catalog, w.to = catalogtest.SQLite(t, w.path), w.store
+	w.Catalog, w.to = sqlitetest.Open(t, w.path), w.store
 	return w
 }
 
@@ -428,6 +429,6 @@ func TestLeaseOfRowIsLost(t *testing.T) {
 // newHandle returns the same fixture with another connection to the catalogue.
 func newHandle(t *testing.T, w *fixture) *fixture {
 	t.Helper()
-	c := catalogtest.SQLite(t, w.path)
+	c := sqlitetest.Open(t, w.path)
 	return &fixture{T: t, Catalog: c, path: w.path, folder: w.folder, store: w.store, to: w.store}
 }

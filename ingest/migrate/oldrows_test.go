@@ -16,6 +16,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/migrate"
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -28,7 +29,7 @@ type oldSetting struct {
 func newOldSetting(t *testing.T, payloads ...string) *oldSetting {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "catalog.db")
-	catalog := catalogtest.SQLite(t, path)
+	catalog := sqlitetest.Open(t, path)
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)

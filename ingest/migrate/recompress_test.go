@@ -24,6 +24,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -42,7 +43,7 @@ func newCompressible(t *testing.T) *compressible {
 	t.Helper()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "catalog.db")
-	catalog := catalogtest.SQLite(t, path)
+	catalog := sqlitetest.Open(t, path)
 	c := &compressible{T: t, path: path, catalog: catalog, store: &storetest.Memory{}}
 	in := &pipeline.Ingester{Catalog: catalog, Store: c.store, StoreAddress: "memory:", Parse: format.Parser{}.Parse,
 		Options: pipeline.Options{SegmentBytes: mib}}

@@ -23,6 +23,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -47,7 +48,7 @@ func newSetting(t *testing.T) *setting {
 	if err := file.Create(path); err != nil {
 		t.Fatal(err)
 	}
-	catalog := catalogtest.SQLite(t, filepath.Join(folder, "catalog.db"))
+	catalog := sqlitetest.Open(t, filepath.Join(folder, "catalog.db"))
 	in := &pipeline.Ingester{Catalog: catalog, StoreAddress: ingest.StoreRows, Parse: format.Parser{}.Parse,
 		Options: pipeline.Options{SegmentBytes: mib}}
 	found := ingest.Found{Sources: []ingest.Source{{Name: "m", Files: []ingest.SourceFile{{Path: path,

@@ -19,6 +19,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/pipeline"
 	"github.com/hartonomous/ingest/ingest/reader"
 	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 	"github.com/hartonomous/ingest/storage/storetest"
 )
 
@@ -61,7 +62,7 @@ func storeHome(t *testing.T) *home {
 // reopen opens the home's catalogue again.
 func reopen(t *testing.T, h *home) *home {
 	t.Helper()
-	catalog := catalogtest.SQLite(t, h.path)
+	catalog := sqlitetest.Open(t, h.path)
 	return &home{h.path, catalog, h.memory}
 }
 

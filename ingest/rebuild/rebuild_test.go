@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
+
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/codec"
 	"github.com/hartonomous/ingest/ingest/codec/codectest"
@@ -41,7 +43,7 @@ func (f *fixture) must(err error) {
 // open opens a new catalogue, in place of the one before.
 func (f *fixture) open() {
 	f.Helper()
-	f.catalog = catalogtest.SQLite(f.T, filepath.Join(f.TempDir(), "catalogue.db"))
+	f.catalog = sqlitetest.Open(f.T, filepath.Join(f.TempDir(), "catalogue.db"))
 }
 
 func (f *fixture) lease() ingest.Lease {

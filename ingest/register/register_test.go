@@ -15,6 +15,7 @@ import (
 	"github.com/hartonomous/ingest/ingest/format"
 	"github.com/hartonomous/ingest/ingest/register"
 	"github.com/hartonomous/ingest/storage/catalogtest"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 )
 
 // fixture is an empty catalogue and a folder of files.
@@ -28,7 +29,7 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T) *fixture {
-	catalog := catalogtest.SQLite(t, filepath.Join(t.TempDir(), "catalog.db"))
+	catalog := sqlitetest.Open(t, filepath.Join(t.TempDir(), "catalog.db"))
 	folder, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -12,13 +12,14 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 )
 
 var errHook = errors.New("hook")
 
 func open(t *testing.T) *sqlite.Catalog {
 	t.Helper()
-	c := catalogtest.SQLite(t, filepath.Join(t.TempDir(), "catalogue.db"))
+	c := sqlitetest.Open(t, filepath.Join(t.TempDir(), "catalogue.db"))
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/storage/catalogtest"
 	"github.com/hartonomous/ingest/storage/sqlite"
+	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
 )
 
 func TestCatalog(t *testing.T) { catalogtest.Run(t, fresh) }
@@ -22,7 +23,7 @@ func TestSmall(t *testing.T) { catalogtest.Small(t, fresh) }
 
 func fresh(t *testing.T) catalogtest.Database {
 	path := filepath.Join(t.TempDir(), "catalogue.db")
-	return func(t *testing.T) ingest.Catalog { return hand{catalogtest.SQLite(t, path), path} }
+	return func(t *testing.T) ingest.Catalog { return hand{sqlitetest.Open(t, path), path} }
 }
 
 // hand is a catalogue whose rows tests change directly.

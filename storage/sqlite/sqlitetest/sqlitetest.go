@@ -1,4 +1,5 @@
-package catalogtest
+// Package sqlitetest opens SQLite catalogues for tests.
+package sqlitetest
 
 import (
 	"context"
@@ -31,9 +32,9 @@ var empty = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// SQLite opens the catalogue at path until the end of the test. A new one is a copy of an empty one, with an
+// Open opens the catalogue at path until the end of the test. A new one is a copy of an empty one, with an
 // identity of its own: all schema steps take a quarter of a second with the race detector.
-func SQLite(t testing.TB, path string) *sqlite.Catalog {
+func Open(t testing.TB, path string) *sqlite.Catalog {
 	t.Helper()
 	_, err := os.Stat(path)
 	create := errors.Is(err, fs.ErrNotExist)
