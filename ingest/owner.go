@@ -20,7 +20,8 @@ type OwnerError struct {
 }
 
 func (e *OwnerError) Error() string {
-	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: use another folder or container",
+	return fmt.Sprintf("the store belongs to catalogue %s, and this is catalogue %s: use another folder or container, "+
+		"or if that catalogue is lost, `ingest rebuild --take-over`",
 		Printable(e.Owner), Printable(e.Catalog))
 }
 

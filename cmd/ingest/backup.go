@@ -37,7 +37,7 @@ func (p *program) backup(ctx context.Context, to string, force bool) error {
 		return usage("--catalog: want sqlite:PATH. SQL Server copies its own databases: use BACKUP DATABASE, which " +
 			"includes the FILESTREAM containers")
 	}
-	from, err := p.requireCatalog()
+	from, err := p.requireCatalog(ctx)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (p *program) openMigration(ctx context.Context, f *migrateFlags) (*env, err
 		}
 		return e, err
 	}
-	if _, err := p.requireCatalog(); err != nil {
+	if _, err := p.requireCatalog(ctx); err != nil {
 		return nil, err
 	}
 	p.store = f.to

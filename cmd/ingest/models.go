@@ -183,7 +183,7 @@ func (p *program) runModels(ctx context.Context, f *ingestFlags, request ingest.
 	addProcessor()
 	p.blobs.calls = options.Jobs * options.Workers
 	p.connections = options.Jobs + 6
-	h, err := p.openNew(ctx)
+	h, err := p.openFirst(ctx)
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,18 @@ func (p *program) openNew(ctx context.Context) (*env, error) {
 	return h, nil
 }
 
+// openFirst is openNew, but does not make a catalogue whose store has another owner.
+func (p *program) openFirst(ctx context.Context) (*env, error) {
+	path, err := p.catalogPath()
+	if err == nil {
+		err = p.checkNotLost(ctx, path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.openNew(ctx)
+}
+
 func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog, error) {
 	if sqlserver.IsAddress(p.catalog) {
 		defer p.announce("connecting to the catalogue")()
@@ -107,20 +119,50 @@ func (p *program) openCatalog(ctx context.Context, path string) (ingest.Catalog,
 }
 
 // requireCatalog returns an error if the file of the catalogue does not exist.
-func (p *program) requireCatalog() (path string, err error) {
+func (p *program) requireCatalog(ctx context.Context) (path string, err error) {
 	if path, err = p.catalogPath(); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("no catalogue at %s: create one with `ingest models`, or name another with --catalog",
-			ingest.Printable(path))
+	if !p.lacksCatalog(path) {
+		return path, nil
 	}
-	return path, nil
+	if err := p.checkNotLost(ctx, path); err != nil {
+		return "", err
+	}
+	return "", fmt.Errorf("no catalogue at %s: create one with `ingest models`, or name another with --catalog",
+		ingest.Printable(path))
+}
+
+// lacksCatalog reports whether the file of a SQLite catalogue does not exist.
+func (p *program) lacksCatalog(path string) bool {
+	_, err := os.Stat(path)
+	return !sqlserver.IsAddress(p.catalog) && errors.Is(err, fs.ErrNotExist)
+}
+
+// checkNotLost returns an error if there is no file at path, and a catalogue owns its store: a new one could
+// not use it. A store that does not answer is no error here.
+func (p *program) checkNotLost(ctx context.Context, path string) error {
+	address := p.storeURL(path)
+	if !p.lacksCatalog(path) || address == inRows {
+		return nil
+	}
+	store, err := p.openStore(ctx, address)
+	if err != nil {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, ownerTimeout)
+	defer cancel()
+	if owner, err := store.Owner(limited, ""); err != nil || owner == "" {
+		return nil
+	}
+	return fmt.Errorf("no catalogue at %s, but %s belongs to one: if that is lost, `ingest rebuild --take-over` makes "+
+		"it again; otherwise name it with --catalog, or another store with --store", ingest.Printable(path),
+		ingest.Printable(redact(address)))
 }
 
 // openExisting opens an existing catalogue without its store, which may be unreachable.
 func (p *program) openExisting(ctx context.Context) (ingest.Catalog, error) {
-	path, err := p.requireCatalog()
+	path, err := p.requireCatalog(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +171,7 @@ func (p *program) openExisting(ctx context.Context) (ingest.Catalog, error) {
 
 // openCurrent opens an existing catalogue that needs no schema steps, so that it does not change.
 func (p *program) openCurrent(ctx context.Context) (ingest.Catalog, error) {
-	path, err := p.requireCatalog()
+	path, err := p.requireCatalog(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +191,7 @@ func (p *program) openCurrent(ctx context.Context) (ingest.Catalog, error) {
 // open opens an existing catalogue and its store. The store is nil if the catalogue has no payloads
 // in it, so that no command searches or repairs it in place of the right one.
 func (p *program) open(ctx context.Context) (*env, error) {
-	if _, err := p.requireCatalog(); err != nil {
+	if _, err := p.requireCatalog(ctx); err != nil {
 		return nil, err
 	}
 	h, err := p.openNew(ctx)

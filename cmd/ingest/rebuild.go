@@ -79,7 +79,7 @@ func (p *program) printRebuilt(event string) func(rebuild.Model) {
 	return func(m rebuild.Model) {
 		if p.json || !p.quiet {
 			p.emit(rebuiltObject{event, m.ID, m.Name, m.Files, m.Bytes},
-				"%s  model %d  %s  (%s in %s)\n", event, m.ID, ingest.Printable(m.Name), human(m.Bytes),
+				"%s  model %d  %s  (%s in %s)\n", event, m.ID, shortName(m.Name), human(m.Bytes),
 				plural(m.Files, "file"))
 		}
 	}
@@ -91,5 +91,5 @@ func (p *program) printNotRebuilt(name string, err error) {
 		p.printJSON(notRebuilt{"refused", name, err.Error()})
 		return
 	}
-	fmt.Fprintf(p.stderr, "ingest: refused: %s: %s\n", ingest.Printable(name), terminalSafe(err.Error()))
+	fmt.Fprintf(p.stderr, "ingest: refused: %s: %s\n", shortName(name), terminalSafe(err.Error()))
 }

@@ -4,7 +4,7 @@
 //	sha256/ab/<digest>-<digest>               the same, encoded
 //	<model>/<layer>/<ordinal>.bin             payloads by row: the position layout
 //	<model>/files/<file>/<ordinal>.bin        the same, for bytes outside tensors
-//	descriptions/ab/<digest>-<digest>         descriptions of models
+//	descriptions/<number>-<digest>            descriptions of models
 //	<file name>                               whole files that are named like the file
 //	owner                                     the identity of the store's catalogue
 //	catalogs/<identity>                       in stores of earlier versions: a catalogue that used it
