@@ -11,6 +11,9 @@ import (
 // DescriptionFolder is the folder of the descriptions in a store.
 const DescriptionFolder = "descriptions"
 
+// maxSequence leaves numbers for later descriptions.
+const maxSequence = 1 << 62
+
 // DescriptionName returns the name of a description in a store: the folder, its sequence in 19 digits, and
 // its SHA-256. So the order of names is that of sequences.
 func DescriptionName(d ingest.Description) string {
@@ -28,5 +31,5 @@ func ParseDescription(name string) (ingest.Description, bool) {
 	if err := d.Content.UnmarshalText([]byte(digest)); err != nil {
 		return ingest.Description{}, false
 	}
-	return d, d.Sequence >= 0 && DescriptionName(d) == name
+	return d, d.Sequence >= 0 && d.Sequence <= maxSequence && DescriptionName(d) == name
 }

@@ -156,4 +156,7 @@ type rebuildSummary struct {
 	Refused  int   `json:"refused"`  // number of objects `refused`
 	Segments int64 `json:"segments"` // of the rebuilt models
 	Bytes    int64 `json:"bytes"`    // of the rebuilt models
+	// payloads in the store that no model has: garbage, or models without a description
+	Unclaimed      int64 `json:"unclaimed"`
+	UnclaimedBytes int64 `json:"unclaimed_bytes"` // of these payloads
 }

@@ -42,7 +42,7 @@ func TestKillRebuild(t *testing.T) {
 		k.loseAndRebuild(kills)
 		k.compare(want, unsplit(k.audit(k.digests)))
 		k.must("verify")
-		if sum := k.must("gc", "--yes").event("summary"); number(sum, "payloads") != 0 {
+		if sum := k.must("gc", "--yes", "--unfinished").event("summary"); number(sum, "payloads") != 0 {
 			t.Errorf("gc after rebuild: %v", sum)
 		}
 		k.compare(want, unsplit(k.audit(k.digests)))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
 	"github.com/hartonomous/ingest/ingest/migrate"
 )
 
@@ -120,6 +121,9 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	stop := p.showProgress(s.Progress)
 	report, err := s.Run(ctx, models)
 	stop()
+	if err == nil && f.to != inRows && !f.dryRun && e.descriptions != nil {
+		p.describeMigrated(ctx, e, models)
+	}
 	p.printMigration(report, f, target)
 	if err == nil && report.Cleared.Rows > 0 && !f.dryRun && f.to != inRows {
 		p.printUnfreed(e.catalog.Unfreed(ctx))
@@ -127,6 +131,20 @@ func (p *program) migrateSegments(c *cobra.Command, f *migrateFlags) error {
 	p.printSummary(segmentsSummary{newSummary(), report.Models, target, report.Copied, report.Cleared, report.There,
 		report.Small, report.Both, report.Failed, f.dryRun})
 	return p.endMigration(ctx, e.catalog, options, err, report.Failed)
+}
+
+// describeMigrated describes models in the store to which their payloads were copied.
+func (p *program) describeMigrated(ctx context.Context, e *env, models []ingest.Summary) {
+	var complete []ingest.ModelID
+	for _, m := range models {
+		if m.State == ingest.ModelComplete {
+			complete = append(complete, m.ID)
+		}
+	}
+	keeper := describe.Keeper{Catalog: e.catalog, Store: e.descriptions}
+	if err := keeper.Update(ctx, complete, nil); err != nil {
+		p.warnOutdated(err)
+	}
 }
 
 var errNoStore = errors.New("this catalogue has no payloads in a store")

@@ -40,6 +40,9 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	if p.store == inRows || p.blobs.byPosition() {
 		return usage("rows, and blobs by position, have no descriptions of models: restore a backup of the catalogue")
 	}
+	if err := p.requireDescriptions(ctx); err != nil {
+		return err
+	}
 	h, err := p.openNew(ctx)
 	if err != nil {
 		return err
@@ -49,12 +52,14 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	if err != nil {
 		return err
 	}
-	r := rebuild.Rebuilder{Catalog: h.catalog, Store: h.descriptions, Address: address, TakeOver: takeOver,
-		Rebuilt: p.printRebuilt("rebuilt"), Present: p.printRebuilt("present"), Refused: p.printNotRebuilt}
+	r := rebuild.Rebuilder{Catalog: h.catalog, Store: h.descriptions, Address: address, Memory: int64(p.memory) / 2,
+		TakeOver: takeOver,
+		Rebuilt:  p.printRebuilt("rebuilt"), Present: p.printRebuilt("present"), Refused: p.printNotRebuilt}
 	request := p.request("rebuild", nil)
 	request.Options = map[string]string{ingest.OptionStore: address}
 	sum, err := r.Run(ctx, request)
-	p.printSummary(rebuildSummary{newSummary(), sum.Rebuilt, sum.Present, sum.Refused, sum.Segments, sum.Bytes})
+	p.printSummary(rebuildSummary{newSummary(), sum.Rebuilt, sum.Present, sum.Refused, sum.Segments, sum.Bytes,
+		sum.Unclaimed, sum.UnclaimedBytes})
 	var owner *ingest.OwnerError
 	if errors.As(err, &owner) && !takeOver {
 		return fmt.Errorf("the store belongs to catalogue %s: if that catalogue no longer exists, add --take-over",
@@ -68,10 +73,34 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 			plural(sum.Rebuilt, "model"), sum.Present, sum.Refused, plural(int(sum.Segments), "segment"),
 			human(sum.Bytes))
 	}
+	if sum.Unclaimed > 0 {
+		fmt.Fprintf(p.stderr, "ingest: warning: no model has %s of the store (%s): garbage, or models without a "+
+			"description, such as those of earlier versions. Ingest what is missing, and then `ingest gc --yes "+
+			"--unfinished`\n", plural(int(sum.Unclaimed), "payload"), human(sum.UnclaimedBytes))
+	}
 	if sum.Refused > 0 {
 		return &codeError{code: exitSomeRefused}
 	}
 	return nil
+}
+
+// requireDescriptions returns an error if the store has none, before anything is made or taken over.
+func (p *program) requireDescriptions(ctx context.Context) error {
+	path, err := p.catalogPath()
+	if err != nil {
+		return err
+	}
+	address := p.storeURL(path)
+	store, err := p.openStore(ctx, address)
+	if err != nil {
+		return err
+	}
+	for _, err := range store.Descriptions(ctx) {
+		return err
+	}
+	return fmt.Errorf("%s has no descriptions of models, so nothing can be rebuilt, and nothing was changed: earlier "+
+		"versions, and runs with --blob-layout position, wrote none. Restore a copy of the catalogue, or ingest the "+
+		"files again into a new store", ingest.Printable(redact(address)))
 }
 
 // printRebuilt returns a function that prints a model with this event.

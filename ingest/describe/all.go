@@ -103,12 +103,24 @@ func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) er
 		if len(sources) < maxFrames && lines < maxLines {
 			return nil
 		}
-		err = k.put(ctx, true, sources)
+		err = k.change(ctx, sources)
 		sources, lines = nil, 0
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return k.put(ctx, true, sources)
+	return k.change(ctx, sources)
+}
+
+// change writes sources after all others.
+func (k *Keeper) change(ctx context.Context, sources []*source) error {
+	if len(sources) == 0 {
+		return nil
+	}
+	sequence, err := k.next(ctx, true)
+	if err != nil {
+		return err
+	}
+	return k.put(ctx, sequence, sources)
 }

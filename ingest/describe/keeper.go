@@ -44,7 +44,7 @@ func (k *Keeper) Before(ctx context.Context, id, into ingest.ModelID) error {
 		}
 		s.Model = Key(target.Files)
 	}
-	return k.put(ctx, false, []*source{s})
+	return k.add(ctx, []*source{s})
 }
 
 // BeforeAdd is Before for small models, which are not recorded yet.
@@ -54,24 +54,44 @@ func (k *Keeper) BeforeAdd(ctx context.Context, models []ingest.WholeModel) erro
 	for i, m := range models {
 		sources[i] = ofWhole(m, now)
 	}
-	return k.put(ctx, false, sources)
+	return k.add(ctx, sources)
+}
+
+// add describes new models. Their place may be beside those that other processes write now.
+func (k *Keeper) add(ctx context.Context, sources []*source) error {
+	sequence, err := k.next(ctx, false)
+	if err != nil {
+		return err
+	}
+	return k.put(ctx, sequence, sources)
 }
 
 // Update describes what changed: complete models that got other names or files, and models that were
 // removed, by their Key.
 func (k *Keeper) Update(ctx context.Context, changed []ingest.ModelID, removed []ingest.Digest) error {
-	sources := make([]*source, 0, len(changed)+len(removed))
+	var sources []*source
 	for _, key := range removed {
 		sources = append(sources, ofRemoved(key))
 	}
-	for _, id := range changed {
-		s, err := k.replacing(ctx, id)
+	for {
+		// Another process may change the same model now: what is read later has the later place.
+		sequence, err := k.next(ctx, true)
 		if err != nil {
 			return err
 		}
-		sources = append(sources, s)
+		n := min(len(changed), maxFrames)
+		for _, id := range changed[:n] {
+			s, err := k.replacing(ctx, id)
+			if err != nil {
+				return err
+			}
+			sources = append(sources, s)
+		}
+		if err := k.put(ctx, sequence, sources); err != nil || n == len(changed) {
+			return err
+		}
+		sources, changed = nil, changed[n:]
 	}
-	return k.put(ctx, true, sources)
 }
 
 // replacing returns a source with all of a complete model, so that earlier frames about it do not count.
@@ -85,22 +105,17 @@ func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID) (*source, err
 	return s, nil
 }
 
-// put writes one file with a frame for each source that can be described. If it is a change, its place is
-// after all others. Otherwise it may be beside those that other processes write now.
-func (k *Keeper) put(ctx context.Context, change bool, sources []*source) error {
+// put writes one file with a frame for each source that can be described.
+func (k *Keeper) put(ctx context.Context, sequence int64, sources []*source) error {
 	spool := &spool{}
 	err := k.compress(spool, sources)
 	if err == nil && len(spool.frames) > 0 {
-		err = k.store(ctx, spool, change)
+		err = k.store(ctx, spool, sequence)
 	}
 	return errors.Join(err, spool.close())
 }
 
-func (k *Keeper) store(ctx context.Context, spool *spool, change bool) error {
-	sequence, err := k.next(ctx, change)
-	if err != nil {
-		return err
-	}
+func (k *Keeper) store(ctx context.Context, spool *spool, sequence int64) error {
 	d, err := spool.finish(sequence)
 	if err != nil {
 		return err

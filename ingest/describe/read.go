@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -20,8 +21,12 @@ var (
 	ErrVersion = errors.New("the description has another version: use a newer ingest")
 )
 
-// maxLine bounds the memory for a line: the head, with metadata of up to a few MiB.
-const maxLine = 16 << 20
+// Limits of a frame, in bytes, and of the names of a model.
+const (
+	maxHead  = 8 << 20 // with metadata of up to 1 MiB
+	maxLine  = 1 << 20 // of a tensor or a segment
+	maxNames = 10_000
+)
 
 // Reader reads a frame, line by line.
 type Reader struct {
@@ -42,7 +47,7 @@ func Open(ctx context.Context, store ingest.DescriptionStore, f Frame) (*Reader,
 		return nil, err
 	}
 	r.lines = bufio.NewScanner(r.compressed)
-	r.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	r.lines.Buffer(make([]byte, 0, 64<<10), maxHead)
 	line, err := r.line()
 	if err == nil {
 		err = r.parseHead(line)
@@ -55,17 +60,23 @@ func Open(ctx context.Context, store ingest.DescriptionStore, f Frame) (*Reader,
 }
 
 func (r *Reader) parseHead(line []byte) error {
-	if err := json.Unmarshal(line, &r.Head); err != nil {
+	var head struct {
+		Version int `json:"description"`
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
 		return fmt.Errorf("%w: head: %w", ErrDamaged, err)
 	}
-	if r.Version != Version {
-		return fmt.Errorf("%w (it has %d, and this program reads %d)", ErrVersion, r.Version, Version)
+	if head.Version != Version {
+		return fmt.Errorf("%w (it has %d, and this program reads %d)", ErrVersion, head.Version, Version)
+	}
+	if err := strictly(line, &r.Head); err != nil {
+		return fmt.Errorf("%w: head: %w", ErrDamaged, err)
 	}
 	if r.Removed {
 		return nil
 	}
-	if len(r.Files) == 0 || len(r.Names) == 0 {
-		return fmt.Errorf("%w: no files or no names", ErrDamaged)
+	if n := len(r.Names); len(r.Files) == 0 || n == 0 || n > maxNames {
+		return fmt.Errorf("%w: %d files and %d names", ErrDamaged, len(r.Files), n)
 	}
 	for _, n := range r.Names {
 		for _, f := range n.Files {
@@ -83,6 +94,9 @@ func (r *Reader) Close() { r.compressed.Close() }
 
 // line returns the next line.
 func (r *Reader) line() ([]byte, error) {
+	if err := r.stored.ctx.Err(); err != nil {
+		return nil, context.Cause(r.stored.ctx)
+	}
 	if r.lines.Scan() {
 		return r.lines.Bytes(), nil
 	}
@@ -95,12 +109,21 @@ func (r *Reader) line() ([]byte, error) {
 	return nil, fmt.Errorf("%w: it ends early", ErrDamaged)
 }
 
+// shortLine returns the next line, which is not the head.
+func (r *Reader) shortLine() ([]byte, error) {
+	line, err := r.line()
+	if err == nil && len(line) > maxLine {
+		err = fmt.Errorf("%w: a line of %d bytes", ErrDamaged, len(line))
+	}
+	return line, err
+}
+
 // Tensors calls tensor for each tensor, with the index of its file. It must be called once, before
 // Segments.
 func (r *Reader) Tensors(tensor func(file int, t Tensor) error) error {
 	for i, f := range r.Files {
 		for range f.Tensors {
-			line, err := r.line()
+			line, err := r.shortLine()
 			if err != nil {
 				return err
 			}
@@ -121,7 +144,7 @@ func (r *Reader) Tensors(tensor func(file int, t Tensor) error) error {
 // The payload of a segment is valid until segment returns.
 func (r *Reader) Segments(segment func(Segment) error) error {
 	for {
-		line, err := r.line()
+		line, err := r.shortLine()
 		if err != nil {
 			return err
 		}
@@ -166,5 +189,11 @@ func (r *Reader) finish(line []byte) error {
 func strictly(line []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	return d.Decode(into)
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("text follows the object")
+	}
+	return nil
 }

@@ -20,6 +20,7 @@ const (
 	tableHeader = 8
 	tableEntry  = 8
 	tableFooter = 9
+	maxTable    = 10_000 // frames
 )
 
 // frame has the sizes of a frame, in bytes.
@@ -45,7 +46,7 @@ func seekTable(frames []frame) ([]byte, error) {
 func parseFooter(footer []byte, file int64) (int64, error) {
 	n := int64(binary.LittleEndian.Uint32(footer))
 	size := tableHeader + n*tableEntry + tableFooter
-	if binary.LittleEndian.Uint32(footer[5:]) != seekable || footer[4] != 0 || size > file {
+	if binary.LittleEndian.Uint32(footer[5:]) != seekable || footer[4] != 0 || size > file || n > maxTable {
 		return 0, fmt.Errorf("%w: it has no table at its end", ErrDamaged)
 	}
 	return size, nil

@@ -51,7 +51,13 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 	if err := c.checkOwner(ctx); err != nil {
 		return sum, err
 	}
+	if err := c.checkRebuilt(ctx, request); err != nil {
+		return sum, err
+	}
 	request.Exclusive = true
+	if c.Remove && c.Unfinished {
+		request.Options = map[string]string{optionGivenUp: "true"}
+	}
 	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
 		return c.collect(ctx, job, &sum, found)
 	}, sum.outcome)
@@ -96,14 +102,54 @@ func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collecti
 	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, job, c.Remove); err != nil || c.Store == nil {
 		return err
 	}
-	if c.Remove && c.Descriptions != nil {
-		keeper := describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
-		if err := keeper.All(ctx); err != nil {
-			return err
-		}
+	describeErr := c.describe(ctx)
+	if ctx.Err() != nil {
+		return describeErr
 	}
 	s := &sweep{Collector: c, job: job, sum: sum, found: found, limit: time.Now().Add(-c.OlderThan)}
-	return s.all(ctx)
+	if err := s.all(ctx); err != nil {
+		return errors.Join(describeErr, err)
+	}
+	if describeErr != nil { // the disk may have been full
+		return c.describe(ctx)
+	}
+	return nil
+}
+
+// describe makes the descriptions agree with the catalogue.
+func (c *Collector) describe(ctx context.Context) error {
+	if !c.Remove || c.Descriptions == nil {
+		return nil
+	}
+	keeper := describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
+	return keeper.All(ctx)
+}
+
+// optionGivenUp is the key in a job's Options for Unfinished.
+const optionGivenUp = "unfinished"
+
+// checkRebuilt refuses to delete payloads that no model has since the last rebuild: it may have refused models,
+// or not known them.
+func (c *Collector) checkRebuilt(ctx context.Context, request ingest.JobRequest) error {
+	if !c.Remove || c.Unfinished || c.Descriptions == nil {
+		return nil
+	}
+	var last ingest.Job
+	for job, err := range c.Catalog.AllJobs(ctx) {
+		if err != nil {
+			return err
+		}
+		given := job.Pipeline == request.Pipeline && job.Options[optionGivenUp] != ""
+		if (job.Pipeline == "rebuild" || given) && job.ID > last.ID {
+			last = job
+		}
+	}
+	if last.ID == 0 || last.State == ingest.JobComplete && len(last.Problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("nothing was removed: job %d, a rebuild, may not have rebuilt all models, and gc would delete "+
+		"the payloads of the others: see `ingest status`. Run `ingest rebuild` again, or `ingest gc --yes "+
+		"--unfinished` to give them up", last.ID)
 }
 
 // removeModels finishes interrupted removals and, with Unfinished, removes unfinished models.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"testing"
 
@@ -137,6 +138,35 @@ func TestOrder(t *testing.T) {
 	}
 	f.ingest("again", content(1, 1))
 	if got, _ := f.described(); !slices.Equal(got, []string{"[again]"}) {
+		t.Errorf("described %v", got)
+	}
+}
+
+// listing calls after when a listing of descriptions has ended.
+type listing struct {
+	ingest.DescriptionStore
+	after func()
+}
+
+func (l *listing) Descriptions(ctx context.Context) iter.Seq2[ingest.Description, error] {
+	return func(yield func(ingest.Description, error) bool) {
+		for d, err := range l.DescriptionStore.Descriptions(ctx) {
+			if !yield(d, err) {
+				return
+			}
+		}
+		l.after()
+	}
+}
+
+// TestMergeBeside: while a name is described, another process gives the model one more.
+func TestMergeBeside(t *testing.T) {
+	f := newFixture(t)
+	id := f.ingest("one", content(1, 1))
+	store := &listing{f.store, func() { f.ingest("beside", content(1, 1)) }}
+	keeper := describe.Keeper{Catalog: f.catalog, Store: store}
+	f.must(keeper.Update(t.Context(), []ingest.ModelID{id}, nil))
+	if got, _ := f.described(); !slices.Equal(got, []string{"[beside one]"}) {
 		t.Errorf("described %v", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/describe"
@@ -19,6 +20,9 @@ type described struct {
 	digests  map[ingest.Digest]bool // of the payloads in the store
 }
 
+// tensorMemory is what a tensor and its row take in memory besides its name and its shape, in bytes.
+const tensorMemory = 400
+
 // load reads a description to its end. It keeps the tensors and the digests, and not the payloads.
 func (w *run) load(ctx context.Context, f describe.Frame) (*described, error) {
 	r, err := describe.Open(ctx, w.Store, f)
@@ -31,7 +35,11 @@ func (w *run) load(ctx context.Context, f describe.Frame) (*described, error) {
 	if describe.Key(m.Stored()) != m.Model && ingest.ContentKey(m.Stored()) != (ingest.Digest{}) {
 		return m, refuse("its key is not that of its files")
 	}
+	var memory int64
 	if err := r.Tensors(func(file int, t describe.Tensor) error {
+		if memory += tensorMemory + int64(len(t.Name)) + 8*int64(len(t.Shape)); memory > w.Memory {
+			return refuse("its tensors need more than %d MiB: raise --memory", w.Memory>>20)
+		}
 		m.tensors[file] = append(m.tensors[file], tensorOf(t))
 		return nil
 	}); err != nil {
@@ -51,7 +59,9 @@ func (w *run) load(ctx context.Context, f describe.Frame) (*described, error) {
 func tensorOf(t describe.Tensor) ingest.Tensor {
 	n := ingest.Tensor{Name: string(t.Name), Type: t.Type, Shape: t.Shape, Elements: t.Elements, Offset: t.Offset,
 		Bytes: t.Bytes}
-	if t.Bytes > 0 && t.Elements > 0 {
+	if strings.HasPrefix(t.Type, "type ") { // unknown, as ingest.Tensor says
+		n.BlockBytes = 1
+	} else if t.Bytes > 0 && t.Elements > 0 {
 		a, b := t.Bytes, t.Elements
 		for b != 0 {
 			a, b = b, a%b

@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/describe"
@@ -20,6 +22,8 @@ type Rebuilder struct {
 	Catalog ingest.Catalog
 	Store   ingest.DescriptionStore
 	Address string // of Store, as in ingest.OptionStore
+	// Memory bounds the tensors of a model, in bytes.
+	Memory int64
 	// TakeOver lets the catalogue adopt the identity of the store's owner, which no longer exists.
 	TakeOver bool
 	// Rebuilt, Present and Refused, if not nil, are called for each description.
@@ -39,7 +43,11 @@ type Model struct {
 type Sum struct {
 	Rebuilt, Present, Refused int
 	Segments, Bytes           int64 // of the rebuilt models
+	Unclaimed, UnclaimedBytes int64 // payloads in the store that no row needs
 }
+
+// maxReferenced is the limit of Catalog.Referenced.
+const maxReferenced = 1000
 
 // workers is the number of payloads that are looked for at the same time.
 const workers = 16
@@ -47,9 +55,10 @@ const workers = 16
 // run is one call of Run.
 type run struct {
 	*Rebuilder
-	job    ingest.Lease
-	sum    Sum
-	models map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
+	job      ingest.Lease
+	sum      Sum
+	models   map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
+	problems []ingest.Problem                 // of what was refused
 }
 
 // Run rebuilds the models of all descriptions, oldest first, as the job that request asks for. It runs
@@ -70,10 +79,10 @@ func (r *Rebuilder) Run(ctx context.Context, request ingest.JobRequest) (Sum, er
 // outcome closes the job also if it was interrupted: the next run is a new one.
 func (w *run) outcome(err error) ingest.Outcome {
 	if err == nil && w.sum.Refused > 0 {
-		err = fmt.Errorf("%d descriptions were refused", w.sum.Refused)
+		return ingest.Outcome{State: ingest.JobFailed, Problems: w.problems}
 	}
 	if err == nil {
-		return ingest.Outcome{State: ingest.JobComplete}
+		return ingest.Outcome{State: ingest.JobComplete, Problems: w.problems}
 	}
 	return ingest.Outcome{State: ingest.JobFailed, Problems: []ingest.Problem{{Reason: err.Error()}}}
 }
@@ -123,6 +132,40 @@ func (w *run) all(ctx context.Context) error {
 			return err
 		}
 	}
+	return w.countUnclaimed(ctx)
+}
+
+// countUnclaimed counts the payloads that no row needs. gc deletes them, although they may be those of models
+// without a description.
+func (w *run) countUnclaimed(ctx context.Context) error {
+	bytes := map[ingest.Digest]int64{}
+	count := func() error {
+		names, err := w.Catalog.Referenced(ctx, slices.Collect(maps.Keys(bytes)))
+		for digest, n := range bytes {
+			if len(names[digest]) == 0 {
+				w.sum.Unclaimed++
+				w.sum.UnclaimedBytes += n
+			}
+		}
+		clear(bytes)
+		return err
+	}
+	for object, err := range w.Store.List(ctx) {
+		if err == nil && !object.Digest.IsZero() {
+			bytes[object.Digest] += object.Bytes
+		}
+		if err == nil && len(bytes) == maxReferenced {
+			err = count()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := count(); err != nil || w.sum.Unclaimed == 0 {
+		return err
+	}
+	w.problems = append(w.problems, ingest.Problem{Reason: fmt.Sprintf("no model has %d payloads of the store, %d "+
+		"bytes: they are garbage, or of models without a description", w.sum.Unclaimed, w.sum.UnclaimedBytes)})
 	return nil
 }
 
@@ -136,6 +179,7 @@ func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format
 
 func (w *run) refused(name string, err error) {
 	w.sum.Refused++
+	w.problems = append(w.problems, ingest.Problem{Path: name, Reason: err.Error()})
 	if w.Refused != nil {
 		w.Refused(name, err)
 	}

@@ -104,7 +104,7 @@ func (f *fixture) ingest(name string, content []byte) ingest.ModelID {
 // run rebuilds the models, and returns what was refused.
 func (f *fixture) run(catalog ingest.Catalog) (sum rebuild.Sum, refused []string, err error) {
 	f.Helper()
-	r := rebuild.Rebuilder{Catalog: catalog, Store: f.store, Address: "memory", TakeOver: true,
+	r := rebuild.Rebuilder{Catalog: catalog, Store: f.store, Address: "memory", Memory: 1 << 20, TakeOver: true,
 		Refused: func(name string, err error) { refused = append(refused, name+": "+err.Error()) }}
 	sum, err = r.Run(f.Context(), ingest.JobRequest{Pipeline: "rebuild", Source: "rebuild"})
 	return sum, refused, err
@@ -194,7 +194,7 @@ func TestRefused(t *testing.T) {
 	sum, refused, err := f.run(f.catalog)
 	f.must(err)
 	slices.Sort(refused)
-	if sum.Rebuilt != 1 || len(refused) != 2 || !strings.Contains(strings.Join(refused, "\n"),
+	if sum.Rebuilt != 1 || len(refused) != 2 || sum.Unclaimed != 3 || !strings.Contains(strings.Join(refused, "\n"),
 		"lost: 1 of 2 payloads are missing: "+ingest.Sum(lost).String()) ||
 		!strings.Contains(strings.Join(refused, "\n"), describe.ErrDamaged.Error()) {
 		t.Errorf("%+v, refused %q", sum, refused)
@@ -269,7 +269,7 @@ func TestOwner(t *testing.T) {
 	identity, err := f.catalog.Identity(t.Context())
 	f.must(err)
 	f.open()
-	r := rebuild.Rebuilder{Catalog: f.catalog, Store: f.store, Address: "memory"}
+	r := rebuild.Rebuilder{Catalog: f.catalog, Store: f.store, Address: "memory", Memory: 1 << 20}
 	var owner *ingest.OwnerError
 	if _, err := r.Run(t.Context(), ingest.JobRequest{Pipeline: "rebuild", Source: "r"}); !errors.As(err, &owner) {
 		t.Errorf("without TakeOver: %v", err)

@@ -29,6 +29,7 @@ type recorder struct {
 	batch   []describe.Segment // of one file
 	bytes   int64              // of the payloads of batch
 	at      []int64            // end of what is recorded or in batch, of each file
+	next    map[[2]int]int     // ordinal, by the indexes of file and tensor
 	found   map[ingest.Digest][]ingest.Address
 	missing []string
 	lost    int64 // segments whose payload is missing
@@ -36,7 +37,8 @@ type recorder struct {
 
 // record records the segments that have no row yet.
 func (w *run) record(ctx context.Context, m *described, model *ingest.Model, entry *ingest.Entry) error {
-	r := &recorder{run: w, described: m, model: model, entry: entry, at: make([]int64, len(m.Files))}
+	r := &recorder{run: w, described: m, model: model, entry: entry, at: make([]int64, len(m.Files)),
+		next: map[[2]int]int{}}
 	for i, f := range m.Files {
 		if f.Bytes == 0 && entry.Files[i].Digest.IsZero() {
 			if err := r.write(ctx, i, nil); err != nil {
@@ -75,6 +77,9 @@ func (r *recorder) add(ctx context.Context, s describe.Segment) error {
 		return refuse("segment at byte %d of %s follows byte %d", s.Offset,
 			ingest.Printable(string(r.Files[s.File].Path)), r.at[s.File])
 	}
+	if err := r.checkTensor(s); err != nil {
+		return err
+	}
 	full := len(r.batch) == batchRows || r.bytes >= batchBytes
 	if len(r.batch) > 0 && (full || r.batch[0].File != s.File) {
 		if err := r.flush(ctx); err != nil {
@@ -87,6 +92,23 @@ func (r *recorder) add(ctx context.Context, s describe.Segment) error {
 	}
 	s.Payload = bytes.Clone(s.Payload)
 	r.batch, r.bytes = append(r.batch, s), r.bytes+int64(len(s.Payload))
+	return nil
+}
+
+// checkTensor refuses a segment that is not the next one of its tensor, or not within it.
+func (r *recorder) checkTensor(s describe.Segment) error {
+	place := [2]int{s.File, s.Tensor}
+	next := r.next[place]
+	r.next[place]++
+	begin, end := int64(0), r.Files[s.File].Bytes
+	if s.Tensor != ingest.NoTensor {
+		t := r.model.Files[s.File].Tensors[s.Tensor]
+		begin, end = t.Offset, t.Offset+t.Bytes
+	}
+	if s.Ordinal != next || s.Offset < begin || s.Offset+s.Bytes > end {
+		return refuse("segment at byte %d of %s is not segment %d of its tensor", s.Offset,
+			ingest.Printable(string(r.Files[s.File].Path)), next)
+	}
 	return nil
 }
 

@@ -72,6 +72,10 @@ func (s *Store) ReadDescription(ctx context.Context, d ingest.Description, offse
 // Descriptions implements ingest.DescriptionStore.
 func (s *Store) Descriptions(ctx context.Context) iter.Seq2[ingest.Description, error] {
 	return func(yield func(ingest.Description, error) bool) {
+		if err := realFolder(s.folder(storage.DescriptionFolder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield(ingest.Description{}, err)
+			return
+		}
 		var d ingest.Description
 		s.listFolder(ctx, s.folder(storage.DescriptionFolder), func(o ingest.Object, err error) bool {
 			d.Bytes = o.Bytes
