@@ -144,7 +144,7 @@ func (c *Collector) checkRebuilt(ctx context.Context, request ingest.JobRequest)
 			last = job
 		}
 	}
-	if last.ID == 0 || last.State == ingest.JobComplete && len(last.Problems) == 0 {
+	if last.Pipeline != "rebuild" || last.State == ingest.JobComplete && len(last.Problems) == 0 {
 		return nil
 	}
 	return fmt.Errorf("nothing was removed: job %d, a rebuild, may not have rebuilt all models, and gc would delete "+
