@@ -96,36 +96,69 @@ func addresses(starts ...string) completer {
 	}
 }
 
-// search passes what a catalogue has, with descriptions, to add until that returns false.
-type search func(ctx context.Context, catalog ingest.Catalog, add func(word, about string) bool) error
+// search returns what a catalogue has for a word that is being typed, with descriptions, until an error
+// ends it. fits reports whether a word begins as typed, and can be typed.
+type search func(ctx context.Context, catalog ingest.Catalog, fits func(word string) bool) []string
 
-// modelNames finds the names of models.
-func modelNames(ctx context.Context, catalog ingest.Catalog, add func(word, about string) bool) error {
-	for m, err := range catalog.Models(ctx) {
-		if err != nil {
-			return err
+// modelNames finds the names of models. In the place of a name that several models have are their ids.
+// A shell drops them where the start of the name is typed, but prints a line that has them.
+func modelNames(ctx context.Context, catalog ingest.Catalog, fits func(word string) bool) (words []string) {
+	names, ids := namedModels(ctx, catalog)
+	added := map[string]bool{}
+	for _, name := range names {
+		if len(words) >= completionMost {
+			break
 		}
-		for _, name := range m.AllNames() {
-			if !add(name, fmt.Sprintf("model %d", m.ID)) {
-				return nil
+		if len(ids[name]) == 1 {
+			if fits(name) {
+				words = append(words, cobra.CompletionWithDesc(name, "model "+ids[name][0]))
 			}
+			continue
+		}
+		offered := false
+		for _, id := range ids[name] {
+			if fits(id) && !added[id] {
+				words, added[id] = append(words, cobra.CompletionWithDesc(id, ingest.Printable(name))), true
+			}
+			offered = offered || added[id]
+		}
+		if fits(name) && !offered {
+			words = cobra.AppendActiveHelp(words, fmt.Sprintf("%d models are named %s: give an id: %s",
+				len(ids[name]), name, joinPaths(ids[name])))
 		}
 	}
-	return nil
+	return words
+}
+
+// namedModels returns the names of models, each once, and the ids of the models that have them.
+func namedModels(ctx context.Context, catalog ingest.Catalog) (names []string, ids map[string][]string) {
+	ids = map[string][]string{}
+	for m, err := range catalog.Models(ctx) {
+		if err != nil {
+			break
+		}
+		for _, name := range m.AllNames() {
+			if ids[name] == nil {
+				names = append(names, name)
+			}
+			ids[name] = append(ids[name], fmt.Sprint(m.ID))
+		}
+	}
+	return names, ids
 }
 
 // interruptedJobs finds the numbers of the jobs that resume continues.
-func interruptedJobs(ctx context.Context, catalog ingest.Catalog, add func(word, about string) bool) error {
+func interruptedJobs(ctx context.Context, catalog ingest.Catalog, fits func(word string) bool) (words []string) {
 	for job, err := range catalog.AllJobs(ctx) {
-		if err != nil {
-			return err
+		if err != nil || len(words) >= completionMost {
+			break
 		}
-		if job.State == ingest.JobOpen && !isLive(job) && resumes(job) &&
-			!add(fmt.Sprint(job.ID), job.Pipeline+" "+joinPaths(job.Paths)) {
-			return nil
+		if id := fmt.Sprint(job.ID); job.State == ingest.JobOpen && !isLive(job) && resumes(job) && fits(id) {
+			about := ingest.Printable(job.Pipeline + " " + joinPaths(job.Paths))
+			words = append(words, cobra.CompletionWithDesc(id, about))
 		}
 	}
-	return nil
+	return words
 }
 
 // found completes what a search of an existing catalogue finds. It completes nothing without a
@@ -143,13 +176,9 @@ func (p *program) found(find search) completer {
 			return nil, directive
 		}
 		defer catalog.Close()
-		_ = find(ctx, catalog, func(word, about string) bool {
+		return find(ctx, catalog, func(word string) bool {
 			// A shell could not type what is not printable.
-			if strings.HasPrefix(word, typed) && word == ingest.Printable(word) && !slices.Contains(args, word) {
-				words = append(words, cobra.CompletionWithDesc(word, ingest.Printable(about)))
-			}
-			return len(words) < completionMost
-		})
-		return words, directive
+			return strings.HasPrefix(word, typed) && word == ingest.Printable(word) && !slices.Contains(args, word)
+		}), directive
 	}
 }
