@@ -54,12 +54,13 @@ func (p *program) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sum, err = p.printJobs(ctx, p.stdout, catalog, progress)
+	sum, err = p.printJobs(ctx, p.stdout, terminalColumns(p.stdout), catalog, progress)
 	return err
 }
 
-// printJobs prints all jobs, with the progress of those that run, and counts those that it printed.
-func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jobs,
+// printJobs prints all jobs, with the progress of those that run, and counts those that it printed. The
+// lines below a job fit the given columns; 0 is no limit.
+func (p *program) printJobs(ctx context.Context, to io.Writer, columns int, catalog ingest.Jobs,
 	progress map[int64]*jobProgress) (statusSummary, error) {
 	sum := statusSummary{summaryHead: newSummary()}
 	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "SAVED", "PATHS"}}
@@ -77,23 +78,13 @@ func (p *program) printJobs(ctx context.Context, to io.Writer, catalog ingest.Jo
 		}
 		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline,
 			saved, joinPaths(job.Paths)})
-		lines := problemLines(job.Problems)
-		if running := progress[job.ID]; running != nil {
-			lines = append(lines, running.lines()...)
-		}
-		for _, line := range lines {
-			rows = append(rows, []any{"", "", "", "", "", "  " + line})
-		}
+		rows = append(rows, linesBelow(job, progress[job.ID], columns)...)
 	}
 	if !p.json {
 		writeTable(to, rows)
 	}
 	return sum, nil
 }
-
-// maxLines is how many paths of a job are printed, and how many of its problems. There may be thousands;
-// --json has them all.
-const maxLines = 20
 
 // joinPaths puts quotes around paths with spaces.
 func joinPaths(paths []string) string {
@@ -109,32 +100,6 @@ func joinPaths(paths []string) string {
 		all = append(all, path)
 	}
 	return strings.Join(all, " ")
-}
-
-// problemLines returns a line for each problem, and how many there are more.
-func problemLines(problems []ingest.Problem) (lines []string) {
-	for i, problem := range problems {
-		if i == maxLines {
-			return append(lines, fmt.Sprintf("and %d more: `ingest status --json` prints all", len(problems)-i))
-		}
-		lines = append(lines, problemText(problem))
-	}
-	return lines
-}
-
-// withoutPath removes the path from the reason of a problem. Earlier versions recorded some reasons with it.
-func withoutPath(problem ingest.Problem) ingest.Problem {
-	if problem.Path != "" {
-		problem.Reason = strings.TrimPrefix(problem.Reason, ingest.Printable(problem.Path)+": ")
-	}
-	return problem
-}
-
-func problemText(problem ingest.Problem) string {
-	if problem.Path == "" {
-		return problem.Reason
-	}
-	return ingest.Printable(problem.Path) + ": " + withoutPath(problem).Reason
 }
 
 // jobState is a job's state as printed: an open job is running or interrupted.

@@ -31,7 +31,7 @@ func (p *program) watchStatus(ctx context.Context) error {
 		var text bytes.Buffer
 		progress, err := s.look(ctx, catalog)
 		if err == nil {
-			sum, err = p.printJobs(ctx, &text, catalog, progress)
+			sum, err = p.printJobs(ctx, &text, 0, catalog, progress)
 		}
 		if err == nil {
 			if redraw {
