@@ -20,7 +20,8 @@ func newStatus(p *program) *cobra.Command {
 		Long: `List jobs: running, interrupted, complete, partial, or failed and why. A partial job refused some files
 or rows, and finished the others. Below a running ingestion are the models that it has begun: how many of their
 bytes have rows, the rate, and the time until these models are complete. To tell the rate, status looks twice,
-two seconds apart. --watch looks every two seconds until you interrupt it, which is success.
+two seconds apart. --watch looks every two seconds until you interrupt it, which is success. It omits the problems of
+jobs that ended before.
 
 ` + exitCodes,
 		Example: "  ingest status\n  ingest status --watch\n  ingest status --json",
@@ -54,13 +55,19 @@ func (p *program) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sum, err = p.printJobs(ctx, p.stdout, terminalColumns(p.stdout), catalog, progress)
+	sum, err = p.printJobs(ctx, statusView{to: p.stdout, columns: terminalColumns(p.stdout)}, catalog, progress)
 	return err
 }
 
-// printJobs prints all jobs, with the progress of those that run, and counts those that it printed. The
-// lines below a job fit the given columns; 0 is no limit.
-func (p *program) printJobs(ctx context.Context, to io.Writer, columns int, catalog ingest.Jobs,
+// statusView is where and how jobs are printed.
+type statusView struct {
+	to      io.Writer
+	columns int            // which the lines below a job fit; 0 is no limit
+	ended   map[int64]bool // jobs without their problems
+}
+
+// printJobs prints all jobs, with the progress of those that run, and counts those that it printed.
+func (p *program) printJobs(ctx context.Context, view statusView, catalog ingest.Jobs,
 	progress map[int64]*jobProgress) (statusSummary, error) {
 	sum := statusSummary{summaryHead: newSummary()}
 	rows := [][]any{{"JOB", "STATE", "STARTED", "COMMAND", "SAVED", "PATHS"}}
@@ -78,10 +85,13 @@ func (p *program) printJobs(ctx context.Context, to io.Writer, columns int, cata
 		}
 		rows = append(rows, []any{job.ID, jobState(job), job.Started.Local().Format(time.DateTime), job.Pipeline,
 			saved, joinPaths(job.Paths)})
-		rows = append(rows, linesBelow(job, progress[job.ID], columns)...)
+		if view.ended[job.ID] {
+			job.Problems = nil
+		}
+		rows = append(rows, linesBelow(job, progress[job.ID], view.columns)...)
 	}
 	if !p.json {
-		writeTable(to, rows)
+		writeTable(view.to, rows)
 	}
 	return sum, nil
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -47,5 +49,32 @@ func TestStatusFits(t *testing.T) {
 	text, err := output(b.statusOf())
 	if want := gone + ": there is no such file or folder"; err != nil || problem(string(text)) != want {
 		t.Errorf("%v: want %s in\n%s", err, want, text)
+	}
+}
+
+// TestWatchFits: --watch draws over the table before, and shows problems of the jobs that end later.
+func TestWatchFits(t *testing.T) {
+	b := newBox(t, t.TempDir(), false)
+	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 3<<20, 1, 1)})
+	folder := filepath.Join(t.TempDir(), strings.Repeat("a-folder/", 12))
+	b.run("models", s.path("one.gguf"), filepath.Join(folder, "before.gguf"))
+	c := b.statusOf("--watch")
+	ours, theirs := terminal(t, 80)
+	c.Stdout = theirs
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	t.Cleanup(func() { c.Process.Kill() })
+	var printed shared
+	go io.Copy(&printed, ours) // fails when no process has the terminal open
+	b.waitFor("the first table", func() bool { return printed.count("\x1b[J") > 0 })
+	b.run("models", s.path("one.gguf"), filepath.Join(folder, "after.gguf"))
+	const problem = "/after.gguf: there is no such file or folder\x1b[K"
+	b.waitFor("the problem", func() bool { return printed.count(problem) > 0 })
+	c.Process.Signal(syscall.SIGINT)
+	err := c.Wait()
+	if err != nil || printed.count("/before.gguf: ") > 0 || printed.count("\x1b[2J") > 0 {
+		t.Errorf("%v: %q", err, &printed.text)
 	}
 }
