@@ -62,8 +62,19 @@ type TooSmallError struct {
 }
 
 func (e *TooSmallError) Error() string {
-	return fmt.Sprintf("a memory limit of %d MiB is too small for segments of this size: allow at least %d MiB",
-		e.Memory>>20, (e.Need+1<<20-1)>>20)
+	return fmt.Sprintf("a memory limit of %s is too small for segments of this size: allow at least %d MiB",
+		Size(e.Memory), (e.Need+1<<20-1)>>20)
+}
+
+// Size writes a memory limit in MiB, or in KiB or bytes if it is smaller. It rounds down.
+func Size(bytes int64) string {
+	switch {
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	case bytes >= 1<<10:
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%d B", bytes)
 }
 
 // take returns a buffer of size bytes. The caller has acquired them.

@@ -76,8 +76,8 @@ func (o Options) encoders(limit int64) (n int, bytes int64) {
 func (o Options) buffers(limit, beside int64) (int, error) {
 	n := (limit - beside) / o.SegmentBytes
 	if n < minBuffers {
-		return 0, fmt.Errorf("a memory limit of %d MiB is too small for segments of %d MiB: allow at least %d MiB, or "+
-			"make the segments smaller", (limit+buffer.Reserved)>>20, o.SegmentBytes>>20,
+		return 0, fmt.Errorf("a memory limit of %s is too small for segments of %d MiB: allow at least %d MiB, or "+
+			"make the segments smaller", buffer.Size(limit+buffer.Reserved), o.SegmentBytes>>20,
 			(buffer.Reserved+minBuffers*o.SegmentBytes+beside+1<<20-1)>>20)
 	}
 	return int(min(n, 1024)), nil
