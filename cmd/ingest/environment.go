@@ -28,14 +28,16 @@ func variable(flag string) string {
 }
 
 // readSettings sets the flags of a command that its arguments do not set, from the environment or else
-// the configuration. The values are no defaults: the help would print their secrets.
-func (p *program) readSettings(c *cobra.Command) error {
+// the configuration: all flags, or only those of the given names. The values are no defaults: the help
+// would print their secrets.
+func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	path, config, err := readConfig(c.Root())
 	if err != nil {
 		return err
 	}
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || err != nil || slices.Contains(onlyArguments, f.Name) {
+		if f.Changed || err != nil || slices.Contains(onlyArguments, f.Name) ||
+			len(only) > 0 && !slices.Contains(only, f.Name) {
 			return
 		}
 		value, source := os.Getenv(variable(f.Name)), variable(f.Name)

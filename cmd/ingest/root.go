@@ -55,7 +55,7 @@ Interrupted runs resume when you run the same command again.
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if showVersion {
-				return p.version()
+				return p.version(c)
 			}
 			return c.Help()
 		},

@@ -13,16 +13,20 @@ var releaseVersion, releaseCommit string
 
 func newVersion(p *program) *cobra.Command {
 	return &cobra.Command{
-		Use:               "version",
-		Short:             "Print version, commit, Go version and platform",
-		Example:           "  ingest version --json",
-		Args:              cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // version ignores all other settings
-		RunE:              func(*cobra.Command, []string) error { return p.version() },
+		Use:     "version",
+		Short:   "Print version, commit, Go version and platform",
+		Example: "  ingest version --json",
+		Args:    cobra.NoArgs,
+		// version ignores all settings except --json.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+		RunE:              func(c *cobra.Command, _ []string) error { return p.version(c) },
 	}
 }
 
-func (p *program) version() error {
+func (p *program) version(c *cobra.Command) error {
+	if err := p.readSettings(c, "json"); err != nil {
+		return err
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
