@@ -44,6 +44,8 @@ func (p *program) addCompletions(root *cobra.Command) {
 			c.ValidArgsFunction = models
 		case "resume":
 			c.ValidArgsFunction = first(jobs)
+		case "help":
+			c.ValidArgsFunction = withTopics(c.ValidArgsFunction)
 		}
 		for name, complete := range flags {
 			if c.LocalFlags().Lookup(name) != nil {
@@ -69,6 +71,19 @@ func first(complete completer) completer {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return complete(c, args, typed)
+	}
+}
+
+// withTopics completes the help topics, too: cobra completes only commands.
+func withTopics(commands completer) completer {
+	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		words, directive := commands(c, args, typed)
+		for _, topic := range c.Root().Commands() {
+			if len(args) == 0 && topic.IsAdditionalHelpTopicCommand() && strings.HasPrefix(topic.Name(), typed) {
+				words = append(words, cobra.CompletionWithDesc(topic.Name(), topic.Short))
+			}
+		}
+		return words, directive
 	}
 }
 
