@@ -39,10 +39,19 @@ func writeMan(c *cobra.Command, folder string) error {
 	}
 	c.DisableAutoGenTag = true
 	header := &doc.GenManHeader{Source: "ingest", Manual: "ingest"}
+	topic := c.IsAdditionalHelpTopicCommand()
+	if topic {
+		c.InitDefaultHelpFlag()
+		c.Flags().Lookup("help").Hidden = true // a topic has no flags
+	}
 	var page strings.Builder
 	if err := doc.GenMan(c, header, &page); err != nil {
 		return fmt.Errorf("man page of %s: %w", c.CommandPath(), err)
 	}
+	text := page.String()
+	if topic {
+		text = strings.Replace(text, `\fB`+c.CommandPath()+`\fP`, `\fBingest help `+c.Name()+`\fP`, 1)
+	}
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
-	return os.WriteFile(filepath.Join(folder, name), []byte(page.String()), 0o666)
+	return os.WriteFile(filepath.Join(folder, name), []byte(text), 0o666)
 }
