@@ -11,22 +11,22 @@ import (
 // ownerTimeout bounds the search for a store that a command can do without.
 const ownerTimeout = 10 * time.Second
 
-// openDescribed opens an existing catalogue, and its store if it can be reached, for a command that
-// needs the store only to change the descriptions of models there.
-func (p *program) openDescribed(ctx context.Context) (*env, error) {
-	catalog, err := p.openExisting(ctx)
-	if err != nil {
-		return nil, err
-	}
-	h := &env{catalog: catalog}
+// toDescribe returns the store of the catalogue for a command that changes the descriptions of models there,
+// and needs it for nothing else; nil, with a warning, if it cannot be reached.
+func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) ingest.DescriptionStore {
 	used, err := usedStores(ctx, catalog)
-	if err != nil || len(used) == 0 {
-		return h, err
+	if err == nil && len(used) == 0 {
+		return nil
 	}
-	if h.descriptions, err = p.descriptionsOf(ctx, catalog); err != nil {
+	var store ingest.DescriptionStore
+	if err == nil {
+		store, err = p.descriptionsOf(ctx, catalog)
+	}
+	if err != nil {
 		p.warnOutdated(err)
+		return nil
 	}
-	return h, nil
+	return store
 }
 
 // descriptionsOf returns the store of the catalogue; nil if it has no descriptions.

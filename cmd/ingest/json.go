@@ -42,10 +42,13 @@ func jsonText(object any) string {
 // list makes a nil slice an empty list in JSON rather than null.
 func list[T any](items []T) []T { return append([]T{}, items...) }
 
-// metadataObject makes missing metadata an empty object in JSON.
+// metadataObject makes missing metadata an empty object in JSON, and text that is not JSON a string.
 func metadataObject(metadata json.RawMessage) json.RawMessage {
-	if len(metadata) == 0 {
+	switch {
+	case len(metadata) == 0:
 		return json.RawMessage("{}")
+	case !json.Valid(metadata): // of another program
+		return json.RawMessage(jsonText(string(metadata)))
 	}
 	return metadata
 }

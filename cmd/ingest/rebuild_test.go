@@ -173,3 +173,24 @@ func TestRebuildRealFiles(t *testing.T) {
 	b.must("gc", "--yes")
 	b.sameRows(want)
 }
+
+// TestDescribeAroundDamage: a small payload that is damaged in the catalogue keeps its own model from being
+// described, and gc names the model. It describes and collects all else.
+func TestDescribeAroundDamage(t *testing.T) {
+	s := newSources(t, map[string]func(string) error{"hurt.gguf": manyTensors(3),
+		"well.gguf": tuned("well", 1<<20, 1, 1)})
+	b := apart(t)
+	b.must("models", s.path("hurt.gguf"))
+	b.exec(`UPDATE SmallPayloads SET Payload = zeroblob(length(Payload))`)
+	b.must("models", s.path("well.gguf"))
+	if err := os.RemoveAll(filepath.Join(b.store, "descriptions")); err != nil {
+		t.Fatal(err)
+	}
+	e := b.run("gc", "--yes")
+	if e.code != exitFailed || !strings.Contains(e.stderr, "a payload in the catalogue is damaged") {
+		t.Fatalf("gc: exit code %d\n%s", e.code, e.stderr)
+	}
+	if e := b.rebuilt(); number(e.event("summary"), "models") != 1 {
+		t.Errorf("rebuild: %v\n%s", e.lines, e.stderr)
+	}
+}

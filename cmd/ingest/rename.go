@@ -30,14 +30,15 @@ func (p *program) rename(ctx context.Context, reference, name string) error {
 	if err := remove.CheckName(name); err != nil {
 		return usage("%w", err)
 	}
-	h, err := p.openDescribed(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}
-	defer h.catalog.Close()
+	defer catalog.Close()
 	sum := renameSummary{summaryHead: newSummary()}
 	defer func() { p.printSummary(sum) }()
-	renamer := remove.Renamer{Catalog: h.catalog, Descriptions: h.descriptions, Outdated: p.warnOutdated, Log: p.log}
+	renamer := remove.Renamer{Catalog: catalog, Descriptions: p.toDescribe(ctx, catalog), Outdated: p.warnOutdated,
+		Log: p.log}
 	m, from, err := renamer.Rename(ctx, p.request("rename", []string{reference, name}), reference, name)
 	if err != nil {
 		return err

@@ -47,12 +47,12 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 	if f.yes && f.dryRun {
 		return usage("--yes and --dry-run are mutually exclusive")
 	}
-	h, err := p.openDescribed(ctx)
+	catalog, err := p.openExisting(ctx)
 	if err != nil {
 		return err
 	}
-	defer h.catalog.Close()
-	plan, err := remove.NewPlan(ctx, h.catalog, references)
+	defer catalog.Close()
+	plan, err := remove.NewPlan(ctx, catalog, references)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (p *program) rm(ctx context.Context, f rmFlags, references []string) error 
 		return usage("rm cannot ask for confirmation here: add --yes to remove, or --dry-run to list only")
 	}
 	sum = rmSummary{summaryHead: newSummary()} // of what is removed, also after an error
-	remover := remove.Remover{Catalog: h.catalog, Cascade: f.cascade, Descriptions: h.descriptions,
+	remover := remove.Remover{Catalog: catalog, Cascade: f.cascade, Descriptions: p.toDescribe(ctx, catalog),
 		Outdated: p.warnOutdated, Log: p.log,
 		Removed:     func(m ingest.Removal) { p.removed(m, &sum) },
 		RemovedName: func(n remove.Name) { p.removedName(n, plan, &sum) }}

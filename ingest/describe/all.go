@@ -85,6 +85,13 @@ func (k *Keeper) complete(ctx context.Context, do func(ingest.Summary) error) er
 func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) error {
 	var sources []*source
 	var lines int64
+	var damaged error // all others are described nevertheless
+	keep := func(err error) error {
+		if errors.Is(err, errDamagedPayload) {
+			damaged, err = errors.Join(damaged, err), nil
+		}
+		return err
+	}
 	err := k.complete(ctx, func(m ingest.Summary) error {
 		of := log.live[Key(m.Files)]
 		if len(of) == 1 && kept[of[0]] {
@@ -105,12 +112,12 @@ func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) er
 		}
 		err = k.change(ctx, sources)
 		sources, lines = nil, 0
-		return err
+		return keep(err)
 	})
 	if err != nil {
 		return err
 	}
-	return k.change(ctx, sources)
+	return errors.Join(damaged, k.change(ctx, sources))
 }
 
 // change writes sources after all others.

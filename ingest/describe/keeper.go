@@ -105,14 +105,18 @@ func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID) (*source, err
 	return s, nil
 }
 
-// put writes one file with a frame for each source that can be described.
+// put writes one file with a frame for each source that can be described. After errDamagedPayload, the others
+// are described.
 func (k *Keeper) put(ctx context.Context, sequence int64, sources []*source) error {
 	spool := &spool{}
-	err := k.compress(spool, sources)
+	damaged, err := k.compress(spool, sources)
 	if err == nil && len(spool.frames) > 0 {
 		err = k.store(ctx, spool, sequence)
 	}
-	return errors.Join(err, spool.close())
+	if err = errors.Join(err, spool.close()); err != nil {
+		return err
+	}
+	return damaged
 }
 
 func (k *Keeper) store(ctx context.Context, spool *spool, sequence int64) error {
@@ -126,20 +130,28 @@ func (k *Keeper) store(ctx context.Context, spool *spool, sequence int64) error 
 	return nil
 }
 
-func (k *Keeper) compress(spool *spool, sources []*source) (err error) {
+// compress adds the frames. damaged is errDamagedPayload, wrapped, for each source that has none because of
+// that.
+func (k *Keeper) compress(spool *spool, sources []*source) (damaged, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.compressor == nil {
 		if k.compressor, err = newCompressor(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, s := range sources {
-		if err := spool.add(k.compressor, s); err != nil && !errors.Is(err, errNotInStore) {
-			return fmt.Errorf("describe model %s: %w", s.Model.Short(), err)
+		err := spool.add(k.compressor, s)
+		if err == nil || errors.Is(err, errNotInStore) {
+			continue
 		}
+		err = fmt.Errorf("describe %s: %w", s.label(), err)
+		if !errors.Is(err, errDamagedPayload) {
+			return damaged, err
+		}
+		damaged = errors.Join(damaged, err)
 	}
-	return nil
+	return damaged, nil
 }
 
 // next returns the next place: the time in microseconds, but after the last one of this Keeper and after

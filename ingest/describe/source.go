@@ -18,6 +18,17 @@ type source struct {
 	segments iter.Seq2[Segment, error]
 }
 
+// label names the model in an error.
+func (s *source) label() string {
+	if len(s.Names) == 0 {
+		return "model " + s.Model.Short()
+	}
+	return "model " + ingest.Printable(string(s.Names[0].Name))
+}
+
+// errDamagedPayload is the error for a model with a small payload that is damaged in the catalogue.
+var errDamagedPayload = errors.New("a payload in the catalogue is damaged: run `ingest verify`")
+
 // errNotInStore is the error for a model with payloads in rows, or by position.
 var errNotInStore = errors.New("a payload is not in the store by content")
 
@@ -90,7 +101,7 @@ func segmentOf(ctx context.Context, catalog Catalog, s ingest.StoredSegment, buf
 			return d, err
 		}
 		if got := ingest.Sum(d.Payload); got != s.Digest {
-			return d, fmt.Errorf("%s: %w", s.Place(), &ingest.MismatchError{Want: s.Digest, Got: got})
+			return d, fmt.Errorf("%s: %w", s.Place(), errDamagedPayload)
 		}
 		return d, nil
 	case !s.InStore() || !byContent(s.Digest, s.Address):
