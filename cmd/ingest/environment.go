@@ -32,6 +32,9 @@ func variable(flag string) string {
 // would print their secrets.
 func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	path, config, err := readConfig(c.Root())
+	if err == nil {
+		err = mistypedVariable(c.Root(), os.Environ())
+	}
 	if err != nil {
 		return err
 	}
@@ -59,6 +62,37 @@ func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	return err
 }
 
+// mistypedVariable refuses a variable whose name is almost that of a flag: without INGEST_STORE, payloads
+// would go elsewhere.
+func mistypedVariable(root *cobra.Command, environment []string) error {
+	flags := flagsOf(root)
+	for _, setting := range environment {
+		name, value, _ := strings.Cut(setting, "=")
+		typed, ours := strings.CutPrefix(name, variable(""))
+		if !ours || value == "" {
+			continue
+		}
+		typed = strings.ToLower(strings.ReplaceAll(typed, "_", "-"))
+		if near := similar(typed, flags); len(near) > 0 && near[0] != typed {
+			for i := range near {
+				near[i] = variable(near[i])
+			}
+			return usage("%s sets no flag%s", ingest.Printable(name), didYouMean(near))
+		}
+	}
+	return nil
+}
+
+// flagsOf returns the names of the flags of a command and its subcommands.
+func flagsOf(c *cobra.Command) (names []string) {
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for _, child := range c.Commands() {
+		names = append(names, flagsOf(child)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // readConfig reads the configuration, if there is one: lines with the name of a flag and its value.
 func readConfig(root *cobra.Command) (path string, config map[string]string, err error) {
 	folder, err := os.UserConfigDir()
@@ -81,7 +115,7 @@ func readConfig(root *cobra.Command) (path string, config map[string]string, err
 		return path, nil, err
 	}
 	defer file.Close()
-	config = map[string]string{}
+	config, flags := map[string]string{}, flagsOf(root)
 	err = eachLine(file, func(number int, line string) error {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -89,7 +123,7 @@ func readConfig(root *cobra.Command) (path string, config map[string]string, err
 		}
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
-		if !ok || !hasFlag(root, name) || slices.Contains(onlyArguments, name) {
+		if !ok || !slices.Contains(flags, name) || slices.Contains(onlyArguments, name) {
 			return fmt.Errorf("line %d%s: want NAME = VALUE, where --NAME is a flag that may be set here: "+
 				"`ingest help environment`", number, keyIn(name))
 		}
@@ -115,12 +149,6 @@ func keyIn(line string) string {
 }
 
 var flagName = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,29}$`)
-
-// hasFlag reports whether a command or one of its subcommands has a flag.
-func hasFlag(c *cobra.Command, name string) bool {
-	return c.LocalFlags().Lookup(name) != nil ||
-		slices.ContainsFunc(c.Commands(), func(child *cobra.Command) bool { return hasFlag(child, name) })
-}
 
 // nameSources lets each usage error of a command and its subcommands tell where the flags in it were
 // set, if not by arguments.
