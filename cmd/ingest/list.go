@@ -37,7 +37,7 @@ both are. For a registered model, STORED says where its bytes are.`,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.list(c.Context(), f) },
 	}
 	c.Flags().BoolVar(&f.long, "long", false, "list all columns")
-	c.Flags().StringArrayVar(&f.filters, "filter", nil, "list only models with this text in a name, file name, "+
+	c.Flags().StringArrayVar(&f.filters, "filter", nil, "list only models with this `text` in a name, file name, "+
 		"architecture or quantization; repeatable: all must match")
 	c.Flags().StringVar(&f.sort, "sort", "id",
 		"id, name, size (largest first), params (most first) or date (latest first)")

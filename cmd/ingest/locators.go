@@ -57,7 +57,7 @@ After an interruption, ` + "`ingest resume`" + ` or the same command continues. 
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "where files go: row, dir:PATH, azblob://ACCOUNT or azblob://ACCOUNT/CONTAINER")
 	flags.BoolVar(&f.split, "split", false, "ingest each file as a model, in segments, instead of copying it")
-	flags.StringArrayVar(&f.maps, "map", nil, `where a path is on this machine: FROM=TO, such as `+
+	flags.StringArrayVar(&f.maps, "map", nil, "where a path is on this machine: `FROM=TO`, such as "+
 		`'D:\Models\=/mnt/models/'; repeatable, the longest FROM wins`)
 	flags.StringVar(&f.root, "root", "", "refuse files outside of this folder")
 	flags.StringVar(&f.modality, "modality", "", "migrate rows of this Modality only, such as model")

@@ -66,7 +66,7 @@ model each.
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "where payloads go: dir:PATH, azblob://ACCOUNT/CONTAINER or row")
-	flags.StringArrayVar(&f.models, "model", nil, "migrate this model only; repeatable")
+	flags.StringArrayVar(&f.models, "model", nil, "migrate this `model` only; repeatable")
 	flags.StringVar(&f.since, "since", "", "migrate models ingested at or after this date only (2006-01-02)")
 	flags.BoolVar(&f.clear, "clear-source", false, "clear the source of intact copies")
 	flags.BoolVar(&f.readBack, "read-back", false, "read every copy back, even if the store attests its checksum")

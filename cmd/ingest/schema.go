@@ -39,7 +39,7 @@ type partFlags struct {
 
 func (f *partFlags) bind(c *cobra.Command) {
 	c.PreRunE = func(c *cobra.Command, _ []string) error { return f.check(c.Flags().Changed("retention-days")) }
-	c.Flags().StringSliceVar(&f.parts, "with", nil, "optional parts: "+strings.Join(schema.PartNames(), ", "))
+	c.Flags().StringSliceVar(&f.parts, "with", nil, "optional `parts`: "+strings.Join(schema.PartNames(), ", "))
 	c.Flags().StringVar(&f.settings.Path, "filestream-path", "", "folder on the server for FILESTREAM data; it must "+
 		"not exist, and its parent must")
 	c.Flags().IntVar(&f.settings.RetentionDays, "retention-days", 0, "days that the part temporal keeps history "+

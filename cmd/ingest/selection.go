@@ -29,11 +29,11 @@ type selectFlags struct {
 
 func (f *selectFlags) addTo(flags *pflag.FlagSet, others string) {
 	flags.StringArrayVar(&f.patterns.Include, "include", nil,
-		"in folders, only models whose path below the folder matches this pattern, such as '*.gguf'; repeatable")
+		"in folders, only models whose path below the folder matches this `pattern`, such as '*.gguf'; repeatable")
 	flags.StringArrayVar(&f.patterns.Exclude, "exclude", nil,
-		"in folders, no file whose path below the folder matches this pattern, such as '/old/**'; repeatable")
+		"in folders, no file whose path below the folder matches this `pattern`, such as '/old/**'; repeatable")
 	flags.StringArrayVar(&f.from, "files-from", nil,
-		"also the paths in this file, one per line; - is stdin; lines that start with # are comments")
+		"also the paths in this `file`, one per line; - is stdin; lines that start with # are comments")
 	flags.BoolVar(&f.others, "opaque-files", false, others)
 }
 
