@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/klauspost/compress/zstd"
@@ -87,6 +88,7 @@ func (s *spool) Write(p []byte) (int, error) {
 		if s.file, err = os.CreateTemp("", "ingest-describe-*"); err != nil {
 			return 0, err
 		}
+		os.Remove(s.file.Name()) // except on Windows, it can be used until it is closed, and a kill leaves nothing
 		if _, err := s.file.Write(s.memory.Bytes()); err != nil {
 			return 0, err
 		}
@@ -142,5 +144,9 @@ func (s *spool) close() error {
 	if s.file == nil {
 		return nil
 	}
-	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+	err := s.file.Close()
+	if removed := os.Remove(s.file.Name()); !errors.Is(removed, fs.ErrNotExist) {
+		err = errors.Join(err, removed)
+	}
+	return err
 }
