@@ -175,6 +175,12 @@ func TestFaults(t *testing.T) {
 // TestRefused: a model whose description is damaged, or whose payload is missing, is named, and the
 // others are rebuilt. Nothing of it is left.
 func TestRefused(t *testing.T) {
+	for name, left := range map[string][]byte{"no payload": nil, "a short payload": make([]byte, 100)} {
+		t.Run(name, func(t *testing.T) { refuses(t, left) })
+	}
+}
+
+func refuses(t *testing.T, left []byte) {
 	f := newFixture(t)
 	f.ingest("whole", content(2, 1))
 	f.ingest("lost", content(2, 10))
@@ -182,7 +188,7 @@ func TestRefused(t *testing.T) {
 	m, err := f.catalog.Model(t.Context(), damaged)
 	f.must(err)
 	lost := content(2, 10)[:segment]
-	f.store.Damage(ingest.Sum(lost), nil)
+	f.store.Damage(ingest.Sum(lost), left)
 	log, err := describe.ReadLog(t.Context(), f.store)
 	f.must(err)
 	for _, e := range log.Live() {
@@ -194,7 +200,7 @@ func TestRefused(t *testing.T) {
 	sum, refused, err := f.run(f.catalog)
 	f.must(err)
 	slices.Sort(refused)
-	if sum.Rebuilt != 1 || len(refused) != 2 || sum.Unclaimed != 3 || !strings.Contains(strings.Join(refused, "\n"),
+	if sum.Rebuilt != 1 || len(refused) != 2 || sum.Unclaimed != int64(3+min(len(left), 1)) || !strings.Contains(strings.Join(refused, "\n"),
 		"lost: 1 of 2 payloads are missing: "+ingest.Sum(lost).String()) ||
 		!strings.Contains(strings.Join(refused, "\n"), describe.ErrDamaged.Error()) {
 		t.Errorf("%+v, refused %q", sum, refused)

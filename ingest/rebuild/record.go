@@ -185,14 +185,16 @@ func (r *recorder) place(ctx context.Context, n *ingest.NewSegment, s describe.S
 	}
 	asDescribed := r.Store.AddressOf(s.Digest, s.StoredBytes, ingest.Encoding{Codec: s.Codec, Stored: s.Stored})
 	raw := r.Store.AddressOf(s.Digest, s.Bytes, ingest.Encoding{})
-	for _, a := range []ingest.Address{asDescribed, raw} {
-		now, present, err := r.Store.Reuse(ctx, s.Digest, a)
-		if err != nil {
-			return false, err
-		}
-		if present {
+	return r.reuse(ctx, n, []ingest.Address{asDescribed, raw})
+}
+
+// reuse sets the first of the addresses that has the payload. It reports whether one has.
+func (r *recorder) reuse(ctx context.Context, n *ingest.NewSegment, addresses []ingest.Address) (bool, error) {
+	for _, a := range addresses {
+		now, present, err := r.Store.Reuse(ctx, n.Digest, a)
+		if err != nil || present {
 			n.Address = now
-			return true, nil
+			return present, err
 		}
 	}
 	return false, nil

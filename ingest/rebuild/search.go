@@ -3,6 +3,7 @@ package rebuild
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -20,20 +21,9 @@ func (r *recorder) search(ctx context.Context, n *ingest.NewSegment) (bool, erro
 			return false, err
 		}
 	}
-	for _, a := range r.found[n.Digest] {
-		if a.Codec == "" != (a.Bytes == n.Bytes) {
-			continue
-		}
-		now, present, err := r.Store.Reuse(ctx, n.Digest, a)
-		if err != nil {
-			return false, err
-		}
-		if present {
-			n.Address = now
-			return true, nil
-		}
-	}
-	return false, nil
+	return r.reuse(ctx, n, slices.DeleteFunc(slices.Clone(r.found[n.Digest]), func(a ingest.Address) bool {
+		return a.Codec == "" != (a.Bytes == n.Bytes)
+	}))
 }
 
 // list finds all payloads of the model's digests, and restores hidden ones.

@@ -40,16 +40,7 @@ func (s *Store) putDescription(ctx context.Context, d ingest.Description, conten
 	if isFile(final, d.Bytes) {
 		return s.syncFolder(filepath.Dir(final))
 	}
-	temporary := filepath.Join(s.folder(temporaries), temporaryName())
-	err := s.copyTemporary(ctx, temporary, d.Content, io.NewSectionReader(content, 0, d.Bytes), d.Bytes)
-	if err == nil {
-		err = s.do("rename", final, func() error { return rename(temporary, final) })
-	}
-	if err != nil {
-		_ = s.do("remove", temporary, func() error { return os.Remove(temporary) })
-		return err
-	}
-	return s.syncFolder(filepath.Dir(final))
+	return s.writeFile(ctx, final, d.Content, io.NewSectionReader(content, 0, d.Bytes), d.Bytes)
 }
 
 // ReadDescription implements ingest.DescriptionStore.

@@ -27,7 +27,7 @@ func (s *Store) PutFile(ctx context.Context, _ string, digest ingest.Digest, fil
 				return errors.Join(err, s.syncFolder(s.fanOut(p)))
 			}
 		}
-		return s.writeFile(ctx, p, io.NewSectionReader(file, 0, size), size)
+		return s.writeFile(ctx, s.payload(p), p.Content, io.NewSectionReader(file, 0, size), size)
 	})
 }
 
@@ -43,11 +43,10 @@ func (s *Store) isRight(ctx context.Context, p storage.Payload, size int64) (boo
 	return n == size && ingest.Digest(h.Sum(nil)) == p.Content, err
 }
 
-// writeFile writes a file under a temporary name, checks its digest, and renames it.
-func (s *Store) writeFile(ctx context.Context, p storage.Payload, file io.Reader, size int64) error {
+// writeFile writes a file under a temporary name, checks its digest, and renames it to final.
+func (s *Store) writeFile(ctx context.Context, final string, digest ingest.Digest, file io.Reader, size int64) error {
 	temporary := filepath.Join(s.folder(temporaries), temporaryName())
-	final := s.payload(p)
-	err := s.copyTemporary(ctx, temporary, p.Content, file, size)
+	err := s.copyTemporary(ctx, temporary, digest, file, size)
 	if err == nil {
 		err = s.do("rename", final, func() error { return rename(temporary, final) })
 	}
