@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,29 +14,41 @@ import (
 const ownerTimeout = 10 * time.Second
 
 // toDescribe returns the store of the catalogue for a command that changes the descriptions of models there,
-// and needs it for nothing else; nil, with a warning, if it cannot be reached.
+// and needs it for nothing else: without --store, also one that was used before. It is nil, with a warning, if
+// none can be reached.
 func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) ingest.DescriptionStore {
 	used, err := usedStores(ctx, catalog)
 	if err == nil && len(used) == 0 {
 		return nil
 	}
-	var store ingest.DescriptionStore
-	if err == nil {
-		store, err = p.descriptionsOf(ctx, catalog)
-	}
-	if err != nil {
+	path, pathErr := p.catalogPath()
+	if err = errors.Join(err, pathErr); err != nil {
 		p.warnOutdated(err)
 		return nil
 	}
-	return store
+	addresses := []string{p.storeURL(path)}
+	for _, u := range used {
+		if p.store == "" {
+			addresses = append(addresses, u.Address)
+		}
+	}
+	var failed error
+	for _, address := range addresses {
+		store, err := p.descriptionsOf(ctx, catalog, address)
+		if err == nil {
+			return store
+		}
+		failed = cmp.Or(failed, err)
+	}
+	p.warnOutdated(failed)
+	return nil
 }
 
-// descriptionsOf returns the store of the catalogue; nil if it has no descriptions.
-func (p *program) descriptionsOf(ctx context.Context, catalog ingest.Catalog) (ingest.DescriptionStore, error) {
-	path, err := p.catalogPath()
-	address := p.storeURL(path)
-	if err != nil || address == inRows || p.blobs.byPosition() {
-		return nil, err
+// descriptionsOf returns the store of the catalogue at address; nil if it has no descriptions.
+func (p *program) descriptionsOf(ctx context.Context, catalog ingest.Catalog, address string) (
+	ingest.DescriptionStore, error) {
+	if address == inRows || p.blobs.byPosition() {
+		return nil, nil
 	}
 	store, err := p.openStore(ctx, address)
 	if err != nil {

@@ -21,6 +21,9 @@ such payloads, and so do runs that were killed after storing a payload and befor
 also deletes the leftovers of interrupted writes. With --unfinished, it removes unfinished models too.
 Payloads in rows (--store row) are removed with their models.
 
+gc removes nothing while the store describes models that the catalogue does not have: it may have been
+restored from an older copy. rebuild adds them, and --unfinished gives them up.
+
 gc does not start while a job is running, and no job starts while gc is running. If gc cannot delete
 an object, such as a blob under a lease, or a model to which rows of other programs refer, it names it
 and continues; the exit code is then 3.`,
@@ -34,7 +37,8 @@ and continues; the exit code is then 3.`,
 		},
 	}
 	c.Flags().BoolVar(&g.yes, "yes", false, "delete what is listed")
-	c.Flags().BoolVar(&g.unfinished, "unfinished", false, "also remove unfinished models")
+	c.Flags().BoolVar(&g.unfinished, "unfinished", false,
+		"also remove unfinished models, and what only the store describes")
 	c.Flags().DurationVar(&g.olderThan, "older-than", 0,
 		"keep objects newer than this (default a day for blobs, 0 for a folder)")
 	return c

@@ -94,6 +94,37 @@ func (k *Keeper) Update(ctx context.Context, changed []ingest.ModelID, removed [
 	}
 }
 
+// Unknown returns the names of the models that the store describes and the catalogue does not have: their
+// ingestion was interrupted, or the catalogue was restored from a copy that is older.
+func (k *Keeper) Unknown(ctx context.Context) (names []string, err error) {
+	known := map[ingest.Digest]bool{}
+	for m, err := range k.Catalog.Models(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if len(m.Files) > 0 {
+			known[Key(m.Files)] = true
+		}
+	}
+	log, err := ReadLog(ctx, k.Store)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range log.Live() {
+		if known[e.Model] {
+			continue
+		}
+		known[e.Model] = true // named once
+		r, err := Open(ctx, k.Store, e.Frame)
+		if err != nil {
+			return names, err
+		}
+		r.Close()
+		names = append(names, string(r.Names[0].Name))
+	}
+	return names, nil
+}
+
 // replacing returns a source with all of a complete model, so that earlier frames about it do not count.
 func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID) (*source, error) {
 	m, err := k.Catalog.Model(ctx, id)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -96,6 +97,9 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 
 func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection,
 	found func(ingest.Object)) (err error) {
+	if err := c.checkDescribed(ctx); err != nil {
+		return err
+	}
 	if err := c.removeModels(ctx, job, sum); err != nil {
 		return err
 	}
@@ -121,9 +125,37 @@ func (c *Collector) describe(ctx context.Context) error {
 	if !c.Remove || c.Descriptions == nil {
 		return nil
 	}
-	keeper := describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
-	return keeper.All(ctx)
+	return c.keeper().All(ctx)
 }
+
+func (c *Collector) keeper() *describe.Keeper {
+	return &describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
+}
+
+// checkDescribed refuses to delete the payloads of models that only the store knows: the catalogue may have
+// been restored from an older copy.
+func (c *Collector) checkDescribed(ctx context.Context) error {
+	if !c.Remove || c.Unfinished || c.Descriptions == nil {
+		return nil
+	}
+	names, err := c.keeper().Unknown(ctx)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	named, more := make([]string, min(len(names), maxNamed)), ""
+	for i := range named {
+		named[i] = ingest.Printable(names[i])
+	}
+	if n := len(names) - len(named); n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Errorf("nothing was removed: the store describes models that this catalogue does not have: %s%s. If "+
+		"the catalogue was restored from a copy, `ingest rebuild` adds them. If they were removed, or their "+
+		"ingestion was interrupted, `ingest gc --yes --unfinished` gives them up", strings.Join(named, ", "), more)
+}
+
+// maxNamed is how many models an error names.
+const maxNamed = 5
 
 // optionGivenUp is the key in a job's Options for Unfinished.
 const optionGivenUp = "unfinished"

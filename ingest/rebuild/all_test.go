@@ -12,6 +12,8 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/describe"
+	"github.com/hartonomous/ingest/ingest/remove"
+	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
 // failing fails call number at of those that change descriptions, before or after its effect.
@@ -168,5 +170,37 @@ func TestMergeBeside(t *testing.T) {
 	f.must(keeper.Update(t.Context(), []ingest.ModelID{id}, nil))
 	if got, _ := f.described(); !slices.Equal(got, []string{"[beside one]"}) {
 		t.Errorf("described %v", got)
+	}
+}
+
+// TestRemovalFails: rm describes a removal before it. A model that is there nevertheless is described again.
+func TestRemovalFails(t *testing.T) {
+	for _, moment := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
+		f := newFixture(t)
+		f.ingest("one", content(1, 1))
+		f.ingest("two", content(1, 2))
+		plan, err := remove.NewPlan(t.Context(), f.catalog, []string{"one", "two"})
+		f.must(err)
+		var during []string
+		failing := catalogtest.Faulty(f.catalog, func(verb string, when catalogtest.Moment) error {
+			if verb != "Remove" || when != moment {
+				return nil
+			}
+			during, _ = f.described()
+			return errFault
+		})
+		r := remove.Remover{Catalog: failing, Descriptions: f.store, Removed: func(ingest.Removal) {},
+			Outdated: func(err error) { t.Error(err) }}
+		request := ingest.JobRequest{Pipeline: "rm", Source: "rm", Holder: ingest.ThisProcess(), TTL: 1e12}
+		if err := r.Run(t.Context(), request, plan); !errors.Is(err, errFault) {
+			t.Fatal(err)
+		}
+		want := []string{"[one]", "[two]"}
+		if moment == catalogtest.After {
+			want = want[1:]
+		}
+		if got, _ := f.described(); !slices.Equal(got, want) || len(during) > 0 {
+			t.Errorf("described %v, and %v during the removal; want %v", got, during, want)
+		}
 	}
 }

@@ -200,8 +200,9 @@ func refuses(t *testing.T, left []byte) {
 	sum, refused, err := f.run(f.catalog)
 	f.must(err)
 	slices.Sort(refused)
-	if sum.Rebuilt != 1 || len(refused) != 2 || sum.Unclaimed != int64(3+min(len(left), 1)) || !strings.Contains(strings.Join(refused, "\n"),
-		"lost: 1 of 2 payloads are missing: "+ingest.Sum(lost).String()) ||
+	if sum.Rebuilt != 1 || len(refused) != 2 || sum.Unclaimed != int64(3+min(len(left), 1)) ||
+		!strings.Contains(strings.Join(refused, "\n"),
+			"lost: 1 of 2 payloads are missing: "+ingest.Sum(lost).String()) ||
 		!strings.Contains(strings.Join(refused, "\n"), describe.ErrDamaged.Error()) {
 		t.Errorf("%+v, refused %q", sum, refused)
 	}

@@ -62,7 +62,7 @@ func (r *Renamer) rename(ctx context.Context, job ingest.Lease, reference, to st
 		err = r.Catalog.Rename(ctx, job, m.ID, from, to)
 	}
 	if err == nil && m.State == ingest.ModelComplete {
-		changes{renamed: []ingest.ModelID{m.ID}}.describe(ctx, r.Catalog, r.Descriptions, r.Outdated)
+		changes{changed: []ingest.ModelID{m.ID}}.describe(ctx, r.Catalog, r.Descriptions, r.Outdated)
 	}
 	return m, from, err
 }

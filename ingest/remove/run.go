@@ -22,7 +22,7 @@ type Remover struct {
 	Cascade bool
 	// Descriptions is the store if it has descriptions of the models, and can be reached; nil for none.
 	Descriptions ingest.DescriptionStore
-	// Outdated is called if a description could not be changed. gc does that later.
+	// Outdated is called if a description could not be changed.
 	Outdated func(error)
 	Log      *slog.Logger
 	// RemovedName and Removed are called after each removal.
@@ -55,15 +55,24 @@ func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
 	return r.all(ctx, job, now)
 }
 
-func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {
-	var changes changes
-	defer func() { changes.describe(ctx, r.Catalog, r.Descriptions, r.Outdated) }()
+func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) (err error) {
+	// Before the removal: if it is killed, the next rm or gc finishes it, and rebuild does not undo it.
+	r.describe(ctx, changes{removed: keysOf(plan.Models)})
+	var changed []ingest.ModelID
+	defer func() {
+		for _, m := range plan.Models {
+			if r.isComplete(ctx, m.Model.ID) { // after an error
+				changed = append(changed, m.Model.ID)
+			}
+		}
+		r.describe(ctx, changes{changed: changed})
+	}()
 	for _, n := range plan.Names {
 		if err := r.Catalog.RemoveName(ctx, lease, n.Model.ID, n.Name); err != nil {
 			return fmt.Errorf("name %q of model %d: %w", n.Name, n.Model.ID, err)
 		}
 		if n.Model.State == ingest.ModelComplete {
-			changes.renamed = append(changes.renamed, n.Model.ID)
+			changed = append(changed, n.Model.ID)
 		}
 		r.RemovedName(n)
 	}
@@ -82,20 +91,36 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 				fmt.Errorf("model %d may be partly removed: `ingest rm %d%s` finishes it: %w", m.Model.ID, m.Model.ID,
 					option, err))
 		default:
-			// The weights of another state may be those of a complete model.
-			if m.Model.State == ingest.ModelComplete {
-				changes.removed = append(changes.removed, describe.Key(m.Model.Files))
-			}
 			r.Removed(m)
 		}
 	}
 	return refused
 }
 
+// keysOf returns the keys of the models that may be described. The weights of a model in another state may be
+// those of a complete one.
+func keysOf(models []ingest.Removal) (keys []ingest.Digest) {
+	for _, m := range models {
+		if m.Model.State == ingest.ModelComplete {
+			keys = append(keys, describe.Key(m.Model.Files))
+		}
+	}
+	return keys
+}
+
+func (r *Remover) isComplete(ctx context.Context, id ingest.ModelID) bool {
+	m, err := r.Catalog.Model(context.WithoutCancel(ctx), id)
+	return err == nil && m.State == ingest.ModelComplete
+}
+
+func (r *Remover) describe(ctx context.Context, c changes) {
+	c.describe(ctx, r.Catalog, r.Descriptions, r.Outdated)
+}
+
 // changes are those that the store's descriptions do not tell yet.
 type changes struct {
-	renamed []ingest.ModelID
-	removed []ingest.Digest // by describe.Key
+	changed []ingest.ModelID // that have other names, or are there nevertheless
+	removed []ingest.Digest  // by describe.Key
 }
 
 // describeTimeout bounds the time for it, also after an interrupt.
@@ -104,13 +129,13 @@ const describeTimeout = 30 * time.Second
 // describe describes the changes in store, unless that is nil.
 func (c changes) describe(ctx context.Context, catalog ingest.Catalog, store ingest.DescriptionStore,
 	outdated func(error)) {
-	if store == nil || len(c.renamed)+len(c.removed) == 0 {
+	if store == nil || len(c.changed)+len(c.removed) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), describeTimeout)
 	defer cancel()
 	keeper := describe.Keeper{Catalog: catalog, Store: store}
-	if err := keeper.Update(ctx, c.renamed, c.removed); err != nil {
+	if err := keeper.Update(ctx, c.changed, c.removed); err != nil {
 		outdated(err)
 	}
 }
