@@ -18,9 +18,9 @@ import (
 )
 
 // onlyArguments are the flags that neither the environment nor the configuration sets: what deletes,
-// clears or overwrites must be asked for each time.
+// clears, overwrites or takes over must be asked for each time.
 var onlyArguments = []string{"help", "version", "yes", "force", "cascade", "unfinished", "clear-source",
-	"clear-locators", "back"}
+	"clear-locators", "back", "take-over"}
 
 // variable is the environment variable of a flag.
 func variable(flag string) string {
@@ -62,6 +62,10 @@ func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	return err
 }
 
+// minMistyped is the length of the names, without INGEST_, that mistypedVariable checks. Shorter ones are
+// similar to those of flags by chance: Kubernetes sets INGEST_PORT for a service with the name ingest.
+const minMistyped = 5
+
 // mistypedVariable refuses a variable whose name is almost that of a flag: without INGEST_STORE, payloads
 // would go elsewhere.
 func mistypedVariable(root *cobra.Command, environment []string) error {
@@ -69,7 +73,7 @@ func mistypedVariable(root *cobra.Command, environment []string) error {
 	for _, setting := range environment {
 		name, value, _ := strings.Cut(setting, "=")
 		typed, ours := strings.CutPrefix(name, variable(""))
-		if !ours || value == "" {
+		if !ours || value == "" || len(typed) < minMistyped {
 			continue
 		}
 		typed = strings.ToLower(strings.ReplaceAll(typed, "_", "-"))
