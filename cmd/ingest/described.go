@@ -13,9 +13,9 @@ import (
 // ownerTimeout bounds the search for a store that a command can do without.
 const ownerTimeout = 10 * time.Second
 
-// toDescribe returns the store of the catalogue for a command that changes the descriptions of models there,
-// and needs it for nothing else: without --store, also one that was used before. It is nil, with a warning, if
-// none can be reached.
+// toDescribe returns the store of the catalogue for a command that only changes the descriptions of models
+// there. Without --store, it also tries the stores that earlier jobs used. If none can be reached, it warns,
+// and returns nil. It also returns nil if there are no descriptions to change.
 func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) ingest.DescriptionStore {
 	used, err := usedStores(ctx, catalog)
 	if err == nil && len(used) == 0 {
@@ -27,8 +27,8 @@ func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) ingest
 		return nil
 	}
 	addresses := []string{p.storeURL(path)}
-	for _, u := range used {
-		if p.store == "" {
+	if p.store == "" {
+		for _, u := range used {
 			addresses = append(addresses, u.Address)
 		}
 	}
@@ -70,8 +70,8 @@ func (p *program) descriptionsOf(ctx context.Context, catalog ingest.Catalog, ad
 	return store, nil
 }
 
-// warnOutdated warns that descriptions in the store are not in step with the catalogue.
+// warnOutdated warns that descriptions in the store do not agree with the catalogue.
 func (p *program) warnOutdated(err error) {
-	fmt.Fprintf(p.stderr, "ingest: warning: the descriptions of models in the store are not changed, until "+
-		"`ingest gc --yes`: %s\n", terminalSafe(err.Error()))
+	fmt.Fprintf(p.stderr, "ingest: warning: descriptions of models in the store are outdated: `ingest gc --yes` "+
+		"updates them, and after rm of a model only with --unfinished: %s\n", terminalSafe(err.Error()))
 }

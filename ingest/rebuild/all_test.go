@@ -12,8 +12,6 @@ import (
 
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/describe"
-	"github.com/hartonomous/ingest/ingest/remove"
-	"github.com/hartonomous/ingest/storage/catalogtest"
 )
 
 // failing fails call number at of those that change descriptions, before or after its effect.
@@ -122,10 +120,30 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// TestOrder: a change counts also if the clock of an earlier writer was in the future.
+// TestUnknown: Unknown names each model once that only the store has.
+func TestUnknown(t *testing.T) {
+	f := newFixture(t)
+	keeper := func() *describe.Keeper { return &describe.Keeper{Catalog: f.catalog, Store: f.store} }
+	f.must(keeper().Before(t.Context(), f.ingest("twice", content(1, 1)), 0))
+	f.removed(f.ingest("gone", content(1, 2)))
+	if names, err := keeper().Unknown(t.Context()); err != nil || len(names) > 0 {
+		t.Errorf("unknown %q, %v", names, err)
+	}
+	f.open()
+	if names, err := keeper().Unknown(t.Context()); err != nil || !slices.Equal(names, []string{"twice"}) {
+		t.Errorf("unknown %q, %v", names, err)
+	}
+}
+
+// TestOrder: a change counts also if the clock of an earlier writer was in the future, and if that wrote since
+// the last change.
 func TestOrder(t *testing.T) {
 	f := newFixture(t)
 	id := f.ingest("one", content(1, 1))
+	keeper := describe.Keeper{Catalog: f.catalog, Store: f.store}
+	f.must(keeper.Update(t.Context(), []ingest.ModelID{id}, nil))
+	m, err := f.catalog.Model(t.Context(), id)
+	f.must(err)
 	for d, err := range f.store.Descriptions(t.Context()) {
 		f.must(err)
 		text := make([]byte, d.Bytes)
@@ -134,10 +152,11 @@ func TestOrder(t *testing.T) {
 		d.Sequence = 1 << 60
 		f.must(f.store.PutDescription(t.Context(), d, bytes.NewReader(text)))
 	}
-	f.removed(id)
-	if got, files := f.described(); len(got) != 0 || files != 2 {
+	f.must(keeper.Update(t.Context(), nil, []ingest.Digest{describe.Key(m.Files)}))
+	if got, files := f.described(); len(got) != 0 || files != 3 {
 		t.Errorf("described %v in %d files", got, files)
 	}
+	f.removed(id)
 	f.ingest("again", content(1, 1))
 	if got, _ := f.described(); !slices.Equal(got, []string{"[again]"}) {
 		t.Errorf("described %v", got)
@@ -170,37 +189,5 @@ func TestMergeBeside(t *testing.T) {
 	f.must(keeper.Update(t.Context(), []ingest.ModelID{id}, nil))
 	if got, _ := f.described(); !slices.Equal(got, []string{"[beside one]"}) {
 		t.Errorf("described %v", got)
-	}
-}
-
-// TestRemovalFails: rm describes a removal before it. A model that is there nevertheless is described again.
-func TestRemovalFails(t *testing.T) {
-	for _, moment := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
-		f := newFixture(t)
-		f.ingest("one", content(1, 1))
-		f.ingest("two", content(1, 2))
-		plan, err := remove.NewPlan(t.Context(), f.catalog, []string{"one", "two"})
-		f.must(err)
-		var during []string
-		failing := catalogtest.Faulty(f.catalog, func(verb string, when catalogtest.Moment) error {
-			if verb != "Remove" || when != moment {
-				return nil
-			}
-			during, _ = f.described()
-			return errFault
-		})
-		r := remove.Remover{Catalog: failing, Descriptions: f.store, Removed: func(ingest.Removal) {},
-			Outdated: func(err error) { t.Error(err) }}
-		request := ingest.JobRequest{Pipeline: "rm", Source: "rm", Holder: ingest.ThisProcess(), TTL: 1e12}
-		if err := r.Run(t.Context(), request, plan); !errors.Is(err, errFault) {
-			t.Fatal(err)
-		}
-		want := []string{"[one]", "[two]"}
-		if moment == catalogtest.After {
-			want = want[1:]
-		}
-		if got, _ := f.described(); !slices.Equal(got, want) || len(during) > 0 {
-			t.Errorf("described %v, and %v during the removal; want %v", got, during, want)
-		}
 	}
 }

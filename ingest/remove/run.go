@@ -22,7 +22,7 @@ type Remover struct {
 	Cascade bool
 	// Descriptions is the store if it has descriptions of the models, and can be reached; nil for none.
 	Descriptions ingest.DescriptionStore
-	// Outdated is called if a description could not be changed.
+	// Outdated is called if a description could not be changed. The removal continues.
 	Outdated func(error)
 	Log      *slog.Logger
 	// RemovedName and Removed are called after each removal.
@@ -55,24 +55,17 @@ func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
 	return r.all(ctx, job, now)
 }
 
-func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) (err error) {
-	// Before the removal: if it is killed, the next rm or gc finishes it, and rebuild does not undo it.
+func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {
+	// First, so that rebuild does not bring back a model whose removal was interrupted.
 	r.describe(ctx, changes{removed: keysOf(plan.Models)})
 	var changed []ingest.ModelID
-	defer func() {
-		for _, m := range plan.Models {
-			if r.isComplete(ctx, m.Model.ID) { // after an error
-				changed = append(changed, m.Model.ID)
-			}
-		}
-		r.describe(ctx, changes{changed: changed})
-	}()
+	defer func() { r.describe(ctx, changes{changed: append(changed, r.kept(ctx, plan)...)}) }()
 	for _, n := range plan.Names {
+		if n.Model.State == ingest.ModelComplete {
+			changed = append(changed, n.Model.ID) // also after an error: the name may be gone
+		}
 		if err := r.Catalog.RemoveName(ctx, lease, n.Model.ID, n.Name); err != nil {
 			return fmt.Errorf("name %q of model %d: %w", n.Name, n.Model.ID, err)
-		}
-		if n.Model.State == ingest.ModelComplete {
-			changed = append(changed, n.Model.ID)
 		}
 		r.RemovedName(n)
 	}
@@ -108,22 +101,37 @@ func keysOf(models []ingest.Removal) (keys []ingest.Digest) {
 	return keys
 }
 
-func (r *Remover) isComplete(ctx context.Context, id ingest.ModelID) bool {
-	m, err := r.Catalog.Model(context.WithoutCancel(ctx), id)
-	return err == nil && m.State == ingest.ModelComplete
+// kept returns the models of the plan that are still complete: their removal was refused or failed.
+func (r *Remover) kept(ctx context.Context, plan *Plan) (ids []ingest.ModelID) {
+	if r.Descriptions == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), describeTimeout)
+	defer cancel()
+	for _, m := range plan.Models {
+		now, err := r.Catalog.Model(ctx, m.Model.ID)
+		if err != nil && !errors.Is(err, ingest.ErrNotFound) {
+			r.Outdated(err)
+			return ids
+		}
+		if err == nil && now.State == ingest.ModelComplete {
+			ids = append(ids, m.Model.ID)
+		}
+	}
+	return ids
 }
 
 func (r *Remover) describe(ctx context.Context, c changes) {
 	c.describe(ctx, r.Catalog, r.Descriptions, r.Outdated)
 }
 
-// changes are those that the store's descriptions do not tell yet.
+// changes are those that the store's descriptions do not have yet.
 type changes struct {
-	changed []ingest.ModelID // that have other names, or are there nevertheless
+	changed []ingest.ModelID // complete models
 	removed []ingest.Digest  // by describe.Key
 }
 
-// describeTimeout bounds the time for it, also after an interrupt.
+// describeTimeout bounds the time to write changes, also after an interrupt.
 const describeTimeout = 30 * time.Second
 
 // describe describes the changes in store, unless that is nil.
