@@ -73,7 +73,7 @@ func TestHostile(t *testing.T) {
 		"digest of the file": {`("files":\[\{"path":"/m".*"sha256":")` + digest, `${1}` + strings.Repeat("2", 64),
 			"its key is not that of its files"},
 		"payload": {`("ordinal":0.*)\}`, `${1},"payload":"AAAA"}`,
-			"the payload of the segment at byte 0 in it is damaged"},
+			"the payload of the segment at byte 0 of /m is damaged"},
 		"no end": {`\{"end".*\n`, ``, "it ends early"},
 		"other end": {`"segments":2\}\}`, `"segments":3}}`,
 			"it has 1 tensors and 2 segments, and ends with"},

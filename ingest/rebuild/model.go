@@ -32,7 +32,7 @@ func (w *run) load(ctx context.Context, f describe.Frame) (*described, error) {
 	defer r.Close()
 	m := &described{Head: r.Head, frame: f, tensors: make([][]ingest.Tensor, len(r.Files)),
 		digests: map[ingest.Digest]bool{}}
-	if describe.Key(m.Stored()) != m.Model && ingest.ContentKey(m.Stored()) != (ingest.Digest{}) {
+	if describe.Key(m.Stored()) != m.Model && !ingest.ContentKey(m.Stored()).IsZero() {
 		return m, refuse("its key is not that of its files")
 	}
 	var memory int64

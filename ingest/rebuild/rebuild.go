@@ -78,13 +78,14 @@ func (r *Rebuilder) Run(ctx context.Context, request ingest.JobRequest) (Sum, er
 
 // outcome closes the job also if it was interrupted: the next run is a new one.
 func (w *run) outcome(err error) ingest.Outcome {
-	if err == nil && w.sum.Refused > 0 {
-		return ingest.Outcome{State: ingest.JobFailed, Problems: w.problems}
+	outcome := ingest.Outcome{State: ingest.JobComplete, Problems: w.problems}
+	if err != nil {
+		outcome.Problems = append(outcome.Problems, ingest.Problem{Reason: err.Error()})
 	}
-	if err == nil {
-		return ingest.Outcome{State: ingest.JobComplete, Problems: w.problems}
+	if err != nil || w.sum.Refused > 0 {
+		outcome.State = ingest.JobFailed
 	}
-	return ingest.Outcome{State: ingest.JobFailed, Problems: []ingest.Problem{{Reason: err.Error()}}}
+	return outcome
 }
 
 // claim makes the catalogue the owner of the store. The store's record of its owner does not change

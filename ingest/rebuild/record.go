@@ -173,7 +173,8 @@ func (r *recorder) newSegment(s describe.Segment) ingest.NewSegment {
 func (r *recorder) place(ctx context.Context, n *ingest.NewSegment, s describe.Segment) (bool, error) {
 	if s.Payload != nil {
 		if int64(len(s.Payload)) != s.Bytes || ingest.Sum(s.Payload) != s.Digest {
-			return false, refuse("the payload of the segment at byte %d in it is damaged", s.Offset)
+			return false, refuse("the payload of the segment at byte %d of %s is damaged", s.Offset,
+				ingest.Printable(string(r.Files[s.File].Path)))
 		}
 		if s.Bytes <= r.Catalog.SmallPayload() {
 			n.Payload = s.Payload
