@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/klauspost/compress/zstd"
@@ -75,6 +74,7 @@ type spool struct {
 	frames []frame
 	memory bytes.Buffer
 	file   *os.File // once it is larger than maxInMemory
+	named  bool     // file still has a name
 }
 
 // Write implements io.Writer.
@@ -88,7 +88,8 @@ func (s *spool) Write(p []byte) (int, error) {
 		if s.file, err = os.CreateTemp("", "ingest-describe-*"); err != nil {
 			return 0, err
 		}
-		os.Remove(s.file.Name()) // except on Windows, it can be used until it is closed, and a kill leaves nothing
+		// A kill leaves no file. Windows does not remove a file that is open.
+		s.named = os.Remove(s.file.Name()) != nil
 		if _, err := s.file.Write(s.memory.Bytes()); err != nil {
 			return 0, err
 		}
@@ -145,8 +146,8 @@ func (s *spool) close() error {
 		return nil
 	}
 	err := s.file.Close()
-	if removed := os.Remove(s.file.Name()); !errors.Is(removed, fs.ErrNotExist) {
-		err = errors.Join(err, removed)
+	if s.named {
+		err = errors.Join(err, os.Remove(s.file.Name()))
 	}
 	return err
 }
