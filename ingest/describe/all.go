@@ -14,8 +14,9 @@ const (
 )
 
 // All makes the store describe the complete models, and nothing else. It writes what is missing, and again
-// what is in a file with something that is no longer true, and then deletes such files. No other job may
-// run.
+// what is in a file with something that is no longer true, and then deletes such files. If a small payload is
+// damaged in the catalogue, it describes the other models and deletes nothing: a file to delete may have the
+// payload. No other job may run.
 func (k *Keeper) All(ctx context.Context) error {
 	log, err := ReadLog(ctx, k.Store)
 	if err != nil {
@@ -81,12 +82,14 @@ func (k *Keeper) complete(ctx context.Context, do func(ingest.Summary) error) er
 	return nil
 }
 
-// rewrite describes the models whose entries are not kept.
+// rewrite describes the complete models whose entries are not kept.
 func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) error {
 	var sources []*source
 	var lines int64
-	var damaged error // all others are described nevertheless
-	keep := func(err error) error {
+	var damaged error // does not keep other models from being described
+	write := func() error {
+		err := k.change(ctx, sources)
+		sources, lines = nil, 0
 		if errors.Is(err, errDamagedPayload) {
 			damaged, err = errors.Join(damaged, err), nil
 		}
@@ -110,14 +113,12 @@ func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) er
 		if len(sources) < maxFrames && lines < maxLines {
 			return nil
 		}
-		err = k.change(ctx, sources)
-		sources, lines = nil, 0
-		return keep(err)
+		return write()
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = write()
 	}
-	return errors.Join(damaged, k.change(ctx, sources))
+	return errors.Join(err, damaged)
 }
 
 // change writes sources after all others.

@@ -8,8 +8,8 @@
 //
 //   - A model is described, durably, before it becomes complete, so each complete model is. A crash can
 //     leave a description of a model that is not complete.
-//   - A merge, a change of names or a removal is described after it was made. gc describes what is not or no
-//     longer true, and so mends what a crash left.
+//   - A merge and a change of names are described after they were made, and a removal before. gc describes
+//     what a crash left out.
 //
 // Payloads in rows, and blobs named by their position, depend on the catalogue's numbers: models with
 // such payloads have no description.

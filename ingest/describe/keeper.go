@@ -29,7 +29,8 @@ type Keeper struct {
 }
 
 // Before describes a model whose rows are all recorded and that is about to become complete, or to be
-// merged into another one, if into is not 0. Models that cannot be described have no description.
+// merged into another one, if into is not 0. It writes nothing about a model with payloads in rows, or by
+// position.
 func (k *Keeper) Before(ctx context.Context, id, into ingest.ModelID) error {
 	m, err := k.Catalog.Model(ctx, id)
 	if err != nil {
@@ -57,7 +58,7 @@ func (k *Keeper) BeforeAdd(ctx context.Context, models []ingest.WholeModel) erro
 	return k.add(ctx, sources)
 }
 
-// add describes new models. Their place may be beside those that other processes write now.
+// add describes new models. Their order among those that other processes add now does not matter.
 func (k *Keeper) add(ctx context.Context, sources []*source) error {
 	sequence, err := k.next(ctx, false)
 	if err != nil {
@@ -94,17 +95,16 @@ func (k *Keeper) Update(ctx context.Context, changed []ingest.ModelID, removed [
 	}
 }
 
-// Unknown returns the names of the models that the store describes and the catalogue does not have: their
-// ingestion was interrupted, or the catalogue was restored from a copy that is older.
+// Unknown returns a name of each model that the store describes and the catalogue does not have: its
+// ingestion was interrupted, its removal could not be described, or the catalogue was restored from an older
+// copy.
 func (k *Keeper) Unknown(ctx context.Context) (names []string, err error) {
 	known := map[ingest.Digest]bool{}
 	for m, err := range k.Catalog.Models(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if len(m.Files) > 0 {
-			known[Key(m.Files)] = true
-		}
+		known[Key(m.Files)] = true
 	}
 	log, err := ReadLog(ctx, k.Store)
 	if err != nil {
@@ -136,8 +136,8 @@ func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID) (*source, err
 	return s, nil
 }
 
-// put writes one file with a frame for each source that can be described. After errDamagedPayload, the others
-// are described.
+// put writes one file with a frame for each source that can be described. If it returns errDamagedPayload,
+// wrapped, the other sources are described.
 func (k *Keeper) put(ctx context.Context, sequence int64, sources []*source) error {
 	spool := &spool{}
 	damaged, err := k.compress(spool, sources)
@@ -161,8 +161,8 @@ func (k *Keeper) store(ctx context.Context, spool *spool, sequence int64) error 
 	return nil
 }
 
-// compress adds the frames. damaged is errDamagedPayload, wrapped, for each source that has none because of
-// that.
+// compress adds a frame for each source that can be described. damaged joins the errors of those with a
+// damaged payload.
 func (k *Keeper) compress(spool *spool, sources []*source) (damaged, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

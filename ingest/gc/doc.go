@@ -63,12 +63,13 @@
 //
 // # Descriptions
 //
-// Before it deletes payloads, gc makes the descriptions of models agree with the catalogue: see package
-// describe. No payload depends on them, and they are not part of the protocol.
+// gc deletes nothing while the store describes models that the catalogue does not have, unless Unfinished
+// is set. Before it deletes payloads, it makes the descriptions agree with the catalogue: see package
+// describe. They are not part of the protocol.
 //
 // # Limits
 //
 // gc does not protect against programs that record rows without a lease, or that delete files or
 // blobs. A copy of the catalogue's file has the same identity and other rows: gc with one deletes
-// what only the other needs.
+// what only the other needs, and no description tells of.
 package gc

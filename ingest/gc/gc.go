@@ -52,14 +52,14 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 	if err := c.checkOwner(ctx); err != nil {
 		return sum, err
 	}
-	if err := c.checkRebuilt(ctx, request); err != nil {
-		return sum, err
-	}
 	request.Exclusive = true
 	if c.Remove && c.Unfinished {
 		request.Options = map[string]string{optionGivenUp: "true"}
 	}
 	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
+		if err := c.checkModels(ctx, request.Pipeline); err != nil {
+			return err
+		}
 		return c.collect(ctx, job, &sum, found)
 	}, sum.outcome)
 	return sum, err
@@ -97,9 +97,6 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 
 func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection,
 	found func(ingest.Object)) (err error) {
-	if err := c.checkDescribed(ctx); err != nil {
-		return err
-	}
 	if err := c.removeModels(ctx, job, sum); err != nil {
 		return err
 	}
@@ -132,12 +129,24 @@ func (c *Collector) keeper() *describe.Keeper {
 	return &describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
 }
 
-// checkDescribed refuses to delete the payloads of models that only the store knows: the catalogue may have
-// been restored from an older copy.
-func (c *Collector) checkDescribed(ctx context.Context) error {
+// checkModels refuses to delete payloads of models that the catalogue may lack, unless they are given up. No
+// other job may run.
+func (c *Collector) checkModels(ctx context.Context, pipeline string) error {
 	if !c.Remove || c.Unfinished || c.Descriptions == nil {
 		return nil
 	}
+	if err := c.checkRebuilt(ctx, pipeline); err != nil {
+		return err
+	}
+	return c.checkDescribed(ctx)
+}
+
+// maxNamed is how many models an error names.
+const maxNamed = 5
+
+// checkDescribed refuses if the store describes models that the catalogue does not have: it may have been
+// restored from an older copy.
+func (c *Collector) checkDescribed(ctx context.Context) error {
 	names, err := c.keeper().Unknown(ctx)
 	if err != nil || len(names) == 0 {
 		return err
@@ -154,24 +163,18 @@ func (c *Collector) checkDescribed(ctx context.Context) error {
 		"ingestion was interrupted, `ingest gc --yes --unfinished` gives them up", strings.Join(named, ", "), more)
 }
 
-// maxNamed is how many models an error names.
-const maxNamed = 5
-
 // optionGivenUp is the key in a job's Options for Unfinished.
 const optionGivenUp = "unfinished"
 
-// checkRebuilt refuses to delete payloads that no model has since the last rebuild: it may have refused models,
-// or not known them.
-func (c *Collector) checkRebuilt(ctx context.Context, request ingest.JobRequest) error {
-	if !c.Remove || c.Unfinished || c.Descriptions == nil {
-		return nil
-	}
+// checkRebuilt refuses if the last rebuild did not end, refused a model or found payloads of no model, and no gc
+// with Unfinished has begun since. pipeline is that of gc.
+func (c *Collector) checkRebuilt(ctx context.Context, pipeline string) error {
 	var last ingest.Job
 	for job, err := range c.Catalog.AllJobs(ctx) {
 		if err != nil {
 			return err
 		}
-		given := job.Pipeline == request.Pipeline && job.Options[optionGivenUp] != ""
+		given := job.Pipeline == pipeline && job.Options[optionGivenUp] != ""
 		if (job.Pipeline == "rebuild" || given) && job.ID > last.ID {
 			last = job
 		}

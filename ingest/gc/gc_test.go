@@ -34,12 +34,14 @@ type fixture struct {
 	catalog ingest.Catalog
 	memory  *storetest.Memory
 	folder  string // of source files
+	// described makes run describe models in memory.
+	described bool
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	catalog := sqlitetest.Open(t, filepath.Join(t.TempDir(), "catalogue.db"))
-	return &fixture{t, catalog, &storetest.Memory{}, t.TempDir()}
+	return &fixture{T: t, catalog: catalog, memory: &storetest.Memory{}, folder: t.TempDir()}
 }
 
 func (h *fixture) must(err error) {
@@ -72,6 +74,9 @@ func (h *fixture) run(catalog ingest.Catalog, request ingest.JobRequest, name st
 	}
 	in := pipeline.Ingester{Catalog: catalog, Store: h.memory, Parse: format.Parser{}.Parse,
 		Options: pipeline.Options{SegmentBytes: mib, MemoryBytes: 46 * mib, Jobs: 1, Workers: 1, BatchBytes: mib}}
+	if h.described {
+		in.Descriptions = h.memory
+	}
 	source := ingest.Source{
 		URI:   "test://" + name,
 		Files: []ingest.SourceFile{{Path: path, Role: ingest.Weights, ExpectedBytes: -1}},
