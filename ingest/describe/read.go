@@ -140,8 +140,7 @@ func (r *Reader) Tensors(tensor func(file int, t Tensor) error) error {
 	return nil
 }
 
-// Segments calls segment for each segment, and then checks the end of the frame.
-// The payload of a segment is valid until segment returns.
+// Segments calls segment for each segment, which may keep its payload, and then checks the end of the frame.
 func (r *Reader) Segments(segment func(Segment) error) error {
 	for {
 		line, err := r.shortLine()

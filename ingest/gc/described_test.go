@@ -1,7 +1,10 @@
 package gc_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"github.com/hartonomous/ingest/ingest"
 	"github.com/hartonomous/ingest/ingest/gc"
 	"github.com/hartonomous/ingest/storage/sqlite/sqlitetest"
+	"github.com/hartonomous/ingest/storage/storetest"
 )
 
 // collectDescribed is collect with descriptions of models. It returns the error.
@@ -102,5 +106,43 @@ func TestCollectRebuilt(t *testing.T) {
 				t.Errorf("%d payloads left", n)
 			}
 		})
+	}
+}
+
+// full is a store that writes descriptions only if it has at most this number of payloads.
+type full struct {
+	*storetest.Memory
+	payloads int
+}
+
+func (f full) PutDescription(ctx context.Context, d ingest.Description, content io.ReaderAt) error {
+	if f.Payloads() > f.payloads {
+		return errFault
+	}
+	return f.Memory.PutDescription(ctx, d, content)
+}
+
+// TestCollectFull: descriptions that do not fit into the store are written after payloads were deleted.
+func TestCollectFull(t *testing.T) {
+	h := newFixture(t)
+	h.ingest("a", noise(mib, 1))
+	h.orphan(noise(10, 3))
+	c := gc.Collector{Catalog: h.catalog, Store: h.memory, Remove: true}
+	for payloads, want := range []error{errFault, nil} {
+		c.Descriptions = full{h.memory, payloads}
+		if _, err := c.Collect(t.Context(), request("gc"), func(ingest.Object) {}); !errors.Is(err, want) {
+			t.Errorf("in a store for %d payloads: %v", payloads, err)
+		}
+		if payloads == 0 {
+			h.orphan(noise(10, 3))
+		}
+	}
+	n := 0
+	for _, err := range h.memory.Descriptions(t.Context()) {
+		h.must(err)
+		n++
+	}
+	if n != 1 || h.memory.Payloads() != 1 {
+		t.Errorf("%d descriptions, %d payloads", n, h.memory.Payloads())
 	}
 }

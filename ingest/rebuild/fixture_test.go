@@ -105,8 +105,12 @@ func (f *fixture) record(lease ingest.Lease, name string, content []byte) ingest
 	for s := range plan.All() {
 		payload := content[s.Offset:s.End()]
 		n := ingest.NewSegment{Segment: s, Layer: entry.Files[0].Layers[0], Type: "F32", Digest: ingest.Sum(payload)}
-		n.Address, err = f.store.Put(f.Context(), ingest.Key{Digest: n.Digest}, payload)
-		must(err)
+		if s.Bytes <= f.catalog.SmallPayload() {
+			n.Payload = payload
+		} else {
+			n.Address, err = f.store.Put(f.Context(), ingest.Key{Digest: n.Digest}, payload)
+			must(err)
+		}
 		batch.Segments = append(batch.Segments, n)
 	}
 	must(f.catalog.Record(f.Context(), lease, batch))

@@ -136,8 +136,8 @@ func (w *run) all(ctx context.Context) error {
 	return w.countUnclaimed(ctx)
 }
 
-// countUnclaimed counts the payloads that no row needs. gc deletes them, although they may be those of models
-// without a description.
+// countUnclaimed counts the payloads that no row needs: garbage, or those of models without a description. gc
+// deletes them only with Unfinished.
 func (w *run) countUnclaimed(ctx context.Context) error {
 	bytes := map[ingest.Digest]int64{}
 	count := func() error {

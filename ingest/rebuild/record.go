@@ -1,7 +1,6 @@
 package rebuild
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding"
@@ -90,7 +89,6 @@ func (r *recorder) add(ctx context.Context, s describe.Segment) error {
 	if s.Offset+s.Bytes <= r.entry.Files[s.File].Recorded {
 		return nil
 	}
-	s.Payload = bytes.Clone(s.Payload)
 	r.batch, r.bytes = append(r.batch, s), r.bytes+int64(len(s.Payload))
 	return nil
 }

@@ -110,3 +110,16 @@ func TestRemoveUnfinished(t *testing.T) {
 		t.Errorf("described %v", got)
 	}
 }
+
+// TestRenameUnfinished: the new name of an unfinished model is not described.
+func TestRenameUnfinished(t *testing.T) {
+	f := newFixture(t)
+	f.begin("half", content(1, 1))
+	r := remove.Renamer{Catalog: f.catalog, Descriptions: f.store, Outdated: func(err error) { t.Error(err) }}
+	request := ingest.JobRequest{Pipeline: "rename", Source: "rename", Holder: ingest.ThisProcess(), TTL: 1e12}
+	_, _, err := r.Rename(t.Context(), request, "half", "other")
+	f.must(err)
+	if got, files := f.described(); files > 0 {
+		t.Errorf("described %v", got)
+	}
+}
