@@ -135,6 +135,31 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// byPosition is a catalogue whose payloads are named by their position.
+type byPosition struct{ ingest.Catalog }
+
+func (b byPosition) Segments(ctx context.Context, file ingest.FileID, from int64) iter.Seq2[ingest.StoredSegment,
+	error] {
+	return func(yield func(ingest.StoredSegment, error) bool) {
+		for s, err := range b.Catalog.Segments(ctx, file, from) {
+			s.Address.URI = "https://a.example/c/1/2/3.bin"
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestByPosition: a model whose payloads are named by their position has no description.
+func TestByPosition(t *testing.T) {
+	f := newFixture(t)
+	keeper := describe.Keeper{Catalog: byPosition{f.catalog}, Store: f.store}
+	f.must(keeper.Before(t.Context(), f.begin("m", content(1, 1)), 0))
+	if got, files := f.described(); files > 0 {
+		t.Errorf("described %v", got)
+	}
+}
+
 // TestOrder: a change counts also if the clock of an earlier writer was in the future, and if that wrote since
 // the last change.
 func TestOrder(t *testing.T) {

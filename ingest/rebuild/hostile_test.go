@@ -53,7 +53,10 @@ func TestHostile(t *testing.T) {
 		"text after a line": {`(?m)^(\{"segment_of".*)$`, `$1 {}`, "text follows the object"},
 		"no weights": {`"role":"weights"`, `"role":"config"`,
 			"it has files for a model with other weights, which was not rebuilt"},
-		"no names":           {`"names":\[.*?\]\}\],`, ``, "1 files and 0 names"},
+		"no names": {`"names":\[.*?\]\}\],`, ``, "1 files and 0 names"},
+		"many names": {`"names":\[(.*?\]\})\],`, `"names":[` +
+			strings.Repeat(`{"name":"n","uri":"u","files":[]},`, 10_000) + `${1}],`, "1 files and 10001 names"},
+		"long line":          {`"ordinal":0`, `"ordinal":` + strings.Repeat(" ", 1<<20) + `0`, "a line of 10"},
 		"file of a name":     {`"file":0`, `"file":1`, "has file 1 of 1"},
 		"file of a segment":  {`"segment_of":0`, `"segment_of":1`, "segment 0 is out of range"},
 		"tensor":             {`"tensor":0`, `"tensor":1`, "segment 0 is out of range"},

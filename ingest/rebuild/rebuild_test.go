@@ -56,6 +56,20 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// jobFailed checks that the last job failed, and names so many problems.
+func (f *fixture) jobFailed(problems int) {
+	f.Helper()
+	var last ingest.Job
+	for job, err := range f.catalog.AllJobs(f.Context()) {
+		if f.must(err); job.ID > last.ID {
+			last = job
+		}
+	}
+	if last.State != ingest.JobFailed || len(last.Problems) != problems {
+		f.Errorf("job %+v, want %d problems", last, problems)
+	}
+}
+
 func refuses(t *testing.T, left []byte) {
 	f := newFixture(t)
 	f.ingest("whole", content(2, 1))
@@ -87,6 +101,16 @@ func refuses(t *testing.T, left []byte) {
 			t.Errorf("model %s is %s", m.Name, m.State)
 		}
 	}
+	f.jobFailed(len(refused) + 1) // and the payloads that no model has
+	if _, _, err := f.run(catalogtest.Faulty(f.catalog, func(verb string, _ catalogtest.Moment) error {
+		if verb == "Referenced" {
+			return errFault
+		}
+		return nil
+	})); !errors.Is(err, errFault) {
+		t.Fatal(err)
+	}
+	f.jobFailed(len(refused) + 1) // and the fault
 	_, err = f.store.Put(t.Context(), ingest.Key{Digest: ingest.Sum(lost)}, lost)
 	f.must(err)
 	if sum, _, err := f.run(f.catalog); err != nil || sum.Rebuilt != 1 || sum.Present != 1 {
@@ -142,6 +166,33 @@ func TestEncodedSince(t *testing.T) {
 	}
 	if codecs != codec.Name+";;" {
 		t.Errorf("codecs %s", codecs)
+	}
+}
+
+// smaller is a catalogue that has no payloads of more than 10 bytes in its rows.
+type smaller struct{ ingest.Catalog }
+
+func (smaller) SmallPayload() int64 { return 10 }
+
+// TestSmall: a small payload gets a row again, or is stored if it is too large for a row of the new catalogue.
+func TestSmall(t *testing.T) {
+	f := newFixture(t)
+	f.ingest("small", content(1, 1)[:100])
+	for payloads, open := range []func() ingest.Catalog{
+		func() ingest.Catalog { return f.catalog },
+		func() ingest.Catalog { return smaller{f.catalog} },
+	} {
+		f.open()
+		if sum, refused, err := f.run(open()); err != nil || sum.Rebuilt != 1 {
+			t.Fatalf("%+v, %q, %v", sum, refused, err)
+		}
+		m, err := f.catalog.Model(t.Context(), 1)
+		f.must(err)
+		for s, err := range f.catalog.Segments(t.Context(), m.Files[0].ID, 0) {
+			if f.must(err); s.InStore() != (payloads == 1) || s.Small == s.InStore() || f.store.Payloads() != payloads {
+				t.Errorf("segment %+v, %d payloads in the store", s, f.store.Payloads())
+			}
+		}
 	}
 }
 
