@@ -1,10 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -13,35 +13,38 @@ import (
 // ownerTimeout bounds the search for a store that a command can do without.
 const ownerTimeout = 10 * time.Second
 
-// toDescribe returns the store of the catalogue for a command that only changes the descriptions of models
-// there. Without --store, it also tries the stores that earlier jobs used. If none can be reached, it warns,
-// and returns nil. It also returns nil if there are no descriptions to change.
-func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) ingest.DescriptionStore {
+// toDescribe returns the stores of the catalogue for a command that only changes the descriptions of models
+// there: the present one, and those that earlier jobs used. It warns if it cannot reach one of these, unless
+// that is the only one: then it may have been moved to the present one.
+func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) (stores []ingest.DescriptionStore) {
 	used, err := usedStores(ctx, catalog)
-	if err == nil && len(used) == 0 {
-		return nil
-	}
 	path, pathErr := p.catalogPath()
-	if err = errors.Join(err, pathErr); err != nil {
+	name, nameErr := p.storeName()
+	if err = errors.Join(err, pathErr, nameErr); err != nil {
 		p.warnOutdated(err)
 		return nil
 	}
-	addresses := []string{p.storeURL(path)}
-	if p.store == "" {
-		for _, u := range used {
-			addresses = append(addresses, u.Address)
-		}
+	if len(used) == 0 {
+		return nil
+	}
+	moved := len(used) == 1 && used[0].Address != name
+	if store, err := p.descriptionsOf(ctx, catalog, p.storeURL(path)); err == nil && store != nil {
+		stores = append(stores, store)
+		used = slices.DeleteFunc(used, func(u ingest.UsedStore) bool { return u.Address == name })
 	}
 	var failed error
-	for _, address := range addresses {
-		store, err := p.descriptionsOf(ctx, catalog, address)
-		if err == nil {
-			return store
+	for _, u := range used {
+		store, err := p.descriptionsOf(ctx, catalog, u.Address)
+		if err != nil {
+			failed = err
+		} else if store != nil {
+			stores = append(stores, store)
 		}
-		failed = cmp.Or(failed, err)
 	}
-	p.warnOutdated(failed)
-	return nil
+	if failed != nil && (len(stores) == 0 || !moved) {
+		p.warnOutdated(failed)
+	}
+	return stores
 }
 
 // descriptionsOf returns the store of the catalogue at address; nil if it has no descriptions.

@@ -32,9 +32,6 @@ func variable(flag string) string {
 // would print their secrets.
 func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	path, config, err := readConfig(c.Root())
-	if err == nil {
-		err = mistypedVariable(c.Root(), os.Environ())
-	}
 	if err != nil {
 		return err
 	}
@@ -62,29 +59,28 @@ func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	return err
 }
 
-// minMistyped is the length of the names, without INGEST_, that mistypedVariable checks. Shorter ones are
-// similar to those of flags by chance: Kubernetes sets INGEST_PORT for a service with the name ingest.
+// minMistyped is the length of the names, without INGEST_, that warnMistyped checks. Shorter ones are similar to
+// those of flags by chance: Kubernetes sets INGEST_PORT for a service with the name ingest.
 const minMistyped = 5
 
-// mistypedVariable refuses a variable whose name is almost that of a flag: without INGEST_STORE, payloads
-// would go elsewhere.
-func mistypedVariable(root *cobra.Command, environment []string) error {
+// warnMistyped warns of variables whose names are almost those of flags: without INGEST_STORE, payloads go
+// elsewhere. It does not refuse them, because they may be of another program.
+func (p *program) warnMistyped(root *cobra.Command) {
 	flags := flagsOf(root)
-	for _, setting := range environment {
+	for _, setting := range os.Environ() {
 		name, value, _ := strings.Cut(setting, "=")
 		typed, ours := strings.CutPrefix(name, variable(""))
-		if !ours || value == "" || len(typed) < minMistyped {
+		typed = strings.ToLower(strings.ReplaceAll(typed, "_", "-"))
+		if !ours || value == "" || len(typed) < minMistyped || slices.Contains(flags, typed) {
 			continue
 		}
-		typed = strings.ToLower(strings.ReplaceAll(typed, "_", "-"))
-		if near := similar(typed, flags); len(near) > 0 && near[0] != typed {
-			for i := range near {
-				near[i] = variable(near[i])
+		for _, flag := range flags {
+			if distance(typed, flag) == 1 {
+				fmt.Fprintf(p.stderr, "ingest: warning: %s sets no flag; %s does\n", ingest.Printable(name),
+					variable(flag))
 			}
-			return usage("%s sets no flag%s", ingest.Printable(name), didYouMean(near))
 		}
 	}
-	return nil
 }
 
 // flagsOf returns the names of the flags of a command and its subcommands.

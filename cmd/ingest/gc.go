@@ -88,6 +88,9 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	p.printCollection(sum, g)
+	if sum.Lack != nil {
+		fmt.Fprintf(p.stderr, "ingest: warning: `gc --yes` would remove nothing: %s\n", sum.Lack)
+	}
 	if sum.Refused > 0 {
 		return &codeError{code: exitSomeRefused}
 	}
@@ -143,7 +146,8 @@ func (p *program) printCollection(sum gc.Collection, g gcFlags) {
 		p.printf("--yes also removes %s, and the payloads that no other model needs\n",
 			plural(len(sum.Unfinished), "unfinished model"))
 	}
-	if !g.yes && (sum.Payloads+sum.Remains+sum.Atoms > 0 || g.unfinished && len(sum.Unfinished) > 0) {
+	garbage := sum.Payloads+sum.Remains+sum.Atoms > 0 || g.unfinished && len(sum.Unfinished) > 0
+	if !g.yes && sum.Lack == nil && garbage {
 		p.printf("nothing was removed: add --yes to remove them\n")
 	}
 	if len(sum.Unfinished) > 0 && !g.unfinished {

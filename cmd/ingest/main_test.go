@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"append":    cmdAppend,
 			"block":     cmdBlock,
 			"case":      cmdCase,
+			"damage":    cmdDamage,
 			"exits":     cmdExits,
 			"gguf":      cmdGGUF,
 			"json":      cmdJSON,

@@ -223,6 +223,7 @@ func (p *program) setUp(c *cobra.Command) error {
 	if err := p.readSettings(c); err != nil {
 		return err
 	}
+	p.warnMistyped(c.Root())
 	if p.memory <= 0 {
 		return usage("--memory %s: must be positive", p.memory.String())
 	}

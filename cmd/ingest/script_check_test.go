@@ -223,6 +223,20 @@ func cmdBlock(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("blocked", path)
 }
 
+// cmdDamage changes a byte of the file in a folder that is the last one by name: damage FOLDER.
+func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage FOLDER")
+	}
+	files, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	path := filepath.Join(ts.MkAbs(args[0]), files[len(files)-1].Name())
+	content, err := os.ReadFile(path)
+	ts.Check(err)
+	content[len(content)/2] ^= 1
+	ts.Check(os.WriteFile(path, content, 0o600))
+}
+
 // cmdGarbage adds what killed runs leave in a store: garbage STORE PAYLOADS. It makes so many
 // payloads without a row, and a part of a payload under a temporary name.
 func cmdGarbage(ts *testscript.TestScript, neg bool, args []string) {

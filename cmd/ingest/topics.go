@@ -37,7 +37,7 @@ beside it. The data folder is $XDG_DATA_HOME/ingest or ~/.local/share/ingest, on
 		{Use: "environment", Short: "How to set flags with variables or in a file",
 			Long: `Each flag can be set with a variable, whose name is that of the flag: INGEST_MEMORY=1GiB is
 --memory 1GiB, and INGEST_SEGMENT_SIZE=16MiB is --segment-size 16MiB. A variable that is empty is not set.
-One whose name is almost that of a flag, such as INGEST_STROE, is refused.
+If the name is almost that of a flag, such as INGEST_STROE, a warning says so.
 
 The file ingest/config in $XDG_CONFIG_HOME or ~/.config, on Windows in %AppData%, on macOS in
 ~/Library/Application Support, has one flag per line, and comments that start with #:

@@ -100,7 +100,7 @@ func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) er
 		if len(of) == 1 && kept[of[0]] {
 			return nil
 		}
-		s, err := k.replacing(ctx, m.ID)
+		s, err := k.replacing(ctx, m.ID, len(of) == 0)
 		if err != nil {
 			return err
 		}

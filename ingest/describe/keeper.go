@@ -37,7 +37,7 @@ func (k *Keeper) Before(ctx context.Context, id, into ingest.ModelID) error {
 		return err
 	}
 	m.Ingested = time.Now()
-	s := ofCatalog(ctx, k.Catalog, m)
+	s := k.ofCatalog(ctx, m, false)
 	if into != 0 {
 		target, err := k.Catalog.Model(ctx, into)
 		if err != nil {
@@ -82,7 +82,7 @@ func (k *Keeper) Update(ctx context.Context, changed []ingest.ModelID, removed [
 		}
 		n := min(len(changed), maxFrames)
 		for _, id := range changed[:n] {
-			s, err := k.replacing(ctx, id)
+			s, err := k.replacing(ctx, id, true)
 			if err != nil {
 				return err
 			}
@@ -95,43 +95,14 @@ func (k *Keeper) Update(ctx context.Context, changed []ingest.ModelID, removed [
 	}
 }
 
-// Unknown returns a name of each model that the store describes and the catalogue does not have: its
-// ingestion was interrupted, its removal could not be described, or the catalogue was restored from an older
-// copy.
-func (k *Keeper) Unknown(ctx context.Context) (names []string, err error) {
-	known := map[ingest.Digest]bool{}
-	for m, err := range k.Catalog.Models(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		known[Key(m.Files)] = true
-	}
-	log, err := ReadLog(ctx, k.Store)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range log.Live() {
-		if known[e.Model] {
-			continue
-		}
-		known[e.Model] = true // named once
-		r, err := Open(ctx, k.Store, e.Frame)
-		if err != nil {
-			return names, err
-		}
-		r.Close()
-		names = append(names, string(r.Names[0].Name))
-	}
-	return names, nil
-}
-
-// replacing returns a source with all of a complete model, so that earlier frames about it do not count.
-func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID) (*source, error) {
+// replacing returns a source with all of a complete model, so that earlier frames about it do not count. look is
+// that of ofCatalog.
+func (k *Keeper) replacing(ctx context.Context, id ingest.ModelID, look bool) (*source, error) {
 	m, err := k.Catalog.Model(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	s := ofCatalog(ctx, k.Catalog, m)
+	s := k.ofCatalog(ctx, m, look)
 	s.Replaces = true
 	return s, nil
 }

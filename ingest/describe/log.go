@@ -30,6 +30,8 @@ type Entry struct {
 	Ingested          time.Time
 	removed, replaces bool
 	state             ingest.Digest
+	name              string // the first
+	files             []content
 }
 
 // ReadLog reads the heads of all descriptions.
@@ -80,7 +82,14 @@ func entriesOf(ctx context.Context, store ingest.DescriptionStore, d ingest.Desc
 		if err != nil {
 			return nil, err
 		}
-		entries[i] = &Entry{f, r.Model, r.Ingested, r.Removed, r.Replaces, state}
+		entries[i] = &Entry{Frame: f, Model: r.Model, Ingested: r.Ingested, removed: r.Removed, replaces: r.Replaces,
+			state: state}
+		for _, f := range r.Files {
+			entries[i].files = append(entries[i].files, content{f.Digest, f.SegmentBytes})
+		}
+		if len(r.Names) > 0 {
+			entries[i].name = string(r.Names[0].Name)
+		}
 	}
 	return entries, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -29,11 +28,13 @@ func (s *source) label() string {
 // errDamagedPayload is the error for a model with a small payload that is damaged in the catalogue.
 var errDamagedPayload = errors.New("a payload in the catalogue is damaged: run `ingest verify`")
 
-// errNotInStore is the error for a model with payloads in rows, or by position.
+// errNotInStore is the error for a model with payloads in rows, in another store, or by position.
 var errNotInStore = errors.New("a payload is not in the store by content")
 
-// ofCatalog returns the source of a model in the catalogue, all of whose rows are recorded.
-func ofCatalog(ctx context.Context, catalog Catalog, m ingest.Summary) *source {
+// ofCatalog returns the source of a model in the catalogue, all of whose rows are recorded. With look, it looks
+// for the first payload that is not small, and gives errNotInStore if the store does not have it.
+func (k *Keeper) ofCatalog(ctx context.Context, m ingest.Summary, look bool) *source {
+	catalog := k.Catalog
 	s := &source{Head: headOf(m)}
 	places := map[ingest.LayerID]int{} // of a tensor in its file
 	s.tensors = func(yield func(Tensor, error) bool) {
@@ -55,6 +56,9 @@ func ofCatalog(ctx context.Context, catalog Catalog, m ingest.Summary) *source {
 				if err == nil {
 					segment, err = segmentOf(ctx, catalog, stored, &buffer)
 				}
+				if err == nil && !stored.Small && look {
+					look, err = false, k.look(ctx, stored)
+				}
 				if segment.File, segment.Tensor = i, ingest.NoTensor; stored.Layer != 0 {
 					segment.Tensor = places[stored.Layer]
 				}
@@ -65,6 +69,18 @@ func ofCatalog(ctx context.Context, catalog Catalog, m ingest.Summary) *source {
 		}
 	}
 	return s
+}
+
+// look returns errNotInStore, wrapped, if a payload is missing in the store: it may be in another one.
+func (k *Keeper) look(ctx context.Context, s ingest.StoredSegment) error {
+	_, err := k.Store.Stat(ctx, s.Digest, s.Address)
+	switch {
+	case errors.Is(err, ingest.ErrNoPayload):
+		return fmt.Errorf("%s: %w", s.Place(), errNotInStore)
+	case errors.Is(err, ingest.ErrUnreachable):
+		return err
+	}
+	return nil
 }
 
 func headOf(m ingest.Summary) Head {
@@ -104,17 +120,16 @@ func segmentOf(ctx context.Context, catalog Catalog, s ingest.StoredSegment, buf
 			return d, fmt.Errorf("%s: %w", s.Place(), errDamagedPayload)
 		}
 		return d, nil
-	case !s.InStore() || !byContent(s.Digest, s.Address):
+	case !s.InStore() || !isByContent(s):
 		return d, fmt.Errorf("%s: %w", s.Place(), errNotInStore)
 	}
 	d.Codec, d.Stored, d.StoredBytes = s.Address.Codec, s.Address.Stored, s.Address.Bytes
 	return d, nil
 }
 
-// byContent reports whether the payload's name in the store is that of its digest.
-func byContent(digest ingest.Digest, a ingest.Address) bool {
-	name := a.URI[strings.LastIndexAny(a.URI, "/:")+1:]
-	return strings.HasPrefix(name, digest.String())
+func isByContent(s ingest.StoredSegment) bool {
+	_, ok := EncodingOf(s.Address.URI, s.Digest)
+	return ok
 }
 
 // ofRemoved returns the source of a model that was removed.

@@ -59,11 +59,12 @@
 //
 // Payloads of one digest with different encodings are different payloads. recompress puts the new
 // one and then changes the rows, under its lease. A row needs only the payload that it names, so
-// the old one is garbage as soon as no row names it.
+// the old one is garbage as soon as no row names it. If what a row names is missing, gc keeps the
+// other payloads of the digest: the catalogue may have been restored from an older copy.
 //
 // # Descriptions
 //
-// gc deletes nothing while the store describes models that the catalogue does not have, unless Unfinished
+// gc deletes nothing while the store describes models that are not complete in the catalogue, unless Unfinished
 // is set. Before it deletes payloads, it makes the descriptions agree with the catalogue: see package
 // describe. They are not part of the protocol.
 //

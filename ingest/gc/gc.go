@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -42,6 +41,7 @@ type Collection struct {
 	Young      int64            // without a row, but kept: written recently, or overwritten during gc
 	YoungBytes int64
 	Refused    int64 // objects and models that could not be deleted
+	Lack       error // says which models the catalogue may lack: with Remove, nothing is deleted
 }
 
 // Collect looks for garbage, calls found for each object in the store that no row needs, and
@@ -57,8 +57,11 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 		request.Options = map[string]string{optionGivenUp: "true"}
 	}
 	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
-		if err := c.checkModels(ctx, request.Pipeline); err != nil {
+		if sum.Lack, err = c.lack(ctx, request.Pipeline); err != nil {
 			return err
+		}
+		if c.Remove && sum.Lack != nil {
+			return fmt.Errorf("nothing was removed: %w", sum.Lack)
 		}
 		return c.collect(ctx, job, &sum, found)
 	}, sum.outcome)
@@ -127,64 +130,6 @@ func (c *Collector) describe(ctx context.Context) error {
 
 func (c *Collector) keeper() *describe.Keeper {
 	return &describe.Keeper{Catalog: c.Catalog, Store: c.Descriptions}
-}
-
-// checkModels refuses to delete payloads of models that the catalogue may lack, unless they are given up. No
-// other job may run.
-func (c *Collector) checkModels(ctx context.Context, pipeline string) error {
-	if !c.Remove || c.Unfinished || c.Descriptions == nil {
-		return nil
-	}
-	if err := c.checkRebuilt(ctx, pipeline); err != nil {
-		return err
-	}
-	return c.checkDescribed(ctx)
-}
-
-// maxNamed is how many models an error names.
-const maxNamed = 5
-
-// checkDescribed refuses if the store describes models that the catalogue does not have: it may have been
-// restored from an older copy.
-func (c *Collector) checkDescribed(ctx context.Context) error {
-	names, err := c.keeper().Unknown(ctx)
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	named, more := make([]string, min(len(names), maxNamed)), ""
-	for i := range named {
-		named[i] = ingest.Printable(names[i])
-	}
-	if n := len(names) - len(named); n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
-	}
-	return fmt.Errorf("nothing was removed: the store describes models that this catalogue does not have: %s%s. If "+
-		"the catalogue was restored from a copy, `ingest rebuild` adds them. If they were removed, or their "+
-		"ingestion was interrupted, `ingest gc --yes --unfinished` gives them up", strings.Join(named, ", "), more)
-}
-
-// optionGivenUp is the key in a job's Options for Unfinished.
-const optionGivenUp = "unfinished"
-
-// checkRebuilt refuses if the last rebuild did not end, refused a model or found payloads of no model, and no gc
-// with Unfinished has begun since. pipeline is that of gc.
-func (c *Collector) checkRebuilt(ctx context.Context, pipeline string) error {
-	var last ingest.Job
-	for job, err := range c.Catalog.AllJobs(ctx) {
-		if err != nil {
-			return err
-		}
-		given := job.Pipeline == pipeline && job.Options[optionGivenUp] != ""
-		if (job.Pipeline == "rebuild" || given) && job.ID > last.ID {
-			last = job
-		}
-	}
-	if last.Pipeline != "rebuild" || last.State == ingest.JobComplete && len(last.Problems) == 0 {
-		return nil
-	}
-	return fmt.Errorf("nothing was removed: job %d, a rebuild, may not have rebuilt all models, and gc would delete "+
-		"the payloads of the others: see `ingest status`. Run `ingest rebuild` again, or `ingest gc --yes "+
-		"--unfinished` to give them up", last.ID)
 }
 
 // removeModels finishes interrupted removals and, with Unfinished, removes unfinished models.

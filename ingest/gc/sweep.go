@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
 )
 
 // batchObjects is the number of objects that are hidden, checked and deleted together: the limit of
@@ -81,7 +84,52 @@ func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(inges
 		}
 	}
 	names, err := s.Catalog.Referenced(ctx, digests)
-	return func(object ingest.Object) bool { return isNeeded(object, names[object.Digest]) }, err
+	if err != nil {
+		return nil, err
+	}
+	keep := make([]bool, len(objects))
+	group, work := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for i, object := range objects {
+		if keep[i] = isNeeded(object, names[object.Digest]); keep[i] {
+			continue
+		}
+		group.Go(func() (err error) {
+			keep[i], err = s.lost(work, object.Digest, names[object.Digest])
+			return err
+		})
+	}
+	err = group.Wait()
+	kept := map[string]bool{}
+	for i, object := range objects {
+		kept[object.Name] = keep[i]
+	}
+	return func(object ingest.Object) bool { return kept[object.Name] }, err
+}
+
+// workers is the number of payloads that are looked for at the same time.
+const workers = 16
+
+// lost reports whether a payload that a row names is not in the store. Then another encoding of it may be all
+// that is left: the catalogue may have been restored from a copy that was made before recompress.
+func (s *sweep) lost(ctx context.Context, digest ingest.Digest, names []string) (bool, error) {
+	if s.Descriptions == nil { // all names are by position
+		return false, nil
+	}
+	for _, name := range names {
+		encoding, ok := describe.EncodingOf(name, digest)
+		address := s.Descriptions.AddressOf(digest, 0, encoding)
+		if !ok || name != address.URI && name != address.Name {
+			continue // in another store
+		}
+		switch _, err := s.Store.Stat(ctx, digest, address); {
+		case errors.Is(err, ingest.ErrNoPayload):
+			return true, nil
+		case errors.Is(err, ingest.ErrUnreachable), ctx.Err() != nil:
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // isNeeded reports whether one of the names that Referenced returned for the object's digest is

@@ -80,6 +80,9 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 			return 0, false, err
 		}
 		if files := m.filesIn(there.Files); !slices.Contains(files, 0) {
+			if err := w.relocate(ctx, m, there.Files); err != nil {
+				return target, true, err
+			}
 			return target, true, w.name(ctx, target, m, there, files)
 		}
 	}

@@ -2,7 +2,8 @@
 //
 // Models are rebuilt one by one, with the verbs by which they were ingested, so they are merged as they
 // were. An interrupted run continues: complete models are left as they are, and the rows of an
-// unfinished one are continued. Payloads are looked for, by size and metadata, and not read.
+// unfinished one are continued. Payloads are looked for, by size and metadata, and not read. Rows of complete
+// models are corrected if their payloads are now in another encoding.
 package rebuild
 
 import (
@@ -55,6 +56,7 @@ const workers = 16
 // run is one call of Run.
 type run struct {
 	*Rebuilder
+	pipeline string
 	job      ingest.Lease
 	sum      Sum
 	models   map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
@@ -67,7 +69,7 @@ func (r *Rebuilder) Run(ctx context.Context, request ingest.JobRequest) (Sum, er
 	if err := r.claim(ctx); err != nil {
 		return Sum{}, err
 	}
-	w := &run{Rebuilder: r, models: map[ingest.Digest]ingest.ModelID{}}
+	w := &run{Rebuilder: r, pipeline: request.Pipeline, models: map[ingest.Digest]ingest.ModelID{}}
 	request.Exclusive = true
 	err := lease.Run(ctx, r.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
 		w.job = job
@@ -136,8 +138,8 @@ func (w *run) all(ctx context.Context) error {
 	return w.countUnclaimed(ctx)
 }
 
-// countUnclaimed counts the payloads that no row needs: garbage, or those of models without a description. gc
-// deletes them only with Unfinished.
+// countUnclaimed counts the payloads that no row needs: garbage, or those of models without a description. If
+// the catalogue never had rows for them, gc deletes them only with Unfinished.
 func (w *run) countUnclaimed(ctx context.Context) error {
 	bytes := map[ingest.Digest]int64{}
 	count := func() error {
@@ -165,9 +167,25 @@ func (w *run) countUnclaimed(ctx context.Context) error {
 	if err := count(); err != nil || w.sum.Unclaimed == 0 {
 		return err
 	}
+	if ingested, err := w.hasIngested(ctx); err != nil || ingested {
+		return err
+	}
 	w.problems = append(w.problems, ingest.Problem{Reason: fmt.Sprintf("no model has %d payloads of the store, %d "+
 		"bytes: they are garbage, or of models without a description", w.sum.Unclaimed, w.sum.UnclaimedBytes)})
 	return nil
+}
+
+// hasIngested reports whether the catalogue was not made by a rebuild.
+func (w *run) hasIngested(ctx context.Context) (bool, error) {
+	for job, err := range w.Catalog.AllJobs(ctx) {
+		if err != nil || job.Pipeline == "models" {
+			return err == nil, err
+		}
+		if job.ID == w.job.Job || job.Pipeline == w.pipeline {
+			break
+		}
+	}
+	return false, nil
 }
 
 // refusal is the error of a model that cannot be rebuilt. The run continues.

@@ -25,7 +25,7 @@ func (f *fixture) rm(hook catalogtest.Hook, references ...string) (outdated []er
 		}
 		return err
 	})
-	r := remove.Remover{Catalog: failing, Descriptions: f.store, Removed: func(ingest.Removal) {},
+	r := remove.Remover{Catalog: failing, Descriptions: f.stores(), Removed: func(ingest.Removal) {},
 		RemovedName: func(remove.Name) {}, Outdated: func(err error) { outdated = append(outdated, err) }}
 	request := ingest.JobRequest{Pipeline: "rm", Source: "rm", Holder: ingest.ThisProcess(), TTL: 1e12}
 	if err := r.Run(ctx, request, plan); err == nil {
@@ -102,7 +102,7 @@ func TestRemoveUnfinished(t *testing.T) {
 	}
 	plan, err := remove.NewPlan(t.Context(), f.catalog, []string{"half"})
 	f.must(err)
-	r := remove.Remover{Catalog: f.catalog, Descriptions: f.store, Removed: func(ingest.Removal) {},
+	r := remove.Remover{Catalog: f.catalog, Descriptions: f.stores(), Removed: func(ingest.Removal) {},
 		Outdated: func(err error) { t.Error(err) }}
 	f.must(r.Run(t.Context(), ingest.JobRequest{Pipeline: "rm", Source: "rm", Holder: ingest.ThisProcess(), TTL: 1e12},
 		plan))
@@ -115,7 +115,7 @@ func TestRemoveUnfinished(t *testing.T) {
 func TestRenameUnfinished(t *testing.T) {
 	f := newFixture(t)
 	f.begin("half", content(1, 1))
-	r := remove.Renamer{Catalog: f.catalog, Descriptions: f.store, Outdated: func(err error) { t.Error(err) }}
+	r := remove.Renamer{Catalog: f.catalog, Descriptions: f.stores(), Outdated: func(err error) { t.Error(err) }}
 	request := ingest.JobRequest{Pipeline: "rename", Source: "rename", Holder: ingest.ThisProcess(), TTL: 1e12}
 	_, _, err := r.Rename(t.Context(), request, "half", "other")
 	f.must(err)
@@ -123,3 +123,5 @@ func TestRenameUnfinished(t *testing.T) {
 		t.Errorf("described %v", got)
 	}
 }
+
+func (f *fixture) stores() []ingest.DescriptionStore { return []ingest.DescriptionStore{f.store} }

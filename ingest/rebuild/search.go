@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
-	"github.com/hartonomous/ingest/ingest/codec"
+	"github.com/hartonomous/ingest/ingest/describe"
 )
 
 // hiddenAtOnce is how many hidden payloads are restored together.
@@ -46,26 +45,12 @@ func (r *recorder) list(ctx context.Context) error {
 			}
 			hidden = nil
 		}
-		if encoding, ok := encodingOf(object); ok {
+		if encoding, ok := describe.EncodingOf(object.Name, object.Digest); ok {
 			r.found[object.Digest] = append(r.found[object.Digest], r.Store.AddressOf(object.Digest, object.Bytes,
 				encoding))
 		}
 	}
 	return r.restore(ctx, hidden)
-}
-
-// encodingOf returns the encoding of an object by its name, which ends with the digest of its content.
-func encodingOf(object ingest.Object) (e ingest.Encoding, ok bool) {
-	name := object.Name[strings.LastIndexAny(object.Name, "/:")+1:]
-	if name == object.Digest.String() {
-		return e, true
-	}
-	stored, ok := strings.CutPrefix(name, object.Digest.String()+"-")
-	if !ok || e.Stored.UnmarshalText([]byte(stored)) != nil {
-		return e, false
-	}
-	e.Codec = codec.Name // there is no other
-	return e, true
 }
 
 // errRestore makes Store.Delete restore objects.

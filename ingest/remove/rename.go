@@ -33,7 +33,7 @@ func CheckName(name string) error {
 type Renamer struct {
 	Catalog ingest.Catalog
 	// Descriptions and Outdated are those of Remover.
-	Descriptions ingest.DescriptionStore
+	Descriptions []ingest.DescriptionStore
 	Outdated     func(error)
 	Log          *slog.Logger
 }

@@ -20,8 +20,8 @@ type Remover struct {
 	Catalog ingest.Catalog
 	// Cascade also removes the rows of other programs that refer to the models.
 	Cascade bool
-	// Descriptions is the store if it has descriptions of the models, and can be reached; nil for none.
-	Descriptions ingest.DescriptionStore
+	// Descriptions are the stores that have descriptions of the models, and can be reached.
+	Descriptions []ingest.DescriptionStore
 	// Outdated is called if a description could not be changed. The removal continues.
 	Outdated func(error)
 	Log      *slog.Logger
@@ -103,7 +103,7 @@ func keysOf(models []ingest.Removal) (keys []ingest.Digest) {
 
 // kept returns the models of the plan that are still complete: their removal was refused or failed.
 func (r *Remover) kept(ctx context.Context, plan *Plan) (ids []ingest.ModelID) {
-	if r.Descriptions == nil {
+	if len(r.Descriptions) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), describeTimeout)
@@ -134,16 +134,18 @@ type changes struct {
 // describeTimeout bounds the time to write changes, also after an interrupt.
 const describeTimeout = 30 * time.Second
 
-// describe describes the changes in store, unless that is nil.
-func (c changes) describe(ctx context.Context, catalog ingest.Catalog, store ingest.DescriptionStore,
+// describe describes the changes in each store. outdated is called for one in which that fails.
+func (c changes) describe(ctx context.Context, catalog ingest.Catalog, stores []ingest.DescriptionStore,
 	outdated func(error)) {
-	if store == nil || len(c.changed)+len(c.removed) == 0 {
+	if len(c.changed)+len(c.removed) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), describeTimeout)
-	defer cancel()
-	keeper := describe.Keeper{Catalog: catalog, Store: store}
-	if err := keeper.Update(ctx, c.changed, c.removed); err != nil {
-		outdated(err)
+	for _, store := range stores {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), describeTimeout)
+		keeper := describe.Keeper{Catalog: catalog, Store: store}
+		if err := keeper.Update(limited, c.changed, c.removed); err != nil {
+			outdated(err)
+		}
+		cancel()
 	}
 }
