@@ -10,6 +10,9 @@ import (
 // OptionStore is the key in a job's Options with the address of the store for its payloads.
 const OptionStore = "store"
 
+// OptionGivenUp is the key in the Options of a job of gc that gave up models that the catalogue may lack.
+const OptionGivenUp = "unfinished"
+
 // StoreRows is the address of the catalogue's own rows.
 const StoreRows = "row"
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -14,8 +13,8 @@ import (
 const ownerTimeout = 10 * time.Second
 
 // toDescribe returns the stores of the catalogue for a command that only changes the descriptions of models
-// there: the present one, and those that earlier jobs used. It warns if it cannot reach one of these, unless
-// that is the only one: then it may have been moved to the present one.
+// there: the present one, and those that earlier jobs used. It warns if it can reach none of them. A single one
+// may no longer exist. gc of a store finds what is outdated there.
 func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) (stores []ingest.DescriptionStore) {
 	used, err := usedStores(ctx, catalog)
 	path, pathErr := p.catalogPath()
@@ -27,21 +26,22 @@ func (p *program) toDescribe(ctx context.Context, catalog ingest.Catalog) (store
 	if len(used) == 0 {
 		return nil
 	}
-	moved := len(used) == 1 && used[0].Address != name
-	if store, err := p.descriptionsOf(ctx, catalog, p.storeURL(path)); err == nil && store != nil {
-		stores = append(stores, store)
-		used = slices.DeleteFunc(used, func(u ingest.UsedStore) bool { return u.Address == name })
+	addresses := []string{p.storeURL(path)}
+	for _, u := range used {
+		if u.Address != name {
+			addresses = append(addresses, u.Address)
+		}
 	}
 	var failed error
-	for _, u := range used {
-		store, err := p.descriptionsOf(ctx, catalog, u.Address)
+	for _, address := range addresses {
+		store, err := p.descriptionsOf(ctx, catalog, address)
 		if err != nil {
 			failed = err
 		} else if store != nil {
 			stores = append(stores, store)
 		}
 	}
-	if failed != nil && (len(stores) == 0 || !moved) {
+	if failed != nil && len(stores) == 0 {
 		p.warnOutdated(failed)
 	}
 	return stores

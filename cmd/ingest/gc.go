@@ -88,6 +88,10 @@ func (p *program) gc(ctx context.Context, g gcFlags) error {
 		return err
 	}
 	p.printCollection(sum, g)
+	if sum.Instead > 0 {
+		fmt.Fprintf(p.stderr, "ingest: warning: %s kept instead of ones that rows name and that are missing: `ingest "+
+			"rebuild` corrects the rows\n", plural(int(sum.Instead), "payload"))
+	}
 	if sum.Lack != nil {
 		fmt.Fprintf(p.stderr, "ingest: warning: `gc --yes` would remove nothing: %s\n", sum.Lack)
 	}
@@ -117,7 +121,7 @@ func (p *program) printRefusedModel(m ingest.Summary, err error) {
 
 func summaryOf(sum gc.Collection, g gcFlags) gcSummary {
 	return gcSummary{newSummary(), sum.Payloads, sum.Remains, sum.Bytes, sum.Atoms, sum.AtomBytes, sum.Young,
-		sum.YoungBytes, sum.Refused, g.yes}
+		sum.YoungBytes, sum.Instead, sum.Refused, g.yes}
 }
 
 func (p *program) printCollection(sum gc.Collection, g gcFlags) {

@@ -187,6 +187,7 @@ type gcSummary struct {
 	AtomBytes   int64 `json:"atom_bytes"`   // of these contents
 	Spared      int64 `json:"spared"`       // objects that were kept as too recent
 	SparedBytes int64 `json:"spared_bytes"` // of these objects
+	Instead     int64 `json:"instead"`      // payloads that were kept because what a row names is missing
 	Refused     int64 `json:"refused"`      // number of objects `refused`
 	Removed     bool  `json:"removed"`      // true with `--yes`; otherwise the fields count what gc would remove
 }

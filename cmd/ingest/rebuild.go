@@ -17,7 +17,8 @@ func newRebuild(p *program) *cobra.Command {
 		Use:   "rebuild",
 		Short: "Make a catalogue from a store whose catalogue is lost",
 		Long: `Make a catalogue from the descriptions of models in a store, if its own catalogue is lost. After a
-backup was restored, rebuild adds the models that are newer than it.
+backup was restored, rebuild adds the models that are newer than it, and corrects rows whose payloads are
+now in another encoding or in other segments.
 
 rebuild looks for each payload, by its size and metadata, and does not read it: run verify afterwards. A
 model whose description is damaged or whose payloads are missing is named, and the others are rebuilt. If
@@ -73,7 +74,7 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 			plural(sum.Rebuilt, "model"), sum.Present, sum.Refused, plural(int(sum.Segments), "segment"),
 			human(sum.Bytes))
 	}
-	if sum.Unclaimed > 0 {
+	if sum.Unclaimed > 0 && !sum.Garbage {
 		fmt.Fprintf(p.stderr, "ingest: warning: no model has %s of the store (%s): garbage, or models without a "+
 			"description, such as those of earlier versions. Ingest what is missing, and then `ingest gc --yes "+
 			"--unfinished`\n", plural(int(sum.Unclaimed), "payload"), human(sum.UnclaimedBytes))

@@ -223,7 +223,7 @@ func cmdBlock(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("blocked", path)
 }
 
-// cmdDamage changes a byte of the file in a folder that is the last one by name: damage FOLDER.
+// cmdDamage changes a byte of the last file of a folder, by name: damage FOLDER.
 func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: damage FOLDER")

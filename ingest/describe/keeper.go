@@ -143,6 +143,9 @@ func (k *Keeper) compress(spool *spool, sources []*source) (damaged, err error) 
 		}
 	}
 	for _, s := range sources {
+		if !s.Removed && (len(s.Files) == 0 || len(s.Names) == 0) {
+			continue // of another program
+		}
 		err := spool.add(k.compressor, s)
 		if err == nil || errors.Is(err, errNotInStore) {
 			continue

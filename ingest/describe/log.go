@@ -30,7 +30,7 @@ type Entry struct {
 	Ingested          time.Time
 	removed, replaces bool
 	state             ingest.Digest
-	name              string // the first
+	name              string // the newest
 	files             []content
 }
 
@@ -87,8 +87,8 @@ func entriesOf(ctx context.Context, store ingest.DescriptionStore, d ingest.Desc
 		for _, f := range r.Files {
 			entries[i].files = append(entries[i].files, content{f.Digest, f.SegmentBytes})
 		}
-		if len(r.Names) > 0 {
-			entries[i].name = string(r.Names[0].Name)
+		if n := len(r.Names); n > 0 {
+			entries[i].name = string(r.Names[n-1].Name)
 		}
 	}
 	return entries, nil

@@ -2,7 +2,6 @@ package describe
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -16,34 +15,34 @@ type content struct {
 
 // Unknown returns a name of each model that the store describes and that is not complete in the catalogue,
 // with the same files and sizes of segments: its ingestion was interrupted, its removal could not be
-// described, or the catalogue was restored from an older copy. It also names damaged files, unless a complete model
-// lacks a description: one of them may have that.
+// described, or the catalogue was restored from an older copy. A file that is damaged or has another version
+// counts as one about such a model.
 func (k *Keeper) Unknown(ctx context.Context) (names []string, err error) {
-	log, err := ReadLog(ctx, k.Store)
-	if err != nil {
-		return nil, err
-	}
 	known := map[ingest.Digest][]content{} // by Key
-	described := true
 	if err := k.complete(ctx, func(m ingest.Summary) error {
 		key := Key(m.Files)
 		for _, f := range m.Files {
 			known[key] = append(known[key], content{f.Digest, f.SegmentBytes})
 		}
-		described = described && len(log.live[key]) > 0
 		return nil
 	}); err != nil {
 		return nil, err
 	}
+	log, err := ReadLog(ctx, k.Store)
+	if err != nil {
+		return nil, err
+	}
+	named := map[ingest.Digest]bool{}
 	for _, e := range log.Live() {
 		lacks := slices.ContainsFunc(e.files, func(f content) bool { return !slices.Contains(known[e.Model], f) })
-		if lacks && !slices.Contains(names, e.name) {
+		if lacks && !named[e.Model] {
+			named[e.Model] = true
 			names = append(names, e.name)
 		}
 	}
 	for _, f := range log.Files {
-		if described && errors.Is(f.Err, ErrDamaged) {
-			names = append(names, "a model in the damaged file "+f.Content.Short())
+		if f.Err != nil {
+			names = append(names, "those of description "+f.Content.Short()+", which is damaged or has another version")
 		}
 	}
 	return names, nil

@@ -41,6 +41,7 @@ type Collection struct {
 	Young      int64            // without a row, but kept: written recently, or overwritten during gc
 	YoungBytes int64
 	Refused    int64 // objects and models that could not be deleted
+	Instead    int64 // payloads that are kept because another encoding of them, which a row names, is missing
 	Lack       error // says which models the catalogue may lack: with Remove, nothing is deleted
 }
 
@@ -54,7 +55,7 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 	}
 	request.Exclusive = true
 	if c.Remove && c.Unfinished {
-		request.Options = map[string]string{optionGivenUp: "true"}
+		request.Options = map[string]string{ingest.OptionGivenUp: "true"}
 	}
 	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
 		if sum.Lack, err = c.lack(ctx, request.Pipeline); err != nil {

@@ -42,9 +42,6 @@ func (c *Collector) notKnown(ctx context.Context) (lack, err error) {
 		"--unfinished` gives them up", strings.Join(named, ", "), more), nil
 }
 
-// optionGivenUp is the key in a job's Options for Unfinished.
-const optionGivenUp = "unfinished"
-
 // notRebuilt returns an error if the last rebuild did not end, refused a model or found payloads of no model, and
 // no gc with Unfinished has begun since. pipeline is that of gc.
 func (c *Collector) notRebuilt(ctx context.Context, pipeline string) (lack, err error) {
@@ -53,7 +50,7 @@ func (c *Collector) notRebuilt(ctx context.Context, pipeline string) (lack, err 
 		if err != nil {
 			return nil, err
 		}
-		given := job.Pipeline == pipeline && job.Options[optionGivenUp] != ""
+		given := job.Pipeline == pipeline && job.Options[ingest.OptionGivenUp] != ""
 		if (job.Pipeline == "rebuild" || given) && job.ID > last.ID {
 			last = job
 		}

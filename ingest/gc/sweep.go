@@ -47,10 +47,11 @@ func (s *sweep) all(ctx context.Context) error {
 // batch deletes the objects that no row needs, and restores those that a row needs and an
 // interrupted gc left hidden.
 func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
-	needed, err := s.needed(ctx, batch)
+	needed, instead, err := s.needed(ctx, batch)
 	if err != nil {
 		return err
 	}
+	s.sum.Instead += int64(instead)
 	var garbage, hidden []ingest.Object
 	for _, object := range batch {
 		switch {
@@ -75,8 +76,10 @@ func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 	return s.remove(ctx, garbage)
 }
 
-// needed returns a function that reports whether a row needs an object.
-func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(ingest.Object) bool, error) {
+// needed returns a function that reports whether a row needs an object. instead is how many of them are needed
+// because what the row names is lost.
+func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (needs func(ingest.Object) bool, instead int,
+	err error) {
 	var digests []ingest.Digest
 	for _, object := range objects {
 		if !object.Digest.IsZero() {
@@ -85,26 +88,29 @@ func (s *sweep) needed(ctx context.Context, objects []ingest.Object) (func(inges
 	}
 	names, err := s.Catalog.Referenced(ctx, digests)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	keep := make([]bool, len(objects))
+	byName, lost := make([]bool, len(objects)), make([]bool, len(objects))
 	group, work := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for i, object := range objects {
-		if keep[i] = isNeeded(object, names[object.Digest]); keep[i] {
+		if byName[i] = isNeeded(object, names[object.Digest]); byName[i] {
 			continue
 		}
 		group.Go(func() (err error) {
-			keep[i], err = s.lost(work, object.Digest, names[object.Digest])
+			lost[i], err = s.lost(work, object.Digest, names[object.Digest])
 			return err
 		})
 	}
 	err = group.Wait()
-	kept := map[string]bool{}
+	keep := map[string]bool{}
 	for i, object := range objects {
-		kept[object.Name] = keep[i]
+		keep[object.Name] = byName[i] || lost[i]
+		if lost[i] {
+			instead++
+		}
 	}
-	return func(object ingest.Object) bool { return kept[object.Name] }, err
+	return func(object ingest.Object) bool { return keep[object.Name] }, instead, err
 }
 
 // workers is the number of payloads that are looked for at the same time.
@@ -120,13 +126,14 @@ func (s *sweep) lost(ctx context.Context, digest ingest.Digest, names []string) 
 		encoding, ok := describe.EncodingOf(name, digest)
 		address := s.Descriptions.AddressOf(digest, 0, encoding)
 		if !ok || name != address.URI && name != address.Name {
-			continue // in another store
+			continue // in another kind of store, or another container that the URI names
 		}
-		switch _, err := s.Store.Stat(ctx, digest, address); {
-		case errors.Is(err, ingest.ErrNoPayload):
-			return true, nil
-		case errors.Is(err, ingest.ErrUnreachable), ctx.Err() != nil:
+		_, err := s.Store.Stat(ctx, digest, address)
+		if errors.Is(err, ingest.ErrUnreachable) || ctx.Err() != nil {
 			return false, err
+		}
+		if size := (*ingest.SizeError)(nil); err != nil && !errors.As(err, &size) { // no payload has 0 bytes
+			return true, nil
 		}
 	}
 	return false, nil
@@ -199,7 +206,7 @@ func (s *sweep) confirm(ctx context.Context, garbage []ingest.Object) error {
 	if err := s.Catalog.Renew(ctx, s.job); err != nil {
 		return err
 	}
-	needed, err := s.needed(ctx, garbage)
+	needed, _, err := s.needed(ctx, garbage)
 	if err != nil {
 		return err
 	}

@@ -55,14 +55,14 @@ func TestNeeded(t *testing.T) {
 			raw, folder + raw, hidden + raw, encoded, folder + encoded, hidden + encoded, position,
 		} {
 			o := ingest.Object{Digest: digest, Name: object}
-			needed, err := s.needed(t.Context(), []ingest.Object{o})
+			needed, _, err := s.needed(t.Context(), []ingest.Object{o})
 			want := slices.Contains(test.needed, strings.TrimPrefix(strings.TrimPrefix(object, folder), hidden))
 			if err != nil || needed(o) != want {
 				t.Errorf("%s: %s is needed: %v, want %v, %v", name, object, !want, want, err)
 			}
 		}
 		leftover := ingest.Object{Name: "tmp/17-0123456789abcdef"}
-		if needed, err := s.needed(t.Context(), []ingest.Object{leftover}); err != nil || needed(leftover) {
+		if needed, _, err := s.needed(t.Context(), []ingest.Object{leftover}); err != nil || needed(leftover) {
 			t.Errorf("%s: a leftover is needed, %v", name, err)
 		}
 	}

@@ -73,17 +73,23 @@ func tensorOf(t describe.Tensor) ingest.Tensor {
 
 // model rebuilds a model, unless it is present. Then it only gets the names that it lacks.
 func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, present bool, err error) {
-	target := w.models[m.Model]
+	target, replace := w.models[m.Model], ingest.ModelID(0)
 	if target != 0 {
 		there, err := w.Catalog.Model(ctx, target)
 		if err != nil {
 			return 0, false, err
 		}
 		if files := m.filesIn(there.Files); !slices.Contains(files, 0) {
-			if err := w.relocate(ctx, m, there.Files); err != nil {
+			usable, err := w.usable(ctx, m, target, there.Files)
+			if err == nil && usable {
+				err = w.name(ctx, target, m, there, files)
+			}
+			if err != nil || usable {
 				return target, true, err
 			}
-			return target, true, w.name(ctx, target, m, there, files)
+			replace = target
+		} else if _, err := w.relocate(ctx, m, there.Files); err != nil {
+			return 0, false, err
 		}
 	}
 	into := target
@@ -92,7 +98,7 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 	} else if describe.Key(m.Stored()) != m.Model && into == 0 {
 		return 0, false, refuse("it has files for a model with other weights, which was not rebuilt")
 	}
-	if id, err = w.build(ctx, m, into); err != nil {
+	if id, err = w.build(ctx, m, into, replace); err != nil {
 		return 0, false, err
 	}
 	there, err := w.Catalog.Model(ctx, id)
@@ -149,8 +155,9 @@ func sameFiles(a, b []ingest.NamedFile) bool {
 	return slices.Equal(slices.SortedFunc(slices.Values(a), compare), slices.SortedFunc(slices.Values(b), compare))
 }
 
-// build records a model and makes it complete. It removes the rows of one that cannot be rebuilt.
-func (w *run) build(ctx context.Context, m *described, into ingest.ModelID) (ingest.ModelID, error) {
+// build records a model and makes it complete, in place of the model replace unless that is 0. It removes the
+// rows of one that cannot be rebuilt.
+func (w *run) build(ctx context.Context, m *described, into, replace ingest.ModelID) (ingest.ModelID, error) {
 	model, plans, err := w.parsed(m)
 	if err != nil {
 		return 0, err
@@ -160,7 +167,13 @@ func (w *run) build(ctx context.Context, m *described, into ingest.ModelID) (ing
 		return 0, err
 	}
 	id := entry.ID
-	if err = w.record(ctx, m, model, entry); err == nil {
+	if err = w.record(ctx, m, model, entry); err == nil && replace != 0 {
+		err = w.Catalog.Remove(ctx, w.job, replace, false)
+		if foreign := (*ingest.ForeignRowsError)(nil); errors.As(err, &foreign) {
+			err = refusal{err}
+		}
+	}
+	if err == nil {
 		id, err = w.Catalog.Complete(ctx, w.job, entry.ID, into)
 	}
 	if errors.Is(err, ingest.ErrIncomplete) {

@@ -1,9 +1,9 @@
 // Package rebuild makes the rows of a catalogue from the descriptions in a store; see package describe.
 //
 // Models are rebuilt one by one, with the verbs by which they were ingested, so they are merged as they
-// were. An interrupted run continues: complete models are left as they are, and the rows of an
-// unfinished one are continued. Payloads are looked for, by size and metadata, and not read. Rows of complete
-// models are corrected if their payloads are now in another encoding.
+// were. An interrupted run continues: complete models are not rebuilt, and the rows of an unfinished
+// one are continued. Payloads are looked for, by size and metadata, and not read. Rows of complete
+// models are corrected if their payloads are now in another encoding, or in other segments.
 package rebuild
 
 import (
@@ -45,6 +45,7 @@ type Sum struct {
 	Rebuilt, Present, Refused int
 	Segments, Bytes           int64 // of the rebuilt models
 	Unclaimed, UnclaimedBytes int64 // payloads in the store that no row needs
+	Garbage                   bool  // the catalogue once had rows for all payloads, so that these are garbage
 }
 
 // maxReferenced is the limit of Catalog.Referenced.
@@ -60,6 +61,7 @@ type run struct {
 	job      ingest.Lease
 	sum      Sum
 	models   map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
+	several  bool                             // the catalogue has also used other stores
 	problems []ingest.Problem                 // of what was refused
 }
 
@@ -110,6 +112,13 @@ func (r *Rebuilder) claim(ctx context.Context) error {
 }
 
 func (w *run) all(ctx context.Context) error {
+	used, err := ingest.UsedStores(ctx, w.Catalog)
+	if err != nil {
+		return err
+	}
+	w.several = slices.ContainsFunc(used, func(u ingest.UsedStore) bool {
+		return u.Address != w.Address && u.Address != ingest.StoreRows
+	})
 	for m, err := range w.Catalog.Models(ctx) {
 		if err != nil {
 			return err
@@ -138,9 +147,10 @@ func (w *run) all(ctx context.Context) error {
 	return w.countUnclaimed(ctx)
 }
 
-// countUnclaimed counts the payloads that no row needs: garbage, or those of models without a description. If
-// the catalogue never had rows for them, gc deletes them only with Unfinished.
-func (w *run) countUnclaimed(ctx context.Context) error {
+// countUnclaimed counts the payloads that no row needs: garbage, or those of models without a
+// description. Unless the catalogue has had all models, they are a problem, and gc deletes them only
+// with Unfinished.
+func (w *run) countUnclaimed(ctx context.Context) (err error) {
 	bytes := map[ingest.Digest]int64{}
 	count := func() error {
 		names, err := w.Catalog.Referenced(ctx, slices.Collect(maps.Keys(bytes)))
@@ -164,10 +174,10 @@ func (w *run) countUnclaimed(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := count(); err != nil || w.sum.Unclaimed == 0 {
+	if err = count(); err != nil || w.sum.Unclaimed == 0 {
 		return err
 	}
-	if ingested, err := w.hasIngested(ctx); err != nil || ingested {
+	if w.sum.Garbage, err = w.hasHadAll(ctx); err != nil || w.sum.Garbage {
 		return err
 	}
 	w.problems = append(w.problems, ingest.Problem{Reason: fmt.Sprintf("no model has %d payloads of the store, %d "+
@@ -175,15 +185,20 @@ func (w *run) countUnclaimed(ctx context.Context) error {
 	return nil
 }
 
-// hasIngested reports whether the catalogue was not made by a rebuild.
-func (w *run) hasIngested(ctx context.Context) (bool, error) {
+// hasHadAll reports whether the catalogue is known to have had rows for all payloads: it was not made by a
+// rebuild, or an earlier one found them all, or what it did not find was given up.
+func (w *run) hasHadAll(ctx context.Context) (bool, error) {
+	rebuilt := false
 	for job, err := range w.Catalog.AllJobs(ctx) {
-		if err != nil || job.Pipeline == "models" {
-			return err == nil, err
+		if err != nil || job.ID == w.job.Job {
+			return false, err
 		}
-		if job.ID == w.job.Job || job.Pipeline == w.pipeline {
-			break
+		found := job.Pipeline == w.pipeline && job.State == ingest.JobComplete && len(job.Problems) == 0
+		ingested := job.Pipeline == "models" && job.Options[ingest.OptionStore] == w.Address && !rebuilt
+		if found || ingested || job.Options[ingest.OptionGivenUp] != "" {
+			return true, nil
 		}
+		rebuilt = rebuilt || job.Pipeline == w.pipeline
 	}
 	return false, nil
 }

@@ -3,21 +3,50 @@ package rebuild
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
 )
 
-// relocate corrects the rows of a complete model whose payloads are now in another encoding: the catalogue was
-// restored from a copy that was made before recompress. It leaves payloads that are missing to verify.
-func (w *run) relocate(ctx context.Context, m *described, files []ingest.StoredFile) error {
+// usable reports whether a complete model with the described files can stay as it is. It corrects rows whose
+// payloads are now in another encoding: the catalogue was restored from a copy that was made before recompress.
+// A model with other segments than described, of which payloads are missing, is not usable: it was ingested
+// again after the copy was made. Otherwise, payloads that are missing are left to verify.
+func (w *run) usable(ctx context.Context, m *described, id ingest.ModelID, files []ingest.StoredFile) (bool, error) {
+	lost, err := w.relocate(ctx, m, files)
+	if err != nil || m.sameSegments(files) {
+		return true, err
+	}
+	if lost {
+		return false, nil
+	}
+	keeper := describe.Keeper{Catalog: w.Catalog, Store: w.Store} // the description is outdated
+	return true, keeper.Update(ctx, []ingest.ModelID{id}, nil)
+}
+
+// sameSegments reports whether the segments of the files have the described sizes.
+func (m *described) sameSegments(files []ingest.StoredFile) bool {
+	return !slices.ContainsFunc(m.Files, func(d describe.File) bool {
+		return !slices.ContainsFunc(files, func(f ingest.StoredFile) bool {
+			return f.Digest == d.Digest && f.SegmentBytes == d.SegmentBytes
+		})
+	})
+}
+
+// relocate corrects the rows of payloads that are in another encoding. lost is set if a payload is missing.
+func (w *run) relocate(ctx context.Context, m *described, files []ingest.StoredFile) (lost bool, err error) {
+	if w.several { // the payloads may be in another store
+		return false, nil
+	}
 	r := &recorder{run: w, described: m}
 	for _, f := range files {
 		missing, err := w.missing(ctx, f.ID)
 		if err != nil {
-			return err
+			return lost, err
 		}
 		for _, s := range missing {
 			n := ingest.NewSegment{Segment: ingest.Segment{Bytes: s.Bytes}, Digest: s.Digest}
@@ -26,11 +55,12 @@ func (w *run) relocate(ctx context.Context, m *described, files []ingest.StoredF
 				err = w.Catalog.Relocate(ctx, w.job, s, n.Address)
 			}
 			if err != nil && !errors.Is(err, ingest.ErrMoved) { // with another row of the same payload
-				return err
+				return lost, err
 			}
+			lost = lost || !found
 		}
 	}
-	return nil
+	return lost, nil
 }
 
 // missing returns the segments of a file whose payload is not in the store as their rows say.
@@ -38,16 +68,20 @@ func (w *run) missing(ctx context.Context, file ingest.FileID) (missing []ingest
 	var mu sync.Mutex
 	group, work := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
-	for s, err := range w.Catalog.Segments(work, file, 0) {
+	for s, err := range w.Catalog.Segments(ctx, file, 0) {
 		if err != nil {
 			return nil, errors.Join(err, group.Wait())
+		}
+		if work.Err() != nil {
+			break
 		}
 		if s.InRow || s.Digest.IsZero() {
 			continue
 		}
 		group.Go(func() error {
+			var size *ingest.SizeError
 			switch _, err := w.Store.Stat(work, s.Digest, s.Address); {
-			case errors.Is(err, ingest.ErrNoPayload):
+			case errors.Is(err, ingest.ErrNoPayload), errors.As(err, &size):
 				mu.Lock()
 				defer mu.Unlock()
 				missing = append(missing, s)
@@ -57,5 +91,6 @@ func (w *run) missing(ctx context.Context, file ingest.FileID) (missing []ingest
 			return nil
 		})
 	}
-	return missing, group.Wait()
+	err = group.Wait() // before missing is read
+	return missing, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -57,7 +58,11 @@ func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
 
 func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {
 	// First, so that rebuild does not bring back a model whose removal was interrupted.
-	r.describe(ctx, changes{removed: keysOf(plan.Models)})
+	keys, err := r.keys(ctx, plan.Models)
+	if err != nil {
+		return err
+	}
+	r.describe(ctx, changes{removed: keys})
 	var changed []ingest.ModelID
 	defer func() { r.describe(ctx, changes{changed: append(changed, r.kept(ctx, plan)...)}) }()
 	for _, n := range plan.Names {
@@ -90,16 +95,34 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 	return refused
 }
 
-// keysOf returns the keys of the models that may be described. The weights of a model in another state may be
-// those of a complete one.
-func keysOf(models []ingest.Removal) (keys []ingest.Digest) {
+// keys returns the keys of the models that may be described. A model may be that is not complete, but has all
+// digests, unless its weights are those of a complete one.
+func (r *Remover) keys(ctx context.Context, models []ingest.Removal) (keys []ingest.Digest, err error) {
+	var unfinished []ingest.Digest
 	for _, m := range models {
+		key := describe.Key(m.Model.Files)
 		if m.Model.State == ingest.ModelComplete {
-			keys = append(keys, describe.Key(m.Model.Files))
+			keys = append(keys, key)
+		} else if m.Model.State != ingest.ModelRegistered && !slices.ContainsFunc(m.Model.Files, hasNoDigest) {
+			unfinished = append(unfinished, key)
 		}
 	}
-	return keys
+	if len(unfinished) == 0 {
+		return keys, nil
+	}
+	for m, err := range r.Catalog.Models(ctx) {
+		if err != nil {
+			return keys, err
+		}
+		if m.State == ingest.ModelComplete {
+			key := describe.Key(m.Files)
+			unfinished = slices.DeleteFunc(unfinished, func(k ingest.Digest) bool { return k == key })
+		}
+	}
+	return append(keys, unfinished...), nil
 }
+
+func hasNoDigest(f ingest.StoredFile) bool { return f.Digest.IsZero() }
 
 // kept returns the models of the plan that are still complete: their removal was refused or failed.
 func (r *Remover) kept(ctx context.Context, plan *Plan) (ids []ingest.ModelID) {
