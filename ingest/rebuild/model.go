@@ -80,7 +80,7 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 			return 0, false, err
 		}
 		if files := m.filesIn(there.Files); !slices.Contains(files, 0) {
-			usable, err := w.usable(ctx, m, target, there.Files)
+			usable, err := w.usable(ctx, m, there)
 			if err == nil && usable {
 				err = w.name(ctx, target, m, there, files)
 			}
@@ -93,7 +93,9 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 		}
 	}
 	into := target
-	if !ingest.ContentKey(m.Stored()).IsZero() {
+	if replace != 0 {
+		into = 0
+	} else if !ingest.ContentKey(m.Stored()).IsZero() {
 		into = 0 // Complete finds the model with the same weights
 	} else if describe.Key(m.Stored()) != m.Model && into == 0 {
 		return 0, false, refuse("it has files for a model with other weights, which was not rebuilt")

@@ -15,17 +15,38 @@ import (
 // usable reports whether a complete model with the described files can stay as it is. It corrects rows whose
 // payloads are now in another encoding: the catalogue was restored from a copy that was made before recompress.
 // A model with other segments than described, of which payloads are missing, is not usable: it was ingested
-// again after the copy was made. Otherwise, payloads that are missing are left to verify.
-func (w *run) usable(ctx context.Context, m *described, id ingest.ModelID, files []ingest.StoredFile) (bool, error) {
-	lost, err := w.relocate(ctx, m, files)
-	if err != nil || m.sameSegments(files) {
+// again after the copy was made. It is refused if it has more than the description. Otherwise, payloads that
+// are missing are left to verify.
+func (w *run) usable(ctx context.Context, m *described, there ingest.Summary) (bool, error) {
+	lost, err := w.relocate(ctx, m, there.Files)
+	if err != nil || m.sameSegments(there.Files) {
 		return true, err
 	}
-	if lost {
-		return false, nil
+	if !lost { // the description is outdated
+		keeper := describe.Keeper{Catalog: w.Catalog, Store: w.Store}
+		return true, keeper.Update(ctx, []ingest.ModelID{there.ID}, nil)
 	}
-	keeper := describe.Keeper{Catalog: w.Catalog, Store: w.Store} // the description is outdated
-	return true, keeper.Update(ctx, []ingest.ModelID{id}, nil)
+	if !m.covers(there) {
+		return false, refuse("payloads of model %d in the catalogue are missing, and the description with other "+
+			"segments does not have all of its files and names", there.ID)
+	}
+	return false, nil
+}
+
+// covers reports whether the description has all files and names of a model in the catalogue.
+func (m *described) covers(there ingest.Summary) bool {
+	for _, f := range there.Files {
+		same := func(d describe.File) bool { return d.Digest == f.Digest && d.Role == f.Role }
+		if !slices.ContainsFunc(m.Files, same) {
+			return false
+		}
+	}
+	for _, n := range there.Names {
+		if !slices.ContainsFunc(m.Names, func(d describe.Name) bool { return string(d.Name) == n.Alias.Name }) {
+			return false
+		}
+	}
+	return true
 }
 
 // sameSegments reports whether the segments of the files have the described sizes.
