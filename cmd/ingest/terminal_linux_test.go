@@ -83,12 +83,12 @@ func screenRows(t *testing.T, text string, columns int) (lines, states []string)
 }
 
 // TestBarFits ingests three models with long names on terminals of several widths. Each time there is
-// one bar on one line, with the name of the model.
+// one bar on one line, with the name of the model. The models are large enough to have one drawn.
 func TestBarFits(t *testing.T) {
 	files := map[string]func(string) error{}
 	for i, name := range []string{strings.Repeat("long ", 17), strings.Repeat("漢字", 15), "\x1b]0;owned\a" +
 		strings.Repeat("e", 75)} {
-		files[fmt.Sprintf("%d.gguf", i)] = zeros(fmt.Sprintf("%d %s", i, name), 150<<20)
+		files[fmt.Sprintf("%d.gguf", i)] = zeros(fmt.Sprintf("%d %s", i, name), 400<<20)
 	}
 	s := newSources(t, files)
 	for _, columns := range []uint16{40, 60, 80, 200} {
