@@ -16,14 +16,10 @@ const (
 // All makes the store describe the complete models, and nothing else. It writes what is missing, and again
 // what is in a file with something that is no longer true, and then deletes such files. If a small payload is
 // damaged in the catalogue, it describes the other models and deletes nothing: a file to delete may have the
-// payload. No other job may run.
-func (k *Keeper) All(ctx context.Context) error {
-	log, err := ReadLog(ctx, k.Store)
-	if err != nil {
-		return err
-	}
+// payload. No other job may run. log is what the store has now.
+func (k *Keeper) All(ctx context.Context, log *Log) error {
 	current := map[*Entry]bool{}
-	err = k.complete(ctx, func(m ingest.Summary) error {
+	err := k.complete(ctx, func(m ingest.Summary) error {
 		of := log.live[Key(m.Files)]
 		if len(of) != 1 {
 			return nil

@@ -16,8 +16,8 @@ type content struct {
 // Unknown returns a name of each model that the store describes and that is not complete in the catalogue,
 // with the same files and sizes of segments: its ingestion was interrupted, its removal could not be
 // described, or the catalogue was restored from an older copy. A file that is damaged or has another version
-// counts as one about such a model.
-func (k *Keeper) Unknown(ctx context.Context) (names []string, err error) {
+// counts as one about such a model. log is what the store has now.
+func (k *Keeper) Unknown(ctx context.Context, log *Log) (names []string, err error) {
 	known := map[ingest.Digest][]content{} // by Key
 	if err := k.complete(ctx, func(m ingest.Summary) error {
 		key := Key(m.Files)
@@ -26,10 +26,6 @@ func (k *Keeper) Unknown(ctx context.Context) (names []string, err error) {
 		}
 		return nil
 	}); err != nil {
-		return nil, err
-	}
-	log, err := ReadLog(ctx, k.Store)
-	if err != nil {
 		return nil, err
 	}
 	named := map[ingest.Digest]bool{}

@@ -58,13 +58,17 @@ func (c *Collector) Collect(ctx context.Context, request ingest.JobRequest, foun
 		request.Options = map[string]string{ingest.OptionGivenUp: "true"}
 	}
 	err = lease.Run(ctx, c.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
-		if sum.Lack, err = c.lack(ctx, request.Pipeline); err != nil {
+		log, err := c.log(ctx)
+		if err != nil {
+			return err
+		}
+		if sum.Lack, err = c.lack(ctx, request.Pipeline, log); err != nil {
 			return err
 		}
 		if c.Remove && sum.Lack != nil {
 			return fmt.Errorf("nothing was removed: %w", sum.Lack)
 		}
-		return c.collect(ctx, job, &sum, found)
+		return c.collect(ctx, job, log, &sum, found)
 	}, sum.outcome)
 	return sum, err
 }
@@ -99,7 +103,7 @@ func (c *Collector) checkOwner(ctx context.Context) error {
 	return nil
 }
 
-func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collection,
+func (c *Collector) collect(ctx context.Context, job ingest.Lease, log *describe.Log, sum *Collection,
 	found func(ingest.Object)) (err error) {
 	if err := c.removeModels(ctx, job, sum); err != nil {
 		return err
@@ -107,7 +111,7 @@ func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collecti
 	if sum.Atoms, sum.AtomBytes, err = c.Catalog.Unreferenced(ctx, job, c.Remove); err != nil || c.Store == nil {
 		return err
 	}
-	describeErr := c.describe(ctx)
+	describeErr := c.describe(ctx, log)
 	if ctx.Err() != nil {
 		return describeErr
 	}
@@ -115,18 +119,29 @@ func (c *Collector) collect(ctx context.Context, job ingest.Lease, sum *Collecti
 	if err := s.all(ctx); err != nil {
 		return errors.Join(describeErr, err)
 	}
-	if describeErr != nil { // the disk may have been full
-		return c.describe(ctx)
-	}
-	return nil
-}
-
-// describe makes the descriptions agree with the catalogue.
-func (c *Collector) describe(ctx context.Context) error {
-	if !c.Remove || c.Descriptions == nil {
+	if describeErr == nil {
 		return nil
 	}
-	return c.keeper().All(ctx)
+	if log, err = c.log(ctx); err != nil {
+		return err
+	}
+	return c.describe(ctx, log) // the disk may have been full
+}
+
+// log reads the descriptions; nil if there are none.
+func (c *Collector) log(ctx context.Context) (*describe.Log, error) {
+	if c.Descriptions == nil {
+		return nil, nil
+	}
+	return describe.ReadLog(ctx, c.Descriptions)
+}
+
+// describe makes the descriptions, which are log now, agree with the catalogue.
+func (c *Collector) describe(ctx context.Context, log *describe.Log) error {
+	if !c.Remove || log == nil {
+		return nil
+	}
+	return c.keeper().All(ctx, log)
 }
 
 func (c *Collector) keeper() *describe.Keeper {

@@ -6,16 +6,17 @@ import (
 	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/ingest/describe"
 )
 
 // lack returns an error about models in the store that the catalogue may lack, unless they are given up. No
 // other job may run.
-func (c *Collector) lack(ctx context.Context, pipeline string) (lack, err error) {
+func (c *Collector) lack(ctx context.Context, pipeline string, log *describe.Log) (lack, err error) {
 	if c.Unfinished || c.Descriptions == nil {
 		return nil, nil
 	}
 	if lack, err = c.notRebuilt(ctx, pipeline); lack == nil && err == nil {
-		lack, err = c.notKnown(ctx)
+		lack, err = c.notKnown(ctx, log)
 	}
 	return lack, err
 }
@@ -25,8 +26,8 @@ const maxNamed = 5
 
 // notKnown returns an error about models that only the store describes: the catalogue may have been restored
 // from an older copy.
-func (c *Collector) notKnown(ctx context.Context) (lack, err error) {
-	names, err := c.keeper().Unknown(ctx)
+func (c *Collector) notKnown(ctx context.Context, log *describe.Log) (lack, err error) {
+	names, err := c.keeper().Unknown(ctx, log)
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}

@@ -97,19 +97,19 @@ func TestAll(t *testing.T) {
 			}
 			store := &failing{DescriptionStore: f.store, at: at, after: after}
 			keeper := describe.Keeper{Catalog: f.catalog, Store: store}
-			err := keeper.All(t.Context())
+			err := keeper.All(t.Context(), f.log())
 			if got, _ := f.described(); !slices.Equal(got, want) {
 				t.Errorf("fault %d: described %v, want %v", at, got, want)
 			}
 			if errors.Is(err, errFault) {
-				f.must(keeper.All(t.Context()))
+				f.must(keeper.All(t.Context(), f.log()))
 			}
 			got, files := f.described()
 			if files > len(want) || !slices.Equal(got, want) {
 				t.Errorf("after fault %d: described %v in %d files", at, got, files)
 			}
 			calls := store.calls
-			f.must(keeper.All(t.Context()))
+			f.must(keeper.All(t.Context(), f.log()))
 			if store.calls != calls {
 				t.Errorf("All changed descriptions again: %d calls", store.calls-calls)
 			}
@@ -126,11 +126,11 @@ func TestUnknown(t *testing.T) {
 	keeper := func() *describe.Keeper { return &describe.Keeper{Catalog: f.catalog, Store: f.store} }
 	f.must(keeper().Before(t.Context(), f.ingest("twice", content(1, 1)), 0))
 	f.removed(f.ingest("gone", content(1, 2)))
-	if names, err := keeper().Unknown(t.Context()); err != nil || len(names) > 0 {
+	if names, err := keeper().Unknown(t.Context(), f.log()); err != nil || len(names) > 0 {
 		t.Errorf("unknown %q, %v", names, err)
 	}
 	f.open()
-	if names, err := keeper().Unknown(t.Context()); err != nil || !slices.Equal(names, []string{"twice"}) {
+	if names, err := keeper().Unknown(t.Context(), f.log()); err != nil || !slices.Equal(names, []string{"twice"}) {
 		t.Errorf("unknown %q, %v", names, err)
 	}
 }

@@ -154,3 +154,11 @@ func (f *fixture) sameLines(want []string) {
 		f.Errorf("rebuilt\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// log reads the descriptions.
+func (f *fixture) log() *describe.Log {
+	f.Helper()
+	log, err := describe.ReadLog(f.Context(), f.store)
+	f.must(err)
+	return log
+}

@@ -88,14 +88,12 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 				return target, true, err
 			}
 			replace = target
-		} else if _, err := w.relocate(ctx, m, there.Files); err != nil {
+		} else if _, err := w.relocate(ctx, there); err != nil {
 			return 0, false, err
 		}
 	}
 	into := target
-	if replace != 0 {
-		into = 0
-	} else if !ingest.ContentKey(m.Stored()).IsZero() {
+	if replace != 0 || !ingest.ContentKey(m.Stored()).IsZero() {
 		into = 0 // Complete finds the model with the same weights
 	} else if describe.Key(m.Stored()) != m.Model && into == 0 {
 		return 0, false, refuse("it has files for a model with other weights, which was not rebuilt")
@@ -108,6 +106,9 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 		err = w.name(ctx, id, m, there, m.filesIn(there.Files))
 	}
 	w.models[m.Model] = id
+	if _, looked := w.lost[id]; !looked {
+		w.lost[id] = false // its payloads were found
+	}
 	w.sum.Segments += m.segments
 	w.sum.Bytes += m.bytes()
 	return id, false, err

@@ -38,7 +38,7 @@ func (f *fixture) edit(pattern, by string) {
 
 func (f *fixture) all(catalog ingest.Catalog) error {
 	keeper := describe.Keeper{Catalog: catalog, Store: f.store}
-	return keeper.All(f.Context())
+	return keeper.All(f.Context(), f.log())
 }
 
 // damagedPayloads is a catalogue in which all small payloads are damaged.

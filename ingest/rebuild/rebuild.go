@@ -61,6 +61,7 @@ type run struct {
 	job      ingest.Lease
 	sum      Sum
 	models   map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
+	lost     map[ingest.ModelID]bool          // whether payloads are missing, of those that were looked at
 	several  bool                             // the catalogue has also used other stores
 	problems []ingest.Problem                 // of what was refused
 }
@@ -71,7 +72,8 @@ func (r *Rebuilder) Run(ctx context.Context, request ingest.JobRequest) (Sum, er
 	if err := r.claim(ctx); err != nil {
 		return Sum{}, err
 	}
-	w := &run{Rebuilder: r, pipeline: request.Pipeline, models: map[ingest.Digest]ingest.ModelID{}}
+	w := &run{Rebuilder: r, pipeline: request.Pipeline, models: map[ingest.Digest]ingest.ModelID{},
+		lost: map[ingest.ModelID]bool{}}
 	request.Exclusive = true
 	err := lease.Run(ctx, r.Catalog, request, nil, func(ctx context.Context, job ingest.Lease) error {
 		w.job = job

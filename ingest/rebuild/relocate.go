@@ -12,13 +12,12 @@ import (
 	"github.com/hartonomous/ingest/ingest/describe"
 )
 
-// usable reports whether a complete model with the described files can stay as it is. It corrects rows whose
-// payloads are now in another encoding: the catalogue was restored from a copy that was made before recompress.
-// A model with other segments than described, of which payloads are missing, is not usable: it was ingested
-// again after the copy was made. It is refused if it has more than the description. Otherwise, payloads that
-// are missing are left to verify.
+// usable reports whether a complete model with the described files can stay as it is. It cannot if payloads are
+// missing and its segments are not the described ones: it was ingested again after the copy was made from which
+// the catalogue was restored. It is refused if it has more than the description. Other payloads that are missing
+// are left to verify. usable also corrects rows: see relocate.
 func (w *run) usable(ctx context.Context, m *described, there ingest.Summary) (bool, error) {
-	lost, err := w.relocate(ctx, m, there.Files)
+	lost, err := w.relocate(ctx, there)
 	if err != nil || m.sameSegments(there.Files) {
 		return true, err
 	}
@@ -58,29 +57,37 @@ func (m *described) sameSegments(files []ingest.StoredFile) bool {
 	})
 }
 
-// relocate corrects the rows of payloads that are in another encoding. lost is set if a payload is missing.
-func (w *run) relocate(ctx context.Context, m *described, files []ingest.StoredFile) (lost bool, err error) {
-	if w.several { // the payloads may be in another store
-		return false, nil
+// relocate corrects the rows of a model whose payloads are in another encoding, because the catalogue was
+// restored from a copy that was made before recompress. It looks once at each model. lost is set if a payload is
+// missing.
+func (w *run) relocate(ctx context.Context, there ingest.Summary) (lost bool, err error) {
+	lost, looked := w.lost[there.ID]
+	if looked || w.several { // the payloads may be in another store
+		return lost, nil
 	}
-	r := &recorder{run: w, described: m}
-	for _, f := range files {
-		missing, err := w.missing(ctx, f.ID)
+	var missing []ingest.StoredSegment
+	r := &recorder{run: w, described: &described{digests: map[ingest.Digest]bool{}}}
+	for _, f := range there.Files {
+		of, err := w.missing(ctx, f.ID)
 		if err != nil {
 			return lost, err
 		}
-		for _, s := range missing {
-			n := ingest.NewSegment{Segment: ingest.Segment{Bytes: s.Bytes}, Digest: s.Digest}
-			found, err := r.search(ctx, &n)
-			if err == nil && found {
-				err = w.Catalog.Relocate(ctx, w.job, s, n.Address)
-			}
-			if err != nil && !errors.Is(err, ingest.ErrMoved) { // with another row of the same payload
-				return lost, err
-			}
-			lost = lost || !found
+		for _, s := range of {
+			missing, r.digests[s.Digest] = append(missing, s), true
 		}
 	}
+	for _, s := range missing {
+		n := ingest.NewSegment{Segment: ingest.Segment{Bytes: s.Bytes}, Digest: s.Digest}
+		found, err := r.search(ctx, &n)
+		if err == nil && found {
+			err = w.Catalog.Relocate(ctx, w.job, s, n.Address)
+		}
+		if err != nil && !errors.Is(err, ingest.ErrMoved) { // with another row of the same payload
+			return lost, err
+		}
+		lost = lost || !found
+	}
+	w.lost[there.ID] = lost
 	return lost, nil
 }
 

@@ -56,7 +56,7 @@ func (r *Remover) run(ctx context.Context, job ingest.Lease, plan *Plan) error {
 	return r.all(ctx, job, now)
 }
 
-func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error {
+func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) (err error) {
 	// First, so that rebuild does not bring back a model whose removal was interrupted.
 	keys, err := r.keys(ctx, plan.Models)
 	if err != nil {
@@ -64,7 +64,12 @@ func (r *Remover) all(ctx context.Context, lease ingest.Lease, plan *Plan) error
 	}
 	r.describe(ctx, changes{removed: keys})
 	var changed []ingest.ModelID
-	defer func() { r.describe(ctx, changes{changed: append(changed, r.kept(ctx, plan)...)}) }()
+	defer func() {
+		if err != nil {
+			changed = append(changed, r.kept(ctx, plan)...)
+		}
+		r.describe(ctx, changes{changed: changed})
+	}()
 	for _, n := range plan.Names {
 		if n.Model.State == ingest.ModelComplete {
 			changed = append(changed, n.Model.ID) // also after an error: the name may be gone
