@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -55,6 +56,21 @@ type Store interface {
 	// failed is parallel to objects: nil for one that was deleted or missing, ErrModified, wrapped,
 	// for one that was overwritten since List.
 	Delete(ctx context.Context, objects []Object, confirm func(context.Context) error) (failed []error, err error)
+}
+
+// errRestore makes Store.Delete restore objects.
+var errRestore = errors.New("rows need them")
+
+// Restore makes objects visible that an interrupted Delete left hidden.
+func Restore(ctx context.Context, store Store, hidden []Object) error {
+	if len(hidden) == 0 {
+		return nil
+	}
+	_, err := store.Delete(ctx, hidden, func(context.Context) error { return errRestore })
+	if errors.Is(err, errRestore) {
+		return nil
+	}
+	return err
 }
 
 // Key identifies a payload for Put. A store by content uses the digest only. One by position names

@@ -70,7 +70,7 @@ func (s *sweep) batch(ctx context.Context, batch []ingest.Object) error {
 		}
 		return nil
 	}
-	if err := s.restore(ctx, hidden); err != nil {
+	if err := ingest.Restore(ctx, s.Store, hidden); err != nil {
 		return err
 	}
 	return s.remove(ctx, garbage)
@@ -160,20 +160,6 @@ func lastElement(name string) string { return name[strings.LastIndexAny(name, "/
 func isPayload(element string, digest ingest.Digest) bool {
 	stored, ok := strings.CutPrefix(element, digest.String())
 	return ok && strings.Trim(stored, "-0123456789abcdef") == ""
-}
-
-// errRestore makes Store.Delete restore objects.
-var errRestore = errors.New("rows need it")
-
-func (s *sweep) restore(ctx context.Context, hidden []ingest.Object) error {
-	if len(hidden) == 0 {
-		return nil
-	}
-	_, err := s.Store.Delete(ctx, hidden, func(context.Context) error { return errRestore })
-	if errors.Is(err, errRestore) {
-		return nil
-	}
-	return err
 }
 
 // remove deletes the objects if the job still has its lease and still no row needs them.

@@ -46,8 +46,7 @@ func (f *failing) DeleteDescription(ctx context.Context, d ingest.Description) e
 // described returns the names that the descriptions tell, of each model.
 func (f *fixture) described() (models []string, files int) {
 	f.Helper()
-	log, err := describe.ReadLog(f.Context(), f.store)
-	f.must(err)
+	log := f.log()
 	byModel := map[ingest.Digest][]string{}
 	for _, e := range log.Live() {
 		r, err := describe.Open(f.Context(), f.store, e.Frame)

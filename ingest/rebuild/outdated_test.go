@@ -76,12 +76,10 @@ func TestAllOtherVersion(t *testing.T) {
 	f.ingest("one", content(1, 1))
 	f.edit(`"description":1`, `"description":2`)
 	f.ingest("two", content(1, 2))
-	log, err := describe.ReadLog(t.Context(), f.store)
-	f.must(err)
+	log := f.log()
 	f.store.DamageDescription(log.Files[1].Description)
 	f.must(f.all(f.catalog))
-	log, err = describe.ReadLog(t.Context(), f.store)
-	f.must(err)
+	log = f.log()
 	if got, files := f.described(); !slices.Equal(got, []string{"[one]", "[two]"}) || files != 2 ||
 		!errors.Is(log.Files[0].Err, describe.ErrVersion) || log.Files[1].Err != nil {
 		t.Errorf("described %v in %+v", got, log.Files)
@@ -95,8 +93,7 @@ func TestAllKeepsTime(t *testing.T) {
 	f.edit(`"ingested":"[^"]*"`, `"ingested":"2001-02-03T04:05:06Z"`)
 	f.rename(id, "one", "new")
 	f.must(f.all(f.catalog))
-	log, err := describe.ReadLog(t.Context(), f.store)
-	f.must(err)
+	log := f.log()
 	if live := log.Live(); len(live) != 1 || live[0].Ingested.Year() != 2001 {
 		t.Errorf("live %+v", live)
 	}

@@ -79,8 +79,7 @@ func refuses(t *testing.T, left []byte) {
 	f.must(err)
 	lost := content(2, 10)[:segment]
 	f.store.Damage(ingest.Sum(lost), left)
-	log, err := describe.ReadLog(t.Context(), f.store)
-	f.must(err)
+	log := f.log()
 	for _, e := range log.Live() {
 		if e.Model == describe.Key(m.Files) {
 			f.store.DamageDescription(e.File)

@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -40,7 +39,7 @@ func (r *recorder) list(ctx context.Context) error {
 			hidden = append(hidden, object)
 		}
 		if len(hidden) == hiddenAtOnce {
-			if err := r.restore(ctx, hidden); err != nil {
+			if err := ingest.Restore(ctx, r.Store, hidden); err != nil {
 				return err
 			}
 			hidden = nil
@@ -50,19 +49,5 @@ func (r *recorder) list(ctx context.Context) error {
 				encoding))
 		}
 	}
-	return r.restore(ctx, hidden)
-}
-
-// errRestore makes Store.Delete restore objects.
-var errRestore = errors.New("a description needs it")
-
-func (r *recorder) restore(ctx context.Context, hidden []ingest.Object) error {
-	if len(hidden) == 0 {
-		return nil
-	}
-	_, err := r.Store.Delete(ctx, hidden, func(context.Context) error { return errRestore })
-	if errors.Is(err, errRestore) {
-		return nil
-	}
-	return err
+	return ingest.Restore(ctx, r.Store, hidden)
 }
