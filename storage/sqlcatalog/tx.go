@@ -1,6 +1,7 @@
 package sqlcatalog
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -116,7 +117,38 @@ func (r row) Scan(dest ...any) error {
 
 // One executes a query for one row. Without one, Scan returns sql.ErrNoRows.
 func (t *Tx) One(s *Statement, args ...any) Scanner {
-	return row{t, t.Conn.QueryRowContext(t.Context, t.c.text(s), t.bind(args)...)}
+	return row{t, t.First(t.c.text(s), t.bind(args))}
+}
+
+// First executes a query for one row, like One, with a text and arguments for the driver.
+func (t *Tx) First(text string, args []any) Scanner {
+	rows, err := t.Conn.QueryContext(t.Context, text, args...)
+	return first{rows, err}
+}
+
+// first is like [sql.Row], but reads the answer to its end. [sql.Row] cancels what follows the row,
+// and may lose an error there: of a transaction that was rolled back, the next statements would
+// be executed outside of one.
+type first struct {
+	rows *sql.Rows
+	err  error // instead of rows
+}
+
+// Scan implements Scanner.
+func (f first) Scan(dest ...any) error {
+	if f.err != nil {
+		return f.err
+	}
+	defer f.rows.Close() // after an error only; Next has closed it otherwise
+	if !f.rows.Next() {
+		return cmp.Or(f.rows.Err(), sql.ErrNoRows)
+	}
+	if err := f.rows.Scan(dest...); err != nil {
+		return err
+	}
+	for f.rows.Next() {
+	}
+	return f.rows.Err()
 }
 
 // Each calls do for each row. do must not use the transaction.

@@ -178,6 +178,22 @@ func (d *double) recordDespite(t *testing.T, c *Catalog, fault tdstest.Fault, pa
 	}
 }
 
+// An error that arrives after the only row of an answer is not lost.
+func TestErrorAfterTheRow(t *testing.T) {
+	for _, statement := range []string{"add-tensor-segments", "reconcile", "count-atoms", "advance", "fence"} {
+		t.Run(statement, func(t *testing.T) {
+			t.Parallel()
+			d := newDouble(t)
+			c := d.open(t)
+			late := tdstest.Fault{At: tdstest.InRows, Match: "/* ingest: " + statement + " */", Rows: 1}
+			late.Do = tdstest.Slow(200 * time.Millisecond)
+			d.Inject(late)
+			late.Do = tdstest.Fail(tdstest.Err(1205))
+			d.recordDespite(t, c, late, false)
+		})
+	}
+}
+
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		number int32

@@ -212,13 +212,13 @@ func control(t *sqlcatalog.Tx, statement string) error {
 // Change implements sqlcatalog.Sessions. It queries @@ROWCOUNT, since the driver adds up all counts
 // that come back, including those of other programs' triggers.
 func (c *engine) Change(t *sqlcatalog.Tx, text string, args []any) (n int64, err error) {
-	err = t.Conn.QueryRowContext(t.Context, text+`; SELECT CONVERT(bigint, @@ROWCOUNT)`, args...).Scan(&n)
+	err = t.First(text+`; SELECT CONVERT(bigint, @@ROWCOUNT)`, args).Scan(&n)
 	return n, err
 }
 
 // Insert implements sqlcatalog.Sessions. It does not use OUTPUT, which fails on a table with a
 // trigger of another program (error 334).
 func (c *engine) Insert(t *sqlcatalog.Tx, text string, args []any) (id int64, err error) {
-	err = t.Conn.QueryRowContext(t.Context, text+`; SELECT CONVERT(bigint, SCOPE_IDENTITY())`, args...).Scan(&id)
+	err = t.First(text+`; SELECT CONVERT(bigint, SCOPE_IDENTITY())`, args).Scan(&id)
 	return id, err
 }

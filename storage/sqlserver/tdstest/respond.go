@@ -54,25 +54,37 @@ func (a *answer) sets(sets []Set) error {
 	for _, set := range sets {
 		writeColumns(out, set.Columns)
 		for n, row := range set.Rows {
-			for _, injected := range due {
-				if int64(n) < injected.fault.Rows || !injected.strikes() {
-					continue
-				}
-				a.reply.flush()
-				if err := a.suffer(injected, a.req); err != nil {
-					return err
-				}
-			}
-			if a.cancelled() {
-				return errCancelled
+			if err := a.after(int64(n), due); err != nil {
+				return err
 			}
 			writeRow(out, set.Columns, row)
+		}
+		if err := a.after(int64(len(set.Rows)), due); err != nil {
+			return err
 		}
 		token := byte(tokenDone)
 		if a.req.proc {
 			token = tokenDoneInner
 		}
 		writeDone(out, token, a.status(doneMore|doneCount), commandSelect, int64(len(set.Rows)))
+	}
+	return nil
+}
+
+// after triggers the faults that are due after so many rows of a result set. It returns an error if
+// the client has cancelled.
+func (a *answer) after(rows int64, due []*Injected) error {
+	for _, injected := range due {
+		if rows < injected.fault.Rows || !injected.strikes() {
+			continue
+		}
+		a.reply.flush()
+		if err := a.suffer(injected, a.req); err != nil {
+			return err
+		}
+	}
+	if a.cancelled() {
+		return errCancelled
 	}
 	return nil
 }
