@@ -139,7 +139,7 @@ func (f first) Scan(dest ...any) error {
 	if f.err != nil {
 		return f.err
 	}
-	defer f.rows.Close() // after an error only; Next has closed it otherwise
+	defer f.rows.Close() // for a failed Scan: Next closes rows at their end
 	if !f.rows.Next() {
 		return cmp.Or(f.rows.Err(), sql.ErrNoRows)
 	}
