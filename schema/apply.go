@@ -72,17 +72,18 @@ func Plan(ctx context.Context, db querier) (*Report, error) {
 	return r, nil
 }
 
-// applied returns the number of the last step that the database has.
+// applied returns the number of the last step that the database has. It reads the answers to their end: sql.Row
+// may lose an error after the row, such as a deadlock.
 func applied(ctx context.Context, db querier) (int, error) {
 	var exists bool
-	err := db.QueryRowContext(ctx, `/* ingest: find-steps */
-SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`).Scan(&exists)
+	err := each(ctx, db, func(row *sql.Rows) error { return row.Scan(&exists) }, `/* ingest: find-steps */
+SELECT CASE WHEN OBJECT_ID(N'dbo.SchemaSteps', N'U') IS NULL THEN 0 ELSE 1 END`)
 	if err != nil || !exists {
 		return 0, err
 	}
 	var last int
-	err = db.QueryRowContext(ctx,
-		`/* ingest: last-step */ SELECT COALESCE(MAX(Number), 0) FROM dbo.SchemaSteps`).Scan(&last)
+	err = each(ctx, db, func(row *sql.Rows) error { return row.Scan(&last) },
+		`/* ingest: last-step */ SELECT COALESCE(MAX(Number), 0) FROM dbo.SchemaSteps`)
 	return last, err
 }
 

@@ -120,15 +120,16 @@ func (t *Tx) One(s *Statement, args ...any) Scanner {
 	return row{t, t.First(t.c.text(s), t.bind(args))}
 }
 
-// First executes a query for one row, like One, with a text and arguments for the driver.
+// First executes a query for one row, with a text and arguments for the driver. The caller reports
+// its error with Doubt.
 func (t *Tx) First(text string, args []any) Scanner {
 	rows, err := t.Conn.QueryContext(t.Context, text, args...)
 	return first{rows, err}
 }
 
-// first is like [sql.Row], but reads the answer to its end. [sql.Row] cancels what follows the row,
-// and may lose an error there: of a transaction that was rolled back, the next statements would
-// be executed outside of one.
+// first is like [sql.Row], but reads the answer to its end. [sql.Row] cancels what follows the row.
+// An error there may be lost, and a cancelled batch may roll back its transaction: the next
+// statements would be executed outside of one.
 type first struct {
 	rows *sql.Rows
 	err  error // instead of rows
@@ -146,7 +147,7 @@ func (f first) Scan(dest ...any) error {
 	if err := f.rows.Scan(dest...); err != nil {
 		return err
 	}
-	for f.rows.Next() {
+	for f.rows.Next() || f.rows.NextResultSet() { // those of other programs' triggers
 	}
 	return f.rows.Err()
 }

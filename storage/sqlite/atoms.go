@@ -13,10 +13,10 @@ import (
 // columns.
 const maxAtomPayload = 1_000_000_000 - 1<<20
 
-// MaxAtomPayload implements sqlcatalog.Dialect.
+// MaxAtomPayload implements sqlcatalog.Rows.
 func (d *dialect) MaxAtomPayload() (bytes int64, streamed bool) { return maxAtomPayload, false }
 
-// FillFile implements sqlcatalog.Dialect: payloads are parameters.
+// FillFile implements sqlcatalog.Rows: payloads are parameters.
 func (d *dialect) FillFile(context.Context, sqlcatalog.FileFill) (bool, error) { return false, nil }
 
 // readAtom copies nothing if the payload is shorter than @p3 + @p4.
@@ -24,7 +24,7 @@ var readAtom = sqlcatalog.Own("read-atom", `SELECT CASE WHEN Payload IS NULL THE
 		CASE WHEN @p4 > 0 AND length(Payload) >= @p3 + @p4 THEN payload_into(@p5, substr(Payload, @p3 + 1, @p4)) END
 	FROM Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 
-// ReadAtom implements sqlcatalog.Dialect. SQLite holds the whole payload in memory to read a part
+// ReadAtom implements sqlcatalog.Rows. SQLite holds the whole payload in memory to read a part
 // of it.
 func (d *dialect) ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) (bytes int64,
 	err error) {

@@ -50,7 +50,7 @@ func (c *connections) Refused(err error) bool {
 	return errors.As(err, &e) && e.Code() == codes.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// Duplicate implements sqlcatalog.Dialect.
+// Duplicate implements sqlcatalog.Sessions.
 func (c *connections) Duplicate(err error) bool {
 	var e *driver.Error
 	return errors.As(err, &e) &&

@@ -296,10 +296,9 @@ func TestCancelWhileWaitingForWriter(t *testing.T) {
 	err := a.conns.Write(t.Context(), false, func(*sqlcatalog.Tx) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		started := time.Now()
 		_, err := b.Open(ctx, ingest.JobRequest{Pipeline: "models", Source: "x", TTL: time.Hour})
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) > 10*time.Second {
-			t.Errorf("after %s error is %v", time.Since(started), err)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error is %v", err)
 		}
 		return nil
 	})

@@ -132,13 +132,18 @@ func TestKilledProcessLosesNothingReported(t *testing.T) {
 		}
 		_ = cmd.Wait() // reports that the process was killed
 		c := openAt(t, path)
+		models := 0
 		for s, err := range c.Models(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			models++
 			if s.Files[0].Recorded < reported {
 				t.Errorf("%d bytes are recorded, %d were reported", s.Files[0].Recorded, reported)
 			}
+		}
+		if models != 1 {
+			t.Errorf("%d models, want 1", models)
 		}
 		if err := c.Audit(t.Context()); err != nil {
 			t.Error(err)

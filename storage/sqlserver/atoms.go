@@ -17,7 +17,7 @@ func (c *engine) atomPayloads() bool {
 	return known
 }
 
-// MaxAtomPayload implements sqlcatalog.Dialect. A parameter takes 2 GB; only the volume limits a
+// MaxAtomPayload implements sqlcatalog.Rows. A parameter takes 2 GB; only the volume limits a
 // file.
 func (c *engine) MaxAtomPayload() (bytes int64, streamed bool) {
 	switch {
@@ -29,7 +29,7 @@ func (c *engine) MaxAtomPayload() (bytes int64, streamed bool) {
 	return math.MaxInt32, false
 }
 
-// FillFile implements sqlcatalog.Dialect.
+// FillFile implements sqlcatalog.Rows.
 func (c *engine) FillFile(ctx context.Context, fill sqlcatalog.FileFill) (bool, error) {
 	if _, streamed := c.MaxAtomPayload(); !streamed {
 		return false, nil
@@ -90,7 +90,7 @@ var readAtom = sqlcatalog.Own("read-atom", `SELECT COALESCE(DATALENGTH(Payload),
 		CASE WHEN DATALENGTH(Payload) >= @p3 + @p4 THEN SUBSTRING(Payload, @p3 + 1, @p4) END
 	FROM dbo.Atoms WHERE AtomId = @p1 AND ContentHash = @p2`)
 
-// ReadAtom implements sqlcatalog.Dialect.
+// ReadAtom implements sqlcatalog.Rows.
 func (c *engine) ReadAtom(ctx context.Context, atom ingest.FileAtom, offset int64, into []byte) (bytes int64,
 	err error) {
 	if !c.atomPayloads() {

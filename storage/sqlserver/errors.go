@@ -197,5 +197,5 @@ func has(err error, numbers ...int32) bool {
 // Refused implements sqlcatalog.Sessions.
 func (c *engine) Refused(err error) bool { return has(err, keyConflict) }
 
-// Duplicate implements sqlcatalog.Dialect.
+// Duplicate implements sqlcatalog.Sessions.
 func (c *engine) Duplicate(err error) bool { return duplicate(err) }

@@ -194,6 +194,44 @@ func TestErrorAfterTheRow(t *testing.T) {
 	}
 }
 
+// A stalled login delays only the call that needs a new connection.
+func TestStalledLogin(t *testing.T) {
+	d := newDouble(t)
+	c := d.open(t)
+	pool := c.engine.usual
+	inUse, err := pool.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.drop() // so that the next call needs a new one
+	stalled := d.Inject(tdstest.Fault{At: tdstest.AtLogin, Times: -1, Do: tdstest.Stall()})
+	t.Cleanup(stalled.Release)
+	waiting := make(chan error, 1)
+	go func() {
+		conn, err := pool.get(t.Context())
+		if err == nil {
+			pool.put(conn)
+		}
+		waiting <- err
+	}()
+	<-stalled.Struck()
+	pool.put(inUse)
+	reused, err := pool.get(t.Context())
+	if err != nil || reused != inUse {
+		t.Errorf("another connection, or %v", err)
+	}
+	select {
+	case err := <-waiting:
+		t.Fatalf("waited for the login, which ended with %v", err)
+	default:
+	}
+	pool.put(reused)
+	stalled.Release()
+	if err := <-waiting; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		number int32

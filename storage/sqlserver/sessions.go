@@ -47,21 +47,32 @@ func (k *kept) get(ctx context.Context) (*sql.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if n := len(k.idle); n > 0 {
-		last := k.idle[n-1]
-		if k.idle = k.idle[:n-1]; time.Since(last.since) < maxIdle {
-			return last.conn, nil
-		}
-		k.idle = append(k.idle, last)
-		k.dropIdle() // the others have been unused for even longer
+	if conn := k.unused(); conn != nil {
+		return conn, nil
 	}
 	conn, err := k.db.Conn(ctx)
 	if err != nil {
 		<-k.slots
 	}
 	return conn, err
+}
+
+// unused returns the connection that was used last; nil if there is none, or it may have been
+// dropped.
+func (k *kept) unused() *sql.Conn {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := len(k.idle)
+	if n == 0 {
+		return nil
+	}
+	last := k.idle[n-1]
+	if time.Since(last.since) >= maxIdle {
+		k.dropIdle() // the others have been unused for even longer
+		return nil
+	}
+	k.idle = k.idle[:n-1]
+	return last.conn
 }
 
 // resetAll makes the pool reset each connection between verbs. Babelfish for PostgreSQL 4.4 needs

@@ -20,7 +20,7 @@ const (
 	// InBulk is within the data of a bulk copy, after Rows rows and Bytes bytes. The text to match
 	// is BULK LOAD and the table.
 	InBulk
-	// InRows is within a result set, after Rows rows, or at its end.
+	// InRows is within a result set, after Rows rows, which may be all of them.
 	InRows
 )
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -202,37 +203,39 @@ func TestSlowAnswer(t *testing.T) {
 	if _, err := db.ExecContext(ctx, "/* put */"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
-	begun := time.Now()
 	exec(t, db, "/* put */")
-	if took := time.Since(begun); took < 50*time.Millisecond || count() < 1 {
-		t.Errorf("took %v; %d rows", took, count())
+	if count() < 1 {
+		t.Errorf("%d rows", count())
 	}
 }
 
 func TestFaultInRows(t *testing.T) {
-	for name, do := range map[string]tdstest.Action{"deadlock": fail(1205), "dropped": tdstest.Drop(),
-		"reset": tdstest.Reset()} {
-		t.Run(name, func(t *testing.T) {
-			srv, db := start(t)
-			srv.Handle("/* three */", func(*tdstest.Request) (tdstest.Result, error) {
-				return tdstest.Rows("n int", []any{1}, []any{2}, []any{3}), nil
+	const all = 3
+	for _, before := range []int{2, all} {
+		for name, do := range map[string]tdstest.Action{"deadlock": fail(1205), "dropped": tdstest.Drop(),
+			"reset": tdstest.Reset()} {
+			t.Run(fmt.Sprintf("%s after %d", name, before), func(t *testing.T) {
+				srv, db := start(t)
+				srv.Handle("/* three */", func(*tdstest.Request) (tdstest.Result, error) {
+					return tdstest.Rows("n int", []any{1}, []any{2}, []any{all}), nil
+				})
+				srv.Inject(tdstest.Fault{At: tdstest.InRows, Rows: int64(before), Do: do})
+				rows, err := db.QueryContext(t.Context(), "/* three */")
+				must(t, err)
+				defer rows.Close()
+				count := 0
+				for rows.Next() {
+					count++
+				}
+				if err := rows.Err(); number(err) != 1205 && (name == "deadlock" || !lost(err)) {
+					t.Errorf("error %v", err)
+				}
+				// A reset can overtake the rows that were sent before it.
+				if count != before && name != "reset" {
+					t.Errorf("%d rows", count)
+				}
 			})
-			srv.Inject(tdstest.Fault{At: tdstest.InRows, Rows: 2, Do: do})
-			rows, err := db.QueryContext(t.Context(), "/* three */")
-			must(t, err)
-			defer rows.Close()
-			count := 0
-			for rows.Next() {
-				count++
-			}
-			if err := rows.Err(); number(err) != 1205 && !lost(err) {
-				t.Errorf("error %v", err)
-			}
-			// A reset can overtake the rows that were sent before it.
-			if count != 2 && name != "reset" {
-				t.Errorf("%d rows", count)
-			}
-		})
+		}
 	}
 }
 
