@@ -63,8 +63,9 @@ func (p *program) readSettings(c *cobra.Command, only ...string) error {
 // those of flags by chance: Kubernetes sets INGEST_PORT for a service with the name ingest.
 const minMistyped = 5
 
-// warnMistyped warns of variables whose names are almost those of flags that variables can set: without
-// INGEST_STORE, payloads go elsewhere. It does not refuse them, because other programs may use them.
+// warnMistyped warns of variables whose names are almost those of flags that variables can set, such as
+// INGEST_CATALOGUE: without INGEST_STORE, payloads go elsewhere. It does not refuse them, because other programs
+// may use them.
 func (p *program) warnMistyped(root *cobra.Command) {
 	flags := flagsOf(root)
 	for _, setting := range os.Environ() {
@@ -75,7 +76,8 @@ func (p *program) warnMistyped(root *cobra.Command) {
 			continue
 		}
 		for _, flag := range flags {
-			if distance(typed, flag) == 1 && !slices.Contains(onlyArguments, flag) {
+			longer := len(flag) >= minMistyped && strings.HasPrefix(typed, flag)
+			if (longer || distance(typed, flag) == 1) && !slices.Contains(onlyArguments, flag) {
 				fmt.Fprintf(p.stderr, "ingest: warning: %s sets no flag; %s does\n", ingest.Printable(name),
 					variable(flag))
 			}

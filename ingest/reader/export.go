@@ -21,9 +21,31 @@ func (r *Reader) Export(ctx context.Context, file ingest.StoredFile, path string
 	})
 }
 
-// WriteFile creates the file at path with the content from write, with CreateFile.
+// WriteFile creates the file at path with the content from write, with CreateFile. It does not overwrite a
+// database of SQLite, which may be a catalogue.
 func WriteFile(path string, overwrite bool, write func(io.Writer) error) error {
+	if overwrite && isDatabase(path) {
+		return fmt.Errorf("%s is a database of SQLite, perhaps a catalogue, which is not replaced: delete it, or name "+
+			"another file", ingest.Printable(path))
+	}
 	return CreateFile("export", path, overwrite, func(f *os.File) error { return write(f) })
+}
+
+// isDatabase reports whether the file at path begins like a database of SQLite:
+// https://www.sqlite.org/fileformat.html#the_database_header.
+func isDatabase(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() { // opening a pipe would wait for a writer
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	header := make([]byte, 16)
+	_, err = io.ReadFull(f, header)
+	return err == nil && string(header) == "SQLite format 3\x00"
 }
 
 // CreateFile creates the file at path with what write writes to it. It creates a temporary file in the
