@@ -154,6 +154,7 @@ type rebuildSummary struct {
 	Models   int   `json:"models"`   // that were rebuilt
 	Present  int   `json:"present"`  // number of objects `present`
 	Refused  int   `json:"refused"`  // number of objects `refused`
+	Lost     int   `json:"lost"`     // models that were present, with payloads that are not in the store
 	Segments int64 `json:"segments"` // of the rebuilt models
 	Bytes    int64 `json:"bytes"`    // of the rebuilt models
 	// payloads in the store that no model has: garbage, or models without a description

@@ -44,7 +44,11 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	if err := p.requireDescriptions(ctx); err != nil {
 		return err
 	}
-	h, err := p.openNew(ctx)
+	open := p.openFirst
+	if takeOver {
+		open = p.openNew
+	}
+	h, err := open(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,8 +63,8 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	request := p.request("rebuild", nil)
 	request.Options = map[string]string{ingest.OptionStore: address}
 	sum, err := r.Run(ctx, request)
-	p.printSummary(rebuildSummary{newSummary(), sum.Rebuilt, sum.Present, sum.Refused, sum.Segments, sum.Bytes,
-		sum.Unclaimed, sum.UnclaimedBytes})
+	p.printSummary(rebuildSummary{newSummary(), sum.Rebuilt, sum.Present, sum.Refused, sum.Lost, sum.Segments,
+		sum.Bytes, sum.Unclaimed, sum.UnclaimedBytes})
 	var owner *ingest.OwnerError
 	if errors.As(err, &owner) && !takeOver {
 		return fmt.Errorf("the store belongs to catalogue %s: if that catalogue no longer exists, add --take-over",
@@ -69,17 +73,29 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	if err != nil {
 		return err
 	}
+	found := "found"
+	if sum.Lost > 0 {
+		found = "looked for"
+	}
 	if !p.json {
-		p.printf("%s rebuilt, %d present, %d refused; %s, %s: payloads were found, and not read: run `ingest verify`\n",
+		p.printf("%s rebuilt, %d present, %d refused; %s, %s: payloads were %s, and not read: run `ingest verify`\n",
 			plural(sum.Rebuilt, "model"), sum.Present, sum.Refused, plural(int(sum.Segments), "segment"),
-			human(sum.Bytes))
+			human(sum.Bytes), found)
 	}
 	if sum.Unclaimed > 0 && !sum.Garbage {
 		fmt.Fprintf(p.stderr, "ingest: warning: no model has %s of the store (%s): garbage, or models without a "+
 			"description, such as those of earlier versions. Ingest what is missing, and then `ingest gc --yes "+
 			"--unfinished`\n", plural(int(sum.Unclaimed), "payload"), human(sum.UnclaimedBytes))
 	}
-	if sum.Refused > 0 {
+	if sum.Lost > 0 {
+		elsewhere := ""
+		if len(sum.Others) > 0 {
+			elsewhere = "; jobs of this catalogue also used " + storeNames(sum.Others)
+		}
+		fmt.Fprintf(p.stderr, "ingest: warning: %s in the catalogue without all payloads here: `ingest verify` names "+
+			"them%s\n", plural(sum.Lost, "model"), elsewhere)
+	}
+	if sum.Refused+sum.Lost > 0 {
 		return &codeError{code: exitSomeRefused}
 	}
 	return nil

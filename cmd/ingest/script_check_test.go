@@ -121,11 +121,11 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdPayload damages a segment's payload in the store: payload damage|remove|cut TENSOR ORDINAL. The
-// tensor - stands for the bytes outside tensors.
+// cmdPayload damages a segment's payload in the store: payload damage|remove|cut|empty TENSOR ORDINAL.
+// The tensor - stands for the bytes outside tensors.
 func cmdPayload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
-		ts.Fatalf("usage: payload damage|remove|cut TENSOR ORDINAL")
+		ts.Fatalf("usage: payload damage|remove|cut|empty TENSOR ORDINAL")
 	}
 	path := filepath.Join(filepath.Dir(catalogPath(ts)), "store", objectName(segmentOf(ts, args[1], args[2])))
 	content, err := os.ReadFile(path)
@@ -170,8 +170,11 @@ func cmdSmall(ts *testscript.TestScript, neg bool, args []string) {
 
 // damaged returns content with a wrong bit, or with how "cut" its first half.
 func damaged(how string, content []byte) []byte {
-	if how == "cut" {
+	switch how {
+	case "cut":
 		return content[:len(content)/2]
+	case "empty":
+		return nil
 	}
 	content[len(content)/2] ^= 1
 	return content

@@ -78,7 +78,7 @@ func (p *program) hintStores(ctx context.Context, jobs ingest.Jobs) (bool, error
 	store, err := p.storeName()
 	elsewhere := len(used) > 1 || len(used) == 1 && used[0].Address != store
 	if elsewhere {
-		fmt.Fprintf(p.stderr, "ingest: hint: this catalogue has payloads in %s: name the right store with --store\n",
+		fmt.Fprintf(p.stderr, "ingest: hint: jobs of this catalogue used %s: name the right store with --store\n",
 			storeNames(used))
 	}
 	return elsewhere, err

@@ -18,17 +18,7 @@ const (
 // damaged in the catalogue, it describes the other models and deletes nothing: a file to delete may have the
 // payload. No other job may run. log is what the store has now.
 func (k *Keeper) All(ctx context.Context, log *Log) error {
-	current := map[*Entry]bool{}
-	err := k.complete(ctx, func(m ingest.Summary) error {
-		of := log.live[Key(m.Files)]
-		if len(of) != 1 {
-			return nil
-		}
-		head := headOf(m)
-		state, err := head.state()
-		current[of[0]] = state == of[0].state
-		return err
-	})
+	current, err := k.current(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -43,7 +33,7 @@ func (k *Keeper) All(ctx context.Context, log *Log) error {
 			kept[e] = true
 		}
 	}
-	if err := k.rewrite(ctx, log, kept); err != nil {
+	if err := k.rewrite(ctx, log, kept, nil); err != nil {
 		return err
 	}
 	// In their order: what a file tells is deleted before what takes it back.
@@ -53,6 +43,31 @@ func (k *Keeper) All(ctx context.Context, log *Log) error {
 		}
 	}
 	return nil
+}
+
+// Complement makes the store describe the complete models but for some, and deletes nothing. No other job may run.
+// log is what the store has now.
+func (k *Keeper) Complement(ctx context.Context, log *Log, except map[ingest.ModelID]bool) error {
+	current, err := k.current(ctx, log)
+	if err != nil {
+		return err
+	}
+	return k.rewrite(ctx, log, current, except)
+}
+
+// current returns the entries that agree with the catalogue and describe their model alone.
+func (k *Keeper) current(ctx context.Context, log *Log) (map[*Entry]bool, error) {
+	current := map[*Entry]bool{}
+	return current, k.complete(ctx, func(m ingest.Summary) error {
+		of := log.live[Key(m.Files)]
+		if len(of) != 1 {
+			return nil
+		}
+		head := headOf(m)
+		state, err := head.state()
+		current[of[0]] = state == of[0].state
+		return err
+	})
 }
 
 // isCurrent reports whether all of the file is true, or was written by another version.
@@ -78,8 +93,8 @@ func (k *Keeper) complete(ctx context.Context, do func(ingest.Summary) error) er
 	return nil
 }
 
-// rewrite describes the complete models whose entries are not kept.
-func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) error {
+// rewrite describes the complete models whose entries are not kept, but for some.
+func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool, except map[ingest.ModelID]bool) error {
 	var sources []*source
 	var lines int64
 	var damaged error // does not keep other models from being described
@@ -93,7 +108,7 @@ func (k *Keeper) rewrite(ctx context.Context, log *Log, kept map[*Entry]bool) er
 	}
 	err := k.complete(ctx, func(m ingest.Summary) error {
 		of := log.live[Key(m.Files)]
-		if len(of) == 1 && kept[of[0]] {
+		if except[m.ID] || len(of) == 1 && kept[of[0]] {
 			return nil
 		}
 		s, err := k.replacing(ctx, m.ID, len(of) == 0)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hartonomous/ingest/ingest"
@@ -30,9 +31,12 @@ type Entry struct {
 	Ingested          time.Time
 	removed, replaces bool
 	state             ingest.Digest
-	name              string // the newest
+	name              string // the newest; of a long one, the beginning
 	files             []content
 }
+
+// maxLabel bounds the names that a Log keeps, in bytes: a hostile file has thousands of long ones.
+const maxLabel = 1000
 
 // ReadLog reads the heads of all descriptions.
 func ReadLog(ctx context.Context, store ingest.DescriptionStore) (*Log, error) {
@@ -88,7 +92,8 @@ func entriesOf(ctx context.Context, store ingest.DescriptionStore, d ingest.Desc
 			entries[i].files = append(entries[i].files, content{f.Digest, f.SegmentBytes})
 		}
 		if n := len(r.Names); n > 0 {
-			entries[i].name = string(r.Names[n-1].Name)
+			name := string(r.Names[n-1].Name)
+			entries[i].name = strings.Clone(name[:min(len(name), maxLabel)])
 		}
 	}
 	return entries, nil

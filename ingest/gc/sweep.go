@@ -132,7 +132,8 @@ func (s *sweep) lost(ctx context.Context, digest ingest.Digest, names []string) 
 		if errors.Is(err, ingest.ErrUnreachable) || ctx.Err() != nil {
 			return false, err
 		}
-		if size := (*ingest.SizeError)(nil); err != nil && !errors.As(err, &size) { // no payload has 0 bytes
+		// The size that the row names is not known here. No payload has 0 bytes.
+		if size := (*ingest.SizeError)(nil); err == nil || !errors.As(err, &size) {
 			return true, nil
 		}
 	}

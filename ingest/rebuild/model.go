@@ -88,6 +88,7 @@ func (w *run) model(ctx context.Context, m *described) (id ingest.ModelID, prese
 				return target, true, err
 			}
 			replace = target
+			delete(w.lost, target)
 		} else if _, err := w.relocate(ctx, there); err != nil {
 			return 0, false, err
 		}

@@ -46,6 +46,9 @@ type Sum struct {
 	Segments, Bytes           int64 // of the rebuilt models
 	Unclaimed, UnclaimedBytes int64 // payloads in the store that no row needs
 	Garbage                   bool  // the catalogue once had rows for all payloads, so that these are garbage
+	Lost                      int   // models that were present, with payloads that are not in the store
+	// Others are the other stores that the catalogue's jobs used. Lost models may be there.
+	Others []ingest.UsedStore
 }
 
 // maxReferenced is the limit of Catalog.Referenced.
@@ -62,7 +65,6 @@ type run struct {
 	sum      Sum
 	models   map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
 	lost     map[ingest.ModelID]bool          // whether payloads are missing, of those that were looked at
-	several  bool                             // the catalogue has also used other stores
 	problems []ingest.Problem                 // of what was refused
 }
 
@@ -118,9 +120,11 @@ func (w *run) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.several = slices.ContainsFunc(used, func(u ingest.UsedStore) bool {
-		return u.Address != w.Address && u.Address != ingest.StoreRows
-	})
+	for _, u := range used {
+		if u.Address != w.Address && u.Address != ingest.StoreRows {
+			w.sum.Others = append(w.sum.Others, u)
+		}
+	}
 	for m, err := range w.Catalog.Models(ctx) {
 		if err != nil {
 			return err
@@ -146,7 +150,15 @@ func (w *run) all(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.countUnclaimed(ctx)
+	if err := w.others(ctx); err != nil {
+		return err
+	}
+	if err := w.countUnclaimed(ctx); err != nil || w.sum.Refused > 0 {
+		return err
+	}
+	// If the catalogue was restored from an older copy, it has models and names that were removed since.
+	keeper := describe.Keeper{Catalog: w.Catalog, Store: w.Store}
+	return keeper.Complement(ctx, log, w.lost)
 }
 
 // countUnclaimed counts the payloads that no row needs: garbage, or those of models without a

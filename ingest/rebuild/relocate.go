@@ -59,10 +59,10 @@ func (m *described) sameSegments(files []ingest.StoredFile) bool {
 
 // relocate corrects the rows of a model whose payloads are in another encoding, because the catalogue was
 // restored from a copy that was made before recompress. It looks once at each model. lost is set if a payload is
-// missing.
+// missing. Then the rows stay if the catalogue has used other stores: the model may be in one of them.
 func (w *run) relocate(ctx context.Context, there ingest.Summary) (lost bool, err error) {
 	lost, looked := w.lost[there.ID]
-	if looked || w.several { // the payloads may be in another store
+	if looked {
 		return lost, nil
 	}
 	var missing []ingest.StoredSegment
@@ -76,19 +76,54 @@ func (w *run) relocate(ctx context.Context, there ingest.Summary) (lost bool, er
 			missing, r.digests[s.Digest] = append(missing, s), true
 		}
 	}
-	for _, s := range missing {
+	places := make([]*ingest.Address, len(missing))
+	for i, s := range missing {
 		n := ingest.NewSegment{Segment: ingest.Segment{Bytes: s.Bytes}, Digest: s.Digest}
 		found, err := r.search(ctx, &n)
-		if err == nil && found {
-			err = w.Catalog.Relocate(ctx, w.job, s, n.Address)
-		}
-		if err != nil && !errors.Is(err, ingest.ErrMoved) { // with another row of the same payload
+		if err != nil {
 			return lost, err
+		}
+		if found {
+			places[i] = &n.Address
 		}
 		lost = lost || !found
 	}
 	w.lost[there.ID] = lost
+	if lost && len(w.sum.Others) > 0 {
+		return lost, nil
+	}
+	for i, s := range missing {
+		if places[i] == nil {
+			continue
+		}
+		err := w.Catalog.Relocate(ctx, w.job, s, *places[i])
+		if err != nil && !errors.Is(err, ingest.ErrMoved) { // with another row of the same payload
+			return lost, err
+		}
+	}
 	return lost, nil
+}
+
+// others looks at the complete models that no description tells of, and counts those that lack payloads.
+func (w *run) others(ctx context.Context) error {
+	for _, id := range w.models {
+		if _, looked := w.lost[id]; looked {
+			continue
+		}
+		there, err := w.Catalog.Model(ctx, id)
+		if err == nil {
+			_, err = w.relocate(ctx, there)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, lost := range w.lost {
+		if lost {
+			w.sum.Lost++
+		}
+	}
+	return nil
 }
 
 // missing returns the segments of a file whose payload is not in the store as their rows say.
