@@ -150,7 +150,7 @@ func (w *run) all(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.others(ctx); err != nil {
+	if err := w.undescribed(ctx); err != nil {
 		return err
 	}
 	if err := w.countUnclaimed(ctx); err != nil || w.sum.Refused > 0 {

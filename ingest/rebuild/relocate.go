@@ -104,8 +104,8 @@ func (w *run) relocate(ctx context.Context, there ingest.Summary) (lost bool, er
 	return lost, nil
 }
 
-// others looks at the complete models that no description tells of, and counts those that lack payloads.
-func (w *run) others(ctx context.Context) error {
+// undescribed looks at the complete models that no description tells of, and counts those that lack payloads.
+func (w *run) undescribed(ctx context.Context) error {
 	for _, id := range w.models {
 		if _, looked := w.lost[id]; looked {
 			continue
