@@ -73,11 +73,11 @@ func (p *program) rebuild(ctx context.Context, takeOver bool) error {
 	if err != nil {
 		return err
 	}
-	found := "found"
-	if sum.Lost > 0 {
-		found = "looked for"
-	}
 	if !p.json {
+		found := "found"
+		if sum.Lost > 0 {
+			found = "looked for"
+		}
 		p.printf("%s rebuilt, %d present, %d refused; %s, %s: payloads were %s, and not read: run `ingest verify`\n",
 			plural(sum.Rebuilt, "model"), sum.Present, sum.Refused, plural(int(sum.Segments), "segment"),
 			human(sum.Bytes), found)

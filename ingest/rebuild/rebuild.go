@@ -65,6 +65,7 @@ type run struct {
 	sum      Sum
 	models   map[ingest.Digest]ingest.ModelID // complete ones, by describe.Key
 	lost     map[ingest.ModelID]bool          // whether payloads are missing, of those that were looked at
+	outdated []ingest.ModelID                 // models whose description tells of other segments
 	problems []ingest.Problem                 // of what was refused
 }
 
@@ -153,11 +154,14 @@ func (w *run) all(ctx context.Context) error {
 	if err := w.undescribed(ctx); err != nil {
 		return err
 	}
-	if err := w.countUnclaimed(ctx); err != nil || w.sum.Refused > 0 {
+	if err := w.countUnclaimed(ctx); err != nil {
 		return err
 	}
-	// If the catalogue was restored from an older copy, it has models and names that were removed since.
 	keeper := describe.Keeper{Catalog: w.Catalog, Store: w.Store}
+	if w.sum.Refused > 0 { // a description may tell more about a model than the catalogue
+		return keeper.Update(ctx, w.outdated, nil)
+	}
+	// If the catalogue was restored from an older copy, it has models and names that were removed since.
 	return keeper.Complement(ctx, log, w.lost)
 }
 

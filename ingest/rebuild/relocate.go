@@ -21,9 +21,9 @@ func (w *run) usable(ctx context.Context, m *described, there ingest.Summary) (b
 	if err != nil || m.sameSegments(there.Files) {
 		return true, err
 	}
-	if !lost { // the description is outdated
-		keeper := describe.Keeper{Catalog: w.Catalog, Store: w.Store}
-		return true, keeper.Update(ctx, []ingest.ModelID{there.ID}, nil)
+	if !lost {
+		w.outdated = append(w.outdated, there.ID)
+		return true, nil
 	}
 	if !m.covers(there) {
 		return false, refuse("payloads of model %d in the catalogue are missing, and the description with other "+
@@ -76,27 +76,28 @@ func (w *run) relocate(ctx context.Context, there ingest.Summary) (lost bool, er
 			missing, r.digests[s.Digest] = append(missing, s), true
 		}
 	}
-	places := make([]*ingest.Address, len(missing))
-	for i, s := range missing {
+	type move struct {
+		from ingest.StoredSegment
+		to   ingest.Address
+	}
+	var moves []move
+	for _, s := range missing {
 		n := ingest.NewSegment{Segment: ingest.Segment{Bytes: s.Bytes}, Digest: s.Digest}
 		found, err := r.search(ctx, &n)
 		if err != nil {
 			return lost, err
 		}
 		if found {
-			places[i] = &n.Address
+			moves = append(moves, move{s, n.Address})
 		}
-		lost = lost || !found
 	}
+	lost = len(moves) < len(missing)
 	w.lost[there.ID] = lost
 	if lost && len(w.sum.Others) > 0 {
 		return lost, nil
 	}
-	for i, s := range missing {
-		if places[i] == nil {
-			continue
-		}
-		err := w.Catalog.Relocate(ctx, w.job, s, *places[i])
+	for _, m := range moves {
+		err := w.Catalog.Relocate(ctx, w.job, m.from, m.to)
 		if err != nil && !errors.Is(err, ingest.ErrMoved) { // with another row of the same payload
 			return lost, err
 		}
