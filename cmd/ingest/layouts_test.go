@@ -22,10 +22,10 @@ func layoutCase(t *testing.T, from string) string {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
-		t.Skip(err)
+		t.Skip("cases or real files are missing:", err)
 	}
 	if runtime.GOOS == "windows" {
-		t.Skip("links need a privilege")
+		t.Skip("symbolic links need a privilege on Windows")
 	}
 	to := filepath.Join(t.TempDir(), filepath.Base(from))
 	if err := copyCase(from, to); err != nil {

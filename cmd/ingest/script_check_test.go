@@ -168,7 +168,7 @@ func cmdSmall(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// damaged returns content with a wrong bit, or with how "cut" its first half.
+// damaged returns content with a wrong bit, or with how "cut" its first half, or with "empty" nothing.
 func damaged(how string, content []byte) []byte {
 	switch how {
 	case "cut":

@@ -122,7 +122,7 @@ func TestHugeFile(t *testing.T) {
 		return
 	}
 	if testing.Short() {
-		t.Skip("reading 70 GiB takes minutes")
+		t.Skip("-short: reading 70 GiB takes minutes")
 	}
 	test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHugeFile$", "-test.v", "-test.timeout=90m")
 	test.Env = append(os.Environ(), "INGEST_TEST_HUGE=1")

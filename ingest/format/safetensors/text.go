@@ -107,9 +107,9 @@ func (r *reader) escape(b []byte) (char rune, used int, err error) {
 	return 0, 0, r.fail(r.pos, "unknown escape %s", header.Quote(string(b[:2])))
 }
 
-// unicode decodes \uXXXX, or two of them for a character outside the basic plane.
+// unicode decodes an escape like \u00e9, or two of them for a character outside the basic plane.
 func (r *reader) unicode(b []byte) (char rune, used int, err error) {
-	const size = len(`\uXXXX`)
+	const size = len(`\u00e9`)
 	char, ok := hex(b)
 	if !ok {
 		return 0, 0, r.fail(r.pos, "escape %s does not have four hexadecimal digits",
@@ -125,7 +125,7 @@ func (r *reader) unicode(b []byte) (char rune, used int, err error) {
 	return 0, 0, r.fail(r.pos, "escape %s is half of a character", header.Quote(string(b[:size])))
 }
 
-// hex decodes \uXXXX at the start of b.
+// hex decodes an escape like \u00e9 at the start of b.
 func hex(b []byte) (rune, bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
