@@ -201,7 +201,7 @@ func (a archive) data(base int64, e entry) (int64, error) {
 	}
 	start := at + localBytes + int64(binary.LittleEndian.Uint16(p[26:])) + int64(binary.LittleEndian.Uint16(p[28:]))
 	if start > a.size || e.size > a.size-start {
-		return 0, invalid(start, "the %d bytes of %.100q extend beyond the end of the file", e.size, e.name)
+		return 0, invalid(at, "the %d bytes of %.100q at %d extend beyond the end of the file", e.size, e.name, start)
 	}
 	return start, nil
 }

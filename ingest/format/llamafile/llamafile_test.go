@@ -74,13 +74,14 @@ func TestFindRefuses(t *testing.T) {
 		"directory damaged": {at("PK\x01\x02", 0, 'x'), "is damaged"},
 		"name too long":     {at("PK\x01\x02", 28, 0xff, 0xff), "is damaged"},
 		"size":              {at("PK\x01\x02", 20, 255, 255, 255, 127, 255, 255, 255, 127), "extend beyond the end"},
+		"long extra field":  {at("PK\x03\x04", 28, 0xff, 0xff), "extend beyond the end"},
 		"sizes differ":      {at("PK\x01\x02", 24, 0xff, 0xff, 0xff, 0x7f), "a wrong size"},
 		"local header":      {at("PK\x01\x02", 42, 0xff, 0xff, 0xff, 0x7f), "begins beyond the end"},
 		"no local header":   {at("PK\x01\x02", 42, 1), "has no header in its ZIP"},
 	} {
 		_, err := Find(bytes.NewReader(test.text), int64(len(test.text)))
 		var e *header.Error
-		if !errors.As(err, &e) || !strings.Contains(err.Error(), test.want) {
+		if !errors.As(err, &e) || e.Offset > int64(len(test.text)) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
 		}
 	}
