@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 
 	"github.com/hartonomous/ingest/ingest"
 )
@@ -26,7 +27,9 @@ func report(err error, stderr io.Writer) int {
 	} else if errors.Is(err, context.Canceled) || errors.Is(err, ingest.ErrInterrupted) {
 		code = exitInterrupted
 	}
-	fmt.Fprintln(stderr, "ingest:", terminalSafe(withoutSecrets(err.Error())))
+	// Only an interrupt cancels calls, and some report that in Go's words.
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), ingest.ErrInterrupted.Error())
+	fmt.Fprintln(stderr, "ingest:", terminalSafe(withoutSecrets(text)))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintln(stderr, "ingest: hint:", hint)
 	}

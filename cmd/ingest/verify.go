@@ -90,6 +90,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	stop := p.showProgress(v.progress)
 	err = v.run(ctx, h.catalog, args, models)
 	switch {
+	case ctx.Err() != nil:
 	case len(args) == 0:
 		err = errors.Join(err, v.atoms(ctx, h))
 	case v.foreign > 0:
@@ -98,7 +99,7 @@ func (p *program) verify(ctx context.Context, args []string, repair string, read
 	}
 	stop()
 	verdict := v.finish()
-	err = errors.Join(err, v.hint(ctx, h.catalog))
+	err = errors.Join(err, v.hint(context.WithoutCancel(ctx), h.catalog))
 	if err != nil && verdict != nil {
 		return &codeError{exitDamage, err}
 	}
