@@ -27,7 +27,7 @@ func TestKillMigration(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
 	}
-	testKillMigration(t, false)
+	testKillMigration(t, killsOf(t, 30, 6), false)
 }
 
 // TestKillMigrationOfBlobs is TestKillMigration with a store of blobs.
@@ -36,11 +36,10 @@ func TestKillMigrationOfBlobs(t *testing.T) {
 	if rerunWithoutRace(t) {
 		return
 	}
-	testKillMigration(t, true)
+	testKillMigration(t, killsOf(t, 15, 6), true)
 }
 
-func testKillMigration(t *testing.T, inBlobs bool) {
-	kills := killsOf(t, 30, 6)
+func testKillMigration(t *testing.T, kills int, inBlobs bool) {
 	s := newSources(t, map[string]func(string) error{"one.gguf": tuned("one", 24<<20, 1, 1),
 		"two.gguf": tuned("two", 24<<20, 1, 2), "small.gguf": manyTensors(1500)})
 	k := &segmentKiller{killer: newKiller(t, s, false), payloads: map[ingest.Digest][]byte{},

@@ -20,12 +20,13 @@ var buildTests = sync.OnceValues(func() (string, error) {
 	return path, build.Run()
 })
 
-// rerunWithoutRace runs a test in a process without the race detector, and returns true. SQLite is
-// compiled to Go here, and the detector makes each query sixty times slower. Nothing is lost: these
-// tests watch other processes. A test that skips there skips here, and a test that does not run has
-// failed.
+// rerunWithoutRace runs a test in a process without the race detector, beside other such tests, and
+// returns true. SQLite is compiled to Go here, and the detector makes each query sixty times slower.
+// Nothing is lost: these tests watch other processes. A test that skips there skips here, and a test
+// that does not run has failed.
 func rerunWithoutRace(t *testing.T) bool {
 	t.Helper()
+	t.Parallel()
 	program := realProgram(t)
 	tests, err := buildTests()
 	if err != nil {
