@@ -440,8 +440,8 @@ func takeOverRequest() ingest.JobRequest {
 // pauseAtEachCall runs gc repeatedly, each time with a pause at a later call. others run during the
 // pause, and finish after gc.
 func pauseAtEachCall(t *testing.T, others func(h *fixture, content []byte) (finish func())) {
-	content := noise(2*mib, 7)
-	for pauseAt, paused := 0, true; paused; pauseAt++ {
+	content, step := noise(2*mib, 7), catalogtest.Sample(t, 5)
+	for pauseAt, paused := 0, true; paused; pauseAt += step {
 		h := newFixture(t)
 		for part := range slices.Chunk(content, mib) { // like the payloads of a killed run
 			h.orphan(part)

@@ -235,11 +235,7 @@ func TestMessageOfRefusedReplacement(t *testing.T) {
 // fails in a migration that gives rows their digest.
 func TestEachCallFailsOnceForOldRows(t *testing.T) {
 	s := newOldSetting(t)
-	verbs, step := map[string]int{}, int64(1)
-	if catalogtest.UnderRace || testing.Short() {
-		step = 7
-		t.Log("-short: every seventh call fails")
-	}
+	step, verbs := int64(catalogtest.Sample(t, 7)), map[string]int{}
 	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 		for index := int64(0); ; index += step {
 			s.reset("first", "second", "first")

@@ -283,12 +283,7 @@ func TestRecompressMemory(t *testing.T) {
 // effect. The files stay readable, also after gc, and the next run has the result of one without faults.
 func TestRecompressFails(t *testing.T) {
 	c := newCompressible(t)
-	step := int64(1)
-	if catalogtest.UnderRace || testing.Short() {
-		step = 5
-		t.Log("-short: every fifth call fails")
-	}
-	verbs := map[string]int{}
+	step, verbs := int64(catalogtest.Sample(t, 19)), map[string]int{}
 	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 		for index, fired := int64(0), true; fired; index += step {
 			fired = false

@@ -263,11 +263,7 @@ var errFault = errors.New("fault")
 // without faults.
 func TestEachCallFailsOnce(t *testing.T) {
 	s := newSetting(t)
-	verbs, step := map[string]int{}, int64(1)
-	if catalogtest.UnderRace || testing.Short() {
-		step = 5
-		t.Log("-short: every fifth call fails")
-	}
+	step, verbs := int64(catalogtest.Sample(t, 11)), map[string]int{}
 	for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 		for index := int64(0); ; index += step {
 			fired := ""

@@ -100,12 +100,7 @@ func TestEachCallFailsOnce(t *testing.T) {
 		clean.ingest(t, during...)
 		clean.checkExports(t)
 		want := clean.state(t)
-		failed := map[string]int{}
-		step := int64(1)
-		if catalogtest.UnderRace || testing.Short() {
-			step = 8
-			t.Log("only every eighth call is tested: without the race detector and -short, all are")
-		}
+		step, failed := int64(catalogtest.Sample(t, 13)), map[string]int{}
 		for _, when := range []catalogtest.Moment{catalogtest.Before, catalogtest.After} {
 			for index, fired := (step-1)*int64(when)/2, true; fired; index += step {
 				fired = false
@@ -163,10 +158,7 @@ func TestDiskFull(t *testing.T) {
 	clean := storeHome(t)
 	clean.ingest(t, sources...)
 	want := clean.state(t)
-	step := 1
-	if catalogtest.UnderRace || testing.Short() {
-		step = 4
-	}
+	step := catalogtest.Sample(t, 4)
 	for room := 0; room < clean.memory.Counts().Written; room += step {
 		h := storeHome(t)
 		var puts atomic.Int64

@@ -46,13 +46,27 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
+// Sample returns 1 for a test of every call. If the race detector or -short leaves no time for all of
+// them, it returns few, logs that, and the test tries every so many. scripts/test runs the callers once
+// more without the race detector.
+func Sample(t testing.TB, few int) int {
+	if !UnderRace && !testing.Short() {
+		return 1
+	}
+	t.Logf("one case of %d is tested: without the race detector and -short, all are", few)
+	return few
+}
+
 // Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads
 // of atoms. The table Atoms must have the column Payload.
 func Rows(t *testing.T, fresh func(t *testing.T) Database) {
-	runAll(t, rowTests, fresh)
+	ReadRows(t, fresh)
 	runAll(t, slices.Concat(migrationTests, oldRowTests), fresh)
 	AtomRows(t, fresh)
 }
+
+// ReadRows tests only the methods for payloads in rows.
+func ReadRows(t *testing.T, fresh func(t *testing.T) Database) { runAll(t, rowTests, fresh) }
 
 // AtomRows runs the contract of ingest.Atoms for payloads in rows alone.
 func AtomRows(t *testing.T, fresh func(t *testing.T) Database) {

@@ -40,10 +40,7 @@ var lostTests = []test{
 	{name: "a program that is killed at any call and started again ends with the same result",
 		many: func(t *testing.T, fresh func(t *testing.T) Database) {
 			expected := plain(t, fresh)
-			step := 1
-			if testing.Short() {
-				step = 9
-			}
+			step := Sample(t, 9)
 			for deadly, died := 1, true; died; deadly += step {
 				c := fresh(t)(t)
 				died = false
