@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/klauspost/compress/huff0"
@@ -12,6 +13,11 @@ func FuzzHuffman(f *testing.F) {
 	for _, n := range []int{1, 2, 3, 5, 40} {
 		f.Add(bytes.Repeat([]byte("a plane of some bytes, coded with eleven bits or less"), n), uint8(n))
 	}
+	even := make([]byte, 160) // no byte is frequent
+	for i := range even {
+		even[i] = byte(i)
+	}
+	f.Add(even, uint8(20))
 	e := NewEncoder()
 	var tree tree
 	var table table
@@ -35,7 +41,8 @@ func FuzzHuffman(f *testing.F) {
 			t.Fatalf("decoded differently, %v", err)
 		}
 		want, _, err := huff0.Compress4X(plane, &huff0.Scratch{Reuse: huff0.ReusePolicyNone})
-		if err != nil || !bytes.Equal(into[:n], want) {
+		// huff0 does not count the bits of a plane in which no byte is frequent. It decodes ours.
+		if !errors.Is(err, huff0.ErrIncompressible) && (err != nil || !bytes.Equal(into[:n], want)) {
 			t.Errorf("coded as %x, huff0 %x, %v", into[:n], want, err)
 		}
 		s, rest, err := huff0.ReadTable(into[:n], nil)
