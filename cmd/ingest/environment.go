@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hartonomous/ingest/ingest"
+	"github.com/hartonomous/ingest/storage/sqlserver"
 )
 
 // onlyArguments are the flags that neither the environment nor the configuration sets: what deletes,
@@ -59,6 +60,9 @@ func (p *program) readSettings(c *cobra.Command, only ...string) error {
 	return err
 }
 
+// noFlags are variables of ours that set no flag.
+var noFlags = []string{sqlserver.PasswordVariable, sqlserver.PasswordFileVariable}
+
 // minMistyped is the length of the names, without INGEST_, that warnMistyped checks. Shorter ones are similar to
 // those of flags by chance: Kubernetes sets INGEST_PORT for a service with the name ingest.
 const minMistyped = 5
@@ -72,7 +76,8 @@ func (p *program) warnMistyped(root *cobra.Command) {
 		name, value, _ := strings.Cut(setting, "=")
 		typed, ours := strings.CutPrefix(name, variable(""))
 		typed = strings.ToLower(strings.ReplaceAll(typed, "_", "-"))
-		if !ours || value == "" || len(typed) < minMistyped || slices.Contains(flags, typed) {
+		if !ours || value == "" || len(typed) < minMistyped || slices.Contains(flags, typed) ||
+			slices.Contains(noFlags, name) {
 			continue
 		}
 		for _, flag := range flags {

@@ -17,10 +17,10 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
-// Environment variables with the password, or with the name of a file that contains it.
+// Environment variables of an address without a password: the password, or the name of a file that contains it.
 const (
-	passwordVariable     = "INGEST_CATALOG_PASSWORD"
-	passwordFileVariable = "INGEST_CATALOG_PASSWORD_FILE"
+	PasswordVariable     = "INGEST_CATALOG_PASSWORD"
+	PasswordFileVariable = "INGEST_CATALOG_PASSWORD_FILE"
 )
 
 // address is a database's address and login. Only its name is ever printed.
@@ -141,27 +141,27 @@ func loopback(host string) bool {
 func (a *address) addPassword(config *msdsn.Config, settings Settings) error {
 	if a.integrated && runtime.GOOS != "windows" {
 		a.login = "no user was given, and Windows authentication is only available on Windows: use " +
-			"sqlserver://USER@HOST?database=NAME, and the password in " + passwordVariable
+			"sqlserver://USER@HOST?database=NAME, and the password in " + PasswordVariable
 	}
 	if config.User == "" || config.Password != "" {
 		return nil
 	}
 	password := settings.Password
 	if password == "" {
-		password = os.Getenv(passwordVariable)
+		password = os.Getenv(PasswordVariable)
 	}
-	if file := os.Getenv(passwordFileVariable); password == "" && file != "" {
+	if file := os.Getenv(PasswordFileVariable); password == "" && file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("%s: %w", passwordFileVariable, err)
+			return fmt.Errorf("%s: %w", PasswordFileVariable, err)
 		}
 		password = strings.TrimRight(string(text), "\r\n")
 	}
 	if password != "" {
 		a.dsn = withPassword(a.dsn, password)
 	} else if config.Parameters["fedauth"] == "" {
-		a.login = "no password was given for user " + config.User + ": set " + passwordVariable +
-			", or " + passwordFileVariable + " to the name of a file"
+		a.login = "no password was given for user " + config.User + ": set " + PasswordVariable +
+			", or " + PasswordFileVariable + " to the name of a file"
 	}
 	return nil
 }

@@ -138,8 +138,8 @@ func TestPasswordSources(t *testing.T) {
 		"list": "server=host;user id=u;database=H",
 		"ODBC": "odbc:server=host;user id=u;database=H", "query": "sqlserver://host?database=H&user+id=u"} {
 		for source, set := range map[string]func(t *testing.T) Settings{
-			"variable": func(t *testing.T) Settings { t.Setenv(passwordVariable, secret); return Settings{} },
-			"file":     func(t *testing.T) Settings { t.Setenv(passwordFileVariable, file); return Settings{} },
+			"variable": func(t *testing.T) Settings { t.Setenv(PasswordVariable, secret); return Settings{} },
+			"file":     func(t *testing.T) Settings { t.Setenv(PasswordFileVariable, file); return Settings{} },
 			"settings": func(*testing.T) Settings { return Settings{Password: secret} },
 		} {
 			t.Run(name+"/"+source, func(t *testing.T) {
@@ -250,8 +250,8 @@ func TestTransientErrors(t *testing.T) {
 
 // A connection error says what the address lacks for a login.
 func TestMissingLoginIsReported(t *testing.T) {
-	t.Setenv(passwordVariable, "")
-	t.Setenv(passwordFileVariable, "")
+	t.Setenv(PasswordVariable, "")
+	t.Setenv(PasswordFileVariable, "")
 	for address, want := range map[string]string{
 		"sqlserver://somebody@127.0.0.1:1?database=d": "no password was given for user " +
 			"somebody",
@@ -267,7 +267,7 @@ func TestMissingLoginIsReported(t *testing.T) {
 		}
 	}
 	if _, err := Open(t.Context(), "sqlserver://somebody@127.0.0.1:1?database=d&dial+timeout=1",
-		Settings{}); err == nil || !strings.Contains(err.Error(), passwordVariable) {
+		Settings{}); err == nil || !strings.Contains(err.Error(), PasswordVariable) {
 		t.Errorf("error is %v", err)
 	}
 }
