@@ -46,15 +46,14 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}
 }
 
-// Sample returns 1 for a test of every call. If the race detector or -short leaves no time for all of
-// them, it returns few, logs that, and the test tries every so many. scripts/test runs the callers once
-// more without the race detector.
-func Sample(t testing.TB, few int) int {
+// Sample returns the step with which a test goes through its cases: 1, or the given one if the race
+// detector or -short leaves no time for all. scripts/test runs these tests once more without the detector.
+func Sample(t testing.TB, step int) int {
 	if !UnderRace && !testing.Short() {
 		return 1
 	}
-	t.Logf("one case of %d is tested: without the race detector and -short, all are", few)
-	return few
+	t.Logf("one case of %d is tested: without the race detector and -short, all are", step)
+	return step
 }
 
 // Rows tests the methods for payloads in rows, Record with payloads, migrations, and the payloads
